@@ -5,8 +5,9 @@
 For each wrong output, `check` reports where and how the output differs
 from the correct output (see `locate`).  If a golden vector has outputs of
 both passes, `check` reports whether the forward pass, the loss or the
-backward pass is at fault.  A known mistake is named only if it reproduces
-all given outputs of the golden vector.
+backward pass is at fault, or only the layout or the dtype of results.  A
+known mistake is named only if it reproduces all given outputs of the
+golden vector.
 
 The tolerance, relative to the largest correct value, is 1e-9 for float64
 results and 1e-4 for float32 results.  Spikes and counts must be equal to
@@ -19,6 +20,7 @@ Each entry of an input affects an output, unless the field `idle` marks
 this entry.
 """
 
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -44,6 +46,8 @@ KNOBS = (       # two golden vectors of equal inputs, the option that differs, a
      "GMvandeVen/continual-learning#14"),
     ("eprop", "eprop_reset", "the reset in the traces", "IGITUGraz EligALIF"),
     ("tbptt_rolling", "tbptt_chunks", "the kind of truncation", "snntorch TBPTT"))
+LAYOUT = ("equals the right output (transposed|with its axes reversed|"
+          "batch before time|flattened|reshaped)(;|$)")
 FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outputs",
            "counts", "mem_sum")
 
@@ -308,8 +312,9 @@ def _summary(vector, results, findings):
     lucky = {"loss"} if "spikes" in wrong else set()    # can be right by chance
     right = [name for name in status if status[name] == "right" and name not in lucky]
     refused = [f.output for f in findings if f.text.startswith("is of dtype")]
-    told = ("dtype: " if refused == wrong else _side(vector, wrong, right)
-            ) + ", ".join(wrong)
+    turned = [f.output for f in findings if re.search(LAYOUT, f.text)]
+    told = ("dtype: " if refused == wrong else "layout: " if turned == wrong else
+            _side(vector, wrong, right)) + ", ".join(wrong)
     told += f" (right: {', '.join(right)})" * bool(right)
     names = _mistakes(vector, results)
     if names:

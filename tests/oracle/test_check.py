@@ -157,6 +157,17 @@ def test_what_else_may_be_wrong(change, words):
     assert words in texts(found)[0] and "known mistake" not in fault(found)
 
 
+def test_a_wrong_layout_is_no_wrong_pass():
+    right = VECTORS["bptt"].outputs
+    spikes, dW = right["spikes"].swapaxes(0, 1), right["dW"].ravel()
+    for given, told in (({"spikes": spikes}, "layout: spikes"),
+                        ({"dW": dW, "spikes": spikes}, "layout: spikes, dW"),
+                        ({"dW": 2 * dW, "spikes": spikes}, "forward pass: spikes, dW"),
+                        ({"spikes": 2 * spikes}, "forward pass: spikes")):
+        found = check.check({f"bptt.{name}": value for name, value in given.items()})
+        assert fault(found).startswith(told)
+
+
 @pytest.mark.parametrize("change, words", [
     (lambda a: np.roll(a, -1, axis=0) * (np.arange(40) < 39)[:, None, None],
      "one step early"),
@@ -541,8 +552,8 @@ def test_what_is_wrong_is_said(wrong, words):
     found = _judge(toy([doubled]), {"dW": wrong})
     assert [f.status for f in found] == ["wrong"] and words in found[0].text
     told = fault(check.check({"toy.dW": wrong}, {"toy": toy([doubled])}))
-    assert told == "dW" + "; equals known mistake: doubled (seen in a#1)" * (
-        words == "the right output times 2")
+    assert told == "layout: " * words.endswith("transposed") + "dW" + (
+        "; equals known mistake: doubled (seen in a#1)" * words.endswith("times 2"))
 
 
 def test_a_mistake_is_named_if_all_arrays_agree():
