@@ -33,7 +33,8 @@ BARE, OURS = "bare products", "refsnn"
 STRUCTURED, CONTRACTION, VECTORS = (
     f"neural-tangents, {way}" for way in (
         "structured", "Jacobian contraction", "NTK-vector products"))
-TORCH, TORCH_TWICE = "torch.func, Jacobians", "PyTorch, double backward"
+TORCH, TORCH_TWICE, JAX = ("torch.func, Jacobians", "PyTorch, double backward",
+                           "JAX, Jacobians")
 OTHERS = (CONTRACTION, VECTORS)
 # task, contenders, bound on (their time / time of refsnn)
 FASTER = [(MLP, (STRUCTURED, *OTHERS), 1), (MLP, (TORCH,), 1),
@@ -254,6 +255,24 @@ def neural_tangents(way):
                                                              with_gradient, measured)
 
 
+def jax_jacobians(p, with_gradient, measured=None):
+    """Build a function that multiplies the Jacobians of all samples in JAX."""
+    def kernel_of(jax):
+        def jacobians(f, theta, x):
+            rows = jax.vmap(jax.jacrev(lambda theta, x: f(theta, x[None])[0]),
+                            (None, 0))(theta, x)
+            return [J.reshape(*J.shape[:2], -1) for J in jax.tree.leaves(rows)]
+
+        def between(f, theta, x, y):
+            first = jacobians(f, theta, x)
+            second = first if y is None else jacobians(f, theta, y)
+            return sum(jax.numpy.einsum("nkp,mqp->nmkq", J, G)
+                       for J, G in zip(first, second, strict=True))
+        return between
+
+    return _jax_peer(p, kernel_of, with_gradient, measured)
+
+
 def torch_jacobians(p, with_gradient, measured=None):
     """Build a function that multiplies the Jacobians of all samples in `torch.func`.
 
@@ -308,7 +327,7 @@ def torch_jacobians(p, with_gradient, measured=None):
 PEERS = {STRUCTURED: ("neural_tangents", neural_tangents("STRUCTURED_DERIVATIVES")),
          CONTRACTION: ("neural_tangents", neural_tangents("JACOBIAN_CONTRACTION")),
          VECTORS: ("neural_tangents", neural_tangents("NTK_VECTOR_PRODUCTS")),
-         TORCH: ("torch", torch_jacobians),
+         JAX: ("jax", jax_jacobians), TORCH: ("torch", torch_jacobians),
          TORCH_TWICE: ("torch", torch_jacobians)}
 
 
