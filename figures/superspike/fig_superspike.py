@@ -174,7 +174,7 @@ def _plot_synapse(data, fig):
         axis.set_ylabel(label)
     axes[4].axhline(0, color=colours.GREY, lw=0.8)
     axes[5].plot(time, 1e3 * data["synapse_m"], color=colours.SKY, lw=1.4)
-    axes[5].set(ylabel="sum of error\nx eligibility (1e-3)", xlabel="time (s)",
+    axes[5].set(ylabel="sum of\nproducts (1e-3)", xlabel="time (s)",
                 xlim=(0, time[-1]))
     twin = axes[5].twinx()
     twin.step(np.append(time, time[-1] + training.DT_S), 1e3 * data["synapse_w"],
