@@ -117,7 +117,7 @@ def _constants(problem):
         B, len(problem.W))).ravel() for name in ("threshold", "reset_to"))
     drive = (problem.x.reshape(T * B, -1) @ problem.W.T).reshape(T, B, -1)
     P, slack = mem.shape[1], elimination._slack(problem)["mem"][-1]
-    some = np.unique(np.linspace(0, P - 1, min(P, max(1, SCANNED // T))).astype(int))
+    some = np.sort(np.argsort(-np.ptp(mem, axis=0))[:max(1, SCANNED // T)])
     fits, filtered = [], {}
     for test, record, (reset, at) in (
             (test, record, form) for test in (0, 1) for record in (0, 1)

@@ -6,7 +6,7 @@ from layers import DTYPES, TAUS, layer, named, problem, recorded, some
 
 from refsnn import conventions
 from refsnn.conventions import PRESETS
-from refsnn.oracle import elimination, identify, nearest
+from refsnn.oracle import elimination, fitting, identify, nearest
 
 
 def test_noise_and_explosions_have_no_nearest():
@@ -225,6 +225,20 @@ def test_few_spikes_prove_no_change_of_the_input():
         assert not any(report.members for report in told)
         presets.append(["transposed W fits" in report.text for report in told])
     assert presets == [[True, False, True], [False, False, True]]
+
+
+@pytest.mark.parametrize("preset", ["norse", "refsnn"])
+def test_a_grid_scanned_with_few_entries_gives_the_same_constants(preset, monkeypatch):
+    taus, found = TAUS | {"tau_mem": 11.0}, []
+    x, W, V, rows, _ = layer(PRESETS[preset], 2, m=5, n=4, taus=taus)
+    for scanned in (10 ** 6, 60):
+        monkeypatch.setattr(fitting, "SCANNED", scanned)
+        report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS)
+        found.append(report.fit)
+    every, few = found
+    assert rows["mem"][0].size > 60 // len(x) and every.exact and few.exact
+    assert every.step == few.step
+    np.testing.assert_allclose(few[1:5], every[1:5], rtol=1e-9, atol=1e-9)
 
 
 def refitted(threshold, adapt=0.0, reset_to=None, hold=0):
