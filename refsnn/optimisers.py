@@ -298,9 +298,8 @@ def _buffers(out, old, g, fields):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    A name with "?" is optional, and a name with "[]" is a list.  The shape
-    (n?) allows a number.  Arrays get the dtype of the first float array."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
+    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
@@ -331,8 +330,9 @@ def _array(name, axes, kind, limits, value, known):
         ok = False
     if not ok:
         shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
+        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
         raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}, with {known}")
+                         f"{kind or ' real'} ({axes}){limits}{sizes}")
     return a if axes else a.item()
 
 

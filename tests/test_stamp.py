@@ -57,6 +57,8 @@ def test_lists_and_limits():
 
 @pytest.mark.parametrize("spec, values, match", [
     ("W (n, m) float, x (T, B, m)", (W, np.ones((4, 5, 2))), r"^x is \(4, 5, 2\)"),
+    ("W (n, m) float, x (T, m*)", (W, np.ones((4, 2))),
+     r"^x is \(4, 2\) .* real \(T, m\*\), dtype = float32, n = 2, m = 3, T = 4$"),
     ("W (n, m) float", (np.ones((2, 3), int),), r"^W is \(2, 3\) .*float \(n, m\)"),
     ("W (n, m) float", (np.ones((2, 3), np.float16),), "^W is"),
     ("x (n)", ([],), "^x is"), ("x (n)", ([np.nan],), "^x is .*nan.*finite"),
