@@ -4,9 +4,10 @@
 Models return recordings (arrays), and learning rules take recordings as
 arguments.  No module of the core imports another module, so each module
 can be copied alone.  Public functions raise a ValueError for an invalid
-array or option, and a FileNotFoundError for a missing file.  The message states the name, the value and the
-requirement.  Docstrings mention only errors that do not follow from the
-shapes and ranges.  Unless a docstring says otherwise, results have the
+array or option, and a FileNotFoundError for a missing file.  The message
+states the name, the value and the requirement.  Docstrings mention only
+errors that do not follow from the shapes and ranges.  Unless a docstring
+says otherwise, results have the
 dtype of the weights, float32 or float64, or, without weights, of the data.
 Only `fast.si`, and functions with `out` or `work`, modify the caller's
 arrays.
@@ -64,8 +65,8 @@ proof tools
 These versions compute the same numbers up to rounding.  `refsnn.oracle`
 holds the golden vectors.
 
-Departures and errata.  Each module lists its departures and errata.  The
-most important departures and errata, and the tests that prove them, are:
+Departures and errata.  Each module lists its own.  The most important, and
+the tests that prove them, are:
 
 - In `lif`, the membrane is reset one step after the spike, by subtraction or
   to zero (`reset`).  The argument `through_reset` states whether the gradient
@@ -78,8 +79,8 @@ most important departures and errata, and the tests that prove them, are:
 - All surrogate derivatives have a peak of 1 at the threshold.  Other
   implementations scale the peak by the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
-- If several time steps share the maximum, the last one receives the
-  gradient.  If the first one did, a silent network would never learn
+- In `losses`, if several steps share the maximum, the last one receives
+  the gradient.  With the first one, a silent network would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 - If a readout stays below zero for every pattern, its maximum over time is
   its initial value 0.  The gradient then vanishes, and the class is lost.
@@ -90,8 +91,8 @@ most important departures and errata, and the tests that prove them, are:
 - Implementations of synaptic intelligence differ in several choices, which
   are arguments here.  The defaults are those of the authors' code
   (test_si.py::test_defaults_are_those_of_the_authors_code).
-- The tangent kernel of a masked network is available in two versions: that
-  of the authors' code, which includes pruned weights, and the kernel through
+- The tangent kernel of a masked network has two versions: the version of
+  the authors' code, which includes pruned weights, and the version through
   the mask
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 - [NMZ19] prints the input current with a minus sign in the membrane

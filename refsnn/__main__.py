@@ -49,7 +49,7 @@ recordings are kept in the work folder FILE.h5.parts.  If the command is
 interrupted, the same command continues the conversion.  The work folder is
 removed at the end, unless some recordings are bad.  If some of several
 recordings are bad, the bad recordings are omitted and listed at the end,
-and the exit status is 1.  A single bad recording is refused.
+and the exit status is 1.  For a single bad recording, it is 2.
 
 `vectors` writes the golden test vectors of `oracle` as JSON and npz files.
 `check` compares results with these golden vectors.  The exit status of
@@ -59,16 +59,15 @@ everywhere).
 `probes` writes inputs that distinguish the conventions of LIF layers.
 `identify` names the convention that a recording follows.  The exit status
 of `identify` is 1 if no convention fits, if the recording has no spike, or
-if no surrogate explains dW.
-A recording is an npz file with
+if no surrogate explains dW.  A recording is an npz file with
 
-  x (T, B, m), W (n, m)     input and weights; perhaps V (n, n)
+  x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
-  threshold                 and perhaps leak, reset_to and floor
+  threshold                 optional: leak, reset_to and floor
   alpha, beta               or tau_syn, tau_mem and dt; with decays, the
                             unit of time is the time step
-  dW (n, m), dspikes        perhaps: gradient of a loss, and its derivative
-                            with respect to spikes; and perhaps surrogate,
+  dW (n, m), dspikes        optional: gradient of a loss, its derivative
+                            with respect to spikes; optional surrogate,
                             a name such as "fast_sigmoid" or
                             "fast_sigmoid:25", or a steepness
 
@@ -234,7 +233,7 @@ def _parser():
     convert.add_argument("--speaker", metavar="PATTERN", help=(
         "regular expression whose group is the speaker (default: speaker 0)"))
     convert.add_argument("--test", nargs=2, default=[], metavar=("LIST", "TEST.h5"),
-                         help="write the recordings in LIST to TEST.h5 instead")
+                         help="write recordings named in LIST to TEST.h5")
     convert.add_argument("--jobs", type=int, default=1, metavar="N",
                          help="number of processes (default: 1)")
     convert.add_argument("--channels", type=int, default=700, metavar="N",
@@ -248,11 +247,11 @@ def _parser():
     convert.add_argument("--mix", action="store_true",
                          help="average the channels of stereo recordings")
     convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
-                         help="published constants (default: 2021)")
+                         help="membrane constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",
                          help="duration of each fade, in seconds (default: 0.03)")
     convert.add_argument("--like", choices=("lauscher-1.0.1",), help=(
-        "fade over half the recording, and keep the time of the first spike"))
+        "fade over half the recording; no shift of spikes, no added silence"))
     for one in (parser, *commands.choices.values()):    # one line, no usage text
         one.error = lambda message, one=one: one.exit(
             2, f"{one.prog.removeprefix('python -m ')}: {message}\n")

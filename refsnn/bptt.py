@@ -116,7 +116,7 @@ def chunk(J, F, q, dstate):
     J, F : (T + 1, B, n, n) and (T + 1, B, n, p) float
         Arguments of `gradient` for the T steps of the chunk and for the
         first step of the next chunk, as `lif.linearise` returns for `after`.
-        If the first state was handed in, F[0] must be 0.
+        If the first state is given, F[0] must be 0.
     q : (T, B, n) float
         Direct derivative of the loss for the T steps of the chunk.
     dstate : (B, n) float
@@ -164,8 +164,8 @@ def truncated(J, F, q, horizon):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -374,8 +374,8 @@ def twin(chip, found):
         offsets, such as ``draw(0, only(CALIBRATED, "refractory"))`` of the
         module `chip`.  This chip provides the parameters that `found` does
         not hold, such as the refractory time.  Samples get the measured
-        latency, without jitter.  This latency contains the mean delay of
-        input spikes (- w / 2), so that ``effects.timing[0]`` should be 0.
+        latency, without jitter.  This latency includes -w / 2, the mean
+        delay of input spikes, so ``effects.timing[0]`` should be 0.
         Without references, the measured leak contains the ADC offset,
         which moves the headroom.
     found : Measurement
@@ -416,8 +416,8 @@ def _old(chip, name):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -17,8 +17,8 @@ state k:
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
 Eq. (5) applies if the reset acts before the decay of u, eq. (6) if it acts
-after.  If refractory neurons are muted, eq. (7) never sets u to reset_to;
-s[k] and psi[k] (below) are 0 instead while the neuron is refractory.
+after.  With mute=True, eq. (7) never sets u to reset_to.  Instead, s[k]
+and psi[k] (below) are 0 while the neuron is refractory.
 
 Derivation.  Except for products with W and V, a step is elementwise.  The
     derivatives of R with respect to u and s are r1 and z1 in eq. (5), and
@@ -54,8 +54,8 @@ Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
     `linearise` takes O(T B n p) time and memory for p = n m + n n.
 Departures.  The presets follow tools of 2024 to 2026 with default options.
     Those of norse, snntorch, spikingjelly and spyx are tested against the
-    installed tools, the others against loops or results by hand.  In
-    hxtorch, an injected membrane trace disables the reset.  A run of T
+    installed tools, the others against loops or results by hand.  If
+    a membrane trace is injected, hxtorch has no reset.  A run of T
     steps has T + 1 states; state 0 is at rest.  The module `lif` records T
     states, which do not depend on the last input.
 """
@@ -90,8 +90,8 @@ class Step(NamedTuple):
                    multiple of the threshold for which `compare` is true
     reset          form of R in (4); "zero" sets u to `reset_to`
     reset_at       the reset is applied at "once" after the spike (5), or in
-                   the next step "before" (5) or "after" (6) the decay; only
-                   `record` tells "once" from "before"
+                   the next step "before" (5) or "after" (6) the decay;
+                   "once" and "before" differ only in recorded u
     through_reset  if True, derivatives pass through s in (4)
     floor          if True, u is bounded below in (7)
     refractory     number of steps for which a neuron is refractory after a
@@ -508,8 +508,8 @@ def _slopes(psi, slopes, names):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -193,7 +193,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Return the gradient by eqs. (5), (6) and (11); `dinputs` holds Abar."""
+    """Return the gradient by eqs. (5), (6) and (11); `dinputs` holds abar."""
     dz, dW, db = doutputs[:, None], [], []
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
@@ -205,7 +205,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dz, extra=None):
-    """Return dz[i-1] of eq. (6), or of eq. (11) if `extra` is Abar[i]."""
+    """Return dz[i-1] of eq. (6), or of eq. (11) if `extra` is abar[i]."""
     weights, pools, recording, reads = net
     W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
     gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
@@ -450,8 +450,8 @@ def _list(name, arrays, shapes, kind="", dtype=None):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

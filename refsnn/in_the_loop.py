@@ -44,9 +44,8 @@ readouts of these classes would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
-    the total derivative dL/dA, and let dmem = 0, dspikes and dout denote
-    the partial derivatives with respect to v, S and o.  The chain rule
-    gives
+    the total derivative dL/dA.  The partial derivatives with respect to v,
+    S and o are dmem = 0, dspikes and dout.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -476,8 +475,8 @@ def _parts(recording):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -77,9 +77,8 @@ Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
     psi.  The mask c is a recorded value without a derivative.  Finite
     differences confirm the gradient if the spike function is S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
-    function, f' = psi, and u0 is the recorded membrane potential.  For a
-    difference by the threshold, change it only in f(u - threshold) and in
-    (3).
+    function, f' = psi, and u0 is the recorded membrane potential.  To vary
+    the threshold, change it only in f(u - threshold) and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory.  `linearise` takes O(T B n p) time and memory for p
     weights.
@@ -629,8 +628,8 @@ def _options(recording, reset, *flags):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -28,8 +28,8 @@ output k are called signals.  The Jacobian follows from the signals:
 Let E be a function of the Jacobian, such as the tangent-kernel loss of
 [LZ20].  By (8), E is a function of all a[l] and g[l].  Let abar[l],
 gbar[l]_k and fbar be the partial derivatives of E with respect to a[l],
-g[l]_k and f.
-The total derivatives B[l]_k = dE/dg[l]_k and d[l] = dE/dz[l] follow from
+g[l]_k and f.  The total derivatives B[l]_k = dE/dg[l]_k and d[l] =
+dE/dz[l] follow from
 
     B[0]_k = gbar[0]_k,  B[l+1]_k = gbar[l+1]_k + W[l+1] Q[l]_k  (9)
     Q[l]_k = phi'(z[l]) * B[l]_k                                (10)
@@ -177,8 +177,8 @@ def _slopes(inputs, pre, activation):
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Return the gradient of the loss with respect to the parameters, eqs. (5)
-    and (13).  The arguments `dinputs`, `extra` and `gain` hold A of eq. (13),
-    c of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
+    and (13).  The arguments `dinputs`, `extra` and `gain` hold abar of eq.
+    (13), c of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
     dW, db, d = [], [], doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -390,8 +390,8 @@ def _layers(spec, *values):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -7,7 +7,7 @@ neurons,
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-Let K[t] be the response v[t] to one input spike at W = 1, at the time of
+Let K[t] be the response v[t], at W = 1, to one input spike at the time of
 the spikes in (B).  Let y be the samples minus their mean in (A), divided
 by `unit`.  Three measurements are made:
 
@@ -32,7 +32,7 @@ by `unit`.  Three measurements are made:
 
     The lag D is the median time from the first spike of a pattern to the
     first large e.  The lag R maximises the correlation of the readouts
-    with eq. (1) for W_out and S.  If R = D fits almost as well, R is D.
+    with eq. (1) for W_out and S.  If D fits almost as well, R is set to D.
 
 Derivation.  Let the input be i steps late, the recorded spikes s steps,
     and the samples p steps.  Let a = 1 if the sample of a step is taken
@@ -375,8 +375,8 @@ def _readouts(y, drive, decays, D):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

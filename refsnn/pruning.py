@@ -18,9 +18,9 @@ the mask is 1 for the following weights and 0 for all other weights:
 In (3), g is the gradient of a loss with respect to w.  In (4), h = H g is
 the product of the Hessian H of the loss and this gradient.  To first
 order, the removal of one weight w changes |g|^2 / 2 by -w h.  GraSP keeps
-the weights whose removal would reduce this value most.
-SNIP and GraSP use the cross-entropy loss.  Logit SNIP uses a loss of the
-logits f that does not require labels:
+the weights whose removal would reduce this value most.  SNIP and GraSP use
+the cross-entropy loss.  Logit SNIP uses a loss of the logits f that does
+not require labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
@@ -35,8 +35,7 @@ Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     rule (2) can thus prune all weights of a small layer.  If several
     weights have the score s_idx, rule (2) prunes these weights, and rules
     (3) and (4) keep these weights.
-Exact.  Without equal scores, the counts are exact.  Biases are never
-    pruned.
+Exact.  Without equal scores, the counts are exact.  Biases are not pruned.
 Cost.   Time and memory are O(P).
 Departures.  The random baseline in the code of [LZ20] permutes only the
     first axis of the magnitude mask, with a fixed random key.  In this
@@ -257,8 +256,8 @@ def _list(name, arrays, rule=" float", like=None):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -31,9 +31,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
 Exact.  The gradient is exact, because the network is smooth.
-Cost.   `simulate` and `backward` take O(T B n (m + n)) time and
-    O(T B (m + n))
-    memory.  `linearise` takes O(T B n p) time and memory for p weights.
+Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B (m +
+    n)) memory.  `linearise` takes O(T B n p) time and memory for p weights.
 Departures.  There are no departures from [NMZ19].  To represent a bias,
     add an input that is always 1.
 Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
@@ -225,8 +224,8 @@ def _in_dtype(name, state, like):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

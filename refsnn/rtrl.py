@@ -40,8 +40,8 @@ option `through_reset=False` sets z = 0.
 Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are eq. (1) for
     the layer.  Here F has one nonzero entry in each column.
 Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
-    exact for the hard-spiking layer with dS/dU := psi.  The factor c is a
-    recorded value.
+    exact for the hard-spiking layer with dS/dU := psi.  Here, c is a
+    recorded constant.
 Cost.   A step takes O(n^2 p) time and O(n p) memory per sequence, for n
     neurons and p = n w weights.
 Departures.  [WZ89] uses rate units and updates the weights at each step.
@@ -360,8 +360,8 @@ def _unread(name, value, shape, *dtypes):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -24,8 +24,8 @@ Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     only zeros.  This is the case for n = 2 with a dense V, for n = N on a
     ring of N neurons, and for any n with a diagonal V.  SnAp-1 equals
     `sparse_rtrl` with rung="block".
-Cost.   Each of p parameters has K kept neurons; exact RTRL keeps all
-    neurons.  The memory is O(B p K), and the time is O(T B p K^2).
+Cost.   Each of w parameters has K kept neurons; exact RTRL keeps all
+    neurons.  The memory is O(B w K), and the time is O(T B w K^2).
 Departures.  [MEE21] counts steps between single states.  Here, a step
     leads from neuron to neuron.  The states of a neuron, such as current
     and membrane potential, are all kept or all neglected.
@@ -42,7 +42,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons that each neuron reaches within n - 1 synapses, eq. (2).
+    """Find the neurons that each neuron reaches in order - 1 synapses, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -205,8 +205,8 @@ def _groups(owner, pattern, states, p):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

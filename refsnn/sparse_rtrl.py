@@ -59,7 +59,7 @@ Approximate.  The following table holds for n neurons, c signals z_j and B
     clamp.  In networks of several layers, the argument `dspikes` results
     from weight transport (W^T), from feedback alignment or from a local
     loss.
-Cost.   The table lists the costs.  The sum (8) adds O(B n c) time to a
+Cost.   The sum (8) adds O(B n c) time to a
     step.  For the rule "exact", (8) adds O(B n^2 c) time.
 Departures.  The text of [ZN21] was not available.  The names and the rules
     of this module follow descriptions of [ZN21] by other authors.  The
@@ -389,8 +389,8 @@ def _earlier(name, traces, shape, psi):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

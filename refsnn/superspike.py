@@ -42,12 +42,12 @@ Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
 Approximate.  The traces neglect that a reset to 0 erases the history of
     the membrane potential.  Six networks of six neurons were trained for
     80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
-    between (11) and the gradient that follows the reset is 0.96 to 0.996.
+    between (11) and the gradient through the reset is 0.96 to 0.996.
     The signals of hidden neurons are heuristic.  For one layer, the sum of
     (11) over steps equals -dt times the surrogate gradient of the loss if
-    dS/dU := psi, spikes have the size 1 (not 1/dt), reset and
-    refractoriness are a recorded additive term, the delays of x, psi and
-    the signal are equal, the loss extends to the end of the trial, and the
+    dS/dU := psi; spikes have the size 1 (not 1/dt); reset and
+    refractoriness are recorded terms added to U; x, psi and the signal
+    have equal delays; the loss extends to the end of the trial; and the
     options are rho=0, surrogate_read="before_reset", trace="simulator" and
     drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
@@ -379,8 +379,8 @@ def _fits(array, like):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

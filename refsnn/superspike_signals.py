@@ -10,7 +10,7 @@ The error signal of an output neuron is the delayed target spike train
 minus the delayed output spike train.  A feedback matrix of shape (B, n, k)
 maps the signals of k output neurons to the signals of n hidden neurons,
 
-    signal_i = sum_k matrix_ik signal_k                 (2)  [ZG18]
+    signal_i = sum_j matrix_ij signal_j                 (2)  [ZG18]
 
 The feedback matrix holds the output weights for "symmetric", standard
 normal samples for "random", and ones for "uniform".  For a Poisson spike
@@ -164,8 +164,8 @@ def poisson_moment(rate_hz, tau, order=4):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

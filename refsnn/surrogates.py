@@ -202,8 +202,8 @@ SURROGATES = {f.__name__: f for f in (
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

@@ -294,7 +294,7 @@ def test_frozen_arguments_cannot_move():
 
 @given(strategies.live_lif(recurrent=False, refractory=0))
 def test_frozen_reset_is_the_gradient_without_the_reset_s_path(net):
-    """`frozen` proves a real rule: through_reset=False with recorded reset spikes."""
+    """Check through_reset=False with `frozen` and the recorded reset spikes."""
     rec, function = net.recording, proofs.surrogate("arctan", 3.0)
     psi = function(rec.mem - net.model["threshold"])[1]
     a = net.rng.normal(size=rec.mem.shape)

@@ -33,7 +33,7 @@ def flat(*lists):
 
 
 def split(vector, like):
-    """Arrays of the shapes of `like` that `flat` made the vector of."""
+    """Split a vector from `flat` into arrays of the shapes in `like`."""
     edges = np.cumsum([a.size for a in like])[:-1]
     return [v.reshape(a.shape) for v, a in zip(np.split(vector, edges), like,
                                                strict=True)]

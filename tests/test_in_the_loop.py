@@ -46,7 +46,7 @@ def drawn(seed, recurrent=False, sizes=SIZES, threshold=1.0):
 
 
 def graph(weights, x, recording, *, steepness=50.0, threshold=1.0, **nominal):
-    """Return theta -> Recording of the model about a recording, eqs. (1) and (2)."""
+    """Return the model near a recording as a function of theta, eqs. (1), (2)."""
     gain = np.broadcast_to(nominal.pop("gain", 1.0), sum(
         len(w) for w in (weights.hidden, weights.readout)))
     alphas, betas = (np.broadcast_to(a, gain.shape) for a in decays(

@@ -294,7 +294,7 @@ def test_one_constant_layer_has_no_adjoint(name, kind):
 @EVERY
 @pytest.mark.parametrize("silent", [(0, 2), (0,), (2,), range(5)], ids=str)
 def test_units_without_signals_are_left_out(name, kind, silent, tiles):
-    """Of the second last layer in the left batch; in the right one all but unit 2."""
+    """Silence `silent` units of the last hidden layer; on the right, not unit 2."""
     left, right, options, rng = example(name, kind)
     silent, every = [u for u in silent if u < left[1][-2].shape[-1]], len(silent) == 5
     left[1][-2][..., silent] = 0

@@ -105,7 +105,7 @@ def test_any_cross_kernel_and_eigenvalues_of_zero():
 
 @pytest.mark.parametrize("root", [1e-5, 1e-4, 1e-3])
 def test_slow_directions_are_not_lost(root):
-    """Eigenvalues 1 and root^2: 1 - (1 - x)^2 would lose digits of 2 x."""
+    """For small eigenvalues x, computing 1 - (1 - x)^2 loses digits."""
     J = np.array([[[1.0, 0.0], [0.0, root]]])
     f, y = np.zeros((1, 2)), np.array([[1.0, 1e5]])
     found = ntk_dynamics.predict(product(J, J), f, y, 2, rate=0.5,

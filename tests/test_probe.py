@@ -1,4 +1,4 @@
-"""The connection to a chip: right ones are found right, and each mistake is named."""
+"""Test that `probe` accepts right connections to a chip and names each mistake."""
 
 import doctest
 import functools

@@ -29,7 +29,7 @@ single seeds, large markers are means, and stars are published values.
 With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
 training epochs.  The levels of de-calibration are 0, 15, 30 and 50 %.  This figure
 corresponds to [CB22] fig. 4, which uses MNIST.  Two results differ from [CB22]: on the
-calibrated chip, weights from software are not less accurate than after training in the
+calibrated chip, weights from software are as accurate as weights trained in the
 loop, and without dropout, silenced neurons increase the test error more.
 """
 

@@ -9,11 +9,11 @@ accuracy without regulariser (2 seeds).
 
 In the left panel, only membrane samples up to a given time after the first input spike
 determine the class.  Without regulariser, the test accuracy is within 0.01 of its final
-value after at most 10 microseconds.  In the fast mode, the chip is reset after 10
-microseconds; an image takes 11.8 microseconds [CB22].  The fast mode lowers this test
-accuracy by at most 0.01.  The right panel shows the test accuracy against the mean
-number of hidden spikes per image.  Each colour stands for one regularisation strength.
-Dots are single seeds, diamonds are means.
+value after at most 10 µs.  In the fast mode, the chip is reset after 10 µs; an image
+takes 11.8 µs [CB22].  The fast mode lowers this test accuracy by at most 0.01.  The
+right panel shows the test accuracy against the mean number of hidden spikes per image.
+Each colour stands for one regularisation strength.  Dots are single seeds, diamonds are
+means.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike
 reaches all hidden neurons, and each hidden spike reaches all readouts.  On the chip,
@@ -26,7 +26,7 @@ neurons.
 With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
 training epochs with one of three regularisation strengths.  In [CB22], the accuracy is
 flat down to about 20 hidden spikes per image, and the accuracy without regulariser
-reaches its peak within 8 microseconds.  This figure corresponds to [CB22] fig. 3 C, D
+reaches its peak within 8 µs.  This figure corresponds to [CB22] fig. 3 C, D
 and E, which use MNIST.
 """
 

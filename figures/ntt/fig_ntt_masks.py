@@ -5,7 +5,7 @@ live.  Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps t
 largest initial weights, and changes it during the transfer.  SNIP and logit-SNIP keep
 the weights with the largest saliency.
 
-All claims are about masks with one threshold per layer, and all variances are those of
+Judged claims concern masks with one threshold per layer, and all variances are those of
 the first layer.  Live weights are counted for each unit and for each input pixel.  The
 variance of each count is divided by the chance variance.  The chance variance, for
 randomly chosen weights, is (1 - density) times the mean count.  For NTT masks, the

@@ -94,7 +94,7 @@ CAUSES = {                          # {figure: {index of the claim: sentence}}
                        "data; with c = 1, this difference is -0.010 ± 0.002 (3 runs)"},
     "spoken_classifiers": {
         0: "the feed-forward network is 0.18 more accurate than the published one, and "
-           "the recurrent network is 0.05 less accurate; why is not known, but with "
+           "the recurrent network is 0.05 less accurate, for unknown reasons; with "
            "time steps of 10 ms in place of 4 ms, the same recurrent network reaches "
            "0.78 (`spoken_timing`)",
         3: "not known, perhaps overfitting; the network has no dropout, and its "
@@ -208,8 +208,8 @@ TABLE = {
         "0-29": Entry(BASELINES.format("MNIST")),
         "30-59": Entry(BASELINES.format("Fashion-MNIST")),
         "60-64": Entry("CIFAR-10, Conv-4 without dropout, 3,000 steps of transfer with "
-                       "mini-batches of 16, 5,000 with labels, 1 run; NTT masks left "
-                       "out")},
+                       "mini-batches of 16, 5,000 with labels, 1 run; without NTT "
+                       "masks")},
     "ntt_masks": {"0-17": Entry(MASKS)},
     "ntt_merged": {"0-9": Entry(MERGED), "10-11": Entry(PAIR)},
     "ntt_replay": {
@@ -315,8 +315,8 @@ HEADLINES = (
              "networks", "Fashion-MNIST for CIFAR"),
     Headline("chip_training", 0, "Chip in the loop, MNIST: test accuracy",
              "emulated chip, 3 seeds (paper: 5)"),
-    Headline("chip_calibration", 1, "Chip de-calibrated by 30 %: accuracy lost, "
-             "weights from software minus loop", "emulated chip, 2 seeds"),
+    Headline("chip_calibration", 1, "30 % de-calibration: accuracy lost, software "
+             "weights minus chip in the loop", "emulated chip, 2 seeds"),
     Headline("spoken_classifiers", 0, "Spoken digits: accuracy, recurrent minus "
              "feed-forward network", "other conversion"),
 )

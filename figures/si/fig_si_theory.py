@@ -185,7 +185,7 @@ def claims(data):
         at_most("finite steps: largest relative difference of sum(w) / drop of the "
                 "loss from theory",
                 abs(data["step"] / data["step theory"] - 1).max(), 1e-9),
-        at_most("finite steps: |exponent - 1| of sum(w) / drop - 1 as a power of the "
+        at_most("finite steps: |exponent - 1| of (sum(w) / drop - 1) against the "
                 "learning rate, small rates",
                 abs(slope - 1), 0.05),
         at_most("gradient noise: largest relative difference of the mean "

@@ -13,7 +13,7 @@ speakers (speakers of training words), and on words of the held-out speakers 4 a
 Small markers are single runs, large markers are means.  Diamonds are test accuracies,
 on all test words: filled diamonds are computed here, and open diamonds are the
 published values on the Spiking Heidelberg Digits (SHD) [CSSZ20]; the value of the
-tutorial is from the tutorial, on 2,048 test words.  Published values in grey were
+tutorial was measured on 2,048 test words.  Published values in grey were
 recalled and not looked up.
 
 By default, the words are 1,400 Heidelberg Digits with 70 channels.  All networks have

@@ -35,7 +35,7 @@ from figures.spoken.spoken_networks import classify         # noqa: F401, a shar
 
 COUNTING = tuple(name for name in spoken_networks.CONDITIONS if "counts" in name)
 TIMED = ("recurrent", "LSTM", "CNN")
-LAWS = {"": "own times", "permuted": "permuted times", "uniform": "uniform times"}
+LAWS = {"": "recorded times", "permuted": "permuted times", "uniform": "uniform times"}
 COARSE = (0.04, 0.08, 0.16)             # time steps beside the usual one, s
 FINE = {"recurrent": (0.01, 0.02), "LSTM": (0.02,)}     # with --full
 LOSSES = {"max": "maximum", "sum": "sum", "last": "last step"}

@@ -33,7 +33,7 @@ figure corresponds to [ZG18] fig. 5, in which all runs with random feedback solv
 task with four hidden neurons, and uniform feedback is worse on average.  With --full,
 no run with uniform feedback solves the task here.
 
-The paper uses 100 inputs with noise of 4 Hz and fixed random spike times within 10 ms.
+As in [ZG18], 100 inputs have noise of 4 Hz and fixed random spike times within 10 ms.
 The response window ends 15 ms after the stimulus.  A wrong spike is an error at the
 time of the spike.  A missing spike is an error at the end of the window.  The following
 settings were chosen in trial runs with other seeds.  The groups have 34, 33 and 33
@@ -85,7 +85,7 @@ CASES = {
                           f"{kind} feedback, {MORE} hidden neurons")
        for kind in ("random", "symmetric")},
     "common": ("random", HIDDEN, "random, common times",
-               f"random feedback, {HIDDEN} hidden neurons, one time for each group"),
+               f"random feedback, {HIDDEN} hidden neurons, common times"),
     "unbalanced": ("random", HIDDEN, "random, unbalanced",
                    f"random feedback with unbalanced signs, {HIDDEN} hidden neurons")}
 CONTROLS = ("common", "unbalanced")

@@ -21,8 +21,8 @@ training.  The cosine between the feedback-alignment gradient and the exact grad
 (backpropagation) therefore starts near 0 and rises.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
-with three hidden layers that learn from local errors, with the accuracy of each layer's
-own readout, and the same networks after end-to-end training.  The local gradient of
+with three hidden layers, trained with local errors or end to end, and the accuracy of
+each layer's own local readout.  The local gradient of
 each layer is only partly aligned with the end-to-end gradient.  With local errors, the
 mean test accuracy is at least 0.02 lower than after end-to-end training.  Bands show
 the range over 3 seeds (5 with --full).  This figure corresponds to [NMZ19] fig. 5,

@@ -194,8 +194,8 @@ def _packed(x, B, m, dtype):
 
 def _membranes(k, state, current):
     """Return U before the reset, the spikes, and the final `mem` and `held`.
-    In refractory + 1 steps, a neuron fires at most once.  For at most so many
-    steps, one matrix product computes (1), and U after a spike is set to 0."""
+    A neuron fires at most once in refractory + 1 steps.  In so many steps or
+    fewer, one matrix product computes (1), and U after a spike is set to 0."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel()
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
@@ -312,7 +312,7 @@ def _products(k, state, x, psi, error):
 
 def _adjoint(weights, a, b, c):
     """Return derivatives of L = sum_t weights[t] y[t] for the output y of filter
-    (4).  The derivatives are with respect to the input s and the initial z and
+    (4).  The derivatives are with respect to the input v and the initial z and
     y."""
     zero = np.zeros_like(weights[0])
     back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
@@ -376,8 +376,8 @@ def _fits(array, shape, dtype):
 
 # ---- checks, the same in every module ----
 def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".  V is
-    optional, "a[]" is a list, (n?) allows a number, "float" sets the dtype of all."""
+    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
+    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
     known = {"dtype": dtype}
     rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
     return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"

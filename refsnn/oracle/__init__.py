@@ -23,11 +23,10 @@ W of shape (n, m) and V of shape (n, n).  For `identify`, set the decay
 factor of an absent filter to 0.
 
 In golden vectors of `lif`, align time as follows, or no result will match.
-Step 0 is the resting
-state.  Input x[t] enters the current at step t + 1 and the membrane at
-step t + 2, and mem[t] determines spikes[t].  `identify` names the
-conventions of other tools, such as "as lava LIF (lava), but reset by
-subtraction".
+Step 0 is the resting state.  Input x[t] enters the current at step t + 1
+and the membrane at step t + 2, and mem[t] determines spikes[t].
+`identify` names the conventions of other tools, such as "as lava LIF
+(lava), but reset by subtraction".
 
 The folder `vectors` holds the golden vectors as JSON files, which other
 languages can read.  The dict `registry.REGISTRY` names the functions that

@@ -95,7 +95,7 @@ def _gradient(gradients, dspikes, surrogate, shape, weights):
     gradients, dspikes = conventions._arrays(
         f"gradients {weights}, dspikes {shape}", gradients, dspikes, dtype=float)
     if not gradients.any():
-        raise ValueError("gradients are 0 throughout: must be alive")
+        raise ValueError("gradients are 0 throughout: must not be")
     name, steepness = None, surrogate
     if callable(surrogate):
         name, steepness = (lambda v: np.asarray(surrogate(v)[1], float)), None

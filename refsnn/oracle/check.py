@@ -208,7 +208,7 @@ def _alive(vector):
     output."""
     why = _flaw(vector)
     if not why and _unseen(vector):
-        why = f"blind: mutants {_unseen(vector)} change nothing"
+        why = f"blind to the mistakes {_unseen(vector)}"
     if why:
         raise ValueError(f"vector {vector.name} is {why}: must be able to fail")
     return vector
@@ -335,7 +335,7 @@ def _side(vector, wrong, right):
     unknown = [name for name in (*forward, "loss")
                if name in vector.outputs and name not in right + wrong]
     if set(unknown) & set(forward):
-        return f"side unknown without {', '.join(unknown)}: "
+        return f"pass unknown without {', '.join(unknown)}: "
     if "loss" in wrong:
         return "loss: "
     return "backward pass or loss: " if unknown else "backward pass: "

@@ -126,7 +126,7 @@ def _text(members, apart):
     others = "; ".join(f"{_words(c)} ({probe})" for c, probe in apart.items() if probe)
     same = "; ".join(_words(c) for c, probe in apart.items() if not probe)
     return (f"as {_words(members[0])}"
-            + f"; not distinguished from (probe that does): {others}" * bool(others)
+            + f"; equally possible (distinguishing probe): {others}" * bool(others)
             + f"; equal on every probe: {same}" * bool(same))
 
 
@@ -136,8 +136,8 @@ def _checked(rows, gradients, tools, rtol):
     """Check the arguments used with `tools`; return the gradients as an array."""
     for name, row in rows.items():
         if not row.any():
-            raise ValueError(f"recording[{name!r}] is 0 throughout: must be alive, "
-                             "because silence follows every convention")
+            raise ValueError(f"recording[{name!r}] is 0 throughout: must not be, "
+                             "because silence fits every convention")
     if not isinstance(tools.presets, dict) or not tools.presets \
             or not isinstance(tools.axes, dict):
         raise ValueError(f"presets and axes are {tools.presets!r} and {tools.axes!r}: "
@@ -151,5 +151,5 @@ def _checked(rows, gradients, tools, rtol):
         raise ValueError(f"tools.differentiate is {tools.differentiate!r}: must be a "
                          "callable (step, x, W) to judge gradients")
     if not gradients.any():
-        raise ValueError("gradients are 0 throughout: must be alive")
+        raise ValueError("gradients are 0 throughout: must not be")
     return gradients

@@ -76,12 +76,12 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
-GRADED = ("a longer sequence of three samples with several inputs in each step, "
-          "which are not 0 or 1")
-IFF = "Results are wrong in the variants in which this term acts, and only in them."
-MULTIPLE = "The residual of an equation of lif is a multiple of one of its terms."
-WHY = {"gain": "The effect of all currents is a fixed map of them.",
-       "current": "The effect of the current is right at another time.",
+GRADED = ("a longer sequence of three samples, with several inputs per step and "
+          "values beyond 0 and 1")
+IFF = "Only one term acts in exactly those variants whose results are wrong."
+MULTIPLE = "In an equation of lif, the residual is a multiple of one term."
+WHY = {"gain": "One linear map explains the errors of all currents.",
+       "current": "The current has the right effect at a wrong step.",
        "input": "The equations hold after the end of the input."}
 
 
@@ -164,7 +164,7 @@ def _judged(call, note=""):
     side = "forward" if forward else "backward"
     if not forward and not set(given) & ({"mem"} if small else set(FORWARD)) and (
             not set(terms) & set(AXES)):
-        side, terms, why = "unknown", (), "Only spikes and mem would tell the side."
+        side, terms, why = "unknown", (), "The pass is unknown without spikes and mem."
     dtypes = place.dtypes * (len(place.dtypes) == 1 and side != "unknown" and (
         bool(terms) or place.dtypes == ("float32",)) and set(terms) <= set(AXES)
         and _even(every, forward))
@@ -468,7 +468,7 @@ def _last_adjoint(call, runs):
         target[-1] = run.p["target"][-1]
         dI, right = _adjoints(call(run.p | {"target": target}))
         late.append(_ratio(dI, right, dI[T - 3], right[T - 3]))
-    why = "With an error at the last step alone, the adjoints before it are "
+    why = "With an error at the last step alone, all earlier adjoints are "
     if all(late):
         return ("error",), why + "right."
     return ("surrogate",), why + "wrong."

@@ -240,7 +240,7 @@ def _paths(presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Return {path: matches} of the `paths` that explain a gradient.
+    """Return the matches of each of the `paths` that explains a gradient.
 
     Matches with other factors than 1 are returned only if no path has a
     match with a factor of 1.  Also return a step with the first path, and

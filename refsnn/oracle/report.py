@@ -51,7 +51,7 @@ WORDS = {       # for each axis and value: how a recording differs from a preset
     "mute": {False: "membrane held while refractory",
              True: "membrane not held while refractory"}}
 RARE = {"floor", "refractory", "mute"}      # axes that few tools change
-SILENCE = ("no spike in the recording, and silence follows every convention: drive the "
+SILENCE = ("no spike in the recording, and silence fits every convention: drive the "
            "layer above its threshold")
 
 

@@ -1,4 +1,4 @@
-"""Adam and synaptic intelligence in one pass equal the plain forms, in place."""
+"""Test that `fast.si` equals `optimisers.adam` with `si`, and works in place."""
 
 import numpy as np
 import pytest

@@ -245,7 +245,7 @@ def test_without_membranes_the_side_of_small_errors_is_unknown():
             ("forward", "current decay", "float32", ("loss", "dW", "dx"))):
         told = judged(side, term, change, names=names)
         assert told[:2] == ("unknown", ())
-        assert (f"{told.arrays[-1]}. Only spikes and mem would tell the side. The "
+        assert (f"{told.arrays[-1]}. The pass is unknown without spikes and mem. The "
                 "wrong term is not known. ") in told.text
     told = judged("backward", "current decay", "sign", names=("loss", "dW", "dV"))
     assert told[:2] == ("backward", ("current decay",))
@@ -421,9 +421,9 @@ def test_the_list_of_faults(fault):
 
 def test_the_text_states_the_reason():
     text = judged("forward", "recurrence", "units reversed").text
-    assert text.startswith("Wrong: dV, dW, dx, loss, mem and spikes. Results are "
-                           "wrong in the variants in which this term acts, and only in "
-                           "them. The recurrence is wrong: V S[t] in (2) of lif. ")
+    assert text.startswith("Wrong: dV, dW, dx, loss, mem and spikes. Only one term "
+                           "acts in exactly those variants whose results are wrong. "
+                           "The recurrence is wrong: V S[t] in (2) of lif. ")
     told = judged("backward", "recurrence", "sign")
     assert "The recurrence is wrong: V^T dI[t+1] in (8) of lif. " in told.text
     for name, arrays in told.variants.items():
@@ -456,10 +456,11 @@ def test_the_text_states_the_reason():
     for term, change, why in (
             ("surrogate", "late", "The last adjoint is proportional to the error."),
             ("error", "late", "The last adjoint is proportional to the surrogate."),
-            ("gain", "late", "The effect of the current is right at another time."),
-            ("gain", "units reversed", "The effect of all currents is a fixed map of "
-             "them."), ("surrogate", "sign", "The residual of an equation of lif is a "
-                        "multiple of one of its terms.")):
+            ("gain", "late", "The current has the right effect at a wrong step."),
+            ("gain", "units reversed",
+             "One linear map explains the errors of all currents."),
+            ("surrogate", "sign",
+             "In an equation of lif, the residual is a multiple of one term.")):
         assert f" dx. {why} The " in judged("backward", term, change).text
     for term, change, why in (
             ("threshold", "factor", "The spikes do not follow from the membranes."),
@@ -467,7 +468,7 @@ def test_the_text_states_the_reason():
         assert f" spikes. {why} The " in judged("forward", term, change).text
     for old, word in (("psi[t] * dS", "wrong"), ("error[t] + dI", "right")):
         text = diagnose(loop((old, f"(mem[t] > threshold) * {old}"))).text
-        assert ("dx. With an error at the last step alone, the adjoints before it are "
+        assert ("dx. With an error at the last step alone, all earlier adjoints are "
                 f"{word}. The ") in text
     text = judged("backward", "dV", "factor B").text
     assert "Variant \"" in text and ", dV: " in text and "times 2 (B" in text

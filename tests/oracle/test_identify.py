@@ -327,7 +327,7 @@ def test_examples():
 
 
 def test_few_spikes_are_said():
-    """Spikes of neurons with an adaptive threshold fit a convention by chance."""
+    """Few spikes of another model fit by chance; the report must say so."""
     rng = np.random.default_rng(10)
     x = (rng.random((25, 1, 2)) < 0.3) * 1.0
     W = 2 * np.abs(rng.normal(size=(2, 2)) + 0.3)
