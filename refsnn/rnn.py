@@ -32,7 +32,7 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
 Exact.  The gradient is exact, because the network is smooth.
 Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B (m +
-    n)) memory.  `linearise` takes O(T B n p) time and memory for p weights.
+    n)) memory, `linearise` O(T B n p) time and memory for p weights.
 Departures.  There are no departures from [NMZ19].  To represent a bias,
     add an input that is always 1.
 Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
