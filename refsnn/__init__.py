@@ -25,7 +25,7 @@ rules
     bptt                backpropagation through time, full or truncated
     rtrl                exact real-time recurrent learning
     sparse_rtrl         block-diagonal RTRL and cheaper approximations
-    snap                SnAp-n: RTRL limited to influences within n synapses
+    snap                SnAp-n: RTRL limited to influences over n synapses
     feedback            feedback alignment and local errors
     superspike          the SuperSpike three-factor rule
     superspike_signals  axonal delays and error feedback for SuperSpike
@@ -68,9 +68,9 @@ holds the golden vectors.
 Departures and errata.  Each module lists its own.  The most important, and
 the tests that prove them, are:
 
-- In `lif`, the membrane is reset one step after the spike, by subtraction or
-  to zero (`reset`).  The argument `through_reset` states whether the gradient
-  passes through the reset
+- In `lif`, the membrane is reset one step after the spike, by subtraction
+  or to zero (`reset`).  The argument `through_reset` states whether the
+  gradient passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  The tutorials
   that accompany [NMZ19] reset to zero and detach the reset
   (test_conventions.py::test_every_preset_by_hand).
@@ -98,8 +98,8 @@ the tests that prove them, are:
 - [NMZ19] prints the input current with a minus sign in the membrane
   equation.  The current enters with a plus sign
   (test_lif.py::test_one_input_spike_below_threshold).  Box 2 of [NMZ19]
-  prints the presynaptic factor of the recurrent gradient at the wrong step.
-  The factor belongs to the step before the error
+  prints the presynaptic factor of the recurrent gradient at the wrong
+  step.  The factor belongs to the step before the error
   (test_rnn.py::test_gradient_by_differences).
 - The tutorial on the data of [CSSZ20] numbers its time bins from 1, and
   combines 14 ms bins with decay factors for 1 ms
@@ -110,7 +110,7 @@ the tests that prove them, are:
   (test_in_the_loop.py::test_the_surrogate_in_closed_form).
 - The basilar membrane of [CSSZ20] responds before the sound arrives, as in
   the published data
-  (test_basilar.py::test_answers_come_before_the_sound_and_after_it_with_the_conjugate).
+  (test_basilar.py::test_answers_come_before_or_after_the_sound).
 """
 
 __version__ = "0.1.0"

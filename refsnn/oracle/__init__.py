@@ -12,7 +12,7 @@ refsnn check RESULTS.npz`.  In Python, call the following functions:
                                            test f on random networks
     diagnose.diagnose(f)                   find the wrong term of f
     identify.identify(x, W, recording)     identify conventions
-    files.write(folder), files.read(path)  write golden vectors, read results
+    files.write(folder), files.read(path)  write vectors, read results
 
 The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
