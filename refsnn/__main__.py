@@ -63,7 +63,7 @@ if no surrogate explains dW.  A recording is an npz file with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
-  threshold                 optional: leak, reset_to and floor
+  threshold                 optional: leak, reset_to, floor and refractory
   alpha, beta               or tau_syn, tau_mem and dt; with decays, the
                             unit of time is the time step
   dW (n, m), dspikes        optional: gradient of a loss, its derivative

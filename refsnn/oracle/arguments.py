@@ -6,7 +6,7 @@ import contextlib
 import numpy as np
 
 from refsnn import conventions
-from refsnn.oracle import fitting
+from refsnn.oracle import elimination, fitting
 
 __all__ = []
 
@@ -24,6 +24,14 @@ def _turned(x, W, recording):
     if turned:
         raise ValueError(f"W is {(m, n)} and seems to be transposed: must be (n, m), "
                          f"{(n, m)}")
+
+
+def _axes(refractory):
+    """Return the choices of each axis around a given refractory period."""
+    if refractory is None:
+        return elimination.AXES
+    k, = conventions._arrays("refractory () int in [3, inf)", refractory)
+    return elimination.AXES | {"refractory": (k - 1, k, k + 1)}
 
 
 def _recorded(recording, shape):

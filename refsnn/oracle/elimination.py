@@ -70,6 +70,7 @@ class Problem(NamedTuple):
     taus: tuple         # tau_syn, tau_mem, dt
     levels: dict        # threshold, leak, reset_to and floor, () or (n,)
     eps: float          # precision of the recording
+    axes: dict = AXES   # choices of each axis
 
 
 class _Flat(NamedTuple):
@@ -137,15 +138,16 @@ def _search(problem, fits_only=False):
 def _product(problem):
     """Return all conventions that differ in effect.  Each row of the result
     holds the index of the choice for each axis."""
-    choices = [range(len(values)) for values in AXES.values()]
-    at = {name: i for i, name in enumerate(AXES)}
+    axes = problem.axes
+    choices = [range(len(values)) for values in axes.values()]
+    at = {name: i for i, name in enumerate(axes)}
     if "euler" not in problem.decays:
         choices[at["decay"]] = [0]
     grids = np.meshgrid(*(np.array(c, np.int8) for c in choices), indexing="ij")
     codes = np.stack([grid.ravel() for grid in grids], axis=1)
 
     def chosen(name, value):
-        return codes[:, at[name]] == AXES[name].index(value)
+        return np.array([choice == value for choice in axes[name]])[codes[:, at[name]]]
 
     twice = (chosen("refractory", 0) & chosen("mute", True)
              | chosen("synapse", "none") & chosen("drive", "leak")
@@ -218,7 +220,7 @@ def _runs(problem, codes):
                                              strict=True):
         kind = _Kind(FORMS[f], int(t), AXES["spikes"][s],
                      None if forced else AXES["compare"][c], AXES["floor"][low],
-                     AXES["refractory"][r], AXES["mute"][m])
+                     problem.axes["refractory"][r], AXES["mute"][m])
         used, local = np.unique(run[rows], return_inverse=True)
         runs[kind] = table[used]
         where[kind] = rows, local.ravel(), 2 * record[rows] + shown[rows]
@@ -409,7 +411,7 @@ def _states(flat, table, kind, T):
                 value[keep] for value in (a, f, p, q, beta, gain, syn, mem, after))
             if not forced:
                 s, fired = s[keep], fired[keep]
-                past = [old[keep] for old in past[-2:]]
+                past = [old[keep] for old in past[-1 - kind.refractory:]]
                 past = [None] * (k + 1 - len(past)) + past
 
 
@@ -465,10 +467,10 @@ def _trace(problem, step, dtype=float):
             "states": found["mem"], "forced": found["spikes"], "held": found["held"]}
 
 
-def _steps(codes):
+def _steps(codes, axes=AXES):
     """Return the `Step` of each code, with through_reset=True."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
-        AXES.items(), row, strict=True)}) for row in codes]
+        axes.items(), row, strict=True)}) for row in codes]
 
 
 def _slack(problem):
@@ -476,13 +478,13 @@ def _slack(problem):
     return _flatten(problem).slack
 
 
-def _codes_of(step):
+def _codes_of(step, axes=AXES):
     """Return the code of a `Step`: the index of its choice for each axis.
 
     Without refractory steps, `mute` has no effect and is set to False.
     """
     step = step._replace(mute=step.mute and step.refractory > 0)
-    return [values.index(getattr(step, name)) for name, values in AXES.items()]
+    return [values.index(getattr(step, name)) for name, values in axes.items()]
 
 
 def _grouped(codes):
@@ -490,8 +492,8 @@ def _grouped(codes):
     return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
 
 
-def _distance(codes, steps):
+def _distance(codes, steps, axes=AXES):
     """Return the number of axes in which each code differs from the nearest step.
     Axes in `report.RARE` count three times."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
-    return np.min([(codes != _codes_of(step)) @ weights for step in steps], axis=0)
+    return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps], axis=0)

@@ -42,7 +42,7 @@ PROBES = (
     "apart.")
 RECORDED = ("x", "W", "threshold")      # and some of the following
 OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to",
-            "floor", "dspikes", "dW", "surrogate")
+            "floor", "refractory", "dspikes", "dW", "surrogate")
 LEVELS = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}      # ties exact in float32
 BYTES = 10**8           # largest size of a results file, packed and unpacked
 ENTRIES = 1000          # largest number of arrays
@@ -297,7 +297,7 @@ def read_recording(path):
     path : str
         Path of a file with x, W and threshold, some of spikes, mem and syn,
         and either alpha and beta or tau_syn, tau_mem and dt.  It may also
-        hold V, leak, reset_to, floor, dspikes, dW and surrogate.
+        hold V, leak, reset_to, floor, refractory, dspikes, dW and surrogate.
 
     Returns
     -------

@@ -4,8 +4,7 @@ r"""This module identifies the conventions of a recorded LIF layer.
 A convention is one choice for each axis of `conventions.Step`, and a
 preset is the convention of an existing tool.  `identify` compares a
 recording with all conventions, which `elimination` simulates, and names
-the presets that fit.  Neurons that are refractory for more than two steps
-fit no convention.  An axis is settled if all conventions that fit agree
+the presets that fit.  An axis is settled if all conventions that fit agree
 in this axis.  For each open axis, the report names a probe (a test input)
 that settles it.  Gradients settle `through_reset`, and rule out
 conventions that do not reproduce the gradients.
@@ -56,7 +55,7 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, tools=None, rtol=None, alpha=None,
-             beta=None):
+             beta=None, refractory=None):
     """Identify the conventions that a recording follows.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
@@ -72,7 +71,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Input of the recording.
     W, V : (n, m) and (n, n) float
         Input weights and recurrent weights; V may be None.  A bias is the
-        weight of an input that is 1 in all steps.
+        weight of an input that is 1 in all steps.  If the tool multiplies
+        currents by a gain that is not in `conventions.AXES`, multiply W and
+        V by this gain, and do not record syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Keep the dtype of the tool, because the dtype sets the tolerance.
@@ -101,6 +102,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Decay factors that replace the time constants.  The unit of time is
         then the time step, and the axis "decay" is not judged.  For
         membranes without a leak, beta is 1.
+    refractory : int, optional
+        Refractory period in time steps, if it is longer than 2.  The periods
+        refractory - 1 to refractory + 1 are then tried in place of 0 to 2.
 
     Returns
     -------
@@ -112,9 +116,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     shape = (*x.shape[:2], len(W))
     if tools is not None:
         if any(value is not None for value in (
-                V, tau_syn, tau_mem, dspikes, surrogate, alpha, beta)):
+                V, tau_syn, tau_mem, dspikes, surrogate, alpha, beta, refractory)):
             raise ValueError("tools are given: V, tau_syn, tau_mem, alpha, beta, "
-                             "dspikes and surrogate must be None")
+                             "dspikes, surrogate and refractory must be None")
         rows, eps = arguments._recorded(recording, shape)
         found = comparison._among(x, W, rows, gradients, tools,
                                   max(1e-9, 256 * eps) if rtol is None else rtol)
@@ -137,7 +141,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         gradient[2][0]) and gradient[2][1] is None
     mem = np.asarray(recording.get("mem", np.nan))
     exact = mem == np.asarray(levels["threshold"]).astype(mem.dtype)
-    problem = elimination.Problem(x, W, V, rows, decays, taus, levels, eps)
+    problem = elimination.Problem(x, W, V, rows, decays, taus, levels, eps,
+                                  arguments._axes(refractory))
     with np.errstate(all="ignore"):         # simulations of other conventions overflow
         found = _identified(problem, exact, None if lone else gradient,
                             alpha is not None)
@@ -152,7 +157,9 @@ def _identified(problem, exact, gradient, given):
     threshold.  If `given` is True, the caller gave decay factors in place of
     time constants.
     """
-    presets = {name: step._replace(decay="exact") if given else step
+    longer = {"refractory": problem.axes["refractory"][1]} if (
+        problem.axes != elimination.AXES) else {}
+    presets = {name: step._replace(**longer, **{"decay": "exact"} if given else {})
                for name, step in conventions.PRESETS.items()}
     for eps in sorted({problem.eps, max(problem.eps, arguments.SINGLE)}):
         tried = problem._replace(eps=eps)
@@ -170,17 +177,17 @@ def _recognised(problem, presets, fits, gradient, given):
     # Recorded membranes settle all axes that change the gradient, except PATH.
     axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
                                                if a not in IDLE]
-    paths, matches = _paths(presets, fits, axes), {}
+    paths, matches = _paths(problem, presets, fits, axes), {}
     if gradient is not None:
         matches, step, near = _explained(problem, fits, paths, gradient)
         if not matches:
-            return _unexplained(_described(step, presets, elimination.AXES),
+            return _unexplained(_described(step, presets, problem.axes),
                                 gradient[0], near)
         fits = fits[sorted(row for path in matches for row in paths[path])]
     choices = {code: tuple(dict.fromkeys(m.through_reset for m in matches[path]))
                if matches else (True, False) for code, path in zip(
                    elimination._grouped(fits).tolist(), _path(fits, axes), strict=True)}
-    members = _members(presets, fits, choices)
+    members = _members(problem, presets, fits, choices)
     first = _step(members[0], presets)
     tools = Tools(presets, {}, *_probing(problem))
 
@@ -192,11 +199,12 @@ def _recognised(problem, presets, fits, gradient, given):
         return comparison._telling(first, step, problem.rows, used, RTOL)
 
     apart = {c: tell(_step(c, presets)) for c in members[1:]}
-    settled, undecided = _axes(fits, first, choices[_code(first)], tell)
+    own = choices[_code(first, problem.axes)]
+    settled, undecided = _axes(problem, fits, first, own, tell)
     if given:
         del settled["decay"]
     lines = _lines(members, settled, undecided, given)
-    if members[0].axis is not None and False in choices[_code(first)] and (
+    if members[0].axis is not None and False in own and (
             first.reset, first.reset_at, first.refractory) == ("zero", "after", 0):
         lines.append(HELD)
     fired = nearest._fired(problem)
@@ -207,21 +215,15 @@ def _recognised(problem, presets, fits, gradient, given):
             problem, first)["spikes"].any():
         return Report([], {}, None, None, (SILENCE, *lines[1:]), settled=settled,
                       open=undecided)
-    found = matches.get(_path([elimination._codes_of(first)], axes)[0], [])
+    code = elimination._codes_of(first, problem.axes)
+    found = matches.get(_path([code], axes)[0], [])
     lines += [_surrogates(found)] if found else []
     return Report(members, apart, None, None, tuple(lines), settled=settled,
                   open=undecided, gradients=found)
 
 
-def _code(step):
-    return int(elimination._grouped([elimination._codes_of(step)])[0])
-
-
-def _fits(step, choices):
-    """Return whether a step is a convention that fits, and has an allowed
-    choice of `through_reset`."""
-    return _code(step) in choices and (
-        step.through_reset in choices[_code(step)] or step.reset == "none")
+def _code(step, axes):
+    return int(elimination._grouped([elimination._codes_of(step, axes)])[0])
 
 
 def _path(codes, axes):
@@ -230,9 +232,10 @@ def _path(codes, axes):
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
-def _paths(presets, fits, axes):
+def _paths(problem, presets, fits, axes):
     """Return {choices of the axes: rows of `fits`}, nearest to a preset first."""
-    order = np.argsort(elimination._distance(fits, presets.values()), kind="stable")
+    order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
+                       kind="stable")
     known, found = _path(fits, axes), {}
     for row in order.tolist():
         found.setdefault(known[row], []).append(row)
@@ -248,7 +251,7 @@ def _explained(problem, fits, paths, gradient):
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (256 + 8 * len(problem.x))
-    steps = elimination._steps(fits[[rows[0] for rows in paths.values()]])
+    steps = elimination._steps(fits[[rows[0] for rows in paths.values()]], problem.axes)
     found = [fitting._gradients(problem, step, wanted, dspikes, surrogate, rtol)
              for step in steps]
     for exact in (True, False):
@@ -269,29 +272,36 @@ def _unexplained(candidate, wanted, near):
         "`surrogate` can name another, with its steepness, such as 'arctan:7.85'"))
 
 
-def _members(presets, fits, choices):
+def _members(problem, presets, fits, choices):
     """Return the candidates that fit, presets first."""
+    known = problem.axes
+
+    def fit(step):      # and with an allowed choice of `through_reset`
+        allowed = choices.get(_code(step, known), ())
+        return step.through_reset in allowed or bool(allowed) and step.reset == "none"
+
     members = [Candidate(name, None, None) for name, step in presets.items()
-               if _fits(step, choices)]
+               if fit(step)]
     if members:
         return members + [c for c in _variants(
-            [members[0].preset], presets, conventions.AXES)
-            if _fits(_step(c, presets), choices)]
-    order = np.argsort(elimination._distance(fits, presets.values()), kind="stable")
-    for step in elimination._steps(fits[order[:SHOWN]]):
-        allowed = choices[_code(step)]
-        axes = (*elimination.AXES, *["through_reset"][:len(allowed) == 1])
+            [members[0].preset], presets, conventions.AXES | known)
+            if fit(_step(c, presets))]
+    order = np.argsort(elimination._distance(fits, presets.values(), known),
+                       kind="stable")
+    for step in elimination._steps(fits[order[:SHOWN]], known):
+        allowed = choices[_code(step, known)]
+        axes = (*known, *["through_reset"][:len(allowed) == 1])
         members.append(_described(step._replace(through_reset=allowed[0]), presets,
                                   axes))
     least = min(_cost(_changes(c)) for c in members)
     return [c for c in members if _cost(_changes(c)) == least]
 
 
-def _axes(fits, first, choices, tell):
+def _axes(problem, fits, first, choices, tell):
     """Return the choice of each settled axis.  For each open axis, return the
     possible choices and a probe."""
-    settled, undecided, own = {}, {}, elimination._codes_of(first)
-    for at, (axis, values) in enumerate(elimination.AXES.items()):
+    settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
+    for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))
         if len(found) == 1:
             settled[axis] = values[found[0]]
@@ -301,7 +311,7 @@ def _axes(fits, first, choices, tell):
             if value != own[at] and not probe:
                 rows = fits[fits[:, at] == value]
                 other = rows[np.argmin((rows != own).sum(axis=1))]
-                probe = tell(elimination._steps([other])[0]._replace(
+                probe = tell(elimination._steps([other], problem.axes)[0]._replace(
                     through_reset=first.through_reset))
         undecided[axis] = tuple(values[i] for i in found), probe
     if len(choices) == 1 and first.reset != "none":

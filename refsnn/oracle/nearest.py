@@ -89,7 +89,8 @@ def _constant(problem):
             value, known = later[0][0], np.unique(problem.levels["reset_to"])
             hint = ("" if abs(known - value).min() <= slack else
                     f": is reset_to {value:.6g}?") + (
-                    "; refractory periods above 2 steps are not tested") * (steps > 2)
+                    f": is refractory {steps}?") * (
+                        steps > 2 and steps not in problem.axes["refractory"])
             return [f"mem is {value:.6g} in {steps} step{'s' * (steps > 1)} after each "
                     f"spike{hint}"] if hint else []
     return []
@@ -98,10 +99,11 @@ def _constant(problem):
 def _nearest(problem, codes, parted, presets, fitted):
     """Return the nearest candidate and its first difference, or (None, None)."""
     last = codes[parted == parted.max()]
-    order = np.argsort(elimination._distance(last, presets.values()), kind="stable")
+    order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
+                       kind="stable")
     found = []
     for step in [step for step in presets.values() if step.decay in problem.decays] \
-            + elimination._steps(last[order[:COMPARED]]):
+            + elimination._steps(last[order[:COMPARED]], problem.axes):
         run = elimination._trace(problem, step)
         parting, matched = _first(problem, step, run)
         error = _error(problem, run)
@@ -111,7 +113,7 @@ def _nearest(problem, codes, parted, presets, fitted):
     if not found:
         return None, None
     _, _, step, parting = min(found, key=lambda row: row[:2])              # (1)
-    return _described(step, presets, elimination.AXES), parting
+    return _described(step, presets, problem.axes), parting
 
 
 def _first(problem, step, run):
@@ -183,12 +185,14 @@ def _changed(problem, presets):
         fits = codes[parted == len(other.x)]
         if len(fits):
             names = [_title(preset) for preset, step in presets.items()
-                     if (fits == elimination._codes_of(step)).all(axis=1).any()]
+                     if (fits == elimination._codes_of(step, other.axes)).all(
+                         axis=1).any()]
             if alone and not names:
                 continue
-            near = fits[[np.argmin(elimination._distance(fits, presets.values()))]]
-            candidate = _described(elimination._steps(near)[0], presets,
-                                   elimination.AXES)
+            near = fits[[np.argmin(elimination._distance(fits, presets.values(),
+                                                         other.axes))]]
+            candidate = _described(elimination._steps(near, other.axes)[0], presets,
+                                   other.axes)
             told = " or ".join(names) or _words(candidate, _title(candidate.preset))
             return [f"{words} fits: as {told}"]
     return []

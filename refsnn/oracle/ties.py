@@ -26,7 +26,7 @@ def _settled(problem, fits, presets, exact):
     base[:, at] = 0
     base = np.unique(base, axis=0)
     known = [step._replace(compare=values[0]) for step in presets.values()]
-    first = elimination._distance(base, known) == 0
+    first = elimination._distance(base, known, problem.axes) == 0
     spikes = problem.rows.get("spikes")
     most = max(4, min(200, SIMULATED // (problem.x[..., 0].size * len(problem.W))))
     kept = []
@@ -41,7 +41,7 @@ def _settled(problem, fits, presets, exact):
             names = _simulated(problem, [code for code in same
                                          if (fits == code).all(axis=1).any()])
         else:
-            names = _ties(problem, elimination._steps([row])[0], exact)
+            names = _ties(problem, elimination._steps([row], problem.axes)[0], exact)
         kept += [code for code, name in zip(same, values, strict=True)
                  if len(names) != 1 or name in names]
     return np.array(kept, fits.dtype).reshape(-1, fits.shape[1])
@@ -50,7 +50,7 @@ def _settled(problem, fits, presets, exact):
 def _simulated(problem, codes):
     """Return the choices of "compare" in `codes` if ties occur in the
     simulation of every code.  Otherwise, return an empty set."""
-    steps = elimination._steps(codes)
+    steps = elimination._steps(codes, problem.axes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 

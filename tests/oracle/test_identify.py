@@ -72,6 +72,31 @@ def test_new_axes_are_named():
         assert WORDS[axis][value] in report.lines[0]
 
 
+@pytest.mark.parametrize("k, given, names, change", [
+    (3, 3, ("mem", "spikes"), {}), (9, 8, ("mem", "spikes"), {}),
+    (9, 10, ("spikes",), {}), (5, 5, ("mem",), {}),
+    (4, 4, ("mem", "spikes"), {"mute": True}), (6, 5, ("spikes",), {"mute": True})])
+def test_long_refractory_periods_are_found_near_the_given_one(k, given, names, change):
+    name = "spytorch" if "mem" in names else "norse"
+    step = PRESETS[name]._replace(refractory=k, **change)
+    x, W, V, rows, run = layer(step, 4, T=60)
+    assert run.held.any() and (rows["spikes"][20:] > 0).any()
+    report = identify.identify(x, W, some(rows, *names), V, **TAUS, refractory=given)
+    assert report.settled["refractory"] == k
+    assert report.settled["mute"] == step.mute
+    assert all(getattr(step, axis) == value for axis, value in report.settled.items())
+    assert (name in named(report)) == (k == given and not step.mute)
+
+
+def test_other_refractory_periods_do_not_fit():
+    x, W, V, rows, _ = layer(PRESETS["spytorch"]._replace(refractory=4), 4, T=60)
+    report = identify.identify(x, W, rows, V, **TAUS, refractory=6)
+    assert report.members == [] and "is refractory 4?" in report.text
+    for wrong in (2, 3.5):
+        with pytest.raises(ValueError, match=f"^refractory is {wrong}: .*int"):
+            identify.identify(x, W, rows, V, **TAUS, refractory=wrong)
+
+
 def test_two_presets_that_are_one_in_a_recording_are_both_named():
     x, W, V, rows, _ = layer(PRESETS["spyx_lif"], 4, np.float32, False)
     report = identify.identify(x, W, {"mem": rows["mem"]}, **TAUS)

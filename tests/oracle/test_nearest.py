@@ -274,7 +274,6 @@ def test_thresholds_that_explain_the_spikes_are_told():
 def test_a_value_after_each_spike_is_told():
     told = "mem is -0.25 in 1 step after each spike: is reset_to -0.25?"
     assert told in refitted(1.0, reset_to=-0.25)
-    told = ("mem is 0 in 4 steps after each spike; refractory periods above 2 steps "
-            "are not tested")
+    told = "mem is 0 in 4 steps after each spike: is refractory 4?"
     assert told in refitted(1.0, reset_to=0.0, hold=4)
     assert not any(row.startswith("mem is") for row in refitted(1.5))
