@@ -159,6 +159,7 @@ def test_packages_keep_the_width():
     assert [c for path in (ROOT / "refsnn").rglob("__init__.py")
             for c in bad_widths(read(path), path.as_posix())] == []
 
+
 # ---- README and its fellows
 
 def commands(readme):

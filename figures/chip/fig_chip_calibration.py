@@ -146,8 +146,8 @@ def copied(task, folder, epochs, seed, repeat):
 def gather(results):
     """Stack the test accuracies in arrays of shape (levels, repeats).
 
-    The arrays `twin`, `software` and `dropout` are of shape (repeats,).  The first axis
-    of `silenced` has two entries: training without and with dropout.
+    The arrays `twin` and `software` are of shape (repeats,).  The first axis of
+    `silenced` has two entries: training without and with dropout.
     """
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))
@@ -162,7 +162,6 @@ def gather(results):
             "transfer": np.array([r["accuracy"] for r in sent]).T,
             "twin": [r["accuracy"] for r in twins],
             "software": [r["software"] for r in sent],
-            "dropout": [r["accuracy"] for r in dropped],
             "silenced": [[r["silenced"] for r in runs if r["level"] == 0]
                          for runs in (plain, dropped)]}
 

@@ -45,7 +45,9 @@ multiplications of exact RTRL.
 All hyperparameters were chosen with other seeds, on sequences held out from the
 training set.  The learning rate was chosen for exact RTRL and is the same for all
 online rules.  The learning rates of BPTT and of the condition "readout alone" were
-chosen separately.  This figure does not correspond to a published figure.
+chosen separately.  The optimiser is Adam, with beta1 = 0.9 for BPTT and beta1 = 0.99
+for all weight changes at every step.  This figure does not correspond to a published
+figure.
 """
 
 import os
@@ -84,11 +86,11 @@ def gather(results):
     """Return the test accuracies (rules, repetitions, points) and the costs."""
     name, steps = str(results[0]["task"]), int(results[0]["steps"])
     task = online_training.TASKS[name]
-    found = {key: np.array([[r[key] for r in results if r["rule"] == rule]
-                            for rule in RULES]) for key in ("curve", "spikes")}
+    curve = np.array([[r["curve"] for r in results if r["rule"] == rule]
+                      for rule in RULES])
     per_step = [online_training.multiplications(rule, task) for rule in RULES]
-    return found | {"seen": results[0]["seen"], "chance": 1 / task.classes,
-                    "multiplications": steps * np.array(per_step)}
+    return {"curve": curve, "seen": results[0]["seen"], "chance": 1 / task.classes,
+            "multiplications": steps * np.array(per_step)}
 
 
 def claims(data):

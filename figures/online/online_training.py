@@ -32,8 +32,8 @@ ONLINE = (*sparse_rtrl.RUNGS, ALIF)
 RULES = (*ONLINE, BPTT, ALONE)
 STEEPNESS = 5.0                     # of the surrogate derivative
 ADAPTIVE = {"rho": float(np.exp(-1 / 100)), "adaptation": 0.1}
-# The mean gradient of Adam covers about 100 steps, because successive gradients of
-# an online rule are strongly correlated.
+# For online rules, the mean gradient of Adam covers about 100 steps, because successive
+# gradients are strongly correlated.
 OPTIMISER = functools.partial(optimisers.adam, beta1=0.99)
 POINTS = 20                         # points of a learning curve
 
@@ -210,29 +210,26 @@ def learn_after(weights, states, x, labels, task, *, rate):
     psi = surrogates.fast_sigmoid(run.mem - 1, STEEPNESS)[1]
     below = lif.backward(x, W, V, run, psi, top.dx, **constants)
     found = [below.dW, below.dV, top.dW]
-    weights, states = lif_training.update(weights, found, states, rate=rate,
-                                          optimiser=OPTIMISER)
+    weights, states = lif_training.update(weights, found, states, rate=rate)
     return weights, states, found
 
 
 # ---- the whole training
 
 def tested(rule, weights, x, labels, task):
-    """Return (accuracy, mean number of spikes per neuron and step), without learning.
-    """
+    """Return the accuracy, without learning."""
     (W, V, out), constants = weights, task.constants()
     run = alif.simulate(x, W, V, **ADAPTIVE, **constants) if rule == ALIF \
         else lif.simulate(x, W, V, **constants)
     y = lif.readout(run.spikes, out, **constants)[-task.window:].mean(axis=0)
-    return (y.argmax(axis=1) == labels).mean(), run.spikes.mean()
+    return (y.argmax(axis=1) == labels).mean()
 
 
 def learn(task, folder, rule, rate, epochs, seed, repeat):
     """Train one network for `epochs` passes through the training set.
 
     The learning rate decreases to 0 along a half cosine.  For each of `POINTS` times,
-    return the test accuracy, the number of sequences seen, and the mean number of
-    spikes per neuron and step.
+    return the test accuracy and the number of sequences seen.
     """
     name, task = task, TASKS[task]
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
@@ -242,7 +239,7 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
     weights, states = initial(streams["weights"], task), [None] * 3
     batches = int(epochs * len(labels) / task.batch)
     shown = np.maximum(1, np.linspace(0, batches, POINTS + 1).round()[1:])
-    order, curve, spikes = np.zeros(0, int), [], []
+    order, curve = np.zeros(0, int), []
     for b in range(batches):
         if len(order) < task.batch:
             order = streams["order"].permutation(len(labels))
@@ -252,11 +249,9 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
         weights, states, _ = learn_after(weights, states, *now, rate=faded) \
             if rule == BPTT else learn_online(rule, weights, states, *now, rate=faded)
         for _ in range((shown == b + 1).sum()):
-            accuracy, active = tested(rule, weights, *test, task)
-            curve.append(accuracy)
-            spikes.append(active)
+            curve.append(tested(rule, weights, *test, task))
     return {"task": name, "rule": rule, "curve": np.array(curve),
-            "spikes": np.array(spikes), "seen": shown * task.batch, "steps": len(x)}
+            "seen": shown * task.batch, "steps": len(x)}
 
 
 # ---- the cost

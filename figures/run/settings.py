@@ -283,8 +283,8 @@ TABLE = {
         "7-8": Entry(TIMES.format("8 hidden neurons, 250 s, 40 networks")),
         "10": Entry(TIMES.format("4 hidden neurons, 50 s, 40 networks"), "words")},
     "superspike_rates": {
-        "1-2": Entry(TIMES.format("4 hidden neurons, 250 s, 10 networks"), "words"),
-        "0, 3-5": Entry(TIMES.format("4 hidden neurons, 250 s, 10 networks"))},
+        "0-1": Entry(TIMES.format("4 hidden neurons, 250 s, 10 networks"), "words"),
+        "2-4": Entry(TIMES.format("4 hidden neurons, 250 s, 10 networks"))},
     "superspike_xor": {
         "0": Entry(XOR.format("no hidden neurons"), "words"),
         "1-2": Entry(XOR.format("4" + SIGNS), "words"),

@@ -65,14 +65,15 @@ repetitions but the first is used.  After a run, threads of JAX stay busy for a 
 pauses separate the runs if JAX takes part.  For the first two networks, all contenders
 receive the same spikes and weights and, for training, the same derivative of the loss
 with respect to the readout.  The loss is not computed.  Norse, snnTorch and
-SpikingJelly use their own LIF neurons.  The loops in PyTorch and JAX compute the same
-network as refsnn.  With two threads, each thread computes the bare products of half of
-the batch, and the recurrent training of refsnn uses two processes, each with half of
-the batch.  For the second network, refsnn uses one thread in both cases, because the
-time steps are too short to be divided between threads.  All other tasks are measured
-with one thread.  The last lines below the bars name the tools that are not installed,
-the processor and the libraries for matrix products.  No published figure corresponds to
-this figure.
+SpikingJelly use their own LIF neurons.  The recurrent container of SpikingJelly also
+multiplies the input by the identity matrix.  The loops in PyTorch and JAX compute the
+same network as refsnn.  With two threads, each thread computes the bare products of
+half of the batch, and the recurrent training of refsnn uses two processes, each with
+half of the batch.  For the second network, refsnn uses one thread in both cases,
+because the time steps are too short to be divided between threads.  All other tasks are
+measured with one thread.  The last lines below the bars name the tools that are not
+installed, the processor and the libraries for matrix products.  No published figure
+corresponds to this figure.
 """
 
 import contextlib

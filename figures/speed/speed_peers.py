@@ -133,6 +133,7 @@ def snntorch(problem):
         hidden = snn.Synaptic(**options)
     else:
         hidden = snn.RSynaptic(**options, linear_features=n)
+        hidden.recurrent = torch.nn.Linear(n, n, bias=False)
         hidden.recurrent.weight = torch.nn.Parameter(V.detach())
     readout = snn.Synaptic(**options, reset_mechanism="none")
 
@@ -181,6 +182,7 @@ def spikingjelly(problem):
                             decay_input=False, v_reset=None, detach_reset=True)
     if V is not None:
         hidden = layer.LinearRecurrentContainer(hidden, n, n, bias=False)
+        hidden.rc.weight = torch.nn.Parameter(torch.cat([torch.eye(n), V.detach()], 1))
         hidden.step_mode = "m"
     else:
         hidden.step_mode = "m"

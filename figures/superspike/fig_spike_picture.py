@@ -39,12 +39,12 @@ default duration of a trial is the time of the last spike, rounded up to a multi
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
 "target" hold arguments of `ras.read_ras`.
 
-As in the published code, the learning rate is 1 mV (0.1 mV after 800 s), and the
-standard deviation of the initial weights is 50 mV / sqrt(fan-in).  The regulariser has
-strength 1 and exponent 4.  As in the published code, the product of error and
-eligibility trace is multiplied by about 5; the regulariser is not.  The regulariser
-with e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with
-random feedback.
+As in the published code, the learning rate is 1 mV, and the standard deviation of the
+initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s;
+in the published code, after 400 s.  The regulariser has strength 1 and exponent 4.  As
+in the published code, the product of error and eligibility trace is multiplied by about
+5; the regulariser is not.  The regulariser with e^2 has strength 1e-4, because e^2 is
+about 1e4 (per s^2) in hidden neurons with random feedback.
 """
 
 import itertools
@@ -417,6 +417,7 @@ def _plot_sweep(data, axis):
                           ha="center", textcoords="offset points", fontsize=9)
     axis.set_xscale("log")
     axis.set(xlabel="strength of the regulariser", ylabel="cost (1/s)",
-             title="Random feedback, 32 hidden neurons, 70 s")
+             title="Random feedback, 32 hidden neurons, "
+                   f"{20 * float(data['trial_s']):.0f} s")
     axis.margins(0.12, 0.18)
     axis.legend()

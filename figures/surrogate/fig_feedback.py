@@ -22,11 +22,11 @@ training.  The cosine between the feedback-alignment gradient and the exact grad
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
 with three hidden layers, trained with local errors or end to end, and the accuracy of
-each layer's own local readout.  The local gradient of
-each layer is only partly aligned with the end-to-end gradient.  With local errors, the
-mean test accuracy is at least 0.02 lower than after end-to-end training.  Bands show
-the range over 3 seeds (5 with --full).  This figure corresponds to [NMZ19] fig. 5,
-which is a schematic of these rules and contains no numbers.
+each layer's own local readout.  The local gradient of each layer is only partly aligned
+with the end-to-end gradient.  With local errors, the mean test accuracy is at least
+0.02 lower than after end-to-end training.  Bands show the range over 3 seeds (5 with
+--full).  All seeds use the same test images.  This figure corresponds to [NMZ19] fig.
+5, which is a schematic of these rules and contains no numbers.
 """
 
 import numpy as np

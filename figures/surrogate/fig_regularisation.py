@@ -8,7 +8,8 @@ The highest mean test accuracy with such a strength is at most 0.015 below the m
 accuracy without the penalty.
 
 The left panel shows the test accuracy against the number of hidden spikes, for 3 seeds
-and 12 epochs (5 seeds and 50 epochs with --full).  In the right panels, the hidden
+and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test images.
+In the right panels, the hidden
 layer is silent before training.  The surrogate gradient alone makes the layer active,
 because the derivative of the fast sigmoid is nowhere 0.  A lower-bound penalty acts on
 neurons that spike less than once per pattern.  With this penalty, the layer becomes

@@ -496,4 +496,5 @@ def _distance(codes, steps, axes=AXES):
     """Return the number of axes in which each code differs from the nearest step.
     Axes in `report.RARE` count three times."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
-    return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps], axis=0)
+    return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
+                  axis=0)

@@ -262,7 +262,6 @@ def test_runs_of_the_calibration_figure(few_digits, monkeypatch):
     assert data["twin"] == [copied["accuracy"]] and data["level"] == [0, 50]
     assert np.array_equal(data["loop"], [[r["accuracy"]] for r in found[:2]])
     assert np.array_equal(data["transfer"], [[a] for a in sent["accuracy"]])
-    assert np.array_equal(data["dropout"], [found[2]["accuracy"]])
     assert np.array_equal(data["silenced"], [[found[0]["silenced"]],
                                              [found[2]["silenced"]]])
 
