@@ -441,7 +441,7 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
 
 @pytest.mark.parametrize("call, match", [
     (lambda: simulate(x=X[0]), r"^x is \(2, 3\) .*finite real \(T, B, m\*\)"),
-    (lambda: simulate(x=X[..., :2]), r"^x is \(4, 2, 2\).*'m': 3"),
+    (lambda: simulate(x=X[..., :2]), r"^x is \(4, 2, 2\).*m = 3"),
     (lambda: simulate(x=X[:0]), r"^x is \(0, 2, 3\)"),
     (lambda: simulate(x=X * np.nan), "^x is .*finite"),
     (lambda: simulate(x=X.astype(complex)), "^x is .*finite real"),
@@ -477,7 +477,7 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
      r"^recording.blocked is .* in \{0, 1\}"),
     (lambda: linearise(psi=PSI[1:]), r"^psi is \("),
     (lambda: linearise(psi=NAN), "^psi is .*finite"),
-    (lambda: linearise(x=X[:3]), r"^psi is \(4, 2, 2\) .*'T': 3"),
+    (lambda: linearise(x=X[:3]), r"^psi is \(4, 2, 2\) .*T = 3"),
     (lambda: linearise(rec=REC._replace(spikes=PSI[1:])), r"^recording.spikes is \("),
     (lambda: linearise(through_reset=1), "^through_reset is 1"),
     (lambda: linearise(through_recurrence=None), "^through_recurrence is None"),

@@ -784,7 +784,7 @@ def with_entry(array, value, dtype=None):
     ({"hidden": [[1], [2, 3]]}, r"weights.hidden is \[\[1\], \[2, 3\]\]"),
     ({"x": [[1], [2, 3]]}, r"spikes is \[\[1\], \[2, 3\]\]"),
     ({"x": X[0]}, r"spikes is \(2, 9\)"),
-    ({"x": X[..., :8]}, r"spikes is \(20, 2, 8\) .*\(T, B, m\) .*'m': 9"),
+    ({"x": X[..., :8]}, r"spikes is \(20, 2, 8\) .*\(T, B, m\) .*m = 9"),
     ({"x": X[:0]}, r"spikes is \(0, 2, 9\)"),
     ({"x": X[:, :0]}, r"spikes is \(20, 0, 9\)"),
     ({"x": X.astype(complex)}, "spikes is .*real"),

@@ -976,7 +976,7 @@ def test_recordings_are_checked(field, value, message):
     ({"weights": chip_weights.Weights(np.ones((5, 4), int), None, np.ones((3, 5)))},
      "weights.hidden is .*finite float"),
     ({"weights": chip_weights.Weights(np.ones((6, 4)), None, np.ones((3, 6)))},
-     "recording.mem is .*'n': 6")])
+     "recording.mem is .*n = 6")])
 def test_gradients_refuse(change, message):
     weights, x, _, recording = drawn(2)
     arguments = {"weights": weights, "x": x, "recording": recording,

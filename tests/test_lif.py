@@ -372,7 +372,7 @@ NAN = np.full((4, 2, 2), np.nan)
 @pytest.mark.parametrize("call, match", [
     (lambda: lif.simulate(X[0], W1, **HALF), r"^x is \("),
     (lambda: lif.simulate(X[..., :2], W1, **HALF),
-     r"^x is \(4, 2, 2\) .*\(T, B, m\*\).*'m': 3"),
+     r"^x is \(4, 2, 2\) .*\(T, B, m\*\).*m = 3"),
     (lambda: lif.simulate(X[:0], W1, **HALF), r"^x is \(0, 2, 3\)"),
     (lambda: lif.simulate(X * np.nan, W1, **HALF), "^x is .*finite"),
     (lambda: lif.simulate(X.astype(complex), W1, **HALF), "^x is .*finite real"),

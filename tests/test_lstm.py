@@ -403,7 +403,7 @@ RNG = np.random.default_rng(0)
     (lambda: lstm.simulate(X[:, :0], W1, V1, B1), r"^x is \("),
     (lambda: lstm.simulate(X * np.nan, W1, V1, B1), "^x is .*nan"),
     (lambda: lstm.simulate(X > 0, W1, V1, B1), "^x is .*finite float"),
-    (lambda: lstm.simulate(X, W1[:6], V1, B1), r"^V is \(8, 2\) .*'g': 6"),
+    (lambda: lstm.simulate(X, W1[:6], V1, B1), r"^V is \(8, 2\) .*g = 6"),
     (lambda: lstm.simulate(X, W1[:6], V1[:6], B1[:6]), "^W is of shape .*4 n rows"),
     (lambda: lstm.simulate(X, W1[:0], V1, B1), r"^W is \("),
     (lambda: lstm.simulate(X, W1, V1[:4], B1), r"^V is \("),

@@ -491,7 +491,7 @@ RO.setflags(write=False)
 
 @pytest.mark.parametrize("change, match", [
     ({"J": np.ones((3, 1, 2, 3))}, r"^J is \(3, 1, 2, 3\) .*float \(T, B, n, n\)"),
-    ({"J": np.ones((2, 1, 2, 2))}, r"^F is \(3, 1, 2, 4\) .*'T': 2"),
+    ({"J": np.ones((2, 1, 2, 2))}, r"^F is \(3, 1, 2, 4\) .*T = 2"),
     ({"J": A.astype(int)}, "^J is .*finite float"),
     ({"J": A.astype(np.float16)}, "^J is .*finite float"),
     ({"J": A * np.nan}, "^J is .*nan"), ({"J": None}, "^J is None"),

@@ -169,7 +169,7 @@ SHARED = [({"V": np.ones((2, 3))}, r"^V is \(2, 3\) .*float \(n, n\)"),
 
 @pytest.mark.parametrize("change, match", SHARED + [
     ({"x": X}, r"^x is \(3, 2, 4\)"), ({"x": X[0] * np.nan}, "^x is .*nan"),
-    ({"before": H[0, :1]}, r"^h is \(2, 2\) .*'B': 1"),
+    ({"before": H[0, :1]}, r"^h is \(2, 2\) .*B = 1"),
     ({"before": H[0, :0]}, r"^before is \(0, 2\)"),
     ({"before": H[0] * np.inf}, "^before is .*inf"),
     ({"h": H[0] * np.nan}, "^h is .*nan"), ({"h": H[0, :, :1]}, r"^h is \(2, 1\)"),

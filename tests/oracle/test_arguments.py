@@ -24,7 +24,7 @@ def taken(x=X, W=W, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **optio
     ({"x": X[0]}, r"^x is \(3, 2\) .*must be finite real \(T, B, m\)"),
     ({"x": X[:0]}, "^x is "), ({"x": X * 1j}, r"^x is .*3\.j.*must be finite real"),
     ({"x": X * np.nan}, "^x is .*nan.*must be finite"), ({"W": W[0]}, "^W is "),
-    ({"W": np.ones((1, 3))}, r"^W is \(1, 3\) .*must be .* \(n, m\), .*'m': 2"),
+    ({"W": np.ones((1, 3))}, r"^W is \(1, 3\) .*must be .* \(n, m\), .*m = 2"),
     ({"W": W.T}, r"^W is \(2, 1\) and seems to be transposed: must be \(n, m\), "
      r"\(1, 2\)"),
     ({"W": W * np.nan}, "^W is .*must be finite"),
@@ -57,7 +57,7 @@ def taken(x=X, W=W, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **optio
     ({"gradients": W, "surrogate": np.tanh}, "dspikes and surrogate must be"),
     ({"gradients": W, "dspikes": W}, "^dspikes is"),
     ({"gradients": W.T, "dspikes": MEM}, r"^gradients is .*\(1, 2\)"),
-    ({"gradients": 0 * W, "dspikes": MEM}, "^gradients are 0 throughout: must be al"),
+    ({"gradients": 0 * W, "dspikes": MEM}, "^gradients are 0 throughout: must not be"),
     ({"gradients": W.astype(np.float16), "dspikes": MEM}, "^gradients is of dtype fl"),
     ({"tools": Tools(PRESETS, {}, None)}, "^tools are given: V, tau_syn")])
 def test_bad_arguments_are_named(change, match):

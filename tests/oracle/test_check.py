@@ -515,7 +515,7 @@ def test_mutants_must_be_told_in_float32():
     assert _unseen(toy([Mutant("one more", "", {"spikes": RIGHT + 1e-9})],
                        name="spikes")) == []
     assert _alive(toy([far])).mutants == [far]
-    with pytest.raises(ValueError, match=r"toy is blind: mutants \['near'\] change"):
+    with pytest.raises(ValueError, match=r"toy is blind to .* \['near'\]"):
         _alive(toy([far, near]))
 
 
