@@ -72,7 +72,8 @@ def probes(alphas, betas, threshold=1.0, gains=()):
     alphas, betas, threshold, gains = conventions._arrays(
         "alphas (p) in [0, 1), betas (q) in [0, 1), threshold () in [1e-300, 1e300), "
         "gains (r*)", alphas, betas, threshold, gains, dtype=float)
-    low = min([min(a, 1 - a) * (1 - b) for a in alphas if a for b in betas] + [1.0])
+    low = min([1.0] + [(min(a, 1 - a) or 1.0) * gain for a in alphas
+                       for gain in (*(1 - betas), *gains) if gain > 0])
     sizes = threshold * np.geomspace(0.6, 9 / low, 40)
     patterns = {
         "overdrive": ([0, 1, 1, 1, 0, 0, 1], "decays, gains and delays; kind and "

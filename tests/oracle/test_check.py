@@ -149,6 +149,7 @@ def test_the_reset_one_step_late_is_named_with_its_issue():
     (lambda a: a[:2], "is of shape (2, 3): must be (3, 3)"),
     (lambda a: a.astype(np.float16), "is of dtype float16: must be float32 or"),
     (lambda a: a + 0j, "is of dtype complex128"),
+    (lambda a: [[1.0], [1.0, 2.0]], "is not an array: setting an array element"),
     (lambda a: a * np.where(np.eye(3) > 0, np.nan, 1), "is nan at (0, 0): must be")])
 def test_what_else_may_be_wrong(change, words):
     wrong = change(VECTORS["bptt"].outputs["dV"].copy())

@@ -440,8 +440,8 @@ def test_the_text_states_the_reason():
     assert " with a diagonal V. " in diagnose(loop(("dI @ V -", "dI @ V.T -"))).text
     assert "times 1.3" in judged("backward", "dW", "factor").text
     for term, change in (("recurrence", "factor 1 - alpha"), ("input", "sign")):
-        assert (" spikes. In an equation of lif, the residual is a multiple of one term. "
-                f"The {term} is ") in judged("forward", term, change).text
+        assert (" spikes. In an equation of lif, the residual is a multiple of one "
+                f"term. The {term} is ") in judged("forward", term, change).text
     told = judged("backward", "dV", "float16")
     assert told.terms == ("dV", "float16")
     assert " The computation of dV is wrong. " in told.text

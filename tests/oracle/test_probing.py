@@ -32,6 +32,9 @@ def test_probes_by_hand():
     assert 1.0 in found["ties"].x[1] and 16 / 0.75 / 2 in found["ties"].x[1]
     low = probing.probes([0.75], [0.5])["overdrive"].x[1].max()
     np.testing.assert_allclose(low, 72, rtol=1e-12)
+    for alpha, gains, least in ((0.0, (), 18), (0.75, [0.25], 144)):
+        low = probing.probes([alpha], [0.5], gains=gains)["overdrive"].x[1].max()
+        np.testing.assert_allclose(low, least, rtol=1e-12)
 
 
 def test_every_tie_near_the_quotient_is_found():
