@@ -25,9 +25,12 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refsnn import conventions
 from refsnn.oracle import arguments, stored
+from refsnn.oracle.elimination import AXES
 from refsnn.oracle.identify import identify
 from refsnn.oracle.locate import locate
+from refsnn.oracle.report import _changes, _cost, _described, _difference, _step, _words
 
 __all__ = ["Finding", "check", "vectors"]
 
@@ -46,8 +49,10 @@ KNOBS = (       # two golden vectors of equal inputs, the option that differs, a
      "GMvandeVen/continual-learning#14"),
     ("eprop", "eprop_reset", "the reset in the traces", "IGITUGraz EligALIF"),
     ("tbptt_rolling", "tbptt_chunks", "the kind of truncation", "snntorch TBPTT"))
-LAYOUT = ("equals the right output (transposed|with its axes reversed|"
-          "batch before time|flattened|reshaped)(;|$)")
+LAYOUT = (r"equals the right output (transposed|with its axes (reversed|in the order "
+          r"\([0-9, ]*\))|batch before time|flattened|reshaped)(, (flattened|reshaped)"
+          r")?(;|$)")
+LAYER = ("spikes", "mem", "syn")       # what `identify` accepts
 FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outputs",
            "counts", "mem_sum")
 
@@ -148,11 +153,11 @@ def _grouped(results, known):
 
 
 def _convention(vector, results):
-    """Return the first lines of the report of `identify` as text, or "" if
-    `identify` raises an error."""
+    """Describe the convention that the results follow, relative to the right
+    layer, or the nearest preset.  Return "" if `identify` raises an error."""
     p, rows = vector.inputs, {}
-    for name, value in results.items():
-        row = _comparable(value)[0]
+    for name in [name for name in LAYER if name in results]:
+        row = _comparable(results[name])[0]
         if row is not None and row.any() and row.shape == vector.outputs[name].shape:
             rows[name] = row
     try:
@@ -160,7 +165,16 @@ def _convention(vector, results):
                           tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"])
     except ValueError:                  # no rows, or invalid ones (negative spikes)
         return ""
-    return "; " + "; ".join(report.lines[:1 if report.members else 2])
+    right = {"the right layer": conventions.Step(gain="leak")}
+    near = [_described(_step(c, conventions.PRESETS), right, AXES)
+            for c in (*report.members, report.nearest) if c is not None]
+    if report.members:
+        best = min(near, key=lambda c: _cost(_changes(c)))
+        told = [report.lines[0], f"as {_words(best)}"]
+        few = _cost(_changes(best)) <= 3
+        return "; ".join(["", *told[few and bool(report.members[0].axis):1 + few]])
+    told = [_difference(near[0], report.parting)] if near else report.lines[1:2]
+    return "; ".join(("", report.lines[0], *told))
 
 
 # ---- one golden vector
@@ -322,7 +336,7 @@ def _summary(vector, results, findings):
     names = _mistakes(vector, results)
     if names:
         told += "; equals known mistake: " + ", or: ".join(names)
-    elif vector.name == "lif_forward":
+    elif set(LAYER) & set(wrong) and {"tau_syn", "V"} <= vector.inputs.keys():
         told += _convention(vector, results)
     return [Finding(vector.name, "", "fault", told)]
 

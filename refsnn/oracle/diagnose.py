@@ -75,6 +75,7 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "membrane decay": ("beta U[t] in (3)", "beta dU[t+1] in (9)"),
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
+    "refractory period": ("a factor of S[t] that is not in (1)", ""),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
 GRADED = ("a longer sequence of three samples, with several inputs per step and "
           "values beyond 0 and 1")
@@ -155,6 +156,10 @@ def _judged(call, note=""):
         return _right(call, given, table)
     forward = bool(wrong & set(FORWARD))
     place, small, shown = _simplest(runs, forward)
+    if wrong == {"loss"} == set(given) and _rounded(every) and all(_same(
+            run.found["loss"].astype(np.float32), run.right["loss"]) for run in every):
+        return Diagnosis("forward", ("float32",), ("loss",), table, _conclusion(
+            "forward", (), ("float32",)))
     if not note and (place.dtypes == ("float32",) or _rounded(every)) and not all(
             _same(run.found[name].astype(np.float32), run.right[name], _scale(
                 run.right, name)) for run in every for name in run.wrong):
@@ -248,7 +253,7 @@ def _broken(run, where=""):
     """Return the diagnosis of a call that fails or returns an unusable result."""
     name, why = run.broken
     if not name:
-        return Diagnosis("unknown", (), (), {}, f"The function {why}{where}.")
+        return Diagnosis("unknown", (), (), {}, f"The function {why.rstrip('.')}{where}.")
     side = "forward" if name in FORWARD else "backward"
     return Diagnosis(side, (name,) * ("shape" in why), (name,), {},
                      f"{name} {why}{where}.")
@@ -314,6 +319,8 @@ def _forward(call, runs, given, wrong, small):
             bad == {"loss"} or not small):
         terms = tuple(sorted(bad - {"loss"} or bad))
         return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
+    if not all(np.isin(run.found.get("spikes", 0), (0, 1)).all() for run in every):
+        return (), "The spikes are not 0 or 1."
     if bad == given & set(FORWARD) == {"loss"}:
         p = _network(ALL, 0)
         losses = [call(p | {"target": 0 * p["target"] + k}).found["loss"] for k in (
@@ -323,6 +330,11 @@ def _forward(call, runs, given, wrong, small):
     if {"mem", "spikes"} <= given and all(      # statement (D)
             _same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
             for run in every):
+        steps = _pause(every)
+        if steps:
+            return ("refractory period",), (
+                f"Spikes are missing in {steps} step{'s' * (steps > 1)} after each spike, "
+                "and only there.")
         return ("threshold",), "The spikes do not follow from the membranes."
     if {"mem", "spikes"} <= given and _moved(every):
         why = "The spikes follow from the membranes, but at another threshold."
@@ -332,11 +344,9 @@ def _forward(call, runs, given, wrong, small):
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",) and not ({"mem", "spikes"} <= given and any(
             map(_prompt, every))):
-        terms, why = (), ("The reset, the threshold or a current caused by spikes may "
-                          "be wrong.")
+        terms, why = (), "The input, the gain, the threshold or the reset may be wrong."
     if "mem" not in given:
-        binary = all(np.isin(run.found.get("spikes", 0), (0, 1)).all() for run in every)
-        return (terms, why) if binary else ((), "The spikes are not 0 or 1.")
+        return terms, why
     first = all(_same(run.found["mem"][:3], run.right["mem"][:3]) for run in every)
     if first and terms:
         return terms, why
@@ -359,6 +369,21 @@ def _forward(call, runs, given, wrong, small):
             _zero(residual[STOP + 2:], sent) for residual, sent in late)}
     terms = [name for name in found if found[name]]
     return _only(terms, "".join(WHY[term] for term in terms))
+
+
+def _pause(runs):
+    """Return the number of steps without spikes after each spike, if this
+    pause explains all missing spikes, else 0."""
+    missing, intervals = [], [T]
+    for run in runs:
+        mem, fired = run.found["mem"], run.found["spikes"] > 0
+        since = np.full(fired.shape, T)         # steps since the last spike
+        for t in range(1, T):
+            since[t] = np.where(fired[t - 1], 1, since[t - 1] + 1)
+        missing += [*since[(mem > run.p["threshold"]) & ~fired]]
+        intervals += [*since[fired]]
+    steps = int(max(missing, default=0))
+    return steps * bool(steps < min(intervals))
 
 
 def _gap(run):

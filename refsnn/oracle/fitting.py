@@ -18,7 +18,8 @@ surrogate derivative and the reset path of a recorded gradient:
 
 The side tells on which side of the threshold the derivative is not 0, the
 peak is its value at the threshold, and the reset path tells whether the
-gradient passes through the reset.
+gradient passes through the reset.  Gradients that do not pass through V
+are tried last.
 
 Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
@@ -38,6 +39,7 @@ Departures.  This module defines the derivatives of `surrogates` again,
     equivalent to a factor if spikes act on the layer through resets or V.
 """
 
+import itertools
 from typing import NamedTuple
 
 import numpy as np
@@ -88,6 +90,7 @@ class Match(NamedTuple):
     factor: float
     error: float        # largest error, relative to the largest entry
     peak: float = 1.0   # f'(0)
+    through_recurrence: bool = True     # if False, V is treated as 0
 
 
 def _constants(problem):
@@ -273,7 +276,9 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     names = [name] if name is not None else list(BUMPS)
     widths = [steepness] if steepness is not None else list(STEEPNESS)
     found, near, best = [], np.zeros_like(wanted), np.inf
-    for peaks in PEAKS:
+    detached = [None] * (problem.V is not None)
+    for V, peaks in itertools.product(
+            [problem.V, *detached], PEAKS[:1] if callable(name) else PEAKS):
         for through in (True, False) if step.reset != "none" else (True,):
             slopes = conventions.slopes(step._replace(through_reset=through), run,
                                         **given)
@@ -282,15 +287,16 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
                 psi = np.stack([peak * SIDES[side](v) * (
                     kind(v) if callable(kind) else BUMPS[kind](k * v))
                     for k, side, peak in kinds])
-                every = _adjoint(problem, psi, slopes, dspikes)
+                every = _adjoint(problem._replace(V=V), psi, slopes, dspikes)
                 for (k, side, peak), dW in zip(kinds, every, strict=True):
                     factor, error = _compared(dW, wanted, rtol)
                     if error <= rtol and (factor == 1 or peaks is PEAKS[0]):
                         found.append(Match(through, "given" if callable(kind) else kind,
-                                           float(k), side, factor, error, float(peak)))
+                                           float(k), side, factor, error, float(peak),
+                                           V is problem.V))
                     if error < best:
                         best, near = error, dW
-        if found or callable(name):
+        if found:
             break
     sides = list(SIDES)
     return sorted(found, key=lambda m: (m.factor != 1, sides.index(m.side))), near

@@ -67,6 +67,8 @@ def _spiking(problem, step):
     first, last = max(0, late), max(0, -late)
     mem, fired = mem[last:len(mem) - first], fired[first:len(fired) - last]
     low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
+    if not low < high and problem.V is None and step.reset_at == "after":
+        return "; spikes and the threshold are not tested"      # perhaps "once"
     if not low < high:
         return "; no constant threshold explains the spikes"
     if low <= problem.levels["threshold"] <= high:
@@ -81,10 +83,12 @@ def _constant(problem):
         return []
     mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
     slack = elimination._slack(problem)["mem"].max()
+    neuron, at = np.nonzero(fired.reshape(len(fired), -1).T)
+    shortest = np.diff(at)[np.diff(neuron) == 0].min(initial=len(fired))
     for lag in (0, 1):
         later = [mem[k:][fired[:len(fired) - k]] for k in range(lag, len(mem))]
         held = [len(a) > 2 and abs(a - later[0][0]).max() <= slack for a in later]
-        steps = (held + [False]).index(False)
+        steps = min((held + [False]).index(False), int(shortest))
         if steps:
             value, known = later[0][0], np.unique(problem.levels["reset_to"])
             hint = ("" if abs(known - value).min() <= slack else

@@ -163,6 +163,8 @@ def test_a_wrong_layout_is_no_wrong_pass():
     spikes, dW = right["spikes"].swapaxes(0, 1), right["dW"].ravel()
     for given, told in (({"spikes": spikes}, "layout: spikes"),
                         ({"dW": dW, "spikes": spikes}, "layout: spikes, dW"),
+                        ({"dx": right["dx"].transpose(1, 2, 0)}, "layout: dx"),
+                        ({"dx": right["dx"].swapaxes(0, 1).ravel()}, "layout: dx"),
                         ({"dW": 2 * dW, "spikes": spikes}, "forward pass: spikes, dW"),
                         ({"spikes": 2 * spikes}, "forward pass: spikes")):
         found = check.check({f"bptt.{name}": value for name, value in given.items()})
@@ -400,7 +402,8 @@ def test_a_lost_recurrent_column_is_located():
     V[:, 0] = 0
     told = fault(check.check(results("rtrl_implicit", ANSWERS["rtrl_implicit"](
         p | {"V": V}))))
-    assert told == "forward pass: spikes, mem (right: dW, dV)"
+    assert told.startswith("forward pass: spikes, mem (right: dW, dV); no convention "
+                           "fits; nearest: as the right layer; differs first at step 5")
 
 
 def test_late_events_in_the_last_bin_are_located():
@@ -616,6 +619,31 @@ def test_a_forward_pass_of_another_tool_is_named():
     results = {f"lif_forward.{key}": value for key, value in rows.items()}
     told = fault(check.check(results))
     assert told.startswith("spikes, mem, syn; as norse ") and told.count("; ") == 1
+
+
+@pytest.mark.parametrize("name", ["bptt", "rtrl_block", "tbptt_chunks"])
+def test_a_wrong_forward_pass_is_described_relative_to_the_right_layer(name):
+    p = VECTORS[name].inputs
+
+    def told(**changes):
+        step = conventions.Step(gain="leak")._replace(**changes)
+        rows = conventions.recorded(step, conventions.simulate(
+            step, p["x"], p["W"], p["V"], tau_syn=p["tau_syn"], tau_mem=p["tau_mem"],
+            dt=p["dt"], threshold=p["threshold"]))
+        rows["dW"] = rows["mem"]                # no recording of the layer
+        return fault(check.check({f"{name}.{key}": rows[key] for key in (
+            "mem", "spikes", "dW")}, VECTORS))
+
+    assert told().startswith("backward pass or loss: dW (right: ")
+    start = "forward pass: spikes, mem, dW; as the right layer, but "
+    assert told(drive="leak") == start + "input enters the current times 1 - alpha"
+    assert "right layer" not in told(decay="euler", input="same", drive="leak",
+                                     reset="zero")
+    assert told(decay="euler", input="same") == (
+        start + "decays are 1 - dt/tau and input one step early")
+    assert told(gain="one") == (
+        "forward pass: spikes, mem, dW; as refsnn lif (refsnn); as the right layer, "
+        "but current enters the membrane unscaled")
 
 
 def test_arrays_that_cannot_be_identified_are_left_out():

@@ -194,8 +194,8 @@ def test_some_outputs_lead_to_no_wrong_name(names):
 def test_without_membranes_a_wrong_reset_is_only_suspected(names):
     told = judged("forward", "reset", "factor", names=names)
     assert told[:2] == ("forward", ())
-    assert ("The reset, the threshold or a current caused by spikes may be wrong. "
-            "The wrong term is not known.") in told.text
+    assert ("The input, the gain, the threshold or the reset may be wrong. The wrong "
+            "term is not known.") in told.text
 
 
 @pytest.mark.parametrize("names", [("spikes", "mem"), ("loss", "spikes", "mem"),
@@ -222,7 +222,9 @@ def test_a_loss_alone_is_told_from_spikes():
     for change in ("sign", "factor", "float32"):
         for names in (("loss",), ("loss", "dW"), ("loss", "spikes"), ("loss", "mem")):
             told = judged("forward", "loss", change, names=names)
-            assert told[:3] == ("forward", ("loss",), ("loss",))
+            rounded = (change, names) == ("float32", ("loss",))
+            assert told[:3] == ("forward", ("float32" if rounded else "loss",),
+                                ("loss",))
     told = judged("forward", "loss", "factor", names=("loss",))
     assert told.text.startswith("Wrong: loss. The losses for two targets have a wrong "
                                 "sum. The computation of loss is wrong. ")
@@ -334,6 +336,34 @@ def test_another_threshold_is_told_from_a_wrong_reset(dtype):
         assert told[:2] == ("forward", ()) and "at another threshold." in told.text
     told = diagnose(loop(("- threshold * spikes[t]", "- threshold / 2 * spikes[t]")))
     assert told[:2] == ("forward", ("reset",))
+
+
+REFRACTORY = "spikes[t] = U > threshold", (
+    "spikes[t] = (U > threshold) & (spikes[max(t - {0}, 0):t].sum(axis=0) == 0)")
+
+
+@pytest.mark.parametrize("steps", [1, 3])
+def test_a_refractory_period_is_no_wrong_threshold(steps):
+    old, new = REFRACTORY
+    told = diagnose(loop((old, new.format(steps))))
+    assert told[:2] == ("forward", ("refractory period",))
+    assert f"Spikes are missing in {steps} step" in told.text
+    assert "(1)" in told.text
+    told = diagnose(loop((old, "spikes[t] = (U > threshold) & (t % 3 > 0)")))
+    assert told[:2] == ("forward", ("threshold",))
+
+
+def test_soft_spikes_are_no_wrong_threshold():
+    told = diagnose(loop((
+        "spikes[t] = U > threshold", "spikes[t] = 1 / (1 + np.exp(9 * (threshold - U)))"
+    )))
+    assert told[:2] == ("forward", ()) and "The spikes are not 0 or 1." in told.text
+
+
+def test_a_loss_alone_in_float32_is_rounded():
+    told = diagnose(lambda p: {"loss": np.float64(np.float32(RIGHT(p)["loss"]))})
+    assert told[:3] == ("forward", ("float32",), ("loss",))
+    assert told.text == "All results are rounded to float32."
 
 
 def test_spikes_alone_are_not_called_rounded():
@@ -705,6 +735,8 @@ def test_an_unusable_result_is_described():
         "(12, 2, 3).")
     assert diagnose(lambda p: p["missing"])[:] == (
         "unknown", (), (), {}, "The function raises KeyError: 'missing'.")
+    assert diagnose(lambda p: exec("raise ValueError(\"One line.\")"))[4] == (
+        "The function raises ValueError: One line.")
     late = diagnose(lambda p: RIGHT(p) | shown(p))
     assert late[:3] == ("backward", (), ("dx",)) and len(late.variants) == 20
     some = diagnose(only(("dW", "loss"), lambda p: RIGHT(p) | (

@@ -8,7 +8,7 @@ from layers import DTYPES, LEVELS, TAUS, gradient, layer, problem, recorded, som
 
 from refsnn import conventions, surrogates
 from refsnn.conventions import PRESETS, Step
-from refsnn.oracle import fitting
+from refsnn.oracle import fitting, report
 
 OTHER = {"tau_syn": 6.5, "tau_mem": 11.0, "dt": 1.0}
 SHAPE = 30, 2, 8
@@ -185,6 +185,21 @@ def test_without_a_reset_there_is_one_path():
     p = problem(x, W, None, some(rows, "spikes"))
     found, = fitting._gradients(p, step, wanted, d, ("slayer", None), 1e-9)[0]
     assert found[:4] == (True, "slayer", 2.0, "both")
+
+
+@pytest.mark.parametrize("surrogate", [("slayer", 2.0), (None, None)])
+@pytest.mark.parametrize("through", [False, True])
+def test_a_detached_recurrence_is_not_a_detached_reset(through, surrogate):
+    step = PRESETS["spikingjelly"]._replace(through_reset=through)
+    x, W, V, rows, run = layer(step, 3)
+    d = np.random.default_rng(1).normal(size=SHAPE)
+    p = problem(x, W, V, some(rows, "spikes"))
+    for recurrent in (V, None):
+        wanted = gradient(step, x, W, recurrent, run, psi(run.mem - 1), d, **TAUS)
+        found, = fitting._gradients(p, step, wanted, d, surrogate, 1e-9)[0]
+        assert found[:4] == (through, "slayer", 2.0, "both") and found.factor == 1
+        assert found.through_recurrence == (recurrent is not None)
+        assert (", V detached" in report._surrogates([found])) == (recurrent is None)
 
 
 def psi(v):

@@ -277,3 +277,28 @@ def test_a_value_after_each_spike_is_told():
     told = "mem is 0 in 4 steps after each spike: is refractory 4?"
     assert told in refitted(1.0, reset_to=0.0, hold=4)
     assert not any(row.startswith("mem is") for row in refitted(1.5))
+
+
+def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
+    """A reset at once is fitted like a late reset, whose spikes need a
+    constant threshold."""
+    step = PRESETS["norse"]
+    x, W, _, rows, _ = layer(step, 2, recurrent=False, taus=TAUS | {"tau_mem": 11.0})
+    p = problem(x, W, None, some(rows, "mem", "spikes"))
+    for at in ("after", "once"):
+        assert nearest._spiking(p, step._replace(reset_at=at, test="after")) == (
+            "; spikes and the threshold are not tested")
+    assert "no constant threshold" in nearest._spiking(p, step._replace(
+        reset_at="before"))
+    assert "no constant threshold" in nearest._spiking(
+        p._replace(V=np.eye(len(W))), step._replace(reset_at="after"))
+
+
+def test_a_constant_potential_is_counted_up_to_the_next_spike():
+    mem, spikes = np.full((2, 30, 1, 3), 0.25)
+    for gap in (1, 2, 5):
+        spikes[:] = np.arange(30)[:, None, None] % gap == 0
+        p = problem(np.ones((30, 1, 2)), np.ones((3, 2)), None,
+                    {"mem": mem, "spikes": spikes})
+        told, = nearest._constant(p)
+        assert told.startswith(f"mem is 0.25 in {gap} step{'s' * (gap > 1)} after")
