@@ -22,9 +22,9 @@ statements:
     adjoints, which determine the terms of (7) and (9).  If one term has a
     wrong factor, the residual of its equation is a multiple of this term.
 (D) If the returned membranes follow from the returned spikes, but the
-    spikes do not follow from the membranes, the threshold is wrong.  The
-    threshold is also wrong if another threshold explains the spikes and
-    the reset.
+    spikes do not follow from the membranes, the threshold is wrong, or
+    spikes are missing in the first steps after each spike.  The threshold
+    is also wrong if another threshold explains the spikes and the reset.
 (E) No term of (A) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
     If this response or this adjoint is wrong, the input, the gain, the
@@ -253,7 +253,8 @@ def _broken(run, where=""):
     """Return the diagnosis of a call that fails or returns an unusable result."""
     name, why = run.broken
     if not name:
-        return Diagnosis("unknown", (), (), {}, f"The function {why.rstrip('.')}{where}.")
+        return Diagnosis("unknown", (), (), {}, (
+            f"The function {why.rstrip('.')}{where}."))
     side = "forward" if name in FORWARD else "backward"
     return Diagnosis(side, (name,) * ("shape" in why), (name,), {},
                      f"{name} {why}{where}.")
@@ -333,8 +334,8 @@ def _forward(call, runs, given, wrong, small):
         steps = _pause(every)
         if steps:
             return ("refractory period",), (
-                f"Spikes are missing in {steps} step{'s' * (steps > 1)} after each spike, "
-                "and only there.")
+                f"Spikes are missing in {steps} step{'s' * (steps > 1)} after each "
+                "spike, and only there.")
         return ("threshold",), "The spikes do not follow from the membranes."
     if {"mem", "spikes"} <= given and _moved(every):
         why = "The spikes follow from the membranes, but at another threshold."
