@@ -240,8 +240,8 @@ def _failure(rule, function, fault, draws, sizes):
     small, _, least = _smaller(attempt, *best, 0)
     kind = kind._replace(mistakes=_common(kind, small))
     shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at) for at in (least, sizes))
-    return (f"{rule} is wrong for the smallest network, {shown}, as it is for {first}: "
-            f"{_told(kind, small)}\n\n{_code(small, function)}")
+    return (f"{rule} is wrong for the smallest network, {shown}.  With {first}: "
+            f"{_told(kind, fault)}\n\n{_code(small, function)}")
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):

@@ -153,10 +153,10 @@ def _words(candidate, name=None):
 def _difference(nearest, parting):
     """Describe the nearest candidate and its first difference."""
     step, sample, neuron, quantity, found, wanted = parting
-    where = "in the gradients" if step is None else \
-        f"first at step {step}, sample {sample}, neuron {neuron}"
-    return (f"nearest: as {_words(nearest)}; differs {where}: {quantity} is "
-            f"{found:.9g}, would be {wanted:.9g}")
+    where = "in the gradients: an entry" if step is None else \
+        f"first at step {step}, sample {sample}, neuron {neuron}: {quantity}"
+    return (f"nearest: as {_words(nearest)}; differs {where} is {found:.9g}, would be "
+            f"{wanted:.9g}")
 
 
 def _lines(members, settled, undecided, given):

@@ -71,7 +71,7 @@ def test_differences_in_words():
     parting = Parting(None, None, None, "gradients", 1.0, 2 / 3)
     assert report._difference(lava, parting) == (
         "nearest: as lava, but membrane bounded below; differs in the gradients: "
-        "gradients is 1, would be 0.666666667")
+        "an entry is 1, would be 0.666666667")
 
 
 SETTLED = {"decay": "exact", "floor": False}
