@@ -20,8 +20,9 @@ White noise and recordings that diverge have no nearest convention.
 Derivation.  Tolerances are those of `elimination`.
 Approximate.  The search for the nearest convention covers the presets and
     up to 24 conventions that `elimination` dropped last.
-Cost.   The search by `elimination` is repeated up to five times, with
-    transposed weights, with swapped axes or with a threshold of 1.
+Cost.   The search by `elimination` is repeated up to six times, with
+    transposed weights, without V, with swapped axes or with a threshold of
+    1.
 Departures.  If the recording fits with one of these changes, the report
     says so, but its list of members is empty.
 """
@@ -67,8 +68,9 @@ def _spiking(problem, step):
     first, last = max(0, late), max(0, -late)
     mem, fired = mem[last:len(mem) - first], fired[first:len(fired) - last]
     low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
-    if not low < high and problem.V is None and step.reset_at == "after":
-        return "; spikes and the threshold are not tested"      # perhaps "once"
+    if not low < high and problem.V is None and (step.reset, step.reset_at) == (
+            "zero", "after"):       # "once" fits, too
+        return "; spikes and the threshold are not tested"
     if not low < high:
         return "; no constant threshold explains the spikes"
     if low <= problem.levels["threshold"] <= high:
@@ -161,10 +163,10 @@ def _fired(problem):
 
 
 def _changed(problem, presets):
-    """Search again with transposed weights, with batch and time swapped, and
-    with a threshold of 1.  Return a list with a line for the report, or an
-    empty list if nothing fits.  If only spikes are recorded, there must be at
-    least `MATCHED` spikes, and only presets count."""
+    """Search again with transposed weights, without V, with batch and time
+    swapped, and with a threshold of 1.  Return a list with a line for the
+    report, or an empty list if nothing fits.  If only spikes are recorded,
+    there must be at least `MATCHED` spikes, and only presets count."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []
@@ -180,6 +182,7 @@ def _changed(problem, presets):
             rows={name: row.swapaxes(0, 1) for name, row in problem.rows.items()})
     if V is not None:
         others["transposed V"] = problem._replace(V=V.T)
+        others["no V"] = problem._replace(V=None)
     if n == m:
         others["transposed W"] = problem._replace(W=W.T)
         if V is not None:

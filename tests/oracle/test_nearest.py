@@ -191,6 +191,16 @@ def test_transposed_weights_are_said():
     assert report.members == [] and "transposed" not in report.text
 
 
+def test_a_forgotten_recurrence_is_said():
+    for name in ("lava", "snntorch_leaky"):
+        x, W, V, rows, _ = layer(PRESETS[name], 2, m=5, n=4)
+        _, _, _, free, _ = layer(PRESETS[name], 2, recurrent=False, m=5, n=4)
+        report = identify.identify(x, W, free, V, **TAUS)
+        assert report.members == []
+        assert report.lines[-1].startswith("no V fits: as ") and name in report.text
+        assert "no V" not in identify.identify(x, 1.5 * W, rows, V, **TAUS).text
+
+
 @pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
 def test_a_forgotten_threshold_is_said(reset):
     """The layer has a threshold of 1, and the caller states another threshold."""
@@ -280,7 +290,7 @@ def test_a_value_after_each_spike_is_told():
 
 
 def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
-    """A reset at once is fitted like a late reset, whose spikes need a
+    """A reset to zero at once is fitted like a late reset, whose spikes need a
     constant threshold."""
     step = PRESETS["norse"]
     x, W, _, rows, _ = layer(step, 2, recurrent=False, taus=TAUS | {"tau_mem": 11.0})
@@ -288,8 +298,8 @@ def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
     for at in ("after", "once"):
         assert nearest._spiking(p, step._replace(reset_at=at, test="after")) == (
             "; spikes and the threshold are not tested")
-    assert "no constant threshold" in nearest._spiking(p, step._replace(
-        reset_at="before"))
+    for changes in ({"reset_at": "before"}, {"reset_at": "after", "reset": "subtract"}):
+        assert "no constant threshold" in nearest._spiking(p, step._replace(**changes))
     assert "no constant threshold" in nearest._spiking(
         p._replace(V=np.eye(len(W))), step._replace(reset_at="after"))
 
