@@ -59,16 +59,15 @@ def _si(*, preset):
     if own.factor == 1:
         wrong["penalty halved", "avalanche"] = {
             key: right[key] / 2 for key in ("penalty", "dpenalty")}
-    if preset not in NEW:
-        later = np.concatenate([task[1:], task[-1:]])
-        wrong |= {
-            "gradient after the step": _path(p | {"task_gradient": later}, own),
-            "sign of the path integral": _path(p | {"task_gradient": -task}, own),
-            "missing factor 2 of the penalty's derivative":
-                {"dpenalty": right["dpenalty"] / 2},
-            "path integral not set to 0 between tasks": _path(p, own, kept=True),
-            "importance of the last task alone, not summed":
-                _path(p, own, overwrite=True)}
+    later = np.concatenate([task[1:], task[-1:]])
+    wrong |= {
+        "gradient after the step": _path(p | {"task_gradient": later}, own),
+        "missing factor 2 of the penalty's derivative":
+            {"dpenalty": right["dpenalty"] / 2},
+        "path integral not set to 0 between tasks": _path(p, own, kept=True),
+        "importance of the last task alone, not summed": _path(p, own, overwrite=True)}
+    if own.displacement != "descent":
+        wrong["sign of the path integral"] = _path(p | {"task_gradient": -task}, own)
     text = (f"synaptic intelligence as {preset} (see the table) along theta[0..T], "
             "gradients before each step; c = strength, f = factor, or 1 if not given; "
             "path integral at each task's end, importance after the last, penalty at "

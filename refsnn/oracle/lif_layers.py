@@ -239,8 +239,8 @@ def _truncated(seed, T, B, m, n, *, kind):
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     p["K"] = K = 5
 
-    def gradient(kind=kind, psi=psi, through_reset=True, K=K):
-        J, F, q = _linearised(p, run, psi, d, p["V"], through_reset)
+    def gradient(kind=kind, psi=psi, through_reset=True, K=K, V=p["V"]):
+        J, F, q = _linearised(p, run, psi, d, V, through_reset)
         if kind == "rolling":
             return _split(p, bptt.truncated(J, F, q, K))
         if kind == "end":
@@ -255,6 +255,9 @@ def _truncated(seed, T, B, m, n, *, kind):
             gradient("rolling", K=T),
         ("truncated after K=1, not RTRL", "snntorch 1.0.0, RTRL"):
             gradient("rolling", K=1),
+        "truncated one step too early": gradient(K=K - 1),
+        "truncated one step too late": gradient(K=K + 1),
+        "transposed V": gradient(V=p["V"].T),
         ("reset detached", "norse lif_step, fzenke/spytorch#3"):
             gradient(through_reset=False),
         ("surrogate times its steepness", "fzenke/spytorch#2"):
@@ -287,8 +290,9 @@ def _snap(*, order):
     p, run, psi, loss, d = _recorded(p, 27)
     J, F, q = _linearised(p, run, psi, d, p["V"])
     transposed, _, _ = _linearised(p, run, psi, d, p["V"].T)
+    known = snap.reach(p["V"], order)
 
-    def gradient(pattern, J=J):
+    def gradient(pattern, J=J, F=F, q=q):
         return _split(p, snap.gradient(J, F, q, snap.owners(n, m), pattern))
 
     wrong = {(f"SnAp-{k}, not SnAp-{order}", "chaobrain/braintrace#143"):
@@ -296,10 +300,13 @@ def _snap(*, order):
         "exact gradient, not SnAp": gradient(np.ones((n, n), bool)),
         "transposed V": gradient(snap.reach(p["V"].T, order), transposed),
         ("truncation after K=1 sold as SnAp", "snntorch 1.0.0, RTRL"):
-            _split(p, bptt.truncated(J, F, q, 1))}
+            _split(p, bptt.truncated(J, F, q, 1)),
+        "reset detached": gradient(known, *_linearised(p, run, psi, d, p["V"], False))}
+    wrong |= {key: gradient(known, *_linearised(p, run, other, d, p["V"]))
+              for key, other in _surrogate_mistakes(p, run, psi).items()}
     text = ("loss 1/(2 B) sum (spikes - target)^2 of a recorded ring and its SnAp-"
             f"{order} gradient, through the reset; {FAST}: refsnn.lif, (1)-(3), (12), "
             "(13), (15), refsnn.snap, (1)-(3)")
     p |= _shown(run)
-    right = _recorded_outputs(loss, run) | gradient(snap.reach(p["V"], order))
+    right = _recorded_outputs(loss, run) | gradient(known)
     return text, p, right, wrong, _idle(p)
