@@ -152,14 +152,18 @@ def _grouped(results, known):
     return grouped, known
 
 
-def _convention(vector, results):
-    """Describe the convention that the results follow, relative to the right
-    layer, or the nearest preset.  Return "" if `identify` raises an error."""
+def _convention(vector, results, wrong):
+    """Describe the convention that the results follow, or the nearest one,
+    relative to the right layer if few axes differ.  Return "" if no wrong
+    result can be used, or if `identify` raises an error, for example because
+    the time constants differ between neurons."""
     p, rows = vector.inputs, {}
     for name in [name for name in LAYER if name in results]:
         row = _comparable(results[name])[0]
         if row is not None and row.any() and row.shape == vector.outputs[name].shape:
             rows[name] = row
+    if not set(rows) & set(wrong):
+        return ""
     try:
         report = identify(p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"],
                           tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"])
@@ -171,9 +175,11 @@ def _convention(vector, results):
     if report.members:
         best = min(near, key=lambda c: _cost(_changes(c)))
         told = [report.lines[0], f"as {_words(best)}"]
-        few = _cost(_changes(best)) <= 3
+        few = len(_changes(best)) <= 3
         return "; ".join(["", *told[few and bool(report.members[0].axis):1 + few]])
-    told = [_difference(near[0], report.parting)] if near else report.lines[1:2]
+    told = [] if rows.keys() == {"spikes"} else report.lines[1:2]
+    if told and near:
+        told = [_difference(near[0], report.parting)]
     return "; ".join(("", report.lines[0], *told))
 
 
@@ -337,7 +343,7 @@ def _summary(vector, results, findings):
     if names:
         told += "; equals known mistake: " + ", or: ".join(names)
     elif set(LAYER) & set(wrong) and {"tau_syn", "V"} <= vector.inputs.keys():
-        told += _convention(vector, results)
+        told += _convention(vector, results, wrong)
     return [Finding(vector.name, "", "fault", told)]
 
 

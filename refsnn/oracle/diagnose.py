@@ -22,9 +22,11 @@ statements:
     adjoints, which determine the terms of (7) and (9).  If one term has a
     wrong factor, the residual of its equation is a multiple of this term.
 (D) If the returned membranes follow from the returned spikes, but the
-    spikes do not follow from the membranes, the threshold is wrong, or
-    spikes are missing in the first steps after each spike.  The threshold
-    is also wrong if another threshold explains the spikes and the reset.
+    spikes do not follow from the membranes, the threshold is wrong.  If
+    spikes are only missing, and if all missing spikes are in the first
+    steps after a spike, there is a refractory period instead.  The
+    threshold is also wrong if another threshold explains the spikes and
+    the reset.
 (E) No term of (A) acts on the first response of the membrane, mem[2], or
     on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
     If this response or this adjoint is wrong, the input, the gain, the
@@ -75,7 +77,6 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "membrane decay": ("beta U[t] in (3)", "beta dU[t+1] in (9)"),
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
-    "refractory period": ("a factor of S[t] that is not in (1)", ""),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
 GRADED = ("a longer sequence of three samples, with several inputs per step and "
           "values beyond 0 and 1")
@@ -156,10 +157,10 @@ def _judged(call, note=""):
         return _right(call, given, table)
     forward = bool(wrong & set(FORWARD))
     place, small, shown = _simplest(runs, forward)
-    if wrong == {"loss"} == set(given) and _rounded(every) and all(_same(
-            run.found["loss"].astype(np.float32), run.right["loss"]) for run in every):
-        return Diagnosis("forward", ("float32",), ("loss",), table, _conclusion(
-            "forward", (), ("float32",)))
+    if wrong == {"loss"} == set(given) and _rounded(every) and all(
+            np.isclose(run.found["loss"], run.right["loss"], 5e-6) for run in every):
+        return Diagnosis("forward", ("float32",), ("loss",), table, (
+            "Wrong: loss. " + _conclusion("forward", (), ("float32",))))
     if not note and (place.dtypes == ("float32",) or _rounded(every)) and not all(
             _same(run.found[name].astype(np.float32), run.right[name], _scale(
                 run.right, name)) for run in every for name in run.wrong):
@@ -244,6 +245,8 @@ def _conclusion(side, terms, dtypes):
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
         return "The wrong term is not known."
+    if terms == ("refractory period",):
+        return "In (1) of lif, there is no refractory period."
     if not set(terms) <= set(SHOWN):
         return f"The computation of {_listed(terms)} is wrong."
     return f"The {terms[0]} is wrong: {SHOWN[terms[0]][side == 'backward']} of lif."
@@ -320,7 +323,8 @@ def _forward(call, runs, given, wrong, small):
             bad == {"loss"} or not small):
         terms = tuple(sorted(bad - {"loss"} or bad))
         return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
-    if not all(np.isin(run.found.get("spikes", 0), (0, 1)).all() for run in every):
+    if "spikes" in given and not all(_same(s, np.clip(np.rint(s), 0, 1), 1.0)
+                                     for s in (run.found["spikes"] for run in every)):
         return (), "The spikes are not 0 or 1."
     if bad == given & set(FORWARD) == {"loss"}:
         p = _network(ALL, 0)
@@ -331,11 +335,11 @@ def _forward(call, runs, given, wrong, small):
     if {"mem", "spikes"} <= given and all(      # statement (D)
             _same(run.found["mem"], _follow(run.p, run.found["spikes"]).mem)
             for run in every):
-        steps = _pause(every)
+        steps, least = _pause(every)
         if steps:
             return ("refractory period",), (
-                f"Spikes are missing in {steps} step{'s' * (steps > 1)} after each "
-                "spike, and only there.")
+                f"Spikes are missing in {'at least ' * least}{steps} step"
+                f"{'s' * (steps > 1)} after each spike, and only there.")
         return ("threshold",), "The spikes do not follow from the membranes."
     if {"mem", "spikes"} <= given and _moved(every):
         why = "The spikes follow from the membranes, but at another threshold."
@@ -345,7 +349,7 @@ def _forward(call, runs, given, wrong, small):
     terms, why = _switched(runs, bad, True)
     if terms == ("reset",) and not ({"mem", "spikes"} <= given and any(
             map(_prompt, every))):
-        terms, why = (), "The input, the gain, the threshold or the reset may be wrong."
+        terms, why = (), "The decays and the recurrence are right."
     if "mem" not in given:
         return terms, why
     first = all(_same(run.found["mem"][:3], run.right["mem"][:3]) for run in every)
@@ -374,17 +378,20 @@ def _forward(call, runs, given, wrong, small):
 
 def _pause(runs):
     """Return the number of steps without spikes after each spike, if this
-    pause explains all missing spikes, else 0."""
+    pause explains all wrong spikes, else 0.  Also return whether no neuron
+    spikes twice."""
     missing, intervals = [], [T]
     for run in runs:
-        mem, fired = run.found["mem"], run.found["spikes"] > 0
+        over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
         since = np.full(fired.shape, T)         # steps since the last spike
         for t in range(1, T):
             since[t] = np.where(fired[t - 1], 1, since[t - 1] + 1)
-        missing += [*since[(mem > run.p["threshold"]) & ~fired]]
+        if np.any(fired & ~over):
+            return 0, False
+        missing += [*since[over & ~fired]]
         intervals += [*since[fired]]
     steps = int(max(missing, default=0))
-    return steps * bool(steps < min(intervals))
+    return steps * bool(steps < min(intervals)), bool(min(intervals) == T)
 
 
 def _gap(run):

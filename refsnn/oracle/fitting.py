@@ -18,8 +18,8 @@ surrogate derivative and the reset path of a recorded gradient:
 
 The side tells on which side of the threshold the derivative is not 0, the
 peak is its value at the threshold, and the reset path tells whether the
-gradient passes through the reset.  Gradients that do not pass through V
-are tried last.
+gradient passes through the reset.  Gradients that do not pass through the
+recurrent spikes are tried last.
 
 Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
@@ -90,7 +90,7 @@ class Match(NamedTuple):
     factor: float
     error: float        # largest error, relative to the largest entry
     peak: float = 1.0   # f'(0)
-    through_recurrence: bool = True     # if False, V is treated as 0
+    through_recurrence: bool = True     # of spikes
 
 
 def _constants(problem):

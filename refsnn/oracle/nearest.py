@@ -21,7 +21,7 @@ Derivation.  Tolerances are those of `elimination`.
 Approximate.  The search for the nearest convention covers the presets and
     up to 24 conventions that `elimination` dropped last.
 Cost.   The search by `elimination` is repeated up to six times, with
-    transposed weights, without V, with swapped axes or with a threshold of
+    transposed weights, with V = 0, with swapped axes or with a threshold of
     1.
 Departures.  If the recording fits with one of these changes, the report
     says so, but its list of members is empty.
@@ -68,8 +68,8 @@ def _spiking(problem, step):
     first, last = max(0, late), max(0, -late)
     mem, fired = mem[last:len(mem) - first], fired[first:len(fired) - last]
     low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
-    if not low < high and problem.V is None and (step.reset, step.reset_at) == (
-            "zero", "after"):       # "once" fits, too
+    if not low < high and (problem.V is None or not problem.V.any()) and (
+            step.reset, step.reset_at) == ("zero", "after"):   # or reset at "once"
         return "; spikes and the threshold are not tested"
     if not low < high:
         return "; no constant threshold explains the spikes"
@@ -163,7 +163,7 @@ def _fired(problem):
 
 
 def _changed(problem, presets):
-    """Search again with transposed weights, without V, with batch and time
+    """Search again with transposed weights, with V = 0, with batch and time
     swapped, and with a threshold of 1.  Return a list with a line for the
     report, or an empty list if nothing fits.  If only spikes are recorded,
     there must be at least `MATCHED` spikes, and only presets count."""
@@ -182,7 +182,8 @@ def _changed(problem, presets):
             rows={name: row.swapaxes(0, 1) for name, row in problem.rows.items()})
     if V is not None:
         others["transposed V"] = problem._replace(V=V.T)
-        others["no V"] = problem._replace(V=None)
+        if not alone:               # a small V may change no spike
+            others["V = 0"] = problem._replace(V=None)
     if n == m:
         others["transposed W"] = problem._replace(W=W.T)
         if V is not None:

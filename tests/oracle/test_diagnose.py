@@ -194,8 +194,8 @@ def test_some_outputs_lead_to_no_wrong_name(names):
 def test_without_membranes_a_wrong_reset_is_only_suspected(names):
     told = judged("forward", "reset", "factor", names=names)
     assert told[:2] == ("forward", ())
-    assert ("The input, the gain, the threshold or the reset may be wrong. The wrong "
-            "term is not known.") in told.text
+    assert (" The decays and the recurrence are right. The wrong term is not known. "
+            in told.text)
 
 
 @pytest.mark.parametrize("names", [("spikes", "mem"), ("loss", "spikes", "mem"),
@@ -339,31 +339,46 @@ def test_another_threshold_is_told_from_a_wrong_reset(dtype):
 
 
 REFRACTORY = "spikes[t] = U > threshold", (
-    "spikes[t] = (U > threshold) & (spikes[max(t - {0}, 0):t].sum(axis=0) == 0)")
+    "spikes[t] = ((U > threshold) & (spikes[max(t - {0}, 0):t].sum(axis=0) < 0.5))")
 
 
-@pytest.mark.parametrize("steps", [1, 3])
-def test_a_refractory_period_is_no_wrong_threshold(steps):
+@pytest.mark.parametrize("steps, words", [
+    (1, "in 1 step after"), (3, "in 3 steps after"), (10, "in at least 9 steps after")])
+def test_a_refractory_period_is_no_wrong_threshold(steps, words):
     old, new = REFRACTORY
-    told = diagnose(loop((old, new.format(steps))))
-    assert told[:2] == ("forward", ("refractory period",))
-    assert f"Spikes are missing in {steps} step" in told.text
-    assert "(1)" in told.text
-    told = diagnose(loop((old, "spikes[t] = (U > threshold) & (t % 3 > 0)")))
+    for change in (new.format(steps), new.format(steps) + " + f - f"):
+        told = diagnose(loop((old, "f = np.tanh(U - threshold); " + change)))
+        assert told[:2] == ("forward", ("refractory period",))
+        assert f" Spikes are missing {words} each spike, and only there. In (1) of " \
+            "lif, there is no refractory period. " in told.text
+
+
+@pytest.mark.parametrize("change", [
+    "(U > threshold) & (t % 3 > 0)", "(beta * U + gain * I) > threshold",
+    "(U > 0.8 * threshold) & (spikes[max(t - 1, 0):t].sum(axis=0) == 0)"])
+def test_missing_spikes_at_other_times_are_no_refractory_period(change):
+    told = diagnose(loop((REFRACTORY[0], f"spikes[t] = {change}")))
     assert told[:2] == ("forward", ("threshold",))
 
 
 def test_soft_spikes_are_no_wrong_threshold():
-    told = diagnose(loop((
-        "spikes[t] = U > threshold", "spikes[t] = 1 / (1 + np.exp(9 * (threshold - U)))"
-    )))
+    old = REFRACTORY[0]
+    told = diagnose(loop((old, "spikes[t] = 1 / (1 + np.exp(9 * (threshold - U)))")))
     assert told[:2] == ("forward", ()) and "The spikes are not 0 or 1." in told.text
+    told = diagnose(loop((old, "f = np.tanh(U); spikes[t] = (U > threshold) + f - f"),
+                         ("spikes[t] @ V.T,", "spikes[t] @ V,")))
+    assert told[:2] == ("forward", ("recurrence",))      # 1 and 0 to rounding
 
 
 def test_a_loss_alone_in_float32_is_rounded():
-    told = diagnose(lambda p: {"loss": np.float64(np.float32(RIGHT(p)["loss"]))})
-    assert told[:3] == ("forward", ("float32",), ("loss",))
-    assert told.text == "All results are rounded to float32."
+    def told(change):
+        return diagnose(lambda p: {"loss": np.float64(change(RIGHT(p)["loss"]))})
+
+    assert told(np.float32)[:3] == ("forward", ("float32",), ("loss",))
+    assert told(np.float32).text == "Wrong: loss. All results are rounded to float32."
+    for change in (lambda a: a * (1 + 1e-6), lambda a: np.float32(2 * a),
+                   lambda a: np.float32(a * (1 + 5e-5))):
+        assert "float32" not in told(change)[1]
 
 
 def test_spikes_alone_are_not_called_rounded():

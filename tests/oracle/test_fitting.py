@@ -199,7 +199,13 @@ def test_a_detached_recurrence_is_not_a_detached_reset(through, surrogate):
         found, = fitting._gradients(p, step, wanted, d, surrogate, 1e-9)[0]
         assert found[:4] == (through, "slayer", 2.0, "both") and found.factor == 1
         assert found.through_recurrence == (recurrent is not None)
-        assert (", V detached" in report._surrogates([found])) == (recurrent is None)
+        assert ("not through the recurrent spikes" in report._surrogates([found])) == (
+            recurrent is None)
+    x, W, _, rows, run = layer(step, 3, recurrent=False)
+    p = problem(x, W, 0 * V, some(rows, "spikes"))
+    same = gradient(step, x, W, None, run, psi(run.mem - 1), d, **TAUS)
+    found, = fitting._gradients(p, step, same, d, surrogate, 1e-9)[0]
+    assert found.through_recurrence         # both forms agree
 
 
 def psi(v):

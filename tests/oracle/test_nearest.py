@@ -197,8 +197,13 @@ def test_a_forgotten_recurrence_is_said():
         _, _, _, free, _ = layer(PRESETS[name], 2, recurrent=False, m=5, n=4)
         report = identify.identify(x, W, free, V, **TAUS)
         assert report.members == []
-        assert report.lines[-1].startswith("no V fits: as ") and name in report.text
-        assert "no V" not in identify.identify(x, 1.5 * W, rows, V, **TAUS).text
+        assert report.lines[-1].startswith("V = 0 fits: as ") and name in report.text
+        for others in (rows, some(free, "spikes")):
+            assert "V = 0" not in identify.identify(x, 1.5 * W, others, V, **TAUS).text
+    alone = conventions.recorded(PRESETS[name], conventions.simulate(
+        PRESETS[name], x, W, 0.01 * V, **TAUS))["spikes"]
+    assert np.array_equal(alone, free["spikes"])        # V acts, but on no spike
+    assert "V = 0" not in identify.identify(x, W, {"spikes": alone}, V, **TAUS).text
 
 
 @pytest.mark.parametrize("reset", ["subtract", "zero", "none"])
@@ -295,9 +300,9 @@ def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
     step = PRESETS["norse"]
     x, W, _, rows, _ = layer(step, 2, recurrent=False, taus=TAUS | {"tau_mem": 11.0})
     p = problem(x, W, None, some(rows, "mem", "spikes"))
-    for at in ("after", "once"):
-        assert nearest._spiking(p, step._replace(reset_at=at, test="after")) == (
-            "; spikes and the threshold are not tested")
+    for at, V in (("after", None), ("once", None), ("after", np.zeros((8, 8)))):
+        assert nearest._spiking(p._replace(V=V), step._replace(
+            reset_at=at, test="after")) == "; spikes and the threshold are not tested"
     for changes in ({"reset_at": "before"}, {"reset_at": "after", "reset": "subtract"}):
         assert "no constant threshold" in nearest._spiking(p, step._replace(**changes))
     assert "no constant threshold" in nearest._spiking(
@@ -307,7 +312,7 @@ def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
 def test_a_constant_potential_is_counted_up_to_the_next_spike():
     mem, spikes = np.full((2, 30, 1, 3), 0.25)
     for gap in (1, 2, 5):
-        spikes[:] = np.arange(30)[:, None, None] % gap == 0
+        spikes[:] = (np.arange(30)[:, None, None] + np.arange(3) // 2) % gap == 0
         p = problem(np.ones((30, 1, 2)), np.ones((3, 2)), None,
                     {"mem": mem, "spikes": spikes})
         told, = nearest._constant(p)
