@@ -20,9 +20,9 @@ White noise and recordings that diverge have no nearest convention.
 Derivation.  Tolerances are those of `elimination`.
 Approximate.  The search for the nearest convention covers the presets and
     up to 24 conventions that `elimination` dropped last.
-Cost.   The search by `elimination` is repeated up to six times, with
-    transposed weights, with V = 0, with swapped axes or with a threshold of
-    1.
+Cost.   The search by `elimination` is repeated up to six times: with
+    transposed weights, with V = 0, with swapped axes or with a threshold
+    of 1.
 Departures.  If the recording fits with one of these changes, the report
     says so, but its list of members is empty.
 """

@@ -192,7 +192,8 @@ def _surrogates(matches):
                 "below": ", 0 above the threshold"}[match.side]
         some.append(f"surrogate {match.surrogate}{width}{side}, "
                     + "not " * (not match.through_reset) + "through the reset"
-                    + ", not through the recurrent spikes" * (not match.through_recurrence)
+                    + ", not through the recurrent spikes" * (
+                        not match.through_recurrence)
                     + f", times {match.factor:.5g}" * (match.factor != 1))
     return "gradients: " + " or ".join(some) + (
         f", and {len(matches) - 4} more" * (len(matches) > 4))
