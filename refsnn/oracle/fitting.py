@@ -33,10 +33,11 @@ Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
 Departures.  This module defines the derivatives of `surrogates` again,
     because `surrogates` needs SciPy for an antiderivative.  A derivative
     may also be 0 on one side of the threshold.  The derivative "step" is 1
-    for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  Peaks other
-    than 1 are tried only if no surrogate with a peak of 1 explains the
-    gradient.  For these peaks, the factor must be 1.  A peak is not
-    equivalent to a factor if spikes act on the layer through resets or V.
+    for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  With k = 0,
+    it is 1 everywhere (straight-through).  Peaks other than 1 are tried
+    only if no surrogate with a peak of 1 explains the gradient.  For these
+    peaks, the factor must be 1.  A peak is not equivalent to a factor if
+    spikes act on the layer through resets or V.
 """
 
 import itertools
@@ -306,8 +307,11 @@ def _kinds(kind, widths, peaks):
     """Return all tuples (steepness, side, peak) that are tried for a surrogate."""
     if callable(kind):
         return [(0.0, "both", 1.0)]
-    return [(k, side, peak(k)) for k in widths
-            for side in (["both"] if kind == "step" else SIDES) for peak in peaks]
+    if kind == "step":
+        sides, widths = ["both"], [0.0] * (len(widths) > 1) + widths
+    else:
+        sides = SIDES
+    return [(k, side, peak(k)) for k in widths for side in sides for peak in peaks]
 
 
 def _compared(dW, wanted, rtol):

@@ -187,6 +187,8 @@ def _surrogates(matches):
     some = []
     for match in matches[:4]:
         width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")
+        if (match.surrogate, match.steepness) == ("step", 0):
+            width = " of steepness 0 (straight-through)"
         width += f" and peak {match.peak:.6g}" * (match.peak != 1)
         side = {"both": "", "above": ", 0 below the threshold",
                 "below": ", 0 above the threshold"}[match.side]

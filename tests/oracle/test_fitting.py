@@ -177,6 +177,20 @@ def test_a_peak_within_the_reset_path_is_found(peak):
     assert matches[0].factor == 1 and np.isclose(matches[0].peak, peak)
 
 
+def test_the_straight_through_estimator_is_found():
+    step = PRESETS["snntorch_leaky"]
+    x, W, V, rows, run = layer(step, 3)
+    assert (run.mem - 1).min() < -4             # a step of steepness 0.5 is 0 there
+    d = np.random.default_rng(1).normal(size=SHAPE)
+    wanted = gradient(step, x, W, V, run, np.ones_like(run.mem), d, **TAUS)
+    p = problem(x, W, V, some(rows, "spikes"))
+    for surrogate in ((None, None), ("step", None)):
+        found, = fitting._gradients(p, step, wanted, d, surrogate, 1e-9)[0]
+        assert found[1:5] == ("step", 0.0, "both", 1.0)
+        assert "step of steepness 0 (straight-through)" in report._surrogates([found])
+    assert fitting._gradients(p, step, wanted, d, ("step", 0.5), 1e-9)[0] == []
+
+
 def test_without_a_reset_there_is_one_path():
     step = PRESETS["norse"]._replace(reset="none")
     x, W, _, rows, run = layer(step, 3, recurrent=False)
