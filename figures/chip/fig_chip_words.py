@@ -14,7 +14,7 @@ accuracy on training words and on two sets of test words, the confusions on the 
 and the accuracy on the test words of each speaker.  Speakers 4 and 5 are held out.
 Each repetition uses another chip.  Initial weights and order of the words differ
 between all runs.  Small markers are single runs, large markers and bars are means.
-Black diamonds are accuracies on all test words, open ones those published for the
+Black diamonds are accuracies on all test words.  Open diamonds were published for the
 Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
 
 By default, the networks are trained for 6 epochs on the English words among 1,400

@@ -167,20 +167,21 @@ def _convention(vector, results, wrong):
     try:
         report = identify(p["x"], p["W"], rows, p["V"], tau_syn=p["tau_syn"],
                           tau_mem=p["tau_mem"], dt=p["dt"], threshold=p["threshold"])
-    except ValueError:                  # no rows, or invalid ones (negative spikes)
+    except ValueError:                  # such as negative spikes
         return ""
-    right = {"the right layer": conventions.Step(gain="leak")}
+    right = {"the right layer": conventions.Step(gain="leak")}     # p["gain"]
     near = [_described(_step(c, conventions.PRESETS), right, AXES)
             for c in (*report.members, report.nearest) if c is not None]
     if report.members:
         best = min(near, key=lambda c: _cost(_changes(c)))
-        told = [report.lines[0], f"as {_words(best)}"]
-        few = len(_changes(best)) <= 3
-        return "; ".join(["", *told[few and bool(report.members[0].axis):1 + few]])
-    told = [] if rows.keys() == {"spikes"} else report.lines[1:2]
-    if told and near:
-        told = [_difference(near[0], report.parting)]
-    return "; ".join(("", report.lines[0], *told))
+        words = f"; as {_words(best)}" * (len(_changes(best)) <= 3)
+        tool = f"; {report.lines[0]}"       # a preset, or many changes of one
+        return tool * (report.members[0].axis is None or not words) + words
+    told = f"; {report.lines[0]}"
+    if rows.keys() == {"spikes"}:           # many conventions are equally near
+        return told
+    return told + "".join(f"; {line}" for line in (
+        [_difference(near[0], report.parting)] if near else report.lines[1:2]))
 
 
 # ---- one golden vector

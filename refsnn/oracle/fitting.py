@@ -91,7 +91,7 @@ class Match(NamedTuple):
     factor: float
     error: float        # largest error, relative to the largest entry
     peak: float = 1.0   # f'(0)
-    through_recurrence: bool = True     # of spikes
+    through_recurrence: bool = True     # through the recurrent spikes
 
 
 def _constants(problem):
@@ -307,11 +307,10 @@ def _kinds(kind, widths, peaks):
     """Return all tuples (steepness, side, peak) that are tried for a surrogate."""
     if callable(kind):
         return [(0.0, "both", 1.0)]
-    if kind == "step":
-        sides, widths = ["both"], [0.0] * (len(widths) > 1) + widths
-    else:
-        sides = SIDES
-    return [(k, side, peak(k)) for k in widths for side in sides for peak in peaks]
+    if kind == "step" and len(widths) > 1:      # the steepness is not given
+        widths = [0.0, *widths]
+    return [(k, side, peak(k)) for k in widths
+            for side in (["both"] if kind == "step" else SIDES) for peak in peaks]
 
 
 def _compared(dW, wanted, rtol):
