@@ -637,8 +637,11 @@ def test_a_wrong_forward_pass_is_described_relative_to_the_right_layer(name):
     assert told().startswith("backward pass or loss: dW (right: ")
     start = "forward pass: spikes, mem, dW; as the right layer, but "
     assert told(drive="leak") == start + "input enters the current times 1 - alpha"
-    assert "right layer" not in told(decay="euler", input="same", drive="leak",
-                                     reset="zero")
+    many = told(decay="euler", input="same", drive="leak", reset="zero")
+    assert many.startswith("forward pass: spikes, mem, dW; as ")
+    assert "right layer" not in many
+    assert told(test="after", record="after", reset="zero") == start + (
+        "spikes one step early and reset to a value and state recorded one step early")
     assert told(refractory=1, mute=True) == (
         start + "refractory 1 and membrane not held while refractory")
     assert told(decay="euler", input="same") == (

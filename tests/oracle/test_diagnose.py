@@ -355,7 +355,8 @@ def test_a_refractory_period_is_no_wrong_threshold(steps, words):
 
 @pytest.mark.parametrize("change", [
     "(U > threshold) & (t % 3 > 0)",
-    "(U > threshold) & ((spikes[t - 1] < 1) | (np.arange(n) > 0))", "(beta * U + gain * I) > threshold",
+    "(U > threshold) & ((spikes[t - 1] < 1) | (np.arange(n) > 0))",
+    "(beta * U + gain * I) > threshold",
     "(U > 0.8 * threshold) & (spikes[max(t - 1, 0):t].sum(axis=0) == 0)"])
 def test_missing_spikes_at_other_times_are_no_refractory_period(change):
     told = diagnose(loop((REFRACTORY[0], f"spikes[t] = {change}")))

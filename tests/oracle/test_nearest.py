@@ -317,3 +317,7 @@ def test_a_constant_potential_is_counted_up_to_the_next_spike():
                     {"mem": mem, "spikes": spikes})
         told, = nearest._constant(p)
         assert told.startswith(f"mem is 0.25 in {gap} step{'s' * (gap > 1)} after")
+    spikes[:] = 0                               # the neurons spike once, one by one
+    spikes[[0, 1, 3], 0, [0, 1, 2]] = 1
+    told, = nearest._constant(p)
+    assert told.startswith("mem is 0.25 in 27 steps after")

@@ -307,6 +307,17 @@ def test_networks_of_each_kind_shrink(rule):
         exec(str(error.value).partition("\n\n")[2], {"mine": mine})
 
 
+def test_the_reason_belongs_to_the_network_that_is_named():
+    def last(p):
+        dW = backward(p)["dW"]
+        dW[-1, -1] = np.nan
+        return {"dW": dW}
+
+    with pytest.raises(AssertionError, match=r"m=1, n=1\.  With T=20, B=4, m=2, n=3: "
+                                             r"dW is nan at \(2, 1\): must be finite"):
+        check_gradient("bptt", last)
+
+
 def test_the_search_ends(monkeypatch):
     monkeypatch.setattr(random_networks, "TRIES", 0)
     with pytest.raises(AssertionError, match="smallest network, T=20, B=4, m=2, n=3."):
