@@ -3,18 +3,17 @@
 A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.  A
 burst penalty on the hidden layer reduces the number of hidden spikes.  The penalty is
 the squared spike count of a neuron per pattern, averaged over neurons and patterns.
-For some penalty strengths, the whole hidden layer fires at most 20 spikes per pattern.
-The highest mean test accuracy with such a strength is at most 0.015 below the mean test
+With strong penalties, the whole hidden layer fires at most 20 spikes per pattern.  With
+the weakest such penalty, the mean test accuracy is at most 0.015 below the mean test
 accuracy without the penalty.
 
 The left panel shows the test accuracy against the number of hidden spikes, for 3 seeds
 and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test images.
-In the right panels, the hidden
-layer is silent before training.  The surrogate gradient alone makes the layer active,
-because the derivative of the fast sigmoid is nowhere 0.  A lower-bound penalty acts on
-neurons that spike less than once per pattern.  With this penalty, the layer becomes
-active faster.  After one epoch, the mean number of hidden spikes is at least twice as
-high with the lower-bound penalty as without.
+In the right panels, the hidden layer is silent before training.  The surrogate gradient
+alone makes the layer active, because the derivative of the fast sigmoid is nowhere 0.
+A lower-bound penalty acts on neurons that spike less than once per pattern.  With this
+penalty, the layer becomes active faster.  After one epoch, the mean number of hidden
+spikes is at least twice as high with the lower-bound penalty as without.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
 penalty for MNIST on an analog chip.  In [CB22], the accuracy is constant down to about
@@ -120,13 +119,13 @@ def gather(results):
 def claims(data):
     paper = published.values("regularisation")
     few = data["accuracy"][data["spikes"].mean(axis=1) <= FEW]
-    loss = data["accuracy"][0] - max(few, key=np.mean) if len(few) else np.nan
+    loss = data["accuracy"][0] - few[0] if len(few) else np.nan
     silent = max(data["spikes_free"][:, 0].max(), data["spikes_bound"][:, 0].max())
     woken = data["spikes_bound"][:, 1].mean() / data["spikes_free"][:, 1].mean()
     return [
-        at_most(f"test accuracy lost with at most {FEW} hidden spikes per "
-                f"pattern, mean of {data['accuracy'].shape[1]} seeds", loss,
-                0.015, paper["loss at 20 spikes"]),
+        at_most("test accuracy lost with the weakest penalty that leaves at most "
+                f"{FEW} hidden spikes per pattern, mean of {data['accuracy'].shape[1]} "
+                "seeds", loss, 0.015, paper["loss at 20 spikes"]),
         exactly("hidden spikes of the silent layers before training", silent, 0),
         at_least("hidden spikes after one epoch, with the lower-bound penalty / "
                  "without", woken, 2)]

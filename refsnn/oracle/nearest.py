@@ -55,7 +55,7 @@ def _nothing(problem, codes, parted, presets):
             f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
             + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
             + _spiking(problem, fit.step))
-    lines += _constant(problem) + _changed(problem, presets)
+    lines += _constant(problem) + _changed(problem, presets, fit)
     return Report([], {}, nearest, parting, tuple(lines), fit=fit)
 
 
@@ -162,17 +162,22 @@ def _fired(problem):
     return int(np.sum(problem.rows.get("spikes", 0)))
 
 
-def _changed(problem, presets):
-    """Search again with transposed weights, with V = 0, with batch and time
-    swapped, and with a threshold of 1.  Return a list with a line for the
-    report, or an empty list if nothing fits.  If only spikes are recorded,
-    there must be at least `MATCHED` spikes, and only presets count."""
+def _changed(problem, presets, fit):
+    """Search again with the gain of an exact `fit`, with transposed weights,
+    with V = 0, with batch and time swapped, and with a threshold of 1.  Return
+    a list with a line for the report, or an empty list if nothing fits.  If
+    only spikes are recorded, there must be at least `MATCHED` spikes, and only
+    presets count."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []
     n, m = problem.W.shape
     V, W = problem.V, problem.W
     others = {}
+    if fit is not None and fit.exact:
+        words = f"W{' and V' * (V is not None)} times {fit.gain:.6g} (fit.gain)"
+        others[words] = problem._replace(W=fit.gain * W,
+                                         V=None if V is None else fit.gain * V)
     if np.any(problem.levels["threshold"] != 1):
         others["threshold 1"] = problem._replace(
             levels=problem.levels | {"threshold": np.ones(())})

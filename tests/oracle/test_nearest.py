@@ -191,6 +191,29 @@ def test_transposed_weights_are_said():
     assert report.members == [] and "transposed" not in report.text
 
 
+@pytest.mark.parametrize("recurrent", [True, False])
+@pytest.mark.parametrize("preset", ["norse", "refsnn", "snntorch_synaptic"])
+def test_a_gain_of_the_tool_is_said(preset, recurrent):
+    """The tool multiplies all currents by a gain that the caller does not know."""
+    step, gain = PRESETS[preset], 0.861067
+    x, W, V, rows, _ = layer(step, 2, recurrent=recurrent, m=5, n=4)
+    given = W / gain, V / gain if recurrent else None
+    whole = gain * (1 if step.gain == "one" else 1 / TAUS["tau_mem"])
+    for dtype in DTYPES:
+        seen = some(rows, "mem", "spikes", dtype=dtype)
+        report = identify.identify(x, given[0], seen, given[1], **TAUS)
+        assert report.members == [] and abs(report.fit.gain / whole - 1) < 1e-5
+        names = "W and V" if recurrent else "W"
+        told = f"{names} times {report.fit.gain:.6g} (fit.gain) fits: as "
+        assert report.lines[-1].startswith(told)
+        W, V = (a if a is None else report.fit.gain * a for a in given)
+        report = identify.identify(x, W, seen, V, **TAUS)
+        assert preset in [step.preset for step in report.members] or preset == "norse"
+    seen["mem"][5] += 1
+    report = identify.identify(x, given[0], seen, given[1], **TAUS)
+    assert " times " not in report.text
+
+
 def test_a_forgotten_recurrence_is_said():
     for name in ("lava", "snntorch_leaky"):
         x, W, V, rows, _ = layer(PRESETS[name], 2, m=5, n=4)
