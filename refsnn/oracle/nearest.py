@@ -175,7 +175,7 @@ def _changed(problem, presets, fit):
     V, W = problem.V, problem.W
     others = {}
     if fit is not None and fit.exact:
-        words = f"W{' and V' * (V is not None)} times {fit.gain:.6g} (fit.gain)"
+        words = f"W{' and V' * (V is not None)} times {fit.gain:.15g}"
         others[words] = problem._replace(W=fit.gain * W,
                                          V=None if V is None else fit.gain * V)
     if np.any(problem.levels["threshold"] != 1):
