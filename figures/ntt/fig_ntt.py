@@ -33,8 +33,8 @@ layer-wise NTT must be at least as accurate as every other layer-wise method.
 LeNet-5-Caffe on MNIST has 3,000 steps of transfer and 5,000 steps with labels.  Conv-4
 on CIFAR-10 has 3,000 steps of transfer with mini-batches of 16 images, and 5,000 steps
 with labels without dropout.  Both convolutional networks are run once.  The stored
-results lack LeNet with one threshold and the NTT masks of Conv-4.  Like [LZ20], this
-figure plots accuracy against density.  This project chose the claims.
+results lack the NTT masks of Conv-4.  Like [LZ20], this figure plots accuracy against
+density.  This project chose the claims.
 """
 
 import numpy as np

@@ -215,9 +215,9 @@ TABLE = {
     "ntt": {
         "0-29": Entry(BASELINES.format("MNIST")),
         "30-59": Entry(BASELINES.format("Fashion-MNIST")),
-        "60-64": Entry("MNIST, LeNet-5-Caffe, 3,000 steps of transfer, 5,000 with "
+        "60-68": Entry("MNIST, LeNet-5-Caffe, 3,000 steps of transfer, 5,000 with "
                        "labels, 1 run"),
-        "65-69": Entry("CIFAR-10, Conv-4 without dropout, 3,000 steps of transfer with "
+        "69-73": Entry("CIFAR-10, Conv-4 without dropout, 3,000 steps of transfer with "
                        "mini-batches of 16, 5,000 with labels, 1 run; without NTT "
                        "masks")},
     "ntt_masks": {"0-17": Entry(MASKS)},

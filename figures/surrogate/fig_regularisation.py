@@ -146,11 +146,11 @@ def _plot_sweep(data, axis):
     axis.plot(spikes.mean(axis=1), accuracy.mean(axis=1), "o-", color=colours.BLUE,
               ms=8, mec="white", label="mean of the seeds")
     for x, strength in zip(spikes.mean(axis=1), data["strength"], strict=True):
-        axis.annotate("none" if strength == 0 else f"{strength:g}", (x, 0.994),
-                      ha="center", va="top", fontsize=9.5)
+        axis.annotate("none" if strength == 0 else f"{strength:g}", (x, 0.998),
+                      ha="center", va="top", fontsize=8.5, rotation=90)
     low = min(accuracy.min(), 0.9)
-    axis.annotate(f"{FEW} spikes", (FEW, low), xytext=(4, 0), color=colours.GREY,
-                  textcoords="offset points", fontsize=9.5)
+    axis.annotate(f"{FEW} spikes", (FEW, low), xytext=(-4, 0), color=colours.GREY,
+                  textcoords="offset points", fontsize=9.5, ha="right")
     axis.set(xscale="log", xlabel="hidden spikes per test pattern (whole layer)",
              ylabel="test accuracy", ylim=(low - 0.01, 1.0),
              title="Accuracy against activity; numbers: penalty strength")

@@ -30,8 +30,9 @@ def _axes(refractory):
     """Return the choices of each axis around a given refractory period."""
     if refractory is None:
         return elimination.AXES
-    k, = conventions._arrays("refractory () int in [3, inf)", refractory)
-    return elimination.AXES | {"refractory": (k - 1, k, k + 1)}
+    k, = conventions._arrays("refractory () int in [0, inf)", refractory)
+    return elimination.AXES | {"refractory": (k - 1, k, k + 1)} if k > 2 else \
+        elimination.AXES
 
 
 def _recorded(recording, shape):

@@ -36,7 +36,7 @@ from refsnn.oracle.comparison import Tools
 from refsnn.oracle.probing import Probe, _probing, probes
 from refsnn.oracle.report import (SILENCE, Candidate, Parting, Report, _changes, _cost,
                                   _described, _difference, _lines, _step, _surrogates,
-                                  _variants)
+                                  _variants, _whole)
 
 __all__ = ["QUANTITIES", "Candidate", "Parting", "Probe", "Report", "Tools", "identify",
            "probes"]
@@ -68,7 +68,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Parameters
     ----------
     x : (T, B, m) float
-        Input of the recording.
+        Input of the recording, which starts from rest: with syn 0 and mem at
+        `leak`.
     W, V : (n, m) and (n, n) float
         Input weights and recurrent weights; V may be None.  A bias is the
         weight of an input that is 1 in all steps.  If the tool multiplies
@@ -103,8 +104,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         then the time step, and the axis "decay" is not judged.  For
         membranes without a leak, beta is 1.
     refractory : int, optional
-        Refractory period in time steps, if it is longer than 2.  The periods
-        refractory - 1 to refractory + 1 are then tried in place of 0 to 2.
+        Refractory period in time steps.  If it is longer than 2, the periods
+        refractory - 1 to refractory + 1 are tried in place of 0 to 2.
 
     Returns
     -------
@@ -204,6 +205,9 @@ def _recognised(problem, presets, fits, gradient, given):
     if given:
         del settled["decay"]
     lines = _lines(members, settled, undecided, given)
+    if problem.axes != elimination.AXES:
+        lines.append("refractory periods tried: "
+                     + ", ".join(map(str, problem.axes["refractory"])))
     if members[0].axis is not None and False in own and (
             first.reset, first.reset_at, first.refractory) == ("zero", "after", 0):
         lines.append(HELD)
@@ -283,9 +287,10 @@ def _members(problem, presets, fits, choices):
     members = [Candidate(name, None, None) for name, step in presets.items()
                if fit(step)]
     if members:
-        return members + [c for c in _variants(
+        members += [c for c in _variants(
             [members[0].preset], presets, conventions.AXES | known)
             if fit(_step(c, presets))]
+        return [_whole(c, presets) for c in members]
     order = np.argsort(elimination._distance(fits, presets.values(), known),
                        kind="stable")
     for step in elimination._steps(fits[order[:SHOWN]], known):

@@ -20,9 +20,9 @@ White noise and recordings that diverge have no nearest convention.
 Derivation.  Tolerances are those of `elimination`.
 Approximate.  The search for the nearest convention covers the presets and
     up to 24 conventions that `elimination` dropped last.
-Cost.   The search by `elimination` is repeated up to six times: with
-    transposed weights, with V = 0, with swapped axes or with a threshold
-    of 1.
+Cost.   The search by `elimination` is repeated up to eight times: with the
+    refitted gain, with transposed weights, with V = 0, with swapped axes
+    or with a threshold of 1.
 Departures.  If the recording fits with one of these changes, the report
     says so, but its list of members is empty.
 """
@@ -31,8 +31,8 @@ import numpy as np
 
 from refsnn import conventions
 from refsnn.oracle import elimination, fitting
-from refsnn.oracle.report import (Report, _described, _difference, _parting, _title,
-                                  _words)
+from refsnn.oracle.report import (Candidate, Report, _described, _difference, _parting,
+                                  _title, _whole, _words)
 
 __all__ = []
 
@@ -55,27 +55,44 @@ def _nothing(problem, codes, parted, presets):
             f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
             + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
             + _spiking(problem, fit.step))
+    if parting and parting.step == 0 and (fit is None or not fit.exact):
+        lines.append("does the recording start from rest?")
     lines += _constant(problem) + _changed(problem, presets, fit)
+    values = np.unique(problem.rows.get("spikes", 0))
+    if len(values) == 2 and values[1] != 1:
+        lines.append(f"each spike is {values[1]:g}: divide spikes by {values[1]:g}")
     return Report([], {}, nearest, parting, tuple(lines), fit=fit)
 
 
 def _spiking(problem, step):
     """Return a text on the thresholds that explain the recorded spikes."""
-    if step.reset_at == "once" or np.ndim(problem.levels["threshold"]):
-        return "; spikes and the threshold are not tested"
+    threshold, untested = problem.levels["threshold"], (
+        "; spikes and the threshold are not tested")
+    if np.ndim(threshold):
+        return untested
     late = (step.record == "after") - (step.test == "after")    # spikes, in rows
-    mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
-    first, last = max(0, late), max(0, -late)
-    mem, fired = mem[last:len(mem) - first], fired[first:len(fired) - last]
-    low, high = mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
-    if not low < high and (problem.V is None or not problem.V.any()) and (
-            step.reset, step.reset_at) == ("zero", "after"):   # or reset at "once"
-        return "; spikes and the threshold are not tested"
+    low, high = _thresholds(problem, late, 0)
+    # A reset "after" is equivalent to a reset "once" with the spikes one row off.
+    if step.reset_at == "once" or step.reset_at == "after" and not low < high:
+        if step.reset == "zero":
+            return untested
+        low, high = _thresholds(problem, late - (step.reset_at == "after"), threshold)
     if not low < high:
         return "; no constant threshold explains the spikes"
-    if low <= problem.levels["threshold"] <= high:
+    if low <= threshold <= high:
         return "; the threshold explains the spikes"
-    return f"; the spikes need a threshold between {low:.6g} and {high:.6g}"
+    return ("; for the recorded mem, the spikes need a threshold between "
+            f"{low:.6g} and {high:.6g}")
+
+
+def _thresholds(problem, late, reset):
+    """Return the bounds of the thresholds that explain the recorded spikes.  The
+    spikes are `late` rows late, and `reset` was subtracted from mem."""
+    mem, spikes = problem.rows["mem"], problem.rows["spikes"]
+    first, last = max(0, late), max(0, -late)
+    mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
+    mem, fired = mem + reset * spikes, spikes > 0
+    return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
 
 
 def _constant(problem):
@@ -93,12 +110,15 @@ def _constant(problem):
         steps = min((held + [False]).index(False), int(shortest))
         if steps:
             value, known = later[0][0], np.unique(problem.levels["reset_to"])
-            hint = ("" if abs(known - value).min() <= slack else
-                    f": is reset_to {value:.6g}?") + (
-                    f": is refractory {steps}?") * (
-                        steps > 2 and steps not in problem.axes["refractory"])
-            return [f"mem is {value:.6g} in {steps} step{'s' * (steps > 1)} after each "
-                    f"spike{hint}"] if hint else []
+            # The row of the spike can be the first of the period, or precede it.
+            periods = " or ".join(str(k) for k in (steps - 1, steps) if 2 < k < shortest
+                                  and k not in problem.axes["refractory"])
+            hints = [] if abs(known - value).min() <= slack else [
+                f"is reset_to {value:.6g}?"]
+            hints += [f"is refractory {periods}?"] if periods else []
+            where = "after each spike" if lag else "from each spike on"
+            told = f"mem is {value:.6g} in {steps} step{'s' * (steps > 1)} {where}: "
+            return [told + " ".join(hints)] if hints else []
     return []
 
 
@@ -178,6 +198,9 @@ def _changed(problem, presets, fit):
         words = f"W{' and V' * (V is not None)} times {fit.gain:.15g}"
         others[words] = problem._replace(W=fit.gain * W,
                                          V=None if V is None else fit.gain * V)
+        if "syn" in problem.rows:       # the gain may act behind syn
+            others[f"{words}, without syn,"] = others[words]._replace(rows={
+                name: row for name, row in problem.rows.items() if name != "syn"})
     if np.any(problem.levels["threshold"] != 1):
         others["threshold 1"] = problem._replace(
             levels=problem.levels | {"threshold": np.ones(())})
@@ -197,7 +220,8 @@ def _changed(problem, presets, fit):
         codes, parted = elimination._search(other, fits_only=True)
         fits = codes[parted == len(other.x)]
         if len(fits):
-            names = [_title(preset) for preset, step in presets.items()
+            names = [_words(_whole(Candidate(preset, None, None), presets),
+                            _title(preset)) for preset, step in presets.items()
                      if (fits == elimination._codes_of(step, other.axes)).all(
                          axis=1).any()]
             if alone and not names:

@@ -9,6 +9,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refsnn import conventions
+
 __all__ = ["Candidate", "Parting", "Report"]
 
 TITLES = {
@@ -119,10 +121,23 @@ def _described(step, presets, axes):
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
     name = min(changes, key=lambda name: _cost(changes[name]))
-    axes, values = tuple(changes[name]), tuple(changes[name].values())
+    return _whole(_candidate(name, changes[name]), presets)
+
+
+def _candidate(name, changes):
+    axes, values = tuple(changes), tuple(changes.values())
     if len(axes) > 1:
         return Candidate(name, axes, values)
     return Candidate(name, *(axes + values or (None, None)))
+
+
+def _whole(candidate, presets):
+    """Return the candidate with the refractory period that the caller gave for all
+    `presets`, as a change of the preset."""
+    period = presets[candidate.preset].refractory
+    if period == conventions.PRESETS[candidate.preset].refractory:
+        return candidate
+    return _candidate(candidate.preset, {"refractory": period} | _changes(candidate))
 
 
 def _parting(wrong, rows, run):
@@ -166,9 +181,11 @@ def _lines(members, settled, undecided, given):
     constants.
     """
     choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
-    exact = [_title(c.preset) for c in members if c.axis is None]
-    name = " or ".join(exact) or _words(members[0], _title(members[0].preset))
-    if not exact and len(_changes(members[0])) > 2:
+    changes = _changes(members[0])
+    equal = members if changes.keys() <= {"refractory"} else members[:1]
+    name = _words(members[0], " or ".join(
+        _title(c.preset) for c in equal if _changes(c) == changes))
+    if len(changes) > 2:
         name = f"no preset, but: {choices}"
     shown = {axis: " or ".join(map(str, values))
              for axis, (values, _) in undecided.items()}

@@ -85,14 +85,21 @@ def test_long_refractory_periods_are_found_near_the_given_one(k, given, names, c
     assert report.settled["refractory"] == k
     assert report.settled["mute"] == step.mute
     assert all(getattr(step, axis) == value for axis, value in report.settled.items())
-    assert (name in named(report)) == (k == given and not step.mute)
+    if k == given and not step.mute:
+        assert [name, "refractory", k] in map(list, report.members)
+        assert f" ({name})" in report.lines[0]
+        assert report.lines[0].endswith(f"), but refractory {k}")
+    assert f"refractory periods tried: {given - 1}, {given}, {given + 1}" \
+        in report.lines
 
 
 def test_other_refractory_periods_do_not_fit():
     x, W, V, rows, _ = layer(PRESETS["spytorch"]._replace(refractory=4), 4, T=60)
     report = identify.identify(x, W, rows, V, **TAUS, refractory=6)
-    assert report.members == [] and "is refractory 4?" in report.text
-    for wrong in (2, 3.5):
+    assert report.members == [] and "is refractory 3 or 4?" in report.text
+    assert identify.identify(x, W, rows, V, **TAUS, refractory=2) == identify.identify(
+        x, W, rows, V, **TAUS)
+    for wrong in (-1, 3.5):
         with pytest.raises(ValueError, match=f"^refractory is {wrong}: .*int"):
             identify.identify(x, W, rows, V, **TAUS, refractory=wrong)
 

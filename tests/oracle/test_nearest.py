@@ -215,6 +215,33 @@ def test_a_gain_of_the_tool_is_said(preset, recurrent):
     assert " times " not in report.text
 
 
+def test_a_gain_is_found_beside_refractory_neurons_and_behind_the_current():
+    step = PRESETS["lava"]._replace(refractory=4)
+    x, W, V, rows, _ = layer(step, 2, m=5, n=4)
+    assert rows["spikes"].sum() > 12
+    report = identify.identify(x, W / 1.3, some(rows, "mem", "spikes"), V / 1.3, **TAUS,
+                               refractory=4)
+    told = report.lines[-1].partition(" fits: as ")
+    assert told[0].startswith("W and V times 1.") and report.fit.exact
+    assert told[2] == "lava LIF (lava), but refractory 4"
+    rows["syn"] /= 1.3
+    report = identify.identify(x, W / 1.3, rows, V / 1.3, **TAUS, refractory=4)
+    assert ", without syn, fits: as lava LIF (lava), but refr" in report.lines[-1]
+
+
+def test_a_late_start_and_spikes_of_another_size_are_said():
+    x, W, V, rows, _ = layer(PRESETS["lava"], 2, m=5, n=4)
+    late = {name: rows[name][20:] for name in ("mem", "spikes")}
+    told = "does the recording start from rest?"
+    assert told in identify.identify(x[20:], W, late, V, **TAUS).lines
+    for size in (1.0, 1000.0):
+        seen = {"mem": rows["mem"], "spikes": size * rows["spikes"]}
+        report = identify.identify(x, W, seen, 2 * V, **TAUS)
+        assert report.members == [] and told not in report.lines
+        assert ("each spike is 1000: divide spikes by 1000" in report.lines) == (
+            size > 1)
+
+
 def test_a_forgotten_recurrence_is_said():
     for name in ("lava", "snntorch_leaky"):
         x, W, V, rows, _ = layer(PRESETS[name], 2, m=5, n=4)
@@ -304,7 +331,8 @@ def refitted(threshold, adapt=0.0, reset_to=None, hold=0):
 
 def test_thresholds_that_explain_the_spikes_are_told():
     line, = (row for row in refitted(1.5) if row.startswith("with refitted constants"))
-    low, high = map(float, line.partition("a threshold between ")[2].split(" and "))
+    told = "; for the recorded mem, the spikes need a threshold between "
+    low, high = map(float, line.partition(told)[2].split(" and "))
     assert 1.4 < low <= 1.5 < high < 1.6
     line, = (row for row in refitted(1.0, 0.3) if row.startswith("with refitted"))
     assert line.endswith("; no constant threshold explains the spikes")
@@ -313,9 +341,14 @@ def test_thresholds_that_explain_the_spikes_are_told():
 def test_a_value_after_each_spike_is_told():
     told = "mem is -0.25 in 1 step after each spike: is reset_to -0.25?"
     assert told in refitted(1.0, reset_to=-0.25)
-    told = "mem is 0 in 4 steps after each spike: is refractory 4?"
+    told = "mem is 0 in 4 steps after each spike: is refractory 3 or 4?"
     assert told in refitted(1.0, reset_to=0.0, hold=4)
     assert not any(row.startswith("mem is") for row in refitted(1.5))
+    step = PRESETS["lava"]._replace(refractory=4)
+    x, W, _, rows, _ = layer(step, 2, recurrent=False)
+    report = identify.identify(x, W, rows, **TAUS)
+    assert "mem is 0 in 5 steps from each spike on: is refractory 4 or 5?" \
+        in report.lines
 
 
 def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
@@ -324,13 +357,31 @@ def test_potentials_after_their_reset_give_no_verdict_on_the_threshold():
     step = PRESETS["norse"]
     x, W, _, rows, _ = layer(step, 2, recurrent=False, taus=TAUS | {"tau_mem": 11.0})
     p = problem(x, W, None, some(rows, "mem", "spikes"))
-    for at, V in (("after", None), ("once", None), ("after", np.zeros((8, 8)))):
+    for at, V in (("after", None), ("once", None), ("after", np.eye(8))):
         assert nearest._spiking(p._replace(V=V), step._replace(
             reset_at=at, test="after")) == "; spikes and the threshold are not tested"
     for changes in ({"reset_at": "before"}, {"reset_at": "after", "reset": "subtract"}):
         assert "no constant threshold" in nearest._spiking(p, step._replace(**changes))
-    assert "no constant threshold" in nearest._spiking(
-        p._replace(V=np.eye(len(W))), step._replace(reset_at="after"))
+
+
+def test_potentials_after_a_subtraction_are_compared_before_it():
+    """A subtraction at once can be fitted like a late one, with the spikes one row
+    off."""
+    step = PRESETS["lava"]._replace(reset="subtract")
+    x, W, _, rows, _ = layer(step, 2, recurrent=False)
+    seen = some(rows, "mem", "spikes")
+    p = problem(x, W, None, seen)
+    late = step._replace(reset_at="after", test="before")
+    for each in (step, late):
+        assert nearest._spiking(p, each) == "; the threshold explains the spikes"
+    seen["spikes"][np.unravel_index(seen["mem"].argmin(), seen["mem"].shape)] = 1
+    for each in (step, late):
+        assert "no constant threshold" in nearest._spiking(p, each)
+    for record, test, spikes in (("before", "before", "one"), ("before", "after", "one"),
+                                 ("after", "after", "many")):
+        each = step._replace(record=record, test=test, spikes=spikes)
+        p = problem(x, W, None, recorded(each, x, W, **TAUS))
+        assert nearest._spiking(p, each) == "; the threshold explains the spikes"
 
 
 def test_a_constant_potential_is_counted_up_to_the_next_spike():
@@ -340,8 +391,10 @@ def test_a_constant_potential_is_counted_up_to_the_next_spike():
         p = problem(np.ones((30, 1, 2)), np.ones((3, 2)), None,
                     {"mem": mem, "spikes": spikes})
         told, = nearest._constant(p)
-        assert told.startswith(f"mem is 0.25 in {gap} step{'s' * (gap > 1)} after")
+        assert told.startswith(f"mem is 0.25 in {gap} step{'s' * (gap > 1)} from each")
+        assert told.endswith("0.25? is refractory 4?" if gap == 5 else "reset_to 0.25?")
     spikes[:] = 0                               # the neurons spike once, one by one
     spikes[[0, 1, 3], 0, [0, 1, 2]] = 1
     told, = nearest._constant(p)
-    assert told.startswith("mem is 0.25 in 27 steps after")
+    assert told == "mem is 0.25 in 27 steps from each spike on: is reset_to 0.25? is " \
+        "refractory 26 or 27?"
