@@ -6,12 +6,22 @@ Input spikes are stored in a sparse matrix, with one row for each pair of time s
 pattern.
 """
 
+from typing import NamedTuple
+
 import numpy as np
 from scipy import sparse
 
 from figures.surrogate import lif_training
-from refsnn import losses, optimisers
+from refsnn import losses
 from refsnn.fast import lif as fast_lif
+
+
+class Scores(NamedTuple):
+    """Hold the loss, the accuracy and the mean number of hidden spikes per pattern."""
+
+    loss: float
+    accuracy: float
+    spikes: float
 
 
 def events(x):
@@ -61,10 +71,15 @@ def spikes(tape):
 
 
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
-        optimiser=optimisers.adam, penalty=None, after_epoch=None):
-    """Train a network like `lif_training.fit`, but from events in a CSR matrix.
+        penalty=None, after_epoch=None):
+    """Train a network; return its weights and the mean training loss of each epoch.
 
-    The events are `x`, and the weights are [W, W_out].
+    x : events in a CSR matrix.
+    batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
+        each epoch.  If `batch` is None, each step uses all patterns in the given order.
+    penalty : function that maps the hidden spikes (T, B, n) to (value, dspikes), which
+        are added to the loss and to the derivative of the loss.
+    after_epoch : function that is called with (epoch, weights) after each epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "
@@ -83,8 +98,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
                 value, dspikes = penalty(spikes(tape))
                 loss += value
             found = gradients(tape, drecord, net, dspikes)
-            weights, states = lif_training.update(weights, found, states,
-                                                  rate=rate, optimiser=optimiser)
+            weights, states = lif_training.update(weights, found, states, rate=rate)
             history[epoch] += loss / len(parts)
         if after_epoch is not None:
             after_epoch(epoch, weights)
@@ -97,6 +111,5 @@ def evaluate(weights, x, labels, net):
     The patterns are given as events in the CSR matrix `x`.
     """
     record, tape = forward(weights, x, len(labels), net)
-    return lif_training.Scores(losses.cross_entropy(record, labels)[0],
-                               losses.accuracy(record, labels),
-                               np.array([spikes(tape).sum() / len(labels)]))
+    return Scores(losses.cross_entropy(record, labels)[0],
+                  losses.accuracy(record, labels), spikes(tape).sum() / len(labels))

@@ -89,7 +89,7 @@ def _train(seed, repeat, address, scale, penalty, epochs):
         batch=BATCH, penalty=penalty,
         after_epoch=lambda epoch, weights: curve.append(
             fast_training.evaluate(weights, *test, NET)))
-    return {"spikes": np.array([scores.spikes[0] for scores in curve]),
+    return {"spikes": np.array([scores.spikes for scores in curve]),
             "accuracy": np.array([scores.accuracy for scores in curve])}
 
 

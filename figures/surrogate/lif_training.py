@@ -5,18 +5,17 @@ leaky readout.  Each other array holds the weights of one hidden LIF layer.  `Ne
 holds the constants of all layers.  All computations run in the dtype of the
 weights; float32 is faster than float64.
 
-    net = lif_training.Net(alpha, beta, through_reset=False)
-    weights = lif_training.initial(generator, (256, 100, 10), scale, np.float32)
-    weights, history = lif_training.fit(weights, x, labels, net, rate=2e-3,
-                                        generator=generator, epochs=10, batch=100)
-    scores = lif_training.evaluate(weights, x_test, labels_test, net)
+    run = lif_training.forward(weights, x, net)
+    loss, drecord = losses.cross_entropy(run.record, labels)
+    dweights = lif_training.gradients(weights, x, run, drecord, net)
+    weights, states = lif_training.update(weights, dweights, states, rate=2e-3)
 """
 
 from typing import NamedTuple
 
 import numpy as np
 
-from refsnn import lif, losses, optimisers, surrogates
+from refsnn import lif, optimisers, surrogates
 
 TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorials
 
@@ -44,14 +43,6 @@ class Run(NamedTuple):
 
     hidden: list
     record: np.ndarray
-
-
-class Scores(NamedTuple):
-    """Hold loss, accuracy, and mean spike count per pattern of each hidden layer."""
-
-    loss: float
-    accuracy: float
-    spikes: np.ndarray
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
@@ -88,14 +79,14 @@ def psi(recording, net):
 def gradients(weights, x, run, drecord, net, dspikes=None):
     """Return the gradient of the loss with respect to each weight array.
 
-    `dspikes` is None, or a list with one entry for each hidden layer.  An entry is the
-    derivative of a regulariser with respect to the spikes of the layer, or None.
+    `dspikes` is None, or a list with the derivatives of a regulariser with respect to
+    the spikes of each hidden layer.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
     dweights, error = [top.dW], top.dx
     for i in range(len(run.hidden) - 1, -1, -1):
-        if dspikes is not None and dspikes[i] is not None:
+        if dspikes is not None:
             error = error + dspikes[i]
         below = lif.backward(inputs[i], weights[i], None, run.hidden[i],
                              psi(run.hidden[i], net), error, reset=net.reset,
@@ -116,59 +107,7 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
     return weights, [state for state, _ in results]
 
 
-def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
-        optimiser=optimisers.adam, reduction="max", penalty=None, gradient=None,
-        after_epoch=None):
-    """Train a network; return its weights and the mean training loss of each epoch.
-
-    batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
-        each epoch.  If `batch` is None, each step uses all patterns in the given order.
-    penalty : function that maps the spikes (T, B, n) of a hidden layer to
-        (value, dspikes), which are added to the loss and to the derivative of the loss.
-    gradient : function that replaces `gradients` and takes the same arguments.
-    after_epoch : function that is called with (epoch, weights) after each epoch.
-    """
-    states, history = [None] * len(weights), np.zeros(epochs)
-    for epoch in range(epochs):
-        parts = [slice(None)] if batch is None \
-            else batches(generator, len(labels), batch)
-        for part in parts:
-            xs, targets = x[:, part].astype(weights[0].dtype, copy=False), labels[part]
-            run = forward(weights, xs, net)
-            loss, drecord = losses.cross_entropy(run.record, targets, reduction)
-            dspikes = None
-            if penalty is not None:
-                terms = [penalty(recording.spikes) for recording in run.hidden]
-                loss += sum(value for value, _ in terms)
-                dspikes = [derivative for _, derivative in terms]
-            dweights = (gradient or gradients)(weights, xs, run, drecord, net,
-                                               dspikes)
-            weights, states = update(weights, dweights, states, rate=rate,
-                                     optimiser=optimiser)
-            history[epoch] += loss / len(parts)
-        if after_epoch is not None:
-            after_epoch(epoch, weights)
-    return weights, history
-
-
 def batches(generator, patterns, size):
     """Return mini-batches of about `size` indices; each pattern occurs exactly once."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)
-
-
-def evaluate(weights, x, labels, net, *, reduction="max", batch=500):
-    """Return the scores of a network over all patterns.
-
-    The patterns are processed in mini-batches.
-    """
-    loss = accuracy = 0.0
-    spikes = np.zeros(len(weights) - 1)
-    for first in range(0, len(labels), batch):
-        part = slice(first, first + batch)
-        share = len(labels[part]) / len(labels)
-        run = forward(weights, x[:, part].astype(weights[0].dtype, copy=False), net)
-        loss += share * losses.cross_entropy(run.record, labels[part], reduction)[0]
-        accuracy += share * losses.accuracy(run.record, labels[part], reduction)
-        spikes += [recording.spikes.sum() / len(labels) for recording in run.hidden]
-    return Scores(loss, accuracy, spikes)
