@@ -57,7 +57,6 @@ import numpy as np
 
 from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
-from figures.superspike import signals
 from figures.superspike import superspike_training as training
 
 INPUTS, OUTPUTS, NOISE_HZ = 100, 2, 4.0
@@ -94,7 +93,7 @@ COLOURS = dict(zip(CASES, (colours.BLACK, colours.BLUE, colours.VERMILION,
                            colours.GREY, colours.VERMILION), strict=True))
 
 
-def stimuli(generators, times, gaps=GAPS):
+def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
     Return the input, the labels, the ends of the windows and the starts of the windows.
@@ -112,7 +111,7 @@ def stimuli(generators, times, gaps=GAPS):
         count = generator.poisson(NOISE_HZ * INPUTS * training.BLOCK_S)
         x[generator.integers(0, training.STEPS, count), b,
           generator.integers(0, INPUTS, count)] = True
-        start = int(generator.integers(0, gaps[0]))
+        start = int(generator.integers(0, GAPS[0]))
         while start + WINDOW + training.AXON <= training.STEPS:
             present = generator.integers(0, 2, 2)
             for group, there in zip(GROUPS, (1, *present), strict=True):
@@ -122,8 +121,35 @@ def stimuli(generators, times, gaps=GAPS):
             labels[first:last, b] = present[0] ^ present[1]
             ends[last - 1, b] = True
             starts[b].append((start, *present))
-            start += int(generator.integers(*gaps))
+            start += int(generator.integers(*GAPS))
     return x, labels, ends, starts
+
+
+def classification(heard, spikes, labels, ends):
+    """Return the error signal of a classification task.
+
+    The signal is -1 for each spike of a wrong output unit, and for each spike between
+    windows.  If the correct unit does not spike within a window, its signal is 1 in the
+    last step of the window.  The paper does not state whether spikes between windows
+    are errors.
+
+    heard : (B,) bool, whether the correct unit has already spiked in the current
+        window.  Pass False at the start, and later the returned value.
+    spikes : (T, B, k) float, spikes of the output units.
+    labels : (T, B) int, correct unit at each step; -1 between windows.
+    ends : (T, B) bool, True in the last step of each window.
+
+    Return the value `heard` for the next block, and the signal (T, B, k).
+    """
+    right = labels[:, :, None] == np.arange(spikes.shape[2])
+    signal = np.where(right, spikes.dtype.type(0), 0 - spikes)
+    hits = np.cumsum(((spikes != 0) & right).any(axis=2), axis=0)
+    since = -heard.astype(int)
+    for t, b in np.argwhere(ends):
+        if hits[t, b] == since[b]:
+            signal[t, b, labels[t, b]] = 1
+        since[b] = hits[t, b]
+    return hits[-1] > since, signal
 
 
 def wrong(signal, starts):
@@ -217,7 +243,7 @@ def learn(names, repeats, blocks, seed):
     for block in range(blocks):
         x, labels, ends, starts = stimuli(streams, times)
         layers, ran, arriving = training.run(layers, x)
-        heard, signal = signals.classification(heard, arriving, labels, ends)
+        heard, signal = classification(heard, arriving, labels, ends)
         if hidden:
             matrix = np.where(symmetric, layers[1].W.swapaxes(1, 2), matrix)
         layers, found, _ = training.accumulate(layers, ran, signal, matrix)

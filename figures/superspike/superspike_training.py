@@ -22,13 +22,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figures.superspike import signals
 from refsnn import optimisers, superspike, superspike_signals
 from refsnn.fast import superspike as fast_superspike
 
 DT_S, BLOCK_S, AXON_S = 1e-4, 0.5, 0.8e-3
 STEPS, AXON = 5000, 8               # time steps in a block and in an axonal delay
-TAU_RMS_S, EPS = 30.0, 1e-12
+TAU_RMS_S, EPS, BOUND_V = 30.0, 1e-12, 0.1
 DEAD = 100                          # smallest interval between target spikes, steps
 FEEDBACK = ("symmetric", "random", "uniform")
 OUTPUT = superspike.Settings(delay=AXON_S)
@@ -179,7 +178,7 @@ def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
         if rule != "fixed":             # optimisers descend, m ascends
             scale, step = getattr(optimisers, rule)(each.scale, -step, rate=1.0,
                                                     decay=decay, eps=EPS)
-        W = signals.clipped(each.W, (rate * step).astype(each.W.dtype))
+        W = np.clip(each.W + (rate * step).astype(each.W.dtype), -BOUND_V, BOUND_V)
         moved.append(each._replace(W=W, scale=scale))
     return moved
 

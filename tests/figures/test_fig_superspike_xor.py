@@ -2,6 +2,9 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from strategies import SEEDS
 
 from figures.run import seeds
 from figures.superspike import fig_superspike_xor as figure
@@ -141,3 +144,66 @@ def test_claims_bound_the_solved_runs_at_full():
     assert not any("3 or 4 of 4 hidden" in words for words in text)
     found = figure.claims(data(6))
     assert all("smallest share" in claim.text for claim in found[:3])
+
+
+# --- the error signal
+
+def one_by_one(heard, spikes, labels, ends):
+    """Return the signal of a loop over steps and units."""
+    heard, signal = heard.copy(), np.zeros_like(spikes)
+    for t, b, i in np.ndindex(spikes.shape):
+        label = labels[t, b]
+        if spikes[t, b, i] and i != label:
+            signal[t, b, i] = -1
+        if spikes[t, b, i] and i == label:
+            heard[b] = True
+        if i == spikes.shape[2] - 1 and ends[t, b]:
+            if not heard[b]:
+                signal[t, b, label] = 1
+            heard[b] = False
+    return heard, signal
+
+
+def drawn_windows(rng, T, B, k):
+    """Return labels and ends of windows of random lengths and gaps."""
+    labels, ends = np.full((T, B), -1), np.zeros((T, B), bool)
+    for b in range(B):
+        t = rng.integers(0, 4)
+        while t < T:
+            stop = t + rng.integers(1, 7)
+            labels[t:stop, b] = rng.integers(0, k)
+            if stop <= T:
+                ends[stop - 1, b] = True
+            t = stop + rng.integers(0, 4)
+    return labels, ends
+
+
+@given(SEEDS, st.integers(1, 3), st.integers(1, 4), st.integers(1, 39),
+       st.sampled_from((np.float32, np.float64)))
+def test_the_signal_equals_a_loop_over_steps_for_any_blocks(seed, B, k, cut, dtype):
+    rng = np.random.default_rng(seed)
+    spikes = (rng.random((40, B, k)) < 0.15).astype(dtype)
+    labels, ends = drawn_windows(rng, 40, B, k)
+    heard = np.zeros(B, bool)
+    expected = one_by_one(heard, spikes, labels, ends)
+    parts = []
+    for part in (slice(0, cut), slice(cut, 40)):
+        heard, signal = figure.classification(heard, spikes[part], labels[part],
+                                              ends[part])
+        parts.append(signal)
+    signal = np.concatenate(parts)
+    assert (signal == expected[1]).all() and (heard == expected[0]).all()
+    assert signal.any() and signal.dtype == dtype
+
+
+def test_the_signal_by_hand():
+    """A miss, a hit, a wrong spike, and a spike while no window is open."""
+    spikes = np.zeros((8, 1, 2))
+    spikes[3, 0, 1] = spikes[4, 0, 0] = spikes[6, 0, 0] = 1
+    labels = np.array([0, 0, 1, 1, 1, -1, -1, -1])[:, None]
+    ends = np.array([0, 1, 0, 0, 1, 0, 0, 0], bool)[:, None]
+    heard, signal = figure.classification(np.array([False]), spikes, labels, ends)
+    assert signal[:, 0].tolist() == [[0, 0], [1, 0], [0, 0], [0, 0], [-1, 0], [0, 0],
+                                     [-1, 0], [0, 0]]
+    early = figure.classification(np.array([True]), spikes, labels, ends)[1]
+    assert np.argwhere(early != signal).tolist() == [[1, 0, 0]] and not early[1].any()

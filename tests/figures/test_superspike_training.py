@@ -91,3 +91,13 @@ def test_the_online_rule_at_one_synapse_equals_a_block_of_training(monkeypatch):
         assert (found["synapse_w"][own] == layers[0].W[0, 0, j]).all()
         layers = training.update(layers, m, figure.RATE_V)
     assert_allclose(found["synapse_w"][-1], layers[0].W[0, 0, j])
+
+
+def test_weights_are_clipped():
+    W = np.random.default_rng(3).uniform(-0.1, 0.1, (2, 3, 4)).astype(np.float32)
+    m = np.random.default_rng(4).normal(0, 0.05, W.shape)
+    (layer,) = training.update([training.layer(W, training.OUTPUT)], [m], 1.0, "fixed",
+                               1.0)
+    moved = W + m.astype(np.float32)
+    assert layer.W.dtype == np.float32 and (abs(moved) > 0.1).mean() > 0.05
+    assert_array_equal(layer.W, np.clip(moved, -0.1, 0.1))
