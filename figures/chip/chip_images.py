@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numpy as np
 
 from figures.chip import chip_coding
-from figures.run import seeds
+from figures.run import image_sets, seeds
 from figures.surrogate import lif_training
-from refsnn import chip, chip_weights, datasets, in_the_loop, losses, mlp, optimisers
+from refsnn import chip, chip_weights, in_the_loop, losses, mlp, optimisers
 from refsnn.fast import lif as fast_lif
 
 STEPS, DT_S, TAU_S = 20, 1.7e-6, 6e-6
@@ -27,19 +27,6 @@ SIDE, CLASSES = 16, 10
 WHITE_S = -8e-6 * float(np.log(1 - 0.2))        # spike time of a white pixel
 CROP = {"mnist": 2, "fashion_mnist": 0}         # pixels removed on each side
 AT_ONCE = 500                                   # test images in one run
-
-
-class Images(NamedTuple):
-    """Hold the training and test images, with their labels.
-
-    Images are arrays of shape (N, 16, 16) with grey levels in [0, 1].  Labels are
-    arrays of shape (N,).
-    """
-
-    x: np.ndarray
-    labels: np.ndarray
-    x_test: np.ndarray
-    labels_test: np.ndarray
 
 
 class Rule(NamedTuple):
@@ -85,28 +72,16 @@ class Learner(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Load the embedded digits, enlarged to 16x16 pixels.
-
-    Each repetition splits the images at random into a training set and a test set.
-    """
-    images, labels = datasets.digits()
-    images = datasets.upsample(images.astype(np.float32), SIDE)
-    number = int(seeds.rng(seed, "chip", "split", repeat).integers(2 ** 31))
-    parts = datasets.split(labels, seed=number)
-    return Images(*(a[part] for part in parts for a in (images, labels)))
+    """Return the embedded digits, enlarged to 16x16 pixels."""
+    return image_sets.digits(seed, "chip", repeat, SIDE)
 
 
 def stored(folder, name):
-    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels.
-
-    The images are resized as in the authors' code.
-    """
-    parts = []
-    for kind in ("train", "t10k"):
-        images, labels = datasets.images(os.path.join(folder, name), kind)
-        images = np.rint(images * 255).astype(np.uint8)
-        parts += [chip_coding.shrunk(images, crop=CROP[name], side=SIDE), labels]
-    return Images(*parts)
+    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels as in the authors' code."""
+    images = image_sets.stored(os.path.join(folder, name))
+    x, x_test = (chip_coding.shrunk(np.rint(a * 255).astype(np.uint8), crop=CROP[name],
+                                    side=SIDE) for a in (images.x, images.x_test))
+    return images._replace(x=x, x_test=x_test)
 
 
 def load(task, folder, seed, repeat):

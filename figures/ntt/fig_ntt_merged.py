@@ -42,7 +42,7 @@ import os
 import numpy as np
 
 from figures.run.claims import at_least, at_most, reported
-from figures.run import colours, seeds
+from figures.run import colours, image_sets, seeds
 from figures.ntt import ntt_training as training
 from refsnn import datasets, mlp
 
@@ -95,10 +95,10 @@ def sets(name, folder, seed, repeat):
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
-        both = [training.Images(*(array[:most] for kind, most in (("train", 10000),
-                                                                  ("test", 1000))
-                                  for array in read(os.path.join(folder, path), kind)))
-                for read, path in parts]
+        both = [image_sets.Images(*(
+            array[:most] for kind, most in (("train", 10000), ("test", 1000))
+            for array in read(os.path.join(folder, path), kind)))
+            for read, path in parts]
     else:
         net, first = training.problem(name, folder, seed, repeat)
         second = first._replace(**{key: -getattr(first, key).swapaxes(1, 2)
@@ -153,7 +153,7 @@ def pair(folder, seed, repeat):
                                  for c in range(CLASSES)])
         parts += [x[chosen], labels[chosen]]
     sizes = PAIR_SIZES if folder is None else (300, 100, CLASSES)
-    return training.perceptron(parts[0][0].size, *sizes), training.Images(*parts)
+    return training.perceptron(parts[0][0].size, *sizes), image_sets.Images(*parts)
 
 
 def two_classes(folder, kind, steps, repeat, seed):

@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from figures.run import colours, seeds
+from figures.run import colours, image_sets, seeds
 from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
 from refsnn.fast import si as fast_si
 
@@ -35,19 +35,6 @@ CIFAR = "cifar-10-batches-bin"              # folder of the data folder
 RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
-class Images(NamedTuple):
-    """Hold the training images and the test images of one data set.
-
-    The standardised images x have shape (N, H, W) and dtype float32.  The labels are
-    integers of shape (N,).
-    """
-
-    x: np.ndarray
-    labels: np.ndarray
-    x_test: np.ndarray
-    labels_test: np.ndarray
-
-
 class Net(NamedTuple):
     """Hold the functions of a network architecture.
 
@@ -63,36 +50,27 @@ class Net(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the embedded digits.
-
-    Each repetition splits the images at random into a training set and a test set.
-    """
-    images, labels = datasets.digits()
-    images = datasets.upsample(images, SIDE).astype(np.float32)
-    number = int(seeds.rng(seed, "ntt", "split", repeat).integers(2 ** 31))
-    train, test = datasets.split(labels, seed=number)
-    return standardised(images[train], labels[train], images[test], labels[test])
+    """Return the embedded digits, enlarged to 16x16 pixels and standardised."""
+    return standardised(image_sets.digits(seed, "ntt", repeat, SIDE))
 
 
 def stored(folder, name):
     """Read a data set from a folder, and return standardised images."""
     path = os.path.join(folder, name)
-    if name == CIFAR:
-        parts = [datasets.cifar(path, kind) for kind in ("train", "test")]
-    else:
-        parts = [datasets.images(path, kind) for kind in ("train", "t10k")]
-    return standardised(*parts[0], *parts[1])
+    return standardised(image_sets.stored(path) if name != CIFAR else image_sets.Images(
+        *datasets.cifar(path, "train"), *datasets.cifar(path, "test")))
 
 
-def standardised(x, labels, x_test, labels_test):
+def standardised(images):
     """Standardise all images with the means and deviations of the training images.
 
     Colour images have one mean and one deviation for each channel.
     """
     axes = tuple(range(3))
-    mean, deviation = x.mean(axes, np.float64), x.std(axes, np.float64)
-    x, x_test = (((a - mean) / deviation).astype(np.float32) for a in (x, x_test))
-    return Images(x, labels, x_test, labels_test)
+    mean, deviation = images.x.mean(axes, np.float64), images.x.std(axes, np.float64)
+    x, x_test = (((a - mean) / deviation).astype(np.float32)
+                 for a in (images.x, images.x_test))
+    return images._replace(x=x, x_test=x_test)
 
 
 def problem(name, folder, seed, repeat):

@@ -40,7 +40,7 @@ import os
 import numpy as np
 
 from figures.run.claims import at_least, reported
-from figures.run import colours, published, seeds
+from figures.run import colours, image_sets, published, seeds
 from figures.si import si_training as training
 from refsnn import datasets
 
@@ -141,7 +141,7 @@ def problem(name, folder, repeat, seed):
         groups = [range(10 * i, 10 * i + 10) for i in range(1, 6)]
     else:
         if name == "Fashion":
-            first, second = (training.stored(os.path.join(folder, f), "", flat=False)
+            first, second = (training.stored(folder, f, flat=False)
                              for f in ("mnist", "fashion_mnist"))
             shapes = ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (20, 500))
             net = training.convolutional(shapes, (True, True))
@@ -176,7 +176,7 @@ def margined(folder, classes):
     for kind in ("train", "test"):
         x, labels = datasets.cifar(folder, kind, classes=classes)
         parts += [np.pad(x, ((0, 0), (1, 1), (1, 1), (0, 0))), labels]
-    return training.Images(*parts)
+    return image_sets.Images(*parts)
 
 
 # ---- learning ----------------------------------------------------------------

@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figures.run import seeds
+from figures.run import image_sets
 from refsnn import convnet, datasets, ewc, losses, mlp, optimisers, si
 from refsnn.fast import si as fast_si
 from figures.si import task_sequences
@@ -25,26 +25,13 @@ PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))
 FISHER_SAMPLES = 5000           # largest number of images for the Fisher information
 
 
-class Images(NamedTuple):
-    """Hold the training and test images of one split, with their labels.
-
-    Images are float32 arrays of shape (N, pixels) or (N, H, W, c).  Labels are int
-    arrays of shape (N,).
-    """
-
-    x: np.ndarray
-    labels: np.ndarray
-    x_test: np.ndarray
-    labels_test: np.ndarray
-
-
 class Task(NamedTuple):
     """Hold the images of a task and the mask of its outputs.
 
     The mask is a bool array of shape (classes,).  The mask None selects all outputs.
     """
 
-    images: Images
+    images: image_sets.Images
     mask: np.ndarray | None = None
 
 
@@ -87,39 +74,32 @@ class Learner(NamedTuple):
 
 # ---- images and tasks --------------------------------------------------------
 
-def digits(seed, repeat, flat=True):
-    """Load the embedded digits of 8x8 pixels.
+def shaped(images, flat):
+    """Flatten all images, or append an axis for one colour channel."""
+    x, x_test = (a.reshape(len(a), -1) if flat else a[..., None]
+                 for a in (images.x, images.x_test))
+    return images._replace(x=x, x_test=x_test)
 
-    Each repetition splits the images at random into a training set and a test set.
-    """
-    images, labels = datasets.digits()
-    images = images.astype(np.float32)
-    images = images.reshape(len(images), -1) if flat else images[..., None]
-    number = int(seeds.rng(seed, "si", "split", repeat).integers(2 ** 31))
-    train, test = datasets.split(labels, seed=number)
-    return Images(images[train], labels[train], images[test], labels[test])
+
+def digits(seed, repeat, flat=True):
+    """Return the embedded digits of 8x8 pixels."""
+    return shaped(image_sets.digits(seed, "si", repeat), flat)
 
 
 def framed(seed, repeat):
-    """Load the embedded digits, enlarged to 20x20 pixels.
+    """Return the embedded digits, enlarged to 20x20 pixels.
 
     The digits are placed in the centre of images of 28x28 pixels.
     """
-    images = digits(seed, repeat, flat=False)
-    large = []
-    for x in (images.x, images.x_test):
-        x = np.pad(datasets.upsample(x[..., 0], 20), ((0, 0), (4, 4), (4, 4)))
-        large.append(x.reshape(len(x), -1))
-    return images._replace(x=large[0], x_test=large[1])
+    images = image_sets.digits(seed, "si", repeat)
+    x, x_test = (np.pad(datasets.upsample(a, 20), ((0, 0), (4, 4), (4, 4)))
+                 for a in (images.x, images.x_test))
+    return shaped(images._replace(x=x, x_test=x_test), True)
 
 
 def stored(folder, name, flat=True):
-    """Load MNIST or Fashion-MNIST from the subfolder `name` of a folder."""
-    parts = []
-    for kind in ("train", "t10k"):
-        x, labels = datasets.images(os.path.join(folder, name), kind)
-        parts += [x.reshape(len(x), -1) if flat else x[..., None], labels]
-    return Images(*parts)
+    """Read MNIST or Fashion-MNIST from the subfolder `name` of a folder."""
+    return shaped(image_sets.stored(os.path.join(folder, name)), flat)
 
 
 def split(images, groups, classes=10):
@@ -127,8 +107,8 @@ def split(images, groups, classes=10):
     masks = task_sequences.head_masks(groups, classes)
     rows = [task_sequences.split(labels, groups) for labels in (
         images.labels, images.labels_test)]
-    return [Task(Images(images.x[a], images.labels[a], images.x_test[b],
-                        images.labels_test[b]), mask)
+    return [Task(image_sets.Images(images.x[a], images.labels[a], images.x_test[b],
+                                   images.labels_test[b]), mask)
             for a, b, mask in zip(*rows, masks, strict=True)]
 
 

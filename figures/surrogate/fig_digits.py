@@ -34,10 +34,9 @@ import numpy as np
 from scipy import sparse
 
 from figures.run.claims import at_least, reported
-from figures.run import colours, seeds
-from figures.run import published
+from figures.run import colours, image_sets, published, seeds
 from figures.surrogate import fast_training, lif_training
-from refsnn import datasets, encoding, losses
+from refsnn import encoding, losses
 
 FIGURE, FASHION = "digits", "fashion_mnist"
 FOLDERS = {"full": (FASHION, "mnist")}      # required in the --data folder
@@ -62,22 +61,17 @@ def jobs(size, seed, data):
             for followed in (False, True) for repeat in range(repeats)]
 
 
-def load(task, folder, seed, repeat):
+def load(folder, seed, repeat):
     """Return the pair (pixel values, labels) of the training set and of the test set.
 
     The pixel values have shape (N, m) and dtype float32.  Each repetition splits the
     embedded digits differently.  With 360 test images, the choice of the test images
     affects the accuracy more than the initial weights do.
     """
-    if folder is not None:
-        sets = [datasets.images(folder, kind) for kind in ("train", "t10k")]
-    else:
-        images, labels = datasets.digits()
-        images = datasets.upsample(images, SIDE).astype(np.float32)
-        number = int(seeds.rng(seed, FIGURE, "split", repeat).integers(2 ** 31))
-        sets = [(images[part], labels[part])
-                for part in datasets.split(labels, seed=number)]
-    return [(images.reshape(len(images), -1), labels) for images, labels in sets]
+    found = image_sets.digits(seed, FIGURE, repeat, SIDE) if folder is None \
+        else image_sets.stored(folder)
+    return [(images.reshape(len(images), -1), labels)
+            for images, labels in (found[:2], found[2:])]
 
 
 def events(values):
@@ -138,7 +132,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 
     Return the learning curve, and the activity of the network for some images.
     """
-    (images, labels), (images_test, labels_test) = load(task, folder, seed, repeat)
+    (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
     weights = lif_training.initial(generator, (images.shape[1], HIDDEN, CLASSES), SCALE,
                                    np.float32)

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures.chip import (chip_images, fig_chip_calibration, fig_chip_pattern,
                           fig_chip_steps, fig_chip_timing, fig_chip_training)
+from figures.run import image_sets
 from figures.run.jobs import normalised
 from refsnn import calibration, chip, chip_weights, in_the_loop
 
@@ -19,8 +20,8 @@ def few_digits(monkeypatch):
 
     def digits(seed, repeat):
         found = whole(seed, repeat)
-        return chip_images.Images(found.x[:100], found.labels[:100], found.x_test[:40],
-                                  found.labels_test[:40])
+        return image_sets.Images(found.x[:100], found.labels[:100], found.x_test[:40],
+                                 found.labels_test[:40])
 
     monkeypatch.setattr(chip_images, "digits", digits)
 
@@ -168,7 +169,7 @@ def test_synaptic_events_are_counted_by_hand():
         return in_the_loop.Recording(spikes, spikes, out)
 
     labels = np.array([0, 1])
-    scores = chip_images.test(run, None, chip_images.Images(x, labels, x, labels))
+    scores = chip_images.test(run, None, image_sets.Images(x, labels, x, labels))
     assert (scores.inputs, scores.spikes) == (2, 1)
     assert fig_chip_timing.events(scores, 7) == (4 * 7 + 2 * 10) / 2
 

@@ -6,6 +6,7 @@ import pytest
 from matplotlib.figure import Figure
 
 from figures.chip import chip_coding, chip_images, chip_words, fig_chip_words
+from figures.run import image_sets
 from figures.run.jobs import normalised
 from figures.spoken import spoken_words
 from refsnn import chip, chip_weights, events, in_the_loop, lif
@@ -14,8 +15,8 @@ from refsnn import chip, chip_weights, events, in_the_loop, lif
 @pytest.fixture(scope="module")
 def images():
     found = chip_images.digits(5, 0)
-    return chip_images.Images(found.x[:150], found.labels[:150], found.x_test[:60],
-                              found.labels_test[:60])
+    return image_sets.Images(found.x[:150], found.labels[:150], found.x_test[:60],
+                             found.labels_test[:60])
 
 
 def arrays(learner):
@@ -125,7 +126,7 @@ def test_stored_images_are_cropped_by_data_set(monkeypatch):
     rng = np.random.default_rng(3)
     pixels = {"train": rng.integers(0, 256, (6, 28, 28)).astype(np.uint8),
               "t10k": rng.integers(0, 256, (4, 28, 28)).astype(np.uint8)}
-    monkeypatch.setattr(chip_images.datasets, "images", lambda folder, kind: (
+    monkeypatch.setattr(image_sets.datasets, "images", lambda folder, kind: (
         pixels[kind] / np.float32(255), np.arange(len(pixels[kind]))))
     for name, crop in (("mnist", 2), ("fashion_mnist", 0)):
         found = chip_images.load(name, "somewhere", 0, 0)

@@ -7,8 +7,9 @@ from scipy import integrate
 
 from figures.ntt import fig_ntk, fig_ntt_merged, fig_ntt_teachers
 from figures.online import fig_ladder
+from figures.run import image_sets
 from figures.si import (fig_si_correlation, fig_si_permuted, fig_si_split,
-                        fig_si_theory, fig_si_transfer, si_training)
+                        fig_si_theory, fig_si_transfer)
 from figures.spoken import fig_sound
 from figures.superspike import fig_superspike_rates
 from figures.surrogate import fast_training, fig_digits, fig_surrogates, fig_xor
@@ -36,7 +37,7 @@ def test_events_of_images_equal_those_of_their_dense_code():
 
 def test_the_strength_with_the_largest_mean_accuracy_at_the_end_is_chosen(monkeypatch):
     x = np.zeros((1, 4))
-    images = si_training.Images(x, None, x, None)
+    images = image_sets.Images(x, None, x, None)
     monkeypatch.setattr(fig_si_permuted, "SIZES", (4, 3, 2))
     monkeypatch.setattr(fig_si_permuted, "sequence", lambda *given: (images, []))
     before = [{"rows": np.array([first, last]), "strength": np.array(strength)}

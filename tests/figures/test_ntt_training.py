@@ -11,6 +11,7 @@ from tolerances import RTOL_FD, close
 
 from figures.ntt import fig_ntt_masks, fig_ntt_replay, threefry
 from figures.ntt import ntt_training as training
+from figures.run import image_sets
 from refsnn import convnet, mlp, ntt, optimisers, pruning
 
 SHAPES, POOLS = [(2, 3, 3, 1), (3, 2, 2, 2), (4, 12), (3, 4)], (True, False)
@@ -148,7 +149,7 @@ def convolution():
 def images(rng, count=40):
     x = rng.normal(size=(2, count, 2, 3)).astype(np.float32)
     labels = rng.integers(0, 3, (2, count))
-    return training.Images(x[0], labels[0], x[1], labels[1])
+    return image_sets.Images(x[0], labels[0], x[1], labels[1])
 
 
 def test_parts_of_a_transfer_equal_one_transfer(monkeypatch):
@@ -243,19 +244,20 @@ def test_labels_train_a_copy_of_the_live_weights_with_adam():
 def test_training_images_set_the_scale_of_each_channel():
     rng = np.random.default_rng(2)
     x, x_test = rng.random((30, 8, 3, 2)) * [1, 9], 3 + rng.random((20, 8, 3, 2))
-    found = training.standardised(x, 0, x_test, 0)
+    found = training.standardised(image_sets.Images(x, 0, x_test, 0))
     for k in range(2):
         mean, deviation = x[..., k].mean(), x[..., k].std()
         for a, b in ((found.x, x), (found.x_test, x_test)):
             np.testing.assert_allclose(a[..., k], (b[..., k] - mean) / deviation,
                                        rtol=1e-5, atol=1e-6)
-    grey = training.standardised(x[..., 1], 0, x_test[..., 1], 0)
+    grey = training.standardised(
+        image_sets.Images(x[..., 1], 0, x_test[..., 1], 0))
     np.testing.assert_allclose(grey.x, found.x[..., 1], rtol=1e-5, atol=1e-6)
     assert found.x.dtype == found.x_test.dtype == np.float32
 
 
 def test_shuffled_images_keep_their_labels(monkeypatch):
-    monkeypatch.setattr(training, "stored", lambda folder, name: training.Images(
+    monkeypatch.setattr(training, "stored", lambda folder, name: image_sets.Images(
         np.arange(50), np.arange(50) + 7, np.arange(9), np.arange(9) + 7))
     found = training.shuffled("folder", "mnist", 1)
     assert sorted(found.x) == list(range(50)) != found.x.tolist()

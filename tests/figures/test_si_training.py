@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_array_equal
 from tolerances import RTOL_FD, close
 
+from figures.run import image_sets
 from figures.si import si_training
 from refsnn import checks, datasets, si
 from refsnn.fast import si as fast_si
@@ -110,7 +111,7 @@ def toy(seed, mask=None):
     """Return a task of 10 images for a small network, in float64."""
     rng = np.random.default_rng(seed)
     x, labels = rng.random((2, 10, 5)), rng.integers(0, 4, (2, 10))
-    return si_training.Task(si_training.Images(x[0], labels[0], x[1], labels[1]), mask)
+    return si_training.Task(image_sets.Images(x[0], labels[0], x[1], labels[1]), mask)
 
 
 def beginner():
