@@ -34,7 +34,7 @@ import numpy as np
 
 from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
-from figures.si import si_training as training, task_sequences
+from figures.si import si_training as training
 
 FIGURE, XI, SAMPLED = "si_correlation", 0.1, 20000
 NAMES = ("with consolidation", "without consolidation")
@@ -74,10 +74,7 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
     tasks.  The array "added i" holds the contributions in layer i, with one row for
     each task.  If further tasks follow, the state of the network is returned as well.
     """
-    images = training.framed(seed, repeat) if folder is None \
-        else training.stored(folder, "mnist")
-    orders = task_sequences.permutations(
-        seeds.rng(seed, "si", "orders", repeat), total, 784)
+    images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
     rule = training.Rule("SI", strength, XI)
     learner = training.begin(net, seeds.rng(seed, FIGURE, "weights", repeat)) \

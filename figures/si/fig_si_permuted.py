@@ -38,7 +38,7 @@ import numpy as np
 
 from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
-from figures.si import si_training as training, task_sequences
+from figures.si import si_training as training
 
 FIGURE = "si_permuted"
 CONDITIONS = ("SI", "plain", "EWC", "L2", "dropout")
@@ -85,16 +85,6 @@ def jobs(size, seed, data):
     return listed
 
 
-def sequence(folder, total, repeat, seed):
-    """Return the images for one training run, and the pixel permutation of each task.
-    """
-    images = training.framed(seed, repeat) if folder is None \
-        else training.stored(folder, "mnist")
-    orders = task_sequences.permutations(
-        seeds.rng(seed, "si", "orders", repeat), total, 784)
-    return images, orders
-
-
 def learn(condition, strength, first, number, total, epochs, batch, repeat, seed,
           folder, before=None):
     """Train on the next `number` tasks, and return the test accuracies on all tasks.
@@ -105,7 +95,7 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
     strength : strength of the penalty.  None means the strength of the best run in the
         list `before`, or of the earlier job of the chain.
     """
-    images, orders = sequence(folder, total, repeat, seed)
+    images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),
                               keep=0.5 if condition == "dropout" else 1.0)
     if strength is None:

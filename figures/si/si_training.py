@@ -15,7 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figures.run import image_sets
+from figures.run import image_sets, seeds
 from refsnn import convnet, datasets, ewc, losses, mlp, optimisers, si
 from refsnn.fast import si as fast_si
 from figures.si import task_sequences
@@ -110,6 +110,13 @@ def split(images, groups, classes=10):
     return [Task(image_sets.Images(images.x[a], images.labels[a], images.x_test[b],
                                    images.labels_test[b]), mask)
             for a, b, mask in zip(*rows, masks, strict=True)]
+
+
+def sequence(folder, total, repeat, seed):
+    """Return the images of one run on permuted pixels, and the order of each task."""
+    images = framed(seed, repeat) if folder is None else stored(folder, "mnist")
+    return images, task_sequences.permutations(
+        seeds.rng(seed, "si", "orders", repeat), total, 784)
 
 
 def permuted(images, order):
