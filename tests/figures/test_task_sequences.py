@@ -1,13 +1,15 @@
 """Sequences of tasks: partitions, permutations and heads."""
 
+import doctest
+
 import numpy as np
-import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 from strategies import SEEDS
 from tolerances import RTOL
 
+from figures.si import task_sequences
 from figures.si.task_sequences import (enter_head, head_masks, leave_head,
                                        permutations, split)
 from refsnn import checks, losses
@@ -69,7 +71,7 @@ def test_masks_by_hand():
     assert np.flatnonzero(masks[2]).tolist() == [4, 5]
     assert head_masks([(2, 0)], 4)[0].tolist() == [True, False, True, False]
     assert head_masks([(0,)], 1).tolist() == [[True]]
-    head, places = enter_head([[7.0]], [0], [True])       # lists, one sample
+    head, places = enter_head(np.array([[7.0]]), np.array([0]), np.array([True]))
     assert head.tolist() == [[7.0]] and places.tolist() == [0]
 
 
@@ -108,49 +110,6 @@ def test_a_head_has_its_own_softmax(seed, N, dtype):
     assert not np.shares_memory(head, outputs)
 
 
-# --- refusals ----------------------------------------------------------------------
-
-L, M = np.array([0, 1, 2]), np.array([True, False, True])
-RNG = np.random.default_rng(0)
-X = np.zeros((3, 3))
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: split(L, [(0, 3)]), r"groups\[0\] has the classes \[3\]: must be"),
-    (lambda: split(L, [(0, 1), (1, 2)]), r"groups\[1\] has the class 1: must"),
-    (lambda: split(L, [(0, 0)]), r"groups\[0\] has the class 0"),
-    (lambda: split(L, [(0,), ()]), r"groups\[1\] is \(\): must be .*not empty"),
-    (lambda: split(L, []), "groups is .*must be a list of lists"),
-    (lambda: split(L, 3), "groups is 3"),
-    (lambda: split(L, [0, 1]), r"groups\[0\] is 0: must be a list"),
-    (lambda: split(L, ["01"]), r"groups\[0\] is '01'"),
-    (lambda: split(L, [(0.0, 1)]), r"groups\[0\]\[0\] is 0.0: must be an i"),
-    (lambda: split(L, [(-1,)]), r"groups\[0\]\[0\] is -1.*at least 0"),
-    (lambda: split(L, [(True,)]), "is True: must be an integer"),
-    (lambda: split(L.astype(float), [(0,)]), "labels is .*float64: must"),
-    (lambda: split(L[:0], [(0,)]), "labels .*not empty"),
-    (lambda: split(L - 1, [(0,)]), "labels .*0 or more"),
-    (lambda: split(L[None], [(0,)]), r"labels is of shape \(1, 3\)"),
-    (lambda: permutations(0, 1, 2), "rng is 0: must be a numpy.random.Generator"),
-    (lambda: permutations(RNG, 0, 2), "tasks is 0: must be .*at least 1"),
-    (lambda: permutations(RNG, 2, 2.0), "pixels is 2.0: must be an integer"),
-    (lambda: permutations(RNG, True, 2), "tasks is True"),
-    (lambda: head_masks([(0, 3)], 3), "groups has the class 3: must be below"),
-    (lambda: head_masks([(0,)], 0), "classes is 0"),
-    (lambda: head_masks([(0,), (0,)], 3), "has the class 0: must be in one group"),
-    (lambda: enter_head(X, L, M), r"labels .*\[0, 1, 2\]: must be .*\[0, 2\]"),
-    (lambda: enter_head(X, L[:2] * 2, M), r"labels is of shape \(2,\)"),
-    (lambda: enter_head(X[:, :2], L, M), r"outputs .*must be .*\(N, 3\)"),
-    (lambda: enter_head(X * np.nan, 0 * L, M), "outputs is .*must be a finite float"),
-    (lambda: leave_head([[1.0, np.nan]], M), "dhead is .*must be a finite float"),
-    (lambda: leave_head(np.zeros((0, 2)), M), "dhead .*not empty"),
-    (lambda: enter_head(X.astype(int), 0 * L, M), "outputs .*int64"),
-    (lambda: enter_head(X, 0 * L, M & False), "mask .*with a True"),
-    (lambda: enter_head(X, 0 * L, M.astype(int)), "mask .*int64"),
-    (lambda: leave_head(X, M), r"dhead is of shape \(3, 3\).*\(N, 2\)"),
-    (lambda: leave_head(X[:, :2] + np.inf, M), "dhead is .*must be a finite float"),
-    (lambda: leave_head(X[:, :2], M[None]), "mask is of shape"),
-])
-def test_refuses(call, match):
-    with pytest.raises(ValueError, match=match):
-        call()
+def test_its_examples():
+    failed, tried = doctest.testmod(task_sequences)
+    assert failed == 0 and tried >= 7
