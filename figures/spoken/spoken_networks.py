@@ -244,10 +244,10 @@ def changed(words, index, generator, o, longest):
         if o.channels:
             sd = o.channels * words.channels / 70       # of each event, and of the word
             t, u = spike_noise.jitter_channels(t, u, generator, spread=sd, shared=sd,
-                                               channels=words.channels, outside="drop")
+                                               channels=words.channels)
         if o.spread:
             t, u = spike_noise.jitter_times(t, u, generator, spread=o.spread,
-                                            window=(0.0, longest), outside="clip")
+                                            end=longest)
         times[i], units[i] = t, u
     return words._replace(times=times, units=units)
 
@@ -260,9 +260,9 @@ def shuffled(words, law, generator):
     between 0 and the longest duration of all words.  This law preserves only the number
     of spikes of each channel.
     """
-    window = {"window": (0.0, spoken_words.durations(words).max())}
+    end = spoken_words.durations(words).max()
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
-                                       law=law, **window if law == "uniform" else {})
+                                       law=law, end=end)
              for t, u in zip(words.times, words.units, strict=True)]
     times, units = zip(*pairs, strict=True)
     return words._replace(times=list(times), units=list(units))
