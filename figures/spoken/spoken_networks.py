@@ -52,8 +52,6 @@ class Options(NamedTuple):
     validated: bool = False     # test on VALIDATED speakers of the training words
     spread: float = 0.0         # augmentation: jitter of event times, s
     channels: float = 0.0       # augmentation: sd of channel shifts, of 70 channels
-    cost: float = 1.0           # weight of the hinge loss in support vector machines
-    degree: int = 2             # degree of the polynomial kernel
 
 
 class Network(NamedTuple):
@@ -358,14 +356,13 @@ def predicted(network, parameters, words, index, o):
     return np.concatenate(found)
 
 
-def machine(kind, words, sets, o):
+def machine(kind, words, sets):
     """Return the class that a support vector machine predicts for each word.
 
     The machine is trained on the spike counts of the first set of words.
     """
     c = spoken_words.counts(words)
-    found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind=kind,
-                                  cost=o.cost, degree=o.degree)
+    found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
     return np.concatenate([kernel_classifier.scores(found, c[first:first + AT_ONCE])
                            .argmax(axis=1) for first in range(0, len(c), AT_ONCE)])
 
@@ -480,7 +477,7 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
             return {"curve": curve, **packed(learner)}
         answer = predicted(network, parameters, words, np.arange(len(words.label)), o)
     else:
-        answer, curve = machine(kind, words, sets, o), np.zeros(0)
+        answer, curve = machine(kind, words, sets), np.zeros(0)
     tests = np.concatenate(sets[1:])
     jittered = [(predicted(network, parameters, changed(
         words, tests, generator, Options(spread=spread), steps(words, o.dt)), tests, o)

@@ -19,15 +19,23 @@ def words(seed, N=40, m=6, k=3, spread=2.0):
     rng = np.random.default_rng(seed)
     labels = rng.permutation(np.arange(N) % k)
     rates = rng.uniform(1, 9, (k, m))
-    return rng.poisson(rates[labels] * spread), labels
+    return rng.poisson(rates[labels] * spread).astype(float), labels
+
+
+def objective(A, b, K, labels, cost):
+    """Return the training objective and its gradient, eqs. (5)-(8)."""
+    Y, KA = np.where(labels[:, None] == np.arange(len(b)), 1.0, -1.0), K @ A
+    hinge = np.maximum(1 - Y * (KA + b), 0)
+    D = -2 * cost * Y * hinge
+    return (np.sum(A * KA) / 2 + cost * np.sum(hinge ** 2), K @ (A + D),
+            D.sum(axis=0))
 
 
 def test_kernels_by_hand():
     z, other = np.array([[1.0, 2.0], [0.0, -1.0]]), np.array([[3.0, 1.0]])
-    for kind, degree, want in (("linear", 2, [2.5, -0.5]),
-                               ("polynomial", 3, [3.5 ** 3, 0.5 ** 3]),
-                               ("radial", 2, np.exp([-2.5, -6.5]))):
-        np.testing.assert_allclose(machine.compare(z, other, kind, degree)[:, 0], want,
+    for kind, want in (("linear", [2.5, -0.5]), ("polynomial", [3.5 ** 2, 0.5 ** 2]),
+                       ("radial", np.exp([-2.5, -6.5]))):
+        np.testing.assert_allclose(machine.compare(z, other, kind)[:, 0], want,
                                    rtol=RTOL)
 
 
@@ -48,12 +56,12 @@ def test_gradient_by_finite_differences(seed, N, k, cost):
     rng = np.random.default_rng(seed)
     A, b, z = rng.normal(size=(N, k)), rng.normal(size=k), rng.normal(size=(N, 3))
     labels, K = rng.integers(0, k, N), z @ z.T
-    value, dA, db = machine.objective(A, b, K, labels, cost)
+    value, dA, db = objective(A, b, K, labels, cost)
     U, u, step = rng.normal(size=A.shape), rng.normal(size=k), 1e-5
     Y = np.where(labels[:, None] == np.arange(k), 1, -1)
     margin, moved = 1 - Y * (K @ A + b), K @ U + u
     assume((abs(margin) > 2 * step * abs(moved)).all())     # no hinge changes sign
-    up, down = (machine.objective(A + s * U, b + s * u, K, labels, cost)[0]
+    up, down = (objective(A + s * U, b + s * u, K, labels, cost)[0]
                 for s in (step, -step))
     slope = np.sum(dA * U) + np.sum(db * u)
     size = abs(dA * U).sum() + abs(db * u).sum() + value
@@ -65,7 +73,7 @@ def test_gradient_by_finite_differences(seed, N, k, cost):
 def test_objective_by_hand():
     A, b = np.array([[1.0, -1.0], [0.0, 0.5]]), np.array([0.5, 0.0])
     K = np.array([[0.25, 0.5], [0.5, 4.0]])
-    value, dA, db = machine.objective(A, b, K, np.array([0, 0]), 3.0)
+    value, dA, db = objective(A, b, K, np.array([0, 0]), 3.0)
     # f = (0.75, 0), (1, 1.5); hinges (0.25, 1), (0, 2.5)
     assert value == (0.25 + 0 + 0.75) / 2 + 3 * (0.0625 + 1 + 6.25)
     assert db.tolist() == [-1.5, 21]
@@ -76,13 +84,13 @@ def test_objective_by_hand():
 @pytest.mark.parametrize("kind", KINDS)
 def test_gradient_vanishes_at_the_end_and_nowhere_near(kind, cost):
     counts, labels = words(1)
-    found = machine.fit(counts, labels, kind, cost=cost, degree=3)
+    found = machine.fit(counts, labels, kind, cost=cost)
     z = (counts - counts.mean(axis=0)) / counts.std(axis=0)
-    K = machine.compare(z, z, kind, 3)
+    K = machine.compare(z, z, kind)
     A = np.zeros((len(z), 3))
     A[[int(np.flatnonzero((abs(z - s) < 1e-12).all(axis=1))[0])
        for s in found.support]] = found.A
-    value, dA, db = machine.objective(A, found.b, K, labels, cost)
+    value, dA, db = objective(A, found.b, K, labels, cost)
     assert max(abs(dA).max(), abs(db).max()) < RTOL * abs(K).max() * abs(A).max()
     np.testing.assert_allclose(K @ A + found.b, machine.scores(found, counts),
                                rtol=1e-9, atol=1e-9)
@@ -90,13 +98,13 @@ def test_gradient_vanishes_at_the_end_and_nowhere_near(kind, cost):
     rng = np.random.default_rng(2)
     for _ in range(20):
         away = 0.01 * abs(A).max() * rng.normal(size=A.shape)
-        assert machine.objective(A + away, found.b, K, labels, cost)[0] > value
+        assert objective(A + away, found.b, K, labels, cost)[0] > value
 
 
 def test_minimum_is_that_of_another_method():
     """Minimise over the weights of the linear kernel with BFGS of SciPy."""
     counts, labels = words(3, N=20, m=3, k=2)
-    found = machine.fit(counts, labels, cost=0.5)
+    found = machine.fit(counts, labels, "linear", cost=0.5)
     F = (counts - counts.mean(axis=0)) / counts.std(axis=0) / np.sqrt(3)
     y = np.where(labels == 1, 1, -1)
 
@@ -140,13 +148,6 @@ def test_a_class_without_words_scores_minus_one(kind):
     assert set(said.argmax(axis=1)) == {0, 2}
 
 
-def test_costs_of_every_kind_of_number():
-    counts, labels = words(9)
-    b = machine.fit(counts, labels, cost=2.0).b
-    for cost in (2, np.int64(2), np.float32(2), np.float64(2)):
-        assert (machine.fit(counts, labels, cost=cost).b == b).all()
-
-
 def test_scale_of_counts_and_dead_channels_do_not_matter():
     counts, labels = words(5)
     one = machine.scores(machine.fit(counts, labels, "radial"), counts)
@@ -154,11 +155,11 @@ def test_scale_of_counts_and_dead_channels_do_not_matter():
     two = machine.scores(machine.fit(scaled, labels, "radial"), scaled)
     np.testing.assert_allclose(one, two, rtol=RTOL, atol=RTOL)
     dead = np.concatenate([counts, np.full((40, 1), 3)], axis=1)
-    three = machine.scores(machine.fit(dead, labels), dead)
+    three = machine.scores(machine.fit(dead, labels, "linear"), dead)
     dead[:, -1] = 50                    # constant in training, so it has no effect
     np.testing.assert_array_equal(
         machine.scores(machine.fit(np.concatenate(
-            [counts, np.full((40, 1), 3)], axis=1), labels), dead), three)
+            [counts, np.full((40, 1), 3)], axis=1), labels, "linear"), dead), three)
 
 
 @pytest.mark.parametrize("value", [3, 0.1])
@@ -179,7 +180,7 @@ def test_a_constant_channel_has_no_effect(kind, value):
 def test_constant_input_scores_by_the_share_of_each_class(kind):
     """All kernels are constant, so f = b is the mean of Y."""
     labels = np.array([0, 0, 0, 1, 1, 2])
-    found = machine.fit(np.full((6, 4), 7), labels, kind, degree=3)
+    found = machine.fit(np.full((6, 4), 7), labels, kind)
     for counts in (np.full((2, 4), 7), np.array([[0, 1, 2, 90], [8, 8, 8, 8]])):
         np.testing.assert_allclose(machine.scores(found, counts),
                                    [[0, -1 / 3, -2 / 3]] * 2, rtol=RTOL, atol=RTOL)
@@ -188,55 +189,12 @@ def test_constant_input_scores_by_the_share_of_each_class(kind):
 def test_inputs_are_not_changed():
     counts, labels = words(6)
     before = counts.copy(), labels.copy()
-    found = machine.fit(counts, labels, "polynomial", degree=3)
+    found = machine.fit(counts, labels, "polynomial")
     machine.scores(found, counts)
     assert (counts == before[0]).all() and (labels == before[1]).all()
-    assert found.degree == 3 and found.kind == "polynomial"
-
-
-@pytest.mark.parametrize("change, text", [
-    ({"counts": np.zeros(4)}, r"counts is of shape \(4,\)"),
-    ({"counts": np.full((4, 2), np.nan)}, "counts is of shape .* must be finite"),
-    ({"labels": np.array([0, 1, 1])}, "labels is of shape"),
-    ({"labels": np.array([0.0, 1, 1, 0])}, "labels is of shape"),
-    ({"labels": np.zeros(4, int)}, "labels is from 0 to 0"),
-    ({"labels": np.ones(4, int)}, "labels is from 1 to 1: .* at least two classes"),
-    ({"labels": np.array([-1, 1, 0, 0])}, "labels is from -1 to 1"),
-    ({"kind": "sigmoid"}, "kind, degree are 'sigmoid', 2"),
-    ({"degree": 0}, "kind, degree are 'linear', 0"),
-    ({"degree": 10}, "kind, degree are 'linear', 10"),
-    ({"degree": 2.5}, "kind, degree are 'linear', 2.5"),
-    ({"counts": np.zeros((4, 0))}, "counts is of shape"),
-    ({"labels": np.array([[0], [1], [1], [0]])}, "labels is of shape"),
-    ({"cost": 1e12}, "cost is 1000000000000.0"), ({"cost": np.nan}, "cost is nan"),
-    ({"cost": 0}, "cost is 0"), ({"cost": -1.0}, "cost is -1.0")])
-def test_bad_training_is_refused(change, text):
-    good = {"counts": np.array([[0, 9], [1, 8], [9, 0], [8, 2]]),
-            "labels": np.array([0, 0, 1, 1]), "kind": "linear"}
-    with pytest.raises(ValueError, match=text):
-        machine.fit(**{**good, **change})
-
-
-def test_other_bad_input_is_refused():
-    z = np.ones((2, 3))
-    with pytest.raises(ValueError, match=r"z is of shape .* shape \(None, None\)"):
-        machine.compare(z[0], z, "linear")
-    with pytest.raises(ValueError, match=r"other is of shape .* of shape \(None, 3\)"):
-        machine.compare(z, np.ones((2, 4)), "linear")
-    A, b, K = np.ones((2, 2)), np.ones(2), np.eye(2)
-    for change, text in (({"A": np.ones(2)}, "A is of shape"),
-                         ({"b": np.ones(3)}, "b is of shape"),
-                         ({"K": np.ones((2, 3))}, "K is of shape"),
-                         ({"K": np.triu(np.ones((2, 2)))}, "K differs"),
-                         ({"labels": np.array([0, 2])}, "labels is from 0 to 2")):
-        good = {"A": A, "b": b, "K": K, "labels": np.array([0, 1]), "cost": 1.0}
-        with pytest.raises(ValueError, match=text):
-            machine.objective(**{**good, **change})
-    found = machine.fit(*words(7))
-    with pytest.raises(ValueError, match="counts is of shape"):
-        machine.scores(found, z)
+    assert found.kind == "polynomial"
 
 
 def test_its_examples():
     failed, tried = doctest.testmod(machine)
-    assert failed == 0 and tried >= 10
+    assert failed == 0 and tried >= 8
