@@ -246,29 +246,12 @@ def silenced(weights, generator, share):
     return chip_weights.drop(weights, kept)
 
 
-# ---- pass a learner from one job to the next ---------------------------------
-
-def packed(learner):
-    """Return a dict that maps names to the arrays of a learner."""
-    found = {}
-    for name, w, state in zip(chip_weights.Weights._fields, learner.weights,
-                              learner.states, strict=True):
-        if w is not None:
-            found[f"weights {name}"] = w
-        if state is not None:
-            found[f"step {name}"] = state.step
-            found[f"mean {name}"], found[f"scale {name}"] = state.mean, state.scale
-    return found
-
+# ---- jobs that continue each other -------------------------------------------
 
 def unpacked(found):
-    """Restore a learner from the dict that `packed` returned."""
-    names = chip_weights.Weights._fields
-    weights = chip_weights.Weights(*(found.get(f"weights {name}") for name in names))
-    states = tuple(optimisers.State(int(found[f"step {name}"]), found[f"mean {name}"],
-                                    found[f"scale {name}"])
-                   if f"step {name}" in found else None for name in names)
-    return Learner(weights, states)
+    """Restore a learner from the dict that `lif_training.packed` returned."""
+    weights, states = lif_training.unpacked(found)
+    return Learner(chip_weights.Weights(*weights), tuple(states))
 
 
 def parts(epochs, task):
@@ -282,33 +265,15 @@ def parts(epochs, task):
 class Reference(NamedTuple):
     """Hold the parameters and Adam states of a perceptron that reads grey levels."""
 
-    weights: list
-    biases: list
+    parameters: list            # two weight matrices, then two bias vectors
     states: list
-
-
-def reference_packed(net):
-    """Return a dict that maps names to the arrays of a reference network."""
-    found = {f"array {i}": a for i, a in enumerate([*net.weights, *net.biases])}
-    for i, state in enumerate(net.states):
-        found |= {f"step {i}": state.step, f"mean {i}": state.mean,
-                  f"scale {i}": state.scale}
-    return found
-
-
-def reference_unpacked(found):
-    """Restore a reference network from the dict that `reference_packed` returned."""
-    arrays = [found[f"array {i}"] for i in range(4)]
-    return Reference(arrays[:2], arrays[2:], [
-        optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
-                         found[f"scale {i}"]) for i in range(4)])
 
 
 def reference_begin(generator, hidden):
     """Return a reference network with random initial weights."""
     weights, biases = mlp.init((SIDE * SIDE, hidden, CLASSES), generator,
                                dtype=np.float32)
-    return Reference(weights, [np.zeros_like(b) for b in biases], [None] * 4)
+    return Reference([*weights, *map(np.zeros_like, biases)], [None] * 4)
 
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
@@ -323,17 +288,15 @@ def reference_learn(net, images, rule, generator, epochs, *, first=0,
             if rule.degrees:
                 x = chip_coding.rotated(x, generator, most=rule.degrees)
             x = x.reshape(len(part), -1)
-            kept = chip_weights.dropout(generator, len(net.biases[0]), rule.dropout)
-            used = [net.weights[0], net.weights[1] * kept]
-            recording = mlp.forward(used, net.biases, x)
+            W1, W2, *biases = net.parameters
+            kept = chip_weights.dropout(generator, len(W1), rule.dropout)
+            used = [W1, W2 * kept]
+            recording = mlp.forward(used, biases, x)
             value, d = losses.cross_entropy(recording.outputs[None], labels, "last")
             dweights, dbiases = mlp.backward(used, recording, d[0])
             dweights[1] = dweights[1] * kept
-            moved = [optimisers.adam(state, g, rate=rate) for state, g in
-                     zip(net.states, [*dweights, *dbiases], strict=True)]
-            new = [a + update for a, (_, update) in
-                   zip([*net.weights, *net.biases], moved, strict=True)]
-            net = Reference(new[:2], new[2:], [state for state, _ in moved])
+            net = Reference(*lif_training.update(
+                net.parameters, [*dweights, *dbiases], net.states, rate=rate))
             curves[epoch] += np.array([value, np.mean(
                 recording.outputs.argmax(axis=1) == labels)]) \
                 * (len(part) / len(images.labels))
@@ -344,6 +307,6 @@ def reference_learn(net, images, rule, generator, epochs, *, first=0,
 
 def reference_test(net, images):
     """Return the accuracy of a reference network on the test images."""
-    outputs = mlp.forward(net.weights, net.biases,
+    outputs = mlp.forward(net.parameters[:2], net.parameters[2:],
                           images.x_test.reshape(len(images.x_test), -1)).outputs
     return float((outputs.argmax(axis=1) == images.labels_test).mean())

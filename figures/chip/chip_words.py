@@ -121,7 +121,7 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
                 recording.out, words.label[some], "sum")]) * (len(part) / len(sets[0]))
     if begun:
         curves = np.concatenate([before["curves"], curves])
-    found = {**chip_images.packed(learner), "curves": curves, "steps": T}
+    found = {**lif_training.packed(*learner), "curves": curves, "steps": T}
     if first + count < epochs:
         return found
     tests = np.concatenate(sets[1:])

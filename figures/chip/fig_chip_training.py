@@ -30,6 +30,8 @@ import numpy as np
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
 from figures.run.claims import at_least, at_most, reported
+from figures.surrogate import lif_training
+
 FIGURE = "chip_training"
 KINDS = ("chip", "software", "ReLU")
 FOLDERS = {"full": ("mnist", "fashion_mnist")}
@@ -94,14 +96,14 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
 
     if kind == "ReLU":
         net = chip_images.reference_begin(generator, hidden) if before is None \
-            else chip_images.reference_unpacked(before)
+            else chip_images.Reference(*lif_training.unpacked(before))
 
         def score(net):
             return chip_images.reference_test(net, images)
 
         net, curves = chip_images.reference_learn(net, images, rule, generator, epochs,
                                                   first=first, after_epoch=after_epoch)
-        result = chip_images.reference_packed(net)
+        result = lif_training.packed(*net)
     else:
         noise = seeds.rng(seed, FIGURE, "noise", f"{repeat}, from {first}")
         run = chip_images.in_software if kind == "software" else chip_images.on_chip(
@@ -119,7 +121,7 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
         learner, curves = chip_images.learn(
             run, learner, images, rule, generator, epochs, first=first,
             clamp=kind == "chip", after_epoch=after_epoch)
-        result |= chip_images.packed(learner)
+        result |= lif_training.packed(*learner)
         result |= picture("last", run, learner.weights, images)
     tests = np.array(found).reshape(-1, 2)
     if before is not None:

@@ -328,22 +328,6 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     return (parameters, states), curve
 
 
-def packed(learner):
-    """Return a dict of the parameters and of the states of the optimiser."""
-    return {f"{name} {i}": value for i, (array, state) in
-            enumerate(zip(*learner, strict=True)) for name, value in
-            {"array": array, **state._asdict()}.items()}
-
-
-def unpacked(found):
-    """Restore the parameters and the optimiser states from a dict that `packed` made.
-    """
-    rows = range(sum(name.startswith("array ") for name in found))
-    return ([found[f"array {i}"] for i in rows],
-            [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
-                              found[f"scale {i}"]) for i in rows])
-
-
 def predicted(network, parameters, words, index, o):
     """Return the predicted class of each word in `index`."""
     longest, found = steps(words, o.dt), []
@@ -469,12 +453,12 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
         network, learner, curve = NETWORKS[kind](o), None, np.zeros(0)
         if first:
             generator = seeds.rng(seed, "spoken", condition, f"{repeat}, from {first}")
-            learner, curve = unpacked(before), before["curve"]
+            learner, curve = lif_training.unpacked(before), before["curve"]
         learner, more = fit(network, words, sets[0], o, generator, first, count,
                             learner)
         curve, parameters = np.append(curve, more), learner[0]
         if len(curve) < o.epochs:
-            return {"curve": curve, **packed(learner)}
+            return {"curve": curve, **lif_training.packed(*learner)}
         answer = predicted(network, parameters, words, np.arange(len(words.label)), o)
     else:
         answer, curve = machine(kind, words, sets), np.zeros(0)

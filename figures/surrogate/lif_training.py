@@ -107,6 +107,25 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
     return weights, [state for state, _ in results]
 
 
+def packed(weights, states):
+    """Return a dict of weights and optimiser states, as the result of a job.
+
+    Entries that are None are left out.
+    """
+    return {f"{name} {i}": value for i, (W, state) in enumerate(zip(
+        weights, states, strict=True)) for name, value in
+        {"array": W, **(state._asdict() if state else {})}.items() if value is not None}
+
+
+def unpacked(found):
+    """Restore the lists of weights and optimiser states from the dict of `packed`."""
+    count = 1 + max(int(key.split()[1]) for key in found if key.startswith("array "))
+    return [found.get(f"array {i}") for i in range(count)], [
+        optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
+                         found[f"scale {i}"]) if f"step {i}" in found else None
+        for i in range(count)]
+
+
 def batches(generator, patterns, size):
     """Return mini-batches of about `size` indices; each pattern occurs exactly once."""
     parts = max(1, round(patterns / size))

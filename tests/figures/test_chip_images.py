@@ -9,6 +9,7 @@ from figures.chip import chip_coding, chip_images, chip_words, fig_chip_words
 from figures.run import image_sets
 from figures.run.jobs import normalised
 from figures.spoken import spoken_words
+from figures.surrogate import lif_training
 from refsnn import chip, chip_weights, events, in_the_loop, lif
 
 
@@ -49,7 +50,7 @@ def test_a_training_in_parts_equals_a_training_in_one_part(images, kind):
     whole, curves = chip_images.learn(one, whole, images, rule, generator, 2)
     (parted, generator), one = start(), run()
     for first in range(2):
-        parted = chip_images.unpacked(chip_images.packed(parted))
+        parted = chip_images.unpacked(lif_training.packed(*parted))
         parted, part = chip_images.learn(one, parted, images, rule, generator, 1,
                                          first=first)
         assert np.array_equal(part[0], curves[first])
@@ -262,11 +263,12 @@ def test_dropout_of_the_reference_network(images, monkeypatch):
     after, _ = chip_images.reference_learn(net, images, chip_images.Rule(dropout=0.3),
                                            np.random.default_rng(2), 1)
     assert set(rates) == {0.3}
-    for old, new, axis in zip(net.weights, after.weights, (0, 1), strict=True):
+    for old, new, axis in zip(net.parameters[:2], after.parameters[:2], (0, 1),
+                              strict=True):
         still = (old == new).all(axis=1 - axis)
         assert still[0] and not still[1:].any()
-    huge = net._replace(weights=[net.weights[0], net.weights[1] * 1.0])
-    huge.weights[1][:, 0] = 1e3
+    huge = net._replace(parameters=[a.copy() for a in net.parameters])
+    huge.parameters[1][:, 0] = 1e3
     _, curves = chip_images.reference_learn(huge, images, chip_images.Rule(dropout=0.3),
                                             np.random.default_rng(2), 1)
     assert curves[0, 0] < 5
@@ -276,7 +278,7 @@ def test_the_learning_rate_of_the_reference_network_decays(images):
     net = chip_images.reference_begin(np.random.default_rng(1), 20)
     moved = [np.abs(chip_images.reference_learn(
         net, images, chip_images.Rule(fade=1e-3), np.random.default_rng(2), 1,
-        first=first)[0].weights[0] - net.weights[0]).max() for first in (0, 1)]
+        first=first)[0].parameters[0] - net.parameters[0]).max() for first in (0, 1)]
     assert moved[1] == pytest.approx(1e-3 * moved[0], rel=0.05)
 
 
@@ -287,9 +289,6 @@ def test_the_reference_network_learns(images):
                                               np.random.default_rng(2), 4)
     assert curves[-1, 0] < 0.7 * curves[0, 0]
     assert chip_images.reference_test(net, images) > 0.3
-    again = chip_images.reference_unpacked(chip_images.reference_packed(net))
-    assert all(map(np.array_equal, again.weights + again.biases,
-                   net.weights + net.biases))
 
 
 # ---- spoken words
@@ -352,15 +351,15 @@ def test_the_keyword_task_and_its_control(recordings, kind):
     right = trained["predicted"] == trained["labels"]
     assert right[trained["speakers"] == 4].mean() == trained["accuracy"][2]
     assert trained["condition"] == f"{kind}, trained, augmented"
-    assert trained["weights recurrent"].shape == (24, 24)
-    assert trained["weights readout"].shape == (2, 24)
+    assert trained["array 1"].shape == (24, 24)
+    assert trained["array 2"].shape == (2, 24)
     assert trained["spikes"].any() and trained["input"].any() and trained["out"].any()
     call["epochs"] = 1
     fixed = chip_words.keywords(recurrence="fixed", before=trained, **call)
-    first, other = (r["weights recurrent"] for r in (trained, fixed))
+    first, other = (r["array 1"] for r in (trained, fixed))
     assert not np.array_equal(first, other)
     assert np.array_equal(np.sort(first.ravel()), np.sort(other.ravel()))
-    assert "mean recurrent" not in fixed and "mean recurrent" in trained
+    assert "mean 1" not in fixed and "mean 1" in trained
 
 
 @pytest.mark.parametrize("recurrence", ["trained", "fixed"])
@@ -377,7 +376,7 @@ def test_a_chain_of_jobs_trains_the_keyword_task(recordings, recurrence):
                                    before=part if first else start, **call)
         assert ("accuracy" in part) == (first > 0)
     np.testing.assert_allclose(part["curves"], whole["curves"], rtol=1e-4)
-    np.testing.assert_allclose(part["weights recurrent"], whole["weights recurrent"],
+    np.testing.assert_allclose(part["array 1"], whole["array 1"],
                                rtol=1e-3, atol=1e-4)
     assert whole["curves"][-1, 0] < whole["curves"][0, 0]
 
@@ -412,7 +411,7 @@ def test_words_of_the_first_classes_only(recordings):
             "seed": 1, "repeat": 0, "hidden": 8, "recurrence": "trained"}
     found = chip_words.keywords(classes=1, **call)
     assert found["size"].tolist() == [20, 5, 5] and found["accuracy"][0] == 1
-    assert found["weights readout"].shape == (1, 8)
+    assert found["array 2"].shape == (1, 8)
 
 
 def test_the_sizes_of_the_paper_fit_the_chip():

@@ -92,3 +92,15 @@ def test_scores_are_means_over_all_patterns():
     assert_allclose(found.loss, losses.cross_entropy(run.record, labels)[0], rtol=1e-5)
     assert found.accuracy == losses.accuracy(run.record, labels)
     assert found.spikes == run.hidden[0].spikes.sum() / 40 > 0
+
+
+def test_weights_and_states_are_packed_and_unpacked():
+    rng = np.random.default_rng(8)
+    weights = [rng.random((2, 3)), None, rng.random(4)]
+    states = [optimisers.adam(None, rng.random((2, 3)), rate=1e-3)[0], None, None]
+    found = training.packed(weights, states)
+    assert set(found) == {"array 0", "step 0", "mean 0", "scale 0", "array 2"}
+    for ours, wanted in zip(training.unpacked(found), (weights, states), strict=True):
+        assert [part is None for part in ours] == [part is None for part in wanted]
+    for a, b in zip(training.unpacked(found)[1][0], states[0], strict=True):
+        assert_array_equal(a, b)
