@@ -21,10 +21,11 @@ from figures.surrogate import lif_training
 from refsnn import chip, chip_weights, in_the_loop, losses, mlp, optimisers
 from refsnn.fast import lif as fast_lif
 
-STEPS, DT_S, TAU_S = 20, 1.7e-6, 6e-6
+STEPS, DT_S, TAU_S = chip_coding.STEPS, chip_coding.DT_S, 6e-6
 DECAY = float(np.exp(-DT_S / TAU_S))
 SIDE, CLASSES = 16, 10
-WHITE_S = -8e-6 * float(np.log(1 - 0.2))        # spike time of a white pixel
+# Spike time of a white pixel.
+WHITE_S = -chip_coding.TAU_S * float(np.log(1 - chip_coding.THRESHOLD))
 CROP = {"mnist": 2, "fashion_mnist": 0}         # pixels removed on each side
 AT_ONCE = 500                                   # test images in one run
 

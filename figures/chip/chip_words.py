@@ -43,9 +43,9 @@ def coded(words, index, T, spread=0.0, rng=None):
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
     return np.stack([chip_coding.words(
-        words.times[i].astype(float), words.units[i].astype(int), T=T,
-        dt=chip_images.DT_S, speed=SPEED, skip=skip, stride=stride,
-        channels=words.channels, spread=spread, rng=rng) for i in index], axis=1)
+        words.times[i].astype(float), words.units[i].astype(int), T=T, speed=SPEED,
+        skip=skip, stride=stride, channels=words.channels, spread=spread, rng=rng)
+        for i in index], axis=1)
 
 
 def shuffled(weights, rng):

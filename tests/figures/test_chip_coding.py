@@ -32,8 +32,8 @@ def test_latency_is_that_of_the_code_shifted(seed):
             assert x[int(max(step[b, i], 0)), b, i] == 1
     assert 0 < x.mean() < 1 and x[0, 0, 0] == 1
     # without a shift, the code equals that of `encoding`
-    unshifted = chip_coding.latency(values, T=30, first=0.0)
-    other = encoding.latency(values, 30, tau=8e-6, threshold=0.2, dt=1.7e-6)
+    unshifted = chip_coding.latency(values, first=0.0)
+    other = encoding.latency(values, 20, tau=8e-6, threshold=0.2, dt=1.7e-6)
     assert np.array_equal(unshifted, other) and other.any()
 
 
@@ -46,7 +46,7 @@ def test_the_first_spike_of_a_batch_is_at_its_beginning():
     assert fixed[0].sum() == 0 and fixed.sum() == 3
     near = chip_coding.latency(BRIGHT, first=BLANK + 1e-12), \
         chip_coding.latency(BRIGHT.astype(np.float32), first=BLANK)
-    for x in near:                      # rounding errors are not refused
+    for x in near:                      # rounding errors have no effect
         assert np.array_equal(x, chip_coding.latency(BRIGHT))
     assert not chip_coding.latency(np.zeros((2, 3)), first=1.0).any()
     assert not chip_coding.latency(np.zeros((2, 3))).any()
@@ -58,16 +58,17 @@ def test_shrunk_is_the_middle_in_eight_bits():
     images = np.zeros((3, 28, 28), np.uint8)
     images[:, 5:23, 5:23] = rng.integers(0, 256, (3, 18, 18))
     images[:, 2, 2] = 99
-    small = chip_coding.shrunk(images)
+    small = chip_coding.shrunk(images, crop=2, side=16)
     assert small.shape == (3, 16, 16) and small.dtype == np.float32
     codes = small * 255
     np.testing.assert_allclose(codes, np.rint(codes), atol=1e-4)
     assert small.min() == 0 and 0.9 < small.max() <= 1
     edge = images.copy()
     edge[:, :2], edge[:, -2:], edge[:, :, :2], edge[:, :, -2:] = 255, 255, 255, 255
-    assert np.array_equal(chip_coding.shrunk(edge), small), "the border is cut off"
-    assert not np.array_equal(chip_coding.shrunk(edge, crop=0), small)
-    assert np.array_equal(chip_coding.shrunk(images, crop=6),
+    assert np.array_equal(chip_coding.shrunk(edge, crop=2, side=16), small), \
+        "the border is cut off"
+    assert not np.array_equal(chip_coding.shrunk(edge, crop=0, side=16), small)
+    assert np.array_equal(chip_coding.shrunk(images, crop=6, side=16),
                           (images[:, 6:22, 6:22] / 255).astype(np.float32))
     # corners of the cropped image are corners of the result
     assert small[0, 0, 0] == images[0, 2, 2] / np.float32(255)
@@ -79,7 +80,7 @@ def test_rotated_turns_about_the_middle():
     rng = np.random.default_rng(2)
     image = np.zeros((400, 9, 9))
     image[:, 4, 4:] = 1             # points along +x
-    turned = chip_coding.rotated(image, rng)
+    turned = chip_coding.rotated(image, rng, most=15.0)
     y, x = np.mgrid[-4:5, -4:5]
     angle = np.arctan2((turned * y).sum((1, 2)), (turned * x).sum((1, 2)))
     degrees = np.rad2deg(angle)
@@ -88,17 +89,19 @@ def test_rotated_turns_about_the_middle():
     assert abs(np.std(degrees) - 15 / np.sqrt(3)) < 1.0
     assert np.array_equal(chip_coding.rotated(image, rng, most=0), image)
     assert (turned >= 0).all() and (turned <= 1).all()
-    assert chip_coding.rotated(image.astype(np.float32), rng).dtype == np.float32
+    single = image.astype(np.float32)
+    assert chip_coding.rotated(single, rng, most=15.0).dtype == np.float32
     white = np.ones((300, 16, 16))                      # rounding would exceed 1
-    assert chip_coding.rotated(white, np.random.default_rng(3)).max() == 1
-    again = [chip_coding.rotated(image, np.random.default_rng(3)) for _ in range(2)]
+    assert chip_coding.rotated(white, np.random.default_rng(3), most=15.0).max() == 1
+    again = [chip_coding.rotated(image, np.random.default_rng(3), most=15.0)
+             for _ in range(2)]
     assert np.array_equal(*again)
 
 
 @pytest.mark.parametrize("shape", [(9, 9), (8, 11)])
 def test_rotated_equals_scipy(shape):
     images = np.random.default_rng(2).random((30, *shape))
-    turned = chip_coding.rotated(images, np.random.default_rng(3))
+    turned = chip_coding.rotated(images, np.random.default_rng(3), most=15.0)
     degrees = 15 * np.random.default_rng(3).uniform(-1, 1, 30)
     for image, ours, angle in zip(images, turned, degrees, strict=True):
         theirs = ndimage.rotate(image, angle, reshape=False, order=1)
@@ -108,7 +111,7 @@ def test_rotated_equals_scipy(shape):
 
 def test_words():
     times = np.array([0.0, 0.003, 0.003, 0.5, 0.9], np.float32)
-    units = np.array([69, 70, 71, 79, 691], np.uint16)
+    units = np.array([69, 70, 71, 79, 691])
     x = chip_coding.words(times, units, T=200)
     assert x.shape == (200, 70) and x.dtype == np.float32
     # channel 69 is removed, 71 is skipped, 0.9 s is bin 264
@@ -165,7 +168,7 @@ def test_inputs_are_not_modified():
     rng = np.random.default_rng(1)
     images = rng.random((3, 8, 8))
     kept = images.copy()
-    chip_coding.rotated(images, rng)
+    chip_coding.rotated(images, rng, most=15.0)
     chip_coding.latency(images.reshape(3, -1))
     assert np.array_equal(images, kept)
 
@@ -173,42 +176,3 @@ def test_inputs_are_not_modified():
 def test_the_examples_of_the_docstrings_hold():
     failed, tried = doctest.testmod(chip_coding)
     assert failed == 0 and tried > 7
-
-
-GREY, EVENTS, RNG = np.full((2, 3), 0.5), (np.zeros(2), np.zeros(2, int)), \
-    np.random.default_rng(1)
-
-
-@pytest.mark.parametrize("call, message", [
-    (lambda: chip_coding.latency(np.ones(3)), r"values is of shape \(3,\)"),
-    (lambda: chip_coding.latency(np.ones((2, 3), int)), "values is .*int"),
-    (lambda: chip_coding.latency(GREY + 1), r"values is .*\[0, 1\]"),
-    (lambda: chip_coding.latency(GREY * np.nan), r"values is .*\[0, 1\]"),
-    (lambda: chip_coding.latency(GREY, T=0), "T, dt, tau and threshold are 0, "),
-    (lambda: chip_coding.latency(GREY, dt=0.0), "T, dt, .* are 20, 0.0, "),
-    (lambda: chip_coding.latency(GREY, tau=-1.0), "T, dt, tau .* are .*, -1.0, "),
-    (lambda: chip_coding.latency(GREY, threshold=0), ".* threshold are .*, 0: "),
-    (lambda: chip_coding.latency(GREY, threshold=1.0), ".* threshold are .*, 1.0: "),
-    (lambda: chip_coding.latency(GREY, first=-1.0), "first is -1.0"),
-    (lambda: chip_coding.latency(BRIGHT, first=1.01 * BLANK), "first is .*earliest"),
-    (lambda: chip_coding.shrunk(np.ones((2, 28, 28))), "images is .*float64"),
-    (lambda: chip_coding.shrunk(np.ones((28, 28), np.uint8)), "images is of shape"),
-    (lambda: chip_coding.shrunk(np.ones((2, 9, 9), np.uint8)), "side, crop are 16, 2"),
-    (lambda: chip_coding.shrunk(np.ones((2, 28, 28), np.uint8), crop=-1),
-     "side, crop are 16, -1"),
-    (lambda: chip_coding.rotated(GREY, RNG), r"images is of shape \(2, 3\)"),
-    (lambda: chip_coding.rotated(GREY[None] * 3, RNG), r"images is .*\[0, 1\]"),
-    (lambda: chip_coding.words(np.zeros(2), np.zeros(3, int), T=5), "times_s and"),
-    (lambda: chip_coding.words(np.zeros(2), np.zeros(2), T=5), "times_s and units"),
-    (lambda: chip_coding.words(np.full(2, np.nan), EVENTS[1], T=5), "times_s and"),
-    (lambda: chip_coding.words(np.array([0.0, -1e-9]), EVENTS[1], T=5), "times_s and"),
-    (lambda: chip_coding.words(EVENTS[0], np.array([9, 700]), T=5), ".*in 0 ... 699"),
-    (lambda: chip_coding.words(EVENTS[0], np.array([9, -1]), T=5), ".*in 0 ... 699"),
-    (lambda: chip_coding.words(*EVENTS, T=0), "T, dt, speed, stride, skip are 0, "),
-    (lambda: chip_coding.words(*EVENTS, T=5, dt=0), "T, dt, .* are 5, 0, "),
-    (lambda: chip_coding.words(*EVENTS, T=5, speed=-1), "T, dt, .* are .*, -1, 9, 70"),
-    (lambda: chip_coding.words(*EVENTS, T=5, stride=0), "T, dt, .* are .*, 0, 70"),
-    (lambda: chip_coding.words(*EVENTS, T=5, skip=700), "T, dt, .* are .*, 700: ")])
-def test_bad_input_is_refused(call, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        call()
