@@ -42,6 +42,7 @@ correspond to a published figure.  This project chose the claims.
 """
 
 import numpy as np
+from scipy import special
 
 from figures.run.claims import at_least, at_most
 from figures.run import colours, seeds
@@ -169,9 +170,8 @@ def forward(condition, weights, x):
 
 def error(answers, labels):
     """Return dL/d(answers), where L is the mean cross entropy of each network."""
-    scaled = np.exp(answers - answers.max(axis=2, keepdims=True))
     target = np.arange(READOUTS) == labels[:, :, None]
-    return (scaled / scaled.sum(axis=2, keepdims=True) - target) / labels.shape[1]
+    return (special.softmax(answers, axis=2) - target) / labels.shape[1]
 
 
 def slope(condition, recording):

@@ -21,7 +21,7 @@ import numpy as np
 from figures.run.claims import at_least
 from figures.run import colours, seeds
 from figures.surrogate import ensemble, lif_training
-from refsnn import losses, spike_time, surrogates
+from refsnn import losses, spike_time
 
 TAU_SYN_S = 5e-3
 LATE_S = 2 * TAU_SYN_S
@@ -72,8 +72,9 @@ def surrogate(seed, repeats, epochs):
         _, dspikes = losses.first_spike_time(
             output.spikes.reshape(STEPS, -1, OUTPUTS), labels, LOSS_TAU_S, DT_S)
         dspikes = repeats * dspikes.reshape(output.spikes.shape)
-        dsecond = ensemble.layer_backward(second, output, _psi(output), dspikes, NET)
-        dfirst = ensemble.layer_backward(first, hidden, _psi(hidden),
+        dsecond = ensemble.layer_backward(
+            second, output, lif_training.psi(output, NET), dspikes, NET)
+        dfirst = ensemble.layer_backward(first, hidden, lif_training.psi(hidden, NET),
                                          ensemble.by_inputs(dsecond, W[1]), NET)
         gradients = [ensemble.by_weights(dfirst, x),
                      ensemble.by_weights(dsecond, hidden.spikes)]
@@ -87,10 +88,6 @@ def surrogate(seed, repeats, epochs):
 def _start(generator, mean, spread):
     return [generator.normal(mean, spread, shape)
             for shape in ((HIDDEN, 2), (OUTPUTS, HIDDEN))]
-
-
-def _psi(recording):
-    return surrogates.SURROGATES[NET.surrogate](recording.mem - 1, NET.steepness)[1]
 
 
 def _first(spikes):
