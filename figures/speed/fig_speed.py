@@ -84,12 +84,12 @@ import re
 from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
-from scipy import sparse
 
 from figures.run import colours, seeds
 from figures.run.claims import at_most, reported
 from figures.speed import (speed_chip, speed_halves, speed_ntk, speed_peers, speed_rtrl,
                            speed_si, speed_workers)
+from figures.surrogate import fast_training
 from refsnn.fast import lif as fast_lif
 
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
@@ -143,17 +143,9 @@ def problem(task, density, threads, seed):
     return speed_peers.Problem(*arrays, ALPHA, BETA, STEEPNESS, threads)
 
 
-def events(x):
-    """Convert an array of spikes to a CSR matrix.
-
-    The spikes have the shape (T, B, m), and the matrix has the shape (T * B, m).
-    """
-    return sparse.csr_matrix(x.reshape(-1, x.shape[2]))
-
-
 def training(p, as_events):
     """Return a function that runs one training step of `refsnn`."""
-    x, steps, last = events(p.x) if as_events else p.x, len(p.x), [None]
+    x, steps, last = fast_training.events(p.x) if as_events else p.x, len(p.x), [None]
 
     def step():
         _, last[0] = fast_lif.forward(x, p.W, p.V, p.W_out, steps=steps,
@@ -209,7 +201,7 @@ def products(p):
 
 def inference(p):
     """Return a function that runs `refsnn` on the input without training."""
-    x, steps = events(p.x), len(p.x)
+    x, steps = fast_training.events(p.x), len(p.x)
     return lambda: fast_lif.scores(x, p.W, p.W_out, steps=steps, **MODEL)
 
 

@@ -18,11 +18,11 @@ import time
 import tracemalloc
 
 import numpy as np
-from scipy import sparse
 
 from figures.chip import chip_images
 from figures.run import seeds
 from figures.run.claims import at_least, at_most, reported
+from figures.surrogate import fast_training
 from refsnn import audio, basilar, chip, cochlea
 from refsnn.fast import lif as fast_lif
 
@@ -82,7 +82,7 @@ def contenders(task, seed, threads=1):
     drawn = chip.draw(seed, chip.CALIBRATED)
     run = chip_images.on_chip(drawn, np.random.default_rng(seed))
     labels = np.arange(BATCH) % 10
-    events = sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
+    events = fast_training.events(x)
     learner = chip_images.Learner(weights, (None, None, None))
 
     def step():
