@@ -30,7 +30,7 @@ import numpy as np
 from figures.chip import chip_images
 from figures.chip.chip_words import keywords    # noqa: F401, a job of this figure
 from figures.run import colours, published
-from figures.run.claims import at_least, reported
+from figures.run.claims import at_least, reported, runs
 from figures.spoken import spoken_networks, spoken_words
 
 FIGURE = "chip_words"
@@ -94,7 +94,7 @@ def gather(results):
 
 def claims(data):
     paper, text = published.values(FIGURE), str(data["title"])
-    text += f", {data['classes']} classes, {spoken_networks.runs(len(data[TRAINED]))}"
+    text += f", {data['classes']} classes, {runs(len(data[TRAINED]))}"
     test = {name: spoken_networks.tested(data, name) for name in NAMES}
     gains = [(f"{text}: test accuracy on the chip, {words}",
               test[one] - test[other], bound, round(paper[one] - paper[other], 3))

@@ -42,7 +42,7 @@ import numpy as np
 from figures.ntt import ntt_baselines, ntt_training as training
 from figures.ntt.ntt_baselines import BOTH, EARLY, SCOPES
 from figures.ntt.ntt_baselines import learn, transfer       # noqa: F401, shared jobs
-from figures.run.claims import at_least, mean_and_spread, reported
+from figures.run.claims import at_least, mean_and_spread, reported, runs
 
 TITLES = {"layer": "layer-wise", "global": "one threshold"}
 TASKS = {"full": ("MNIST", "Fashion-MNIST", "LeNet", "Conv-4")}
@@ -109,9 +109,9 @@ def claims(data):
                     rows = accuracies(data, name, measure, density, (scope,))
                     told = ", ".join(f"{method} {values.mean():.4f}" for (method, _),
                                      values in rows.items())
-                    runs = len(next(iter(rows.values()), ()))
+                    count = runs(len(next(iter(rows.values()), ())))
                     found += [reported(
-                        f"{name}, {runs} run{'s' * (runs != 1)}, {100 * density:g} %: "
+                        f"{name}, {count}, {100 * density:g} %: "
                         f"{text}, {TITLES[scope]}", told)] * bool(rows)
         found.append(reported(f"{name}: final test accuracy, dense network",
                               finite(data[f"{name}: dense, layer"][0, :, 1])))

@@ -35,7 +35,7 @@ import os
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import at_least, at_most, reported, runs
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from figures.run import published
@@ -204,15 +204,14 @@ def claims(data):
         kernel, out = (log[:, -1, i] / log[:, 0, i] for i in (1, 2))
         final = [c[:, -10:, 1].mean(axis=1) for c in (ours, random)]
         early = [at(c, EARLY)[:, 1] for c in (ours, random)]
-        runs = f"{len(ours)} run{'s' * (len(ours) > 1)}"
         paper = {k.partition(" ")[2]: v for k, v in published.values(FIGURE).items()
                  if k.startswith(name)}
-        found += judged(name, runs, log[:, 0, 1], kernel, out,
+        found += judged(name, runs(len(ours)), log[:, 0, 1], kernel, out,
                         at(log, 200)[:, 1] / log[:, 0, 1], final, early, paper)
     return found
 
 
-def judged(name, runs, start, kernel, out, soon, final, early, paper):
+def judged(name, count, start, kernel, out, soon, final, early, paper):
     """Yield the claims of one task.
 
     A claim without a bound is shown and not judged.
@@ -233,7 +232,7 @@ def judged(name, runs, start, kernel, out, soon, final, early, paper):
             (f"test accuracy after {EARLY} steps, NTT minus random masks",
              early[0] - early[1], at_least)]
     for (text, value, judge), bound in zip(rows, bounds, strict=True):
-        told = f"{'Fashion-MNIST' if name == 'Fashion' else name}, {runs}: {text}"
+        told = f"{'Fashion-MNIST' if name == 'Fashion' else name}, {count}: {text}"
         if bound is None:
             yield reported(told, value, paper.get(text))
         else:

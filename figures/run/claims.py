@@ -59,6 +59,11 @@ def reported(text, value, paper=None):
     return _claim(text, value, "shown only", None, paper)
 
 
+def runs(count):
+    """Return the number of training runs as a text for claims, such as "3 runs"."""
+    return f"{count} run" + "s" * (count != 1)
+
+
 def _claim(text, value, bound, judge, paper):
     value = np.asarray(value, float)
     mean, spread = mean_and_spread(value) if value.ndim else (value, None)
@@ -68,16 +73,13 @@ def _claim(text, value, bound, judge, paper):
     return Claim(text, float(mean), bound, ok, paper, float(spread), len(value))
 
 
-def mean_and_spread(values, axis=0):
-    """Return the mean and the sample standard deviation over `axis`.
+def mean_and_spread(values):
+    """Return the mean and the sample standard deviation over the first axis.
 
     For a single value, the returned standard deviation is 0.
     """
     values = np.asarray(values, float)
-    if values.shape[axis] == 0:
-        raise ValueError(f"values is of shape {values.shape}: axis {axis} must "
-                         "not be empty")
-    spread = np.zeros_like(values.mean(axis=axis))
-    if values.shape[axis] > 1:
-        spread = values.std(axis=axis, ddof=1)
-    return values.mean(axis=axis), spread
+    if len(values) == 0:
+        raise ValueError(f"values is of shape {values.shape}: must not be empty")
+    mean = values.mean(axis=0)
+    return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)

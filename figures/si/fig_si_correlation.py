@@ -32,7 +32,7 @@ which gives no numerical values.
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import at_least, at_most, reported, runs
 from figures.run import colours, seeds
 from figures.si import si_training as training
 
@@ -117,11 +117,10 @@ def apart(matrices):
 
 def claims(data):
     held, free = (apart(data[name]).T for name in ("with", "without"))
-    runs = len(data["with"])
     text = "{}: mean correlation of the importances of two tasks, {} consolidation"
     first, second, last = (text.format(layer, "without") for layer in LAYERS)
     found = [
-        at_most(f"{first}, {runs} run{'s' * (runs > 1)}", free[0], 0.1),
+        at_most(f"{first}, {runs(len(free[0]))}", free[0], 0.1),
         at_least(second, free[1], 0.15),
         at_least(last, free[2], 0.3)]
     return found + [reported(text.format(layer, "with"), values)

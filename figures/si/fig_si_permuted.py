@@ -36,7 +36,7 @@ import os
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import at_least, at_most, reported, runs
 from figures.run import colours, seeds
 from figures.si import si_training as training
 
@@ -159,8 +159,8 @@ def seen(matrix):
 
 
 def claims(data):
-    runs, count = data["SI"].shape[:2]
-    pairs = min(runs, len(data["plain"]))
+    many, count = data["SI"].shape[:2]
+    pairs = min(many, len(data["plain"]))
     shown = [name for name in CONDITIONS if name in data]
     end = {name: seen(data[name])[:, -1] for name in shown}
     paper = {name: float(seen(data[f"published {name}"])[-1])
@@ -171,11 +171,11 @@ def claims(data):
     newest = {name: data[name][:, range(count), range(count)].mean(axis=1)
               for name in shown}
     found = [
-        at_least(f"{text}, SI, {runs} run{'s' * (runs > 1)}", end["SI"], high,
+        at_least(f"{text}, SI, {runs(many)}", end["SI"], high,
                  paper.get("SI")),
         at_most(f"{text}, plain training", end["plain"], low, paper.get("plain")),
-        at_least(f"{text}, SI minus plain training, smallest of {pairs} "
-                 f"run{'s' * (pairs > 1)}",
+        at_least(f"{text}, SI minus plain training, smallest of "
+                 f"{runs(pairs)}",
                  (end["SI"][:pairs] - end["plain"][:pairs]).min(), 0.05),
         at_most("mean accuracy on each task directly after learning it, plain training "
                 "minus SI", newest["plain"][:pairs] - newest["SI"][:pairs], 0.05)]

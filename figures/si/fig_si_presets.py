@@ -35,7 +35,7 @@ and small markers are single runs, thick lines and large markers are means.
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import at_least, at_most, reported, runs
 from figures.run import colours, seeds
 from figures.si import si_training as training
 from refsnn import optimisers, si
@@ -170,10 +170,10 @@ def claims(data):
     ten = int(np.abs(np.log(strengths / 10)).argmin())
     like, size = (dict(zip(NAMES, data[key].T, strict=True))
                   for key in ("like", "size"))
-    runs = f"{len(data['apart'])} run{'s' * (len(data['apart']) > 1)}"
+    many = runs(len(data["apart"]))
     found = [
         at_most("path integral of the first task: relative difference between "
-                f"refsnn.fast.si and refsnn.si, largest of {runs}",
+                f"refsnn.fast.si and refsnn.si, largest of {many}",
                 data["apart"].max(), 1e-4),
         at_most("mean accuracy over tasks at the same strength: largest difference "
                 "between five presets (without mammoth_old and avalanche)",
@@ -182,12 +182,12 @@ def claims(data):
                  "minus mammoth_old",
                  final[NAMES.index("pathint"), ten]
                  - final[NAMES.index("mammoth_old"), ten], 0.005),
-        at_most(f"sum of importances on the same path, mammoth_old / pathint, {runs}",
+        at_most(f"sum of importances on the same path, mammoth_old / pathint, {many}",
                 size["mammoth_old"], 0.3),
         at_most("correlation of importances on the same path, avalanche with pathint, "
-                f"{runs}", like["avalanche"], 0.5)]
+                f"{many}", like["avalanche"], 0.5)]
     found.append(reported("preset paper: share of negative importances on the path, "
-                          f"{runs}", data["negative"]))
+                          f"{many}", data["negative"]))
     for i, name in enumerate(NAMES):
         found += [reported(f"preset {name}: mean accuracy over tasks at its default "
                            "strength", final[i, default(name, strengths)]),

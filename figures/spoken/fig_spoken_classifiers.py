@@ -44,7 +44,7 @@ fail.  The figure follows the comparison of classifiers in [CSSZ20].
 import numpy as np
 
 from figures.run import colours, published
-from figures.run.claims import at_least, reported
+from figures.run.claims import at_least, reported, runs
 from figures.spoken import spoken_networks, spoken_words
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 
@@ -92,7 +92,7 @@ def claims(data):
     test = {name: spoken_networks.tested(data, name) for name in rows(data)}
     lost = {name: np.subtract(*data[name].mean(axis=0)[1:]) for name in test}
     small = text == spoken_words.EMBEDDED
-    several = f"{text}, {spoken_networks.runs(len(data['recurrent']))}"
+    several = f"{text}, {runs(len(data['recurrent']))}"
     found = [at_least(
         f"{several}: test accuracy, recurrent spiking network minus feed-forward one "
         "with 1 layer", test["recurrent"].mean() - test[FORWARD].mean(),
@@ -105,7 +105,7 @@ def claims(data):
         found += [
             at_least(f"{several}: test accuracy, recurrent spiking network",
                      test["recurrent"], 0.66, paper["recurrent"]),
-            *[at_least(f"{text}, {spoken_networks.runs(len(data[name]))}: test "
+            *[at_least(f"{text}, {runs(len(data[name]))}: test "
                        f"accuracy, {name}", test[name], bound, paper[name])
               for name, bound in (("LSTM", 0.82), ("CNN", 0.86))],
             at_least(f"{several}: test accuracy, recurrent spiking network, augmented "

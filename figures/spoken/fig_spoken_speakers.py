@@ -20,7 +20,7 @@ follows the tests on speakers in [CSSZ20] and the confusions in [CB22] fig. 5.
 import numpy as np
 
 from figures.run import colours
-from figures.run.claims import at_least, reported
+from figures.run.claims import at_least, reported, runs
 from figures.spoken import spoken_networks, spoken_words
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 
@@ -72,7 +72,7 @@ def gather(results):
 
 
 def claims(data):
-    text = f"{data['title']}, {spoken_networks.runs(len(data['LSTM']))}"
+    text = f"{data['title']}, {runs(len(data['LSTM']))}"
     rows, confused = data["LSTM, speakers"].mean(axis=1), data["confusions"]
     wrong = confused * (1 - np.eye(20))
     between = wrong[:10, 10:].sum() + wrong[10:, :10].sum()

@@ -29,7 +29,7 @@ losses and of time steps in [CSSZ20].
 import numpy as np
 
 from figures.run import colours
-from figures.run.claims import at_least, reported
+from figures.run.claims import at_least, reported, runs
 from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 
@@ -100,7 +100,7 @@ def by_loss(data):
 
 
 def claims(data):
-    text = f"{data['title']}, {spoken_networks.runs(len(data['LSTM']))}"
+    text = f"{data['title']}, {runs(len(data['LSTM']))}"
     counted = max(float(data[name][0]) for name in COUNTING)
     lost = {name: data[name].mean() - data[f"{name}, law uniform"].mean()
             for name in TIMED}

@@ -480,8 +480,3 @@ def tested(data, condition):
     """Return the accuracies of a condition on all test words, of shape (repeats,)."""
     size = data["size"][1:].astype(float)
     return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())
-
-
-def runs(count):
-    """Return the number of training runs as a text for claims, such as "3 runs"."""
-    return f"{count} run" + "s" * (count != 1)
