@@ -39,7 +39,8 @@ def test_the_strength_with_the_largest_mean_accuracy_at_the_end_is_chosen(monkey
     x = np.zeros((1, 4))
     images = image_sets.Images(x, None, x, None)
     monkeypatch.setattr(fig_si_permuted, "SIZES", (4, 3, 2))
-    monkeypatch.setattr(fig_si_permuted, "sequence", lambda *given: (images, []))
+    monkeypatch.setattr(fig_si_permuted.training, "sequence",
+                        lambda *given: (images, []))
     before = [{"rows": np.array([first, last]), "strength": np.array(strength)}
               for strength, first, last in ((10.0, [0.9, 0.9], [0.5, 0.7]),
                                             (100.0, [0.1, 0.1], [0.8, 0.6]),
