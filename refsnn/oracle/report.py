@@ -134,10 +134,10 @@ def _candidate(name, changes):
 def _whole(candidate, presets):
     """Return the candidate with the refractory period that the caller gave for all
     `presets`, as a change of the preset."""
-    period = presets[candidate.preset].refractory
-    if period == conventions.PRESETS[candidate.preset].refractory:
+    name, period = candidate.preset, presets[candidate.preset].refractory
+    if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate
-    return _candidate(candidate.preset, {"refractory": period} | _changes(candidate))
+    return _candidate(name, {"refractory": period} | _changes(candidate))
 
 
 def _parting(wrong, rows, run):

@@ -377,10 +377,12 @@ def test_potentials_after_a_subtraction_are_compared_before_it():
     seen["spikes"][np.unravel_index(seen["mem"].argmin(), seen["mem"].shape)] = 1
     for each in (step, late):
         assert "no constant threshold" in nearest._spiking(p, each)
-    for record, test, spikes in (("before", "before", "one"), ("before", "after", "one"),
-                                 ("after", "after", "many")):
-        each = step._replace(record=record, test=test, spikes=spikes)
-        p = problem(x, W, None, recorded(each, x, W, **TAUS))
+    for changes in ({"record": "before", "test": "before"}, {"record": "before"},
+                    {"spikes": "many"}):
+        each = step._replace(**changes)
+        seen = recorded(each, x, 5 * W, **TAUS)
+        assert (seen["spikes"].max() > 1) == (each.spikes == "many")
+        p = problem(x, 5 * W, None, seen)
         assert nearest._spiking(p, each) == "; the threshold explains the spikes"
 
 
