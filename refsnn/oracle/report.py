@@ -132,8 +132,8 @@ def _candidate(name, changes):
 
 
 def _whole(candidate, presets):
-    """Return the candidate with the refractory period that the caller gave for all
-    `presets`, as a change of the preset."""
+    """Return the candidate.  If the caller gave a refractory period, which
+    all `presets` then have, this period is one of the changes."""
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate
