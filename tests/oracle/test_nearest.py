@@ -203,6 +203,7 @@ def test_a_gain_of_the_tool_is_said(preset, recurrent):
         seen = some(rows, "mem", "spikes", dtype=dtype)
         report = identify.identify(x, given[0], seen, given[1], **TAUS)
         assert report.members == [] and abs(report.fit.gain / whole - 1) < 1e-5
+        assert "start from rest" not in report.text
         names = "W and V" if recurrent else "W"
         told, _, rest = report.lines[-1].removeprefix(names + " times ").partition(" ")
         assert rest.startswith("fits: as ")
@@ -240,6 +241,9 @@ def test_a_late_start_and_spikes_of_another_size_are_said():
         assert report.members == [] and told not in report.lines
         assert ("each spike is 1000: divide spikes by 1000" in report.lines) == (
             size > 1)
+    seen["spikes"][0] *= 2
+    seen["spikes"][0, 0, 0] = 2000      # spikes of two sizes
+    assert "each spike" not in identify.identify(x, W, seen, 2 * V, **TAUS).text
 
 
 def test_a_forgotten_recurrence_is_said():
