@@ -111,7 +111,7 @@ def _constant(problem):
         if steps:
             value, known = later[0][0], np.unique(problem.levels["reset_to"])
             # The row of the spike can be the first of the period, or precede it.
-            periods = " or ".join(str(k) for k in (steps - 1, steps) if 2 < k < shortest
+            periods = " or ".join(str(k) for k in (steps - 1, steps) if k < shortest
                                   and k not in problem.axes["refractory"])
             hints = [] if abs(known - value).min() <= slack else [
                 f"is reset_to {value:.6g}?"]
