@@ -117,7 +117,7 @@ def _parser():
                       help="small runs of about two minutes in all; no claim is judged")
     size.add_argument("--full", action="store_const", dest="size", const="full",
                       help="the sizes of the papers, on the data sets in --data: takes "
-                      "a night or a cluster")
+                      "two days, or a cluster")
     add("--data", metavar="DIR", default=os.environ.get("REFSNN_DATA") or None,
         help="folder of the data sets for --full (default: $REFSNN_DATA)")
     add("--jobs", metavar="N", type=int, default=_cores(),

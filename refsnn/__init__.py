@@ -41,7 +41,7 @@ analog chip
     chip_weights        integer weights for the chip
     calibration         measurement and correction of a chip
     in_the_loop         training with any chip in the loop
-    probe               faults in a chip's interface
+    probe               detection of interface faults
 
 pointwise
     surrogates          surrogate derivatives

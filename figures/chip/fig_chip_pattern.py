@@ -1,4 +1,4 @@
-"""Calibration reduces the mismatch between the neurons of an analog chip
+"""Calibration reduces the mismatch between the neurons of an emulated chip
 
 An emulated chip is calibrated in two rounds.  Each round measures all 256 neurons,
 using only the spikes and membrane samples that the chip records.  The claims compare
@@ -8,7 +8,8 @@ tests of the chip's public calibration software contain conditions on a calibrat
 The emulated chip meets five of them (means over 3 chips, 10 with --full): the spreads
 of synaptic and membrane time constants are at most 0.2 and 0.45 times their spreads
 before calibration, those of gain and reset are at most 5 % and 6 %, and 95 % of the
-thresholds are within 8 codes of the nominal threshold.
+thresholds are within 8 codes of the analog-to-digital converter from the nominal
+threshold.
 
 The top left panel (before calibration) and the top middle panel (after calibration)
 show the responses of all membranes to one input spike with the largest weight.  Black

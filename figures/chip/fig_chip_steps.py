@@ -24,8 +24,6 @@ of one test image on one chip.  The refractory time (2 µs) and the delay of spi
 µs) are multiples of 0.1 µs, but not of 1.7 / 9 = 0.189 µs, the longest step below 0.2
 µs that divides a time bin.  Both times are rounded at steps of 0.189 µs, but not at 0.1
 µs.
-
-This figure corresponds to no figure of [CB22].
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""Training with an analog chip in the loop is nearly as accurate as ideal software
+"""Training with an emulated chip in the loop is nearly as accurate as ideal software
 
 A network of 256-100-10 neurons classifies the embedded digits, which are encoded
 as spike latencies.  The forward pass runs on an emulated chip, which has 6-bit
@@ -20,9 +20,9 @@ pixels, after 100 training epochs.  Networks are also trained on MNIST with drop
 random rotation.  On MNIST without dropout and rotation, there are 3 seeds for the chip
 and for software.  All other conditions have 1 seed; their stored runs used an earlier
 version of the emulated chip.  The accuracy with the chip in the loop must be at least
-0.967 on MNIST, 0.970 with dropout and rotation, and 0.835 on
-Fashion-MNIST. The accuracy of software must be at least 0.972 on MNIST.  This figure
-corresponds to [CB22] fig. 3 A, B and table 1.
+0.967 on MNIST, 0.970 with dropout and rotation, and 0.835 on Fashion-MNIST.  The
+accuracy of software must be at least 0.972 on MNIST.  This figure corresponds to [CB22]
+fig. 3 A, B and table 1.
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""A recurrent network on an analog chip learns to classify spoken words
+"""A recurrent network on an emulated chip learns to classify spoken words
 
 A recurrent network of 186 neurons is trained with an emulated chip in the loop.  The
 inputs are Heidelberg Digits, encoded as spikes in 70 channels.  The chip receives the
@@ -18,11 +18,11 @@ Black diamonds are accuracies on all test words.  Open diamonds were published f
 Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
 
 By default, the networks are trained for 6 epochs on the English words among 1,400
-embedded words (10 classes).  With --full, the networks are trained for 30 epochs on all
-words (20 classes), in three repetitions; in [CB22], for 100 epochs.  The stored results
-have only the first repetition.  With --full, trained recurrence must raise the test
-accuracy on the chip by at least 0.05, and augmentation must raise it by at least 0.02.
-This figure corresponds to [CB22] fig. 5 and table 1.
+embedded words (10 classes).  With --full, the networks are trained for 30 epochs
+([CB22]: 100) on all words (20 classes), in three repetitions.  The stored results have
+only the first repetition.  With --full, trained recurrence must raise the test accuracy
+on the chip by at least 0.05, and augmentation must raise it by at least 0.02.  This
+figure corresponds to [CB22] fig. 5 and table 1.
 """
 
 import numpy as np
@@ -105,7 +105,8 @@ def claims(data):
              for words, value, bound, beside in gains]
     found += [reported(f"{text}: test accuracy, {name}", value, paper[name])
               for name, value in test.items()]
-    return found + [reported(f"{text}: accuracy on {words}, {name}", data[name][:, i])
+    return found + [reported(f"{text}: accuracy on {words}, {name}", data[name][:, i],
+                             paper.get(f"{name}, {words}"))
                     for name in NAMES for i, words in enumerate(spoken_words.SETS)]
 
 

@@ -25,7 +25,6 @@ not predict the complete first-order change.
 Initial weights are normally distributed with variance 1 / fan-in, and initial biases
 are 0.  The learning rate is a quarter of its upper limit 2 / lambda, where lambda is
 the largest eigenvalue of the kernel.  [LZ20] builds on the theory of tangent kernels.
-This project chose the claims and bounds.
 """
 
 import numpy as np

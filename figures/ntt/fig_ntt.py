@@ -25,16 +25,16 @@ Fashion-MNIST, with 18,720 steps of transfer (as published) and 18,720 steps wit
 (published: 42,200).  There are three runs at densities of 1, 2 and 3 %, and one run at
 5, 10 and 20 %.  On both data sets, layer-wise NTT must be at least as accurate as
 layer-wise random and magnitude masks at densities of 1, 2 and 3 %.  With 1 % of the
-weights, the layer-wise masks of NTT, magnitude and random selection keep 9 weights of
-the output layer, so at least one of the 10 outputs has no weight.  With 3 % of the
-weights, layer-wise NTT may be at most 0.01 less accurate than the best other method,
-NTT with one threshold included.  With 3 % of the weights and after 100 steps,
-layer-wise NTT must be at least as accurate as every other layer-wise method.
-LeNet-5-Caffe on MNIST has 3,000 steps of transfer and 5,000 steps with labels.  Conv-4
-on CIFAR-10 has 3,000 steps of transfer with mini-batches of 16 images, and 5,000 steps
-with labels without dropout.  Both convolutional networks are run once.  The stored
-results lack the NTT masks of Conv-4.  Like [LZ20], this figure plots accuracy against
-density.  This project chose the claims.
+weights, the layer-wise masks of NTT, magnitude and random selection keep 9 of the 1,000
+weights of the output layer (rule (2) of `pruning`), so at least one of the 10 outputs
+has no weight.  With 3 % of the weights, layer-wise NTT may be at most 0.01 less
+accurate than the best other method, NTT with one threshold included.  With 3 % of the
+weights and after 100 steps, layer-wise NTT must be at least as accurate as every other
+layer-wise method.  LeNet-5-Caffe on MNIST has 3,000 steps of transfer and 5,000 steps
+with labels.  Conv-4 on CIFAR-10 has 3,000 steps of transfer with mini-batches of 16
+images, and 5,000 steps with labels without dropout.  Both convolutional networks are
+run once.  The stored results lack the NTT masks of Conv-4.  Like [LZ20], this figure
+plots accuracy against density.
 """
 
 import numpy as np

@@ -34,7 +34,7 @@ has 5,000 steps, followed by 5,000 steps with labels.  Networks for two classes 
 cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000 images of each set.
 This run has 200 transfer steps with mini-batches of 16 images, and is only a test of
 the code.  This figure corresponds to the experiments of [LZ20] on merged data and on
-two classes.  This project chose the claims.
+two classes.
 """
 
 import os

@@ -23,10 +23,9 @@ ratio after these steps, 0.09, is not met.  As in the authors' code, distances a
 computed on 64 of 120 held-out images.  The authors used other images and other
 teachers.  Stars mark the two published runs, which begin at 6,439 and 8,147.  Of 100
 further teachers on the authors' images, four begin at 6,439 or more, and none at 8,147
-or more (figure `ntt_replay`).  The published ratios are shown beside the means over
-teachers.  A difference between these ratios does not show an error, because the
-teachers and the images differ.  The figure `ntt_replay` repeats the published runs.
-This figure corresponds to the demonstration of [LZ20].
+or more (figure `ntt_replay`).  Teachers and images differ from the published ones, so a
+difference between the ratios does not show an error.  The figure `ntt_replay` repeats
+the published runs.  This figure corresponds to the demonstration of [LZ20].
 """
 
 import numpy as np
@@ -124,8 +123,8 @@ def claims(data):
     found = [
         at_most(f"kernel {early}, mean over {teachers}", soon,
                 0.30 if full else 0.5, np.mean(then) if full else None),
-        at_most(f"rank correlation of kernel {early} with the distance at the "
-                f"start, {teachers}", stats.spearmanr(start, soon).statistic, -0.3),
+        at_most("rank correlation of the initial kernel distance with the kernel "
+                f"{early}, {teachers}", stats.spearmanr(start, soon).statistic, -0.3),
         reported("kernel distance at the start, largest / smallest teacher",
                  start.max() / start.min())]
     if not full:

@@ -1,14 +1,14 @@
-"""Which rule learns best online, with weight changes at every time step?
+"""Online, the presynaptic rule keeps most of the accuracy of exact RTRL
 
 A recurrent layer of 16 spiking neurons and a leaky readout learn to classify spike
 trains.  The loss of a time step is the cross entropy of the readout at this step.  An
 online rule computes the gradient of this loss forward in time and changes all weights
 at every step.  The online rules are exact real-time recurrent learning (RTRL), the
 three approximations of RTRL in `refsnn.sparse_rtrl`, and e-prop in a layer of adaptive
-neurons (`refsnn.alif`).  The filter of the readout is exact in all online rules.  For
-comparison, backpropagation through time (BPTT) changes the weights only once, after the
-last step.  In the condition "readout alone", only the readout weights change, at every
-step.
+neurons (`refsnn.alif`).  The caption of the figure `delay` describes the rules.  The
+filter of the readout is exact in all online rules.  For comparison, backpropagation
+through time (BPTT) changes the weights only once, after the last step.  In the
+condition "readout alone", only the readout weights change, at every step.
 
 Sequences are presented in batches of 16 digits or 20 letters.  All sequences of a batch
 advance in parallel.  The gradients are means over the batch.  In each repetition, all
@@ -16,11 +16,12 @@ rules start from the same initial weights and see the same sequences in the same
 
 By default, the networks classify the embedded digits of 8x8 pixels.  The rows of a
 digit are presented one after the other, for 4 ms each.  With --full, the networks
-classify recordings of 27 Braille letters from four tactile sensors, as in tutorial 5 of
-SpyTorch.  In both tasks, an input spikes when a signal crosses a level.  A constant
-signal yields no spikes, so the network must remember earlier spikes.  The readout unit
-with the largest mean potential determines the predicted class.  The mean is over the
-last 8 ms for digits, and over all 76 steps for letters.
+classify recordings of 27 Braille letters from four tactile sensors, as in the fifth of
+the tutorials that accompany [NMZ19]; its larger network reaches an accuracy of 0.967.
+In both tasks, an input spikes when a signal crosses a level.  A constant signal yields
+no spikes, so the network must remember earlier spikes.  The readout unit with the
+largest mean potential determines the predicted class.  The mean is over the last 8 ms
+for digits, and over all 76 steps for letters.
 
 Accuracies are measured on test sequences, without weight changes.  Each repetition
 draws a new test set.  Bands show the range over repetitions.  Panel b shows the curves
@@ -96,8 +97,8 @@ def gather(results):
 def claims(data):
     final = dict(zip(RULES, data["curve"][:, :, -1], strict=True))
     seeds, chance = data["curve"].shape[1], float(data["chance"])
-    made = [at_least(f"{rule}: mean test accuracy, {seeds} seeds", final[rule],
-                     3 * chance) for rule in ONLINE]
+    made = [at_least(f"{rule}: mean test accuracy, {seeds} seeds (bound: 3 times "
+                     "chance)", final[rule], 3 * chance) for rule in ONLINE]
     made += [reported(f"{rule}: mean test accuracy, {seeds} seeds", final[rule])
              for rule in (BPTT, ALONE)]
     made += [at_most(f"mean test accuracy, {rule} minus exact RTRL",

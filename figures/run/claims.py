@@ -36,7 +36,7 @@ def at_least(text, value, bound, paper=None):
 
     If `value` is NaN, the claim fails.
     """
-    return _claim(text, value, f">= {bound:g}", lambda mean: mean >= bound, paper)
+    return _claim(text, value, f">= {bound:.4g}", lambda mean: mean >= bound, paper)
 
 
 def at_most(text, value, bound, paper=None):
@@ -44,12 +44,12 @@ def at_most(text, value, bound, paper=None):
 
     If `value` is NaN, the claim fails.
     """
-    return _claim(text, value, f"<= {bound:g}", lambda mean: mean <= bound, paper)
+    return _claim(text, value, f"<= {bound:.4g}", lambda mean: mean <= bound, paper)
 
 
 def exactly(text, value, bound, paper=None):
     """Return the claim that `value` and `bound` are exactly equal."""
-    return _claim(text, value, f"= {bound:g}", lambda mean: mean == bound, paper)
+    return _claim(text, value, f"= {bound:.4g}", lambda mean: mean == bound, paper)
 
 
 def reported(text, value, paper=None):

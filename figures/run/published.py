@@ -14,7 +14,7 @@ KNOWN = {
             "or computed from such numbers",
     "plot": "read off a plot",
     "words": "stated in words only; the number or text stands for these words",
-    "second-hand": "quoted by another source; the paper itself was not read",
+    "second-hand": "quoted by another source, and not checked in the paper",
     "recalled": "recalled and not looked up"}
 
 

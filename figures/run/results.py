@@ -113,7 +113,8 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
   is not judged.
 - *verdict*: "holds" if the value meets the bound, "FAILS" if it does not.
 - *data and size*: "{same}" is written only if
-  the size of the test and the data equal those in the publication.
+  both equal those in the publication.  The number of runs can differ.  The embedded
+  digits are 1,797 images of 8x8 pixels that come with refsnn.
 
 """
 
@@ -178,8 +179,7 @@ def text(root):
     absent = [name for name in make.names(root) if name not in stored]
     lines += ["## Figures without a stored full run", "",
               f"{', '.join(f'`{name}`' for name in absent) or 'None'}.", "",
-              "## Published numbers that were not looked up", "",
-              "They were recalled, or quoted by another source.", "",
+              "## Published numbers that were not read at the source", "",
               *(not_looked_up(root) or ["None."])]
     return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
 

@@ -14,9 +14,9 @@ depend on different weights.  Without consolidation, the mean correlation betwee
 tasks is at most 0.1 in the first layer (mean over 3 runs).  In the deeper layers,
 different tasks depend partly on the same weights.  Without consolidation, the mean
 correlation is at least 0.15 in the second layer and at least 0.3 in the output layer.
-In [ZPG17], consolidation decorrelates the importances in the deeper layers.  In this
-figure, which has few images and 450 training steps per task, consolidation lowers the
-correlation only slightly.  No bound is set on this reduction.
+In [ZPG17] (recalled and not looked up), consolidation decorrelates the importances.  In
+this figure, which has few images and 450 training steps per task, consolidation lowers
+the correlation only slightly.  No bound is set on this reduction.
 
 The left panels show the correlation matrices of the three layers, averaged over
 runs.  The right panels show the mean correlation between two tasks against the

@@ -1,4 +1,4 @@
-"""Five of seven implementations of synaptic intelligence agree in accuracy
+"""Five of seven presets of synaptic intelligence agree in accuracy
 
 A network of 64-50-50-10 units learns five tasks in sequence.  Each task is a pair of
 the embedded digits and has its own two outputs.  The figure compares the settings of

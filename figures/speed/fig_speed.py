@@ -5,9 +5,9 @@ panel, all times are divided by the time of one bar of refsnn with the same numb
 threads; the label of this bar is bold.  Some panels also show the bare products: the
 dense matrix products of the task, without any other computation.  refsnn can be faster
 than the bare products if it skips zeros, or works on blocks that fit the cache.  Black
-lines are lower bounds for other tools.  The following paragraphs state all bounds,
-which were fixed before the times were measured.  Ratios of times depend on the
-computer, and on each computer so far some bounds were not met.
+lines are lower bounds for other tools.  In the following paragraphs, "at most" and "at
+least" state bounds, not results. The bounds were fixed before the measurements.  Ratios
+of times depend on the computer, and on each computer so far some bounds were not met.
 
 The first network is recurrent (700-200-20 units, 100 time steps, batches of 256
 patterns).  In each step, 5 % of the inputs are active.  refsnn receives the spikes as
@@ -44,12 +44,12 @@ at least 1.5 times as long.  For a gradient of Neural Tangent Transfer (NTT, bat
 the structured implementation in neural-tangents takes at least 1.8 times as long.  The
 two other implementations and PyTorch take at least 50 times as long.
 
-Synaptic intelligence (SI) makes a training step of a 784-2000-2000-10 network (batch
-256, Adam) at most 5 % longer without the penalty, and at most 12 % longer with the
-penalty.  Without the penalty, the added time is at most 2.2 times the time of one copy
-of all parameters.  With the penalty, it is at most 3 times the time of two such
-copies.  The share of a training step that SI adds is not larger than in the fastest of
-three PyTorch ports.
+The path integral of synaptic intelligence (SI) makes a training step of a
+784-2000-2000-10 network (batch 256, Adam) at most 5 % longer; path integral and penalty
+make it at most 12 % longer.  The path integral adds at most 2.2 times the time of one
+copy of all parameters.  Path integral and penalty add at most 3 times the time of two
+such copies.  The share of a training step that SI adds is not larger than in the
+fastest of three PyTorch ports.
 
 The network of the analog chip has 256 inputs, 246 hidden neurons, 10 readouts and 20
 time steps.  It runs without hardware constraints ("ideal") and on an emulated,

@@ -139,8 +139,8 @@ def shortest_ms(data):
 def claims(data):
     count = range(int(data["count"]))
     return [
-        at_least("smallest share of spikes in the fifth of channels and times with "
-                 "the highest probability, 2 recordings",
+        at_least("smallest share of spikes in the 20 % of bins with the highest firing "
+                 "probability, 2 recordings",
                  min(concentrated(data, i) for i in count), 0.6),
         at_least("shortest interval between two spikes of one cell (ms)",
                  shortest_ms(data), 1 - 1e-9),

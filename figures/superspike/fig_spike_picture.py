@@ -3,7 +3,7 @@
 The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
 3.5 s.  The network has a hidden layer, and 100 output neurons that must spike where a
 picture has ink.  The default run lasts 56 s and uses 32 hidden neurons (means over 2
-networks).  The cost is the root mean square of the filtered output error e over three
+networks).  The cost is the root mean square of the filtered output error over three
 trials (10.5 s).  Without a hidden layer, the final cost is at most 0.85 of the cost of
 the first trial.  With symmetric feedback, the final cost is lower than the cost of the
 first trial.  With random feedback, the final cost is higher than without a hidden
@@ -18,9 +18,10 @@ derivative of a spike is set to 1 in both layers.  The regulariser is proportion
 z^4 or to z^4 e^2, where z is the filtered output of the hidden neuron and e its
 filtered error.  The top panels show the target and the output in the last trial.  The
 last panel shows how the cost with random feedback depends on the strength and the
-exponent of the regulariser.  This figure corresponds to [ZG18] figs. 6 to 8.  In
-[ZG18], the picture and the costs are published only as plots.  The picture and the
-network sizes in this figure were chosen for this project.
+exponent of the regulariser; labels are mean rates of hidden neurons.  This figure
+corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture and the costs are published
+only as plots.  The picture and the network sizes in this figure were chosen for this
+project.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation of the intervals is the standard deviation divided by the mean,

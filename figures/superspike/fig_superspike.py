@@ -3,10 +3,10 @@
 A neuron receives 100 frozen Poisson spike trains (5 Hz), which repeat every 0.5 s, and
 must spike at five evenly spaced target times.  A neuron hits all targets if it fires
 exactly one spike within 5 ms of each target and no other spike.  Before training, all
-20 neurons are silent.  At least 19 of the 20 neurons hit all five targets within 500
-trials (250 s; with --full, there are 1,600 trials).  The mean cost falls to at most a
-quarter of its initial value.  [ZG18] reports that a neuron learns the targets in about
-500 trials.
+20 neurons are silent.  At least 19 of the 20 neurons hit all five targets in at least
+one of the first 500 trials (250 s; with --full, there are 1,600 trials).  The mean cost
+falls to at most a quarter of its initial value.  [ZG18] reports that a neuron learns
+the targets in about 500 trials.
 
 The top panels show the SuperSpike rule at one synapse after 12 trials, computed step by
 step in its online form.  The eligibility is the filtered product of surrogate
@@ -127,12 +127,12 @@ def claims(data):
     last = max(loops // 25, 1)
     return [exactly(f"output spikes in the first trial, {seeds} neurons",
                     data["counts"][0].sum(), 0, 0),
-            at_least("share of neurons that hit all targets within 500 trials",
-                     early.mean(), 0.95, 1),
+            at_least("share of neurons that hit all targets in at least one of 500 "
+                     "trials", early.mean(), 0.95, 1),
             at_most("cost of the last 4 % of trials / cost of the first trial",
                     cost[-last:].mean() / cost[0].mean(), 0.25),
             reported("trials until half of the neurons have hit all targets",
-                     np.median(first)),
+                     np.median(first), "about 500"),
             reported("share of the last 4 % of trials in which all targets are hit",
                      hits[-last:].mean(axis=0))]
 

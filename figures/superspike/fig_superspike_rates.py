@@ -122,7 +122,8 @@ def plot(data, fig):
         axis.axhline(USABLE, color=colours.GREY, ls=":", lw=1.2)
         axis.set_xscale("log")
         axis.set(title=LABELS[rule], ylim=(0, None),
-                 xlabel="rate (V)" if rule != "fixed" else "rate (V s)")
+                 xlabel="learning rate (V)" if rule != "fixed"
+                 else "learning rate (V s)")
         best = int(middle.argmin())
         cost = data[f"{rule}_cost"][:, best]
         trial = np.arange(1, len(cost) + 1)

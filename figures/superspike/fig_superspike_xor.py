@@ -337,10 +337,11 @@ def claims(data):
         else:
             found.append(at_most(f"smallest share of wrong patterns, {runs} runs, "
                                  f"{text[name]}", last[name].min(), ERROR, "zero"))
-    shown = [(f"{reach}, {text[name]}", solves[name].mean()) for name in solves
-             if full and name not in BOUNDS]
-    shown += [(f"mean number of live hidden neurons at the end, {runs} runs, "
-               f"{text[name]}", alive[name]) for name in solves]
+    found += [reported(f"{reach}, {text[name]}", solves[name].mean(),
+                       "worse on average" if name == "uniform" else None)
+              for name in solves if full and name not in BOUNDS]
+    shown = [(f"mean number of live hidden neurons at the end, {runs} runs, "
+              f"{text[name]}", alive[name]) for name in solves]
     if full:
         few, ok = (np.concatenate([value[name] for name in solves
                                    if CASES[name][1] == HIDDEN and name != "uniform"])

@@ -1,4 +1,4 @@
-"""How exact must the error signal of hidden layers be?
+"""Random feedback and local errors train hidden layers with little loss of accuracy
 
 A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels.  The
 readout always learns from its own error.  The hidden layers receive their error in one

@@ -1,4 +1,4 @@
-"""The true loss is a step function, and surrogate gradients still minimise it
+"""The true loss is a step function, and surrogate gradients still reduce it
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
 network.  The loss is evaluated on the line in weight space that passes through the
