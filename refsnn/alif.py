@@ -254,7 +254,8 @@ def _scan(drive, V, state, constants, k, spike=None, mask=None, resets=None, sen
         if mask is None and k:
             held[t] = spikes[t:t + k].any(axis=0)                          # (5)
         v = mem[t] - a * adapted[t]
-        fired[t] = v > threshold if spike is None else spike(t, v)
+        fired[t] = v > threshold if spike is None else _arrays(
+            f"spike(t,v) {v.shape}", spike(t, v))[0]
         fired[t] *= ~held[t]                                               # (1)
         syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
         if V is not None:
@@ -532,7 +533,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -559,6 +560,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -260,8 +260,8 @@ def response(table):
         nonlocal known, weights
         f, = _arrays(f"frequencies (F) in [1, {table.top}]", frequencies,
                      dtype=np.float64)
-        some = table.coefficients
-        some = some if channels is None else some[:, channels]
+        _one_of("channels", channels, slice, type(None))
+        some = table.coefficients[:, slice(None) if channels is None else channels]
         if some.ndim != 2 or some.shape[1] == 0:
             raise ValueError(f"channels is {channels!r}: must select places of the "
                              "table")
@@ -298,7 +298,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -325,6 +325,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -98,12 +98,13 @@ def _edges(binning):
     t0, t1, dt = _window(binning)
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
-    if abs(bins - T) > 1e-9 * bins:
+    whole = abs(bins - T) <= 1e-9 * bins
+    if not whole:
         if binning.partial == "refuse":
             raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='keep'")
         T = math.floor(bins) + (binning.partial == "keep")
     edges = t0 + dt * np.arange(T + 1)                                     # (2)
-    if binning.partial == "keep":
+    if whole or binning.partial == "keep":
         edges[-1] = t1
     if not (np.diff(edges) > 0).all():
         raise ValueError(f"dt is {dt}: must exceed the float64 spacing at {t1} s")
@@ -312,7 +313,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -339,6 +340,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

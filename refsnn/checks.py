@@ -341,7 +341,7 @@ def _pairs(theta, other, what="gradient"):
     for i, (t, o) in enumerate(zip(theta, other, strict=True)):
         _arrays(f"theta[{i}] (...) float, {what}[{i}] {np.shape(t)} float", t, o)
         _float64(f"theta[{i}], {what}[{i}] are", t, o)
-    return theta, other
+    return [np.asarray(t) for t in theta], [np.asarray(o) for o in other]
 
 
 def _float64(names, *arrays):
@@ -373,7 +373,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -400,6 +400,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -211,7 +211,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     _one_of("seed", seed, int, np.integer, np.random.Generator)
     if isinstance(seed, bool) or not isinstance(seed, np.random.Generator) and seed < 0:
         raise ValueError(f"seed is {seed!r}: must be an integer >= 0 or a Generator")
-    if dtype not in (np.float32, np.float64):
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     streams = dict(zip(Effects._fields, np.random.default_rng(seed).spawn(
         len(Effects._fields)), strict=True))
@@ -602,6 +602,8 @@ def _options(chip, rng, step, dt, scale, code, reset_after):
 def _network(chip, effects, weights, spikes):
     """Check and return ([hidden, recurrent, readout], spikes)."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
+    for name in weights if isinstance(weights, dict) else ():
+        _one_of("weights' key", name, *names)
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]
     rule = f"{' int' * bool(limit)} in [-{limit or 1e9}, {limit or 1e9}]"
@@ -634,7 +636,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -661,6 +663,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

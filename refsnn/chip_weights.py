@@ -231,7 +231,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     _one_of("rng", rng, np.random.Generator)
     _arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
             "tau_mem () in (0, inf), dt () in (0, inf)", m, n, k, tau_mem, dt)
-    if dtype not in (np.float32, np.float64):
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     g = 0.7 * -np.expm1(-dt / tau_mem)
     shapes = (n, m), (n, n) if recurrent else None, (k, n)
@@ -248,6 +248,8 @@ def _range(scale, limit):
 
 
 def _weights(weights):
+    for name in weights if isinstance(weights, dict) else ():
+        _one_of("weights' key", name, *Weights._fields)
     return Weights(*_arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
         "weights.readout (k, n) float", *(
@@ -270,7 +272,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -297,6 +299,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

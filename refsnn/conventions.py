@@ -50,8 +50,9 @@ Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
     refractory mask and membrane potentials at the floor are treated as
     constants.  No derivative passes through s in (4) if
     through_reset=False, or if spikes="many" and reset="zero".
-Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.
-    `linearise` takes O(T B n p) time and memory for p = n m + n n.
+Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory, and k
+    refractory steps add O(T B n k) time.  `linearise` takes O(T B n p) time
+    and memory for p = n m + n n.
 Departures.  The presets follow tools of 2024 to 2026 with default options.
     Those of norse, snntorch, spikingjelly and spyx are tested against the
     installed tools, the others against loops or results by hand.  If
@@ -232,7 +233,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
             v = np.maximum(v, c.floor) if step.floor else v
             mem[k] = np.where(held[k] & (not step.mute), c.reset_to, v)    # (7)
         spikes[k] = _count(step, mem[k], c.threshold) if spike is None \
-            else spike(k, mem[k])
+            else _arrays(f"spike(k,u) {mem[k].shape}", spike(k, mem[k]))[0]
         if step.mute:
             spikes[k][held[k]] = 0
         fired[k] = spikes[k] if reset_spikes is None else reset_spikes[k]
@@ -521,7 +522,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -548,6 +549,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -230,7 +230,7 @@ def alignment(a, b):
     """
     a, = _arrays("a (...)", a, dtype=np.float64)
     b, = _arrays(f"b {a.shape}", b, dtype=np.float64)
-    if not (a.any() and b.any()):
+    if not (np.any(a) and np.any(b)):
         raise ValueError("a or b is zero or empty: must be non-zero")
     a, b = (v / np.abs(v).max() for v in (a, b))        # so that squares are finite
     cosine = np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b))
@@ -252,7 +252,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -279,6 +279,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -188,7 +188,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         are raised unchanged.
     """
     _one_of("run", run, Callable)
-    if dtype not in (np.float32, np.float64):
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     W, _, W_out, x, gain, size, tries = _arrays(
         "weights.hidden (n, m), weights.recurrent? (n, n), weights.readout (k, n), "
@@ -488,7 +488,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -515,6 +515,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

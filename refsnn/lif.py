@@ -80,8 +80,8 @@ Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
     function, f' = psi, and u0 is the recorded membrane potential.  To vary
     the threshold, change it only in f(u - threshold) and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
-    n)) memory.  `linearise` takes O(T B n p) time and memory for p
-    weights.
+    n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
+    takes O(T B n p) time and memory for p weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
     The tutorials of [NMZ19] reset U to zero and stop the gradient at the
     reset.
@@ -275,7 +275,8 @@ def _scan(drive, V, state, constants, reset, k, spike=None, clamp=None, resets=N
     fired = spikes[k:]
     resets, sent = (fired if s is None else s for s in (resets, sent))
     for t in range(T):
-        fired[t] = mem[t] > threshold if spike is None else spike(t, mem[t])   # (1)
+        fired[t] = mem[t] > threshold if spike is None else _arrays(
+            f"spike(t,u) ({B}, {n})", spike(t, mem[t]))[0]                 # (1)
         leak = beta * mem[t] + gain * syn[t]
         syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
         if V is not None:
@@ -641,7 +642,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -668,6 +669,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -340,7 +340,7 @@ def init(sizes, rng, dtype=np.float64):
     _one_of("rng", rng, np.random.Generator)
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}: must be at least two integers")
-    if dtype not in (np.float32, np.float64):
+    if dtype not in (np.float32, np.float64, "float32", "float64"):
         raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
     weights, biases = [], []
     for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
@@ -403,7 +403,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -430,6 +430,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -35,7 +35,9 @@ Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     rule (2) can thus prune all weights of a small layer.  If several
     weights have the score s_idx, rule (2) prunes these weights, and rules
     (3) and (4) keep these weights.
-Exact.  Without equal scores, the counts are exact.  Biases are not pruned.
+Exact.  Without equal scores, the counts are exact.  As in the code of
+    [LZ20], (1 - rho) P is computed in float64, so idx can be one smaller.
+    Biases are not pruned.
 Cost.   Time and memory are O(P).
 Departures.  The random baseline in the code of [LZ20] permutes only the
     first axis of the magnitude mask, with a fixed random key.  In this
@@ -269,7 +271,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -296,6 +298,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

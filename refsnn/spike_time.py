@@ -40,8 +40,10 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     U_i crosses the threshold before input p+1 if and only if a_i > 0 and
     t_i < t_{p+1}.  The smallest p with this property gives C.  To avoid
     overflow, the code divides (3) by z_p, which gives t_i = t_p + tau
-    log(I_i(t_p)/a_i).  In (7), tau sum_j W_ij is the final U_i if all
-    inputs spike.  A unit spikes if its final U_i is above the threshold.
+    log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 + (threshold -
+    U_i(t_p))/(tau a_i), which is equal by (2) and loses no digits.  In
+    (7), tau sum_j W_ij is the final U_i if all inputs spike.  A unit
+    spikes if its final U_i is above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
     C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
     unit i does not spike.  Near this case, a_i approaches 0, and (5) and
@@ -104,20 +106,23 @@ def forward(inputs, W, *, tau, threshold):
     arrival = np.take_along_axis(inputs, order, 1)
     spiked = np.isfinite(arrival)
     start = np.maximum.accumulate(np.where(spiked, arrival, 0), axis=1)
-    decay = np.exp(-np.diff(start, axis=1, prepend=0) / tau)
+    gap = np.diff(start, axis=1, prepend=0) / tau
+    decay, rise = np.exp(-gap), -tau * np.expm1(-gap)
     end = np.append(arrival[:, 1:], np.full((len(inputs), 1), np.inf), axis=1)
     shape = (len(inputs), len(W))
     times, last = np.full(shape, np.inf, W.dtype), np.full(shape, -np.inf, W.dtype)
     slope, current = np.zeros(shape, W.dtype), np.zeros(shape, W.dtype)
-    a = np.full(shape, -threshold / tau, W.dtype)
+    a, left = (np.full(shape, x, W.dtype) for x in (-threshold / tau, threshold))
     for p in range(W.shape[1]):
         column = W.T[order[:, p]] * spiked[:, p, None]
+        left -= rise[:, p, None] * current                  # threshold - U_i(t_p)
         current = decay[:, p, None] * current + column                     # (1)
         a += column                                                        # (4)
         found = (a > 0) & np.isinf(times)
         with np.errstate(over="ignore"):
-            ratio = np.divide(current, a, out=np.ones_like(a), where=found)
-        t = start[:, p, None] + W.dtype.type(tau) * np.log(np.maximum(ratio, 1))  # (3)
+            ratio = np.divide(left, tau * a, out=np.zeros_like(a), where=found)
+        ratio = np.maximum(ratio, 0)
+        t = start[:, p, None] + W.dtype.type(tau) * np.log1p(ratio)        # (3)
         found &= t < end[:, p, None]
         times[found], slope[found] = t[found], a[found]
         np.copyto(last, start[:, p, None], where=found)
@@ -275,7 +280,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -302,6 +307,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

@@ -359,9 +359,10 @@ def _given(k, state, names, W, *others):
     shapes = _shapes(k, W.dtype, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
         kind = np.dtype(int) if name == "held" else W.dtype
-        if getattr(array, "shape", None) != shape or array.dtype != kind:
+        if getattr(array, "shape", None) != shape or array.dtype != kind \
+                or not np.isfinite(array).all():
             raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
-                             f"{kind} {shape} to match W of shape {W.shape} and delay")
+                             f"finite {kind} {shape} to match W, {W.shape}, and delay")
     like = (state.trace, state.mem, state.mem, state.mem)
     if not all(map(_fits, others, like)):
         others = _arrays(", ".join(f"{name} {a.shape}" for name, a in zip(
@@ -392,7 +393,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -419,6 +420,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

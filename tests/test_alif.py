@@ -444,6 +444,7 @@ def credit(rec=REC, psi=PSI, ds=PSI, dm=PSI, adaptation=0.5):
     (lambda: simulate(x=X[..., :2]), r"^x is \(4, 2, 2\).*m = 3"),
     (lambda: simulate(x=X[:0]), r"^x is \(0, 2, 3\)"),
     (lambda: simulate(x=X * np.nan), "^x is .*finite"),
+    (lambda: simulate(spike=lambda t, v: v[0] > 1), "^spike.* is "),
     (lambda: simulate(x=X.astype(complex)), "^x is .*finite real"),
     (lambda: simulate(x=X + 1e300, W=W1.astype(np.float32)), "^x is .*finite"),
     (lambda: simulate(W=W1.astype(int)), "^W is .*finite float"),

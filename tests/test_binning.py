@@ -384,3 +384,13 @@ def test_an_equal_time_constant_is_no_warning(recwarn):
     tau = binning.time_constant("beta", 0.9, 1e-3)
     assert binning.time_constant("beta", 0.9, 1e-3, meant=tau, tolerance=0.0) == tau
     assert not recwarn.list
+
+
+@pytest.mark.parametrize("end, dt, closed, time, counts", [
+    (0.9, 0.3, "right", 0.9, [0, 0, 1]), (0.3, 0.1, "left", 0.3, [0, 0, 0])])
+def test_the_last_step_ends_at_the_end_of_the_window(end, dt, closed, time, counts):
+    """Here, rounding separates t0 + T dt from t1."""
+    binning = Binning(0.0, end, dt, closed, "count", "drop", "refuse")
+    assert 3 * dt != end
+    assert dense([np.array([time])], [np.array([0])], 1, binning).ravel().tolist() \
+        == counts

@@ -821,5 +821,8 @@ def test_the_call_that_the_refusals_vary_is_valid():
     assert call(**few, readout=np.ones((0, 7), int))[0].shape == (20, 2, 7)
     with pytest.raises(ValueError, match="weights have 7 inputs of a neuron"):
         call(**few, readout=np.ones((1, 7), int))
+    with pytest.raises(ValueError, match="weights' key is 'recurent': must be one of"):
+        chip.emulate(C, {"hidden": H, "recurent": R, "readout": O1}, X,
+                     rng=np.random.default_rng(1))
     for scale in (1.01e-9, 0.99e9):
         assert call(scale=scale)[0].shape == (20, 2, 5)

@@ -222,6 +222,8 @@ def test_bad_weights_are_refused(function, name, value, message):
 
 
 @pytest.mark.parametrize("call, message", [
+    (lambda: cw.integers(drawn(1)._asdict() | {"recurent": None}),
+     "weights' key is 'recurent': must be one of"),
     (lambda: cw.integers(drawn(1), scale=0), r"scale is 0: .*in \(0, inf\)"),
     (lambda: cw.integers(drawn(1), limit=32768), r"limit is 32768: .*in \[1, 32767\]"),
     (lambda: cw.integers(drawn(1), limit=(0, 7)), r"limit is 0: .*in \[-32767, -1\]"),

@@ -531,6 +531,7 @@ def without(name):
     (lambda: simulate(x=X[:, :0]), r"x is \(3, 0, 4\)"),
     (lambda: simulate(W=W1[:0]), r"W is \(0, 4\)"),
     (lambda: simulate(x=X * np.nan), "x is .*nan.*finite"),
+    (lambda: simulate(spike=lambda k, u: u[0] > 1), "spike.* is "),
     (lambda: simulate(W=W1.astype(int)), "W is .*finite float .*int64"),
     (lambda: simulate(V=W1), r"V is \(2, 4\) .*\(n, n\)"),
     (lambda: simulate(tau_syn=-1), r"tau_syn is -1: .*in \[0, inf\)"),

@@ -209,6 +209,7 @@ X, B1 = np.ones((3, 2, 4)), np.ones((4, 5))
     (lambda: feedback.local_cross_entropy(X, B1.T[:0], [0, 0]), r"G is \(0, 4\)"),
     (lambda: feedback.direct(X.astype("f"), B1 * 1e300), r"H is .*e\+300.*float32"),
     (lambda: feedback.alignment(X, X * 1j), "b is .*j.*must be finite real"),
+    (lambda: feedback.alignment(1.0, 0.0), "a or b is zero or empty"),
     (lambda: feedback.alignment("ab", X), "a is .*'ab': must be finite real"),
     (lambda: feedback.presynaptic_trace(X[0], alpha=0, beta=0), r"x is \(2, 4\)"),
     (lambda: feedback.three_factor(X, X[1:]), r"pre is \(2, 2, 4\).*T = 3"),

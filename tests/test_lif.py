@@ -438,6 +438,8 @@ NAN = np.full((4, 2, 2), np.nan)
     (lambda: lif.credit(PSI.astype(int)), "^psi is .*must be finite float"),
     (lambda: lif.credit(PSI, PSI[1:]), r"^dspikes is \("),
     (lambda: lif.credit(PSI, None, NAN), "^dmem is .*finite"),
+    (lambda: lif.simulate(X, W1, spike=lambda t, u: None, **HALF), "^spike.* is None"),
+    (lambda: lif.simulate(X, W1, spike=lambda t, u: u[0] > 1, **HALF), "^spike.* is "),
     (lambda: lif.readout(X, W1, alpha=2, beta=0.5), "^alpha is 2"),
     (lambda: lif.readout(X[0], W1, **HALF), r"^x is \("),
     (lambda: lif.readout(X, W1, alpha=0.5, beta=np.nan), "^beta is nan"),

@@ -324,7 +324,10 @@ def test_bad_input_is_named(change, match):
 def test_bad_input_is_named_elsewhere(call, match):
     with pytest.raises(ValueError, match=f"(?s)^{match}"):
         call()
-    snap.step(BLOCKS, GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE)
+    right = [GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE]
+    for block, same in zip(snap.step(BLOCKS, *right), snap.step(
+            tuple(block.tolist() for block in BLOCKS), *right), strict=True):
+        assert (block == same).all()
 
 
 def test_the_jacobian_sets_the_dtype():

@@ -157,6 +157,15 @@ def test_one_input_by_hand():
     assert out.times[0, 0] == pytest.approx(2 * LOG2, rel=RTOL)
 
 
+@pytest.mark.parametrize("dtype, tau", [
+    (np.float32, 1e3), (np.float32, 1e6), (np.float64, 1e12), (np.float64, 1e17)])
+def test_slow_currents_lose_no_digits(dtype, tau):
+    """With constant currents, U = 2 (t - 0.25) + 2 (t - 0.5) is 1 at t = 0.625."""
+    inputs, W = np.array([[0.25, 0.5]], dtype), np.array([[2, 2]], dtype)
+    times = forward(inputs, W, tau=tau, threshold=1.0).times
+    assert times.item() == pytest.approx(0.625, rel=1 / tau + 4 * float(np.finfo(dtype).eps))
+
+
 def test_inhibition_by_hand():
     one = {"tau": 1.0, "threshold": 1.0}
     for late, expected in ((0.1, INF), (0.6, INF), (0.7, LOG2), (INF, LOG2)):

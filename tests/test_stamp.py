@@ -63,6 +63,7 @@ def test_lists_and_limits():
     ("W (n, m) float", (np.ones((2, 3), np.float16),), "^W is"),
     ("x (n)", ([],), "^x is"), ("x (n)", ([np.nan],), "^x is .*nan.*finite"),
     ("x (n)", ([np.inf],), "^x is .*finite"), ("x (n)", (["a"],), "^x is"),
+    ("x (n)", (np.ma.masked_array([1.0, 2.0], [False, True]),), "^x is .*masked"),
     ("x (n)", ([1j],), "^x is"), ("x (n)", ([[1], [1, 2]],), "^x is"),
     ("x (n)", (None,), "^x is None"), ("x (2, 3)", (np.ones((3, 2)),), "^x is"),
     ("x (n)", ([1, 2], ), None), ("x (n, n)", (W,), "^x is"), ("x (n?)", (W,), "^x is"),
@@ -102,6 +103,7 @@ def test_choices_and_types():
     assert _one_of("spike", None, Callable, type(None)) is None
     assert _one_of("flag", np.True_, bool, np.bool_)
     for value, allowed in (("half", ("subtract", "zero")), (1, (bool, np.bool_)),
-                           (None, (np.random.Generator,)), ([W], ("zero",))):
+                           (None, (np.random.Generator,)), ([W], ("zero",)),
+                           (np.array("zero"), ("zero",))):
         with pytest.raises(ValueError, match="(?s)^option is .*: must be one of"):
             _one_of("option", value, *allowed)

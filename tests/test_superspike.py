@@ -496,6 +496,7 @@ def replaced(good, field, **changes):
     (lambda g: replaced(g, "state", eligibility=None), "^state.eligibility is"),
     (lambda g: {"k": K._replace(delay=9)}, r"state.past_x .* float64 \(9, 2, 4\)"),
     (lambda g: {"k": None}, "k is None"),
+    (lambda g: replaced(g, "state", mem=np.full((2, 3), np.nan)), "state.mem .*finite"),
     (lambda g: replaced(g, "state", held=np.zeros((2, 3))), "state.held"),
     (lambda g: replaced(g, "state", eligibility=np.zeros((2, 4, 3))), "state.eligib")])
 @pytest.mark.parametrize("function", ["forward", "accumulate"])

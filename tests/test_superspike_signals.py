@@ -33,6 +33,7 @@ def test_delay_is_a_shift_for_any_blocks(drawn, D, cut, dtype):
     (np.zeros((2, 1, 3)), np.zeros((4, 1, 2)), r"^past is \(2, 1, 3\)"),
     (np.zeros(2), np.zeros((4, 1, 2)), r"^past is \(2,\)"),
     (0.0, np.zeros((4, 1, 2)), "^past is 0.0"),
+    (np.full((2, 1, 2), 0.5), np.zeros((4, 1, 2), int), "^past is float64: .*int64"),
     (np.zeros((2, 1, 2)), np.zeros((0, 1, 2)), r"^train is \(0, 1, 2\)"),
     (np.zeros((2, 1, 2)), np.full((4, 1, 2), np.nan), "^train is .*must be finite"),
     (np.full((2, 1, 2), np.inf), np.zeros((4, 1, 2)), "^past is .*must be finite"),

@@ -193,7 +193,7 @@ def _lists(name, value, like=None, written=False):
             raise ValueError(
                 f"{name}[{i}] is of {type(a)}, {getattr(a, 'dtype', None)}, "
                 f"{np.shape(a)}: must be C-contiguous{', writeable' * written}, float32"
-                f" or float64, not empty{f', {b.dtype} {b.shape}' * bool(like)}")
+                f" or float64, not empty{f', {b.dtype} {b.shape}' if like else ''}")
     return arrays
 
 
@@ -249,7 +249,7 @@ def _array(name, axes, kind, limits, value, known):
         return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
                 for i, entry in enumerate(_one_of(name, value, list, tuple))]
     try:
-        a = np.asarray(value)
+        a = np.asarray(None if hasattr(value, "_mask") else value)
         ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
             a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
         known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
@@ -276,6 +276,6 @@ def _array(name, axes, kind, limits, value, known):
 
 def _one_of(name, value, *allowed):
     types = tuple(x for x in allowed if isinstance(x, type))
-    if not isinstance(value, types) and str(value) not in allowed:
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
         raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
     return value

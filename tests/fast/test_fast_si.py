@@ -331,6 +331,8 @@ def test_refuses_the_rest(name, value, match):
         run(importance=None, anchor=None)       # the penalty would silently be 0
     with pytest.raises(ValueError, match="parameters has 0 arrays"):
         fast_si.begin([])
+    with pytest.raises(ValueError, match=r"^parameters\[0\] is of .*float.*must be"):
+        fast_si.begin([1.0])
 
 
 @pytest.mark.parametrize("name, value", [
