@@ -51,8 +51,8 @@ Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
     constants.  No derivative passes through s in (4) if
     through_reset=False, or if spikes="many" and reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory, and k
-    refractory steps add O(T B n k) time.  `linearise` takes O(T B n p) time
-    and memory for p = n m + n n.
+    refractory steps add O(T B n k) time.  `linearise` takes O(T B n p)
+    time and memory for p = n m + n n.
 Departures.  The presets follow tools of 2024 to 2026 with default options.
     Those of norse, snntorch, spikingjelly and spyx are tested against the
     installed tools, the others against loops or results by hand.  If

@@ -163,7 +163,8 @@ def test_slow_currents_lose_no_digits(dtype, tau):
     """With constant currents, U = 2 (t - 0.25) + 2 (t - 0.5) is 1 at t = 0.625."""
     inputs, W = np.array([[0.25, 0.5]], dtype), np.array([[2, 2]], dtype)
     times = forward(inputs, W, tau=tau, threshold=1.0).times
-    assert times.item() == pytest.approx(0.625, rel=1 / tau + 4 * float(np.finfo(dtype).eps))
+    rel = 1 / tau + 4 * float(np.finfo(dtype).eps)
+    assert times.item() == pytest.approx(0.625, rel=rel)
 
 
 def test_inhibition_by_hand():
