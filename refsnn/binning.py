@@ -282,8 +282,8 @@ def _window(binning):
 def _events(times, units, n):
     """Return the checked times and units of a batch, and the number of units."""
     n, = _arrays("channels () int in [1, inf)", n)
-    times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]",
-                           list(times), list(units))
+    times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]", *(
+        list(a) if hasattr(a, "__len__") else a for a in (times, units)))
     shapes = [[a.shape for a in arrays] for arrays in (times, units)]
     if shapes[0] != shapes[1] or not times or any(t.dtype.kind != "f" for t in times):
         raise ValueError(f"times and units are of shapes {shapes[0]} and {shapes[1]}: "

@@ -99,7 +99,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 def _begin(state, gradient, fields, out):
     """Check the arguments.  Return the gradient, the arrays of the old state, the
     buffers for the results, and the step number t."""
-    g = np.asarray(gradient)
+    g, = _arrays("gradient (...) float", gradient)
     _finite("gradient", g)
     if state is None:
         t, old = 0, [np.zeros_like(g) for _ in fields]

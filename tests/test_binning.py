@@ -258,6 +258,8 @@ def test_bad_batches_are_refused(times, units, match):
 
 
 def test_other_bad_arguments():
+    with pytest.raises(ValueError, match="^times.* is None: must be one of"):
+        sparse(None, [np.array([0])], 2, PLAIN)
     times, units = [np.array([0.1])], [np.array([0])]
     for wrong in (0, 1.0, True):
         with pytest.raises(ValueError, match=r"^channels is .*int .*in \[1, inf\)"):
