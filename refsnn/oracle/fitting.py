@@ -122,7 +122,7 @@ def _constants(problem):
     drive = (problem.x.reshape(T * B, -1) @ problem.W.T).reshape(T, B, -1)
     P, slack = mem.shape[1], elimination._slack(problem)["mem"][-1]
     some = np.sort(np.argsort(-np.ptp(mem, axis=0))[:max(1, SCANNED // T)])
-    still = _held(mem, spikes, np.abs(mem - reset_to) <= slack)
+    still = np.abs(mem - reset_to) <= slack
     fits, filtered = [], {}
     for test, record, (reset, at) in (
             (test, record, form) for test in (0, 1) for record in (0, 1)
@@ -137,8 +137,7 @@ def _constants(problem):
                 d = d + past @ problem.V.T
             filtered[test] = d.reshape(T, -1)
         y, z, valid = _pairs(mem, spikes, test, record, reset, at, thr, reset_to)
-        if reset == "zero":         # refractory neurons do not obey (2)
-            valid = valid & ~(still[1:] & still[:-1])
+        valid = valid & ~(still[1:] & still[:-1])       # held by refractoriness
         hidden = np.where(valid, 0, mem[1:] - reset_to)     # 0 if the reset is right
         if _rms(hidden) > CLOSE * _rms(mem):
             continue
@@ -186,14 +185,6 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
     z = {"subtract": mem - thr * s, "zero": np.where(s > 0, reset_to, mem),
          "none": mem}[reset]
     return mem[1:], z[:-1], np.ones_like(seen[1:])
-
-
-def _held(mem, spikes, at_reset):
-    """Return a mask of the potentials that stay at `reset_to` from a spike on."""
-    held = at_reset & (spikes > 0)
-    for t in range(1, len(mem)):
-        held[t] |= at_reset[t] & (held[t - 1] | (spikes[t - 1] > 0))
-    return held
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
