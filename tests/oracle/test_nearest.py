@@ -230,6 +230,15 @@ def test_a_gain_is_found_beside_refractory_neurons_and_behind_the_current():
     assert ", without syn, fits: as lava LIF (lava), but refr" in report.lines[-1]
 
 
+def test_another_convention_beside_the_given_refractory_period_is_named_with_it():
+    x, W, V, rows, _ = layer(PRESETS["lava"]._replace(refractory=4, input="next"), 2,
+                             m=5, n=4)
+    report = identify.identify(x, W, some(rows, "mem", "spikes"), V, **TAUS,
+                               refractory=4)
+    assert report.lines[0] == \
+        "as lava LIF (lava), but refractory 4 and input one step late"
+
+
 def test_a_late_start_and_spikes_of_another_size_are_said():
     x, W, V, rows, _ = layer(PRESETS["lava"], 2, m=5, n=4)
     late = {name: rows[name][20:] for name in ("mem", "spikes")}
