@@ -224,6 +224,8 @@ F, C = np.array([1.0, 2.0]), np.array([0.0, 3.5])
      r"^frequencies is .* in \[1, 24000.0\]"),
     (lambda: basilar.interpolate(basilar.table(C, points=100), F / 2),
      "^frequencies is .*0.5"),
+    (lambda: basilar.interpolate(basilar.table(C, points=100), F, [0, 9]),
+     r"channels is \[0, 9\]: must be one of .*slice"),
     (lambda: basilar.interpolate(basilar.table(C, points=100), F, slice(2, 3)),
      "channels is slice"),
     (lambda: basilar.interpolate(3, F), "^table is 3: must be one of .*Table"),

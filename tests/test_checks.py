@@ -202,6 +202,13 @@ def test_options_under_which_nothing_is_checked_are_refused(call, match):
         call()
 
 
+def test_lists_of_numbers_are_gradients():
+    theta, gradient = np.ones(2), [3.0, 3.0]
+    checks.gradient(lambda w: float((w ** 3).sum()), theta, gradient)
+    assert checks.taylor_slope(lambda w: float((w ** 3).sum()), theta, gradient,
+                               [1.0, 0.5]) > 1.9
+
+
 @pytest.mark.parametrize("tool", [
     lambda t, g: checks.directional(cubic, t, g, np.random.default_rng(0)),
     lambda t, g: checks.gradient(cubic, t, g),

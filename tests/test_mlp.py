@@ -812,6 +812,7 @@ def test_bad_input_is_named(call, match):
 
 def test_arrays_are_cast_to_the_dtype_of_the_first_weights():
     single = np.float32
+    assert mlp.init((3, 2), np.random.default_rng(0), "float32")[0][0].dtype == single
     narrow, x = [w.astype(single) for w in W], np.rint(4 * X)
     found = mlp.forward([narrow[0], W[1]], B, x.astype(int))
     wanted = mlp.forward(narrow, [b.astype(single) for b in B], x.astype(single))

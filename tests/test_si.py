@@ -106,6 +106,13 @@ def test_two_tasks_by_hand():
     assert state.anchor.tolist() == [3.0, 1.5] and state.tasks == 2
 
 
+@pytest.mark.filterwarnings("ignore::PendingDeprecationWarning")
+def test_a_matrix_is_an_array():
+    theta = np.array([[1.0, 2.0], [3.0, 4.0]])
+    state = si.accumulate(si.begin(theta), np.matrix(theta), np.matrix(theta))
+    assert (state.path_integral == -theta ** 2).all()
+
+
 @pytest.mark.parametrize("clamp, first, second", [
     ("none", [2.0, -4.0], [1.0, -1.0]), ("running", [2.0, 0.0], [1.0, 3.0]),
     ("task", [2.0, 0.0], [2.0, 3.0])])
