@@ -6,8 +6,9 @@ threads; the label of this bar is bold.  Some panels also show the bare products
 dense matrix products of the task, without any other computation.  refsnn can be faster
 than the bare products if it skips zeros, or works on blocks that fit the cache.  Black
 lines are lower bounds for other tools.  In the following paragraphs, "at most" and "at
-least" state bounds, not results. The bounds were fixed before the measurements.  Ratios
-of times depend on the computer, and on each computer so far some bounds were not met.
+least" state bounds, not results.  The bounds were fixed before the measurements.
+Ratios of times depend on the computer, and on each computer so far some bounds were not
+met.
 
 The first network is recurrent (700-200-20 units, 100 time steps, batches of 256
 patterns).  In each step, 5 % of the inputs are active.  refsnn receives the spikes as
