@@ -440,7 +440,7 @@ def _loop(model, x, closes, effects, rng):
             quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
         flat = new.ravel()
         flat[quiet] = -np.inf                           # no spike
-        last = high[flat[high] > threshold[high]]
+        last = high[flat.take(high) > threshold.take(high)]
         flat[quiet] = reset[quiet]
         shown = new if effects["hidden_peak"] else new.copy()
         flat[last] = reset[last]                                          # (11)
@@ -507,8 +507,9 @@ def _advance(model, v, syn, new, work, xi):
     if len(at):
         flat = new.ravel()
         low, high, factor = model.headroom.reshape(3, -1).take(at, axis=1)
-        edge = np.minimum(np.maximum(flat[at], low), high)
-        flat[at] = edge + factor * (flat[at] - edge)                      # (10)
+        beyond = flat.take(at)
+        edge = np.minimum(np.maximum(beyond, low), high)
+        flat[at] = edge + factor * (beyond - edge)                        # (10)
     return at
 
 
@@ -528,8 +529,11 @@ def _onward(model, last, loss, rng):
     if not len(last):
         return last, model.onward[:0]
     image, neuron = np.divmod(last, model.reset.shape[1])
-    start, = np.concatenate(([True], image[1:] != image[:-1])).nonzero()
-    return image[start], np.add.reduceat(model.onward[neuron], start)
+    first = np.concatenate(([True], image[1:] != image[:-1]))
+    currents, row = model.onward[neuron[first]], first.cumsum() - 1
+    for i in (~first).nonzero()[0]:
+        currents[row[i]] += model.onward[neuron[i]]
+    return image[first], currents
 
 
 def _arrive(syn, images, currents):
