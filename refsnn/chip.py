@@ -462,9 +462,8 @@ def _arrivals(x, model, effects, rng):
     Rows ends[j] to ends[j + 1] - 1 of `images` and `currents` belong to step
     j."""
     (T, B, m), K = x.shape, model.K
-    t, b, i = np.nonzero(x > 0)
-    kept = rng.random(len(t)) >= effects["loss"]
-    t, b, i = t[kept], b[kept], i[kept]
+    at = np.flatnonzero(x > 0)
+    t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
     slot = t * B + b
     rank = np.arange(len(slot)) - np.searchsorted(slot, slot)
     late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
