@@ -171,7 +171,7 @@ HD = ("all 10,420 Heidelberg Digits, converted to spikes by refsnn (SHD regenera
       "from SHD)")
 
 WORDS = (f"{HD}, 70-186-20 neurons, 30 epochs (published: 100), an emulated chip, in "
-         "steps of 0.1 µs, in place of the real one, 1 seed (published: 5)")
+         "steps of 0.1 µs, in place of the real one, 2 seeds (published: 5)")
 
 TABLE = {
     "chip_calibration": {

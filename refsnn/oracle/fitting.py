@@ -199,8 +199,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
     at = np.clip(at, 0, T - 1)
     y, z = y[use], z[use]
 
-    def solved(alpha):
-        h, slope = _filtered(d, alpha)
+    def solved(h, slope):
         A = np.stack([z, h[at][use], np.ones_like(z)], axis=1)
         norm = np.sqrt((A ** 2).sum(axis=0))
         if not norm.all() or not np.isfinite(norm).all():
@@ -209,18 +208,19 @@ def _fitted(y, z, valid, d, record, delay, start=None):
         return _rms(y - A @ (p / norm)) if rank == 3 else np.inf, p / norm, A, slope
 
     grid = GRID if start is None else [start]
-    alpha = grid[int(np.argmin([solved(alpha)[0] for alpha in grid]))]
-    error, p, A, slope = solved(alpha)
+    found = [solved(*pair) for pair in zip(*_filtered(d, grid), strict=True)]
+    best = int(np.argmin([error for error, *_ in found]))
+    alpha, (error, p, A, slope) = grid[best], found[best]
     if p is None or not np.isfinite(error):
         return None
     for _ in range(12):
         step = np.linalg.lstsq(np.column_stack([A, p[1] * slope[at][use]]), y - A @ p,
                                rcond=1e-12)[0][3]
         new = float(np.clip(alpha + step, 0, 0.9999))
-        found = solved(new)
-        if not found[0] < error:
+        later = solved(*(a[0] for a in _filtered(d, [new])))
+        if not later[0] < error:
             break
-        alpha, (error, p, A, slope) = new, found
+        alpha, (error, p, A, slope) = new, later
     alone = A[:, [0, 2]]        # without the input
     without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=1e-9)[0])
     if not (0 <= p[0] < 1) or not error < 0.5 * without:
@@ -228,12 +228,13 @@ def _fitted(y, z, valid, d, record, delay, start=None):
     return [error, np.abs(y - A @ p).max(), (alpha, *p), len(y)]
 
 
-def _filtered(d, alpha):
-    """Return h of (1) and its derivative with respect to alpha."""
-    h, slope = np.zeros((2, *d.shape))
-    for k in range(len(d)):
-        h[k] = d[k] + (alpha * h[k - 1] if k else 0)                       # (1)
-        slope[k] = alpha * slope[k - 1] + h[k - 1] if k else 0
+def _filtered(d, alphas):
+    """Return h of (1) and its derivative with respect to alpha, for each alpha."""
+    h, slope = np.zeros((2, len(alphas), *d.shape))
+    alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
+    for k in range(1, len(d)):
+        h[:, k] = d[k] + alpha * h[:, k - 1]                               # (1)
+        slope[:, k] = alpha * slope[:, k - 1] + h[:, k - 1]
     return h, slope
 
 
