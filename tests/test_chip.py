@@ -309,6 +309,16 @@ def test_each_neuron_has_its_own_headroom():
         assert (np.abs(free - one.membranes).max(axis=(0, 2)) > 0.1).all()
 
 
+def test_only_potentials_above_the_threshold_spike():
+    """All three potentials leave the headroom, and one reaches the threshold."""
+    x, W = first_bin(60, 1, 1), [[-480], [120], [480]]
+    on = emulate(ideal(3, 1, tau_syn=0.9, headroom=(-1.0, 0.5, 0.2)), x, W)
+    off = emulate(ideal(3, 1, tau_syn=0.9), x, W)
+    assert on.membranes[-1, 0, 0] < -1.1 and on.membranes[-1, 0, 1] > 0.6
+    assert on.spikes.any(axis=(0, 1)).tolist() == [False, False, True]
+    assert off.spikes.any(axis=(0, 1)).tolist() == [False, True, True]
+
+
 def test_headroom_is_a_switch():
     x, W = first_bin(20, 1, 1), [[240 * 0.5]]
     on = emulate(ideal(1, 1, headroom=(-1.0, 1.75, 0.2)), x, W)
