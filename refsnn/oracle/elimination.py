@@ -139,33 +139,32 @@ def _product(problem):
     """Return all conventions that differ in effect.  Each row of the result
     holds the index of the choice for each axis."""
     axes = problem.axes
-    choices = [range(len(values)) for values in axes.values()]
-    at = {name: i for i, name in enumerate(axes)}
-    if "euler" not in problem.decays:
-        choices[at["decay"]] = [0]
-    grids = np.meshgrid(*(np.array(c, np.int8) for c in choices), indexing="ij")
-    codes = np.stack([grid.ravel() for grid in grids], axis=1)
+    twice = np.zeros([len(values) for values in axes.values()], bool)
 
     def chosen(name, value):
-        return np.array([choice == value for choice in axes[name]])[codes[:, at[name]]]
+        return np.reshape([choice == value for choice in axes[name]],
+                          [-1 if other == name else 1 for other in axes])
 
-    twice = (chosen("refractory", 0) & chosen("mute", True)
-             | chosen("synapse", "none") & chosen("drive", "leak")
-             | chosen("reset", "none") & ~chosen("reset_at", "after"))
+    twice |= (chosen("refractory", 0) & chosen("mute", True)
+              | chosen("synapse", "none") & chosen("drive", "leak")
+              | chosen("reset", "none") & ~chosen("reset_at", "after"))
     # Neurons held for one step have, in effect, a reset to a value.
     shown = chosen("reset_at", "once") & (chosen("test", "after")
                                           | chosen("record", "before"))
     above = np.all(problem.levels["reset_to"] >= problem.levels["floor"])
     twice |= chosen("refractory", 1) & chosen("mute", False) & ~shown & (
         above | chosen("floor", False))
-    for decay in problem.decays:
+    for decay in axes["decay"]:
+        if decay not in problem.decays:
+            twice |= chosen("decay", decay)
+            continue
         known = [np.nan]
         for gain in AXES["gain"]:
             value = _gains(problem, decay)[gain]
             if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
                 twice |= chosen("decay", decay) & chosen("gain", gain)
             known.append(value)
-    return codes[~twice]
+    return np.argwhere(~twice)
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
@@ -214,7 +213,7 @@ def _runs(problem, codes):
         none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
         codes[:, at["refractory"]], codes[:, at["mute"]])
     runs, where = {}, {}
-    order = np.argsort(which, kind="stable")
+    order = np.argsort(which.astype(np.uint16), kind="stable")      # by counting
     ends = np.cumsum(np.bincount(which, minlength=len(kinds)))
     for (f, t, s, c, low, r, m), rows in zip(kinds, np.split(order, ends[:-1]),
                                              strict=True):
@@ -231,8 +230,9 @@ def _distinct(*columns):
     """Return the distinct rows of integer columns, and the index of each row."""
     sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
-    found, inverse = np.unique(key, return_inverse=True)
-    return np.stack(np.unravel_index(found, sizes), axis=1), inverse.ravel()
+    count = np.bincount(key)
+    found = np.unravel_index(np.flatnonzero(count), sizes)
+    return np.stack(found, axis=1), (np.cumsum(count > 0) - 1)[key]
 
 
 def _flatten(problem, dtype=float):
@@ -456,8 +456,8 @@ def _trace(problem, step, dtype=float):
                      dtype)
     with np.errstate(all="ignore"):
         states = [state for _, state in _states(flat, table, kind, T)]
-        found = {name: np.stack([np.broadcast_to(state[name][0], flat.thr.shape)
-                                 for state in states]).reshape(T + 1, B, flat.n)
+        found = {name: np.concatenate([state[name] for state in states]).reshape(
+                     T + 1, B, flat.n)
                  for name in ("syn", "mem", "reset", "spikes", "held")}
         own = 1.0 * conventions._count(step, found["mem"], flat.thr.reshape(B, flat.n))
         own = own * ~found["held"] if step.mute else own
