@@ -164,7 +164,7 @@ def _product(problem):
             if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
                 twice |= chosen("decay", decay) & chosen("gain", gain)
             known.append(value)
-    return np.argwhere(~twice)
+    return np.argwhere(~twice).astype(np.int8)
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
