@@ -5,6 +5,7 @@ threads would spend a tenth of the time on passing the interpreter lock to
 each other.  Two processes avoid this cost.
 """
 
+import contextlib
 import multiprocessing
 
 import numpy as np
@@ -15,8 +16,9 @@ def _serve(connection, build, part):
     import threadpoolctl
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
         step = build(part)
-        while connection.recv():
-            connection.send(step())
+        with contextlib.suppress(EOFError):         # the parent process has ended
+            while connection.recv():
+                connection.send(step())
 
 
 def halves(problem):
