@@ -32,16 +32,11 @@ G = dI/dtheta and P = (dU/dtheta) / gain [ZN21].  Starting from 0,
     dL/dtheta = sum_t q[t]^T P[t]                                      (5)
 
 The option `through_recurrence=False` omits the second term of (4), and
-`through_reset=False` sets z = 0.  In a feed-forward layer, theta is W.  If
-all r are 1, P follows from one recursion, with a[t] = beta - z psi[t]:
-
-    P[t+2] = diag(a[t+1] + alpha) P[t+1] + D(x[t] | S[t])
-             + (V diag(gain psi[t]) - diag(alpha a[t])) P[t]           (6)
+`through_reset=False` sets z = 0.  In a feed-forward layer, theta is W.
 
 Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
     and includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
-    total derivatives of U[t+1] / gain and I[t+1].  Eq. (6) is (4) with G
-    from (3).
+    total derivatives of U[t+1] / gain and I[t+1].
 Exact.  No term is neglected.  Eqs. (3)-(5) are exact for the hard-spiking
     layer with dS/dU := psi.  The refractory mask c is a recorded value.
 Cost.   Each step takes O(n^3 w) time for each sequence, and `step` takes
@@ -248,16 +243,13 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
             total += _local(a[:, part], r[:, part], alpha, pre[:, part], q[:, part])
     else:
         # With a larger buffer, NumPy first copies a[t] to all columns: slower.
-        buffer, plain = np.setbufsize(16), (r == 1).all()
+        buffer = np.setbufsize(16)
         try:
             for b in range(B):
                 K = V * (gain * psi[:-1, b])[:, None]
-                if plain:
-                    K -= np.eye(n, dtype=K.dtype) * (alpha * a[:, b])
                 for part in _slices(n, 4 * size):
-                    rest = pre[:, b], q[:, b], part
-                    total[part] += _plain_block(K, a[:, b] + alpha, *rest) if plain \
-                        else _lif_block(K, a[:, b], r[:, b], alpha, *rest)
+                    total[part] += _lif_block(K, a[:, b], r[:, b], alpha, pre[:, b],
+                                              q[:, b], part)
         finally:
             np.setbufsize(buffer)
     return total[:, :x.shape[2]], None if V is None else total[:, x.shape[2]:]
@@ -270,32 +262,16 @@ def _lif_block(K, a, r, alpha, pre, q, part):
     P, G, new, spare = _aligned(4, (n, k * w), q.dtype)
     spot = _diagonal(G, part.start, w)
     total, term = np.zeros((2, k * w), q.dtype)
+    whole = (r == 1).all(axis=(1, 2)).tolist()
     for t in range(T - 1):
-        np.matmul(K[t], P, out=new)
+        if t > 1:               # P[0] = P[1] = 0
+            np.matmul(K[t], P, out=new)
         P *= a[t]
-        P += np.multiply(r[t], G, out=spare)                               # (3)
+        P += G if whole[t] else np.multiply(r[t], G, out=spare)            # (3)
         G *= alpha
         G += new
         spot += pre[t]                                                     # (4)
         np.matmul(q[t + 1], P, out=term)
-        total += term                                                      # (5)
-    return total.reshape(k, w)
-
-
-def _plain_block(K, c, pre, q, part):
-    """Return the result of `_lif_block` for r = 1, from the factors `K` and `c`
-    of (6)."""
-    (T, n), k, w = q.shape, part.stop - part.start, pre.shape[1]
-    before, P, new = _aligned(3, (n, k * w), q.dtype)
-    total, term = np.zeros((2, k * w), q.dtype)
-    for t in range(T - 2):
-        np.matmul(K[t], before, out=new)
-        np.multiply(c[t + 1], P, out=before)
-        before += new
-        spot = _diagonal(before, part.start, w)
-        spot += pre[t]                                                     # (6)
-        before, P = P, before
-        np.matmul(q[t + 2], P, out=term)
         total += term                                                      # (5)
     return total.reshape(k, w)
 

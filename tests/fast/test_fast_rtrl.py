@@ -290,13 +290,11 @@ def test_graded_spikes_reset_in_part(recurrent):
 
 @pytest.mark.parametrize("name, recurrent, size, calls", [
     ("_lif_block", True, 1, 10), ("_lif_block", True, 3000, 6),
-    ("_lif_block", True, 2**20, 2), ("_plain_block", True, 1, 10),
-    ("_plain_block", True, 3000, 6), ("_plain_block", True, 2**20, 2),
-    ("_local", False, 500, 2), ("_local", False, 3000, 1)])
+    ("_lif_block", True, 2**20, 2), ("_local", False, 500, 2),
+    ("_local", False, 3000, 1)])
 def test_lif_in_blocks_and_all_at_once(name, recurrent, size, calls):
     """Blocks divide the 5 neurons of each of 2 sequences, or the 2 sequences."""
-    net, *arrays = drawn(recurrent, 0, reset="subtract") if name == "_plain_block" \
-        else drawn(recurrent)
+    net, *arrays = drawn(recurrent)
     with mock.patch.object(fast_rtrl, "BLOCK", size), mock.patch.object(
             fast_rtrl, name, wraps=getattr(fast_rtrl, name)) as spy:
         assert same(*both(net, *arrays))
