@@ -139,32 +139,32 @@ def _product(problem):
     """Return all conventions that differ in effect.  Each row of the result
     holds the index of the choice for each axis."""
     axes = problem.axes
-    twice = np.zeros([len(values) for values in axes.values()], bool)
+    drop = np.zeros([len(values) for values in axes.values()], bool)
 
     def chosen(name, value):
         return np.reshape([choice == value for choice in axes[name]],
                           [-1 if other == name else 1 for other in axes])
 
-    twice |= (chosen("refractory", 0) & chosen("mute", True)
-              | chosen("synapse", "none") & chosen("drive", "leak")
-              | chosen("reset", "none") & ~chosen("reset_at", "after"))
+    drop |= (chosen("refractory", 0) & chosen("mute", True)
+             | chosen("synapse", "none") & chosen("drive", "leak")
+             | chosen("reset", "none") & ~chosen("reset_at", "after"))
     # Neurons held for one step have, in effect, a reset to a value.
     shown = chosen("reset_at", "once") & (chosen("test", "after")
                                           | chosen("record", "before"))
     above = np.all(problem.levels["reset_to"] >= problem.levels["floor"])
-    twice |= chosen("refractory", 1) & chosen("mute", False) & ~shown & (
+    drop |= chosen("refractory", 1) & chosen("mute", False) & ~shown & (
         above | chosen("floor", False))
     for decay in axes["decay"]:
         if decay not in problem.decays:
-            twice |= chosen("decay", decay)
+            drop |= chosen("decay", decay)
             continue
         known = [np.nan]
         for gain in AXES["gain"]:
             value = _gains(problem, decay)[gain]
             if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
-                twice |= chosen("decay", decay) & chosen("gain", gain)
+                drop |= chosen("decay", decay) & chosen("gain", gain)
             known.append(value)
-    return np.argwhere(~twice).astype(np.int8)
+    return np.argwhere(~drop).astype(np.int8)
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
@@ -213,7 +213,7 @@ def _runs(problem, codes):
         none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
         codes[:, at["refractory"]], codes[:, at["mute"]])
     runs, where = {}, {}
-    order = np.argsort(which.astype(np.uint16), kind="stable")      # by counting
+    order = np.argsort(which.astype(np.uint16), kind="stable")     # radix sort
     ends = np.cumsum(np.bincount(which, minlength=len(kinds)))
     for (f, t, s, c, low, r, m), rows in zip(kinds, np.split(order, ends[:-1]),
                                              strict=True):
