@@ -10,9 +10,9 @@ chip, and the rounded weights are written to the same chips.  From 0 % to 30 %, 
 accuracy with the second method falls by at least 0.03 more than with training in the
 loop.  In a third method, the network is trained on a twin of the chip, and the weights
 are written to the chip.  A twin is an emulated chip whose mismatch and latency were
-measured from spikes and membrane samples of the chip.  At a de-calibration of 30 %, the
-weights from a twin lose at most half of the accuracy that weights from software lose,
-both relative to ideal software.
+measured from spikes and membrane samples of the chip.  The loss is the accuracy of
+ideal software minus the accuracy on the chip.  At a de-calibration of 30 %, the loss
+with weights from a twin is at most half of the loss with weights from software.
 
 On the calibrated chip, the test accuracy after training in the loop is at least 0.93.
 At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
@@ -29,7 +29,8 @@ With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, afte
 training epochs.  The levels of de-calibration are 0, 15, 30 and 50 %.  This figure
 corresponds to [CB22] fig. 4, which uses MNIST.  Two results differ from [CB22]: on the
 calibrated chip, weights from software are as accurate as weights trained in the loop
-(published: a gap), and without dropout, silenced neurons increase the test error more.
+(published: a gap), and silenced neurons increase the test error more, above all without
+dropout.
 """
 
 import functools

@@ -7,26 +7,27 @@ training accuracy of all strengths above 0 with at most 40 hidden spikes per ima
 mean test accuracy with the selected strength is at most 0.01 below the mean test
 accuracy without regulariser (2 seeds).
 
-In the left panel, only membrane samples up to a given time after the first input spike
-determine the class.  Without regulariser, the test accuracy is within 0.01 of its final
-value after at most 10 µs.  In the fast mode, the chip is reset after 10 µs; an image
-takes 11.8 µs [CB22].  The fast mode lowers this test accuracy by at most 0.01.  The
-right panel shows the test accuracy against the mean number of hidden spikes per image.
-Each colour stands for one regularisation strength.  Dots are single seeds, diamonds are
-means.
+In the left panel, only membrane samples up to the time on the horizontal axis, counted
+from the first input spike, determine the class.  Without regulariser, the test accuracy
+is within 0.01 of its final value after at most 10 µs.  In the fast mode, the chip is
+reset after 10 µs; an image takes 11.8 µs [CB22].  The fast mode lowers this test
+accuracy by at most 0.01.  The right panel shows the test accuracy against the mean
+number of hidden spikes per image.  Each colour stands for one regularisation strength.
+Dots are single seeds, diamonds are means.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each hidden spike reaches all readouts.  On the chip, a signed
 weight uses an excitatory and an inhibitory synapse, and a spike uses one of the two
 synapses.  One event is therefore counted for each pair of a spike and a neuron that the
 spike reaches.  Events are counted without the reset of the fast mode.  A claim divides
-the published energy, 2.4 µJ per image, by this number of events.  The energy belongs to
-the fast mode and to a network of 256-246-10 neurons.
+the published energy, 2.4 µJ per image, by the mean number of events per image without
+regulariser.  The energy was measured in the fast mode, with a network of 256-246-10
+neurons.
 
 With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
-training epochs with one of three regularisation strengths.  In [CB22], the accuracy is
-flat down to about 20 hidden spikes per image, and the accuracy without regulariser
-reaches its peak within 8 µs.  This figure corresponds to [CB22] fig. 3 C, D
+training epochs with regularisation strength 0 (no regulariser), 0.3 or 1.  In [CB22],
+the accuracy is flat down to about 20 hidden spikes per image, and the accuracy without
+regulariser reaches its peak within 8 µs.  This figure corresponds to [CB22] fig. 3 C, D
 and E, which use MNIST.
 """
 

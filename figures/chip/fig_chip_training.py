@@ -18,11 +18,11 @@ training and test images.
 With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at 16x16
 pixels, after 100 training epochs.  Networks are also trained on MNIST with dropout and
 random rotation.  On MNIST without dropout and rotation, there are 3 seeds for the chip
-and for software.  All other conditions have 1 seed; their stored runs used an earlier
-version of the emulated chip.  The accuracy with the chip in the loop must be at least
-0.967 on MNIST, 0.970 with dropout and rotation, and 0.835 on Fashion-MNIST.  The
-accuracy of software must be at least 0.972 on MNIST.  This figure corresponds to [CB22]
-fig. 3 A, B and table 1.
+and for software.  All other conditions have 1 seed.  The stored chip runs with 1 seed
+used an earlier version of the emulated chip.  The accuracy with the chip in the loop
+must be at least 0.967 on MNIST, 0.970 with dropout and rotation, and 0.835 on
+Fashion-MNIST.  The accuracy of software must be at least 0.972 on MNIST.  This figure
+corresponds to [CB22] fig. 3 A, B and table 1.
 """
 
 import numpy as np

@@ -1,19 +1,19 @@
-"""NTT masks use more units than SNIP masks, but only after short transfers
+"""NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
 A mask keeps a fixed share of the weights, the density.  The kept weights are called
 live.  Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the
 largest initial weights, and changes it during the transfer.  SNIP and logit-SNIP keep
 the weights with the largest saliency.
 
-Judged claims concern masks with one threshold per layer, and all variances are those of
-the first layer.  Live weights are counted for each unit and for each input pixel.  The
-variance of each count is divided by the chance variance.  The chance variance, for
-randomly chosen weights, is (1 - density) times the mean count.  For NTT masks, the
-variance per unit is at least twice the chance variance, and the variance per pixel is
-at most 1.5 times the chance variance.  The variance per unit of SNIP and logit-SNIP
-masks is at least four times the variance per unit of NTT masks.  The variance per pixel
-of SNIP and logit-SNIP masks is at least twice the chance variance.  For random masks
-and for magnitude masks, both variances are at most 1.5 times the chance variance.
+All judged claims are about the first layer of masks with one threshold per layer.  Live
+weights are counted for each unit and for each input pixel.  The variance of each count
+is divided by the chance variance.  The chance variance, for randomly chosen weights, is
+(1 - density) times the mean count.  For NTT masks, the variance per unit is at least
+twice the chance variance, and the variance per pixel is at most 1.5 times the chance
+variance.  The variance per unit of SNIP and logit-SNIP masks is at least four times the
+variance per unit of NTT masks.  The variance per pixel of SNIP and logit-SNIP masks is
+at least twice the chance variance.  For random masks and for magnitude masks, both
+variances are at most 1.5 times the chance variance.
 
 The top panel shows the density of each layer.  Masks use one threshold for the whole
 network (filled markers) or one threshold per layer (open markers).  Error bars are the
@@ -23,18 +23,19 @@ show the live weights of each pixel, averaged over seeds, and the standard devia
 its grey level; r is the correlation of the two over pixels.  The bottom left panel
 shows the live weights of each unit, in descending order (thin lines are seeds, thick
 lines are means; magnitude and random masks coincide).  The bottom right panels show the
-weights of six units for the first seed.  A blank square is a unit without live weights.
+weights of six units for the first seed.  A blank square is an empty unit: it has no
+live weights.
 
 The data are the embedded digits.  The network has 256-100-50-10 units, the density is
 0.1, and the transfer has 500 steps.  With --full, the data are MNIST, the network has
 784-300-100-10 units, the density is 0.03, and the transfer has 18,720 steps, as
 published.  Three bounds are then not met: the bound on the variance per pixel of NTT
 masks, and both bounds on the variance per unit relative to NTT.  With NTT, 36 % of the
-units of the first layer have no live weights (0.2 % after 5,000 steps); with SNIP, 12
-%; with logit-SNIP, 30 % (2 seeds).  NTT masks keep few weights of pixels that hardly
-vary.  If the pixels are sorted by the standard deviation of their grey level, the
-variance within groups of 28 pixels is 1.4 times the chance variance.  This figure tests
-the statements of [LZ20] on layer-wise pruning.
+units of the first layer are empty (0.2 % after 5,000 steps), with SNIP 12 %, and with
+logit-SNIP 30 % (2 seeds).  NTT masks keep few weights of pixels that hardly vary.  If
+the pixels are sorted by the standard deviation of their grey level, the variance within
+groups of 28 pixels is 1.4 times the chance variance.  This figure tests the statements
+of [LZ20] on layer-wise pruning.
 """
 
 import numpy as np

@@ -21,11 +21,12 @@ same held-out images.  For five of the teachers, and for the teacher with the la
 initial kernel distance, the transfer has 18,720 steps.  The bound on the mean distance
 ratio after these steps, 0.09, is not met.  As in the authors' code, distances are
 computed on 64 of 120 held-out images.  The authors used other images and other
-teachers.  Stars mark the two published runs, which begin at 6,439 and 8,147.  Of 100
-further teachers on the authors' images, four begin at 6,439 or more, and none at 8,147
-or more (figure `ntt_replay`).  Teachers and images differ from the published ones, so a
-difference between the ratios does not show an error.  The figure `ntt_replay` repeats
-the published runs.  This figure corresponds to the demonstration of [LZ20].
+teachers.  Stars mark the two published runs, with initial distances of 6,439 and 8,147.
+Of 100 further teachers on the authors' images, four have an initial distance of 6,439
+or more, and none of 8,147 or more (figure `ntt_replay`).  With other teachers and
+images, our ratios can differ from the published ratios without an error in the code.
+The figure `ntt_replay` repeats the published runs.  This figure corresponds to the
+demonstration of [LZ20].
 """
 
 import numpy as np

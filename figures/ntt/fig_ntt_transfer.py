@@ -1,14 +1,14 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
-Neural Tangent Transfer (NTT) keeps a tenth of the weights.  NTT fits the outputs and
-the tangent kernel of the sparse network to the outputs and the tangent kernel of a
-dense network with random initial weights.  The networks have 256-100-50-10 units, and
-the data are the embedded digits.  Within 700 steps, the kernel distance and the output
-distance on 64 held-out images both decrease below half of their initial values.
-The sparse network is then trained with labels and fixed masks.  After 100 steps, the
-test accuracy with NTT is at least 0.02 higher than with random masks of the same
-density.  At the end, the test accuracy with NTT is at least as high as with random
-masks.
+Neural Tangent Transfer (NTT) fits the outputs and the tangent kernel of a sparse
+network to the outputs and the tangent kernel of a dense network with random initial
+weights.  The sparse network keeps a tenth of the weights.  The networks have
+256-100-50-10 units, and the data are the embedded digits.  Within 700 steps, the kernel
+distance and the output distance on 64 held-out images both decrease below half of their
+initial values.  The sparse network is then trained with labels and fixed masks.  After
+100 steps, the test accuracy with NTT is at least 0.02 higher than with random masks of
+the same density.  At the end, the test accuracy with NTT is at least as high as with
+random masks.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
 live weights.  Thin lines are single seeds.  By default, two kernels of a masked network
@@ -24,10 +24,10 @@ run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with labels.  D
 lines show the authors' logs of two runs, if the data folder holds these logs.
 Distances are computed before the masks are updated.  For the perceptron, the bounds on
 the kernel distance after 200 steps and at the end, relative to its initial value, are
-not met.  The published runs began at larger kernel distances, 6,439 and 8,147.  Two
-causes are known: the authors sampled other initial weights, and measured distances on
-other images.  The figure `ntt_replay` uses the authors' initial weights, images and
-mini-batches.  This figure corresponds to the demonstration of [LZ20].
+not met.  The initial kernel distances of the published runs, 6,439 and 8,147, are
+larger for two reasons: the authors sampled other initial weights, and measured
+distances on other images.  The figure `ntt_replay` uses the authors' initial weights,
+images and mini-batches.  This figure corresponds to the demonstration of [LZ20].
 """
 
 import csv

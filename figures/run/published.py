@@ -10,10 +10,10 @@ import pathlib
 
 FOLDER = pathlib.Path(__file__).parents[1] / "reference"
 KNOWN = {
-    "read": "read in the paper, in the authors' code, its stored output or their data, "
-            "or computed from such numbers",
+    "read": "read in the paper, or in the authors' code, stored output or data, or "
+            "computed from such numbers",
     "plot": "read off a plot",
-    "words": "stated in words only; the number or text stands for these words",
+    "words": "stated in words, shown as a number or a short text",
     "second-hand": "quoted by another source, and not checked in the paper",
     "recalled": "recalled and not looked up"}
 

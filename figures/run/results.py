@@ -107,7 +107,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 - *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.
   "a \u00b1 s (n runs)" is a mean over n runs and the sample standard deviation.  A
   value without "\u00b1" is a single run, a mean whose standard deviation was not
-  stored, or another statistic, such as a difference, a ratio or a minimum.
+  stored, or another statistic, such as a ratio, a minimum or a difference of means.
 - *bound*: the bound that this value must meet, as stated in the code of the figure.  It
   can differ from the published number.  "none" means that the claim shows a value and
   is not judged.

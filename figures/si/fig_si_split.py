@@ -12,8 +12,8 @@ Each of the first five panels shows the test accuracy on one task, after trainin
 this task and after each later task.  The last panel shows the mean test accuracy over
 all tasks learnt so far.  Thin lines are single runs, thick lines are means.  Output
 weights are initialised to 0.  The state of the optimiser Adam is reset after each task,
-as in the authors' code.  Dashed lines are means over the same runs with the state of
-Adam kept.
+as in the authors' code.  Dashed lines are means over further runs with the same seeds,
+in which the state of Adam is kept.
 
 With --full, the data are split MNIST with the published hyperparameters: 784-256-256-10
 units, mini-batches of 64 images, 10 epochs per task and 10 runs.  On split MNIST, the
@@ -22,9 +22,9 @@ consolidation, and consolidation may lower the accuracy on the last task by at m
 0.03.  Stars mark the final accuracies of the published figure, which were measured on
 training images.  On training images without consolidation, the published mean accuracy
 is 0.86.  The mean over the 10 stored runs is 0.81 with the state of Adam reset and 0.86
-with the state kept (paired difference 0.045, 95 % confidence interval 0.005 to 0.085).
-The authors' code resets the state, and the reason for the difference from the published
-figure remains open.  This figure corresponds to [ZPG17] fig. 3.
+with the state kept (kept minus reset, paired: 0.045, 95 % confidence interval 0.005 to
+0.085).  The authors' code resets the state, and the reason for the difference from the
+published figure remains open.  This figure corresponds to [ZPG17] fig. 3.
 """
 
 import numpy as np

@@ -7,17 +7,17 @@ five tasks are rotated by 90 degrees.  With fine-tuning (c = 0), the network for
 first task.  After the last task, the test accuracy is at least 0.03 higher with
 synaptic intelligence (c = 10, damping 1e-3) than with fine-tuning.  This bound holds
 for the mean over all tasks, and for the mean over all tasks except the last (5 runs).
-The baseline is a separate, newly initialised network for each task.  In the published
-results, the mean accuracy on the last five tasks is 0.015 higher with consolidation (c
-= 0.1) than with the baseline.  In this figure, pairs of digits are easy to distinguish,
-and earlier learning does not help.  The mean accuracy on the last five tasks is at most
-0.08 lower with consolidation than with the baseline.
+In addition, a separate, newly initialised network is trained for each task.  In the
+published results, the mean accuracy on the last five tasks is 0.015 higher with
+consolidation (c = 0.1) than with separate networks.  In this figure, pairs of digits
+are easy to distinguish, and earlier learning does not help.  The mean accuracy on the
+last five tasks is at most 0.08 lower with consolidation than with separate networks.
 
 The left panel shows the test accuracy on each task after the last task.  Small markers
 are single runs, large markers are means.  The middle panel shows the mean test accuracy
-over the tasks learnt so far.  The right panel shows published accuracies (means over 5
-runs).  In the published results, the first task is CIFAR-10, and each later task has
-ten classes of CIFAR-100.
+over the tasks learnt so far.  The right panel shows published validation accuracies
+(means over 5 runs).  In the published results, the first task is CIFAR-10, and each
+later task has ten classes of CIFAR-100.
 
 With --full, the first task is MNIST.  The other five tasks are pairs of classes of
 Fashion-MNIST, with 500 training images per class, as many as in CIFAR-100.  The network

@@ -107,7 +107,7 @@ def claims(data):
     steps, values = by_step(data, "LSTM")
     reduced = by_loss(data)
     found = [
-        at_least(f"{text}: test accuracy lost with uniform spike times, least of "
+        at_least(f"{text}: smallest loss of test accuracy with uniform spike times, of "
                  "recurrent network, LSTM and CNN", min(lost.values()), 0.1),
         at_least(f"{text}: test accuracy lost with time steps of 160 ms, LSTM",
                  values.mean(axis=1).max() - values[-1].mean(), 0.05)]
