@@ -14,8 +14,8 @@ but the block-diagonal rule loses at least 0.1 in mean accuracy.  The block-diag
 rule ignores the effect of each neuron on the other neurons.  The condition "adaptive,
 e-prop" uses neurons with a longer memory.  The threshold of an adaptive neuron rises
 with each of its spikes and decays with a time constant of 200 ms.  The rule in
-`refsnn.alif` includes the adaptation in the gradient and ignores the recurrent
-connections.  This condition also solves the task at 60 ms.
+`refsnn.alif` includes the adaptation in the gradient, and ignores the recurrent
+connections and the reset.  This condition also solves the task at 60 ms.
 
 In the condition "readout alone", only the readout weights learn.  All conditions start
 from the same initial weights and receive the same trials.  Each training step uses new
@@ -28,11 +28,12 @@ the exact gradient at 60 ms and are the same for all conditions.
 The gradient of each approximation can be computed forward in time, with the traces of
 `refsnn.sparse_rtrl`, or backward in time, from a recording of the trial.  This figure
 uses the backward computation, because it is faster.  The condition "exact" uses the
-gradient of `lif.backward`.  The condition "block" replaces the recurrent weights V by
-their diagonal in the gradient.  The condition "implicit" omits the part of the gradient
-that passes through V.  The condition "presynaptic" omits the parts that pass through V
-and through the reset.  A claim compares the forward and the backward gradient for each
-trained network.
+gradient of `lif.backward`.  The condition "block" is the block-diagonal rule.  A block
+holds the current and the membrane potential of one neuron.  In the gradient, this rule
+replaces the recurrent weights V by their diagonal.  The condition "implicit" omits the
+part of the gradient that passes through V.  The condition "presynaptic" omits the parts
+that pass through V and through the reset.  A claim compares the forward and the
+backward gradient for each trained network.
 
 Memory and multiplications are counted for the forward computation, which updates the
 traces and filters the traces for the readout.  In the panel with several delays, the

@@ -3,13 +3,15 @@
 In all random networks, real-time recurrent learning (RTRL) agrees with backpropagation
 through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
 bound holds for truncated BPTT with a horizon that covers the whole run, and for SnAp-n
-in a ring of n neurons.  SnAp-n keeps influences that pass through at most n synapses.
-The caption of the figure `delay` describes the other rules.  With recurrence of
-strength 1, the relative error of each local approximation is at least 0.001.  Exact
-gradients need more memory than approximate gradients.  With n neurons and n inputs, the
-memory of RTRL grows as n^3, and the memory of the block-diagonal rule grows as n^2.
-The memory of the presynaptic rule, which stores one trace per input, grows as n.  The
-exponents that are fitted to the memory deviate from 3, 2 and 1 by at most 0.01.
+in a ring of n neurons.  SnAp-n keeps the influence of a weight on neurons that are
+reached through at most n synapses.  The synapse of the weight is the first of these.
+The caption of the figure `delay` describes the other rules.  With recurrent weights of
+strength 1 (see below), the relative error of each of the rules block, implicit,
+presynaptic and e-prop is at least 0.001.  Exact RTRL needs more memory than its
+approximations.  With n neurons and n inputs, the memory of RTRL grows as n^3, and the
+memory of the block-diagonal rule grows as n^2.  The memory of the presynaptic rule,
+which stores two traces for each input and each neuron, grows as n.  The exponents that
+are fitted to the memory deviate from 3, 2 and 1 by at most 0.01.
 
 A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
 for 50 steps of 1 ms; all inputs also spike in the first step.  The output of a leaky

@@ -21,9 +21,9 @@ at least 3 times as long.
 
 The second network is feed-forward and receives at most one spike per input (256-246-10
 units, 50 time steps, batches of 100 patterns).  JAX takes at least 5 times as long as
-refsnn for inference and for training, but only 1.5 times as long for training with two
-threads.  PyTorch and the tools based on PyTorch take at least 14 times as long for
-inference, and at least 9 times as long for training.
+refsnn for inference and for training.  For training with two threads, the bound is 1.5.
+PyTorch and the tools based on PyTorch take at least 14 times as long for inference, and
+at least 9 times as long for training.
 
 Real-time recurrent learning (RTRL) propagates the influence of all weights on the
 states of a network.  The times of RTRL include the simulation of the network.  For the
@@ -40,16 +40,17 @@ least 6 times.  In PyTorch, forward mode takes at least 30 times as long.
 For the tangent kernel (NTK) of a 784-300-100-10 network (100 samples), torch.func and
 the three implementations in neural-tangents take at least as long as refsnn.  The peak
 memory of refsnn is at most a hundredth of the peak memory of two implementations in
-neural-tangents.  For the kernel of LeNet-5 (32 samples), all three implementations take
-at least 1.5 times as long.  For a gradient of Neural Tangent Transfer (NTT, batch 64),
-the structured implementation in neural-tangents takes at least 1.8 times as long.  The
-two other implementations and PyTorch take at least 50 times as long.
+neural-tangents.  For the kernel of LeNet-5-Caffe (32 samples), all three
+implementations take at least 1.5 times as long.  For a gradient of Neural Tangent
+Transfer (NTT, batch 64), the structured implementation in neural-tangents takes at
+least 1.8 times as long.  The two other implementations and PyTorch take at least 50
+times as long.
 
 The path integral of synaptic intelligence (SI) makes a training step of a
 784-2000-2000-10 network (batch 256, Adam) at most 5 % longer; path integral and penalty
 make it at most 12 % longer.  The path integral adds at most 2.2 times the time of one
 copy of all parameters.  Path integral and penalty add at most 3 times the time of two
-such copies.  The share of a training step that SI adds is not larger than in the
+such copies.  The relative increase in refsnn is at most the relative increase in the
 fastest of three PyTorch ports.
 
 The network of the analog chip has 256 inputs, 246 hidden neurons, 10 readouts and 20
@@ -59,22 +60,22 @@ of refsnn converts sound into spikes of 700 channels.  For sound of the same len
 published software lauscher takes at least 100 times as long.  The conversion of two
 seconds of sound needs at most 1 GB of memory.  Absolute times and rates are not judged.
 
-Bars are medians of 5 interleaved runs in float32 after a warm-up run (25 runs with
---full).  Each contender runs in a process of its own, except for lauscher, which runs
-once.  Short runs are repeated 4 or 8 times in succession, and the mean time of all
-repetitions but the first is used.  After a run, threads of JAX stay busy for a while;
-pauses separate the runs if JAX takes part.  For the first two networks, all contenders
-receive the same spikes and weights and, for training, the same derivative of the loss
-with respect to the readout.  The loss is not computed.  Norse, snnTorch and
-SpikingJelly use their own LIF neurons.  The recurrent container of SpikingJelly also
-multiplies the input by the identity matrix.  The loops in PyTorch and JAX compute the
-same network as refsnn.  With two threads, each thread computes the bare products of
-half of the batch, and the recurrent training of refsnn uses two processes, each with
-half of the batch.  For the second network, refsnn uses one thread in both cases,
-because the time steps are too short to be divided between threads.  All other tasks are
-measured with one thread.  The last lines below the bars name the tools that are not
-installed, the processor and the libraries for matrix products.  No published figure
-corresponds to this figure.
+Bars are medians of 5 interleaved runs in float32 (cochlea: float64) after a warm-up run
+(25 runs with --full).  Each contender runs in a process of its own, except for
+lauscher, which runs once.  Short runs are repeated 4 or 8 times in succession, and the
+mean time of all repetitions but the first is used.  After a run, threads of JAX stay
+busy for a while; pauses separate the runs if JAX takes part.  For the first two
+networks, all contenders receive the same spikes and weights and, for training, the same
+derivative of the loss with respect to the readout.  The loss is not computed.  Norse,
+snnTorch and SpikingJelly use their own LIF neurons.  The recurrent container of
+SpikingJelly also multiplies the input by the identity matrix.  The loops in PyTorch and
+JAX compute the same network as refsnn.  With two threads, each thread computes the bare
+products of half of the batch, and the recurrent training of refsnn uses two processes,
+each with half of the batch.  For the second network, refsnn uses one thread in both
+cases, because the time steps are too short to be divided between threads.  All other
+tasks are measured with one thread.  The last lines below the bars name the tools that
+are not installed, the processor and the libraries for matrix products.  No published
+figure corresponds to this figure.
 """
 
 import contextlib

@@ -1,18 +1,18 @@
 """A model of the inner ear converts spoken digits to spikes
 
-Two speakers say the English word "eight" and the German word "acht".  The sound moves
-the basilar membrane.  Each place of the membrane responds most to one frequency, from
-high frequencies at the base (channel 0) to low frequencies at the apex.  Hair cells
-convert the motion at each of 700 places into the firing probability of 40 nerve fibres.
-The fibres excite one bushy cell per place.  The spikes of the bushy cells are the
-output, as in the Spiking Heidelberg Digits [CSSZ20].
+One speaker says the English word "eight", and another the German word "acht".  The
+sound moves the basilar membrane.  Each place of the membrane responds most to one
+frequency, from high frequencies at the base (channel 0) to low frequencies at the apex.
+Hair cells convert the motion at each of 700 places into the firing probability of 40
+nerve fibres.  The fibres excite one bushy cell per place.  The spikes of the bushy
+cells are the output, as in the Spiking Heidelberg Digits [CSSZ20].
 
 A bin is a pair of a channel and a time interval of 2 ms.  At least 60 % of the spikes
 occur in the 20 % of all bins with the highest firing probability.  Successive spikes of
-a cell are at least 1 ms apart.  The number of spikes in 70 of the channels, at most one
-per millisecond, differs by at most 10 % from the number that is stored for the same
-recording.  The stored spikes were computed with other random numbers, which alone
-change this number by about 2 %.
+a cell are at least 1 ms apart.  Spikes are counted in 70 of the channels, at most one
+per channel and millisecond.  This number differs by at most 10 % from the number that
+is stored for the same recording.  The stored spikes were computed with other random
+numbers, which alone change this number by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a fibre, and the spikes of the bushy cells.  The

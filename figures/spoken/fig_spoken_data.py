@@ -15,10 +15,10 @@ number of spikes per word of each speaker, and the mean number of spikes in each
 channel.  Dots are medians, thick lines join the quartiles, and thin lines range from
 5 % to 95 %.  Channel 0 responds to the highest frequencies.
 
-By default, the words are 1,400 of the Heidelberg Digits with 70 channels.  The
-selection of these words determines the number of words of each speaker and class.  With
---full, the words are all 10,420 words with 700 channels.  The figure follows the
-description of the data in [CSSZ20].
+By default, the words are 1,400 of the Heidelberg Digits with 70 channels.  Of each
+word, the same number of recordings was selected from each speaker: six from a known
+speaker, and five from a held-out speaker.  With --full, the words are all 10,420 words
+with 700 channels.  The figure follows the description of the data in [CSSZ20].
 """
 
 import numpy as np

@@ -15,15 +15,15 @@ The first panel also shows a second control.  This control permutes the times am
 spikes of a word, so that the number of spikes in each time step also stays the same.
 The black dotted line is the best support vector machine on spike counts, and grey
 dotted lines are chance.  The second and third panels show the recurrent network and the
-LSTM.  In the second panel, both networks are trained and tested with other time steps
-and unchanged time constants.  In the third panel, both are trained on unchanged words,
-and each spike of the test words is shifted by a normally distributed random time.  In
-the fourth panel, the loss and the prediction use the maximum, the sum or the last step
-of the readouts of the recurrent network.  Most words end before the last step, and the
-readouts have a time constant of 20 ms.  In the last step, the readouts have therefore
-decayed.  With the maximum, the test accuracy is at least as high as with the last step.
-Bars and lines are means, dots are single runs.  The figure follows the comparisons of
-losses and of time steps in [CSSZ20].
+LSTM.  In the second panel, both networks are trained and tested with other time steps.
+The time constants of the spiking network do not change.  In the third panel, both are
+trained on unchanged words, and each spike of the test words is shifted by a normally
+distributed random time.  In the fourth panel, the loss and the prediction use the
+maximum, the sum or the last step of the readouts of the recurrent network.  Most words
+end before the last step, and the readouts have a time constant of 20 ms.  In the last
+step, the readouts have therefore decayed.  With the maximum, the test accuracy is at
+least as high as with the last step.  Bars and lines are means, dots are single runs.
+The figure follows the comparisons of losses and of time steps in [CSSZ20].
 """
 
 import numpy as np

@@ -3,25 +3,25 @@
 The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
 3.5 s.  The network has a hidden layer, and 100 output neurons that must spike where a
 picture has ink.  The default run lasts 56 s and uses 32 hidden neurons (means over 2
-networks).  The cost is the root mean square of the filtered output error over three
-trials (10.5 s).  Without a hidden layer, the final cost is at most 0.85 of the cost of
-the first trial.  With symmetric feedback, the final cost is lower than the cost of the
-first trial.  With random feedback, the final cost is higher than without a hidden
-layer.
+networks).  The cost of a trial is the root mean square of the filtered output error.
+The final cost is computed over the last three trials (10.5 s).  Without a hidden layer,
+the final cost is at most 0.85 of the cost of the first trial.  With symmetric feedback,
+the final cost is lower than the cost of the first trial.  With random feedback, the
+final cost is higher than without a hidden layer.
 
 With --full (128 hidden neurons), one network of each kind is trained.  The claim is
 that the ranking of the costs after 1,001 s is as in [ZG18]: symmetric feedback < no
 hidden layer < random feedback < uniform feedback.  As a control, the weights of a
 hidden layer stay fixed while the output weights learn.  Shorter runs show other numbers
 of hidden neurons, the heterosynaptic regulariser, and the linear rule, in which the
-derivative of a spike is set to 1 in both layers.  The regulariser is proportional to
-z^4 or to z^4 e^2, where z is the filtered output of the hidden neuron and e its
-filtered error.  The top panels show the target and the output in the last trial.  The
-last panel shows how the cost with random feedback depends on the strength and the
-exponent of the regulariser; labels are mean rates of hidden neurons.  This figure
-corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture and the costs are published
-only as plots.  The picture and the network sizes in this figure were chosen for this
-project.
+derivative of a spike is set to 1 in both layers.  For a weight w, the regulariser is
+proportional to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the filtered
+output of the hidden neuron and e its filtered error.  The top panels show the target
+and the output in the last trial.  The last panel shows how the cost with random
+feedback depends on the strength and the exponent of the regulariser; labels are mean
+rates of hidden neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18],
+the picture and the costs are published only as plots.  The picture and the network
+sizes in this figure were chosen for this project.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation of the intervals is the standard deviation divided by the mean,
@@ -42,9 +42,9 @@ The entry "loop_s" is the duration of a trial in seconds.  The entries "input" a
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
 initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s;
-in the published code, after 400 s.  The regulariser has strength 1 and exponent 4.  As
-in the published code, the product of error and eligibility trace is multiplied by about
-5; the regulariser is not.  The regulariser with e^2 has strength 1e-4, because e^2 is
+in the published code, after 400 s.  The regulariser has strength 1 and exponent 4.
+With the regulariser, the product of error and eligibility trace is multiplied by about
+5, as in the published code.  The regulariser with e^2 has strength 1e-4, because e^2 is
 about 1e4 (per s^2) in hidden neurons with random feedback.
 """
 

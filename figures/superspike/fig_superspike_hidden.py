@@ -21,12 +21,13 @@ failure in networks whose four feedback weights are all made negative.  These ne
 fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4,
 which also finds no large difference between the kinds of feedback.
 
-The left panels show one network that hit all targets with random feedback, before
-training, after 40 s and at the end.  The right panels show the cost of each network
-(except with eight hidden neurons), the mean cost, and the share of networks that have
-hit all targets in this trial or in an earlier trial.  The cost is the root mean square
-of the filtered error.  The learning rate is 1 mV, reduced to 0.1 mV after trial 250.
-The standard deviation of the initial weights is 20 mV / sqrt(fan-in).
+The left panels show the spikes of one network with random feedback before training,
+after 40 s and at the end.  This network hit all targets in at least one trial.  The
+right panels show the cost of each network (except with eight hidden neurons), the mean
+cost, and the share of networks that have hit all targets in this trial or in an earlier
+trial.  The cost is the root mean square of the filtered error.  The learning rate is 1
+mV, reduced to 0.1 mV after trial 250.  The standard deviation of the initial weights is
+20 mV / sqrt(fan-in).
 """
 
 import numpy as np

@@ -1,4 +1,4 @@
-"""RMSprop and RMaxProp work over a wider range of learning rates than a fixed rate
+"""The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
 This figure uses the task of the figure `superspike_hidden`, with five target spikes,
 four hidden neurons and symmetric feedback.  Inputs and initial weights are the same for
@@ -6,15 +6,16 @@ every learning rate.  For each network, the mean cost of the last 20 trials is d
 by the cost before training.  A learning rate is usable if the median of this cost ratio
 over networks is at most 0.6.  RMSprop divides the gradient of each synapse by the
 running root mean square of this gradient.  RMaxProp divides the gradient by the running
-maximum of its absolute value.  The usable learning rates of RMSprop and of RMaxProp
-span at least half a decade more than the usable fixed rates.  If the usable range lies
-between two learning rates of the grid, its span counts as 0.
+maximum of its absolute value.  With a "fixed rate", the weight change is the learning
+rate (in V s) times the mean product of error and eligibility (in 1 / s), without
+normalisation.  The usable learning rates of RMSprop and of RMaxProp each span at least
+half a decade more than the usable fixed rates.  If the usable range lies between two
+learning rates of the grid, its span counts as 0.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
 --full).  The span is the length of the longest contiguous series of usable learning
-rates on the grid, multiplied by the grid spacing.  A fixed rate (in V s) is multiplied
-by the mean product of error and eligibility (in 1 / s).  With RMaxProp, the learning
-rate is the largest possible weight change in 0.5 s.  Output weights are positive before
+rates on the grid, multiplied by the grid spacing.  With RMaxProp, the learning rate is
+the largest possible weight change in 0.5 s.  Output weights are positive before
 training, so that every hidden neuron receives a useful error.  The top panels show the
 cost ratio against the learning rate, and the bottom panels the cost in each trial at
 the learning rate with the lowest median ratio.  Thin lines and dots show single

@@ -2,13 +2,14 @@
 
 A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels.  The
 readout always learns from its own error.  The hidden layers receive their error in one
-of five ways.  Backpropagation uses the transposed forward weights.  Feedback alignment
-sends the error from each layer to the layer below through fixed random weights.  Direct
-feedback alignment sends the readout error to each hidden layer through fixed random
-weights.  Event-driven random backpropagation also sends the readout error directly, but
-with a boxcar as surrogate derivative and with unfiltered input spikes.  With local
-errors, each hidden layer learns from the error of its own fixed random readout.  All
-rules start from the same initial weights.
+of five ways.  Backpropagation uses the transposed forward weights; here, the gradient
+does not pass through the reset.  Feedback alignment sends the error from each layer to
+the layer below through fixed random weights.  Direct feedback alignment sends the
+readout error to each hidden layer through fixed random weights.  Event-driven random
+backpropagation also sends the readout error directly, but with a boxcar as surrogate
+derivative and with unfiltered input spikes.  With local errors, each hidden layer
+learns from the error of its own fixed random readout.  All rules start from the same
+initial weights.
 
 Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
 backpropagation, both kinds of feedback alignment lose at most 0.1 in mean test
@@ -17,16 +18,17 @@ ignores the neuron dynamics and the reset, and reaches a mean test accuracy of a
 0.7 (chance is 0.1).  With longer training (--full), event-driven random backpropagation
 reaches 0.80, the other three rules 0.92, and backpropagation 0.95.  Fixed random
 feedback weights work because the forward weights adapt to the feedback weights during
-training.  The cosine between the feedback-alignment gradient and the exact gradient
-(backpropagation) therefore starts near 0 and rises.
+training.  The cosine between the feedback-alignment gradient and the gradient of
+backpropagation therefore starts near 0 and rises.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
 with three hidden layers, trained with local errors or end to end, and the accuracy of
 each layer's own local readout.  The local gradient of each layer is only partly aligned
-with the end-to-end gradient.  With local errors, the mean test accuracy is at least
-0.02 lower than after end-to-end training.  Bands show the range over 3 seeds (5 with
---full).  All seeds use the same test images.  This figure corresponds to [NMZ19] fig.
-5, which is a schematic of these rules and contains no numbers.
+with the end-to-end gradient.  In these networks, the mean test accuracy with local
+errors is at least 0.02 lower than with backpropagation (end to end).  Bands show the
+range over 3 seeds (5 with --full).  All seeds use the same test images.  This figure
+corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains no
+numbers.
 """
 
 import numpy as np

@@ -6,12 +6,12 @@ the mean accuracy over 3 seeds (20 with --full) is at least 0.85.  The true deri
 of a spike is 0, so the true gradient of the hidden layer is exactly 0.  With the true
 gradient, only the readout learns, and the mean accuracy is at most 0.62.
 
-If the membrane potential of a readout never exceeds the resting value 0, the maximum
-over time is 0.  If neither readout exceeds 0, the two classes tie.  As in the tutorial,
-a tie counts as class 0.  In a tie, the maximum precedes the first hidden spike, so no
-weight affects the maximum, and the gradient cannot resolve the tie.  The accuracy of a
-seed therefore depends on the number of ties.  A further claim states the accuracy when
-each tie counts as half correct.
+The readout with the larger maximum over time determines the class.  Each readout starts
+at the resting value 0.  If neither readout exceeds 0, both maxima are 0, and the
+classes tie.  As in the tutorial, a tie counts as class 0.  In a tie, both readouts
+reach their maximum before the first hidden spike.  No weight affects this maximum, so
+its gradient is 0.  The accuracy of a seed therefore depends on the number of ties.  A
+further claim states the accuracy when each tie counts as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000

@@ -6,7 +6,7 @@ indicate whether the two inputs spiked at the same time or at different times.  
 methods are compared.  The first method uses LIF neurons and the surrogate gradient of a
 first-spike-time loss.  The second method uses non-leaky neurons that spike once, and
 the exact gradient of their spike times.  Each method learns all four patterns with at
-least half of 20 seeds.
+least half of 20 seeds (100 with --full).
 
 A run is a success if the trained network classifies all four patterns correctly: the
 correct output neuron spikes, and the other output neuron spikes strictly later or
