@@ -10,9 +10,10 @@ chip, and the rounded weights are written to the same chips.  From 0 % to 30 %, 
 accuracy with the second method falls by at least 0.03 more than with training in the
 loop.  In a third method, the network is trained on a twin of the chip, and the weights
 are written to the chip.  A twin is an emulated chip whose mismatch and latency were
-measured from spikes and membrane samples of the chip.  The loss is the accuracy of
-ideal software minus the accuracy on the chip.  At a de-calibration of 30 %, the loss
-with weights from a twin is at most half of the loss with weights from software.
+measured from spikes and membrane samples of the chip.  All other properties of the twin
+equal those of the chip.  The loss is the accuracy of ideal software minus the accuracy
+on the chip.  At a de-calibration of 30 %, the loss with weights from a twin is at most
+half of the loss with weights from software.
 
 On the calibrated chip, the test accuracy after training in the loop is at least 0.93.
 At a de-calibration of 50 %, the thresholds of some neurons lie below their leak

@@ -26,6 +26,7 @@ NAMES = list(PATHS)
 SPEED = "fig_speed"                 # measures this computer, and runs alone
 COMPUTED = [name for name in NAMES if name != SPEED]
 TINY = {"epochs": 2, "repeats": 3, "points": 21}
+UNSEEDED = {"fig_ntt_replay": ("replay", "starts"), "fig_spoken_data": ("survey",)}
 OWN = ("fig_delay", "fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
 
 
@@ -102,7 +103,8 @@ def test_jobs_are_plain_picklable_and_addressed(name, size):
         assert pickle.loads(pickle.dumps((function, kwargs))) == (function, kwargs)
         assert getattr(figure, function.__name__) is function
         assert not index or "before" in inspect.signature(function).parameters
-        assert name == SPEED or kwargs.get("seed", 7) == 7
+        if name != SPEED and function.__name__ not in UNSEEDED.get(name, ()):
+            assert kwargs["seed"] == 7
 
 
 @pytest.mark.parametrize("name", OWN)

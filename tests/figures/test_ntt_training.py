@@ -193,20 +193,32 @@ def test_a_transfer_holds_only_the_last_states_of_the_optimiser(monkeypatch):
     assert len(kept) == 50 * 2 * 2 and max(alive) <= 3 * 2 * 2
 
 
-def test_each_method_has_its_own_masks():
+@pytest.mark.parametrize("scope", ["layer", "global"])
+def test_each_method_scores_the_first_training_images(scope):
     rng, net = np.random.default_rng(5), training.perceptron(6, 20, 3)
-    teacher, data, seen = net.init(rng=rng), images(rng), {}
-    for method in ("random", "magnitude", "SNIP", "logit-SNIP", "GraSP", "dense"):
-        for scope in ("layer", "global"):
-            student = training.student(method, net, teacher, data, 0.4, rng, scope)
-            assert student.weights is teacher[0]
-            seen[method, scope] = np.concatenate([M.ravel() for M in student.masks])
-            whole, layers = pruning.density(student.masks)
-            assert whole == 1 if method == "dense" else abs(whole - 0.4) < 0.02
-    for row, found in seen.items():
-        if row != ("dense", "global"):
-            assert sum((found == other).all() for other in seen.values()) == 1 + (
-                row == ("dense", "layer"))
+    (weights, biases), data = net.init(rng=rng), images(rng, 150)
+    x, labels = data.x[:100].reshape(100, 6), data.labels[:100]
+    recording = mlp.forward(weights, biases, x)
+    dlogits = pruning.logit_doutputs(recording.outputs)
+    dloss = training.cross_entropy(recording.outputs, labels)[1]
+    slopes, logit_slopes = (mlp.backward(weights, recording, d).weights
+                            for d in (dloss, dlogits))
+    curved = training.hessian_gradient(net, weights, biases, x, labels)
+    wanted = {"random": pruning.random(weights, 0.4, np.random.default_rng(8),
+                                       scope=scope),
+              "magnitude": pruning.magnitude(weights, 0.4, scope=scope),
+              "SNIP": pruning.snip(weights, slopes, 0.4, scope=scope),
+              "logit-SNIP": pruning.snip(weights, logit_slopes, 0.4, scope=scope),
+              "GraSP": pruning.grasp(weights, curved, 0.4, scope=scope),
+              "dense": [np.ones_like(W) for W in weights]}
+    for method, masks in wanted.items():
+        found = training.student(method, net, (weights, biases), data, 0.4,
+                                 np.random.default_rng(8), scope)
+        assert found.weights is weights
+        for ours, theirs in zip(found.masks, masks, strict=True):
+            np.testing.assert_array_equal(ours, theirs)
+    seen = [np.concatenate([M.ravel() for M in masks]) for masks in wanted.values()]
+    assert sum((one == other).all() for one in seen for other in seen) == len(seen)
 
 
 def test_labels_train_a_copy_of_the_live_weights_with_adam():

@@ -1,0 +1,168 @@
+"""Claims of figures on pruning and on synaptic intelligence, from small arrays."""
+
+import numpy as np
+import pytest
+
+from figures.ntt import (fig_ntt, fig_ntt_masks, fig_ntt_merged, fig_ntt_teachers,
+                         fig_ntt_transfer)
+from figures.ntt import ntt_baselines as baselines
+from figures.si import fig_si_permuted, fig_si_split, fig_si_transfer
+
+
+def judged(claims):
+    """Return [(value, bound)] of all claims that are judged, in their order."""
+    return [(claim.value, claim.bound) for claim in claims if claim.ok is not None]
+
+
+def agree(claims, wanted):
+    """Compare the values of all judged claims with the expected values."""
+    found = judged(claims)
+    assert [bound for _, bound in found] == [bound for _, bound in wanted]
+    np.testing.assert_allclose([value for value, _ in found],
+                               [value for value, _ in wanted], rtol=1e-9)
+
+
+def test_ntt_minus_baselines_on_digits():
+    """GraSP is the best baseline; masks with one threshold are not compared."""
+    bonus = {"NTT": 0.2, "GraSP": 0.15, "random": 0.05}
+    done = [{"name": "digits", "row": f"{method}, {scope}", "density": density,
+             "accuracy": np.array([0.1, 0.4]) + 0.01 * run
+             + bonus.get(method, 0) * (scope == "layer") * np.array([2, 1])
+             - density * (method == "random") * np.array([1, -4])}
+            for method, scope in (*baselines.BOTH, ("dense", "layer"))
+            for density in (0.02, 0.05) for run in range(3)]
+    agree(fig_ntt.claims(fig_ntt.gather(done)), [
+        (0.15 - 0.08, ">= 0.03"), (0.05, ">= 0"), (0.3 + 0.05, ">= 0"),
+        (0.15 - 0.2, ">= -0.02")])
+
+
+def test_ntt_minus_baselines_on_mnist():
+    """At 3 %, NTT with one threshold is the best other method."""
+    def bonus(method, scope):
+        return {("NTT", "layer"): (0.3, 0.2), ("NTT", "global"): (0.4, 0.205),
+                ("SNIP", "layer"): (0.25, 0.1), ("magnitude", "layer"): (0, 0.05)
+                }.get((method, scope), (0, 0))
+
+    done = [{"name": "MNIST", "row": f"{method}, {scope}", "density": density,
+             "accuracy": np.array([0.1, 0.4]) + 0.01 * run + bonus(method, scope)}
+            for method, scope in (*baselines.BOTH, ("dense", "layer"))
+            for density, runs in baselines.DENSITIES.items() for run in range(runs)]
+    agree(fig_ntt.claims(fig_ntt.gather(done)), [
+        *[(0.15, ">= 0")] * 3, (-0.005, ">= -0.01"), (0.05, ">= 0")])
+
+
+def test_a_transfer_is_judged_relative_to_its_start():
+    log = np.zeros((2, 4, 4))
+    log[:, :, 0] = 0, 100, 200, 700
+    log[:, :, 1] = [[10, 8, 6, 4], [20, 12, 8, 2]]
+    log[:, :, 2] = [[5, 4, 3, 1], [5, 4, 3, 2]]
+    curve = np.zeros((2, 21, 2))
+    curve[..., 0] = 75 * np.arange(21)
+    curve[..., 1] = np.linspace(0, 1, 21)
+    data = {"digits_at_masked_log": log, "digits_at_masked_curve": curve,
+            "digits_random_curve": curve * [1, 0.8]}
+    last, soon = np.linspace(0, 1, 21)[-10:].mean(), 1 / 20
+    agree(fig_ntt_transfer.claims(data), [
+        ((0.4 + 0.1) / 2, "<= 0.5"), ((0.2 + 0.4) / 2, "<= 0.5"), (0.2 * last, ">= 0"),
+        (0.2 * soon, ">= 0.02")])
+    data = {key.replace("digits", "MLP"): value for key, value in data.items()}
+    agree(fig_ntt_transfer.claims(data), [
+        (0.25, "<= 0.09"), ((0.6 + 0.4) / 2, "<= 0.3"), (last, ">= 0.96"),
+        (0.2 * last, ">= 0.015"), (soon, ">= 0.7"), (0.8 * soon, "<= 0.55")])
+
+
+def test_teachers():
+    log = np.zeros((4, 21, 2))
+    log[:, 0, 1], log[:, -1, 1] = [10, 20, 30, 40], [4, 6, 10.5, 10]
+    end = np.array([[[0, 20], [18720, 4]], [[0, 30], [18720, 3]],
+                    [[0, 40], [18720, 8]]], float)
+    mean, correlation = (0.4 + 0.3 + 0.35 + 0.25) / 4, 1 - 6 * (9 + 0 + 0 + 9) / 60
+    small = {"soon": log, "long": end[:0]}
+    agree(fig_ntt_teachers.claims(small), [(mean, "<= 0.5"), (correlation, "<= -0.3")])
+    agree(fig_ntt_teachers.claims({"soon": log, "long": end}), [
+        (mean, "<= 0.3"), (correlation, "<= -0.3"), (0.25, "<= 0.27"),
+        ((0.2 + 0.1) / 2, "<= 0.09"), (0.25, "<= 0.27"), (0.2, "<= 0.09")])
+
+
+def test_variances_of_masks():
+    """The chance variance is (1 - density) times the mean count, here half of it."""
+    data = {}
+    for method, units, pixels in (
+            ("NTT", [2, 6, 2, 6], [4, 4, 4, 4]), ("SNIP", [0, 8, 0, 8], [2, 6, 2, 6]),
+            ("logit-SNIP", [3, 5, 3, 5], [1, 7, 1, 7]),
+            ("magnitude", [4, 4, 4, 4], [3, 5, 3, 5]),
+            ("random", [2, 6, 2, 6], [4, 4, 4, 4])):
+        data |= {f"{method}_layer_counts": np.array([units]),
+                 f"{method}_layer_pixels": np.array([pixels]),
+                 f"{method}_layer_varies": np.array([[1.0, 2, 3, 4]]),
+                 f"{method}_layer_whole": np.array([0.5]),
+                 f"{method}_global_layers": np.array([[0.25, 0.5]])}
+    found = fig_ntt_masks.claims(data)
+    agree(found, [(2, ">= 2"), (0, "<= 1.5"), (4, ">= 4"), (2, ">= 2"), (0.25, ">= 4"),
+                  (4.5, ">= 2"), (0.5, "<= 1.5"), (2, "<= 1.5")])
+    shares = {claim.text: claim.value for claim in found if claim.ok is None}
+    assert shares["share of units without any live weight, SNIP"] == 0.5
+    assert shares["share of units without any live weight, NTT"] == 0
+
+
+def test_merged_transfers():
+    steps = np.array([0, 100, 200, 300])
+
+    def curves(*accuracy):
+        return np.array([np.stack([steps, accuracy], axis=1)])
+
+    data = {f"digits_{i}_{source}": curves(0, a, b, 1) for i, rows in enumerate((
+        (("merged", 0.5, 0.7), ("own", 0.6, 0.8), ("random", 0.2, 0.2)),
+        (("merged", 0.4, 0.4), ("own", 0.1, 0.3), ("random", 0.3, 0.3))))
+        for source, a, b in (*rows, ("dense", 1, 1))}
+    data |= {f"distance_{kind}": np.array([value]) for kind, value in zip(
+        fig_ntt_merged.TWO, ([0, 0], [1, 3], [3, 5], [8, 8]), strict=True)}
+    found = fig_ntt_merged.claims(data)
+    agree(found, [((0.4 + 0.1) / 2, ">= 0.02"), ((-0.1 + 0.2) / 2, ">= -0.05"),
+                  (0.25, "<= 0.5")])
+    assert found[-1].value == 0.5
+
+
+def test_consolidation_of_split_digits():
+    final = {"1": [[0.9, 0.7], [0.8, 0.6]], "0": [[0.5, 0.8], [0.7, 0.9]]}
+    data = {f"{kind} {condition}{kept}": np.array([[[1, 0], row] for row in rows])
+            + 0.01 * (kind == "train") * np.arange(2)[:, None, None]
+            + (kept != "") * np.array([0.02, 0.04])[:, None, None]
+            for kind in ("test", "train") for condition, rows in final.items()
+            for kept in ("", " kept")}
+    found = fig_si_split.claims(data | {"full": np.array(False)})
+    agree(found, [(0.75, ">= 0.96"), ((0.65 + 0.8) / 2, "<= 0.92"), (0.5, ">= 0.9"),
+                  ((0.1 + 0.3) / 2, "<= 0.06")])
+    assert found[8].value == pytest.approx(0.78)
+    half = 12.7062 * 0.01           # quantile of the t distribution times error
+    assert found[9].value == f"{0.03:+.3f} ± {half:.3f}"
+
+
+def test_consolidation_of_permuted_digits():
+    def matrix(*rows):
+        return np.array([[[a, 0], [b, c]] for a, b, c in rows])
+
+    data = {"SI": matrix((0.9, 0.8, 0.9), (0.8, 0.7, 0.8)),
+            "plain": matrix((0.95, 0.6, 0.95), (0.9, 0.6, 0.8)),
+            "full": np.array(False), "strength of SI": 5.0, "strength of plain": 0.0}
+    agree(fig_si_permuted.claims(data), [
+        ((0.85 + 0.75) / 2, ">= 0.84"), ((0.775 + 0.7) / 2, "<= 0.8"),
+        (0.75 - 0.7, ">= 0.05"), ((0.05 + 0.05) / 2, "<= 0.05")])
+
+
+def test_consolidation_against_separate_networks():
+    """Separate networks are tested on their own task; the others after the last."""
+    tasks = fig_si_transfer.TASKS["digits"]
+    final = {"c = 10": 0.8 + 0.01 * np.arange(tasks), "c = 0.1": np.full(tasks, 0.7),
+             "c = 0": 0.5 + 0.05 * np.arange(tasks)}
+    data = {f"digits {key}": np.array([np.vstack([np.ones((tasks - 1, tasks)), row])])
+            for key, row in final.items()}
+    data["digits scratch"] = np.array([np.diag(np.linspace(0.5, 1, tasks))])
+    gain = 0.3 - 0.04 * np.arange(tasks)
+    lost = 0.3 - 0.09 * np.arange(tasks)
+    found = fig_si_transfer.claims(data)
+    agree(found, [(gain.mean(), ">= 0.03"), (gain[:-1].mean(), ">= 0.03"),
+                  (lost[1:].mean(), ">= -0.08")])
+    ends = [claim.value for claim in found[3:]]
+    np.testing.assert_allclose(ends, [0.825, 0.625, 0.75, 0.7 - np.linspace(
+        0.5, 1, tasks)[1:].mean()])
