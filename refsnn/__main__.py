@@ -23,8 +23,8 @@ spike is moved, and no silence is appended.  The spikes of a recording
 depend on its samples, the seed and the options, but not on the file name
 or on other recordings.
 
-The label of a single recording is its file name without suffix.  For
-several recordings, the option `--label` gives
+Without `--label`, the label of a single recording is its file name without
+suffix.  Several recordings need this option:
 
   folder       the name of the folder of each recording,
   PATTERN      a regular expression that is searched in each file name
@@ -49,7 +49,8 @@ recordings are kept in the work folder FILE.h5.parts.  If the command is
 interrupted, the same command continues the conversion.  The work folder is
 removed at the end, unless some recordings are bad.  If some of several
 recordings are bad, the bad recordings are omitted and listed at the end,
-and the exit status is 1.  For a single bad recording, it is 2.
+and the exit status is 1.  If an output file would hold no good recording,
+no file is written, and the exit status is 2.
 
 `vectors` writes the golden test vectors of `oracle` as JSON and npz files.
 `check` compares results with these golden vectors.  The exit status of

@@ -41,7 +41,7 @@ OWN = r"[0-9a-f]{64}\.npz(\.\d+\.part)?|\d\.h5(\.\d+\.part)?"   # files in a wor
 
 
 class Settings(NamedTuple):
-    """Hold the options on which the spikes of a recording depend."""
+    """Hold the options of a conversion."""
     channels: int
     seed: int
     membrane: str

@@ -123,7 +123,7 @@ class State(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the e-prop traces i_j, u_j and eps_ij of eqs. (6) and (7)."""
+    """Hold the e-prop traces s_j, u_j and eps_ij of eqs. (6) and (7)."""
     syn: np.ndarray             # (B, c)
     mem: np.ndarray             # (B, c)
     adapted: np.ndarray         # (B, n, c)
@@ -164,11 +164,10 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     -------
     Recording
     """
-    options = {"blocked": blocked, "reset_spikes": reset_spikes,
-               "recurrent_spikes": recurrent_spikes}
     return run(x, W, V, alpha=alpha, beta=beta, rho=rho, adaptation=adaptation,
                gain=gain, threshold=threshold, refractory=refractory, spike=spike,
-               **options)[0]
+               blocked=blocked, reset_spikes=reset_spikes,
+               recurrent_spikes=recurrent_spikes)[0]
 
 
 def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
@@ -300,8 +299,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     J : (T, B, 3n, 3n) or (T + 1, B, 3n, 3n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) or (T + 1, B, 3n, p) float
-        Immediate influence of the parameters: W, then V, row by row, then
-        alpha, beta, gain, threshold, rho and adaptation.
+        Immediate influence of the parameters: W, then V, row by row.  If
+        `constants` is true, alpha, beta, gain, threshold, rho and adaptation
+        follow.
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, blocked = \
         _arrays(f"{LAYER}, psi (T, B, n), {STATES}, {RECORDED}", W, x, V, alpha, beta,

@@ -6,8 +6,9 @@ optional package soundfile reads FLAC files.  A ValueError is raised if a
 file is truncated, too long, clipped or not mono, or if it has NaN or
 infinite samples.  On request, clipped sounds are accepted, and several
 channels are averaged.  Sizes declared in the file header are checked
-before memory is allocated.  The stored numbers s are converted to samples
-a.  The samples a are resampled to y, and y is normalised to the signal x:
+before memory is allocated.  The stored numbers s, of size `bits`, are
+converted to samples a.  The samples a are resampled to y, and y is
+normalised to the signal x.  A fade has r = round(ramp rate) samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)

@@ -12,8 +12,8 @@ units, and T time steps of duration dt between t0 and t1:
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
 partial    If eq. (1) gives no integer, a shorter step remains before t1.
-           "keep" keeps this step, "drop" omits this step, and "refuse"
-           raises an error.
+           "keep" keeps this step (edges[T] = t1), "drop" omits this step,
+           and "refuse" raises an error.
 outside    If events are before the first or after the last step, "refuse"
            raises an error, "drop" omits these events, and "clip" moves
            these events to the first or the last step.

@@ -12,12 +12,12 @@ The adjoint a[t] = dL/dh[t] includes the effect of h[t] on later states:
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-A long trajectory can be processed in chunks.  If the last state of a chunk
-is the first state of the next chunk, in which F[first] = 0, and if
+A long trajectory can be processed in chunks.  The last state of a chunk is
+the first state of the next chunk, in which F[first] = 0.  With
 
-    q[last] = dstate, with dstate = a[first] of the next chunk    (3)
+    q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-then the gradients of all chunks add up to (2).  Truncated BPTT has two
+the gradients of all chunks add up to (2).  Truncated BPTT has two
 forms.  Truncation by chunks sets dstate = 0.  Each q[t] is then propagated
 back to the start of its chunk, over a number of steps that depends on t.
 Rolling truncation propagates each q[t] back over K steps:

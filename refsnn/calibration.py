@@ -10,26 +10,25 @@ inputs.  Let y be the membrane samples of a neuron in ADC codes, relative
 to the mean sample without input.  Let c be the number of codes from leak
 to threshold.  Let `scale` be the hardware weight of the real weight 1.
 Let t0 be the time from the first sample to the mean arrival of the input.
-The value of p after one time bin for nominal time constants is p_nominal.
-The constant D differs between images.  The parameters of the neuron follow
-from
+The parameters of the neuron follow from
 
     below threshold: y_d(t) = d P(t)                                  (1)
     P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
     p(t, a, b) = (exp(-t/a) - exp(-t/b)) / (1/b - 1/a), 0 for t < 0   (3)
     after a reset, at time u: y_d(u) - d P(u) = -D exp(-u/tau_mem)    (4)
-    threshold = d50 max_t P(t) / c, half of the images spike at d50   (5)
+    threshold = d50 max_t P(t) / c, neurons spike if d > d50          (5)
     reset = (mean of y one sample after the first spike) / c,
     leak = (mean sample without input - reference) / c                (6)
 
-`reference` is the code of the nominal leak potential, which can be
-measured for each neuron with a known voltage.  If samples are taken
-`latency` after the start of a time bin, and the input spikes of an image
-arrive within a time w, then t0 = dt + w / 2 - latency.  The field
-`latency` of a `Measurement` is dt - t0, so w should be small.  P does not
-change if tau_syn and tau_mem are exchanged.  Only eq. (4) determines
-tau_mem.  `corrected` rounds corrections to steps of the settings, and
-applies them to an emulated chip:
+Here, p_nominal is p after one time bin for nominal time constants.  The
+constant D differs between images.  `reference` is the code of the nominal
+leak potential, which can be measured for each neuron with a known voltage.
+Let samples be taken at a time s after the start of a time bin, and let the
+input spikes of an image arrive within a time w.  Then t0 = dt + w/2 - s.
+The field `latency` of a `Measurement` is dt - t0 = s - w/2, which is close
+to s if w is small.  P does not change if tau_syn and tau_mem are
+exchanged.  Only eq. (4) determines tau_mem.  `corrected` rounds
+corrections to steps of the settings, and applies them to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -374,10 +373,11 @@ def twin(chip, found):
         offsets, such as ``draw(0, only(CALIBRATED, "refractory"))`` of the
         module `chip`.  This chip provides the parameters that `found` does
         not hold, such as the refractory time.  Samples get the measured
-        latency, without jitter.  This latency includes -w / 2, the mean
-        delay of input spikes, so ``effects.timing[0]`` should be 0.
-        Without references, the measured leak contains the ADC offset,
-        which moves the headroom.
+        latency (0 if it is negative), without jitter.  This latency is too
+        small by w / 2, the mean delay of input spikes, so
+        ``effects.timing[0]`` should be 0.  Without references, the measured
+        leak contains the ADC offset.  This error moves the neuron relative
+        to its headroom.
     found : Measurement
         Result of `measure`.  Values that could not be measured are replaced
         by those of `chip`.  Silent neurons, including those that fire too

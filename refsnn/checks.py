@@ -15,16 +15,16 @@ spiking network is therefore simulated again with the spike function
 where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s equals the hard spike exactly,
 and ds/du is the surrogate derivative.  If a learning rule omits a gradient
-path, `frozen` fixes this path at its recorded values.  With a correct
-gradient,
+path, this path must use recorded values, which `frozen` passes.  With a
+correct gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
     error eps of L changes D by at most 4 eps |L| / h.  This noise is added
     to the tolerance.  The check fails if this noise exceeds 2e-4 times the
-    value to which rtol refers.  In `directional`, noise therefore cannot
-    hide an error of 0.1 %.
+    larger of gradient and difference.  In `directional`, noise therefore
+    cannot hide an error of 0.1 %.
 Exact.  The complex step Im L(theta + i h d) / h has no cancellation error.
 Cost.   For each direction or gradient entry, L is evaluated 4 times.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
@@ -130,7 +130,8 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
     The check raises an AssertionError if an entry differs from the finite
-    difference, or if all entries of an array are 0.
+    difference, if all entries of an array are 0, or if rounding noise may
+    hide a difference.
 
     Parameters
     ----------
@@ -245,7 +246,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the order in h of eq. (4), at least 2 for a correct gradient.
+    """Return the order in h of eq. (4), about 2 or more for a correct gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))

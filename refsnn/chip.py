@@ -14,11 +14,12 @@ at each use.  `size` is the magnitude of each effect:
     synapse = max(0, 1 + size z) times the factor (1) of its driver,
     adc_offset = size z,  adc_gain = size z                           (5)
 
-Factors of eq. (1) have mean 1 and standard deviation `size`.  Time
-constants are at least 0.5 microseconds.  The unit of potential is the
-nominal distance from the leak potential to the threshold.  Threshold and
-reset are relative to the leak potential of the neuron.  Offsets of the
-analog-to-digital converter (ADC) are given in codes.
+Factors of eq. (1) have mean 1 and standard deviation `size`.  In (4), both
+tau_syn of a neuron have the same z.  Time constants are at least 0.5
+microseconds.  The unit of potential is the nominal distance from the leak
+potential to the threshold.  Threshold and reset are relative to the leak
+potential of the neuron.  Offsets of the analog-to-digital converter (ADC)
+are given in codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
@@ -42,8 +43,8 @@ with variance 1, uniformly distributed on 2^16 levels.  The noise of eq.
 drawn once for each neuron and image.  The headroom is the linear range of
 the membrane potential, between two edges.  If h << tau, and a constant
 current would drive the membrane beyond an edge by a distance E, eq. (10)
-limits this distance to slope E.  80 and 70 are the defaults of the
-argument `code`.  Codes are clipped to 0 .. 255.
+limits this distance to slope times E.  80 and 70 are the defaults of the
+argument `code`.  Codes are clipped to 0 .. adc_limit.
 
 Time bin t lasts from t dt to (t+1) dt.  The potential is sampled at the
 start of the bin, and input arrives at the end of the bin.  As in `lif`,
@@ -101,7 +102,8 @@ class Effects(NamedTuple):
     spreads, see the figure `chip_pattern`.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
-    fan_in         largest number of signed inputs and of neurons   [S][H]
+    fan_in         largest number of signed inputs of a neuron, and
+                   largest number of neurons                        [S][H]
     gain           spread of synaptic gains, exc. and inh.          [C]
     synapse        spread of single synapses, exc. and inh.         [H][P]
     tau_syn        spreads, exc. and inh., and their correlation    [C]
@@ -124,7 +126,7 @@ class Effects(NamedTuple):
     pathological   probabilities that a neuron never fires, and
                    that it fires without input                      [T][P]
     driver         spread of drivers, each with one row of synapses [P]
-    levels         steps in a setting of `calibration`              [H]
+    levels         number of values of a setting, see `calibration` [H]
     """
     weight_limit: Optional[int] = 63
     fan_in: Optional[int] = 256

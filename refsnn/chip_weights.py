@@ -1,7 +1,9 @@
 # refsnn 0.1.0 | chip_weights.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Convert real-valued weights to the integer weights of an analog chip.
 
-Training updates real weights w.  The chip receives integer weights w':
+Training updates real weights w.  The chip receives integer weights w'.
+The hidden, recurrent and readout weights of a network with m inputs, n
+hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
 
     hidden, recurrent: w' = round(scale w), clipped to low .. high    (1)
     readout: w' = round(s w),
@@ -34,8 +36,8 @@ Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
     converts the gradient with respect to W' to the gradient with respect
     to W.  Rounding has derivative 0 almost everywhere.  The estimator uses
     the mean slope, 1.
-Exact.  Eqs. (1) and (2) round the weights, unless the scaled weights are
-    integers.
+Exact.  A weight is represented exactly only if its scaled value is an
+    integer in the range.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the authors' public code.  Recurrent weights are initialised

@@ -48,8 +48,8 @@ Cost.   The time is O(C N log N), and the memory is O(C N), for C channels
 Departures.  Unlike the software of [CSSZ20], this module uses a seed and
     limits the length of a sound.  Some properties of the software are
     kept.  Sampling v at the rate fs/2 causes aliasing of membrane motion
-    above fs/4.  The time step is 2/fs, although n steps represent a
-    duration of N/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The
+    above fs/4.  The n values of v span N/fs, which is slightly less than
+    n time steps of 2/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The
     sound is treated as periodic, so that a response beyond one end appears
     at the other end.  Spikes in the last step are discarded.
 

@@ -19,16 +19,17 @@ of x[l] by recorded masks m[l] of 0 and 1:
 
     x[l] becomes m[l] x[l], z[l-1] becomes m[l] z[l-1] in each window  (3)
 
-All derivatives below also hold with dropout, because the gates D of
-dropped entries are 0.  The gate is
+The gate D is
 
     D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-As long as no gate changes, (2) is linear.  Then x[l+1] = S z[l] is the sum
-of D[l] z[l] over each window.  S^T copies an entry of x[l+1] to all
-positions of its window, and multiplies the copies by D[l].  C^T adds each
-entry of a patch to the map at the position from which C takes this entry.
+A dropped z is 0, and so is its gate, so eqs. (5)-(11) also hold with
+dropout.  As long as no gate changes, (2) is linear.  Then x[l+1] = S z[l]
+is the sum of D[l] z[l] over each window.  S^T copies an entry of x[l+1] to
+all positions of its window, and multiplies the copies by D[l].  C^T adds
+each entry of a patch to the map at the position from which C takes this
+entry.
 
 Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
     chain rule gives
@@ -42,8 +43,9 @@ Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
     Let a function E of all A, G and f have the partial derivatives abar,
-    gbar and fbar.  With B = dE/dG, the reverse pass through (7) starts
-    from B[0] = gbar[0] and adds (10) to dW.  The reverse pass through (1)
+    gbar and fbar.  Let B be the total derivative dE/dG, in which G[l] also
+    changes G[l-1].  The reverse pass through (7) starts from B[0] =
+    gbar[0] and adds (10) to dW.  The reverse pass through (1)
     and (2) starts from dz[L-1] = fbar, and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = gbar[l] + Q[l] W[l]^T             (9)

@@ -34,7 +34,8 @@ Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = d[l]
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     Eq. (8) gives the empirical Fisher information.  With labels sampled
     from the model, (8) is a Monte-Carlo estimate of (7).  If p is normal
-    and f is linear in theta, (1) is the diagonal of the loss Hessian.
+    and f is linear in theta, (1) is the diagonal of the
+    Hessian of the mean of -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  To combine batches, average F with the weights N.
 Departures.  [KP17] uses one penalty for each earlier task.  This module
@@ -85,7 +86,8 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     outputs : (N, K) float
         Logits or means f.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
-        Labels for the empirical Fisher information, eq. (8), in 0 .. K-1.
+        Labels for the empirical Fisher information, eq. (8), in 0 .. K-1,
+        for the likelihood "categorical".
     likelihood : {"categorical", "gaussian"}
         Distribution p: the softmax of f, or a normal distribution.
 

@@ -28,12 +28,13 @@ membrane dynamics and reset.
 
 Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].
     Without reset, U[t] = W P[t], and the chain rule gives (7).
-Approximate.  Rule (1) is exact, and rule (3) is exact for the local loss.
+Approximate.  Rule (1) is exact if no later run continues from the last
+    state.  Rule (3) is exact for the local loss.
     Rule (7) is exact for one layer without recurrence and refractory
     period, if the reset subtracts recorded spikes, which are constants.
     Rules (2), (3) and feedback alignment do not compute the derivative of
-    the network's loss.  With these rules, training follows the gradient of
-    sum_t <e[t], S[t]> with constant e.
+    the network's loss.  With these rules, the weight change is the
+    gradient of sum_t <e[t], S[t]>, where e is treated as a constant.
 Cost.   The time is O(T B n k) for k error units, or O(T B n m) for (7).
 Departures.  In [NMZ19], the error is fed back within one step.  Here,
     spikes enter the currents one step later, which gives t+1 in (1).

@@ -4,14 +4,15 @@ r"""Compute surrogate gradients of a network with a chip in the loop.
 The forward pass runs on an emulated or real chip, and the backward pass
 runs in software.  The network has hidden neurons with input weights W,
 optional recurrent weights V, and leaky readouts with weights W_out.
-Membrane samples in ADC codes are converted to units of the threshold,
+Membrane samples code[t], in ADC codes, are converted to units of the
+threshold,
 
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
 where factor is the argument `gain` of `record`.  The gradient is computed
-in a software model with nominal parameters, which may differ between
-neurons.  In this model, recorded potentials v and spikes S replace
+in a software model, in which each neuron may have its own nominal
+parameters.  In this model, recorded potentials v and spikes S replace
 simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
@@ -27,20 +28,20 @@ blocks of zeros at 0, because `gradients` does not know them.  With scores
 z, labels y and spike counts c = sum_t S, the loss L is the sum of eqs.
 (4)-(7):
 
-    z[b,j] = scaling max_{t >= r[j]} o[t,b,j]  or  scaling sum_t o[t,b,j]
+    z[b,j] = scaling max_{t >= r[b,j]} o[t,b,j] or scaling sum_t o[t,b,j]
                                                                       (3)
     -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
-    readout (1/(B k)) sum_{b,j} (max_{t >= r[j]} o[t,b,j])^2          (5)
+    readout (1/(B k)) sum_{b,j} (max_{t >= r[b,j]} o[t,b,j])^2        (5)
     burst (1/(B n)) sum_{b,i} c[b,i]^2                [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2                   (7)
 
 The published code uses r = 0.  If a readout stays below 0 for all
 patterns, its maximum is at step 0.  The gradient then vanishes, and the
 class is lost.  With reduction="reached", r of the correct class is the
-first step at which the readout of this class depends on a weight.  This
-step is two steps after the first hidden spike of a pattern, but never
-later than T - 1.  For all other classes, r = 0.  With a later r, the
-readouts of these classes would decrease without bound.
+first step that a hidden spike can influence.  This step is two steps after
+the first hidden spike of a pattern, but never later than T - 1.  For all
+other classes, r = 0.  With a later r, the readouts of these classes would
+decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
@@ -63,8 +64,8 @@ Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     with threshold = 0 for readouts.
 Exact.  The gradient is exact for constant e, recorded spikes S and
     dS[t]/dv[t] = psi[t].  The chip's reset, refractory time and mismatch
-    are not needed.  With (12), e is the effect of the reset, in which the
-    recorded spikes are constants.  If several steps share a maximum in (3)
+    are not needed.  With (12), e[t+1] = -threshold S[t]; the gradient does
+    not pass through this S[t].  If several steps share a maximum in (3)
     or (5), the last of these steps receives the derivative.
 Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).

@@ -184,10 +184,9 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     -------
     Recording
     """
-    options = {"clamp": clamp, "reset_spikes": reset_spikes,
-               "recurrent_spikes": recurrent_spikes}
     return run(x, W, V, alpha=alpha, beta=beta, gain=gain, threshold=threshold,
-               reset=reset, refractory=refractory, spike=spike, **options)[0]
+               reset=reset, refractory=refractory, spike=spike, clamp=clamp,
+               reset_spikes=reset_spikes, recurrent_spikes=recurrent_spikes)[0]
 
 
 def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,

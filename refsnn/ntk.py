@@ -8,7 +8,8 @@ kernel is a sum over all weights and biases w:
 
 The factor s_w is 1 for the kind "at_masked".  For the kind "through_mask",
 s_w is the mask of w, which is 1 for biases.  A dense layer z = W a_n + b
-has the signals g_nk = df_k(x_n)/dz.  The layer adds (2) to the kernel, or
+has the signals g_nk = df_k(x_n)/dz; a_m and g_mq are those of y_m.  The
+layer adds (2) to the kernel, or
 (3) if the layer has a mask Q:
 
     (<a_n, a_m> + 1) <g_nk, g_mq>                           (2)
@@ -17,7 +18,8 @@ has the signals g_nk = df_k(x_n)/dz.  The layer adds (2) to the kernel, or
 A convolutional layer with P output positions has input patches A_n of
 shape (P, r) and signals G_nk of shape (P, c).  The Jacobian of output k
 consists of J_nk for the weights and b_nk for the biases.  The layer adds
-(5) to the kernel, where `o` is the entrywise product:
+(5) to the kernel, where `o` is the entrywise product, and Q is 1 without a
+mask:
 
     J_nk = G_nk^T A_n,   b_nk = sum_p G_nk[p]               (4)
     <Q o J_nk, J_mq> + <b_nk, b_mq>                         (5)
@@ -42,7 +44,8 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
     multiplications.  With a mask, the layer needs N M (i + K^2) j
     multiplications.  A convolutional layer needs (N + M) K P r c +
-    N M K^2 r c multiplications, or half of this for one batch.
+    N M K^2 r c multiplications, or half of this for one batch without a
+    mask.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -287,7 +290,7 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
         ds = np.zeros_like(s) if ds is None else ds
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
             dJ = E @ _rows(_jacobian(y, t[:, None], cut, mask))            # (9)
-            dJ = dJ.reshape(len(x), -1, x.shape[2])             # (N, K c, q)
+            dJ = dJ.reshape(len(x), -1, x.shape[2])             # (N, K c, r)
             dG = (dJ @ x.swapaxes(1, 2)).reshape(*s.shape[:2], -1, x.shape[1])
             ds[..., cut] += dG.swapaxes(2, 3)                              # (10)
             if dx is not None:

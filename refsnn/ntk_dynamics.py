@@ -1,30 +1,31 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Predict the training of a network from its neural tangent kernel.
 
-Let f be the outputs for some samples, and let K be the tangent kernel
-between these samples and the training samples.  To first order in the
-learning rate, one step of gradient descent on a loss L gives
+Let f be the outputs for the training samples, and let f* be the outputs
+for any samples.  Let K* be the tangent kernel between these samples and
+the training samples.  To first order in the learning rate, one step of
+gradient descent on a loss L gives
 
-    f <- f - rate K dL/df                                 (1)  [LZ20]
+    f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
-Let K be constant.  Let L = (c/2) sum (f - y)^2.  The sum is over all
-outputs of the N training samples.  The factor c is 1 for the loss "sum"
-and 1/N for the loss "mean".  For the kernel K = Q diag(lambda) Q^T of the
-training samples, s steps give
+Let the kernels be constant.  Let L = (c/2) sum (f - y)^2.  The sum is over
+all outputs of the N training samples.  The factor c is 1 for the loss
+"sum" and 1/N for the loss "mean".  For the kernel K = Q diag(lambda) Q^T
+of the training samples, s steps give
 
     f_s = y + Q diag((1 - rate c lambda)^s) Q^T (f_0 - y)      (2)
     S_s = (1 - (1 - rate c lambda)^s) / lambda                 (3)
     f*_s = f*_0 - K* Q diag(S_s) Q^T (f_0 - y)                 (4)
 
-Eq. (2) holds for the training samples.  In (4), * marks other samples, and
-K* is the kernel between the other samples and the training samples.
+Eq. (2) holds for the training samples, and eq. (4) for any samples.
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
     (2).  The geometric series gives (3), because
     S_s = sum_{t<s} rate c (1 - rate c lambda)^t.  For lambda = 0,
     S_s = rate c s.
 Approximate.  The predictions are exact for a network that is linear in the
-    weights.  For other networks, the predictions neglect the change of K.
+    weights.  For other networks, the predictions neglect the change of
+    the kernels.
     For a masked network, compute the kernel by `ntk.kernel` with
     kind="through_mask".
 Cost.   Let there be k outputs, N training samples and M test samples.  The
@@ -147,13 +148,12 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     start = Q.T @ (outputs - targets).ravel()
     with np.errstate(over="ignore", invalid="ignore"):
         train = targets + ((left * start) @ Q.T).reshape(-1, N, K)         # (2)
-    if not np.isfinite(train).all():
+        test = None if cross is None else f0 - (
+            (moved * start) @ Q.T @ _matrix(cross).T).reshape(-1, *f0.shape)  # (4)
+    if not all(np.isfinite(f).all() for f in (train, test) if f is not None):
         raise ValueError(f"rate is {rate!r}: must be lower, because the outputs "
                          f"overflow within {int(np.max(steps))} steps")
-    if cross is None:
-        return Trajectory(train, None)
-    test = (moved * start) @ Q.T @ _matrix(cross).T
-    return Trajectory(train, f0 - test.reshape(-1, *f0.shape))             # (4)
+    return Trajectory(train, test)
 
 
 def _powers(values, pace, steps):

@@ -21,8 +21,9 @@ by `unit`.  Three measurements are made:
         L maximises sum_qj g_qj^2 sum_t K[t-L]^2                      (2)
 
     Row q of g belongs to the neuron whose row of W has the largest
-    absolute correlation with it.  If K explains less than 90 % of sum
-    y^2 beyond the noise, time constants or time step are wrong.
+    absolute correlation with it (to neuron q if its own correlation is at
+    most 3 % smaller).  If K explains less than 90 % of sum y^2 beyond the
+    noise, time constants or time step are wrong.
 (C) For each neuron, the inputs with positive weights spike together in
     each step, so that the neuron spikes.  Let S be the recorded spikes,
     and let I follow from (1), shifted by L and multiplied by the measured
@@ -32,7 +33,8 @@ by `unit`.  Three measurements are made:
 
     The lag D is the median time from the first spike of a pattern to the
     first large e.  The lag R maximises the correlation of the readouts
-    with eq. (1) for W_out and S.  If D fits almost as well, R is set to D.
+    with eq. (1) for W_out and S.  If the correlation at lag D
+    is at least 97 % of the maximum, R is set to D.
 
 Derivation.  Let the input be i steps late, the recorded spikes s steps,
     and the samples p steps.  Let a = 1 if the sample of a step is taken
@@ -40,13 +42,13 @@ Derivation.  Let the input be i steps late, the recorded spikes s steps,
 
     L = i + p,  R = p - s,  D = p - s - a                             (4)
 
-    Eq. (4) determines a, and two equations for i, s and p remain.  Of
-    their solutions, one with the fewest delays other than 0 is reported.
-    If two delays are needed, p = 0 is reported.  Several delays are
-    therefore ambiguous.
-Approximate.  Lags are sought between -3 and 3 steps.  Delays of 3 or more
-    steps are noticed but not measured.  If a chip returns no samples, (B)
-    is omitted, and (C) compares only spike counts.
+    Eq. (4) determines a, and two equations for i, s and p remain.  The
+    report has as few nonzero delays as possible.  If two are necessary, p
+    is set to 0.  If a chip has several delays, the report can therefore
+    name the wrong ones.
+Approximate.  Lags are sought between -3 and 3 steps.  Delays for which |L|
+    or |R| is 3 or more are noticed but not measured.  If a chip returns no
+    samples, (B) is omitted, and (C) compares only spike counts.
 Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,
     in five calls.
 Departures.  This test is not part of a published method.
@@ -165,9 +167,9 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     if faults:
         return report._replace(faults=tuple(faults), unit=size)
     L, after = found["lag"], R == D + 1
-    if max(map(abs, (L, R, D))) >= LAGS[-1]:
+    if max(abs(L), abs(R)) >= LAGS[-1]:
         return report._replace(unit=size, faults=(
-            "Input, spikes or samples come 3 or more steps late or early.",))
+            "The delays of input, spikes or samples are too large to measure.",))
     late = {"input": L * (L != R), "spikes": -R * (L != R),
             "samples": L * (L == R)}                                       # (4)
     typical, strength = np.median(size), np.median(found["gain"] / size)

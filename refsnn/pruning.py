@@ -36,7 +36,8 @@ Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     weights have the score s_idx, rule (2) prunes these weights, and rules
     (3) and (4) keep these weights.
 Exact.  Without equal scores, the counts are exact.  As in the code of
-    [LZ20], (1 - rho) P is computed in float64, so idx can be one smaller.
+    [LZ20], (1 - rho) P is computed in float64.  Rounding can make idx one
+    smaller: rho = 0.9 and P = 10 give idx = 0.
     Biases are not pruned.
 Cost.   Time and memory are O(P).
 Departures.  The random baseline in the code of [LZ20] permutes only the
@@ -179,7 +180,7 @@ def logit_doutputs(outputs):
 
 
 def random(weights, rho, rng, *, scope="layer"):
-    """Return random masks that keep as many weights as `magnitude`, eq. (5).
+    """Return random masks that keep P - idx - 1 weights of each group, eq. (5).
 
     >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
     >>> float(masks[0].sum())

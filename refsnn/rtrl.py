@@ -38,7 +38,8 @@ The option `through_recurrence=False` omits the second term of (4).  The
 option `through_reset=False` sets z = 0.
 
 Derivation.  Eq. (1) is the chain rule.  Eqs. (4) and (5) are eq. (1) for
-    the layer.  Here F has one nonzero entry in each column.
+    the layer.  Here F has at most one nonzero entry in each
+    column.
 Exact.  Eqs. (1)-(3) are exact for every J, F and q.  Eqs. (4) and (5) are
     exact for the hard-spiking layer with dS/dU := psi.  Here, c is a
     recorded constant.

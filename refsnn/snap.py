@@ -10,8 +10,8 @@ influence, and let q be the direct derivative dL/dh.  Let i(p) be the
 postsynaptic neuron of p.  With the entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
-    P_kp = 1 if neuron k is reached from i(p) along at most n - 1
-    synapses V_kl != 0, else 0                      (2)  [MEE21]
+    P_kp = 1 if the neuron of state k is reached from i(p) along at
+    most n - 1 nonzero entries of V, else 0         (2)  [MEE21]
     dL/dp = sum_t q[t] M[t]                         (3)
 
 Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
@@ -42,7 +42,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons that each neuron reaches in order - 1 synapses, eq. (2).
+    """Find the neurons reached in at most order - 1 synapses, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()

@@ -3,22 +3,22 @@ r"""Compute gradients by exact or approximate real-time recurrent learning.
 
 Real-time recurrent learning (RTRL) propagates the state derivatives of a
 recurrent LIF layer forward in time, and stores no past states.  Four rules
-keep different derivatives; they are the rungs of a ladder from exact to
-cheap.  The option `rung` selects the rule.  Let theta_ij be the weight
-from the signal z_j (input x_j or spike S_j) to neuron i.  The current I_k
-and the membrane potential U_k of neuron k have the derivatives s_k and u_k
-with respect to theta_ij.  Let psi be the surrogate derivative.  The mask
-clamp is 1 for refractory neurons and 0 for others.  A reset by subtraction
-has r = 1 and d = threshold.  A reset to zero has r = 1 - S and d = beta U
-+ gain I.
+keep different derivatives.  In the order below, they become cheaper and
+less exact.  The option `rung` selects the rule.  Let theta_ij be the
+weight from the signal z_j (input x_j or spike S_j) to neuron i.  The
+current I_k and the membrane potential U_k of neuron k have the derivatives
+s_k and u_k with respect to theta_ij.  Let psi be the surrogate derivative.
+The mask clamp is 1 for refractory neurons and 0 for others.  A reset by
+subtraction has r = 1 and d = threshold.  A reset to zero has r = 1 - S and
+d = beta U + gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
-               (r_k (beta u_k + gain s_k)[t] - d_k psi_k u_k[t])      (2)
+               (r_k (beta u_k + gain s_k) - d_k psi_k u_k)[t]         (2)
     "exact": all k, R_k = sum_l V_kl psi_l u_l                        (3)
     "block": k = i only, R_i = V_ii psi_i u_i         (4)  [ZN21]
     "implicit": k = i only, R_i = 0                   (5)  [ZN21]
-    "presynaptic": also clamp = d = 0 and r = 1, so all i share one trace,
+    "presynaptic": R = clamp = d = 0 and r = 1, so all i share one trace,
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = (beta u_j + gain s_j)[t]
                                                       (6)  [ZN21]
 
@@ -258,7 +258,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     (1.5, 3.0)
 
     The weight gradient of the layer is the sum over steps and batch of
-    ``(a @ W_out)[:, :, None] * filtered.mem``.
+    ``(a @ W_out)[:, :, None] * filtered.mem``.  For "exact", it is also
+    summed over axis 1, and reshaped to (n, c).
 
     Parameters
     ----------

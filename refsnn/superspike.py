@@ -33,6 +33,8 @@ signal.  With * for convolution, the error e and the weight change dm are
     dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
     zeta_i = h_i^exponent, or h_i^exponent e_i^2       (12)  [ZG18] eq. A.5
 
+The second term of (11) is the regulariser, with the coefficient rho.
+
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).
     The rule replaces the derivative of the event train S by psi, and
@@ -44,12 +46,12 @@ Approximate.  The traces neglect that a reset to 0 erases the history of
     80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
     between (11) and the gradient through the reset is 0.96 to 0.996.
     The signals of hidden neurons are heuristic.  For one layer, the sum of
-    (11) over steps equals -dt times the surrogate gradient of the loss if
-    dS/dU := psi; spikes have the size 1 (not 1/dt); reset and
-    refractoriness are recorded terms added to U; x, psi and the signal
-    have equal delays; the loss extends to the end of the trial; and the
-    options are rho=0, surrogate_read="before_reset", trace="simulator" and
-    drive="paper".
+    (11) over steps equals -dt times the surrogate gradient of the loss
+    under these conditions.  dS/dU := psi, and spikes have the size 1 (not
+    1/dt).  Reset and refractoriness are recorded terms added to U.  x, psi
+    and the signal have equal delays.  The loss extends to the end of the
+    trial.  The options are rho=0, surrogate_read="before_reset",
+    trace="simulator" and drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between the paper and the
     published code:

@@ -12,10 +12,10 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
     signal_i = sum_j matrix_ij signal_j                 (2)  [ZG18]
 
-The feedback matrix holds the output weights for "symmetric", standard
-normal samples for "random", and ones for "uniform".  For a Poisson spike
-train of rate nu, the trace z with time constant tau has the cumulants and
-moments
+The feedback matrix holds the transposed output weights for "symmetric",
+standard normal samples for "random", and ones for "uniform".  For a
+Poisson spike train of rate nu, the trace z with time constant tau has the
+cumulants and moments
 
     kappa_j = nu tau / j                                               (3)
     <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>

@@ -343,3 +343,7 @@ def test_outputs_that_overflow_are_refused():
     with pytest.raises(ValueError, match="^rate is 1.0: must be lower, .* 511 steps"):
         ntk_dynamics.predict(np.full((1, 1, 1, 1), 5.0), np.full((1, 1), 1e3),
                              np.zeros((1, 1)), 511, rate=1.0)
+    one = np.ones((1, 1, 1, 1))
+    with pytest.raises(ValueError, match="^rate is 12.0: must be lower, .* 295 steps"):
+        ntk_dynamics.predict(one, one[0, 0], 0 * one[0, 0], [295], rate=12.0,
+                             cross=1e10 * one, test_outputs=0 * one[0, 0])

@@ -174,10 +174,18 @@ def test_each_mistake_is_named(fault, device):
     assert named(faulty(DEVICES[device], what, change), sizes) == (text,)
 
 
-def test_samples_after_a_reset():
-    report = probe.probe(functools.partial(software, after=True), *SIZES)
-    assert report.faults == ("Each sample is taken after the reset of its step.",)
-    assert report.after_reset and report.delay == RIGHT
+@pytest.mark.parametrize("lag", [0, 1, 2])
+def test_samples_after_a_reset(lag):
+    """The first spike seems to lag behind its reset by one step more."""
+    run = faulty(functools.partial(software, after=True), "spikes", late(lag))
+    report = probe.probe(run, *SIZES)
+    told = f"Spikes come {lag} step{'s' * (lag > 1)} late."
+    assert report.faults == (told,) * (lag > 0) + (
+        "Each sample is taken after the reset of its step.",)
+    assert report.after_reset and report.delay == {**RIGHT, "spikes": lag}
+
+
+def test_late_samples_after_a_reset():
     run = faulty(functools.partial(software, after=True), "samples", late(1, 80))
     report = probe.probe(run, *SIZES)
     assert report.after_reset and report.delay == {**RIGHT, "samples": 1}
@@ -508,4 +516,4 @@ def test_long_delays_are_noticed_but_not_measured(what, lags):
         run = faulty(software, what, late(lag, 80 * (what == "samples")))
         report = probe.probe(run, *SIZES)
         assert report.delay is None and report.faults == (
-            "Input, spikes or samples come 3 or more steps late or early.",)
+            "The delays of input, spikes or samples are too large to measure.",)

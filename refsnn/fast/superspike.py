@@ -29,20 +29,21 @@ options for zeta are h_i^exponent, h_i^exponent e^2, and h_i^exponent where
 the first sum by a factor.
 
 Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
-    g[s] = sum_{t>=s} alpha[t-s] e[t], the error filtered backward in time.
+    g[s] = dt^2 sum_{t>=s} alpha[t-s] e[t], the error filtered backward.
     The coefficient of the input x_j[s] is zbar[s], which results from
     filtering q = g psi backward in time by (4):
 
     ybar[t] = q[t] + b ybar[t+1],
     zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
-    dm_ij = sum_s zbar_i[s] x_j[s] + terms of the initial states        (7)
+    first term of (5) = sum_s zbar_i[s] x_j[s] + terms of initial states
+                                                                        (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector zbar[s] to column j
-    of dm.  The final synaptic states of the block are sums of the form
-    (7), in which other coefficients replace g.
+    of dm.  The final synaptic states of the block are also linear in p.
+    They follow from (6) and (7) with other values of g.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
-    takes additional O(n) time.
+    takes additional O(n) time, and a dense x takes additional O(T B m).
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
