@@ -167,7 +167,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     if faults:
         return report._replace(faults=tuple(faults), unit=size)
     L, after = found["lag"], R == D + 1
-    if max(abs(L), abs(R)) >= LAGS[-1]:
+    if max(abs(L), abs(R)) >= LAGS[-1] or D not in LAGS:
         return report._replace(unit=size, faults=(
             "The delays of input, spikes or samples are too large to measure.",))
     late = {"input": L * (L != R), "spikes": -R * (L != R),
