@@ -37,11 +37,11 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     -dU_i/(dU_i/dt).  With dU_i from (2) and dU_i/dt from (4), (5) and (6)
     follow.  U_i is monotone between two inputs.  Let a_i and t_i be
     computed from the p earliest inputs, and suppose that U_i has not
-    crossed the threshold up to t_p.  Then I_i(t_p) >= a_i, and U_i crosses
-    the threshold before input p+1 if and only if a_i > 0 and t_i <
-    t_{p+1}.  C consists of the p earliest inputs for the smallest such p.  To avoid
-    overflow, the code divides (3) by z_p, which gives t_i = t_p + tau
-    log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 + (threshold -
+    crossed the threshold up to t_p.  Then I_i(t_p) >= a_i, and U_i
+    crosses the threshold before input p+1 if and only if a_i > 0 and t_i <
+    t_{p+1}.  C consists of the p earliest inputs for the smallest such p.
+    To avoid overflow, the code divides (3) by z_p, which gives t_i = t_p +
+    tau log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 + (threshold -
     U_i(t_p))/(tau a_i), which is equal by (2) and loses no digits.  In
     (7), tau sum_j W_ij is the final U_i if all inputs spike.  A unit
     spikes if its final U_i is above the threshold.
