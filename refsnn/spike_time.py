@@ -41,9 +41,9 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     crosses the threshold before input p+1 if and only if a_i > 0 and t_i <
     t_{p+1}.  C consists of the p earliest inputs for the smallest such p.
     To avoid overflow, the code divides (3) by z_p, which gives t_i = t_p +
-    tau log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 + (threshold -
-    U_i(t_p))/(tau a_i), which is equal by (2) and loses no digits.  In
-    (7), tau sum_j W_ij is the final U_i if all inputs spike.  A unit
+    tau log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 +
+    (threshold - U_i(t_p))/(tau a_i), which is equal by (2) and loses no
+    digits.  In (7), tau sum_j W_ij is the final U_i if all inputs spike.  A unit
     spikes if its final U_i is above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
     C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
