@@ -43,8 +43,8 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     To avoid overflow, the code divides (3) by z_p, which gives t_i = t_p +
     tau log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 +
     (threshold - U_i(t_p))/(tau a_i), which is equal by (2) and loses no
-    digits.  In (7), tau sum_j W_ij is the final U_i if all inputs spike.  A unit
-    spikes if its final U_i is above the threshold.
+    digits.  In (7), tau sum_j W_ij is the final U_i if all inputs spike.
+    A unit spikes if its final U_i is above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
     C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
     unit i does not spike.  Near this case, a_i approaches 0, and (5) and
