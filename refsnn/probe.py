@@ -32,9 +32,10 @@ by `unit`.  Three measurements are made:
         e[t] = beta y[t] + I[t] - y[t+1]                              (3)
 
     The lag D is the median time from the first spike of a pattern to the
-    first large e.  The lag R maximises the correlation of the readouts
-    with eq. (1) for W_out and S.  If the correlation at lag D
-    is at least 97 % of the maximum, R is set to D.
+    first large e.  The lag R maximises the correlation of the changes of
+    the readouts from step to step with those of eq. (1) for W_out and S.
+    If the correlation at lag D is at least 97 % of the maximum, R is set
+    to D.
 
 Derivation.  Let the input be i steps late, the recorded spikes s steps,
     and the samples p steps.  Let a = 1 if the sample of a step is taken

@@ -18,8 +18,9 @@ The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
 
 The field `text` of a golden vector names the equations that define its
-arrays.  Unless it says otherwise, inputs x are of shape (T, B, m), weights
-W of shape (n, m) and V of shape (n, n).  For `identify`, set the decay
+arrays.  In golden vectors of spiking layers, inputs x are of shape (T, B,
+m), weights W of shape (n, m) and V of shape (n, n), unless `text` says
+otherwise.  For `identify`, set the decay
 factor of an absent filter to 0.
 
 In golden vectors of `lif`, align time as follows, or no result will match.

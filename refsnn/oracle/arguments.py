@@ -119,4 +119,4 @@ def _gradient(gradients, dspikes, surrogate, shape, weights):
         with contextlib.suppress(ValueError):       # the text is refused below
             steepness = float(steepness)
     return gradients, dspikes, (name, *conventions._arrays(
-        "surrogate () in (0, inf)", steepness)), eps
+        f"surrogate () in {'[' if name == 'step' else '('}0, inf)", steepness)), eps

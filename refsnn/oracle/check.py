@@ -15,7 +15,8 @@ the correct values.  In exact golden vectors, all outputs must be equal to
 the correct values.  All-zero results are rejected, and so are results that
 ignore an option.  A golden vector is rejected if its spikes are constant,
 if an output is all zero, or if a known mistake changes no output.  In
-golden vectors, each neuron spikes in some steps and is silent in others.
+golden vectors, each neuron of `spikes` spikes in some steps and is silent
+in others (except in `lif_wide`).
 Each entry of an input affects an output, unless the field `idle` marks
 this entry.
 """
@@ -109,7 +110,7 @@ def check(results, known=None):
     list of Finding
         One finding for each output of each golden vector in the results, a
         summary of each golden vector with a wrong output, and one finding
-        for each option that has no effect on the results.
+        for each output on which an option has no effect.
     """
     grouped, known = _grouped(results, known)
     findings = []
@@ -121,8 +122,9 @@ def check(results, known=None):
             a, b = (_comparable(grouped[name][output])[0] for name in (one, other))
             right = [known[name].outputs[output] for name in (one, other)]
             if a is not None and _same(a, b, False) and not _same(*right, False):
-                findings.append(Finding(other, output, "vacuous", (
-                    f"equals your {one}.{output}: {knob} changes nothing "
+                bad, equal = (one, other) if _same(b, right[1], False) else (other, one)
+                findings.append(Finding(bad, output, "vacuous", (
+                    f"equals your {equal}.{output}: {knob} changes nothing "
                     f"(seen in {seen})")))
     return findings
 

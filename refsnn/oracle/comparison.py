@@ -14,7 +14,8 @@ Exact.  All presets that match are members.  If some presets match, their
     all presets are compared.
 Cost.   Each candidate is simulated once.  For each further member,
     `_telling` searches for a probe that distinguishes this member from the
-    first member.  The search takes up to four simulations per probe.
+    first member.  The search takes up to four simulations per probe, and
+    two gradients with `differentiate`.
 Departures.  Conventions with several changed axes are not tested.
 """
 

@@ -79,7 +79,7 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
 GRADED = ("a longer sequence of three samples, with several inputs per step and "
-          "values beyond 0 and 1")
+          "input values other than 0 and 1")
 IFF = "Only one term acts in exactly those variants whose results are wrong."
 MULTIPLE = "In an equation of lif, the residual is a multiple of one term."
 WHY = {"gain": "One linear map explains the errors of all currents.",

@@ -3,7 +3,7 @@ r"""This module finds all conventions of a LIF step that fit a recording.
 
 A convention is one choice for each axis of `conventions.Step`.  The number
 of conventions is the product of the numbers of choices, about 330,000
-without `through_reset`.  At most about 140,000 conventions differ in
+without `through_reset`.  By default, about 140,000 conventions differ in
 effect.  `_search` simulates these conventions step by step, and drops a
 convention at the first recorded row that contradicts it.  Let r be a
 recorded row of syn or mem, and v the simulated row.  If spikes are
@@ -14,11 +14,11 @@ dropped in row t if (1) or (3) holds:
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
-Here eps is the precision of the recording, s are the recorded spikes, c(u)
-is the number of spikes at the membrane potential u, and tol is the
-tolerance in (1).  If u is within tol of the threshold, neither a recorded
-spike nor its absence contradicts the convention.  S(t) depends on the
-recording alone.
+Here eps is the precision of the recording, s are the recorded spikes (0 in
+S(t) of syn), c(u) is the number of spikes at the membrane potential u, and
+tol is the tolerance in (1).  If u is within tol of the threshold, neither
+a recorded spike nor its absence contradicts the convention.  S(t) depends
+on the recording alone.
 
 Derivation.  For given spikes, the new current I and the current j that
     enters the membrane are linear in the old I and in the input
@@ -35,8 +35,9 @@ Approximate.  If spikes are not recorded, the simulated spikes are used.
     S(t) of the threshold.
 Cost.   For rows of P entries, each simulation takes O(T P) time, or less
     if all its conventions are dropped.  If P > 32, the conventions are
-    first compared in the 32 entries that change most often.  If V acts on
-    simulated spikes, all entries of one sample are compared first instead.
+    first compared in the 32 entries that most often differ from row 0.  If
+    V acts on simulated spikes, all entries of one sample are compared
+    first instead.
 Departures.  This module uses no gradients, so it does not determine
     `through_reset`.
 """

@@ -5,9 +5,11 @@ A convention is one choice for each axis of `conventions.Step`, and a
 preset is the convention of an existing tool.  `identify` compares a
 recording with all conventions, which `elimination` simulates, and names
 the presets that fit.  An axis is settled if all conventions that fit agree
-in this axis.  For each open axis, the report names a probe (a test input)
-that settles it.  Gradients settle `through_reset`, and rule out
-conventions that do not reproduce the gradients.
+in this axis.  Of several conventions with the same effect, only one is
+counted.  For each open axis, the report names a probe (a test input) that
+excludes at least one choice, if there is such a probe.  Gradients settle
+`through_reset`, and rule out conventions that do not reproduce the
+gradients.
 
 The other modules of `identify` are:
 
@@ -79,13 +81,14 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Keep the dtype of the tool, because the dtype sets the tolerance.
     tau_syn, tau_mem, dt : float
-        Time constants and time step, in seconds.  The time constant of an
-        absent synaptic filter has no effect.
+        Time constants and time step, in seconds.  For an absent synaptic
+        filter, give any time constant of at least dt.
     threshold, leak, reset_to, floor : float or (n,) float
         Threshold, leak, reset value and floor of the membrane potential.
     gradients : (n, m) float, optional
         Gradient, with respect to W, of a loss on the recorded spikes.  A
-        single entry is used only if `surrogate` names the steepness.
+        single entry is used only if `surrogate` is a callable or names the
+        steepness.
     dspikes : (T, B, n) float, optional
         Derivative of this loss with respect to the recorded spikes.
     surrogate : str, float or callable, optional
@@ -94,8 +97,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         (value, derivative).  By default, all are tried.
     tools : Tools, optional
         Candidates that replace the candidates from `conventions`.  V, time
-        constants, decay factors, `dspikes` and `surrogate` must then be
-        None, and all other constants have no effect.
+        constants, decay factors, `refractory`, `dspikes` and `surrogate` must
+        then be None, and all other constants have no effect.
     rtol : float, optional
         Tolerance of (2) of `comparison`, used only with `tools`.  The default
         is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.

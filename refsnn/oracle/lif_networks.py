@@ -1,8 +1,7 @@
 # refsnn 0.1.0 | oracle/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module builds golden test vectors for networks of LIF layers.
 
-The inputs contain neither spikes nor membrane potentials, because both are
-outputs.
+The inputs contain no recorded spikes or membrane potentials of the layers.
 """
 
 import numpy as np

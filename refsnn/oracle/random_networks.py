@@ -63,7 +63,8 @@ def check_gradient(rule, function, examples=60):
     Returns
     -------
     int
-        Number of tested networks; silent networks are not counted.
+        Number of tested networks.  Networks with constant spikes or an output
+        of zeros are not counted.
 
     Raises
     ------
@@ -71,8 +72,8 @@ def check_gradient(rule, function, examples=60):
         If a result of the function is wrong.  The message holds Python code
         with the inputs, the right outputs and the outputs of the function.
     ValueError
-        If a known mistake gives correct outputs for all tested networks.  In
-        this case, increase `examples`.
+        If an argument is invalid, or if a known mistake gives correct outputs
+        for all tested networks.  In this case, increase `examples`.
     """
     sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:

@@ -25,9 +25,9 @@ TITLES = {
 WORDS = {       # for each axis and value: how a recording differs from a preset
     "decay": {"exact": "decays are exp(-dt/tau)", "euler": "decays are 1 - dt/tau"},
     "synapse": {"none": "no synaptic filter",
-                "first": "current decays, then adds input, then is read",
-                "between": "current adds input, then decays, then is read",
-                "last": "current adds input, then is read, then decays"},
+                "first": "current decays first in a step",
+                "between": "current decays between input and reading",
+                "last": "current decays last in a step"},
     "input": {"same": "input one step early", "next": "input one step late"},
     "drive": {"one": "input enters the current unscaled",
               "leak": "input enters the current times 1 - alpha"},

@@ -19,7 +19,8 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 def _settled(problem, fits, presets, exact):
     """Return the conventions that fit and that treat ties as the recording does.
 
-    All choices of "compare" are returned if no tie distinguishes them.
+    All choices of "compare" are returned if no tie distinguishes them, and for
+    conventions after the first `most`.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()

@@ -70,7 +70,7 @@ def test_bad_arguments_are_named(change, match):
     (":2", "^surrogate is ':2'"), (-1, "^surrogate is -1"), (0, "^surrogate is 0"),
     ("boxcar:x", "^surrogate is 'x'"), ([1.0, 2.0], r"^surrogate is \[1.0, 2.0\]"),
     (np.array([1.0, 2.0]), r"^surrogate is \(2,\) array"),
-    (np.inf, "^surrogate is inf")])
+    (np.inf, "^surrogate is inf"), ("arctan:0", "^surrogate is 0.0")])
 def test_bad_surrogates_are_named(surrogate, match):
     with pytest.raises(ValueError, match=match):
         taken(gradients=W, dspikes=MEM, surrogate=surrogate)
@@ -94,7 +94,8 @@ def test_bad_arguments_of_probes_are_named(given, match):
 
 @pytest.mark.parametrize("surrogate, wanted", [
     (None, (None, None)), ("boxcar", ("boxcar", None)), (2, (None, 2.0)),
-    ("boxcar:0.5", ("boxcar", 0.5)), (np.array(3.0), (None, 3.0))])
+    ("boxcar:0.5", ("boxcar", 0.5)), (np.array(3.0), (None, 3.0)),
+    ("step:0", ("step", 0.0))])
 def test_a_surrogate_is_a_name_a_steepness_or_both(surrogate, wanted):
     found = arguments._gradient(np.float32(W), MEM, surrogate, MEM.shape, W.shape)
     assert found[2] == wanted and found[3] == SINGLE

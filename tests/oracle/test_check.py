@@ -457,6 +457,10 @@ def test_a_knob_that_changes_nothing_is_told(one, other, knob, seen):
     told = texts(check.check(mine), "vacuous")
     assert told and all(f"{knob} changes nothing (seen in {seen})" in text
                         and f"equals your {one}." in text for text in told)
+    found = check.check(results(other) | {key.replace(other, one): value for
+                                          key, value in results(other).items()})
+    found = [finding for finding in found if "changes nothing" in finding.text]
+    assert {finding.vector for finding in found} == {one}, "the other one is right"
     near = {key: value * (1 + 1e-12) if key.startswith(other) else value
             for key, value in mine.items()}
     if not (a.exact or b.exact):        # a change by rounding is none

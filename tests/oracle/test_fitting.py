@@ -184,7 +184,7 @@ def test_the_straight_through_estimator_is_found():
     d = np.random.default_rng(1).normal(size=SHAPE)
     wanted = gradient(step, x, W, V, run, np.ones_like(run.mem), d, **TAUS)
     p = problem(x, W, V, some(rows, "spikes"))
-    for surrogate in ((None, None), ("step", None)):
+    for surrogate in ((None, None), ("step", None), ("step", 0.0)):
         found, = fitting._gradients(p, step, wanted, d, surrogate, 1e-9)[0]
         assert found[1:5] == ("step", 0.0, "both", 1.0)
         assert "step of steepness 0 (straight-through)" in report._surrogates([found])
