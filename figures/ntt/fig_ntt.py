@@ -38,8 +38,7 @@ LeNet-5-Caffe on MNIST, at densities of 3 and 10 %, has 3,000 steps of transfer 
 transfer with mini-batches of 16 images, and 5,000 steps with labels without dropout.
 Conv-4 is trained only with layer-wise NTT, NTT masks, random masks and magnitude masks,
 and with SNIP masks with one threshold.  Both convolutional networks are run once, and
-without bounds.  The stored results lack the NTT masks of Conv-4.  Like [LZ20], this
-figure plots accuracy against density.
+without bounds.  Like [LZ20], this figure plots accuracy against density.
 """
 
 import numpy as np

@@ -231,8 +231,7 @@ TABLE = {
         "60-68": Entry("MNIST, LeNet-5-Caffe, 3,000 steps of transfer in place of "
                        "18,720, 5,000 with labels in place of 42,200, 1 run"),
         "69-73": Entry("CIFAR-10, Conv-4 without dropout, 3,000 steps of transfer with "
-                       "mini-batches of 16, 5,000 with labels, 1 run; without NTT "
-                       "masks")},
+                       "mini-batches of 16, 5,000 with labels, 1 run")},
     "ntt_masks": {"0-17": Entry(MASKS)},
     "ntt_merged": {"0-9": Entry(MERGED), "10-11": Entry(PAIR)},
     "ntt_replay": {
