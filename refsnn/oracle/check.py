@@ -15,10 +15,9 @@ the correct values.  In exact golden vectors, all outputs must be equal to
 the correct values.  All-zero results are rejected, and so are results that
 ignore an option.  A golden vector is rejected if its spikes are constant,
 if an output is all zero, or if a known mistake changes no output.  In
-golden vectors, each neuron of `spikes` spikes in some steps and is silent
-in others (except in `lif_wide`).
-Each entry of an input affects an output, unless the field `idle` marks
-this entry.
+golden vectors except `lif_wide`, each neuron spikes in some steps and is
+silent in others.  Each entry of an input affects an output, unless the
+field `idle` marks this entry.
 """
 
 import re
