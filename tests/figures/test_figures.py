@@ -14,8 +14,11 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
+from figures.chip import fig_chip_pattern
+from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
 from figures.run import gallery, jobs, published
+from figures.si import fig_si_split
 from figures.surrogate import ensemble, fast_training, lif_training
 from refsnn import lif
 from tolerances import RTOL
@@ -25,9 +28,25 @@ PATHS = {path.stem: path for path in sorted(FOLDER.glob("*/fig_*.py"))}
 NAMES = list(PATHS)
 SPEED = "fig_speed"                 # measures this computer, and runs alone
 COMPUTED = [name for name in NAMES if name != SPEED]
-TINY = {"epochs": 2, "repeats": 3, "points": 21}
+TINY = {"epochs": 1, "hidden": 16, "labelled": 20, "loops": 20, "points": 21,
+        "repeat": 1, "repeats": 2, "steps": 20}     # largest arguments of a tiny job
+QUICK = ntt_baselines.TASKS["quick"]
+CONSTANTS = ((vars(fig_chip_pattern), "ROUNDS", 1), (vars(fig_si_split), "EPOCHS", 1),
+             (QUICK, "digits", QUICK["digits"]._replace(steps=20, labelled=300)))
+# Numbers of claims that depend on integers alone, or are extreme or NaN in tiny jobs.
+FIXED = {"fig_chip_timing": 3, "fig_delay": 2, "fig_ladder": 4, "fig_ntt_masks": 3,
+         "fig_online": 2, "fig_sound": 2, "fig_spike_picture": 3, "fig_spoken_data": 8,
+         "fig_superspike_hidden": 2, "fig_superspike_rates": 3,
+         "fig_superspike_xor": 3, "fig_surrogates": 1}
 UNSEEDED = {"fig_ntt_replay": ("replay", "starts"), "fig_spoken_data": ("survey",)}
 OWN = ("fig_delay", "fig_patterns", "fig_regularisation", "fig_surrogates", "fig_xor")
+
+
+def tiny(kwargs):
+    """Return the arguments of a tiny job."""
+    return {key: min(TINY[key], value) if key in TINY
+            else tiny(value) if isinstance(value, dict) else value
+            for key, value in kwargs.items()}
 
 
 def load(name):
@@ -37,7 +56,7 @@ def load(name):
 
 @pytest.fixture(scope="module")
 def computed():
-    """Return a function that computes the data of a figure from tiny jobs, once."""
+    """Yield a function that computes the data of a figure from tiny jobs, once."""
     found, shared = {}, {}
 
     def result(function, small, keys):
@@ -53,15 +72,16 @@ def computed():
         if name not in found:
             figure, keys = load(name), []
             for function, kwargs, *index in figure.jobs("quick", 0, None):
-                small = {key: min(TINY[key], value) if key in TINY else value
-                         for key, value in kwargs.items()}
-                keys.append(result(function, small, [keys[i] for i in index]))
+                keys.append(result(function, tiny(kwargs), [keys[i] for i in index]))
             results = [copy.deepcopy(shared[key]) for key in keys]
             found[name] = {key: np.asarray(value)
                            for key, value in figure.gather(results).items()}
         return found[name]
 
-    return compute
+    with pytest.MonkeyPatch.context() as patch:
+        for constants, key, value in CONSTANTS:
+            patch.setitem(constants, key, value)
+        yield compute
 
 
 def test_there_are_figures():
@@ -138,13 +158,21 @@ def test_claims_are_judged_and_come_from_the_data(name, computed):
         assert claim.ok in (True, False, None)
         assert isinstance(claim.value, (float, str))
     assert len({claim.text for claim in claims}) == len(claims)
-    rng = np.random.default_rng(0)
-    other = {key: ~value if value.dtype == bool
-             else np.where(rng.random(value.shape) < 0.5, value, 0.5 * value + 0.01)
-             if value.dtype.kind == "f" else value for key, value in data.items()}
-    with np.errstate(all="ignore"):
-        moved = [claim.value for claim in figure.claims(other)]
-    assert moved != [claim.value for claim in claims]
+    rng, fixed = np.random.default_rng(0), {claim.text for claim in claims}
+    for _ in range(4):
+        with np.errstate(all="ignore"):
+            changed = figure.claims({key: moved(value, rng)
+                                     for key, value in data.items()})
+        fixed -= {old.text for old, new in zip(claims, changed, strict=False)
+                  if old.value == old.value != new.value}     # NaN does not count
+    assert len(fixed) <= FIXED.get(name, 0), fixed
+
+
+def moved(value, rng):
+    """Return an array with other numbers; integers and texts may be keys, and stay."""
+    if value.dtype.kind == "f":
+        return value * rng.uniform(0.4, 1, value.shape) + 0.01
+    return ~value if value.dtype == bool else value
 
 
 def _numeric(labels):
