@@ -192,7 +192,9 @@ def _superspike(seed, T, B, m, n):
             "last step, mem before the reset; W (replica, n, m); U read before the "
             "reset, a = exp(-dt/tau_syn), b = 1 - dt/tau_mem, c = dt/tau_mem: "
             "refsnn.superspike, (1)-(11)")
-    idle = {"x": (marked(x, -1, -2), "the last two steps reach no membrane"),
+    refractory = np.flatnonzero(~right["mem"][-1].any(axis=1))      # replicas
+    idle = {"x": (marked(x, -1, *((-2, b) for b in refractory)),
+                  "these steps reach no membrane that is not refractory"),
             "signal": (marked(signal, -1), "an error acts in the next step"),
             "tau_het": (marked(0), "rho is 0"), "exponent": (marked(0), "rho is 0")}
     return text, p, right, wrong, idle
