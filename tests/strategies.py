@@ -7,6 +7,7 @@ test_strategies.py tests it.
 """
 
 import itertools
+import os
 from typing import Any, Dict, NamedTuple, Optional
 
 import numpy as np
@@ -18,6 +19,14 @@ from refsnn import lif
 SURROGATE_NAMES = ("fast_sigmoid", "sigmoid", "triangle", "gaussian", "arctan",
                    "slayer")      # no boxcar: its derivative jumps
 SEEDS = st.integers(0, 2**32 - 1)
+FULL = os.environ.get("REFSNN_FULL_SWEEP") == "1"
+
+
+def thinned(cases, n=3):
+    """Return a fixed random n-th of the cases, or all if REFSNN_FULL_SWEEP is 1."""
+    cases = list(cases)
+    order = np.random.default_rng(0).permutation(len(cases))
+    return cases if FULL else [cases[i] for i in order[:-(-len(cases) // n)]]
 
 
 class Sizes(NamedTuple):

@@ -147,7 +147,8 @@ def live_case(name, surrogate, reset, through_reset, recurrence):
     raise AssertionError("no live network among 400 seeds")
 
 
-@pytest.mark.parametrize("name, surrogate, reset, through_reset, recurrence", GRID)
+@pytest.mark.parametrize("name, surrogate, reset, through_reset, recurrence",
+                         strategies.thinned(GRID))
 def test_every_loss_on_live_networks(name, surrogate, reset, through_reset, recurrence):
     net, W_out, out = live_case(name, surrogate, reset, through_reset, recurrence)
     rec, function = net.recording, proofs.surrogate(surrogate, 1.5)

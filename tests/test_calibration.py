@@ -202,10 +202,9 @@ def test_excitation_and_inhibition_are_separated():
     np.testing.assert_allclose(found.tau_syn, c.tau_syn, rtol=1e-3)
 
 
-@pytest.mark.parametrize("seed", [2, 5])
-def test_calibration_reaches_the_published_spreads(seed):
+def test_calibration_reaches_the_published_spreads():
     """Calibrate twice; neurons that never fire are left out."""
-    c = chip.draw(seed, chip.UNCALIBRATED)
+    c = chip.draw(2, chip.UNCALIBRATED)
     able = np.isfinite(c.threshold)
     before, history = spreads(c), []
     for k in range(2):

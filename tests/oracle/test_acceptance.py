@@ -7,11 +7,10 @@ and 20 idle ones are changed (200 of `lif_wide`); the environment variable
 REFSNN_FULL_SWEEP=1 selects all entries.
 """
 
-import os
-
 import numpy as np
 import pytest
 from answers import ANSWERS, si_path
+from strategies import FULL
 
 from refsnn import lif, losses, si, sparse_rtrl, surrogates
 from refsnn.oracle import check, registry
@@ -19,7 +18,6 @@ from refsnn.oracle.check import COUNTED, _same
 from refsnn.oracle.vector import marked
 
 VECTORS = check.vectors()
-FULL = os.environ.get("REFSNN_FULL_SWEEP") == "1"
 SPIKING = [(name, key) for name, v in VECTORS.items()
            for key in sorted({"spikes", "spikes2"} & {*v.inputs, *v.outputs})]
 CONTINUAL = [name for name in registry.REGISTRY if name.startswith(("si_", "ewc"))]

@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pytest
 from layers import DTYPES, LEVELS, TAUS, gradient, layer, problem, recorded, some
+from strategies import thinned
 
 from refsnn import conventions, surrogates
 from refsnn.conventions import PRESETS, Step
@@ -67,8 +68,8 @@ def test_pairs_of_potentials_follow_the_model(test, record, reset, at):
         assert seen.all()
 
 
-@pytest.mark.parametrize("order", ["same", "next"])
-@pytest.mark.parametrize("test, record, reset, at", FORMS)
+@pytest.mark.parametrize("test, record, reset, at, order", thinned(
+    (*form, order) for form in FORMS for order in ("same", "next")))
 def test_a_fit_names_the_form_of_the_reset(test, record, reset, at, order):
     x, W, rows, step = formed(test, record, reset, at, input=order)
     fit = fitting._constants(problem(x, W, None, rows, levels=LEVELS | RESET))

@@ -5,6 +5,7 @@ import doctest
 import numpy as np
 import pytest
 from layers import DTYPES, TAUS, gradient, layer, named, recorded, some
+from strategies import thinned
 
 from refsnn import lif, surrogates
 from refsnn.conventions import PRESETS, Step
@@ -15,8 +16,8 @@ from refsnn.oracle.report import WORDS
 TWINS = ["norse", "norse_feed_forward"]         # they differ in gradients alone
 
 
-@pytest.mark.parametrize("dtype", DTYPES)
-@pytest.mark.parametrize("name", PRESETS)
+@pytest.mark.parametrize("name, dtype", [*((name, np.float32) for name in PRESETS),
+                                         *((name, float) for name in thinned(PRESETS))])
 def test_every_preset_in_its_own_precision(name, dtype):
     """With membranes, with spikes alone, with noise at the level of rounding."""
     step = PRESETS[name]
