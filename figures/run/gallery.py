@@ -10,9 +10,7 @@ import struct
 import urllib.parse
 
 import h5py
-import matplotlib.style
 import numpy as np
-from matplotlib.figure import Figure
 
 from figures.run import jobs
 
@@ -44,6 +42,8 @@ def described(path):
 
 def draw(plot, data):
     """Draw a figure with the function `plot(data, fig)`; return the bytes of a PNG."""
+    import matplotlib.style                     # slow; most commands need no picture
+    from matplotlib.figure import Figure
     with matplotlib.style.context([str(LOOK)]):
         fig = Figure()
         plot(data, fig)

@@ -14,7 +14,7 @@ import pytest
 from matplotlib.backends.backend_agg import FigureCanvasAgg
 from matplotlib.figure import Figure
 
-from figures.chip import fig_chip_pattern
+from figures.chip import fig_chip_calibration, fig_chip_pattern
 from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
 from figures.run import gallery, jobs, published
@@ -31,7 +31,8 @@ COMPUTED = [name for name in NAMES if name != SPEED]
 TINY = {"epochs": 1, "hidden": 16, "labelled": 20, "loops": 20, "points": 21,
         "repeat": 1, "repeats": 2, "steps": 20}     # largest arguments of a tiny job
 QUICK = ntt_baselines.TASKS["quick"]
-CONSTANTS = ((vars(fig_chip_pattern), "ROUNDS", 1), (vars(fig_si_split), "EPOCHS", 1),
+CONSTANTS = ((fig_chip_calibration.DRAWS, "digits", 1),
+             (vars(fig_chip_pattern), "ROUNDS", 1), (vars(fig_si_split), "EPOCHS", 1),
              (QUICK, "digits", QUICK["digits"]._replace(steps=20, labelled=300)))
 # Numbers of claims that depend on integers alone, or are extreme or NaN in tiny jobs.
 FIXED = {"fig_chip_timing": 3, "fig_delay": 2, "fig_ladder": 4, "fig_ntt_masks": 3,
