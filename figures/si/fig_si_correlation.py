@@ -11,7 +11,7 @@ layer.
 
 The first layer reads the permuted pixels.  In this layer, different tasks therefore
 depend on different weights.  Without consolidation, the mean correlation between two
-tasks is at most 0.1 in the first layer (mean over 3 runs).  In the deeper layers,
+tasks is at most 0.1 in the first layer (mean over 2 runs).  In the deeper layers,
 different tasks depend partly on the same weights.  Without consolidation, the mean
 correlation is at least 0.15 in the second layer and at least 0.3 in the output layer.
 In [ZPG17] (recalled and not looked up), consolidation decorrelates the importances.  In
@@ -46,7 +46,7 @@ BATCH = {"quick": 32, "default": 32, "full": 256}
 EPOCHS = {"quick": 5, "default": 10, "full": 20}
 TASKS = {"quick": 3, "default": 6, "full": 6}
 PART = {"quick": 3, "default": 6, "full": 2}        # tasks per job
-REPEATS = {"quick": 1, "default": 3, "full": 1}
+REPEATS = {"quick": 1, "default": 2, "full": 1}
 FOLDERS = {"full": ("mnist",)}
 
 

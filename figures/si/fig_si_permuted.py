@@ -58,7 +58,7 @@ BATCH = {"quick": 32, "default": 32, "full": 256}
 EPOCHS = {"quick": 5, "default": 7, "full": 20}
 TASKS = {"quick": 3, "default": 10, "full": 10}
 PART = {"quick": 3, "default": 10, "full": 2}       # tasks per job
-REPEATS = {"quick": 1, "default": 3, "full": 1}
+REPEATS = {"quick": 1, "default": 2, "full": 1}
 FOLDERS = {"full": ("mnist",)}
 
 

@@ -26,7 +26,7 @@ with three hidden layers, trained with local errors or end to end, and the accur
 each layer's own local readout.  The local gradient of each layer is only partly aligned
 with the end-to-end gradient.  In these networks, the mean test accuracy with local
 errors is at least 0.02 lower than with backpropagation (end to end).  Bands show the
-range over 3 seeds (5 with --full).  All seeds use the same test images.  This figure
+range over 2 seeds (5 with --full).  All seeds use the same test images.  This figure
 corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains no
 numbers.
 """
@@ -54,7 +54,7 @@ RULES = ("backpropagation", "feedback alignment", "direct feedback",
 
 def jobs(size, seed, data):
     """Return one training job for each rule, network depth and repetition."""
-    repeats, epochs = {"quick": (1, 2), "default": (3, 8), "full": (5, 20)}[size]
+    repeats, epochs = {"quick": (1, 2), "default": (2, 8), "full": (5, 20)}[size]
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
                      "batch": 100, "seed": seed, "repeat": repeat})

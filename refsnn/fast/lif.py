@@ -81,6 +81,10 @@ SHORT = 10_000          # OpenBLAS splits longer vectors among threads: slower
 RANGE = 1e9             # largest ratio v / u or y / I in a block
 WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
 
+# This array is freed at once.  Afterwards, glibc reuses the memory of freed arrays of
+# up to 8 MB, and no longer returns it to the system: up to 16 % less time in training.
+np.empty(2**23, np.uint8)
+
 
 class Tape(NamedTuple):
     """Hold the recording of a simulation, and buffers for `gradients`."""

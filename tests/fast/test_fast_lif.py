@@ -1,5 +1,8 @@
 """Test fast training and inference against `lif`: same spikes, same gradients."""
 
+import platform
+import subprocess
+import sys
 from unittest import mock
 
 import numpy as np
@@ -382,6 +385,25 @@ def test_blas_gets_no_vector_that_it_adds_in_several_threads(reset):
         found = fast_lif.scores(x, np.ones((450, 4)), np.ones((1, 450)), steps=8,
                                 alpha=0.5, beta=0.5, reset=reset)
     assert found.min() > 0 and sum(lengths) >= 8 * 50 * 450 and max(lengths) <= 10_000
+
+
+MEMORY = """
+import resource
+import numpy as np
+import {module}
+for _ in range(20):
+    arrays = [np.ones(2**17) for _ in range(4)]
+    del arrays
+print(resource.getrusage(resource.RUSAGE_SELF).ru_minflt)
+"""
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="needs glibc")
+def test_memory_of_freed_arrays_is_reused():
+    plain, ours = (int(subprocess.run(
+        [sys.executable, "-c", MEMORY.format(module=module)], check=True,
+        capture_output=True).stdout) for module in ("scipy.sparse", "refsnn.fast.lif"))
+    assert ours < plain - 10_000
 
 
 @given(feed_forward())
