@@ -194,7 +194,7 @@ def _superspike(seed, T, B, m, n):
             "refsnn.superspike, (1)-(11)")
     refractory = np.flatnonzero(~right["mem"][-1].any(axis=1))      # replicas
     idle = {"x": (marked(x, -1, *((-2, b) for b in refractory)),
-                  "these steps reach no membrane that is not refractory"),
+                  "these events are too late, or all neurons are refractory"),
             "signal": (marked(signal, -1), "an error acts in the next step"),
             "tau_het": (marked(0), "rho is 0"), "exponent": (marked(0), "rho is 0")}
     return text, p, right, wrong, idle
