@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from figures.chip import fig_chip_calibration, fig_chip_pattern
 from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
-from figures.run import gallery, jobs, published
+from figures.run import expected, gallery, jobs, published
 from figures.si import fig_si_split
 from figures.surrogate import ensemble, fast_training, lif_training
 from refsnn import lif
@@ -126,6 +126,12 @@ def test_jobs_are_plain_picklable_and_addressed(name, size):
         assert not index or "before" in inspect.signature(function).parameters
         if name != SPEED and function.__name__ not in UNSEEDED.get(name, ()):
             assert kwargs["seed"] == 7
+
+
+def test_stored_seconds_fit_the_default_run():
+    stored = json.loads(expected.PATH.read_text(encoding="utf-8"))
+    assert {f"fig_{name}": len(times) for name, times in stored.items()} == {
+        name: len(load(name).jobs("default", 0, None)) for name in NAMES}
 
 
 @pytest.mark.parametrize("name", OWN)
