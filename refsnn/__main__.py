@@ -82,6 +82,7 @@ copied module holds a digest of all other lines.  To test the module, run
 """
 
 import argparse
+import ast
 import hashlib
 import os
 import re
@@ -153,18 +154,51 @@ def _vendor(options):
     if not path.endswith(".py"):
         raise ValueError(f"destination is {path}: must be a folder that exists, or end "
                          "with .py")
-    text, wanted = Path(source).read_bytes(), {}
+    text, wanted = _alone(Path(source).read_text(), Path(folder, "_checks.py").read_text()), {}
     for name in DATA.get(module, ()):
         data = Path(folder, name).read_bytes()
         to = os.path.join(os.path.dirname(path), *name.split("/"))
         if not (os.path.isfile(to) and Path(to).read_bytes() == data):
             wanted[to] = data
-    first, _, rest = text.partition(b"\n")
-    digest = hashlib.sha256(text).hexdigest()
+    first, _, rest = text.encode().partition(b"\n")
+    digest = hashlib.sha256(text.encode()).hexdigest()
     wanted[path] = first + f"\n# sha256 of the rest: {digest}\n".encode() + rest
     _new(path)
     _write(wanted)
     print(*wanted, sep="\n")
+
+
+def _alone(text, checks):
+    """Return the source of a module that stands alone: the definitions that it
+    reaches in the source `checks` of the argument checks are appended."""
+    tree, found = ast.parse(text), None
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom) and node.module == "refsnn._checks":
+            found = node
+    if found is None:
+        return text
+    parts, imports = {}, {}         # source and statement of each name in `checks`
+    for node in ast.parse(checks).body:
+        if isinstance(node, (ast.Import, ast.ImportFrom)):
+            imports |= {alias.asname or alias.name: node for alias in node.names}
+        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)):
+            name = node.name if hasattr(node, "name") else node.targets[0].id
+            parts[name] = node
+    reached, todo = set(), {alias.name for alias in found.names}
+    while todo:
+        reached |= todo
+        todo = {name.id for one in todo & set(parts) for name in ast.walk(parts[one])
+                if isinstance(name, ast.Name)} & (set(parts) | set(imports)) - reached
+    lines, source = text.split("\n"), checks.split("\n")
+    had = {ast.unparse(node) for node in tree.body
+           if isinstance(node, (ast.Import, ast.ImportFrom))}
+    lines[found.lineno - 1:found.end_lineno] = sorted(
+        {ast.unparse(imports[name]) for name in reached & set(imports)} - had)
+    copied = ["\n".join(source[min([node.lineno, *(d.lineno for d in getattr(
+        node, "decorator_list", ()))]) - 1:node.end_lineno])
+        for name, node in parts.items() if name in reached]
+    return "\n".join([*lines, "", "# ---- argument checks, from refsnn/_checks.py",
+                      "\n\n\n".join(copied), ""])
 
 
 def _write(wanted):

@@ -79,11 +79,12 @@ Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
 """
 
 import math
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Recording", "State", "Traces", "credit", "eligibility", "gradient",
            "linearise", "run", "simulate", "step", "trace_step"]
@@ -193,12 +194,12 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     recording, state : Recording, State
         Recorded steps 0 to T - 1, and the state at step T.
     """
-    W, x, V, *constants, mask, resets, sent, refractory = _arrays(
+    W, x, V, *constants, mask, resets, sent, refractory = arrays(
         LAYER + ", blocked? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
         "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, V, alpha,
         beta, rho, adaptation, gain, threshold, blocked, reset_spikes, recurrent_spikes,
         refractory)
-    _one_of("spike", spike, Callable, type(None))
+    one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and blocked is None:
         raise ValueError("blocked is None: must be given with spike, refractory > 0")
     if V is None and recurrent_spikes is not None:
@@ -230,7 +231,7 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     now, state : Recording, State
         Recorded step t, as (B, n) arrays, and the state at step t + 1.
     """
-    drive, V, *constants, refractory = _arrays(
+    drive, V, *constants, refractory = arrays(
         f"drive (B, n) float, {NEURONS}, refractory () int in [0, inf)", drive, V,
         alpha, beta, rho, adaptation, gain, threshold, refractory)
     recording, state = _scan(drive[None], V, state, constants, refractory)
@@ -253,7 +254,7 @@ def _scan(drive, V, state, constants, k, spike=None, mask=None, resets=None, sen
         if mask is None and k:
             held[t] = spikes[t:t + k].any(axis=0)                          # (5)
         v = mem[t] - a * adapted[t]
-        fired[t] = v > threshold if spike is None else _arrays(
+        fired[t] = v > threshold if spike is None else arrays(
             f"spike(t,v) {v.shape}", spike(t, v))[0]
         fired[t] *= ~held[t]                                               # (1)
         syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
@@ -304,11 +305,11 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
         follow.
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, blocked = \
-        _arrays(f"{LAYER}, psi (T, B, n), {STATES}, {RECORDED}", W, x, V, alpha, beta,
-                rho, adaptation, gain, threshold, psi, *_parts(recording))
-    _one_of("through_reset", through_reset, bool, np.bool_)
-    _one_of("through_recurrence", through_recurrence, bool, np.bool_)
-    _one_of("constants", constants, bool, np.bool_)
+        arrays(f"{LAYER}, psi (T, B, n), {STATES}, {RECORDED}", W, x, V, alpha, beta,
+               rho, adaptation, gain, threshold, psi, *_parts(recording))
+    flags("through_reset", through_reset)
+    flags("through_recurrence", through_recurrence)
+    flags("constants", constants)
     (T, B, m), n, psi = x.shape, W.shape[0], psi * (1 - blocked)
     if after is not None:
         _checked_state("after", after, (B, n), W.dtype)
@@ -361,7 +362,7 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     (T, B, 3n) float
         ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
     """
-    psi, _, blocked, dspikes, dmem, a = _arrays(
+    psi, _, blocked, dspikes, dmem, a = arrays(
         f"psi (T*, B*, n*) float, {RECORDED}, dspikes? (T*, B*, n*), "
         "dmem? (T*, B*, n*), adaptation (n?) in [0, inf)", psi, *_parts(recording)[3:],
         dspikes, dmem, adaptation)
@@ -402,8 +403,8 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
             and 0 <= rho < 0.9999 and 1e-9 < gain < 1e9 and 0 <= adaptation < 1e9:
         constants = np.array([alpha, beta, gain, rho, adaptation], psi.dtype)
     else:
-        constants = _arrays("psi (B*, n*) float, " + TRACES, psi, alpha, beta, gain,
-                            rho, adaptation)[1:]
+        constants = arrays("psi (B*, n*) float, " + TRACES, psi, alpha, beta, gain,
+                           rho, adaptation)[1:]
     return _trace_step(traces, z, psi, *constants)
 
 
@@ -434,7 +435,7 @@ def eligibility(traces, psi, *, adaptation):
         Derivative e_ij of S_i with respect to theta_ij at this step.
     """
     traces, _, psi = _checked(traces, None, psi)
-    a = _arrays("psi (B*, n*) float, adaptation (n?) in [0, inf)", psi, adaptation)[1]
+    a = arrays("psi (B*, n*) float, adaptation (n?) in [0, inf)", psi, adaptation)[1]
     return psi[:, :, None] * (traces.mem[:, None, :]
                               - np.reshape(a, (-1, 1)) * traces.adapted)   # (8)
 
@@ -459,7 +460,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch; dV is None if V is None.
     """
-    psi, x, V, spikes, blocked, dspikes, dmem, *constants = _arrays(
+    psi, x, V, spikes, blocked, dspikes, dmem, *constants = arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {RECORDED}, "
         f"dspikes? (T, B, n), dmem? (T, B, n), {TRACES}", psi, x, V,
         *_parts(recording)[3:], dspikes, dmem, alpha, beta, gain, rho, adaptation)
@@ -480,7 +481,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 def _parts(recording):
     if not isinstance(recording, tuple) or len(recording) != 5:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
                          "Recording of five arrays")
     return recording
 
@@ -489,13 +490,13 @@ def _checked_state(name, state, shape, dtype, k=None):
     """Check the shape and dtype of a state, and return its fields.  The spikes
     must cover `k` steps, or any number of steps if `k` is None."""
     if not isinstance(state, tuple) or len(state) != 4:
-        raise ValueError(f"{name} is a {type(state).__name__}: must be a State")
+        raise ValueError(f"{name} is of type {type(state).__name__}: must be a State")
     for field, a in zip(State._fields, state, strict=True):
         found = str(getattr(a, "dtype", type(a).__name__))
         if a is not None and found != str(dtype):
             raise ValueError(f"{name}.{field} is {found}: must be a {dtype} array")
     B, n = shape
-    *values, spikes = _arrays("".join(
+    *values, spikes = arrays("".join(
         f"{name}.{field} ({B}, {n}), " for field in State._fields[:3])
         + f"{name}.spikes? ({'k*' if k is None else k}, {B}, {n})", *state)
     return *values, 0 if spikes is None else spikes > 0.5
@@ -504,7 +505,7 @@ def _checked_state(name, state, shape, dtype, k=None):
 def _checked(traces, z, psi):
     """Check the arguments of `trace_step`; return them in the dtype of `psi`."""
     if not isinstance(traces, tuple) or len(traces) != 3:
-        raise ValueError(f"traces is a {type(traces).__name__}: must be Traces")
+        raise ValueError(f"traces is of type {type(traces).__name__}: must be Traces")
     shape, dtype = np.shape(psi), getattr(psi, "dtype", None)
     wide = shape[:1] + np.shape(traces[0])[1:2]
     pairs = ((psi, shape), (traces[0] if z is None else z, wide), (traces[0], wide),
@@ -512,54 +513,7 @@ def _checked(traces, z, psi):
     if len(shape) != 2 or dtype not in (np.float32, np.float64) or not all(
             type(a) is np.ndarray and a.dtype == dtype and a.shape == size and a.size
             and math.isfinite(np.vdot(a, a)) for a, size in pairs):
-        psi, z, *traces = _arrays(
+        psi, z, *traces = arrays(
             "psi (B*, n*) float, z? (B*, c*), traces.syn (B*, c*), "
             "traces.mem (B*, c*), traces.adapted (B*, n*, c*)", psi, z, *traces)
     return Traces(*traces), z, psi
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -37,12 +37,13 @@ Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
 import io
 import math
 import os
-import re
 import struct
 
 import numpy as np
 from scipy import signal
 from scipy.io import wavfile
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["prepare", "read", "resample"]
 
@@ -79,9 +80,9 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
     audio, rate : (N,) float64 and int
         Samples with a full scale of 1, and sampling rate in Hz.
     """
-    path, (longest,) = os.fspath(path), _arrays(f"longest {POSITIVE}", longest)
-    _one_of("clipped", clipped, "refuse", "keep")
-    _one_of("mix", mix, bool)
+    path, (longest,) = os.fspath(path), arrays(f"longest {POSITIVE}", longest)
+    one_of("clipped", clipped, "refuse", "keep")
+    one_of("mix", mix, bool)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be a WAV or FLAC file")
     if not os.path.isfile(path):
@@ -192,8 +193,8 @@ def resample(audio, rate, to=48000):
     -------
     (N to/rate, rounded up) float64
     """
-    audio, rate, to = _arrays(f"audio (N) float, rate {RATES}, to {RATES}", audio, rate,
-                              to, dtype=np.float64)
+    audio, rate, to = arrays(f"audio (N) float, rate {RATES}, to {RATES}", audio, rate,
+                             to, dtype=np.float64)
     if rate == to:
         return audio.copy()
     common = math.gcd(rate, to)
@@ -219,9 +220,9 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     -------
     (N,) float64
     """
-    rate, level, ramp = _arrays(f"rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}",
-                                rate, level, ramp)
-    audio, = _arrays("audio (N) float", audio, dtype=np.float64)
+    rate, level, ramp = arrays(f"rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}",
+                               rate, level, ramp)
+    audio, = arrays("audio (N) float", audio, dtype=np.float64)
     r = audio.size // 2 if ramp is None else round(ramp * rate)
     if not 1 <= r <= audio.size // 2 or audio.size < 4:
         raise ValueError(f"audio has {audio.size} samples, and ramp = {ramp!r} is {r}: "
@@ -247,50 +248,3 @@ def _length(path, channels, rate, frames, longest, mix):
     if frames > longest * rate:
         raise ValueError(f"{path} lasts {frames / rate:.3f} s: must be at most longest "
                          f"= {longest} s")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

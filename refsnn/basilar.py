@@ -56,11 +56,12 @@ Errata.  Eq. (4) describes a wave that travels to the apex if the time
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 from scipy import interpolate as splines, special
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
            "response", "table", "transfer"]
@@ -109,7 +110,7 @@ def places(channels=700):
     (channels,) float
         Distance from the base, from 0 to 3.5 cm.
     """
-    return np.linspace(0, LENGTH, *_arrays("channels () int in [1, inf)", channels))
+    return np.linspace(0, LENGTH, *arrays("channels () int in [1, inf)", channels))
 
 
 def phase(frequencies, places, membrane="2021"):
@@ -196,8 +197,8 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     -------
     Table
     """
-    top, points = _arrays("top () in [10, 1e5], points () int in [100, inf)", top,
-                          points, dtype=np.float64)
+    top, points = arrays("top () in [10, 1e5], points () int in [100, inf)", top,
+                         points, dtype=np.float64)
     s = np.linspace(np.arcsinh(1 / BEND), np.arcsinh(top * MARGIN / BEND), points)
     frequencies = BEND * np.sinh(s)                                        # (8)
     values = transfer(frequencies, places, membrane)
@@ -253,14 +254,14 @@ def response(table):
     callable
         Argument `response` of `cochlea.velocity` and `cochlea.convert`.
     """
-    knots = _spline(_one_of("table", table, Table).frequencies, table.values[:, :1]).t
+    knots = _spline(one_of("table", table, Table).frequencies, table.values[:, :1]).t
     known, weights = None, None
 
     def V(frequencies, channels=None):
         nonlocal known, weights
-        f, = _arrays(f"frequencies (F) in [1, {table.top}]", frequencies,
-                     dtype=np.float64)
-        _one_of("channels", channels, slice, type(None))
+        f, = arrays(f"frequencies (F) in [1, {table.top}]", frequencies,
+                    dtype=np.float64)
+        one_of("channels", channels, slice, type(None))
         some = table.coefficients[:, slice(None) if channels is None else channels]
         if some.ndim != 2 or some.shape[1] == 0:
             raise ValueError(f"channels is {channels!r}: must select places of the "
@@ -275,56 +276,9 @@ def response(table):
 
 def _grid(frequencies, places, membrane):
     """Return the checked angular frequencies, positions and membrane constants."""
-    f, c = _arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
-                   frequencies, places, dtype=np.float64)
-    if not isinstance(_one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):
+    f, c = arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
+                  frequencies, places, dtype=np.float64)
+    if not isinstance(one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):
         membrane = MEMBRANES[str(membrane)]
-    _arrays(CONSTANTS, *membrane)
+    arrays(CONSTANTS, *membrane)
     return 2 * np.pi * f[:, None], c[None], membrane
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -42,11 +42,12 @@ Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
 """
 
 import math
-import re
 import warnings
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Binning", "Spikes", "batches", "dense", "sparse", "steps", "thinned",
            "time_constant"]
@@ -179,7 +180,7 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     (T, B, n) float
     """
     found = sparse(times, units, channels, binning)
-    x = np.zeros(found.shape, _dtype(dtype))
+    x = np.zeros(found.shape, float_dtype(dtype))
     x[found.step, found.sample, found.unit] = found.count
     return x
 
@@ -205,8 +206,8 @@ def thinned(times, units, *, channels, skip, stride):
     times, units : (F,) float64 and (F,) int64
     """
     (times,), (units,), channels = _events([times], [units], channels)
-    skip, stride = _arrays(f"skip () int in [0, {channels - 1}], "
-                           "stride () int in [1, inf)", skip, stride)
+    skip, stride = arrays(f"skip () int in [0, {channels - 1}], "
+                          "stride () int in [1, inf)", skip, stride)
     times, units = times.astype(np.float64), units.astype(np.int64)
     kept = (units >= skip) & ((units - skip) % stride == 0)
     return times[kept], (units[kept] - skip) // stride
@@ -233,7 +234,7 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     float
         Time constant tau in seconds.
     """
-    decay, dt, meant, tolerance = _arrays(
+    decay, dt, meant, tolerance = arrays(
         "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "
         "tolerance () in [0, inf)", decay, dt, meant, tolerance, dtype=np.float64)
     tau = -dt / math.log(decay)                                            # (6)
@@ -260,8 +261,8 @@ def batches(N, size, *, last):
     -------
     list of slice
     """
-    N, size = _arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
-    _one_of("last", last, "keep", "drop", "refuse")
+    N, size = arrays("N () int in [1, inf), size () int in [1, inf)", N, size)
+    one_of("last", last, "keep", "drop", "refuse")
     if last == "refuse" and N % size:
         raise ValueError(f"size is {size}: must divide N = {N}, or last='keep', 'drop'")
     end = N - N % size if last == "drop" else N
@@ -269,11 +270,11 @@ def batches(N, size, *, last):
 
 
 def _window(binning):
-    _one_of("binning", binning, Binning)
+    one_of("binning", binning, Binning)
     for name, allowed in CHOICES.items():
-        _one_of(name, getattr(binning, name), *allowed)
-    t0, t1, dt = _arrays("t0 (), t1 (), dt () in (0, inf)", *binning[:3],
-                         dtype=np.float64)
+        one_of(name, getattr(binning, name), *allowed)
+    t0, t1, dt = arrays("t0 (), t1 (), dt () in (0, inf)", *binning[:3],
+                        dtype=np.float64)
     if not dt <= (t1 - t0) * (1 + 1e-9) <= dt * MOST * (1 + 1e-9):
         raise ValueError(f"dt is {dt}: must make 1 to {MOST} steps of {t1 - t0} s")
     return t0, t1, dt
@@ -281,65 +282,11 @@ def _window(binning):
 
 def _events(times, units, n):
     """Return the checked times and units of a batch, and the number of units."""
-    n, = _arrays("channels () int in [1, inf)", n)
-    times, units = _arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]", *(
+    n, = arrays("channels () int in [1, inf)", n)
+    times, units = arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]", *(
         list(a) if hasattr(a, "__len__") else a for a in (times, units)))
     shapes = [[a.shape for a in arrays] for arrays in (times, units)]
     if shapes[0] != shapes[1] or not times or any(t.dtype.kind != "f" for t in times):
         raise ValueError(f"times and units are of shapes {shapes[0]} and {shapes[1]}: "
                          "must be at least one pair of equal shapes, times float")
     return times, units, n
-
-
-def _dtype(dtype):
-    for allowed in (np.dtype(np.float32), np.dtype(np.float64)):
-        if allowed == dtype:
-            return allowed
-    raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

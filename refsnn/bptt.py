@@ -42,9 +42,10 @@ Departures.  [NMZ19] writes the sums for one layered network; here h holds
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["adjoint", "chunk", "gradient", "truncated"]
 
@@ -71,7 +72,7 @@ def adjoint(J, q):
     (T, B, n) float
         Total derivative dL/dh[t].
     """
-    J, q = _arrays("J (T, B, n, n) float, q (T, B, n) float", J, q)
+    J, q = arrays("J (T, B, n, n) float, q (T, B, n) float", J, q)
     p = np.array(q)
     for t in range(len(q) - 2, -1, -1):
         p[t] += (p[t + 1][:, None, :] @ J[t + 1])[:, 0, :]                 # (1)
@@ -97,7 +98,7 @@ def gradient(J, F, q):
     (p,) float
         Gradient, summed over steps and batch.
     """
-    J, F, q = _arrays(SYSTEM, J, F, q)
+    J, F, q = arrays(SYSTEM, J, F, q)
     return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
 
 
@@ -128,9 +129,9 @@ def chunk(J, F, q, dstate):
         Gradient, summed over steps and batch, and the adjoint of the first
         state, which is the gradient with respect to the initial state.
     """
-    J, F, dstate = _arrays("J (T, B, n, n) float, F (T, B, n, p*) float, "
-                           "dstate (B, n) float", J, F, dstate)
-    q, = _arrays(f"q ({len(J) - 1}, {len(dstate)}, {dstate.shape[1]}) float", q)
+    J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*) float, "
+                          "dstate (B, n) float", J, F, dstate)
+    q, = arrays(f"q ({len(J) - 1}, {len(dstate)}, {dstate.shape[1]}) float", q)
     p = adjoint(J, np.concatenate([q, dstate[None]]))                      # (3)
     return np.einsum("tbi,tbip->p", p, F), p[0]
 
@@ -154,56 +155,9 @@ def truncated(J, F, q, horizon):
     (p,) float
         Gradient, summed over steps and batch.
     """
-    J, F, q, K = _arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q, horizon)
+    J, F, q, K = arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q, horizon)
     p, term = q.copy(), np.array(q)
     for d in range(1, min(K, len(q) - 1) + 1):
         term = (term[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
         p[:len(term)] += term                                              # (4)
     return np.einsum("tbi,tbip->p", p, F)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -51,12 +51,13 @@ Departures.  Eq. (7) assumes that nominal gains and time constants are at
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
-import re
 from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
 _RANGE = 2.0, 5.45     # ranges of settings: of factors, and of potentials
@@ -133,15 +134,15 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     -------
     Measurement
     """
-    _one_of("run", run, Callable)
-    _arrays(f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), "
-            "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
-            "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
-            repeats, dt, tau_mem, tau_syn, scale, code)
+    one_of("run", run, Callable)
+    arrays(f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), "
+           "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
+           "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
+           repeats, dt, tau_mem, tau_syn, scale, code)
     if code[1] <= 0:
         raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
     reference = np.full(neurons, code[0], float) if reference is None else reference
-    reference, = _arrays(f"reference ({neurons})", reference, dtype=np.float64)
+    reference, = arrays(f"reference ({neurons})", reference, dtype=np.float64)
     images = np.zeros((64, inputs), np.uint8)
     spikes, samples = _trial(run, np.zeros(inputs, int), images, neurons)
     base, restless = samples.mean(axis=(0, 1), dtype=float), spikes.any(axis=(0, 1))
@@ -272,8 +273,8 @@ def _trial(run, weights, images, neurons):
         raise ValueError(f"run returned a {type(record).__name__}: must be a pair, "
                          "(spikes, samples)")
     shape = _STEPS, len(images), neurons
-    spikes, samples = _arrays(f"run.spikes {shape} in {{0, 1}}, run.samples {shape}",
-                              *record, dtype=np.float32)
+    spikes, samples = arrays(f"run.spikes {shape} in {{0, 1}}, run.samples {shape}",
+                             *record, dtype=np.float32)
     return spikes > 0, samples
 
 
@@ -338,12 +339,12 @@ def corrected(chip, corrections):
     Chip
     """
     levels = getattr(getattr(chip, "effects", None), "levels", None)
-    levels, = _arrays("chip.effects.levels? () int in [1, inf)", levels)
+    levels, = arrays("chip.effects.levels? () int in [1, inf)", levels)
     new, factors = {}, ("gain", "tau_syn", "tau_mem")
     for name in Corrections._fields:
         old, factor = _old(chip, name), name in factors
-        value, = _arrays(f"corrections.{name} {old.shape}" + " in (0, inf)" * factor,
-                         getattr(corrections, name, None), dtype=old.dtype)
+        value, = arrays(f"corrections.{name} {old.shape}" + " in (0, inf)" * factor,
+                        getattr(corrections, name, None), dtype=old.dtype)
         if levels:
             unit = old.dtype.type(_RANGE[not factor] / levels)
             steps = np.rint((value - factor) / unit)
@@ -387,8 +388,8 @@ def twin(chip, found):
     -------
     Chip
     """
-    new, N = {}, len(_one_of("found", found, Measurement).tau_mem)
-    latency, *_ = _arrays(
+    new, N = {}, len(one_of("found", found, Measurement).tau_mem)
+    latency, *_ = arrays(
         f"found.latency () in [-1, 1], found.silent ({N}) in {{0, 1}}, "
         f"found.restless ({N}) in {{0, 1}}, found.offset ({N})", found.latency,
         found.silent, found.restless, found.offset)
@@ -409,53 +410,6 @@ def twin(chip, found):
 def _old(chip, name):
     old = np.asarray(getattr(chip, name, None))
     if old.dtype.kind != "f":
-        raise ValueError(f"chip is a {type(chip).__name__} without {name}: must be a "
+        raise ValueError(f"chip is of type {type(chip).__name__} without {name}: must be a "
                          "Chip")
     return old
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -31,10 +31,11 @@ Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.
 """
 
-import re
 from collections.abc import Callable
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
            "gradient", "taylor_slope"]
@@ -71,8 +72,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
-    _arrays(f"{OPTIONS}, directions () int in [1, inf)", rtol, step, directions)
-    _one_of("rng", rng, np.random.Generator)
+    arrays(f"{OPTIONS}, directions () int in [1, inf)", rtol, step, directions)
+    one_of("rng", rng, np.random.Generator)
     for i, name in enumerate(names):
         for k in range(directions):
             d = [np.zeros_like(t) for t in thetas]
@@ -143,7 +144,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
-    _arrays(OPTIONS, rtol, step)
+    arrays(OPTIONS, rtol, step)
     for i, name in enumerate(names):
         scale = 1e-3 * float(np.max(np.abs(gradients[i]), initial=0.0))
         if scale == 0:
@@ -177,8 +178,8 @@ def anchored(surrogate, mem, threshold=1.0):
     callable (t, u) -> (B, n) float
         Spike function that replaces the hard threshold of a simulator.
     """
-    _one_of("surrogate", surrogate, Callable)
-    mem, threshold = (a.copy() for a in _arrays(
+    one_of("surrogate", surrogate, Callable)
+    mem, threshold = (a.copy() for a in arrays(
         "mem (T*, B*, n*) float, threshold (n?)", mem, threshold))
     _float64("mem is", mem)
     hard = mem > threshold
@@ -238,7 +239,7 @@ def complex_step(f, theta, direction, step=1e-30):
     """
     theta, direction = np.asarray(theta), np.asarray(direction)
     _pairs(theta, direction, "direction")
-    _arrays("step () in (0, inf)", step)
+    arrays("step () in (0, inf)", step)
     value = f(theta + 1j * step * direction)
     if not np.iscomplexobj(value):
         raise ValueError(f"f returned the real {value!r}: must return a complex number")
@@ -270,7 +271,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
-    _arrays("start () in (0, inf), halvings () int in [3, inf)", start, halvings)
+    arrays("start () in (0, inf), halvings () int in [3, inf)", start, halvings)
     if not any(np.any(d) for d in directions):
         raise ValueError("direction is zero: must have an entry other than 0")
     base = loss(thetas)
@@ -312,13 +313,13 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
         |<J A, B> - <A, J^T B>| / (|J A| |B|).  For adjoint maps, this value is
         of the order of the rounding error.
     """
-    _one_of("rng", rng, np.random.Generator)
-    shape_in, shape_out = map(tuple, _arrays(
+    one_of("rng", rng, np.random.Generator)
+    shape_in, shape_out = map(tuple, arrays(
         "shape_in[] () int in [1, inf), shape_out[] () int in [1, inf)", shape_in,
         shape_out))
     a, b = rng.standard_normal(shape_in), rng.standard_normal(shape_out)
-    forward, backward = _arrays(f"jvp(a) {shape_out}, vjp(b) {shape_in}", jvp(a),
-                                vjp(b))
+    forward, backward = arrays(f"jvp(a) {shape_out}, vjp(b) {shape_in}", jvp(a),
+                               vjp(b))
     size = np.linalg.norm(forward) * np.linalg.norm(b)
     if size == 0:
         raise ValueError("jvp returned zeros: must return a value other than 0")
@@ -328,7 +329,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 def _loss(f, theta):
     """Return a function that calls `f` on a list of arrays and checks the value."""
     single = not isinstance(theta, (list, tuple))
-    return lambda thetas: float(*_arrays(
+    return lambda thetas: float(*arrays(
         "f(theta) ()", f(thetas[0] if single else list(thetas))))
 
 
@@ -340,7 +341,7 @@ def _pairs(theta, other, what="gradient"):
         raise ValueError(f"{what} has {len(other)} arrays: must have {len(theta)}, as "
                          "theta, and at least 1")
     for i, (t, o) in enumerate(zip(theta, other, strict=True)):
-        _arrays(f"theta[{i}] (...) float, {what}[{i}] {np.shape(t)} float", t, o)
+        arrays(f"theta[{i}] (...) float, {what}[{i}] {np.shape(t)} float", t, o)
         _float64(f"theta[{i}], {what}[{i}] are", t, o)
     return [np.asarray(t) for t in theta], [np.asarray(o) for o in other]
 
@@ -357,50 +358,3 @@ def _labels(names, count):
     if not isinstance(names, (list, tuple)) or len(names) != count:
         raise ValueError(f"names is {names!r}: must be a list of {count} names")
     return names
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

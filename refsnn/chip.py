@@ -72,12 +72,13 @@ Departures.  The parameters of different neurons are independent, except
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
-import re
 from collections import deque
 from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
 from scipy import sparse
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "draw",
            "emulate", "only"]
@@ -207,14 +208,13 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     """
     _effects(effects)
     most = effects.fan_in or np.inf
-    _arrays(f"neurons () int in [1, {most}], inputs () int in [1, {most}], tau_mem () "
-            f"in [{_SHORTEST}, 1), tau_syn () in [{_SHORTEST}, 1)", neurons, inputs,
-            tau_mem, tau_syn)
-    _one_of("seed", seed, int, np.integer, np.random.Generator)
+    arrays(f"neurons () int in [1, {most}], inputs () int in [1, {most}], tau_mem () "
+           f"in [{_SHORTEST}, 1), tau_syn () in [{_SHORTEST}, 1)", neurons, inputs,
+           tau_mem, tau_syn)
+    one_of("seed", seed, int, np.integer, np.random.Generator)
     if isinstance(seed, bool) or not isinstance(seed, np.random.Generator) and seed < 0:
         raise ValueError(f"seed is {seed!r}: must be an integer >= 0 or a Generator")
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    float_dtype(dtype)
     streams = dict(zip(Effects._fields, np.random.default_rng(seed).spawn(
         len(Effects._fields)), strict=True))
     z = {field: rng.standard_normal((2, neurons)) for field, rng in streams.items()}
@@ -239,14 +239,14 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
             (2, neurons, inputs))) * _factor(
         streams["driver"].standard_normal((2, 1, inputs)), size["driver"])
     offset, slope = size["adc"] or (0, 0)
-    arrays = (
+    fields = (
         _factor(z["gain"], spread), synapse,
         np.maximum(_SHORTEST, tau_syn * syn * more[0]),
         np.maximum(_SHORTEST, tau_mem * mem * more[1]), threshold,
         leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
         offset * z["adc"][0], slope * z["adc"][1])                         # (5)
     return Chip(effects, (float(tau_syn), float(tau_mem)),
-                *(array.astype(dtype) for array in arrays))
+                *(array.astype(dtype) for array in fields))
 
 
 def _factor(normal, spread):
@@ -272,7 +272,7 @@ def only(effects, *names):
     """
     _effects(effects)
     for name in names:
-        _one_of("names", name, *Effects._fields)
+        one_of("names", name, *Effects._fields)
     return IDEAL._replace(**{name: getattr(effects, name) for name in names})
 
 
@@ -378,9 +378,9 @@ def _model(chip, effects, matrices, K, dt, scale):
             np.minimum(threshold, high - leak),
             effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16,
             [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)]]
-    arrays = [*(np.array(a)[..., None, :] for a in rows),
+    fields = [*(np.array(a)[..., None, :] for a in rows),
               *_synapses(chip, matrices, scale, c)]
-    return _Model(K, h, *(np.ascontiguousarray(a, dtype) for a in arrays),
+    return _Model(K, h, *(np.ascontiguousarray(a, dtype) for a in fields),
                   max(1, round(effects["timing"][1] / h)),
                   round(effects["refractory"] / h))
 
@@ -569,14 +569,14 @@ _RULES = {                  # all other effects: one number in [0, inf)
 
 def _record(name, value, kind):
     if not isinstance(value, tuple) or getattr(value, "_fields", 0) != kind._fields:
-        raise ValueError(f"{name} is a {type(value).__name__}: must be {kind.__name__}")
+        raise ValueError(f"{name} is of type {type(value).__name__}: must be {kind.__name__}")
 
 
 def _effects(effects):
     _record("effects", effects, Effects)
-    _arrays(", ".join(f"effects.{name}? {_RULES.get(name, '() in [0, inf)')}"
-                      for name in Effects._fields), *effects._replace(hidden_peak=None))
-    _one_of("effects.hidden_peak", effects.hidden_peak, bool, np.bool_, type(None))
+    arrays(", ".join(f"effects.{name}? {_RULES.get(name, '() in [0, inf)')}"
+                     for name in Effects._fields), *effects._replace(hidden_peak=None))
+    one_of("effects.hidden_peak", effects.hidden_peak, bool, np.bool_, type(None))
     low, high, slope = effects.headroom or (-1, 1, 1)
     if not low < 0 < high or not 0 < slope <= 1:
         raise ValueError(f"effects.headroom is {effects.headroom!r}: must be a lower "
@@ -591,10 +591,10 @@ def _effects(effects):
 
 def _options(chip, rng, step, dt, scale, code, reset_after):
     _record("chip", chip, Chip)
-    _one_of("rng", rng, np.random.Generator)
-    _arrays("step () in (1e-9, 1e9), dt () in (1e-9, 1e9), scale () in (1e-9, 1e9), "
-            "code (2), reset_after? () in (1e-9, 1e9)", step, dt, scale, code,
-            reset_after)
+    one_of("rng", rng, np.random.Generator)
+    arrays("step () in (1e-9, 1e9), dt () in (1e-9, 1e9), scale () in (1e-9, 1e9), "
+           "code (2), reset_after? () in (1e-9, 1e9)", step, dt, scale, code,
+           reset_after)
     if step > 0.2e-6 and step != dt:
         raise ValueError(f"step is {step!r}: must be at most 2e-07 s, or dt")
     if dt > 30 * min(chip.nominal):
@@ -608,11 +608,11 @@ def _network(chip, effects, weights, spikes):
     """Check and return ([hidden, recurrent, readout], spikes)."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     for name in weights if isinstance(weights, dict) else ():
-        _one_of("weights' key", name, *names)
+        one_of("weights' key", name, *names)
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]
     rule = f"{' int' * bool(limit)} in [-{limit or 1e9}, {limit or 1e9}]"
-    *matrices, x = _arrays(
+    *matrices, x = arrays(
         f"weights.hidden (n, m){rule}, weights.recurrent? (n, n){rule}, "
         f"weights.readout (k*, n){rule}, spikes (T, B, m) in {{0, 1}}", *given, spikes)
     (n, m), k, most = matrices[0].shape, len(matrices[2]), effects["fan_in"]
@@ -624,50 +624,3 @@ def _network(chip, effects, weights, spikes):
             raise ValueError(f"weights have {count} {name}: must have 1 to "
                              f"{min(room, most or room)}")
     return matrices, x
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -46,10 +46,11 @@ Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
-import re
 from typing import NamedTuple, Optional
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Weights", "clamp", "drop", "dropout", "initial", "integers", "penalty"]
 RANGE = ("scale () in (0, inf), limit? () int in [-32767, -1], limit () int in "
@@ -91,7 +92,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     """
     weights, written = _weights(weights), []
     low, high = _range(scale, limit)
-    _arrays("most () in [1e-9, inf)", most)
+    arrays("most () in [1e-9, inf)", most)
     top, bottom = float(weights.readout.max()), float(weights.readout.min())
     s = min(high / max(top, high / most), low / min(bottom, low / most),
             float(most))                                                   # (2)
@@ -143,8 +144,8 @@ def dropout(rng, n, rate=0.4):
     (n,) bool
         True for neurons that are not removed.
     """
-    _one_of("rng", rng, np.random.Generator)
-    _arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
+    one_of("rng", rng, np.random.Generator)
+    arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
     return rng.random(n) >= rate
 
 
@@ -167,7 +168,7 @@ def drop(weights, kept):
     Weights
     """
     hidden, recurrent, readout = _weights(weights)
-    kept, = _arrays(f"kept ({len(hidden)})", kept)
+    kept, = arrays(f"kept ({len(hidden)})", kept)
     if kept.dtype != bool:
         raise ValueError(f"kept is of dtype {kept.dtype}: must be bool")
     rows = kept[:, None]
@@ -197,8 +198,8 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
         Derivative of the penalty with respect to the weights.
     """
     weights = _weights(weights)
-    _arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in [0, inf)",
-            hidden, recurrent, readout)
+    arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in [0, inf)",
+           hidden, recurrent, readout)
     value, found = 0.0, []
     for w, strength in zip(weights, (hidden, recurrent, readout), strict=True):
         if w is not None:
@@ -230,11 +231,10 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     -------
     Weights
     """
-    _one_of("rng", rng, np.random.Generator)
-    _arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
-            "tau_mem () in (0, inf), dt () in (0, inf)", m, n, k, tau_mem, dt)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    one_of("rng", rng, np.random.Generator)
+    arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
+           "tau_mem () in (0, inf), dt () in (0, inf)", m, n, k, tau_mem, dt)
+    float_dtype(dtype)
     g = 0.7 * -np.expm1(-dt / tau_mem)
     shapes = (n, m), (n, n) if recurrent else None, (k, n)
     return Weights(*(None if shape is None else (
@@ -245,62 +245,15 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 def _range(scale, limit):
     """Return the smallest and the largest hardware weight."""
     low, high = limit if isinstance(limit, tuple) and len(limit) == 2 else (None, limit)
-    _arrays(RANGE, scale, low, high)
+    arrays(RANGE, scale, low, high)
     return (-high, high) if low is None else (low, high)
 
 
 def _weights(weights):
     for name in weights if isinstance(weights, dict) else ():
-        _one_of("weights' key", name, *Weights._fields)
-    return Weights(*_arrays(
+        one_of("weights' key", name, *Weights._fields)
+    return Weights(*arrays(
         "weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
         "weights.readout (k, n) float", *(
             weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Weights._fields)))
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -59,11 +59,12 @@ Departures.  Unlike the software of [CSSZ20], this module uses a seed and
 """
 
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
            "firing_probability", "transmitter", "velocity"]
@@ -115,7 +116,7 @@ def velocity(x, rate, response, channels, *, out=None):
     (n, C) float64
         Velocity v, sampled every 2/rate seconds.
     """
-    x, rate = _arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
+    x, rate = arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
     first, last = _range(channels)
     n = x.size // 2 + 1
     if n < 2:
@@ -158,7 +159,7 @@ def transmitter(v, dt, *, cell=None):
     -------
     (3, T, C) float64
     """
-    (v,), cell = _arrays("v (T, C) float", v), _cell(cell, dt)
+    (v,), cell = arrays("v (T, C) float", v), _cell(cell, dt)
     out = np.empty((3, *v.shape))
     for t, pools in enumerate(_pools(v, dt, cell)):
         out[:, t] = pools
@@ -209,7 +210,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
     -------
     (T, C) float64
     """
-    (v,), cell = _arrays("v (T, C) float", v), _cell(cell, dt)
+    (v,), cell = arrays("v (T, C) float", v), _cell(cell, dt)
     out = _buffer(out, v.shape)
     for t, (_, c, _) in enumerate(_pools(v, dt, cell)):
         np.multiply(c, cell.h * dt, out=out[t])                            # (7)
@@ -239,9 +240,9 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     -------
     (T, C) uint8
     """
-    P, = _arrays("P (T, C) float in [0, 1)", P)
-    dt, count, refractory = _arrays(f"dt {POSITIVE}, count () int in [1, 255], "
-                                    f"refractory {POSITIVE}", dt, count, refractory)
+    P, = arrays("P (T, C) float in [0, 1)", P)
+    dt, count, refractory = arrays(f"dt {POSITIVE}, count () int in [1, 255], "
+                                   f"refractory {POSITIVE}", dt, count, refractory)
     T, C = P.shape
     out, steps = np.empty((T, C), np.uint8), _steps(refractory, dt)
     streams = _streams(rng, C)
@@ -304,8 +305,8 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     steps, channels : (E,) int64
         Step and channel of each spike, sorted by step, then by channel.
     """
-    n, = _arrays("n (T*, C*) int in [0, inf)", n)
-    dt, tau_mem, tau_syn, refractory, weight = _arrays(
+    n, = arrays("n (T*, C*) int in [0, inf)", n)
+    dt, tau_mem, tau_syn, refractory, weight = arrays(
         f"dt {POSITIVE}, tau_mem {POSITIVE}, tau_syn {POSITIVE}, "
         f"refractory {POSITIVE}, weight {POSITIVE}", dt, tau_mem, tau_syn, refractory,
         weight)
@@ -365,17 +366,17 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     times_s, units : (E,) float64 and (E,) int64
         Sorted spike times in seconds, and channels; channel 0 is at the base.
     """
-    longest, rate, channels, block = _arrays(
+    longest, rate, channels, block = arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",
         longest, rate, channels, block)
     if np.size(x) > longest * rate:         # before the sound is copied
         raise ValueError(f"x lasts {np.size(x) / rate} s: must be at most longest = "
                          f"{longest} s")
-    x, = _arrays("x (N) float", x)
+    x, = arrays("x (N) float", x)
     if not x.any():
         raise ValueError("x is silent: must have samples other than 0")
     steps = x.size // 2 + 1
-    x = _padded(x) if _one_of("padded", padded, bool) else x
+    x = _padded(x) if one_of("padded", padded, bool) else x
     block = min(BUFFER // steps + 1 if block is None else block, channels)
     n = x.size // 2 + 1
     v = np.empty(n * block)
@@ -418,13 +419,13 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
         For each sound, the result of `convert`.  Silence and the length of
         sounds are not checked.
     """
-    rate, channels, sounds = _arrays(
+    rate, channels, sounds = arrays(
         f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,
         sounds, dtype=np.float64)
-    if len(sounds) != len(_one_of("rngs", rngs, list)):
+    if len(sounds) != len(one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
     steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate
-    sounds = [_padded(x) if _one_of("padded", padded, bool) else x for x in sounds]
+    sounds = [_padded(x) if one_of("padded", padded, bool) else x for x in sounds]
     n = [x.size // 2 + 1 for x in sounds]
     v = np.zeros((max(n, default=0), len(sounds) * channels))
     own = [slice(k * channels, (k + 1) * channels) for k in range(len(sounds))]
@@ -452,7 +453,7 @@ def _padded(x):
 def _range(channels):
     """Return the first channel, and the last channel plus one."""
     if not isinstance(channels, slice):
-        return 0, *_arrays(f"channels {COUNT}", channels)
+        return 0, *arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
     if channels.step not in (None, 1) or last is None or not 0 <= first < last:
         raise ValueError(f"channels is {channels!r}: must have a step of 1 and an end")
@@ -467,8 +468,8 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    cell = HairCell() if cell is None else _one_of("cell", cell, HairCell)
-    _arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
+    cell = HairCell() if cell is None else one_of("cell", cell, HairCell)
+    arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)
     if fastest * dt >= 1:
         raise ValueError(f"dt is {dt!r}: must be below {1 / fastest} for this cell")
@@ -481,50 +482,3 @@ def _streams(rng, channels):
             rng if many else [rng])) or (many and len(rng) != channels):
         raise ValueError(f"rng is {rng!r:.60}: must be Generator or list of {channels}")
     return rng if many else rng.spawn(channels)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -61,12 +61,13 @@ Departures.  The presets follow tools of 2024 to 2026 with default options.
     states, which do not depend on the last input.
 """
 
-import re
 from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "recorded",
            "simulate", "slopes"]
@@ -205,12 +206,12 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         States 0 to T; `recorded` converts these states to T rows.
     """
     _step(step)
-    _one_of("spike", spike, Callable, type(None))
+    one_of("spike", spike, Callable, type(None))
     if step.refractory and spike is not None and clamp is None:
         raise ValueError("clamp is None: must be given if spike is and refractory > 0")
-    W, x, V = _arrays("W (n, m*) float, x (T, B, m*), V? (n, n)", W, x, V)
+    W, x, V = arrays("W (n, m*) float, x (T, B, m*), V? (n, n)", W, x, V)
     (T, B, m), n = x.shape, W.shape[0]
-    clamp, reset_spikes = _arrays(
+    clamp, reset_spikes = arrays(
         f"clamp? {(T + 1, B, n)}, reset_spikes? {(T + 1, B, n)}", clamp, reset_spikes,
         dtype=W.dtype)
     c = _constants(step, n, W.dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to,
@@ -233,7 +234,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
             v = np.maximum(v, c.floor) if step.floor else v
             mem[k] = np.where(held[k] & (not step.mute), c.reset_to, v)    # (7)
         spikes[k] = _count(step, mem[k], c.threshold) if spike is None \
-            else _arrays(f"spike(k,u) {mem[k].shape}", spike(k, mem[k]))[0]
+            else arrays(f"spike(k,u) {mem[k].shape}", spike(k, mem[k]))[0]
         if step.mute:
             spikes[k][held[k]] = 0
         fired[k] = spikes[k] if reset_spikes is None else reset_spikes[k]
@@ -246,7 +247,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
     """Compute the constants of eqs. (2)-(7) in float64, and cast them to `dtype`."""
     none = step.synapse == "none"
-    _, tau_syn, tau_mem, dt, *levels = _arrays(
+    _, tau_syn, tau_mem, dt, *levels = arrays(
         LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
     alpha = 0.0 if none else _decay(step, "tau_syn", tau_syn, dt)
     beta = _decay(step, "tau_mem", tau_mem, dt)
@@ -421,7 +422,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     """
     psi, a, f, b, g, e, z = _slopes(psi, slopes, PARTS)
     (states, B, n), dtype = psi.shape, psi.dtype
-    W, V, spikes, x = _arrays(
+    W, V, spikes, x = arrays(
         f"W ({n}, m*), V? {(n, n)}, spikes {psi.shape}, x ({states - 1}, {B}, m*)", W,
         V, spikes, x, dtype=dtype)
     m = W.shape[1]
@@ -466,7 +467,7 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     psi, r, y = _slopes(psi, slopes, ("row_by_mem", "row_by_spikes"))
     (states, B, n), dtype = psi.shape, psi.dtype
     shape = states - 1, B, n
-    first, dspikes, dmem = _arrays(
+    first, dspikes, dmem = arrays(
         f"slopes.rows (2) in {{0, 1}}, dspikes? {shape}, dmem? {shape}",
         slopes.get("rows"), dspikes, dmem, dtype=dtype)
     q = np.zeros((states, B, 2 * n), dtype)
@@ -491,64 +492,17 @@ def _step(step):
 def _run(step, run):
     _step(step)
     if not isinstance(run, tuple) or getattr(run, "_fields", 0) != Run._fields:
-        raise ValueError(f"run is a {type(run).__name__}: must be a Run")
-    _arrays(", ".join(f"run.{name} (states, B, n)" for name in Run._fields), *run)
+        raise ValueError(f"run is of type {type(run).__name__}: must be a Run")
+    arrays(", ".join(f"run.{name} (states, B, n)" for name in Run._fields), *run)
 
 
 def _slopes(psi, slopes, names):
     """Return `psi`, set to 0 for muted neurons, and named entries of `slopes`."""
-    _one_of("slopes", slopes, dict)
-    psi, live, *parts = _arrays(
+    one_of("slopes", slopes, dict)
+    psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(
             f", slopes.{name} (states, B, n)" for name in names), psi,
         slopes.get("live"), *map(slopes.get, names))
     if len(psi) < 2:
         raise ValueError(f"psi is of {len(psi)} state: must have T + 1 >= 2 states")
     return psi if live is None else psi * live, *parts
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -70,10 +70,11 @@ Departures.  No departures are known.
 
 import functools
 import math
-import re
 from typing import List, NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
@@ -128,7 +129,7 @@ def forward(weights, biases, x, pools, dropout=None):
     Recording
     """
     weights, pools = _layers(weights, pools)
-    x, = _arrays(f"x (_, _, _, {weights[0].shape[3]})", x, dtype=weights[0].dtype)
+    x, = arrays(f"x (_, _, _, {weights[0].shape[3]})", x, dtype=weights[0].dtype)
     reads, writes = _maps(weights, pools, x.shape[1:])
     biases = _list("biases", biases, [(len(W),) for W in weights], dtype=x.dtype)
     masks = _list("dropout?", dropout, [(len(x), *shape) for shape in reads],
@@ -190,7 +191,7 @@ def backward(weights, recording, doutputs, pools):
     """
     net = _read(weights, recording, pools)
     shape, dtype = net[2].outputs.shape, net[0][0].dtype
-    doutputs, = _arrays(f"doutputs {shape}", doutputs, dtype=dtype)
+    doutputs, = arrays(f"doutputs {shape}", doutputs, dtype=dtype)
     return _sweep(net, [None] * len(weights), doutputs)
 
 
@@ -296,7 +297,7 @@ def jacobian(recording, signals):
     (N, K, p) float
         For each layer, the weights, row by row, and then the biases.
     """
-    f, = _arrays("recording.outputs (_, _) float", getattr(recording, "outputs", None))
+    f, = arrays("recording.outputs (_, _) float", getattr(recording, "outputs", None))
     inputs = _list("recording.inputs", recording.inputs, [
         (len(f), *np.shape(A)[1:]) for A in recording.inputs or ()], dtype=f.dtype)
     signals = _list("signals", signals, [
@@ -339,7 +340,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     dsignals = _list("dsignals?", dsignals, shapes, dtype=dtype)
     dsignals = [np.zeros(shape, dtype) if G is None else G
                 for G, shape in zip(dsignals, shapes, strict=True)]
-    doutputs, = _arrays(f"doutputs? {f.shape}", doutputs, dtype=dtype)
+    doutputs, = arrays(f"doutputs? {f.shape}", doutputs, dtype=dtype)
     dW, db = _sweep(net, dinputs, np.zeros_like(f) if doutputs is None else doutputs)
     B = dsignals[0]
     for i, (W, G) in enumerate(zip(weights[1:], signals[1:], strict=True), 1):
@@ -376,10 +377,9 @@ def init(shapes, rng, dtype=np.float64):
     weights, biases : lists of arrays
         As for `forward`.
     """
-    _one_of("rng", rng, np.random.Generator)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    _arrays("shapes[] (_) int in [1, inf)", _one_of("shapes", shapes, list, tuple))
+    one_of("rng", rng, np.random.Generator)
+    float_dtype(dtype)
+    arrays("shapes[] (_) int in [1, inf)", one_of("shapes", shapes, list, tuple))
     if not shapes or {*map(len, shapes)} - {2, 4}:
         raise ValueError(f"shapes is {shapes!r:.60}: must hold (c_out, k, k, c_in) or "
                          "(n_out, n_in) for each layer")
@@ -397,7 +397,7 @@ def init(shapes, rng, dtype=np.float64):
 def _layers(weights, pools):
     """Return the checked weights, and one pooling flag for each layer."""
     for name, value in (("weights", weights), ("pools", pools)):
-        _one_of(name, value, list, tuple)
+        one_of(name, value, list, tuple)
     if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
         raise ValueError(f"pools is {pools!r}: must hold one bool for each convolution,"
                          f" and the last of {len(weights)} layers must be dense")
@@ -426,7 +426,7 @@ def _read(weights, recording, pools):
     weights, pools = _layers(weights, pools)
     pre, dtype = getattr(recording, "pre", None), weights[0].dtype
     if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
                          "Recording whose pre[0] is (N, rows, columns, c_out)")
     _, k, k, c = weights[0].shape
     N, rows, columns, _ = np.shape(pre[0])
@@ -438,60 +438,13 @@ def _read(weights, recording, pools):
     return weights, pools, Recording(inputs, pre, pre[-1]), reads
 
 
-def _list(name, arrays, shapes, kind="", dtype=None):
+def _list(name, given, shapes, kind="", dtype=None):
     """Return the checked arrays of a list.  If `name` ends in "?", the list or
     any of its arrays may be None."""
     name, gap, _ = name.partition("?")
-    arrays = [None] * len(shapes) if gap and arrays is None else arrays
-    if len(_one_of(name, arrays, list, tuple)) != len(shapes):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have {len(shapes)}, "
+    given = [None] * len(shapes) if gap and given is None else given
+    if len(one_of(name, given, list, tuple)) != len(shapes):
+        raise ValueError(f"{name} has {len(given)} arrays: must have {len(shapes)}, "
                          "one for each layer")
-    return _arrays(", ".join(f"{name}[{i}]{gap} ({', '.join(map(str, shape))}){kind}"
-                             for i, shape in enumerate(shapes)), *arrays, dtype=dtype)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    return arrays(", ".join(f"{name}[{i}]{gap} ({', '.join(map(str, shape))}){kind}"
+                            for i, shape in enumerate(shapes)), *given, dtype=dtype)

@@ -43,11 +43,12 @@ import hashlib
 import io
 import math
 import os
-import re
 import zipfile
 import zlib
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]
 
@@ -101,18 +102,18 @@ def digits(path=None):
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                             "data", "digits.npz")
     path = _file(path, "copy refsnn/data/digits.npz there, or call digits(path)")
-    arrays = {}
+    fields = {}
     for name, (shape, top) in DIGITS.items():
         try:
-            arrays[name] = _member(path, name, shape)
+            fields[name] = _member(path, name, shape)
         except Exception as error:      # any error of the zip and npy parsers
             told = " ".join(str(error).split())[:200] or "cannot be read"
             raise ValueError(f"{path}, field {name}: {told}: must be the digits.npz "
                              "of refsnn") from None
-        if arrays[name].max() > top:
+        if fields[name].max() > top:
             raise ValueError(f"{path}, field {name}: largest value is "
-                             f"{arrays[name].max()}: must be at most {top}")
-    return arrays["images"] / 16.0, arrays["labels"].astype(np.int64)
+                             f"{fields[name].max()}: must be at most {top}")
+    return fields["images"] / 16.0, fields["labels"].astype(np.int64)
 
 
 def _member(path, name, shape):
@@ -147,9 +148,9 @@ def upsample(images, size=16):
     -------
     (N, size, size) float, with the dtype of `images`
     """
-    images, = _arrays("images (N, k, k) float", images)
+    images, = arrays("images (N, k, k) float", images)
     k = images.shape[1]
-    size, = _arrays(f"size () int in [{k}, inf)", size)
+    size, = arrays(f"size () int in [{k}, inf)", size)
     p = np.clip((np.arange(size) + 0.5) * k / size - 0.5, 0, k - 1)        # (2)
     A = np.maximum(0, 1 - np.abs(p[:, None] - np.arange(k))).astype(images.dtype)
     return A @ images @ A.T                                                # (1)
@@ -176,8 +177,8 @@ def split(labels, test_fraction=0.2, seed=0):
     -------
     train, test : increasing int64 indices
     """
-    labels, _, seed = _arrays("labels (N) int, test_fraction () in (0, 1), "
-                              "seed () int in [0, inf)", labels, test_fraction, seed)
+    labels, _, seed = arrays("labels (N) int, test_fraction () in (0, 1), "
+                             "seed () int in [0, inf)", labels, test_fraction, seed)
     rng = np.random.default_rng(seed)
     chosen = np.zeros(labels.size, bool)
     for label in np.unique(labels):
@@ -212,7 +213,7 @@ def idx(path, *, limit=1 << 31):
         Array in native byte order; the header declares its shape and dtype.
     """
     path = _file(path, "must be a file of the IDX format, gzipped or not")
-    _arrays("limit () in [0, inf]", limit)
+    arrays("limit () in [0, inf]", limit)
     with open(path, "rb") as plain:
         zipped = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
@@ -282,13 +283,13 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     images, labels : (N, rows, columns) float and (N,) int64
         Pixel values in [0, 1], and classes 0 .. classes-1.
     """
-    folder, (classes,) = os.fspath(folder), _arrays("classes () int in [1, inf)",
-                                                    classes)
+    folder, (classes,) = os.fspath(folder), arrays("classes () int in [1, inf)",
+                                                   classes)
     _options(dtype, kind, "train", "t10k")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder {folder} is missing: must hold MNIST-format "
                                 "files; fetch() downloads them")
-    arrays = []
+    found = []
     for name, ndim in (("images-idx3", 3), ("labels-idx1", 1)):
         path = os.path.join(folder, f"{kind}-{name}-ubyte")
         path = path if os.path.exists(path) else path + ".gz"
@@ -296,8 +297,8 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
         if array.dtype != np.uint8 or array.ndim != ndim:
             raise ValueError(f"{path}, field magic: is for {array.ndim} dimensions of "
                              f"{array.dtype}: must be {ndim} of uint8")
-        arrays.append(array)
-    pixels, labels = arrays
+        found.append(array)
+    pixels, labels = found
     if len(pixels) != len(labels):
         raise ValueError(f"{path}, field dimensions: {len(labels)} labels: must be "
                          f"{len(pixels)}, one for each image")
@@ -325,7 +326,7 @@ def fetch(name, folder):
     str
         Path folder/name, which `images` accepts.
     """
-    _one_of("name", name, *SOURCES)
+    one_of("name", name, *SOURCES)
     try:
         import pooch
     except ImportError:
@@ -364,7 +365,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
         As for `images`.
     """
     _options(dtype, kind, "train", "test")
-    classes, = _arrays("classes () int in {10, 100}", classes)
+    classes, = arrays("classes () int in {10, 100}", classes)
     names, count, head = CIFAR[classes, kind]
     images = np.empty((len(names) * count, SIDE, SIDE, 3), dtype)
     labels = np.empty(len(images), np.int64)
@@ -413,7 +414,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     _options(dtype, kind, "train", "test")
     path = _file(os.path.join(os.fspath(folder), f"{kind}_32x32.mat"),
                  "must be a file of SVHN, cropped digits")
-    if _one_of("checked", checked, bool):
+    if one_of("checked", checked, bool):
         with open(path, "rb") as file:
             md5 = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
         if md5 != SVHN_MD5[kind]:
@@ -446,53 +447,5 @@ def _file(path, advice):
 
 
 def _options(dtype, kind, *kinds):
-    _one_of("kind", kind, *kinds)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype}: must be float32 or float64")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    one_of("kind", kind, *kinds)
+    float_dtype(dtype)

@@ -24,10 +24,11 @@ Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Events", "latency", "latency_events", "poisson"]
 
@@ -62,8 +63,8 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     Events
         Spike indices, sorted by step, then sample, then unit.
     """
-    values, T = _arrays("values (B, m) float, T () int in [1, inf)", values, T)
-    tau, threshold, dt = _arrays(
+    values, T = arrays("values (B, m) float, T () int in [1, inf)", values, T)
+    tau, threshold, dt = arrays(
         "tau () in (0, inf), threshold () in (0, inf), dt () in (0, inf)", tau,
         threshold, dt, dtype=np.float64)
     threshold = float(values.dtype.type(threshold))     # rounded like `values`
@@ -95,7 +96,7 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     (T, B, m) float in {0, 1}
     """
     events = latency_events(values, T, tau=tau, threshold=threshold, dt=dt)
-    dtype = _dtype(np.asarray(values).dtype if dtype is None else dtype)
+    dtype = float_dtype(np.asarray(values).dtype if dtype is None else dtype)
     spikes = np.zeros((int(T), *np.shape(values)), dtype)
     spikes[events] = 1
     return spikes
@@ -123,10 +124,10 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     -------
     (T, B, m) float in {0, 1}
     """
-    rates, T = _arrays("rates_hz (...) float, T () int in [1, inf)", rates_hz, T)
-    dt, = _arrays("dt () in (0, inf)", dt, dtype=np.float64)
-    dtype = _dtype(rates.dtype if dtype is None else dtype)
-    _one_of("rng", rng, np.random.Generator)
+    rates, T = arrays("rates_hz (...) float, T () int in [1, inf)", rates_hz, T)
+    dt, = arrays("dt () in (0, inf)", dt, dtype=np.float64)
+    dtype = float_dtype(rates.dtype if dtype is None else dtype)
+    one_of("rng", rng, np.random.Generator)
     if rates.ndim < 2 or rates.shape[:-2] not in ((), (T,)) or rates.size == 0:
         raise ValueError(f"rates_hz is of shape {rates.shape}: must be (B, m), or "
                          f"(T, B, m) with T = {T}, and not empty")
@@ -135,57 +136,3 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
         raise ValueError(f"rates_hz is from {rates.min()} to {rates.max()}: must be "
                          f"from 0 to 1/dt = {1 / dt}")
     return (rng.random((T, *rates.shape[-2:])) < probability).astype(dtype)
-
-
-def _dtype(dtype):
-    for allowed in (np.dtype(np.float32), np.dtype(np.float64)):
-        if allowed == dtype:
-            return allowed
-    raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

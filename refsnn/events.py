@@ -33,12 +33,13 @@ Departures.  `write` rounds times to float16, as in the published files.
 import contextlib
 import io
 import os
-import re
 import zlib
 from typing import NamedTuple
 
 import h5py
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Recordings", "Speakers", "read", "write"]
 
@@ -96,8 +97,8 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     Recordings
     """
     path = os.fsdecode(path)
-    _one_of("unsorted", unsorted, "refuse", "sort")
-    channels, limit = _arrays(f"{CHANNELS}, limit () in [0, inf]", channels, limit)
+    one_of("unsorted", unsorted, "refuse", "sort")
+    channels, limit = arrays(f"{CHANNELS}, limit () in [0, inf]", channels, limit)
     with _opened(path) as file:
         times, E = _sequences(file, path, "spikes/times", "f")
         units, F = _sequences(file, path, "spikes/units", "iu")
@@ -253,7 +254,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     channels : int
     """
     path = os.fsdecode(path)
-    channels, = _arrays(CHANNELS, channels)
+    channels, = arrays(CHANNELS, channels)
     _need(not os.path.lexists(path), f"{path} exists", "be a new file")
     _need(os.path.isdir(os.path.dirname(path) or "."), f"{path} has no parent folder",
           "be in an existing folder")
@@ -354,50 +355,3 @@ def _spikes(where, times, units, channels, unsorted):
 def _need(good, what, must):
     if not good:
         raise ValueError(f"{what}: must {must}")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

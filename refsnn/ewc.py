@@ -49,10 +49,11 @@ Departures.  [KP17] uses one penalty for each earlier task.  This module
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 """
 
-import re
 from typing import List, NamedTuple, Union
 
 import numpy as np
+
+from refsnn._checks import arrays, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradient"]
 
@@ -95,7 +96,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     -------
     Fisher
     """
-    outputs, inputs, signals = _arrays(
+    outputs, inputs, signals = arrays(
         "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float",
         outputs, inputs, signals)
     if not 0 < len(inputs) == len(signals):
@@ -119,15 +120,15 @@ def _errors(outputs, labels, likelihood):
     """Return the errors e of eqs. (7)-(9) and the square roots of their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
-    if _one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
-        _one_of("labels", labels, type(None))
+    if one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
+        one_of("labels", labels, type(None))
         return np.broadcast_to(unit, (N, K, K)), np.ones_like(unit[:1, :1])  # (9)
     with np.errstate(over="ignore"):            # differences of -inf yield p = 0
         p = np.exp(outputs - outputs.max(axis=1, keepdims=True))
     p /= p.sum(axis=1, keepdims=True)
     if labels is None:
         return unit - p[:, None], np.sqrt(p)[..., None]                    # (7)
-    labels, = _arrays(f"labels ({N}) int in [0, {K - 1}]", labels)
+    labels, = arrays(f"labels ({N}) int in [0, {K - 1}]", labels)
     return (unit[labels] - p)[:, None], np.ones_like(p[:1, :1, None])      # (8)
 
 
@@ -155,10 +156,10 @@ def accumulate(state, importance, parameters, anchors="latest"):
     -------
     State
     """
-    _one_of("anchors", anchors, "latest", "all")
-    theta = _lists("parameters", parameters)
-    F = _lists("importance", importance, theta)
-    _arrays("importance[] (...) in [0, inf)", F)        # F is a mean of squares
+    one_of("anchors", anchors, "latest", "all")
+    theta = lists("parameters", parameters)
+    F = lists("importance", importance, theta)
+    arrays("importance[] (...) in [0, inf)", F)        # F is a mean of squares
     old, before = _state(state, theta) if state is not None \
         else ([np.zeros_like(a) for a in theta], theta)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -223,90 +224,23 @@ def penalty_gradient(state, parameters, strength):
 def _quadratic(state, parameters, strength):
     """Return the importance F, the change of theta, and the penalty coefficient."""
     if type(strength) is not float or not 0 <= strength < float("inf"):
-        strength, = _arrays("strength () in [0, inf)", strength, dtype=np.float64)
-    theta = _lists("parameters", parameters)
+        strength, = arrays("strength () in [0, inf)", strength, dtype=np.float64)
+    theta = lists("parameters", parameters)
     F, anchor = _state(state, theta)
     with np.errstate(over="ignore"):
         moved = [t - a for t, a in zip(theta, anchor, strict=True)]
     return F, moved, strength
 
 
-def _formed(name, arrays, like):
-    """Return the checked `arrays` if `like` is a list, else the first array."""
-    if not all(np.isfinite(a).all() for a in arrays):
-        raise ValueError(f"{name} overflows {arrays[0].dtype}: must be finite, reduce "
+def _formed(name, found, like):
+    """Return the checked arrays `found` if `like` is a list, else the first array."""
+    if not all(np.isfinite(a).all() for a in found):
+        raise ValueError(f"{name} overflows {found[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
-    return list(arrays) if isinstance(like, (list, tuple)) else arrays[0]
+    return list(found) if isinstance(like, (list, tuple)) else found[0]
 
 
 def _state(state, theta):
-    _one_of("state", state, State)
-    return (_lists("state.importance", state.importance, theta),
-            _lists("state.anchor", state.anchor, theta))
-
-
-def _lists(name, value, like=None):
-    """Return `value` as a list of checked arrays, with the shapes of `like`."""
-    several = isinstance(value, (list, tuple))
-    arrays = list(value) if several else [value]
-    if len(arrays) != (count := len(like or arrays) or 1):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have {count}")
-    for i, (a, b) in enumerate(zip(arrays, like or arrays)):
-        if type(a) is np.ndarray and a.dtype in (np.float32, np.float64) \
-                and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
-                and np.isfinite(a).all():
-            continue            # 5 microseconds faster than `_arrays`
-        what = f"{name}[{i}]" if several else name
-        axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
-        a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
-        arrays[i] = np.asarray(a, dtype)
-        if arrays[i].size == 0:
-            raise ValueError(f"{what} is of shape {arrays[i].shape}: must not be empty")
-    return arrays
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    one_of("state", state, State)
+    return (lists("state.importance", state.importance, theta),
+            lists("state.anchor", state.anchor, theta))

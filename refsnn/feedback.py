@@ -42,9 +42,10 @@ Departures.  In [NMZ19], the error is fed back within one step.  Here,
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
            "presynaptic_trace", "three_factor", "transport"]
@@ -70,7 +71,7 @@ def transport(dsyn, B):
     (T, B, n) float
         Credit ``dspikes`` of the layer, which is 0 at the last step.
     """
-    dsyn, B = _arrays("dsyn (T, B, k) float, B (k, n)", dsyn, B)
+    dsyn, B = arrays("dsyn (T, B, k) float, B (k, n)", dsyn, B)
     dspikes = np.zeros((*dsyn.shape[:2], B.shape[1]), dsyn.dtype)
     dspikes[:-1] = dsyn[1:] @ B                                            # (1)
     return dspikes
@@ -95,7 +96,7 @@ def direct(error, H):
     (T, B, n) float
         Credit ``dspikes`` of the layer.
     """
-    error, H = _arrays("error (T, B, k) float, H (k, n)", error, H)
+    error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
     return error @ H                                                       # (2)
 
 
@@ -121,8 +122,8 @@ def local_square(spikes, G, target):
         Loss, summed over steps and readout units and averaged over the batch,
         and its derivative with respect to the spikes.
     """
-    G, spikes, target = _arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
-                                G, spikes, target)
+    G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
+                               G, spikes, target)
     miss, batch = spikes @ G.T - target, spikes.shape[1]
     loss = float(np.sum(miss ** 2)) / (2 * batch)                          # (4)
     return loss, miss @ G / batch                                          # (3)
@@ -147,9 +148,9 @@ def local_cross_entropy(spikes, G, labels):
     loss, dspikes
         As for `local_square`.
     """
-    G, spikes = _arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
+    G, spikes = arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
     batch = spikes.shape[1]
-    labels, = _arrays(f"labels ({batch}) int in [0, {len(G)})", labels)
+    labels, = arrays(f"labels ({batch}) int in [0, {len(G)})", labels)
     y = spikes @ G.T
     y -= y.max(axis=2, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=2, keepdims=True))
@@ -180,7 +181,7 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     (T, B, m) float
         Trace P[t], which is 0 at the first two steps.
     """
-    x, alpha, beta, gain = _arrays(
+    x, alpha, beta, gain = arrays(
         "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
         "gain () in [1e-9, 1e9)", x, alpha, beta, gain)
     P, i = np.zeros_like(x), np.zeros_like(x[0])
@@ -210,7 +211,7 @@ def three_factor(post, pre):
     (n, m) float
         Gradient dW, summed over steps and batch.
     """
-    post, pre = _arrays("post (T, B, n) float, pre (T, B, m)", post, pre)
+    post, pre = arrays("post (T, B, n) float, pre (T, B, m)", post, pre)
     return post.reshape(-1, post.shape[2]).T @ pre.reshape(-1, pre.shape[2])  # (7)
 
 
@@ -229,57 +230,10 @@ def alignment(a, b):
     -------
     float in [-1, 1]
     """
-    a, = _arrays("a (...)", a, dtype=np.float64)
-    b, = _arrays(f"b {a.shape}", b, dtype=np.float64)
+    a, = arrays("a (...)", a, dtype=np.float64)
+    b, = arrays(f"b {a.shape}", b, dtype=np.float64)
     if not (np.any(a) and np.any(b)):
         raise ValueError("a or b is zero or empty: must be non-zero")
     a, b = (v / np.abs(v).max() for v in (a, b))        # so that squares are finite
     cosine = np.sum(a * b) / (np.linalg.norm(a) * np.linalg.norm(b))
     return float(np.clip(cosine, -1, 1))
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -104,11 +104,12 @@ Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple, Optional
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Loss", "Recording", "complete", "gradients", "loss",
            "record"]
@@ -188,16 +189,15 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         and all attempts of a call fail.  If `tries` is 1, errors of `run`
         are raised unchanged.
     """
-    _one_of("run", run, Callable)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    W, _, W_out, x, gain, size, tries = _arrays(
+    one_of("run", run, Callable)
+    float_dtype(dtype)
+    W, _, W_out, x, gain, size, tries = arrays(
         "weights.hidden (n, m), weights.recurrent? (n, n), weights.readout (k, n), "
         "x (T, B, m) in [0, inf), gain () in [1e-9, 1e9), size? () int in [1, inf), "
         "tries () int in [1, inf)", *_matrices(weights), x, gain, size, tries)
     _whole("x", x)
     n, k, dtype = len(W), len(W_out), np.dtype(dtype).type
-    _, unit = _arrays("all (all), unit (all?) in [1e-9, 1e9)", np.zeros(n + k), unit)
+    _, unit = arrays("all (all), unit (all?) in [1e-9, 1e9)", np.zeros(n + k), unit)
     scale = np.broadcast_to(np.asarray(1 / unit, dtype), n + k), dtype(gain)
     pieces, size = [], size or x.shape[1]
     for first in range(0, x.shape[1], size):
@@ -230,7 +230,7 @@ def _piece(result, x, n, k, scale, gain):
                          "(spikes, samples)")
     T, B, _ = x.shape
     few = np.ndim(result[1]) == 3 and np.shape(result[1])[2] == k
-    spikes, samples = _arrays(
+    spikes, samples = arrays(
         f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
         f"{(T, B, k if few else n + k)}", *result, dtype=scale.dtype)
     _whole("run.spikes", spikes)
@@ -269,7 +269,7 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
     -------
     Recording
     """
-    W, V, W_out, x, mem, spikes, out, threshold = _arrays(
+    W, V, W_out, x, mem, spikes, out, threshold = arrays(
         f"{WEIGHTS}, {PARTS}, threshold (n?) in (0, inf)", *_matrices(weights), x,
         *_parts(recording), threshold)
     hidden, readouts = _nominal(W, W_out, tau_syn, tau_mem, dt, gain)
@@ -294,7 +294,7 @@ def _software(sent, reset, alpha, beta, gain):
 def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
     """Return alpha, beta and gain of the hidden neurons, and of the readouts."""
     n, k = len(W), len(W_out)
-    _, tau_syn, tau_mem, dt, gain = _arrays(
+    _, tau_syn, tau_mem, dt, gain = arrays(
         "all (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () in "
         "(0, inf), gain (all?) in (0, inf)", np.zeros(n + k), tau_syn, tau_mem, dt,
         gain)
@@ -337,12 +337,12 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Loss and derivatives.  To predict a class, take the readout with the
         largest maximum over all steps, or with the largest sum for "sum".
     """
-    mem, spikes, out = _arrays(RECORDING, *_parts(recording))
-    labels, scaling, readout, burst, rate, bound = _arrays(
+    mem, spikes, out = arrays(RECORDING, *_parts(recording))
+    labels, scaling, readout, burst, rate, bound = arrays(
         f"labels ({out.shape[1]}) int in [0, {out.shape[2] - 1}], scaling () in "
         "(0, inf), readout () in [0, inf), burst () in [0, inf), rate () in [0, inf), "
         "bound () in [0, inf)", labels, scaling, readout, burst, rate, bound)
-    _one_of("reduction", reduction, "max", "reached", "sum")
+    one_of("reduction", reduction, "max", "reached", "sum")
     last, peak = _peaks(out, spikes, labels if reduction == "reached" else None)
     z = scaling * (out.sum(axis=0) if reduction == "sum" else peak)        # (3)
     value, dz = _softmax(z, labels)
@@ -424,7 +424,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Gradient
         Gradients, summed over time steps and batch.
     """
-    W, V, W_out, x, mem, spikes, out, dout, dspikes, threshold, steepness = _arrays(
+    W, V, W_out, x, mem, spikes, out, dout, dspikes, threshold, steepness = arrays(
         f"{WEIGHTS}, {RECORDING}, dout (T, B, k), dspikes? (T, B, n), threshold (n?) "
         "in (0, inf), steepness (n?) in (0, inf)", *_matrices(weights), x,
         *_parts(recording), dout, dspikes, threshold, steepness)
@@ -469,53 +469,6 @@ def _matrices(weights):
 
 def _parts(recording):
     if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
                          "Recording (mem, spikes, out)")
     return recording
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

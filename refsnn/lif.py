@@ -91,11 +91,12 @@ Errata.  [NMZ19] prints the drift of the membrane potential as
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, bundle, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Recording", "State", "backward", "credit", "linearise",
            "readout", "readout_backward", "readout_run", "readout_step", "run",
@@ -213,12 +214,12 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     recording, state : Recording, State
         Recorded steps 0 to T - 1, and the state at step T.
     """
-    W, x, *constants, V, clamp, resets, sent, refractory = _arrays(
+    W, x, *constants, V, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
         "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, alpha, beta,
         gain, threshold, V, clamp, reset_spikes, recurrent_spikes, refractory)
-    _one_of("reset", reset, "subtract", "zero")
-    _one_of("spike", spike, Callable, type(None))
+    one_of("reset", reset, "subtract", "zero")
+    one_of("spike", spike, Callable, type(None))
     if refractory and spike is not None and clamp is None:
         raise ValueError("clamp is None: must be given if spike is and refractory > 0")
     if V is None and recurrent_spikes is not None:
@@ -250,11 +251,11 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     now, state : Recording, State
         Recorded step t, as (B, n) arrays, and the state at step t + 1.
     """
-    drive, *constants, V, refractory = _arrays(
+    drive, *constants, V, refractory = arrays(
         f"drive (B, n) float, {LEAK}, threshold (n?) in (0, inf), V? (n, n), "
         "refractory () int in [0, inf)", drive, alpha, beta, gain, threshold, V,
         refractory)
-    _one_of("reset", reset, "subtract", "zero")
+    one_of("reset", reset, "subtract", "zero")
     rec, state = _scan(drive[None], V, state, constants, reset, refractory)
     return Recording(*(field[0] for field in rec)), state
 
@@ -274,7 +275,7 @@ def _scan(drive, V, state, constants, reset, k, spike=None, clamp=None, resets=N
     fired = spikes[k:]
     resets, sent = (fired if s is None else s for s in (resets, sent))
     for t in range(T):
-        fired[t] = mem[t] > threshold if spike is None else _arrays(
+        fired[t] = mem[t] > threshold if spike is None else arrays(
             f"spike(t,u) ({B}, {n})", spike(t, mem[t]))[0]                 # (1)
         leak = beta * mem[t] + gain * syn[t]
         syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
@@ -331,10 +332,13 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Derivatives with respect to parameters are sums over steps and
         batch; dsyn[t] is dL/dI[t].
     """
-    _options(recording, reset, through_reset, through_recurrence, constants)
-    W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *rec = _arrays(
+    one_of("reset", reset, "subtract", "zero")
+    flags("through_reset through_recurrence constants", through_reset,
+          through_recurrence, constants)
+    W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *rec = arrays(
         f"{LAYER}, psi (T, B, n), dspikes? (T, B, n), dmem? (T, B, n), {RECORDING}",
-        W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem, *recording)
+        W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem,
+        *bundle("recording", recording, Recording))
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     syn, mem = (np.zeros((T + 1, B, n), W.dtype) for _ in range(2))    # dI and dU
     if dstate is not None:
@@ -421,10 +425,12 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     E : (T, B, 2n, m) or (T + 1, B, 2n, m) float
         Derivative with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
     """
-    _options(recording, reset, through_reset, through_recurrence, constants)
-    W, x, alpha, beta, gain, threshold, V, psi, *rec = _arrays(
+    one_of("reset", reset, "subtract", "zero")
+    flags("through_reset through_recurrence constants", through_reset,
+          through_recurrence, constants)
+    W, x, alpha, beta, gain, threshold, V, psi, *rec = arrays(
         f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, alpha, beta, gain, threshold, V,
-        psi, *recording)
+        psi, *bundle("recording", recording, Recording))
     (_, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     r, z = _paths(rec, after, beta, gain, threshold, reset, through_reset)
     last, weights = len(r), n * m + (0 if V is None else n * n)
@@ -466,7 +472,7 @@ def credit(psi, dspikes=None, dmem=None):
     (T, B, 2n) float
         ``q[t] = dL/dh[t]`` for h = [syn, mem].
     """
-    psi, dspikes, dmem = _arrays(
+    psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
         dspikes, dmem)
     mem = np.zeros_like(psi)
@@ -516,7 +522,7 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
     mem, state : (T, B, k) float, State
         Membrane potentials at steps 0 to T - 1, and the state at step T.
     """
-    W, x, *constants = _arrays(READOUT, W, x, alpha, beta, gain)
+    W, x, *constants = arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
     _, mem, state = _leak((x.reshape(T * B, m) @ W.T).reshape(T, B, k), state,
                           constants)
@@ -542,7 +548,7 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
     mem, state : (B, k) float, State
         Membrane potentials at step t, and the state at step t + 1.
     """
-    drive, *constants = _arrays(f"drive (B, n) float, {LEAK}", drive, alpha, beta, gain)
+    drive, *constants = arrays(f"drive (B, n) float, {LEAK}", drive, alpha, beta, gain)
     _, mem, state = _leak(drive[None], state, constants)
     return mem[0], state
 
@@ -585,7 +591,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
     Gradient
         The field dV is None.
     """
-    W, x, *decays = _arrays(READOUT, W, x, alpha, beta, gain)
+    W, x, *decays = arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
     rest = np.zeros((T, B, k), W.dtype)
     syn, mem, _ = (rest,) * 3 if not constants else _leak(
@@ -600,74 +606,11 @@ def _checked(name, state, like, k=None):
     """Check that a state has the shape and dtype of `like`; return its
     arrays.  The spikes must cover `k` steps, or any number of steps if `k`
     is None."""
-    if not isinstance(state, tuple) or len(state) != 3:
-        raise ValueError(f"{name} is a {type(state).__name__}: must be a State "
-                         "of syn, mem and spikes")
-    for field, a in zip(State._fields, state, strict=True):
-        kind = np.asarray(a).dtype
-        if a is not None and kind != like.dtype:
-            raise ValueError(f"{name}.{field} is {kind}: must be {like.dtype}")
     B, n = like.shape
-    syn, mem, spikes = _arrays(
+    syn, mem, spikes = arrays(
         f"{name}.syn ({B}, {n}), {name}.mem ({B}, {n}), "
-        f"{name}.spikes? ({'k*' if k is None else k}, {B}, {n})", *state)
+        f"{name}.spikes? ({'_*' if k is None else k}, {B}, {n})",
+        *bundle(name, state, State, like.dtype))
     if spikes is None:
         spikes = np.zeros((k or 0, B, n), like.dtype)
     return syn, mem, spikes > 0.5
-
-
-def _options(recording, reset, *flags):
-    if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
-                         "Recording of four arrays")
-    _one_of("reset", reset, "subtract", "zero")
-    for name, flag in zip(("through_reset", "through_recurrence", "constants"), flags,
-                          strict=True):
-        _one_of(name, flag, bool, np.bool_)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

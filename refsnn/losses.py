@@ -80,10 +80,11 @@ Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
     arXiv 1705.11146.
 """
 
-import re
 
 import numpy as np
 from scipy.signal import lfilter
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_bound",
            "square", "total", "upper_bound", "van_rossum"]
@@ -111,7 +112,7 @@ def cross_entropy(record, labels, reduction="max"):
         Loss in nats, averaged over the batch, and derivative of the loss.
     """
     record, labels = _labelled("record", record, labels)
-    _one_of("reduction", reduction, "max", "sum", "last")
+    one_of("reduction", reduction, "max", "sum", "last")
     loss, dscores = _softmax_loss(_scores(record, reduction), labels)
     drecord = np.zeros_like(record)
     if reduction == "max":
@@ -163,7 +164,7 @@ def accuracy(record, labels, reduction="max"):
     float in [0, 1]
     """
     record, labels = _labelled("record", record, labels)
-    _one_of("reduction", reduction, "max", "sum", "last", "first")
+    one_of("reduction", reduction, "max", "sum", "last", "first")
     return float((_scores(record, reduction).argmax(axis=1) == labels).mean())
 
 
@@ -191,7 +192,7 @@ def first_spike_time(spikes, labels, tau, dt):
         Loss in nats, averaged over the batch, and derivative of the loss.
     """
     spikes, labels = _labelled("spikes", spikes, labels)
-    dt, tau = _arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
+    dt, tau = arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
     scale = spikes.dtype.type(dt / tau)
     loss, dscores = _softmax_loss(-scale * _first(spikes), labels)
     silent = 1 - spikes
@@ -232,9 +233,9 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
         Loss in 1/s, and derivative of the loss.  The loss is summed over units
         and averaged over the batch.  The derivative is 0 at the last step.
     """
-    spikes, target = _arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
-    dt, *taus = _arrays("dt () in (0, inf), tau_rise () in (0, inf), "
-                        "tau_decay () in (0, inf)", dt, tau_rise, tau_decay)
+    spikes, target = arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
+    dt, *taus = arrays("dt () in (0, inf), tau_rise () in (0, inf), "
+                       "tau_decay () in (0, inf)", dt, tau_rise, tau_decay)
     a, b = (np.exp(-dt / tau) for tau in taus)
     error = _smooth(spikes - target, a, b, dt)
     scale = spikes.dtype.type(dt / spikes.shape[1])
@@ -268,7 +269,7 @@ def square(record, target):
         Loss, and derivative of the loss.  The loss is summed over steps and
         units, and averaged over the batch.
     """
-    record, target = _arrays("record (T, B, k) float, target (T, B, k)", record, target)
+    record, target = arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
     return float(np.sum(error * error) / (2 * B)), error / B           # (11, 12)
 
@@ -321,9 +322,9 @@ def upper_bound(spikes, bound, per="population", power=2):
 def _bounded(spikes, bound, per, power, sign):
     """Return a penalty and its derivative.  The penalty is eq. (15) for sign = -1
     and eq. (16) for sign = 1."""
-    spikes, bound, power = _arrays("spikes (T, B, n) float, bound () in [0, inf), "
-                                   "power () in {1, 2}", spikes, bound, power)
-    _one_of("per", per, "neuron", "population")
+    spikes, bound, power = arrays("spikes (T, B, n) float, bound () in [0, inf), "
+                                  "power () in {1, 2}", spikes, bound, power)
+    one_of("per", per, "neuron", "population")
     counts, share = spikes.sum(axis=0), 1.0                                # (13)
     if per == "population":
         counts, share = counts.mean(axis=1, keepdims=True), 1 / counts.shape[1]  # (14)
@@ -349,7 +350,7 @@ def burst(spikes):
     value, dspikes : float and (T, B, n) float
         Penalty in spikes^2, and its derivative.
     """
-    spikes, = _arrays("spikes (T, B, n) float", spikes)
+    spikes, = arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
     dspikes = np.broadcast_to(2 * counts / counts.size, spikes.shape)
     return float(np.mean(counts * counts)), dspikes.astype(spikes.dtype)   # (17)
@@ -371,59 +372,12 @@ def total(spikes):
     value, dspikes : float and (T, B, n) float
         Mean spike count of the layer, and its derivative.
     """
-    spikes, = _arrays("spikes (T, B, n) float", spikes)
+    spikes, = arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]
     return float(spikes.sum() / B), np.full_like(spikes, 1 / B)            # (18)
 
 
 def _labelled(name, record, labels):
-    record, = _arrays(f"{name} (T, B, k) float", record)
+    record, = arrays(f"{name} (T, B, k) float", record)
     _, B, k = record.shape
-    return record, *_arrays(f"labels ({B}) int in [0, {k})", labels)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    return record, *arrays(f"labels ({B}) int in [0, {k})", labels)

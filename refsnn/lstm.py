@@ -60,10 +60,11 @@ Departures.  [HS97] truncates the gradient where the backpropagated error
 """
 
 import math
-import re
 from typing import NamedTuple, Optional
 
 import numpy as np
+
+from refsnn._checks import arrays, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Recording", "backward", "dropout", "init", "simulate"]
 
@@ -162,11 +163,11 @@ def backward(x, W, V, b, recording, dh, *, dc_last=None, h0=None, c0=None,
         The fields dW, dV and db are summed over steps and batch.
     """
     if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
                          "Recording (h, c, gates)")
     W, V, b, x, h0, c0, p, q, h, c, gates, e, dc = _network(
         W, V, b, x, h0, c0, x_mask, h_mask, *recording, dh, dc_last)
-    _one_of("inputs", inputs, bool, np.bool_)
+    flags("inputs", inputs)
     (T, B, m), n = x.shape, V.shape[1]
     h0, c0, dc = (np.zeros_like(h[0]) if a is None else a for a in (h0, c0, dc))
     h, q = np.concatenate([h0[None], h[:-1]]), \
@@ -231,8 +232,8 @@ def dropout(shape, rate, rng, dtype=np.float64):
     -------
     array of `shape`
     """
-    _, rate = _arrays("shape (_) int in [1, inf), rate () in [0, 1)",
-                      _one_of("shape", shape, tuple), rate)
+    _, rate = arrays("shape (_) int in [1, inf), rate () in [0, 1)",
+                     one_of("shape", shape, tuple), rate)
     _source(rng, dtype)
     return ((rng.random(shape) >= rate) / (1 - rate)).astype(dtype)        # (11)
 
@@ -255,7 +256,7 @@ def init(m, n, rng, dtype=np.float64):
     -------
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
     """
-    m, n = _arrays("m () int in [1, inf), n () int in [1, inf)", m, n)
+    m, n = arrays("m () int in [1, inf), n () int in [1, inf)", m, n)
     _source(rng, dtype)
     W = rng.uniform(-1, 1, (4 * n, m)) * math.sqrt(6 / (m + 4 * n))        # (12)
     Q, R = np.linalg.qr(rng.standard_normal((4 * n, n)))
@@ -265,14 +266,13 @@ def init(m, n, rng, dtype=np.float64):
 
 
 def _source(rng, dtype):
-    _one_of("rng", rng, np.random.Generator)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r:.60}: must be float32 or float64")
+    one_of("rng", rng, np.random.Generator)
+    float_dtype(dtype)
 
 
 def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
     p, q = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
-    W, V, *arrays = _arrays(
+    W, V, *others = arrays(
         "W (g, m) float, V (g, n) float, b (g) float, x (T, B, m) float, "
         f"h0? (B, n) float, c0? (B, n) float, x_mask? ({p}, m) float, "
         f"h_mask? ({q}, n) float" + bool(more) * (
@@ -282,51 +282,4 @@ def _network(W, V, b, x, h0, c0, x_mask, h_mask, *more):
     if len(W) != 4 * V.shape[1]:
         raise ValueError(f"W is of shape {W.shape}, V of {V.shape}: must have 4 n rows "
                          "for the gates i, f, g, o, and V n columns")
-    return W, V, *arrays
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    return W, V, *others

@@ -63,10 +63,11 @@ Departures.  No departures are known.
 """
 
 import math
-import re
 from typing import List, NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
@@ -113,7 +114,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     -------
     Recording
     """
-    _one_of("activation", activation, *ACTIVATIONS)
+    one_of("activation", activation, *ACTIVATIONS)
     weights, biases, x, dropout = _layers(
         "weights[{0}] (n{1}, n{0}) float; biases[{0}] (n{1}); x (N, n0); "
         "dropout[{0}]? (N, n{0}) in {{0, 1}}", weights, biases, x, dropout)
@@ -336,12 +337,11 @@ def init(sizes, rng, dtype=np.float64):
     -------
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
     """
-    sizes, = _arrays("sizes[] () int in [1, inf)", sizes)
-    _one_of("rng", rng, np.random.Generator)
+    sizes, = arrays("sizes[] () int in [1, inf)", sizes)
+    one_of("rng", rng, np.random.Generator)
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}: must be at least two integers")
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    float_dtype(dtype)
     weights, biases = [], []
     for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
         scale = math.sqrt(2 / (n_in + n_out)) / CUT_STD                    # (14)
@@ -355,13 +355,13 @@ def init(sizes, rng, dtype=np.float64):
 
 def _parts(recording):
     if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
                          "Recording")
     return recording[:2]
 
 
 def _network(weights, recording, activation, spec="", *values):
-    _one_of("activation", activation, *ACTIVATIONS)
+    one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(
         "weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
         "recording.pre[{0}] (N, n{1})" + spec, weights, *_parts(recording), *values)
@@ -374,62 +374,15 @@ def _layers(spec, *values):
     is the index of the layer, {1} is {0} + 1, and {2} is the number of
     layers."""
     L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
-    rules, arrays, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
+    rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
     for rule, value, many in zip(spec.split("; "), values, lists, strict=True):
         if many:
             value = [None] * L if value is None and "[{0}]?" in rule else value
             name = rule.partition("[")[0]
-            if not 0 < len(_one_of(name, value, list, tuple)) == L:
+            if not 0 < len(one_of(name, value, list, tuple)) == L:
                 raise ValueError(f"{name} has {len(value)} arrays: must have "
                                  f"{L or 'some'}, one for each layer")
-        arrays += value if many else [value]
+        given += value if many else [value]
         rules += [rule.format(i, i + 1, L) for i in range(L if many else 1)]
-    found = iter(_arrays(", ".join(rules), *arrays))
+    found = iter(arrays(", ".join(rules), *given))
     return [[next(found) for _ in range(L)] if many else next(found) for many in lists]
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

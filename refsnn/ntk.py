@@ -51,11 +51,12 @@ Departures.  No departures are known.
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
-import re
 from itertools import chain
 from math import isqrt, prod
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["adjoint", "estimate_memory", "kernel"]
 
@@ -96,7 +97,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
         In memory, the axes of the full kernel have the order (N, K, M, K).
     """
-    _one_of("reduction", reduction, *REDUCTIONS)
+    one_of("reduction", reduction, *REDUCTIONS)
     left, right, shapes, masks = _batches(left, right, masks, kind)
     one, outputs = left is right, left[1][0].shape[1]
     left = _grouped(*left, reduction)
@@ -238,7 +239,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
         dkernel)
     (N, K), M = left[1][0].shape[:2], len(right[0][0])
     grads = [[np.zeros(x.shape, x.dtype) for x in part] for part in (*left, *right)]
-    if _one_of("constant", constant, bool):
+    if one_of("constant", constant, bool):
         grads[0][0] = grads[2][0] = grads[1][-1] = grads[3][-1] = None
     for a, g, b, h, mask, *four in zip(*left, *right, masks, *grads, strict=True):
         if a.ndim == 3:
@@ -320,9 +321,9 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
         signals that `kernel` makes if some units of a layer have only zero
         signals.
     """
-    _one_of("kind", kind, *KINDS)
-    _one_of("reduction", reduction, *REDUCTIONS)
-    _one_of("dtype", np.dtype(dtype).name, "float32", "float64")
+    one_of("kind", kind, *KINDS)
+    one_of("reduction", reduction, *REDUCTIONS)
+    one_of("dtype", np.dtype(dtype).name, "float32", "float64")
     first = _shapes("left", left)
     second = [] if right is None else _shapes("right", right)
     (N, K), M = first[0][1][:2], (second or first)[0][0][0]
@@ -347,7 +348,7 @@ def estimate_memory(left, right=None, *, kind="at_masked", reduction="full",
 def _batches(left, right, masks, kind, more="", *values):
     """Check the arguments.  Return both batches, the array shapes of the
     batch `left`, the masks and the checked `values`."""
-    _one_of("kind", kind, *KINDS)
+    one_of("kind", kind, *KINDS)
     L = _layers("left", left)
     places = [f"P{i}, " * (np.ndim(a) == 3) for i, a in enumerate(left[0])]
     rules = ["left.inputs[{0}] (N, {1}i{0}) float",
@@ -358,13 +359,13 @@ def _batches(left, right, masks, kind, more="", *values):
         rules += [rule.replace("left", "right").replace("N", "M") for rule in rules]
         lists += right
     if kind == "through_mask":
-        if len(_one_of("masks", masks, list, tuple)) != L:
+        if len(one_of("masks", masks, list, tuple)) != L:
             raise ValueError(f"masks has {len(masks)} arrays: must have {L}")
         rules += ["masks[{0}] (j{0}, i{0}) in {{0, 1}}"]
         lists += [[np.reshape(mask, (len(mask), prod(np.shape(mask)[1:])))
                    if np.ndim(mask) == 4 else mask for mask in masks]]
-    found = _arrays(", ".join([rule.format(i, P) for rule in rules for i, P in
-                               enumerate(places)]) + more, *chain(*lists), *values)
+    found = arrays(", ".join([rule.format(i, P) for rule in rules for i, P in
+                              enumerate(places)]) + more, *chain(*lists), *values)
     lists = [found[i * L:(i + 1) * L] for i in range(len(rules))]
     left = tuple(lists[:2])
     return (left, left if right is None else tuple(lists[2:4]),
@@ -393,50 +394,3 @@ def _shapes(name, batch):
                              f"{g}: must be (N, i) and (N, K, j), or (N, P, r) and "
                              f"(N, K, P, c), not empty, with N={N} and K={K}")
     return layers
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -37,10 +37,11 @@ Departures.  The module predicts discrete steps of gradient descent, not a
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Trajectory", "one_step", "predict"]
 
@@ -75,10 +76,10 @@ def one_step(kernel, outputs, doutputs, rate):
     -------
     (M, K) float
     """
-    outputs, doutputs, kernel = _arrays(
+    outputs, doutputs, kernel = arrays(
         "outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K)", outputs, doutputs,
         kernel)
-    rate, = _arrays("rate () in (0, inf)", rate)
+    rate, = arrays("rate () in (0, inf)", rate)
     moved = (_matrix(kernel) @ doutputs.ravel()).reshape(outputs.shape)
     return outputs - float(rate) * moved                                   # (1)
 
@@ -125,15 +126,15 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
         has a negative eigenvalue beyond rounding, or if gradient descent
         diverges until floats overflow.
     """
-    _one_of("loss", loss, *LOSSES)
+    one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):
         raise ValueError("cross or test_outputs is None: must be given together")
-    outputs, targets, kernel, f0, cross = _arrays(
+    outputs, targets, kernel, f0, cross = arrays(
         "outputs (N, K) float, targets (N, K), kernel (N, N, K, K), "
         "test_outputs? (M, K), cross? (M, N, K, K)", outputs, targets, kernel,
         test_outputs, cross)
-    rate, steps = _arrays("rate () in (0, inf), steps (S?) int in [0, inf)",
-                          rate, steps)
+    rate, steps = arrays("rate () in (0, inf), steps (S?) int in [0, inf)",
+                         rate, steps)
     (N, K), matrix = outputs.shape, _matrix(kernel)
     if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
         raise ValueError("kernel is not symmetric: must equal its transpose")
@@ -169,50 +170,3 @@ def _powers(values, pace, steps):
     safe = np.where(values == 0, 1, values)
     spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)
     return left, np.where(values == 0, pace * steps, spent / safe)         # (3)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

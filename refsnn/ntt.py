@@ -52,11 +52,12 @@ Departures.  No departures are known.  As in the code of [LZ20], the kernel
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
-import re
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target",
            "transfer"]
@@ -176,8 +177,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     Gradient
         Loss and gradient.  The gradient is exactly 0 for pruned weights.
     """
-    _one_of("kind", kind, "at_masked", "through_mask")
-    density, strength, l2 = _arrays(
+    one_of("kind", kind, "at_masked", "through_mask")
+    density, strength, l2 = arrays(
         "density () in (0, 1], strength () in [0, inf), l2 () in [0, inf)", density,
         strength, l2)
     live = _masked(student)
@@ -255,7 +256,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     Student
         Trained student.  The sparse network has the weights masks * weights.
     """
-    _arrays("every () int in [1, inf)", every)
+    arrays("every () int in [1, inf)", every)
     if not hasattr(batches, "__len__"):
         raise ValueError(f"batches is {batches!r:.60}: must have a length")
     if student is None:
@@ -287,64 +288,17 @@ def _masked(student):
     if getattr(student, "_fields", None) != Student._fields:
         raise ValueError(f"student is {student!r:.60}: must be a Student")
     for name, value in (("weights", student.weights), ("masks", student.masks)):
-        if not _one_of(name, value, list, tuple) or len(value) != len(student.weights):
+        if not one_of(name, value, list, tuple) or len(value) != len(student.weights):
             raise ValueError(f"{name} has {len(value)} arrays: must have one for each "
                              "layer, and at least one")
     live = []
     for i, pair in enumerate(zip(student.weights, student.masks, strict=True)):
-        W, M = _arrays(f"weights[{i}] (...) float, masks[{i}] {np.shape(pair[0])} "
-                       "in {0, 1}", *pair)
+        W, M = arrays(f"weights[{i}] (...) float, masks[{i}] {np.shape(pair[0])} "
+                      "in {0, 1}", *pair)
         live.append(W * M)
     return live
 
 
 def _goal(name, goal, own):
-    return _arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
-                   dtype=own.dtype)[0]
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    return arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
+                  dtype=own.dtype)[0]

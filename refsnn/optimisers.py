@@ -48,11 +48,12 @@ Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     arXiv 1705.11146.
 """
 
-import re
 from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
@@ -99,7 +100,7 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 def _begin(state, gradient, fields, out):
     """Check the arguments.  Return the gradient, the arrays of the old state, the
     buffers for the results, and the step number t."""
-    g, = _arrays("gradient (...) float", gradient)
+    g, = arrays("gradient (...) float", gradient)
     _finite("gradient", g)
     if state is None:
         t, old = 0, [np.zeros_like(g) for _ in fields]
@@ -268,7 +269,7 @@ def _past(state, g, fields):
 
 def _fitting(name, state, g, fields):
     """Return the arrays of a state.  Arrays not in `fields` must be None."""
-    if not isinstance(_one_of(name, state, State).step, int) or state.step < 0:
+    if not isinstance(one_of(name, state, State).step, int) or state.step < 0:
         raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
     for field in ("mean", "scale"):
         _like(f"{name}.{field}", getattr(state, field), g if field in fields else None)
@@ -283,7 +284,7 @@ def _like(name, a, g):
 
 
 def _buffers(out, old, g, fields):
-    if len(_one_of("out", out, tuple)) != 2:
+    if len(one_of("out", out, tuple)) != 2:
         raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
     _like("out[1]", out[1], g)
     written = [*_fitting("out[0]", out[0], g, fields), out[1]]
@@ -294,50 +295,3 @@ def _buffers(out, old, g, fields):
             raise ValueError("out has arrays that share memory with each other, the "
                              "gradient or the state: only out[0] may be the state")
     return written
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -55,12 +55,13 @@ Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,
 Departures.  This test is not part of a published method.
 """
 
-import re
 from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple, Optional
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Report", "probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
@@ -119,12 +120,12 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         If (A) or (B) finds a fault, (C) is omitted.  If (C) finds silent
         neurons or a wrong order of spikes, delays are not measured.
     """
-    _one_of("run", run, Callable)
-    _arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
-            "scale () in (0, inf), limit () int in [1, inf), unit () in (0, inf), "
-            "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf), "
-            "steps () int in [24, inf), seed () int in [0, inf)", m, n, k, scale, limit,
-            unit, tau_syn, tau_mem, dt, steps, seed)
+    one_of("run", run, Callable)
+    arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
+           "scale () in (0, inf), limit () int in [1, inf), unit () in (0, inf), "
+           "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf), "
+           "steps () int in [24, inf), seed () int in [0, inf)", m, n, k, scale, limit,
+           unit, tau_syn, tau_mem, dt, steps, seed)
     rng, decays = np.random.default_rng(seed), (np.exp(-dt / tau_syn),
                                                 np.exp(-dt / tau_mem))
     none, quiet = np.zeros((n, m), int), np.zeros((k, n), int)
@@ -205,8 +206,8 @@ def _call(run, W, W_out, x):
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
     (T, B, _), n = x.shape, len(W)
-    spikes, samples = _arrays(f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
-                              f"{(T, B, n + len(W_out))}", *result, dtype=np.float64)
+    spikes, samples = arrays(f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
+                             f"{(T, B, n + len(W_out))}", *result, dtype=np.float64)
     if (spikes != np.rint(spikes)).any():
         raise ValueError("run.spikes holds fractions: must hold numbers of spikes")
     return spikes, samples
@@ -374,50 +375,3 @@ def _readouts(y, drive, decays, D):
     best = min(close, key=lambda i: (LAGS[i // 2] != D, -scores[i]))
     gain = np.median((rows * sent[best]).sum(axis=1) / (sent[best] ** 2).sum(axis=1))
     return LAGS[best // 2], gain, _ordered("readouts", rows, sent[best], 0.4)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -48,9 +48,10 @@ Departures.  The random baseline in the code of [LZ20] permutes only the
 [WZG20] C. Wang, G. Zhang and R. Grosse, ICLR 2020, arXiv 2002.07376.
 """
 
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",
            "snip"]
@@ -79,14 +80,14 @@ def magnitude(weights, rho, *, scope="layer"):
     list of arrays of 0 and 1
         Masks in the shapes and dtype of the weights.
     """
-    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
+    weights, (rho,) = _list("weights", weights), arrays(RHO, rho)
     return _by_group([np.abs(W) for W in weights], scope,
                      lambda score: score > _threshold(score, rho))         # (2)
 
 
 def _by_group(scores, scope, keep):
     """Apply `keep` to the flattened scores of each group.  Return the masks."""
-    _one_of("scope", scope, *SCOPES)
+    one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
         kept = [keep(score) for score in flat]
@@ -123,7 +124,7 @@ def snip(weights, gradients, rho, *, scope="global"):
     -------
     list of arrays of 0 and 1
     """
-    products, (rho,) = _products(weights, gradients), _arrays(RHO, rho)
+    products, (rho,) = _products(weights, gradients), arrays(RHO, rho)
     return _by_group([np.abs(a) for a in products], scope,
                      lambda score: score >= _threshold(score, rho))        # (3)
 
@@ -154,7 +155,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
     list of arrays of 0 and 1
     """
     products = _products(weights, hessian_gradients, "hessian_gradients")
-    rho, = _arrays(RHO, rho)
+    rho, = arrays(RHO, rho)
     return _by_group(products, scope,
                      lambda score: score >= _threshold(score, rho))        # (4)
 
@@ -175,7 +176,7 @@ def logit_doutputs(outputs):
     (N, K) float
         Derivative dL/df, to be passed to the function `backward` of the model.
     """
-    outputs, = _arrays("outputs (N, K) float", outputs)
+    outputs, = arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (6)
 
 
@@ -197,8 +198,8 @@ def random(weights, rho, rng, *, scope="layer"):
     -------
     list of arrays of 0 and 1
     """
-    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
-    _one_of("rng", rng, np.random.Generator)
+    weights, (rho,) = _list("weights", weights), arrays(RHO, rho)
+    one_of("rng", rng, np.random.Generator)
     return _by_group(weights, scope, lambda score: rng.permutation(score.size)
                      > _index(rho, score.size))                            # (5)
 
@@ -240,65 +241,18 @@ def scaled(weights, masks, rho):
     list of arrays of float
         Scaled weights.
     """
-    weights, (rho,) = _list("weights", weights), _arrays(RHO, rho)
+    weights, (rho,) = _list("weights", weights), arrays(RHO, rho)
     masks = _list("masks", masks, " in {0, 1}", weights)
     return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (7)
             for W, mask in zip(weights, masks, strict=True)]
 
 
-def _list(name, arrays, rule=" float", like=None):
-    if not _one_of(name, arrays, list, tuple) or len(arrays) != len(like or arrays):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have one for each "
+def _list(name, given, rule=" float", like=None):
+    if not one_of(name, given, list, tuple) or len(given) != len(like or given):
+        raise ValueError(f"{name} has {len(given)} arrays: must have one for each "
                          "layer, and at least one")
-    found = [_arrays(f"{name}[{i}] {like[i].shape if like else '(...)'}{rule}", array,
-                     dtype=like and like[i].dtype)[0] for i, array in enumerate(arrays)]
+    found = [arrays(f"{name}[{i}] {like[i].shape if like else '(...)'}{rule}", array,
+                    dtype=like and like[i].dtype)[0] for i, array in enumerate(given)]
     if not all(array.size for array in found):
         raise ValueError(f"{name} has empty arrays: must have none")
     return found
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

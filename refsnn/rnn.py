@@ -41,9 +41,10 @@ Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["backward", "linearise", "run", "simulate", "step"]
 
@@ -91,7 +92,7 @@ def run(x, W, V, state=None):
     h, state : (T, B, n) float, (B, n) float
         States h[t], and a copy of the last one.
     """
-    W, x, V, start = _arrays(NETWORK, W, x, V, state)
+    W, x, V, start = arrays(NETWORK, W, x, V, state)
     _in_dtype("state", state, W)
     (T, B, m), n = x.shape, W.shape[0]
     h = _scan((x.reshape(T * B, m) @ W.T).reshape(T, B, n), V, start)
@@ -116,7 +117,7 @@ def step(drive, V, state=None):
     (B, n) float
         State h[t].
     """
-    drive, V, start = _arrays(
+    drive, V, start = arrays(
         "drive (B, n) float, V (n, n) float, state? (B, n) float", drive, V, state)
     _in_dtype("state", state, drive)
     return _scan(drive[None].copy(), V, start)[0]
@@ -156,7 +157,7 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
         Gradients; dW and dV are sums over steps and batch.  `dstate` is the
         derivative with respect to the initial state.
     """
-    W, x, V, start, h, dh, later = _arrays(
+    W, x, V, start, h, dh, later = arrays(
         NETWORK + ", h (T, B, n) float, dh (T, B, n) float, dstate? (B, n) float",
         W, x, V, state, h, dh, dstate)
     _in_dtype("state", state, W)
@@ -202,7 +203,7 @@ def linearise(x, W, V, h, state=None):
     F : (T, B, n, n m + n n) float
         Immediate influence of W, then V, row by row.
     """
-    W, x, V, start, h = _arrays(NETWORK + ", h (T, B, n) float", W, x, V, state, h)
+    W, x, V, start, h = arrays(NETWORK + ", h (T, B, n) float", W, x, V, state, h)
     _in_dtype("state", state, W)
     (T, B, m), n = x.shape, W.shape[0]
     slope = 1 - h ** 2
@@ -220,50 +221,3 @@ def _in_dtype(name, state, like):
     found = str(getattr(state, "dtype", type(state).__name__))
     if state is not None and found != str(like.dtype):
         raise ValueError(f"{name} is {found}: must be a {like.dtype} array")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -55,10 +55,11 @@ Departures.  [WZ89] uses rate units and updates the weights at each step.
 """
 
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Influence", "gradient", "lif_gradient", "lif_step", "step",
            "step_gradient"]
@@ -101,8 +102,8 @@ def step(M, J, F, out=None):
     """
     shape = np.shape(F)
     if len(shape) != 3 or not _fit((J, (*shape[:2], shape[1])), (F, shape), (M, shape)):
-        J, F, M = _arrays("J (B, n, n) float, F (B, n, p) float, M? (B, n, p) float",
-                          J, F, M)
+        J, F, M = arrays("J (B, n, n) float, F (B, n, p) float, M? (B, n, p) float",
+                         J, F, M)
     M = np.zeros_like(F) if M is None else M
     out = _buffer("out", out, F.shape, F.dtype, (M, J, F))
     np.matmul(J, M, out=out)
@@ -130,7 +131,7 @@ def step_gradient(M, q):
         Gradient, summed over the batch.
     """
     if np.ndim(q) != 2 or not _fit((q, np.shape(q))):
-        q, = _arrays("q (B, n) float", q)
+        q, = arrays("q (B, n) float", q)
     M = _unread("M", M, (*q.shape, np.size(M) // q.size), np.float32, np.float64)
     return q.reshape(-1) @ M.reshape(q.size, M.shape[2])                   # (2)
 
@@ -153,8 +154,8 @@ def gradient(J, F, q):
     (p,) float
         Gradient, summed over steps and batch.
     """
-    J, F, q = _arrays("J (T, B, n, n) float, F (T, B, n, p) float, q (T, B, n) float",
-                      J, F, q)
+    J, F, q = arrays("J (T, B, n, n) float, F (T, B, n, p) float, q (T, B, n) float",
+                     J, F, q)
     M, total = np.zeros_like(F[0]), np.zeros(F.shape[3], F.dtype)
     for t in range(len(q)):
         M = np.matmul(J[t], M)
@@ -207,10 +208,11 @@ def lif_step(influence, x, V, syn, mem, spikes, psi, clamp=None, *, alpha, beta,
     if len(shape) != 2 or not _fit(
             *((a, shape) for a in (psi, *now)), (x, (shape[0], *np.shape(x)[1:2])),
             (psi if V is None else V, shape if V is None else 2 * shape[1:])):
-        psi, x, V, *now = _arrays("psi (B, n) float, x (B, m*), V? (n, n), syn (B, n), "
-                                  "mem (B, n), spikes (B, n)", psi, x, V, *now)
+        psi, x, V, *now = arrays("psi (B, n) float, x (B, m*), V? (n, n), syn (B, n), "
+                                 "mem (B, n), spikes (B, n)", psi, x, V, *now)
     clamp, alpha, *model = _checked(psi, clamp, alpha, beta, gain, threshold)
-    _options(reset, through_reset, through_recurrence)
+    one_of("reset", reset, "subtract", "zero")
+    flags("through_reset through_recurrence", through_reset, through_recurrence)
     pre = x if V is None else np.concatenate([x, now[2]], axis=1)
     (B, n), w = psi.shape, pre.shape[1]
     shape = B, n, n * w
@@ -282,11 +284,12 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Gradients, summed over steps and batch; dV is None if V is None.
     """
     if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a tuple "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a tuple "
                          "of syn, mem, spikes and clamp")
-    psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = _arrays(
+    psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = arrays(
         RUN, psi, x, dspikes, dmem, *recording, V, alpha, beta, gain, threshold)
-    _options(reset, through_reset, through_recurrence)
+    one_of("reset", reset, "subtract", "zero")
+    flags("through_reset through_recurrence", through_reset, through_recurrence)
     q = np.zeros_like(psi)
     if dmem is not None:
         q += dmem
@@ -317,25 +320,19 @@ def _fit(*pairs):
 
 
 def _checked(psi, clamp, alpha, beta, gain, threshold):
-    clamp = np.zeros_like(psi) if clamp is None else _arrays(
+    clamp = np.zeros_like(psi) if clamp is None else arrays(
         "psi (B, n) float, clamp (B, n) in {0, 1}", psi, clamp)[1]
     if type(alpha) is type(beta) is type(gain) is type(threshold) is float \
             and 0 <= alpha < 0.9999 and 0 <= beta < 0.9999 \
             and 1e-9 < gain < 1e9 and 1e-9 < threshold < 1e9:
         return clamp, *np.array([alpha, beta, gain, threshold], psi.dtype)
-    return clamp, *_arrays("psi (B, n) float, " + CONSTANTS, psi, alpha, beta, gain,
-                           threshold)[1:]
-
-
-def _options(reset, *flags):
-    _one_of("reset", reset, "subtract", "zero")
-    for name, flag in zip(("through_reset", "through_recurrence"), flags, strict=True):
-        _one_of(name, flag, bool, np.bool_)
+    return clamp, *arrays("psi (B, n) float, " + CONSTANTS, psi, alpha, beta, gain,
+                          threshold)[1:]
 
 
 def _parts(name, value):
     if value is not None and (not isinstance(value, tuple) or len(value) != 2):
-        raise ValueError(f"{name} is a {type(value).__name__}: must be an Influence")
+        raise ValueError(f"{name} is of type {type(value).__name__}: must be an Influence")
     return zip((f"{name}.syn", f"{name}.mem"), value or (None, None), strict=True)
 
 
@@ -344,7 +341,7 @@ def _buffer(name, value, shape, dtype, others):
         return np.empty(shape, dtype)
     _unread(name, value, shape, dtype)
     if not isinstance(value, np.ndarray) or not value.flags.carray:
-        raise ValueError(f"{name} is a {type(value).__name__}: must be an array that "
+        raise ValueError(f"{name} is of type {type(value).__name__}: must be an array that "
                          "is writeable and C-contiguous")
     if any(np.may_share_memory(value, other) for other in others):
         raise ValueError(f"{name} shares memory with an argument: must be separate")
@@ -357,50 +354,3 @@ def _unread(name, value, shape, *dtypes):
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be "
                          f"{np.dtype(dtypes[-1])} {shape}")
     return array
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -77,10 +77,11 @@ Departures.  As in all implementations in the table, importances are summed
 """
 
 import math
-import re
 from typing import NamedTuple, Union
 
 import numpy as np
+
+from refsnn._checks import arrays, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
            "penalty", "penalty_gradient"]
@@ -143,18 +144,18 @@ def begin(parameters):
     State
         The anchor is a copy of the parameters.  All other arrays are 0.
     """
-    arrays = _lists("parameters", parameters)
-    return State(*(_formed("parameters", f, parameters, arrays)
+    theta = lists("parameters", parameters)
+    return State(*(_formed("parameters", f, parameters, theta)
                    for f in (np.zeros_like, np.zeros_like, np.array)), 0, 0)
 
 
-def _formed(name, function, like, *lists):
-    """Apply `function` to each tuple of arrays from `lists`.  Return a list of
+def _formed(name, function, like, *groups):
+    """Apply `function` to each tuple of arrays from `groups`.  Return a list of
     arrays if `like` is a list, and one array otherwise."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
-        found = [np.asarray(function(*arrays), arrays[0].dtype)
-                 for arrays in zip(*lists, strict=True)]
+        found = [np.asarray(function(*given), given[0].dtype)
+                 for given in zip(*groups, strict=True)]
     if not all(np.isfinite(a).all() for a in found):
         raise ValueError(f"{name} overflows {found[0].dtype}: must be finite, reduce "
                          "parameters, gradients or settings")
@@ -217,13 +218,13 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     """
     settings = _settings(settings)
     w, _, anchor = _state(state)
-    steps = _lists("displacement", displacement, anchor)
-    gradients = _lists("task_gradient", task_gradient, anchor)
+    steps = lists("displacement", displacement, anchor)
+    gradients = lists("task_gradient", task_gradient, anchor)
     if settings.gradient == "total" and penalty_gradient is None:
         raise ValueError("penalty_gradient is None: must be given because "
                          "settings.gradient is 'total'")
     pulls = gradients if penalty_gradient is None \
-        else _lists("penalty_gradient", penalty_gradient, anchor)
+        else lists("penalty_gradient", penalty_gradient, anchor)
 
     def grown(w, step, g, pull):
         g = g + pull if settings.gradient == "total" else g
@@ -265,7 +266,7 @@ def consolidate(state, parameters, settings=DEFAULT):
     """
     settings = _settings(settings)
     w, importance, anchor = _state(state)
-    theta = _lists("parameters", parameters, anchor)
+    theta = lists("parameters", parameters, anchor)
     if state.steps < 1:
         raise ValueError(f"state.steps is {state.steps}: must be above 0, call "
                          "`accumulate` in each step of the task")
@@ -308,7 +309,7 @@ def penalty(state, parameters, settings=DEFAULT):
     settings = _settings(settings)
     scale = settings.factor * settings.strength
     _, importance, anchor = _state(state)
-    theta = _lists("parameters", parameters, anchor)
+    theta = lists("parameters", parameters, anchor)
     terms = _formed("penalty", lambda old, theta, anchor: np.minimum(
         old, settings.cap) * (theta - anchor) ** 2, [], importance, theta, anchor)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -336,7 +337,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     settings = _settings(settings)
     scale = 2 * settings.factor * settings.strength
     _, importance, anchor = _state(state)
-    theta = _lists("parameters", parameters, anchor)
+    theta = lists("parameters", parameters, anchor)
     return _formed(
         "penalty_gradient", lambda old, theta, anchor: scale * (            # (4)
             np.minimum(old, settings.cap) * (theta - anchor)),
@@ -344,91 +345,23 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    s = _one_of("settings", settings, Settings)
+    s = one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
-        _one_of(f"settings.{name}", getattr(s, name), *allowed)
+        one_of(f"settings.{name}", getattr(s, name), *allowed)
     numbers = s.rate, s.xi, s.strength, s.factor, s.cap, s.clip
     if {*map(type, numbers)} == {float} and 0 < s.rate < math.inf \
             and 0 < s.xi < math.inf and 0 <= s.strength < math.inf \
             and s.factor in (0.5, 1.0) and s.cap > 0 and s.clip > 0:
-        return s            # this test is 20 microseconds faster than `_arrays`
-    numbers = _arrays(", ".join(f"settings.{name} () in {limits}" for name, limits in
-                                NUMBERS.items()), *numbers, dtype=np.float64)
+        return s            # this test is 20 microseconds faster than `arrays`
+    numbers = arrays(", ".join(f"settings.{name} () in {limits}" for name, limits in
+                               NUMBERS.items()), *numbers, dtype=np.float64)
     return s._replace(**dict(zip(NUMBERS, numbers)))
-
-
-def _lists(name, value, like=None):
-    """Check the arrays in `value`, and return the arrays as a list.  If
-    `like` is given, the arrays must have the shapes of `like`."""
-    several = isinstance(value, (list, tuple))
-    arrays = list(value) if several else [value]
-    if len(arrays) != (count := len(like or arrays) or 1):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have {count}")
-    for i, (a, b) in enumerate(zip(arrays, like or arrays)):
-        if type(a) is np.ndarray and a.dtype in (np.float32, np.float64) \
-                and a.size and (a.shape, a.dtype) == (b.shape, b.dtype) \
-                and np.isfinite(a).all():
-            continue            # this test is 5 microseconds faster than `_arrays`
-        what = f"{name}[{i}]" if several else name
-        axes, dtype = (b.shape, b.dtype) if like else ("(...)", None)
-        a, = _arrays(f"{what} {axes} float", a, dtype=dtype)
-        arrays[i] = np.asarray(a, dtype)
-        if arrays[i].size == 0:
-            raise ValueError(f"{what} is of shape {arrays[i].shape}: must not be empty")
-    return arrays
 
 
 def _state(state):
     if not isinstance(state, State) \
             or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
         raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")
-    anchor = _lists("state.anchor", state.anchor)
-    return (_lists("state.path_integral", state.path_integral, anchor),
-            _lists("state.importance", state.importance, anchor), anchor)
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    anchor = lists("state.anchor", state.anchor)
+    return (lists("state.path_integral", state.path_integral, anchor),
+            lists("state.importance", state.importance, anchor), anchor)

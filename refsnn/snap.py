@@ -34,9 +34,10 @@ Departures.  [MEE21] counts steps between single states.  Here, a step
     Graves, ICLR 2021, arXiv 2006.07232.
 """
 
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
@@ -61,7 +62,7 @@ def reach(V, order):
         Entry [i, k] is True if SnAp-n keeps the influence on neuron k of the
         weights into neuron i.  The diagonal is True.
     """
-    V, order = _arrays("V (n*, n*), order () int in [1, inf)", V, order)
+    V, order = arrays("V (n*, n*), order () int in [1, inf)", V, order)
     onward = (V != 0).T
     found = np.eye(len(V), dtype=bool)
     for _ in range(min(order, len(V)) - 1):
@@ -87,8 +88,8 @@ def owners(n, m, recurrent=True):
     (p,) int
         Postsynaptic neuron of each entry of W, then of V, row by row.
     """
-    n, m = _arrays("n () int in [1, inf), m () int in [0, inf)", n, m)
-    _one_of("recurrent", recurrent, bool, np.bool_)
+    n, m = arrays("n () int in [1, inf), m () int in [0, inf)", n, m)
+    flags("recurrent", recurrent)
     return np.concatenate([np.repeat(np.arange(n), k) for k in (m, n * recurrent)])
 
 
@@ -109,7 +110,7 @@ def stored(owner, pattern, states):
     -------
     int
     """
-    states, = _arrays("states () int in [1, inf)", states)
+    states, = arrays("states () int in [1, inf)", states)
     groups = _groups(owner, pattern, states, "p*")
     return sum(len(chosen) * len(kept) for chosen, kept in groups)
 
@@ -141,14 +142,14 @@ def step(blocks, J, F, owner, pattern):
     -------
     tuple of (B, k_g, p_g) float
     """
-    J, F = _arrays("J (B*, N*, N*) float, F (B*, N*, p*)", J, F)
+    J, F = arrays("J (B*, N*, N*) float, F (B*, N*, p*)", J, F)
     groups = _groups(owner, pattern, *F.shape[1:])
     if blocks is None:
         return _step([None] * len(groups), J, F, groups)
     shapes = [(len(J), len(kept), len(chosen)) for chosen, kept in groups]
-    if list(map(np.shape, _one_of("blocks", blocks, tuple))) != shapes:
+    if list(map(np.shape, one_of("blocks", blocks, tuple))) != shapes:
         raise ValueError(f"blocks is {blocks!r:.60}: must be arrays of shapes {shapes}")
-    _arrays("blocks (*) float", np.concatenate([np.ravel(block) for block in blocks]))
+    arrays("blocks (*) float", np.concatenate([np.ravel(block) for block in blocks]))
     return _step([np.asarray(block, J.dtype) for block in blocks], J, F, groups)
 
 
@@ -180,7 +181,7 @@ def gradient(J, F, q, owner, pattern):
     (p,) float
         Gradient, summed over steps and batch.
     """
-    J, F, q = _arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
+    J, F, q = arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
     groups = _groups(owner, pattern, *F.shape[2:])
     total = np.zeros(F.shape[3], J.dtype)
     blocks = [None] * len(groups)
@@ -194,57 +195,10 @@ def gradient(J, F, q, owner, pattern):
 def _groups(owner, pattern, states, p):
     """For each row of `pattern`, return the indices of the parameters and the
     indices of the kept states."""
-    pattern, = _arrays("pattern (g, n)", pattern)
-    owner, = _arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
+    pattern, = arrays("pattern (g, n)", pattern)
+    owner, = arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
     if pattern.dtype != bool or states % pattern.shape[1]:
         raise ValueError(f"pattern is {pattern.dtype} {pattern.shape}: must be bool "
                          f"(g, n), with n a divisor of the {states} states")
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(k)) for g, k in enumerate(kept)]
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -80,10 +80,11 @@ Departures.  The text of [ZN21] was not available.  The names and the rules
 """
 
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["RUNGS", "Gradient", "Traces", "eligibility", "gradient", "lif_step",
            "readout_step", "rest"]
@@ -213,11 +214,10 @@ def rest(rung, B, n, c, dtype=np.float64):
     -------
     Traces
     """
-    _one_of("rung", rung, *RUNGS)
-    B, n, c = _arrays("B () int in [0, inf), n () int in [0, inf), "
-                      "c () int in [0, inf)", B, n, c)
-    if dtype not in (np.float32, np.float64, "float32", "float64"):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
+    one_of("rung", rung, *RUNGS)
+    B, n, c = arrays("B () int in [0, inf), n () int in [0, inf), "
+                     "c () int in [0, inf)", B, n, c)
+    float_dtype(dtype)
     return Traces(*(np.zeros(_shape(rung, B, n, c), dtype) for _ in range(2)))
 
 
@@ -244,7 +244,7 @@ def eligibility(traces, psi):
     (B, n, n c) or (B, n, c) float
         Eligibility psi_k u_k for "exact", or psi_i u_ij for other rules.
     """
-    psi, = _arrays("psi (B*, n*) float", psi)
+    psi, = arrays("psi (B*, n*) float", psi)
     mem = _earlier("traces", traces, None, psi).mem
     return psi[:, :, None] * (mem[:, None] if mem.ndim == 2 else mem)      # (7)
 
@@ -274,7 +274,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     -------
     Traces
     """
-    e, = _arrays("eligibility (B*, n*, c*) float", eligibility)
+    e, = arrays("eligibility (B*, n*, c*) float", eligibility)
     syn, mem = _earlier("filtered", filtered, e.shape, e)
     alpha, beta, gain = _constants("eligibility (B*, n*, c*) float, " + NUMBERS, e,
                                    alpha, beta, gain)
@@ -310,7 +310,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
     if not isinstance(recording, tuple) or len(recording) != 4:
         raise ValueError(f"recording is {recording!r:.60}: must be a tuple of syn, "
                          "mem, spikes and clamp")
-    psi, x, V, dspikes, dmem, syn, mem, spikes, clamp, *constants = _arrays(
+    psi, x, V, dspikes, dmem, syn, mem, spikes, clamp, *constants = arrays(
         "psi (T, B, n) float, x (T, B, m*), V? (n, n), dspikes? (T, B, n), "
         "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
         "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}, "
@@ -334,9 +334,9 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rung, alpha, beta
 
 
 def _options(rung, reset, through_reset):
-    _one_of("rung", rung, *RUNGS)
-    _one_of("reset", reset, "subtract", "zero")
-    _one_of("through_reset", through_reset, bool, np.bool_)
+    one_of("rung", rung, *RUNGS)
+    one_of("reset", reset, "subtract", "zero")
+    flags("through_reset", through_reset)
 
 
 def _fit(*pairs):
@@ -357,8 +357,8 @@ def _present(psi, x, V, syn, mem, spikes):
             (x, (shape[0], *np.shape(x)[1:2])),
             (psi if V is None else V, shape if V is None else 2 * shape[1:])):
         return psi, x, V, syn, mem, spikes
-    return _arrays("psi (B*, n*) float, x (B*, m*), V? (n*, n*), syn (B*, n*), "
-                   "mem (B*, n*), spikes (B*, n*)", psi, x, V, syn, mem, spikes)
+    return arrays("psi (B*, n*) float, x (B*, m*), V? (n*, n*), syn (B*, n*), "
+                  "mem (B*, n*), spikes (B*, n*)", psi, x, V, syn, mem, spikes)
 
 
 def _masked(psi, clamp):
@@ -366,7 +366,7 @@ def _masked(psi, clamp):
         return np.zeros_like(psi)
     if type(clamp) is np.ndarray and clamp.dtype == bool and clamp.shape == psi.shape:
         return clamp.astype(psi.dtype)
-    return _arrays("psi (B*, n*) float, clamp (B*, n*) in {0, 1}", psi, clamp)[1]
+    return arrays("psi (B*, n*) float, clamp (B*, n*) in {0, 1}", psi, clamp)[1]
 
 
 def _constants(spec, psi, *numbers):
@@ -374,62 +374,15 @@ def _constants(spec, psi, *numbers):
             and all([0 <= number < 0.9999 for number in numbers[:2]]) \
             and all([1e-9 < number < 1e9 for number in numbers[2:]]):
         return np.array(numbers, psi.dtype)
-    return _arrays(spec, psi, *numbers)[1:]
+    return arrays(spec, psi, *numbers)[1:]
 
 
 def _earlier(name, traces, shape, psi):
     if not isinstance(traces, tuple) or len(traces) != 2:
-        raise ValueError(f"{name} is a {type(traces).__name__}: must be Traces")
+        raise ValueError(f"{name} is of type {type(traces).__name__}: must be Traces")
     syn, mem = traces
     shape = shape or (*psi.shape[:1 if np.ndim(mem) == 2 else 2], *np.shape(mem)[-1:])
     if _fit((psi, psi.shape), (syn, shape), (mem, shape)):
         return Traces(syn, mem)
-    return Traces(*_arrays(f"{name}.syn {shape}, {name}.mem {shape}", syn, mem,
-                           dtype=psi.dtype))
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value
+    return Traces(*arrays(f"{name}.syn {shape}, {name}.mem {shape}", syn, mem,
+                          dtype=psi.dtype))

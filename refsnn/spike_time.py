@@ -60,10 +60,11 @@ Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Crossing", "backward", "cross_entropy", "forward", "potential",
            "silent_cost"]
@@ -101,8 +102,8 @@ def forward(inputs, W, *, tau, threshold):
     -------
     Crossing
     """
-    W, inputs = _arrays(LAYER, W, inputs)
-    tau, threshold = _arrays(CONSTANTS, tau, threshold)
+    W, inputs = arrays(LAYER, W, inputs)
+    tau, threshold = arrays(CONSTANTS, tau, threshold)
     order = np.argsort(inputs, axis=1, kind="stable")
     arrival = np.take_along_axis(inputs, order, 1)
     spiked = np.isfinite(arrival)
@@ -151,8 +152,8 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     dW, dinputs : (n, m) and (B, m) float
         Derivatives of the loss; dW is summed over the batch.
     """
-    W, inputs = _arrays(LAYER, W, inputs)
-    tau, = _arrays("tau () in (0, inf)", tau)
+    W, inputs = arrays(LAYER, W, inputs)
+    tau, = arrays("tau () in (0, inf)", tau)
     dtimes, times, causal, slope = _crossed(dtimes, crossing, len(inputs), *W.shape)
     fired = np.isfinite(times)
     scaled = (dtimes / np.where(fired, slope, 1)).astype(W.dtype)
@@ -184,8 +185,8 @@ def potential(at, inputs, W, *, tau):
     (T, B, n) float
         Membrane potentials in threshold units.
     """
-    W, inputs, at = _arrays(LAYER + ", at (T*)", W, inputs, at)
-    tau, = _arrays("tau () in (0, inf)", tau)
+    W, inputs, at = arrays(LAYER + ", at (T*)", W, inputs, at)
+    tau, = arrays("tau () in (0, inf)", tau)
     ago = np.maximum(at[:, None, None] - inputs, 0)
     return -tau * np.expm1(-ago / tau) @ W.T                               # (2)
 
@@ -208,8 +209,8 @@ def silent_cost(W, *, tau, threshold):
     value, dW : float and (n, m) float
         Penalty in threshold units per s, and its derivative.
     """
-    W, = _arrays("W (n, m) float", W)
-    tau, threshold = _arrays(CONSTANTS, tau, threshold)
+    W, = arrays("W (n, m) float", W)
+    tau, threshold = arrays(CONSTANTS, tau, threshold)
     missing = np.maximum(W.dtype.type(threshold / tau) - W.sum(axis=1), 0)
     dW = np.zeros_like(W)
     dW[missing > 0] = -1
@@ -238,11 +239,11 @@ def cross_entropy(times, labels, *, scale, late):
     loss, dtimes : float and (B, k) float
         Mean loss in nats, and its derivative, which is 0 for times >= late.
     """
-    times, = _arrays("times (B, k) float in [0, inf]", times)
+    times, = arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
-    labels, scale, late = _arrays(f"labels ({B}) int in [0, {k}), scale () in (0, inf),"
-                                  " late () in (0, inf)", labels, scale, late,
-                                  dtype=times.dtype)
+    labels, scale, late = arrays(f"labels ({B}) int in [0, {k}), scale () in (0, inf),"
+                                 " late () in (0, inf)", labels, scale, late,
+                                 dtype=times.dtype)
     scores = -np.minimum(times, times.dtype.type(late)) / times.dtype.type(scale)
     scores -= scores.max(axis=1, keepdims=True)
     logp = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -255,59 +256,12 @@ def cross_entropy(times, labels, *, scale, late):
 def _crossed(dtimes, crossing, B, n, m):
     if not isinstance(crossing, tuple) or len(crossing) != 3:
         raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
-    times, causal, slope = _arrays(
+    times, causal, slope = arrays(
         f"crossing.times ({B}, {n}) in [0, inf], crossing.causal ({B}, {n}, {m}), "
         f"crossing.slope ({B}, {n}) in [0, inf)", *crossing)
     if np.shape(dtimes) == times.shape:
         dtimes = np.where(np.isfinite(times), dtimes, 0)
-    dtimes, = _arrays(f"dtimes ({B}, {n})", dtimes)
+    dtimes, = arrays(f"dtimes ({B}, {n})", dtimes)
     if not (slope[np.isfinite(times)] > 0).all():
         raise ValueError("crossing.slope is 0 at a finite time: must be above 0")
     return dtimes, times, causal, slope
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

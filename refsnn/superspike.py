@@ -80,10 +80,11 @@ Departures.  Options cover the differences between the paper and the
     arXiv 1705.11146.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Coefficients", "Settings", "State", "Step", "accumulate", "coefficients",
            "forward", "rest"]
@@ -218,10 +219,9 @@ def rest(k, B, n, m, dtype=np.float64):
     State
         State in which all arrays are 0.
     """
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    B, n, m = _arrays("B () int in [1, inf), n () int in [1, inf), "
-                      "m () int in [1, inf)", B, n, m)
+    float_dtype(dtype)
+    B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
+                     "m () int in [1, inf)", B, n, m)
     shapes = _shapes(k, np.dtype(dtype), B, n, m)
     return State(**{name: np.zeros(shape, int if name == "held" else dtype)
                     for name, shape in shapes.items()})
@@ -296,7 +296,7 @@ def accumulate(k, state, W, step, signal):
     error : (B, n) float
         Filtered error e, in 1/s.
     """
-    _one_of("step", step, Step)
+    one_of("step", step, Step)
     W, x, signal, spikes, psi = _given(k, state, "step.x signal step.spikes step.psi",
                                        W, step.x, signal, step.spikes, step.psi)
     past_x = np.concatenate([state.past_x, x[None]])
@@ -321,12 +321,12 @@ def accumulate(k, state, W, step, signal):
 
 
 def _checked(settings):
-    _one_of("settings", settings, Settings)
+    one_of("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
-        _one_of(name, getattr(settings, name), *allowed)
+        one_of(name, getattr(settings, name), *allowed)
     spec = ", ".join([f"{name} () in (0, inf)" for name in Settings._fields[:9]]
                      + [f"{name} () in [0, inf)" for name in Settings._fields[9:12]])
-    s = Settings(*_arrays(spec, *settings[:12], dtype=np.float64), *settings[12:])
+    s = Settings(*arrays(spec, *settings[:12], dtype=np.float64), *settings[12:])
     least = min(s.tau_mem, s.tau_syn, s.tau_rise, s.tau_decay, s.tau_het, s.refractory)
     if s.dt > least:
         raise ValueError(f"dt is {s.dt!r}: must be at most {least!r} s, the smallest "
@@ -357,7 +357,7 @@ def _given(k, state, names, W, *others):
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
-        W, = _arrays("W (B, n, m) float", W)
+        W, = arrays("W (B, n, m) float", W)
     shapes = _shapes(k, W.dtype, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
         kind = np.dtype(int) if name == "held" else W.dtype
@@ -367,7 +367,7 @@ def _given(k, state, names, W, *others):
                              f"finite {kind} {shape} to match W, {W.shape}, and delay")
     like = (state.trace, state.mem, state.mem, state.mem)
     if not all(map(_fits, others, like)):
-        others = _arrays(", ".join(f"{name} {a.shape}" for name, a in zip(
+        others = arrays(", ".join(f"{name} {a.shape}" for name, a in zip(
             names.split(), like)), *others, dtype=W.dtype)
     return W, *[array.astype(W.dtype, copy=False) for array in others]
 
@@ -378,50 +378,3 @@ def _fits(array, like):
     return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
         array.dtype == getattr(like, "dtype", None)
         or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -41,9 +41,10 @@ Departures.  As in the published code, hidden neurons filter the signal
 """
 
 import math
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 
@@ -69,7 +70,7 @@ def delayed(past, train):
     late : (T, B, n) array
         Delayed spike train, in the dtype of `train`.
     """
-    train, past = _arrays("train (T, B, n), past (D*, B, n)", train, past)
+    train, past = arrays("train (T, B, n), past (D*, B, n)", train, past)
     if not (past == past.astype(train.dtype)).all():
         raise ValueError(f"past is {past.dtype}: must fit the dtype of train, "
                          f"{train.dtype}")
@@ -98,13 +99,13 @@ def feedback(kind, W_out, rng=None):
     (B, n, k) float
         Feedback matrix.  If W_out changes, recompute a "symmetric" matrix.
     """
-    W_out, = _arrays("W_out (B, k, n) float", W_out)
-    if _one_of("kind", kind, "symmetric", "random", "uniform") == "symmetric":
+    W_out, = arrays("W_out (B, k, n) float", W_out)
+    if one_of("kind", kind, "symmetric", "random", "uniform") == "symmetric":
         return W_out.swapaxes(1, 2).copy()
     shape = (W_out.shape[0], *W_out.shape[:0:-1])
     if kind == "uniform":
         return np.ones(shape, W_out.dtype)
-    _one_of("rng", rng, np.random.Generator)
+    one_of("rng", rng, np.random.Generator)
     return rng.standard_normal(shape).astype(W_out.dtype)
 
 
@@ -127,8 +128,8 @@ def hidden_signal(signal, matrix):
     (T, B, n) float
         Error signals of the hidden neurons, in the dtype of `signal`.
     """
-    signal, matrix = _arrays("signal (T, B, k) float, matrix (B, n, k) float", signal,
-                             matrix)
+    signal, matrix = arrays("signal (T, B, k) float, matrix (B, n, k) float", signal,
+                            matrix)
     hidden = np.zeros((*signal.shape[:2], matrix.shape[1]), signal.dtype)
     for b in range(signal.shape[1]):
         rows = np.flatnonzero(signal[:, b].any(axis=1))
@@ -154,7 +155,7 @@ def poisson_moment(rate_hz, tau, order=4):
     float
         Moment <z^r>.
     """
-    rate_hz, tau, order = _arrays(
+    rate_hz, tau, order = arrays(
         "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, 100]", rate_hz,
         tau, order, dtype=np.float64)
     mean, moments = rate_hz * tau, [1.0]
@@ -163,50 +164,3 @@ def poisson_moment(rate_hz, tau, order=4):
         moments.append(sum(math.comb(r - 1, j - 1) * kappa[j - 1] * moments[r - j]
                            for j in range(1, r + 1)))                      # (4)
     return moments[-1]
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

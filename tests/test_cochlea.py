@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from scipy import integrate, stats
 from tolerances import RTOL
 
-from refsnn import audio, basilar, cochlea
+from refsnn import _checks, audio, basilar, cochlea
 
 RATE = 1e-4
 GOLDEN = 1e-6           # relative, of the largest value at each place
@@ -668,7 +668,7 @@ def test_arguments_are_kept():
     cochlea.transmitter(v, DT)
     n = cochlea.fibres(P, DT, np.random.default_rng(1))
     copy = n.copy()
-    assert cochlea._arrays("P (T, C) float", P)[0] is P     # large ones: no copy
+    assert _checks.arrays("P (T, C) float", P)[0] is P     # large ones: no copy
     cochlea.bushy(n, DT)
     assert (x == before).all() and (v == 1).all() and (P == kept).all()
     assert (n == copy).all()

@@ -16,7 +16,6 @@ ROOT = Path(__file__).resolve().parent.parent
 CORE, FAST, ORACLE = (sorted((ROOT / "refsnn" / folder).glob("*.py"))
                       for folder in ("", "fast", "oracle"))
 MODULES = [*CORE, *FAST, *ORACLE]
-MARK = "# ---- checks, the same in every module ----\n"
 REQUIRED = ("numpy", "scipy", "h5py")
 OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
@@ -41,7 +40,7 @@ def label(path):
 
 
 def composes(name):
-    """Tell whether a module may import the package: the oracle and the command."""
+    """Return whether a module may import the package: the oracle and the command."""
     return name in ("__main__.py", "_convert.py") or name.startswith("oracle/")
 
 
@@ -54,7 +53,8 @@ def imports(tree):
         if isinstance(node, ast.Import):
             names = [alias.name for alias in node.names]
         elif isinstance(node, ast.ImportFrom):
-            names = ["." if node.level else node.module]
+            names = ["." if node.level else "argument checks"
+                     if node.module == "refsnn._checks" else node.module]
         else:
             continue
         for name in names:
@@ -83,7 +83,8 @@ def bad_imports(source, name, version):
         seen.add(package)
         allowed = package in STANDARD or package in needs & set(REQUIRED) or (
             inner and package in optional & set(OPTIONAL)) or (
-            composes(name) and package in (".", "refsnn"))
+            composes(name) and package in (".", "refsnn")) or (
+            package == "argument checks")
         if not allowed:
             complaints.append(f"{name}:{node.lineno}: imports {package}")
     unused = (needs | optional) - seen
@@ -102,22 +103,13 @@ def bad_exports(source, name):
     return [f"{name}: __all__ lacks {lacking}"] if lacking else []
 
 
-def bad_stamp(source, name, stamp):
-    """A module whose checks are not the common text, or stand elsewhere."""
-    complaints, (body, mark, checks) = [], source.partition(MARK)
-    if mark and checks != stamp:
-        complaints.append(f"{name}: the common checks differ from those of the others")
-    names = {node.name for node in ast.walk(ast.parse(stamp))
-             if isinstance(node, ast.FunctionDef)}
-    tree = ast.parse(body)
-    own = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef)}
-    if own & names:
-        complaints.append(f"{name}: defines {sorted(own & names)} itself")
-    called = {node.id for node in ast.walk(tree) if isinstance(node, ast.Name)} & names
-    if called and not mark or mark and not called:
-        complaints.append(f"{name}: has the common checks and does not use them, or "
-                          "uses and does not have them")
-    return complaints
+def bad_names(source, name, taken):
+    """Names of a module that its copy by `vendor` would define twice."""
+    own = {node.name for node in ast.parse(source).body if hasattr(node, "name")} | {
+        ast.unparse(target) for node in ast.parse(source).body
+        if isinstance(node, ast.Assign) for target in node.targets}
+    return [f"{name}: defines {one}, as _checks.py does"
+            for one in sorted(own & taken - {"__all__"})]
 
 
 def exported(tree):
@@ -148,7 +140,7 @@ def bad_constructs(source, name):
             complain(node, "global")
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
-                if "cache" in ast.unparse(decorator):
+                if "cache" in ast.unparse(decorator) and name != "_checks.py":
                     complain(node, f"{node.name} keeps results between calls")
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle" \
                 and ast.unparse(node.value) != "False":
@@ -210,13 +202,14 @@ def test_modules_are_found():
         <= set(map(label, MODULES))
 
 
-def test_argument_checks_are_one_common_text():
-    stamps = {read(path).partition(MARK)[2] for path in [*CORE, *FAST]} - {""}
-    assert len(stamps) == 1
-    stamp = stamps.pop()
-    assert len(stamp.splitlines()) < 45
-    assert [c for path in [*CORE, *FAST] if not composes(label(path))
-            for c in bad_stamp(read(path), label(path), stamp)] == []
+def test_no_module_defines_a_name_of_the_argument_checks():
+    tree = ast.parse(read(ROOT / "refsnn" / "_checks.py"))
+    taken = {node.name if hasattr(node, "name") else ast.unparse(node.targets[0])
+             for node in tree.body if hasattr(node, "name")
+             or isinstance(node, ast.Assign)}
+    assert {"arrays", "one_of", "FLOATS"} <= taken
+    assert [c for path in [*CORE, *FAST] if path.name != "_checks.py"
+            for c in bad_names(read(path), label(path), taken)] == []
 
 
 def test_no_two_modules_share_a_name():
@@ -279,7 +272,8 @@ def test_a_bad_header_is_seen(bad):
     "import scipy\n", "from scipy.signal import lfilter\n", "from refsnn import lif\n",
     "import refsnn.lif\n", "from . import lif\n", "from .lif import simulate\n",
     "import matplotlib.pyplot as plt\n", "import pickle\n", "import torch\n",
-    "def f():\n    import pooch\n", "import random\n"])
+    "def f():\n    import pooch\n", "import random\n",
+    "from refsnn._convert import run\n", "import refsnn._checks\n"])
 def test_a_bad_import_is_seen(bad):
     assert bad_imports(GOOD, "a.py", "1.2.3") == []
     assert len(bad_imports(GOOD + bad, "a.py", "1.2.3")) == 1
@@ -300,14 +294,10 @@ def test_a_missing_export_is_seen():
     assert bad_exports("__all__ = []\ndef f():\n    return 1\n", "a.py")
 
 
-def test_a_bad_stamp_is_seen():
-    stamp = "def _check(x):\n    return x\n"
-    body = "def f(x):\n    return _check(x)\n\n\n"
-    assert bad_stamp(body + MARK + stamp, "a.py", stamp) == []
-    assert bad_stamp("A = 1\n", "a.py", stamp) == []
-    for bad in (body, body + MARK + stamp + "# more\n", stamp + body + MARK + stamp,
-                "A = 1\n" + MARK + stamp):
-        assert len(bad_stamp(bad, "a.py", stamp)) == 1
+def test_a_name_of_the_argument_checks_is_seen():
+    assert bad_names("A = 1\ndef f():\n    return 1\n", "a.py", {"g", "B"}) == []
+    for bad in ("def g():\n    return 1\n", "B = 2\n", "class B:\n    c: int\n"):
+        assert len(bad_names(bad, "a.py", {"g", "B"})) == 1
 
 
 @pytest.mark.parametrize("bad", [

@@ -66,12 +66,13 @@ Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
 """
 
 import math
-import re
 from typing import NamedTuple
 
 import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
+
+from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
@@ -127,12 +128,12 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     Tape
         Recording of the simulation, as needed by `gradients`.
     """
-    W, V, W_out = _arrays(WEIGHTS, W, V, W_out)
+    W, V, W_out = arrays(WEIGHTS, W, V, W_out)
     alpha, beta, gain, threshold = np.array(_constants(
         0, W.dtype, alpha, beta, gain, threshold), W.dtype)
     x, T, B = _input(x, W.shape[1], steps)
-    _one_of("reset", reset, "subtract", "zero")
-    _one_of("work", work, Tape, type(None))
+    one_of("reset", reset, "subtract", "zero")
+    one_of("work", work, Tape, type(None))
     (k, n), scale = W_out.shape, gain / threshold
     c = min(T, max(1, BLOCK // (B * n)))
     shapes = (T + 1, B, n), (T, B, k), (T, B, k), (4, c, B, n), (3, B, n)
@@ -242,11 +243,11 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     dW, dV, dW_out
         Gradients in the shapes of W, V and W_out; dV is None if V is None.
     """
-    dtype = _one_of("tape", tape, Tape).mem.dtype
+    dtype = one_of("tape", tape, Tape).mem.dtype
     dout = _shaped("dout", dout, tape.buffers[2].shape)
     dspikes = None if dspikes is None else _shaped("dspikes", dspikes, tape.mem.shape)
     if type(steepness) is not float or not 1e-5 < steepness < 1e5:
-        steepness, = _arrays("steepness () in [1e-6, 1e6)", steepness, dtype=dtype)
+        steepness, = arrays("steepness () in [1e-6, 1e6)", steepness, dtype=dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         tape.buffers[2][:] = dout
         _readout(tape.buffers[2][::-1], *tape.constants[:2])
@@ -318,10 +319,10 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     (T, B, k) float
         Membrane potentials of the readout.
     """
-    W, _, W_out = _arrays(WEIGHTS, W, None, W_out)
+    W, _, W_out = arrays(WEIGHTS, W, None, W_out)
     alpha, beta, gain, threshold = _constants(1e-9, float, alpha, beta, gain, threshold)
     B = _batch(x, W.shape[1], steps)
-    _one_of("reset", reset, "subtract", "zero")
+    one_of("reset", reset, "subtract", "zero")
     c = int(np.log(RANGE) / -np.log(min(alpha, beta)))
     c = max(1, min(c, steps, EVENT_BLOCK // (B * len(W))))
     units = alpha ** -(1.0 + np.arange(steps) % c) * (gain / threshold)
@@ -406,13 +407,13 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 def _constants(least, dtype, *values):
     """Return the checked constants.  A fast test accepts typical Python floats,
-    and `_arrays` checks all other values."""
+    and `arrays` checks all other values."""
     if all(type(value) is float for value in values) \
             and all(least <= value < 0.9999 for value in values[:2]) \
             and all(1e-8 < value < 1e8 for value in values[2:]):
         return values
-    return _arrays(f"alpha () in [{least}, 1), beta () in [{least}, 1), gain () in "
-                   "[1e-9, 1e9), threshold () in [1e-9, 1e9)", *values, dtype=dtype)
+    return arrays(f"alpha () in [{least}, 1), beta () in [{least}, 1), gain () in "
+                  "[1e-9, 1e9), threshold () in [1e-9, 1e9)", *values, dtype=dtype)
 
 
 def _input(x, m, steps):
@@ -433,10 +434,10 @@ def _batch(x, m, steps):
     """Check the sparse events `x`, but do not test for NaN.  Return the batch
     size B."""
     if type(steps) is not int or steps < 1:
-        steps, = _arrays("steps () int in [1, inf)", steps)
+        steps, = arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \
             or x.dtype.kind not in "fiub":
-        raise ValueError(f"x is a {type(x).__name__} of shape {np.shape(x)}: must be a "
+        raise ValueError(f"x is of type {type(x).__name__} of shape {np.shape(x)}: must be a "
                          f"real scipy.sparse CSR matrix of shape (steps * B, {m})")
     if x.shape[0] % steps:
         raise ValueError(f"steps is {steps}: must divide the {x.shape[0]} rows of x")
@@ -452,50 +453,3 @@ def _shaped(name, value, shape):
     if array.shape != shape or array.dtype.kind not in "fiub":
         raise ValueError(f"{name} is {array.dtype} {array.shape}: must be real {shape}")
     return array
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

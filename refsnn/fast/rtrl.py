@@ -56,9 +56,10 @@ Departures.  [WZ89] uses the logistic function and one sequence, and
 
 import itertools
 import math
-import re
 
 import numpy as np
+
+from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["gradient", "lif_gradient", "step"]
 
@@ -100,7 +101,7 @@ def step(M, x, before, h, V, out=None):
     shape = np.shape(h)
     if len(shape) != 2 or not _fit((V, 2 * shape[1:]), (before, shape), (h, shape),
                                    (x, (shape[0], *np.shape(x)[1:2]))):
-        V, before, h, x = _arrays(
+        V, before, h, x = arrays(
             "V (n, n) float, before (B, n), h (B, n), x (B, m*)", V, before, h, x)
     pre, slope = np.concatenate([x, before], axis=1), 1 - h ** 2
     shape = (*h.shape, h.shape[1] * pre.shape[1])
@@ -147,8 +148,8 @@ def gradient(x, V, h, dh, state=None):
     if len(shape) != 3 or state is not None or not _fit(
             (V, 2 * shape[2:]), (h, shape), (dh, shape),
             (x, (*shape[:2], *np.shape(x)[2:3]))):
-        V, h, dh, x, state = _arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
-                                     "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
+        V, h, dh, x, state = arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
+                                    "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
     first = np.zeros_like(h[0]) if state is None else state
     pre = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
@@ -216,13 +217,13 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Gradients, summed over steps and batch; dV is None if V is None.
     """
     if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is a {type(recording).__name__}: must be a tuple "
+        raise ValueError(f"recording is of type {type(recording).__name__}: must be a tuple "
                          "of syn, mem, spikes and clamp")
-    psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = _arrays(
+    psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = arrays(
         RUN, psi, x, dspikes, dmem, *recording, V, alpha, beta, gain, threshold)
-    _one_of("reset", reset, "subtract", "zero")
-    _one_of("through_reset", through_reset, bool, np.bool_)
-    _one_of("through_recurrence", through_recurrence, bool, np.bool_)
+    one_of("reset", reset, "subtract", "zero")
+    flags("through_reset", through_reset)
+    flags("through_recurrence", through_recurrence)
     q = np.zeros_like(psi)
     if dmem is not None:
         q += gain * dmem
@@ -303,7 +304,7 @@ def _aligned(number, shape, dtype):
 
 def _fit(*pairs):
     """Return True if all arrays have the given shapes, one common float dtype and
-    a finite sum of squares.  This test is faster than `_arrays`."""
+    a finite sum of squares.  This test is faster than `arrays`."""
     dtype = getattr(pairs[0][0], "dtype", None)
     return dtype in (np.float32, np.float64) and all(
         type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
@@ -317,7 +318,7 @@ def _buffer(out, shape, dtype, others):
     _unread("out", out, shape, dtype)
     if not (isinstance(out, np.ndarray) and out.flags.c_contiguous
             and out.flags.writeable):
-        raise ValueError(f"out is a {type(out).__name__}: must be a writeable and "
+        raise ValueError(f"out is of type {type(out).__name__}: must be a writeable and "
                          "C-contiguous array")
     if any(np.may_share_memory(out, other) for other in others):
         raise ValueError("out shares memory with an argument: must be separate")
@@ -331,50 +332,3 @@ def _unread(name, value, shape, dtype):
     if a.shape != shape or a.dtype != dtype:
         raise ValueError(f"{name} is {a.dtype} {a.shape}: must be {dtype} {shape}")
     return a
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

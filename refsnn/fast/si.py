@@ -32,10 +32,11 @@ Departures.  The parameters, the path integral and the state are updated in
 """
 
 import math
-import re
 from typing import List, NamedTuple
 
 import numpy as np
+
+from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["State", "begin", "step"]
 BLOCK = 2**17           # bytes per block; five blocks fit the cache
@@ -62,8 +63,8 @@ def begin(parameters):
     -------
     State
     """
-    arrays = _lists("parameters", parameters)
-    return State(0, *([np.zeros_like(a) for a in arrays] for _ in range(2)))
+    theta = _lists("parameters", parameters)
+    return State(0, *([np.zeros_like(a) for a in theta] for _ in range(2)))
 
 
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
@@ -182,11 +183,11 @@ def _pass(arrays, t, adam, c):
 def _lists(name, value, like=None, written=False):
     """Check the arrays in `value`, and return the arrays as a list.  If
     `like` is given, the arrays must have the shapes and dtypes of `like`."""
-    arrays = list(value) if isinstance(value, (list, tuple)) else [value]
-    if not arrays or (like is not None and len(arrays) != len(like)):
-        raise ValueError(f"{name} has {len(arrays)} arrays: must have "
+    found = list(value) if isinstance(value, (list, tuple)) else [value]
+    if not found or (like is not None and len(found) != len(like)):
+        raise ValueError(f"{name} has {len(found)} arrays: must have "
                          f"{len(like) if like else 'at least 1'}, as parameters")
-    for i, (a, b) in enumerate(zip(arrays, like or arrays)):
+    for i, (a, b) in enumerate(zip(found, like or found)):
         if not isinstance(a, np.ndarray) or a.dtype not in (np.float32, np.float64) \
                 or a.size == 0 or (a.shape, a.dtype) != (b.shape, b.dtype) \
                 or not a.flags.c_contiguous or (written and not a.flags.writeable):
@@ -194,7 +195,7 @@ def _lists(name, value, like=None, written=False):
                 f"{name}[{i}] is of {type(a)}, {getattr(a, 'dtype', None)}, "
                 f"{np.shape(a)}: must be C-contiguous{', writeable' * written}, float32"
                 f" or float64, not empty{f', {b.dtype} {b.shape}' if like else ''}")
-    return arrays
+    return found
 
 
 def _numbers(theta, *numbers):
@@ -203,10 +204,10 @@ def _numbers(theta, *numbers):
     rate, beta1, beta2, eps, strength = numbers
     if {*map(type, numbers)} == {float} and 0 <= rate < math.inf and 0 <= beta1 < 1 \
             and 0 <= beta2 < 1 and least <= eps < math.inf and 0 <= strength < math.inf:
-        return numbers          # 20 microseconds faster than `_arrays`
-    return _arrays("rate () in [0, inf), beta1 () in [0, 1), beta2 () in [0, 1), "
-                   f"eps () in [{least}, inf), strength () in [0, inf)", *numbers,
-                   dtype=np.float64)
+        return numbers          # 20 microseconds faster than `arrays`
+    return arrays("rate () in [0, inf), beta1 () in [0, 1), beta2 () in [0, 1), "
+                  f"eps () in [{least}, inf), strength () in [0, inf)", *numbers,
+                  dtype=np.float64)
 
 
 def _apart(written, read):
@@ -232,50 +233,3 @@ def _finite(gradient):
             if not np.isfinite(flat @ flat) and not np.isfinite(np.square(a)).all():
                 raise ValueError(f"gradient[{i}] has NaN or infinite entries, or its "
                                  f"square overflows {a.dtype}: must be smaller")
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

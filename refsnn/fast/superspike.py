@@ -50,12 +50,13 @@ Departures.  See superspike.py.
     arXiv 1705.11146.
 """
 
-import re
 from typing import NamedTuple
 
 import numpy as np
 from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
+
+from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
@@ -123,10 +124,9 @@ def rest(k, B, n, m, dtype=np.float64):
     State
         State in which all arrays are 0.
     """
-    if dtype not in (np.float32, np.float64):
-        raise ValueError(f"dtype is {dtype!r}: must be float32 or float64")
-    B, n, m = _arrays("B () int in [1, inf), n () int in [1, inf), "
-                      "m () int in [1, inf)", B, n, m)
+    float_dtype(dtype)
+    B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
+                     "m () int in [1, inf)", B, n, m)
     shapes = _shapes(k, np.dtype(dtype), B, n, m)
     return State(**{name: np.zeros(shape, int if name == "held" else dtype)
                     for name, shape in shapes.items()})
@@ -262,14 +262,14 @@ def accumulate(k, state, W, block, signal):
     error : (T, B, n) float
         Filtered error e, 1/s.
     """
-    _one_of("block", block, Block)
+    one_of("block", block, Block)
     W, (B, n, m) = _given(k, state, W)
     x = _packed(block.x, B, m, W.dtype)
     T = x.shape[0] // B
     shape, series = (T, B, n), (signal, block.psi, block.spikes)
     if not all(_fits(a, shape, W.dtype) for a in series):
-        series = _arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}",
-                         *series, dtype=W.dtype)
+        series = arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}",
+                        *series, dtype=W.dtype)
     signal, psi, spikes = series
     past = np.concatenate([state.past_psi, psi])
     x = vstack([_packed(state.past_x, B, m, W.dtype), x], "csr") if k.delay else x
@@ -357,7 +357,7 @@ def _given(k, state, W):
     if getattr(state, "_fields", None) != State._fields:
         raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
     if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
-        W, = _arrays("W (B, n, m) float", W)
+        W, = arrays("W (B, n, m) float", W)
     shapes = _shapes(k, W.dtype, *W.shape)
     for (name, shape), array in zip(shapes.items(), state, strict=True):
         kind = np.dtype(int) if name == "held" else W.dtype
@@ -369,54 +369,7 @@ def _given(k, state, W):
 
 def _fits(array, shape, dtype):
     """Return True if an array has finite float entries and the given shape and
-    dtype.  If an array fails this fast test, `_arrays` checks the array."""
+    dtype.  If an array fails this fast test, `arrays` checks the array."""
     return isinstance(array, np.ndarray) and array.shape == shape \
         and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
         and np.isfinite(array).all()
-
-
-# ---- checks, the same in every module ----
-def _arrays(spec, *values, dtype=None):
-    """Return `values`, checked against a text like "W (n, m) float, V? (n, n)".
-    V? may be None, a[] is a list, (n?) allows a number; float sets all dtypes."""
-    known = {"dtype": dtype}
-    rules = re.findall(r"(\S+) \((.*?)\)( float| int|)( in .*?[])}]|)", spec)
-    return [_array(*rule, value, known) if value is not None or rule[0][-1] != "?"
-            else None for rule, value in zip(rules, values, strict=True)]
-
-
-def _array(name, axes, kind, limits, value, known):
-    if name.endswith("[]"):
-        return [_array(f"{name[:-1]}{i}]", axes, kind, limits, entry, known)
-                for i, entry in enumerate(_one_of(name, value, list, tuple))]
-    try:
-        a = np.asarray(None if hasattr(value, "_mask") else value)
-        ok = a.dtype in (np.float32, np.float64) if kind == " float" else \
-            a.dtype.kind in ("iu" if kind else "fiub"[:3 + a.ndim])
-        known["dtype"] = known["dtype"] or (a.dtype if kind == " float" else None)
-        a = a if kind == " int" else a.astype(known["dtype"] or a.dtype, copy=False)
-        ends = "" if "?" in axes and not a.ndim else axes.replace("...", "* " * a.ndim)
-        ok &= all(size == int(x) if x.isdigit() else (size > 0 or x[-1] == "*") and (
-            x[0] in "_*" or known.setdefault(x.rstrip("*?"), size) == size)
-            for x, size in zip(ends.replace(",", " ").split(), a.shape, strict=True))
-        if a.size and not (ok and not limits and np.vdot(a, a) < np.inf):
-            low, high = map(float, (limits or " in (-inf, inf)")[5:-1].split(","))
-            least, most = (a.min(), a.max()) if a.ndim else 2 * [a.item()]
-            ok &= bool(((a == low) | (a == high)).all() if "{" in limits else (
-                (least >= low if "[" in limits else least > low) and (
-                    most <= high if "]" in limits else most < high)))
-    except (ArithmeticError, RuntimeError, RuntimeWarning, TypeError, ValueError):
-        ok = False
-    if not ok:
-        shown = " ".join(f"{getattr(value, 'shape', '')} {value!r}".split())[:80]
-        sizes = "".join(f", {key} = {x}" for key, x in known.items() if x is not None)
-        raise ValueError(f"{name.rstrip('?')} is {shown}: must be finite"
-                         f"{kind or ' real'} ({axes}){limits}{sizes}")
-    return a if axes else a.item()
-
-
-def _one_of(name, value, *allowed):
-    types = tuple(x for x in allowed if isinstance(x, type))
-    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
-        raise ValueError(f"{name} is {value!r:.60}: must be one of {allowed}")
-    return value

@@ -5,7 +5,7 @@ import contextlib
 
 import numpy as np
 
-from refsnn import conventions
+from refsnn import _checks
 from refsnn.oracle import elimination, fitting
 
 __all__ = []
@@ -30,7 +30,7 @@ def _axes(refractory):
     """Return the choices of each axis around a given refractory period."""
     if refractory is None:
         return elimination.AXES
-    k, = conventions._arrays("refractory () int in [0, inf)", refractory)
+    k, = _checks.arrays("refractory () int in [0, inf)", refractory)
     return elimination.AXES | {"refractory": (k - 1, k, k + 1)} if k > 2 else \
         elimination.AXES
 
@@ -45,8 +45,8 @@ def _recorded(recording, shape):
     rows, eps = {}, 0.0
     for name in [key for key in QUANTITIES if key in recording]:
         limits = " in [0, inf)" * (name == "spikes")
-        rows[name], = conventions._arrays(f"recording[{name!r}] {shape}{limits}",
-                                          recording[name], dtype=float)
+        rows[name], = _checks.arrays(f"recording[{name!r}] {shape}{limits}",
+                                     recording[name], dtype=float)
         if name == "spikes":
             rows[name] = _counts(recording[name], rows[name])
         if name != "spikes" or len(recording) == 1:
@@ -78,7 +78,7 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
     """Return the two decay factors for each choice of the axis "decay".  Also
     return the time constants and the time step."""
     if alpha is None and beta is None:
-        tau_syn, tau_mem, dt = conventions._arrays(
+        tau_syn, tau_mem, dt = _checks.arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
             tau_syn, tau_mem, dt)
         decays = {"exact": tuple(float(np.exp(-dt / t)) for t in (tau_syn, tau_mem))}
@@ -87,7 +87,7 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
         return decays, (tau_syn, tau_mem, dt)
     if tau_syn is not None or tau_mem is not None:
         raise ValueError("alpha and beta are given: tau_syn and tau_mem must be None")
-    decays = np.minimum(1 - 2.0 ** -52, conventions._arrays(
+    decays = np.minimum(1 - 2.0 ** -52, _checks.arrays(
         "alpha () in [0, 1), beta () in [0, 1]", alpha, beta))
     return {"exact": tuple(map(float, decays))}, (*(
         -1 / float(np.log(d)) if d else 0.0 for d in decays), 1.0)
@@ -101,7 +101,7 @@ def _gradient(gradients, dspikes, surrogate, shape, weights):
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")
     eps = _precision(gradients)
-    gradients, dspikes = conventions._arrays(
+    gradients, dspikes = _checks.arrays(
         f"gradients {weights}, dspikes {shape}", gradients, dspikes, dtype=float)
     if not gradients.any():
         raise ValueError("gradients are 0 throughout: must not be")
@@ -118,5 +118,5 @@ def _gradient(gradients, dspikes, surrogate, shape, weights):
     if isinstance(steepness, str):
         with contextlib.suppress(ValueError):       # the text is refused below
             steepness = float(steepness)
-    return gradients, dspikes, (name, *conventions._arrays(
+    return gradients, dspikes, (name, *_checks.arrays(
         f"surrogate () in {'[' if name == 'step' else '('}0, inf)", steepness)), eps

@@ -24,7 +24,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn import conventions
+from refsnn import _checks
 from refsnn.oracle.arguments import QUANTITIES
 from refsnn.oracle.report import (Candidate, Parting, Report, _difference, _parting,
                                   _step, _variants, _words)
@@ -147,7 +147,7 @@ def _checked(rows, gradients, tools, rtol):
         raise ValueError(f"rtol is {rtol!r}: must be in [0, 1)")
     if gradients is None:
         return None
-    gradients, = conventions._arrays("gradients (...)", gradients)
+    gradients, = _checks.arrays("gradients (...)", gradients)
     if not callable(tools.differentiate):
         raise ValueError(f"tools.differentiate is {tools.differentiate!r}: must be a "
                          "callable (step, x, W) to judge gradients")

@@ -31,7 +31,7 @@ members in this case.
 
 import numpy as np
 
-from refsnn import conventions
+from refsnn import _checks, conventions
 from refsnn.oracle import arguments, comparison, elimination, fitting, nearest, ties
 from refsnn.oracle.arguments import QUANTITIES
 from refsnn.oracle.comparison import Tools
@@ -116,7 +116,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Members, settled and open axes, or the nearest candidate.
     """
     arguments._turned(x, W, recording)
-    x, W = conventions._arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
+    x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
     shape = (*x.shape[:2], len(W))
     if tools is not None:
         if any(value is not None for value in (
@@ -129,7 +129,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         return found._replace(text=found.lines[0])
     rows, eps = arguments._recorded(recording, shape)
     decays, taus = arguments._decays(tau_syn, tau_mem, dt, alpha, beta)
-    _, V, *levels = conventions._arrays(
+    _, V, *levels = _checks.arrays(
         "W (n, m), V? (n, n), threshold (n?), leak (n?), reset_to (n?), floor (n?)", W,
         V, threshold, leak, reset_to, floor, dtype=float)
     if not np.all(np.asarray(levels[0]) > 0):

@@ -28,7 +28,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn import conventions
+from refsnn import _checks, conventions
 
 __all__ = ["Probe", "probes"]
 
@@ -69,7 +69,7 @@ def probes(alphas, betas, threshold=1.0, gains=()):
         A `Probe` for each of "overdrive", "inhibition" and "ties"; the probe
         "all" combines these three in one batch.
     """
-    alphas, betas, threshold, gains = conventions._arrays(
+    alphas, betas, threshold, gains = _checks.arrays(
         "alphas (p) in [0, 1), betas (q) in [0, 1), threshold () in [1e-300, 1e300), "
         "gains (r*)", alphas, betas, threshold, gains, dtype=float)
     low = min([1.0] + [(min(a, 1 - a) or 1.0) * gain for a in alphas

@@ -1,0 +1,368 @@
+# refsnn 0.1.0 | _checks.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Check the arguments of public functions.
+
+All modules of the core and of `fast` import these functions, and import
+nothing else of the package.  `python -m refsnn vendor NAME FILE` appends
+the functions that a module reaches to the copy of the module.
+
+A function checks its arguments with a text of rules, one for each value:
+
+    W, x, V, alpha, k = arrays(
+        "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
+        "k () int in [1, inf)", W, x, V, alpha, k)
+
+A rule consists of
+
+    W           the name for messages; V? may be None; a[] is a list of
+                arrays, each of which follows the rule;
+    (n, m)      the axes.  Axes with the same letter have the same size.  A
+                number is the size of an axis, and _ is an axis of any size.
+                Sizes are positive, except those of axes written as m*.  ()
+                is a number, (n?) is a number or an array (n), and (...) is
+                an array with any axes;
+    float       the type: float32 or float64 (float), an integer (int), or
+                any real number where nothing stands;
+    in [0, 1)   the range of all entries, or {0, 1}, the allowed values.
+                Without a range, all entries are finite.
+
+The first array with the type `float`, or the argument `dtype`, sets the
+dtype of the results.  Arrays of another real dtype are cast to it.  Results
+of the type `int` keep their dtype, and numbers () become Python numbers.
+An array that needs no cast is returned as it is.  Masked arrays are
+refused, because NumPy would ignore their mask.
+
+A message names the argument, what the argument is and what it must be.
+Where two arguments disagree, the message names both arguments, the axes
+and both sizes.  Messages never show the contents of arrays.
+"""
+
+import functools
+import math
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_of",
+           "unread"]
+
+FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+NOUNS = {"T": "steps", "B": "samples", "m": "inputs", "n": "units", "k": "outputs",
+         "p": "parameters"}       # of axes, in messages
+
+
+class _Rule(NamedTuple):
+    """Hold one rule for one argument, read from a text."""
+    name: str
+    optional: bool
+    many: bool
+    axes: tuple         # pairs (letter or size, smallest size), or None for (...)
+    number: bool        # whether the argument may be a number
+    kind: str           # "float", "int" or ""
+    limits: tuple       # (low, high, includes low, includes high), or ()
+    values: tuple       # the allowed values, or ()
+    range: str          # limits or values as text
+
+
+def arrays(rules, *values, dtype=None):
+    """Return the values as arrays that follow the rules.
+
+    >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
+    >>> x.tolist()
+    [[3.0, 4.0]]
+    >>> arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4, 5]])
+    Traceback (most recent call last):
+    ValueError: x has 3 inputs (axis 1), W has 2 (axis 1): must be equal
+    """
+    known, found = {"dtype": dtype}, []
+    for rule, value in zip(_read_rules(rules), values, strict=True):
+        if value is None and rule.optional:
+            found.append(None)
+        elif rule.many:
+            found.append([_checked_array(rule._replace(name=f"{rule.name}[{i}]"), a, known)
+                          for i, a in enumerate(one_of(rule.name, value, list, tuple))])
+        else:
+            a = _checked_array(rule, value, known)
+            found.append(a.item() if rule.axes == () else a)
+    return found
+
+
+@functools.lru_cache(maxsize=1024)
+def _read_rules(rules):
+    """Return the rules of a text."""
+    found = re.findall(r"(\S+) \((.*?)\)(?: (float|int))?(?: in (.*?[])}]))?", rules)
+    return [_read_rule(*parts) for parts in found]
+
+
+def _read_rule(name, shape, kind, span):
+    axes = None if "..." in shape else tuple(
+        (int(axis) if axis.isdigit() else axis.rstrip("*?"), "*" not in axis)
+        for axis in shape.replace(",", " ").split())
+    numbers = tuple(map(float, span[1:-1].split(","))) if span else ()
+    limits = (*numbers, span[0] == "[", span[-1] == "]") if span[:1] in "[(" and span \
+        else ()
+    return _Rule(name.replace("[]", "").rstrip("?"), name.endswith("?"), "[]" in name,
+                 axes, "?" in shape or not shape, kind, limits,
+                 () if limits else numbers, span)
+
+
+def _checked_array(rule, value, known):
+    """Return one value as an array that follows its rule.  `known` holds the dtype
+    of the results, and where each size was first seen."""
+    a = value if type(value) is np.ndarray else _converted(rule, value)
+    if rule.kind == "float" and a.dtype not in FLOATS:
+        _refuse(rule, f"is {a.dtype}", "must be float32 or float64"
+                + ", for example after .astype(np.float32)" * (a.dtype.kind in "fiub"))
+    if rule.kind == "int":
+        if a.dtype.kind not in "iu":
+            _refuse(rule, _described(a, value), "must be an integer" if rule.axes == ()
+                    else "must hold integers" + _label_advice(rule, a))
+    elif a.dtype.kind not in "fiu" and (a.dtype.kind != "b" or a.ndim == 0):
+        _refuse(rule, _described(a, value), "must be a real number" if rule.number
+                else f"must be a real array {_axes_text(rule)}")
+    if rule.axes is not None and not (rule.number and a.ndim == 0):
+        _match_axes(rule, a, value, known)
+    if rule.kind == "float" and known["dtype"] is None:
+        known["dtype"] = a.dtype
+    dtype = known["dtype"]
+    if dtype is None or rule.kind == "int" or a.dtype == dtype:
+        cast = a
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            cast = a.astype(dtype)
+    if not _in_range(rule, cast):
+        _refuse_entry(rule, a, cast)
+    return cast
+
+
+def _converted(rule, value):
+    """Return a value that is no plain array as an array."""
+    try:
+        masked = isinstance(value, np.ma.MaskedArray) or isinstance(
+            value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray)
+                                          for v in value)
+        a = np.asarray(value)
+    except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
+        reason = str(error).partition("\n")[0][:80]
+        raise ValueError(f"{rule.name} is of type {type(value).__name__} and no array "
+                         f"({reason}): must be an array {_axes_text(rule)}") from None
+    if masked:
+        _refuse(rule, "is a masked array", "must be a plain array, for example after "
+                ".filled(0)")
+    return a
+
+
+def _match_axes(rule, a, value, known):
+    """Check the number of axes and their sizes, and note new sizes."""
+    if a.ndim != len(rule.axes):
+        _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
+                _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
+    for axis, ((letter, positive), size) in enumerate(zip(rule.axes, a.shape)):
+        if type(letter) is int:
+            if size != letter:
+                _refuse(rule, f"has {_count(size, letter)} (axis {axis})", f"must have {letter}")
+            continue
+        if positive and size == 0:
+            _refuse(rule, f"has {_count(0, letter)} (axis {axis})", "must have at least 1")
+        if letter and letter != "_":
+            first, other, where = known.setdefault(letter, (size, rule.name, axis))
+            if first != size:
+                _refuse(rule, f"has {_count(size, letter)} (axis {axis}), {other} has "
+                        f"{first} (axis {where})", "must be equal")
+
+
+def _count(size, letter):
+    noun = NOUNS.get(letter, "entries")
+    return f"{size} {noun}" if size != 1 else "1 entry" if noun == "entries" else \
+        f"1 {noun[:-1]}"
+
+
+def _in_range(rule, a):
+    """Return whether all entries are in the range of the rule, or finite."""
+    if a.ndim == 0:
+        return _between(rule, a.item(), a.item()) if not rule.values \
+            else a.item() in rule.values
+    if rule.values:
+        return bool(np.isin(a, rule.values).all())
+    if a.size == 0 or not rule.limits and a.dtype.kind != "f":
+        return True
+    if not rule.limits and math.isfinite(np.vdot(a, a)):    # faster than the others
+        return True
+    with np.errstate(invalid="ignore"):
+        return _between(rule, a.min(), a.max())
+
+
+def _between(rule, least, most):
+    low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)
+    return bool((low <= least if with_low else low < least)
+                and (most <= high if with_high else most < high))
+
+
+def _refuse_entry(rule, a, cast):
+    """Raise the error for an entry that is out of range, or not finite."""
+    index = next(i for i in np.ndindex(a.shape) if not _in_range(rule, cast[i]))
+    place = f" at index {index}" * bool(index)
+    wanted = f"must be in {rule.range}" if rule.range else "must be finite"
+    entry, kind = cast[index], f" in {cast.dtype}" * bool(a[index] != entry)
+    if rule.kind != "int" and not math.isfinite(entry):
+        own = math.isfinite(a[index]) and bool(kind)
+        _refuse(rule, f"overflows{kind}{place}" if own else f"is {entry}{place}",
+                wanted)
+    number = f"is {a[index].item()!r:.60}" + f" ({entry})" * bool(kind) + kind
+    _refuse(rule, f"is out of range{kind}{place}" if index else number, wanted)
+
+
+def _refuse(rule, found, wanted):
+    raise ValueError(f"{rule.name} {found}: {wanted}")
+
+
+def _described(a, value):
+    """Describe a value that has the wrong type."""
+    if value is None or isinstance(value, (str, bytes, bool, np.bool_, float, complex)):
+        return f"is {value!r:.60}"
+    return f"is of type {type(value).__name__}" if a.dtype == object else f"is {a.dtype}"
+
+
+def _axes_text(rule):
+    """Describe the axes of a rule, for example "(T, B, m)"."""
+    return "of any shape" if rule.axes is None else "({})".format(
+        ", ".join(str(letter or "any") for letter, _ in rule.axes))
+
+
+def _wanted_axes(rule):
+    if rule.axes == ():
+        return "must be a number"
+    count = len(rule.axes)
+    return "must be a number or an " * rule.number + "must have " * (
+        not rule.number) + (f"array {_axes_text(rule)}" if rule.number else
+                            f"{count} {'axis' if count == 1 else 'axes'}, {_axes_text(rule)}")
+
+
+def _label_advice(rule, a):
+    """Return advice for labels that are floats, or one row for each class."""
+    if rule.name != "labels":
+        return ""
+    return ", for example labels.argmax(axis=1)" if a.ndim == 2 else \
+        ", for example after .astype(int)"
+
+
+def _pair_advice(rule, value):
+    """Return advice for a surrogate's result in place of its derivative."""
+    return ", so pass the derivative, element 1 of the pair" if rule.name == "psi" \
+        and isinstance(value, tuple) and len(value) == 2 else ""
+
+
+def one_of(name, value, *allowed):
+    """Return a value that is one of the allowed strings, or of an allowed type.
+
+    >>> one_of("reset", "zero", "subtract", "zero")
+    'zero'
+    """
+    types = tuple(x for x in allowed if isinstance(x, type))
+    if not (isinstance(value, types) or isinstance(value, str) and value in allowed):
+        told = repr(value)[:60] if isinstance(value, (str, int, float, type(None))) \
+            else f"of type {type(value).__name__}"
+        names = [repr(x) if isinstance(x, str) else
+                 "None" if x is type(None) else x.__name__ for x in allowed]
+        raise ValueError(f"{name} is {told}: must be " + "one of " * (len(names) > 1)
+                         + ", ".join(names))
+    return value
+
+
+def flags(names, *values):
+    """Check that each value is a bool; `names` separates the names by spaces.
+
+    >>> flags("through_reset constants", True, np.False_)
+    """
+    for name, value in zip(names.split(), values, strict=True):
+        if not isinstance(value, (bool, np.bool_)):
+            raise ValueError(f"{name} is {value!r:.60}: must be True or False")
+
+
+def float_dtype(dtype):
+    """Return float32 or float64 as a NumPy dtype.
+
+    >>> str(float_dtype("float32"))
+    'float32'
+    """
+    for allowed in FLOATS:
+        if isinstance(dtype, (str, type, np.dtype)) and allowed == dtype:
+            return allowed
+    raise ValueError(f"dtype is {dtype!r:.60}: must be float32 or float64")
+
+
+def bundle(name, value, kind, dtype=None):
+    """Return a tuple as a named tuple `kind`.  If `dtype` is given, all fields
+    but None must be arrays of this dtype.
+
+    >>> class State(NamedTuple):
+    ...     syn: np.ndarray
+    >>> bundle("state", (np.ones(2),), State, np.dtype(float)).syn.tolist()
+    [1.0, 1.0]
+    """
+    fields = kind._fields
+    if not isinstance(value, tuple) or getattr(value, "_fields", fields) != fields \
+            or len(value) != len(fields):
+        raise ValueError(f"{name} is of type {type(value).__name__}: must be a "
+                         f"{kind.__name__} ({', '.join(fields)})")
+    for field, entry in zip(fields, value, strict=True):
+        if dtype is not None and entry is not None:
+            found = getattr(entry, "dtype", None) or np.asarray(entry).dtype
+            if found != dtype:
+                raise ValueError(f"{name}.{field} is {found}: must be {dtype}")
+    return kind(*value)
+
+
+def lists(name, value, like=None):
+    """Return an array, or a list of arrays, as a list of float arrays that are
+    finite and not empty.  With `like`, they have the shapes and dtypes of `like`.
+
+    >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
+    [[1.0], [0.0, 0.0]]
+    """
+    several = isinstance(value, (list, tuple))
+    given = list(value) if several else [value]
+    if len(given) != (count := len(like or given) or 1):
+        raise ValueError(f"{name} has {len(given)} arrays: must have {count}")
+    found = []
+    for i, (entry, model) in enumerate(zip(given, like or given, strict=True)):
+        what = f"{name}[{i}]" if several else name
+        axes, dtype = (model.shape, model.dtype) if like else ("(...)", None)
+        a, = arrays(f"{what} {axes} float", entry, dtype=dtype)
+        if a.size == 0:
+            raise ValueError(f"{what} has shape {a.shape}: must not be empty")
+        found.append(a)
+    return found
+
+
+def unread(name, value, shape, *dtypes):
+    """Return a value as an array of one shape and one of the dtypes.  Its entries
+    are not read.
+
+    >>> unread("M", np.ones(2), (2,), np.float64).tolist()
+    [1.0, 1.0]
+    """
+    a = value if type(value) is np.ndarray else _converted(_read_rule(name, "...", "", ""),
+                                                           value)
+    if a.shape != shape or a.dtype not in dtypes:
+        raise ValueError(f"{name} is {a.dtype} of shape {a.shape}: must be "
+                         f"{np.dtype(dtypes[-1])} of shape {shape}")
+    return a
+
+
+def buffer(name, value, shape, dtype, others=()):
+    """Return an array for results: a new one if `value` is None, or `value`, which
+    must be writeable, contiguous and separate from all other arrays.
+
+    >>> buffer("out", None, (2, 3), np.float32).shape
+    (2, 3)
+    """
+    if value is None:
+        return np.empty(shape, dtype)
+    unread(name, value, shape, dtype)
+    if not isinstance(value, np.ndarray) or not value.flags.carray:
+        raise ValueError(f"{name} is of type {type(value).__name__}: must be an array that "
+                         "is writeable and C-contiguous")
+    if any(np.may_share_memory(value, other) for other in others):
+        raise ValueError(f"{name} shares memory with an argument: must be separate")
+    return value
