@@ -180,36 +180,39 @@ def _count(size, letter):
 def _in_range(rule, a):
     """Return whether all entries are in the range of the rule, or finite."""
     if a.ndim == 0:
-        return _between(rule, a.item(), a.item()) if not rule.values \
-            else a.item() in rule.values
+        return bool(_within(rule, a.item(), a.item()))
+    if a.size == 0 or not rule.range and (
+            a.dtype.kind != "f" or math.isfinite(np.vdot(a, a))):   # a fast test
+        return True
     if rule.values:
-        return bool(np.isin(a, rule.values).all())
-    if a.size == 0 or not rule.limits and a.dtype.kind != "f":
-        return True
-    if not rule.limits and math.isfinite(np.vdot(a, a)):    # faster than the others
-        return True
+        return bool(_within(rule, a, a).all())
     with np.errstate(invalid="ignore"):
-        return _between(rule, a.min(), a.max())
+        return bool(_within(rule, a.min(), a.max()))
 
 
-def _between(rule, least, most):
+def _within(rule, least, most):
+    """Return whether numbers from `least` to `most` are in the range of the rule."""
+    if rule.values:
+        return np.isin(least, rule.values)
     low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)
-    return bool((low <= least if with_low else low < least)
-                and (most <= high if with_high else most < high))
+    return (low <= least if with_low else low < least) & (
+        most <= high if with_high else most < high)
 
 
 def _refuse_entry(rule, a, cast):
     """Raise the error for an entry that is out of range, or not finite."""
-    index = next(i for i in np.ndindex(a.shape) if not _in_range(rule, cast[i]))
+    with np.errstate(invalid="ignore"):
+        index = tuple(map(int, np.argwhere(~np.asarray(_within(rule, cast, cast)))[0]))
+    before, entry = a[index].item(), cast[index].item()
     place = f" at index {index}" * bool(index)
-    wanted = f"must be in {rule.range}" if rule.range else "must be finite"
-    entry, kind = cast[index], f" in {cast.dtype}" * bool(a[index] != entry)
+    kind = f" in {cast.dtype}" * (before != entry and before == before)
     if rule.kind != "int" and not math.isfinite(entry):
-        own = math.isfinite(a[index]) and bool(kind)
-        _refuse(rule, f"overflows{kind}{place}" if own else f"is {entry}{place}",
-                wanted)
-    number = f"is {a[index].item()!r:.60}" + f" ({entry})" * bool(kind) + kind
-    _refuse(rule, f"is out of range{kind}{place}" if index else number, wanted)
+        found = f"overflows{kind}{place}" if kind else f"is {entry}{place}"
+    elif index:
+        found = f"is out of range{kind}{place}"
+    else:
+        found = f"is {before!r:.60}" + f" ({entry})" * bool(kind) + kind
+    _refuse(rule, found, f"must be in {rule.range}" if rule.range else "must be finite")
 
 
 def _refuse(rule, found, wanted):
