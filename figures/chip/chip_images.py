@@ -16,8 +16,8 @@ from typing import NamedTuple
 import numpy as np
 
 from figures.chip import chip_coding
-from figures.run import image_sets, seeds
-from figures.surrogate import lif_training
+from figures.run import seeds
+from figures.train import image_sets, lif_training
 from refsnn import chip, chip_weights, in_the_loop, losses, mlp, optimisers
 from refsnn.fast import lif as fast_lif
 

@@ -13,8 +13,7 @@ import numpy as np
 
 from figures.chip import chip_coding, chip_images
 from figures.run import seeds
-from figures.spoken import spoken_words
-from figures.surrogate import lif_training
+from figures.train import lif_training, spoken_words
 from refsnn import losses
 
 HIDDEN, INPUTS, FIGURE = 186, 70, "chip_words"

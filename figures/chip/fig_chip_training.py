@@ -30,7 +30,7 @@ import numpy as np
 from figures.chip import chip_images
 from figures.run import colours, published, seeds
 from figures.run.claims import at_least, at_most, reported
-from figures.surrogate import lif_training
+from figures.train import lif_training
 
 FIGURE = "chip_training"
 KINDS = ("chip", "software", "ReLU")

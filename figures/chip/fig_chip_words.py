@@ -34,7 +34,7 @@ from figures.chip import chip_images
 from figures.chip.chip_words import keywords    # noqa: F401, a job of this figure
 from figures.run import colours, published
 from figures.run.claims import at_least, reported, runs
-from figures.spoken import spoken_networks, spoken_words
+from figures.train import spoken_words
 
 FIGURE = "chip_words"
 SHIFT = 15.0                    # standard deviation of shifts, in channels of 700
@@ -98,7 +98,7 @@ def gather(results):
 def claims(data):
     paper, text = published.values(FIGURE), str(data["title"])
     text += f", {data['classes']} classes, {runs(len(data[TRAINED]))}"
-    test = {name: spoken_networks.tested(data, name) for name in NAMES}
+    test = {name: spoken_words.tested(data, name) for name in NAMES}
     gains = [(f"{text}: test accuracy on the chip, {words}",
               test[one] - test[other], bound, round(paper[one] - paper[other], 3))
              for words, one, other, bound in GAINS]
@@ -156,7 +156,7 @@ def _accuracies(data, axis):
                       alpha=0.5, mew=0)
             axis.plot(at, values[:, i].mean(), mark, color=colour, ms=9, mec="white",
                       label=text if not x else None)
-        axis.plot(x + 0.34, spoken_networks.tested(data, name).mean(), "D", ms=6,
+        axis.plot(x + 0.34, spoken_words.tested(data, name).mean(), "D", ms=6,
                   color=colours.BLACK, label=None if x else "all test words")
         axis.plot(x + 0.34, paper[name], "D", color=colours.BLACK, ms=6, mfc="none",
                   mew=1.6, label=None if x else "published, SHD, all test words")

@@ -41,9 +41,10 @@ import os
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported
-from figures.run import colours, image_sets, seeds
 from figures.ntt import ntt_training as training
+from figures.run import colours, seeds
+from figures.run.claims import at_least, at_most, reported
+from figures.train import image_sets
 from refsnn import datasets, mlp
 
 FIGURE, CLASSES = "ntt_merged", 2

@@ -16,7 +16,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import special
 
-from figures.run import colours, image_sets, seeds
+from figures.run import colours, seeds
+from figures.train import image_sets
 from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
 from refsnn.fast import si as fast_si
 

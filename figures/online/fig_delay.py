@@ -44,9 +44,9 @@ correspond to a published figure.
 import numpy as np
 from scipy import special
 
-from figures.run.claims import at_least, at_most
 from figures.run import colours, seeds
-from figures.surrogate import lif_training
+from figures.run.claims import at_least, at_most
+from figures.train import lif_training
 from refsnn import alif, lif, sparse_rtrl, surrogates
 
 FIGURE = "delay"

@@ -39,9 +39,9 @@ import time
 
 import numpy as np
 
-from figures.run.claims import Claim, at_least, at_most, reported
 from figures.run import colours, seeds
-from figures.surrogate import lif_training
+from figures.run.claims import Claim, at_least, at_most, reported
+from figures.train import lif_training
 from refsnn import (alif, bptt, encoding, lif, losses, rtrl, snap, sparse_rtrl,
                     surrogates)
 

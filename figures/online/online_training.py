@@ -23,7 +23,7 @@ from typing import NamedTuple
 import numpy as np
 
 from figures.run import seeds
-from figures.surrogate import lif_training
+from figures.train import lif_training
 from refsnn import alif, datasets, lif, optimisers, rtrl, sparse_rtrl, surrogates
 
 FIGURE = "online"

@@ -39,9 +39,10 @@ import os
 
 import numpy as np
 
+from figures.run import colours, published, seeds
 from figures.run.claims import at_least, reported
-from figures.run import colours, image_sets, published, seeds
 from figures.si import si_training as training
+from figures.train import image_sets
 from refsnn import datasets
 
 FIGURE, XI, SCRATCH = "si_transfer", 1e-3, -1.0

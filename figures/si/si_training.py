@@ -15,10 +15,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-from figures.run import image_sets, seeds
+from figures.run import seeds
+from figures.si import task_sequences
+from figures.train import image_sets
 from refsnn import convnet, datasets, ewc, losses, mlp, optimisers, si
 from refsnn.fast import si as fast_si
-from figures.si import task_sequences
 
 RATE = 1e-3
 PAIRS = ((0, 1), (2, 3), (4, 5), (6, 7), (8, 9))

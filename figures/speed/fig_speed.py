@@ -91,7 +91,7 @@ from figures.run import colours, seeds
 from figures.run.claims import at_most, reported
 from figures.speed import (speed_chip, speed_halves, speed_ntk, speed_peers, speed_rtrl,
                            speed_si, speed_workers)
-from figures.surrogate import fast_training
+from figures.train import fast_training
 from refsnn.fast import lif as fast_lif
 
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0

@@ -22,7 +22,7 @@ import numpy as np
 from figures.chip import chip_images
 from figures.run import seeds
 from figures.run.claims import at_least, at_most, reported
-from figures.surrogate import fast_training
+from figures.train import fast_training
 from refsnn import audio, basilar, chip, cochlea
 from refsnn.fast import lif as fast_lif
 

@@ -28,7 +28,7 @@ from scipy import signal, stats
 
 from figures.run import colours, seeds
 from figures.run.claims import at_least, at_most, reported
-from figures.spoken import spoken_words
+from figures.train import spoken_words
 from refsnn import audio, basilar, cochlea
 
 FIGURE = "sound"

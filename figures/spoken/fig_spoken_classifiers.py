@@ -47,8 +47,9 @@ import numpy as np
 
 from figures.run import colours, published
 from figures.run.claims import at_least, reported, runs
-from figures.spoken import spoken_networks, spoken_words
+from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
+from figures.train import spoken_words
 
 FIGURE = "spoken_classifiers"
 FORWARD, LARGE, TUTORIAL = "feed-forward, 1 layer", \
@@ -91,7 +92,7 @@ def rows(data):
 
 def claims(data):
     paper, text = published.values(FIGURE), str(data["title"])
-    test = {name: spoken_networks.tested(data, name) for name in rows(data)}
+    test = {name: spoken_words.tested(data, name) for name in rows(data)}
     lost = {name: np.subtract(*data[name].mean(axis=0)[1:]) for name in test}
     small = text == spoken_words.EMBEDDED
     several = f"{text}, {runs(len(data['recurrent']))}"
@@ -145,7 +146,7 @@ def plot(data, fig):
                       alpha=0.5, mew=0)
             axis.plot(values[:, i].mean(), at, mark, color=colour, ms=9, mec="white",
                       label=text if not row else None, zorder=4 - i)
-        axis.plot(spoken_networks.tested(data, condition).mean(), row, "D", zorder=5,
+        axis.plot(spoken_words.tested(data, condition).mean(), row, "D", zorder=5,
                   color=colours.BLACK, ms=4.5, label=None if row else "all test words")
         if condition in paper:
             recalled = paper[condition]["known"] == "recalled"

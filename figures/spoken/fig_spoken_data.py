@@ -25,7 +25,7 @@ import numpy as np
 
 from figures.run import colours, published
 from figures.run.claims import at_least, at_most, exactly, reported
-from figures.spoken import spoken_words
+from figures.train import spoken_words
 
 FIGURE = "spoken_data"
 COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VERMILION),

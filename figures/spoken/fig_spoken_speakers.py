@@ -21,8 +21,9 @@ import numpy as np
 
 from figures.run import colours
 from figures.run.claims import at_least, reported, runs
-from figures.spoken import spoken_networks, spoken_words
+from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
+from figures.train import spoken_words
 
 SHOWN = {"counts, radial": (colours.GREY, "SVM on counts"),
          "recurrent": (colours.BLUE, "spiking, recurrent"),

@@ -12,8 +12,8 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from figures.run import seeds
-from figures.spoken import kernel_classifier, spike_noise, spoken_words
-from figures.surrogate import lif_training
+from figures.spoken import kernel_classifier, spike_noise
+from figures.train import lif_training, spoken_words
 from refsnn import convnet, losses, lstm, optimisers
 from refsnn.fast import lif as fast_lif
 
@@ -474,9 +474,3 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
                                   for index in sets]),
             "label": words.label[tests], "speaker": words.speaker[tests],
             "predicted": answer[tests], "jittered": np.array(jittered)}
-
-
-def tested(data, condition):
-    """Return the accuracies of a condition on all test words, of shape (repeats,)."""
-    size = data["size"][1:].astype(float)
-    return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())

@@ -33,9 +33,9 @@ import os
 import numpy as np
 from scipy import sparse
 
+from figures.run import colours, published, seeds
 from figures.run.claims import at_least, reported
-from figures.run import colours, image_sets, published, seeds
-from figures.surrogate import fast_training, lif_training
+from figures.train import fast_training, image_sets, lif_training
 from refsnn import encoding, losses
 
 FIGURE, FASHION = "digits", "fashion_mnist"

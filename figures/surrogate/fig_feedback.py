@@ -33,9 +33,9 @@ numbers.
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported
 from figures.run import colours, seeds
-from figures.surrogate import lif_training
+from figures.run.claims import at_least, at_most, reported
+from figures.train import lif_training
 from refsnn import datasets, encoding, feedback, lif, losses, surrogates
 
 FIGURE = "feedback"

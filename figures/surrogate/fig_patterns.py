@@ -20,9 +20,9 @@ epochs, with all patterns in one batch.
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, exactly, reported
 from figures.run import colours, published, seeds
-from figures.surrogate import fast_training, lif_training
+from figures.run.claims import at_least, at_most, exactly, reported
+from figures.train import fast_training, lif_training
 from refsnn import encoding, lif, losses
 
 SIZES = (100, 4, 2)

@@ -23,9 +23,9 @@ penalty for MNIST on an analog chip.  In [CB22], the accuracy is constant down t
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, exactly
 from figures.run import colours, published, seeds
-from figures.surrogate import fast_training, lif_training
+from figures.run.claims import at_least, at_most, exactly
+from figures.train import fast_training, lif_training
 from refsnn import datasets, encoding, losses
 
 SIDE, HIDDEN, CLASSES, STEPS = 16, 100, 10, 100

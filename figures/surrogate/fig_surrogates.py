@@ -19,9 +19,10 @@ derivatives differ only in shape.
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, exactly
 from figures.run import colours, seeds
-from figures.surrogate import ensemble, lif_training
+from figures.run.claims import at_least, at_most, exactly
+from figures.surrogate import ensemble
+from figures.train import lif_training
 from refsnn import checks, losses, optimisers, surrogates
 
 STEPS, INPUT_HZ, CANDIDATES = 100, 100.0, 1000

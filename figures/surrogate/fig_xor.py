@@ -18,9 +18,10 @@ This figure corresponds to [NMZ19] fig. 7, and its spike-time method follows [M1
 
 import numpy as np
 
-from figures.run.claims import at_least
 from figures.run import colours, seeds
-from figures.surrogate import ensemble, lif_training
+from figures.run.claims import at_least
+from figures.surrogate import ensemble
+from figures.train import lif_training
 from refsnn import losses, spike_time
 
 TAU_SYN_S = 5e-3

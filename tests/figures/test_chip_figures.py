@@ -8,8 +8,8 @@ from matplotlib.figure import Figure
 
 from figures.chip import (chip_images, fig_chip_calibration, fig_chip_pattern,
                           fig_chip_steps, fig_chip_timing, fig_chip_training)
-from figures.run import image_sets
 from figures.run.jobs import normalised
+from figures.train import image_sets
 from refsnn import calibration, chip, chip_weights, in_the_loop
 
 

@@ -6,10 +6,8 @@ import pytest
 from matplotlib.figure import Figure
 
 from figures.chip import chip_coding, chip_images, chip_words, fig_chip_words
-from figures.run import image_sets
 from figures.run.jobs import normalised
-from figures.spoken import spoken_words
-from figures.surrogate import lif_training
+from figures.train import image_sets, lif_training, spoken_words
 from refsnn import chip, chip_weights, events, in_the_loop, lif
 
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose
 from tolerances import RTOL, close
 
 from figures.surrogate import fig_feedback as figure
-from figures.surrogate import lif_training
+from figures.train import lif_training
 from refsnn import checks, feedback
 
 

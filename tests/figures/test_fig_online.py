@@ -7,7 +7,7 @@ from tolerances import RTOL_FD, close
 
 from figures.online import fig_online as figure
 from figures.online import online_training as training
-from figures.surrogate import lif_training
+from figures.train import lif_training
 from refsnn import alif, datasets, lif, rtrl, sparse_rtrl, surrogates
 
 T, B = 24, 3

@@ -7,12 +7,12 @@ from scipy import integrate
 
 from figures.ntt import fig_ntk, fig_ntt_merged, fig_ntt_teachers
 from figures.online import fig_ladder
-from figures.run import image_sets
 from figures.si import (fig_si_correlation, fig_si_permuted, fig_si_split,
                         fig_si_theory, fig_si_transfer)
 from figures.spoken import fig_sound
 from figures.superspike import fig_superspike_rates
-from figures.surrogate import fast_training, fig_digits, fig_surrogates, fig_xor
+from figures.surrogate import fig_digits, fig_surrogates, fig_xor
+from figures.train import fast_training, image_sets
 from refsnn import encoding, mlp, ntk_dynamics, surrogates
 
 

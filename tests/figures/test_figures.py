@@ -19,7 +19,8 @@ from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
 from figures.run import expected, gallery, jobs, published
 from figures.si import fig_si_split
-from figures.surrogate import ensemble, fast_training, lif_training
+from figures.surrogate import ensemble
+from figures.train import fast_training, lif_training
 from refsnn import lif
 from tolerances import RTOL
 

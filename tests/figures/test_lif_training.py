@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 from tolerances import close
 
-from figures.surrogate import fast_training as fast
-from figures.surrogate import lif_training as training
+from figures.train import fast_training as fast
+from figures.train import lif_training as training
 from refsnn import losses, optimisers
 
 NET = training.Net(steepness=10.0)

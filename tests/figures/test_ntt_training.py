@@ -11,7 +11,7 @@ from tolerances import RTOL_FD, close
 
 from figures.ntt import fig_ntt_masks, fig_ntt_replay, threefry
 from figures.ntt import ntt_training as training
-from figures.run import image_sets
+from figures.train import image_sets
 from refsnn import convnet, mlp, ntt, optimisers, pruning
 
 SHAPES, POOLS = [(2, 3, 3, 1), (3, 2, 2, 2), (4, 12), (3, 4)], (True, False)

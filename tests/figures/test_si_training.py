@@ -5,8 +5,8 @@ import pytest
 from numpy.testing import assert_array_equal
 from tolerances import RTOL_FD, close
 
-from figures.run import image_sets
 from figures.si import si_training
+from figures.train import image_sets
 from refsnn import checks, datasets, si
 from refsnn.fast import si as fast_si
 

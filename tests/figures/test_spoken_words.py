@@ -10,8 +10,9 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
 from figures.run import jobs as jobs_
-from figures.spoken import fig_spoken_classifiers, fig_spoken_speakers, spoken_words
+from figures.spoken import fig_spoken_classifiers, fig_spoken_speakers
 from figures.spoken import spoken_networks as networks
+from figures.train import spoken_words
 from refsnn import events
 
 CLASSES, SPEAKERS = 4, 6
@@ -452,7 +453,7 @@ def test_a_spike_at_the_end_of_the_last_step_is_kept():
 def test_the_accuracy_on_all_test_words_weights_the_sets_by_size():
     accuracy = np.array([[0.1, 0.5, 0.9], [0.2, 0.0, 1.0]])
     data = {"size": np.array([1000, 30, 10]), "LSTM": accuracy}
-    np.testing.assert_allclose(networks.tested(data, "LSTM"), [0.6, 0.25])
+    np.testing.assert_allclose(spoken_words.tested(data, "LSTM"), [0.6, 0.25])
     one = {"size": np.array([1000, 0, 10]),
            "LSTM": np.where(np.arange(3) == 1, np.nan, accuracy)}
     np.testing.assert_allclose(networks.tested(one, "LSTM"), [0.9, 1.0])

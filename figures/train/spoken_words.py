@@ -1,4 +1,4 @@
-"""Read the data sets of spoken digits for the figures of [CSSZ20].
+"""Read the data sets of spoken digits for the figures of [CSSZ20] and [CB22].
 
 The words are ten English and ten German digits of twelve speakers, as spikes.  The
 function `embedded` reads 1,400 words with 70 channels from the file data/hd_words.npz;
@@ -112,6 +112,12 @@ def sets(words):
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
             (~words.test, words.test & known, words.test & ~known)]
+
+
+def tested(data, condition):
+    """Return the accuracies of a condition on all test words, of shape (repeats,)."""
+    size = data["size"][1:].astype(float)
+    return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())
 
 
 def durations(words):

@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import sparse
 
-from figures.surrogate import lif_training
+from figures.train import lif_training
 from refsnn import losses
 from refsnn.fast import lif as fast_lif
 
