@@ -456,7 +456,7 @@ def test_the_accuracy_on_all_test_words_weights_the_sets_by_size():
     np.testing.assert_allclose(spoken_words.tested(data, "LSTM"), [0.6, 0.25])
     one = {"size": np.array([1000, 0, 10]),
            "LSTM": np.where(np.arange(3) == 1, np.nan, accuracy)}
-    np.testing.assert_allclose(networks.tested(one, "LSTM"), [0.9, 1.0])
+    np.testing.assert_allclose(spoken_words.tested(one, "LSTM"), [0.9, 1.0])
 
 
 def test_accuracy_by_speakers_is_that_on_held_out_speakers():
