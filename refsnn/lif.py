@@ -226,8 +226,8 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
         raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
-    return _scan(drive, V, state, constants, reset, refractory, spike, clamp, resets,
-                 sent)
+    return _scan(drive, "x@W.T", V, state, constants, reset, refractory, spike,
+                 clamp, resets, sent)
 
 
 def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -256,19 +256,20 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
         "refractory () int in [0, inf)", drive, alpha, beta, gain, threshold, V,
         refractory)
     one_of("reset", reset, "subtract", "zero")
-    rec, state = _scan(drive[None], V, state, constants, reset, refractory)
+    rec, state = _scan(drive[None], "drive", V, state, constants, reset, refractory)
     return Recording(*(field[0] for field in rec)), state
 
 
-def _scan(drive, V, state, constants, reset, k, spike=None, clamp=None, resets=None,
-          sent=None):
-    """Iterate eqs. (1)-(5), given the products `drive` of input and weights."""
+def _scan(drive, source, V, state, constants, reset, k, spike=None, clamp=None,
+          resets=None, sent=None):
+    """Iterate eqs. (1)-(5), given the products `drive` of input and weights, which
+    are called `source` in messages."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))      # k rows of the past
     held = np.zeros((T + 1, B, n), bool)
     if state is not None:
-        syn[0], mem[0], spikes[:k] = _checked("state", state, mem[0], k)
+        syn[0], mem[0], spikes[:k] = _checked("state", state, drive[0], source, k)
         held[0] = spikes[:k].any(axis=0)
     if clamp is not None:
         held[:T] = clamp > 0
@@ -314,6 +315,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
+        At least one of these or `dstate` is needed.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
         recurrent spikes.  The result includes dV in both cases.
@@ -339,10 +341,13 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         f"{LAYER}, psi (T, B, n), dspikes? (T, B, n), dmem? (T, B, n), {RECORDING}",
         W, x, alpha, beta, gain, threshold, V, psi, dspikes, dmem,
         *bundle("recording", recording, Recording))
+    if dspikes is None and dmem is None and dstate is None:
+        raise ValueError("dspikes, dmem and dstate are None: must be given, at least "
+                         "one of them")
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
     syn, mem = (np.zeros((T + 1, B, n), W.dtype) for _ in range(2))    # dI and dU
     if dstate is not None:
-        syn[T], mem[T], _ = _checked("dstate", dstate, mem[T])
+        syn[T], mem[T], _ = _checked("dstate", dstate, mem[T], "psi[0]")
         if after is None:
             raise ValueError("after is None: must be given, because dstate is")
     r, z = _paths(rec, after, beta, gain, threshold, reset, through_reset)
@@ -379,7 +384,7 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
     last row is t = T - 2, or t = T - 1 if the state `after` is given."""
     c, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
-        mask = _checked("after", after, rec.mem[0])[2].any(axis=0)
+        mask = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
         c = np.concatenate([c, 1 - mask[None].astype(c.dtype)])
     syn, mem, spikes, _ = (field[:len(c)] for field in rec)
     r = c * (1 - spikes) if zero else c
@@ -524,8 +529,8 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
     """
     W, x, *constants = arrays(READOUT, W, x, alpha, beta, gain)
     (T, B, m), k = x.shape, W.shape[0]
-    _, mem, state = _leak((x.reshape(T * B, m) @ W.T).reshape(T, B, k), state,
-                          constants)
+    _, mem, state = _leak((x.reshape(T * B, m) @ W.T).reshape(T, B, k), "x@W.T",
+                          state, constants)
     return mem, state
 
 
@@ -549,16 +554,16 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
         Membrane potentials at step t, and the state at step t + 1.
     """
     drive, *constants = arrays(f"drive (B, n) float, {LEAK}", drive, alpha, beta, gain)
-    _, mem, state = _leak(drive[None], state, constants)
+    _, mem, state = _leak(drive[None], "drive", state, constants)
     return mem[0], state
 
 
-def _leak(drive, state, constants):
+def _leak(drive, source, state, constants):
     """Iterate eq. (6); return I, U and the last state."""
     (T, *shape), (alpha, beta, gain) = drive.shape, constants
     syn, mem = (np.zeros((T + 1, *shape), drive.dtype) for _ in range(2))
     if state is not None:
-        syn[0], mem[0], _ = _checked("state", state, mem[0])
+        syn[0], mem[0], _ = _checked("state", state, drive[0], source)
     for t in range(T):
         mem[t + 1] = beta * mem[t] + gain * syn[t]                         # (6)
         syn[t + 1] = alpha * syn[t] + drive[t]
@@ -579,7 +584,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
     ----------
     x, W, alpha, beta, gain
         Arguments of `readout_run`.
-    dmem : (T, B, k) float
+    dmem : (T, B, k) float or None
         Derivative of the loss with respect to the membrane potentials.
     state : State, optional
         State at step 0, which only `constants` needs; rest by default.
@@ -592,25 +597,26 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
         The field dV is None.
     """
     W, x, *decays = arrays(READOUT, W, x, alpha, beta, gain)
+    if dmem is None and dstate is None:
+        raise ValueError("dmem and dstate are None: must be given, at least one of them")
     (T, B, m), k = x.shape, W.shape[0]
     rest = np.zeros((T, B, k), W.dtype)
     syn, mem, _ = (rest,) * 3 if not constants else _leak(
-        (x.reshape(T * B, m) @ W.T).reshape(T, B, k), state, decays)
+        (x.reshape(T * B, m) @ W.T).reshape(T, B, k), "x@W.T", state, decays)
     after = None if dstate is None else State(rest[0], rest[0])
     return backward(x, W, None, Recording(syn, mem, rest, rest > 0), rest, None, dmem,
                     after=after, dstate=dstate, alpha=alpha, beta=beta, gain=gain,
                     constants=constants)
 
 
-def _checked(name, state, like, k=None):
-    """Check that a state has the shape and dtype of `like`; return its
-    arrays.  The spikes must cover `k` steps, or any number of steps if `k`
-    is None."""
-    B, n = like.shape
-    syn, mem, spikes = arrays(
-        f"{name}.syn ({B}, {n}), {name}.mem ({B}, {n}), "
-        f"{name}.spikes? ({'_*' if k is None else k}, {B}, {n})",
-        *bundle(name, state, State, like.dtype))
+def _checked(name, state, like, source, k=None):
+    """Check a state against the array `like`, which is called `source` in messages.
+    Return its arrays.  The spikes must cover `k` steps, or any number of steps if
+    `k` is None."""
+    _, syn, mem, spikes = arrays(
+        f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
+        f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,
+        *bundle(name, state, State))
     if spikes is None:
-        spikes = np.zeros((k or 0, B, n), like.dtype)
+        spikes = np.zeros((k or 0, *like.shape), like.dtype)
     return syn, mem, spikes > 0.5

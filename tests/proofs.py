@@ -1,10 +1,16 @@
 """Provide simulations close to a recorded layer, for tests of derivatives."""
 
 import numpy as np
-
+import pytest
 from tolerances import RTOL_FD
 
 from refsnn import checks, lif, surrogates
+
+
+def proves(module, *equations):
+    """Mark a test that compares equations of a module, such as "lif" or "fast/lif",
+    with an independent route: differences, a closed form, another implementation."""
+    return pytest.mark.proves(module, *equations)
 
 
 def surrogate(name, steepness):

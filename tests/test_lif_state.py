@@ -356,57 +356,9 @@ def test_constants_learn_online_from_one_step_at_a_time():
     close(total, bptt.gradient(J, F, q), RTOL)
 
 
-# --- what is refused --------------------------------------------------------------
-
 X, W1, ONE = np.zeros((4, 2, 3)), np.ones((2, 3)), np.ones((2, 2))
 REC, AFTER = lif.run(X, W1, **HALF)
 PSI = np.ones((4, 2, 2))
-REFUSED = [
-    (lambda: lif.run(X, W1, None, lif.State(ONE[:1], ONE), **HALF),
-     r"^state.syn is \(1, 2\)"),
-    (lambda: lif.run(X, W1, None, lif.State(ONE, ONE[:, :1]), **HALF),
-     r"^state.mem is \(2, 1\)"),
-    (lambda: lif.run(X, W1, None, lif.State(ONE, ONE, PSI), **HALF),
-     r"^state.spikes is \(4, 2, 2\)"),
-    (lambda: lif.run(X, W1, None, lif.State(ONE, ONE, PSI), refractory=3, **HALF),
-     r"^state.spikes is \(4, 2, 2\)"),
-    (lambda: lif.run(X, W1, None, lif.State(ONE, ONE.astype(np.float32)), **HALF),
-     "^state.mem is float32: must be float64"),
-    (lambda: lif.run(X, W1, None, lif.State(ONE, ONE * np.nan), **HALF),
-     "^state.mem is .*nan"),
-    (lambda: lif.run(X, W1, None, (ONE, ONE), **HALF), "^state is a tuple"),
-    (lambda: lif.run(X, W1, None, ONE, **HALF), "^state is a ndarray"),
-    (lambda: lif.run(X, W1, None, None, beta=0.5, alpha=1.0), "^alpha is 1.0"),
-    (lambda: lif.run(X, W1, threshold=0.0, **HALF), "^threshold is 0.0"),
-    (lambda: lif.step(ONE[0], **HALF), r"^drive is \(2,\)"),
-    (lambda: lif.step(ONE, reset="no", **HALF), "^reset is 'no'"),
-    (lambda: lif.step(ONE, ONE[:1], **HALF), r"^V is \(1, 2\)"),
-    (lambda: lif.step(ONE, refractory=-1, **HALF), "^refractory is -1"),
-    (lambda: lif.step(ONE, None, lif.State(ONE, PSI), **HALF), "^state.mem is"),
-    (lambda: lif.readout_run(X, W1, lif.State(ONE, PSI), **HALF), "^state.mem is"),
-    (lambda: lif.readout_step(ONE, lif.State(ONE[0], ONE), **HALF), "^state.syn is"),
-    (lambda: lif.readout_step(ONE * np.inf, **HALF), "^drive is .*inf"),
-    (lambda: lif.backward(X, W1, None, REC, PSI, dstate=lif.State(ONE, ONE), **HALF),
-     "^after is None: must be given"),
-    (lambda: lif.backward(X, W1, None, REC, PSI, after=AFTER, dstate=(ONE, ONE),
-                          **HALF), "^dstate is a tuple"),
-    (lambda: lif.backward(X, W1, None, REC, PSI, after=AFTER, dstate=lif.State(
-        ONE, ONE[:1]), **HALF), r"^dstate.mem is \(1, 2\)"),
-    (lambda: lif.backward(X, W1, None, REC, PSI, after=AFTER._replace(
-        mem=ONE[:1]), **HALF), r"^after.mem is \(1, 2\)"),
-    (lambda: lif.linearise(X, W1, None, REC, PSI, ONE, **HALF), "^after is a ndarray"),
-    (lambda: lif.backward(X, W1, None, REC, PSI, constants=1.0, **HALF),
-     "^constants is 1.0"),
-    (lambda: lif.linearise(X, W1, None, REC, PSI, constants="no", **HALF),
-     "^constants is 'no'"),
-    (lambda: lif.run(X, W1, clamp=PSI[:3], **HALF), r"^clamp is \(3, 2, 2\)"),
-]
-
-
-@pytest.mark.parametrize("call, match", REFUSED)
-def test_bad_states_are_refused(call, match):
-    with pytest.raises(ValueError, match=match):
-        call()
 
 
 def test_defaults_of_every_function():
