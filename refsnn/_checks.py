@@ -180,7 +180,8 @@ def _count(size, letter):
 def _in_range(rule, a):
     """Return whether all entries are in the range of the rule, or finite."""
     if a.ndim == 0:
-        return bool(_within(rule, a.item(), a.item()))
+        entry = a.item()
+        return entry in rule.values if rule.values else _within(rule, entry, entry)
     if a.size == 0 or not rule.range and (
             a.dtype.kind != "f" or math.isfinite(np.vdot(a, a))):   # a fast test
         return True
@@ -331,7 +332,7 @@ def lists(name, value, like=None):
     for i, (entry, model) in enumerate(zip(given, like or given, strict=True)):
         what = f"{name}[{i}]" if several else name
         axes, dtype = (model.shape, model.dtype) if like else ("(...)", None)
-        a, = arrays(f"{what} {axes} float", entry, dtype=dtype)
+        a = np.asarray(arrays(f"{what} {axes} float", entry, dtype=dtype)[0], dtype)
         if a.size == 0:
             raise ValueError(f"{what} has shape {a.shape}: must not be empty")
         found.append(a)

@@ -192,6 +192,9 @@ def test_lists_of_arrays():
     assert _checks.lists("a", W)[0] is W and _checks.lists("a", (W, W))[1] is W
     found = _checks.lists("a", [np.ones((2, 3))], [W])
     assert found[0].dtype == np.float32
+    for one in (np.float32(2), np.ones((), np.float32)):
+        a, = _checks.lists("a", one, [np.ones((), np.float32)])
+        assert (type(a), a.shape, a.dtype) == (np.ndarray, (), np.float32)
     for bad, like, told in (
             ([], None, "a has 0 arrays: must have 1"),
             ([W], [W, W], "a has 1 arrays: must have 2"),
