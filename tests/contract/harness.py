@@ -11,7 +11,8 @@ accepts.  Items are separated by commas:
     rng generator           a numpy.random.Generator
     spike callable?         a function, here optional
     recording.mem (T, n)    a field of a bundle, passed as a tuple in this order
-    weights[0] (n, m)       an entry of a list
+    weights[0] (n, m)       an entry of a list, also of a field: state.mean[0] (n, m)
+    a (...) float           an array of any shape
 
 `verify` makes valid arguments of random numbers, with a different size for each
 letter, and derives calls that must be refused, calls that must be accepted, and
@@ -62,7 +63,8 @@ def contract(function, text, sizes=None, given=None, unchecked=(), needed=(),
         ends = tuple(map(float, span[1:-1].split(","))) if span else ()
         values = ends if span[:1] == "{" else tuple(
             word.strip() for word in words[1:-1].split(",") if words)
-        letters = None if kind in ("word", "bool", "generator", "callable") else tuple(
+        letters = None if axes == "..." or kind in (
+            "word", "bool", "generator", "callable") else tuple(
             axis.strip().rstrip("?") for axis in axes.split(",") if axis.strip())
         items.append(Item(
             name, bool(optional), letters, kind,
@@ -74,7 +76,8 @@ def contract(function, text, sizes=None, given=None, unchecked=(), needed=(),
 
 
 def shape(item, sizes):
-    return tuple(int(a) if a.isdigit() else sizes[a.rstrip("*")] for a in item.axes)
+    return (2, 3) if item.axes is None else tuple(
+        int(a) if a.isdigit() else sizes[a.rstrip("*")] for a in item.axes)
 
 
 def value(item, sizes, rng, dtype):
@@ -118,24 +121,25 @@ def call(c, values, function=None):
     """Call the function; join the parts of bundles and lists."""
     joined = {}
     for name, v in values.items():
-        head, dot, field = name.partition(".")
-        entry = re.fullmatch(r"(\w+)\[(\d+)\]", head)
-        if dot:
-            joined.setdefault(head, []).append(v)
-        elif entry:
-            joined.setdefault(entry[1], {})[int(entry[2])] = v
-        else:
-            joined[name] = v
-    joined = {name: [v[i] for i in sorted(v)] if isinstance(v, dict) and v and all(
-        isinstance(i, int) for i in v) else tuple(v)
-        if isinstance(v, list) and f"{name}." in "".join(f"{k.partition('.')[0]}."
-                                                         for k in values if "." in k)
-        else v for name, v in joined.items()}
+        head, *parts = re.findall(r"^\w+|\.\w+|\[\d+\]", name)
+        place = joined
+        for part in parts:
+            place, head = place.setdefault(head, {}), part
+        place[head] = v
+    joined = {name: assembled(v) for name, v in joined.items()}
     f = function or c.function
     plain = [p for p in inspect.signature(f).parameters.values()
              if p.kind in (p.POSITIONAL_ONLY, p.VAR_POSITIONAL)]
     head = [joined.pop(p.name) for p in plain if p.name in joined]
     return f(*head, **joined)
+
+
+def assembled(v):
+    """Return a tuple of parts named .field, or a list of parts named [0], [1]."""
+    if not isinstance(v, dict) or not all(name[0] in ".[" for name in v):
+        return v
+    parts = [assembled(part) for part in v.values()]
+    return tuple(parts) if next(iter(v))[0] == "." else parts
 
 
 def leaves(result):
@@ -202,7 +206,8 @@ def outside(item):
         yield from [("infinity", np.inf)] * (not (with_high and high == np.inf))
         yield from [("-infinity", -np.inf)] * (not (with_low and low == -np.inf))
     if item.values:
-        yield from (("between values", min(item.values) + 0.5), ("above", 1e3))
+        low, high = sorted(item.values)[:2]
+        yield from (("between values", (low + high) / 2), ("above", 1e3))
         return
     step = 1 if item.kind == "int" else 1e-3
     if np.isfinite(low):
