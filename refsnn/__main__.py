@@ -73,8 +73,9 @@ if no surrogate explains dW.  A recording is an npz file with
                             "fast_sigmoid:25", or a steepness
 
 `vendor` copies a module of the core or of `fast` to a folder or to a new
-.py file.  Data files of the module, and the licence of these data, are
-copied to a folder named `data` next to the copied module.  Line 2 of the
+.py file that stands alone: the argument checks that the module imports
+are appended to the copy.  Data files of the module, and the licence of these data,
+are copied to a folder named `data` next to the copied module.  Line 2 of the
 copied module holds a digest of all other lines.  To test the module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
@@ -96,6 +97,7 @@ __all__ = ["main"]
 LONGEST = 30.0                          # s, as in `audio.read`
 MEMBRANES = ("2020", "2021")            # names in `basilar.MEMBRANES`
 STATUSES = ("right", "wrong", "vacuous", "missing")
+PACKAGES = ("python", "numpy", "scipy", "h5py")
 DATA = {"datasets": ("data/digits.npz", "data/README")}     # data files of a module
 
 
@@ -154,14 +156,16 @@ def _vendor(options):
     if not path.endswith(".py"):
         raise ValueError(f"destination is {path}: must be a folder that exists, or end "
                          "with .py")
-    text, wanted = _alone(Path(source).read_text(), Path(folder, "_checks.py").read_text()), {}
+    checks = Path(folder, "_checks.py").read_text(encoding="utf-8")
+    text = _alone(Path(source).read_text(encoding="utf-8"), checks).encode()
+    wanted = {}
     for name in DATA.get(module, ()):
         data = Path(folder, name).read_bytes()
         to = os.path.join(os.path.dirname(path), *name.split("/"))
         if not (os.path.isfile(to) and Path(to).read_bytes() == data):
             wanted[to] = data
-    first, _, rest = text.encode().partition(b"\n")
-    digest = hashlib.sha256(text.encode()).hexdigest()
+    first, _, rest = text.partition(b"\n")
+    digest = hashlib.sha256(text).hexdigest()
     wanted[path] = first + f"\n# sha256 of the rest: {digest}\n".encode() + rest
     _new(path)
     _write(wanted)
@@ -169,36 +173,41 @@ def _vendor(options):
 
 
 def _alone(text, checks):
-    """Return the source of a module that stands alone: the definitions that it
-    reaches in the source `checks` of the argument checks are appended."""
-    tree, found = ast.parse(text), None
-    for node in tree.body:
-        if isinstance(node, ast.ImportFrom) and node.module == "refsnn._checks":
-            found = node
-    if found is None:
+    """Return the source of a module with what it imports from `checks`, the source
+    of the argument checks, appended."""
+    tree = ast.parse(text)
+    wanted = next((node for node in tree.body if isinstance(node, ast.ImportFrom)
+                   and node.module == "refsnn._checks"), None)
+    if wanted is None:
         return text
-    parts, imports = {}, {}         # source and statement of each name in `checks`
+    imports, parts = {}, {}             # statements of `checks`, by the name they bind
     for node in ast.parse(checks).body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             imports |= {alias.asname or alias.name: node for alias in node.names}
-        elif isinstance(node, (ast.FunctionDef, ast.ClassDef, ast.Assign)):
-            name = node.name if hasattr(node, "name") else node.targets[0].id
-            parts[name] = node
-    reached, todo = set(), {alias.name for alias in found.names}
-    while todo:
-        reached |= todo
-        todo = {name.id for one in todo & set(parts) for name in ast.walk(parts[one])
-                if isinstance(name, ast.Name)} & (set(parts) | set(imports)) - reached
-    lines, source = text.split("\n"), checks.split("\n")
-    had = {ast.unparse(node) for node in tree.body
-           if isinstance(node, (ast.Import, ast.ImportFrom))}
-    lines[found.lineno - 1:found.end_lineno] = sorted(
-        {ast.unparse(imports[name]) for name in reached & set(imports)} - had)
-    copied = ["\n".join(source[min([node.lineno, *(d.lineno for d in getattr(
-        node, "decorator_list", ()))]) - 1:node.end_lineno])
-        for name, node in parts.items() if name in reached]
-    return "\n".join([*lines, "", "# ---- argument checks, from refsnn/_checks.py",
-                      "\n\n\n".join(copied), ""])
+        elif isinstance(node, ast.Assign):
+            parts[node.targets[0].id] = node
+        elif not isinstance(node, ast.Expr):
+            parts[node.name] = node
+    reached, new = set(), {alias.name for alias in wanted.names}
+    while new:
+        reached |= new
+        new = {node.id for name in new & set(parts) for node in ast.walk(parts[name])
+               if isinstance(node, ast.Name)} & (set(parts) | set(imports)) - reached
+    lines, own = text.split("\n"), {ast.unparse(node) for node in tree.body}
+    lines[wanted.lineno - 1:wanted.end_lineno] = sorted(
+        {ast.unparse(imports[name]) for name in reached & set(imports)} - own)
+    first, needs, given = lines[0].partition("needs: ")
+    told = given.partition(" | ")
+    lines[0] = first + needs + ", ".join(
+        name for name in PACKAGES if name in told[0].split(", ")
+        or name in checks.partition("\n")[0].partition("needs: ")[2].split(", ")
+    ) + told[1] + told[2]
+    start = {name: min([node.lineno, *(d.lineno for d in getattr(
+        node, "decorator_list", ()))]) - 1 for name, node in parts.items()}
+    blocks = ["\n".join(checks.split("\n")[start[name]:node.end_lineno])
+              for name, node in parts.items() if name in reached]
+    return "\n".join([*lines, "", "# ---- argument checks of refsnn, by `vendor`",
+                      "\n\n\n".join(blocks), ""])
 
 
 def _write(wanted):

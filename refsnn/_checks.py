@@ -160,18 +160,18 @@ def _match_axes(rule, a, value, known):
     for axis, ((letter, positive), size) in enumerate(zip(rule.axes, a.shape)):
         if type(letter) is int:
             if size != letter:
-                _refuse(rule, f"has {_count(size, letter)} (axis {axis})", f"must have {letter}")
+                _refuse(rule, f"has {_sized(size, letter)} (axis {axis})", f"must have {letter}")
             continue
         if positive and size == 0:
-            _refuse(rule, f"has {_count(0, letter)} (axis {axis})", "must have at least 1")
+            _refuse(rule, f"has {_sized(0, letter)} (axis {axis})", "must have at least 1")
         if letter and letter != "_":
             first, other, where = known.setdefault(letter, (size, rule.name, axis))
             if first != size:
-                _refuse(rule, f"has {_count(size, letter)} (axis {axis}), {other} has "
+                _refuse(rule, f"has {_sized(size, letter)} (axis {axis}), {other} has "
                         f"{first} (axis {where})", "must be equal")
 
 
-def _count(size, letter):
+def _sized(size, letter):
     noun = NOUNS.get(letter, "entries")
     return f"{size} {noun}" if size != 1 else "1 entry" if noun == "entries" else \
         f"1 {noun[:-1]}"

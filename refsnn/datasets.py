@@ -313,7 +313,7 @@ def fetch(name, folder):
 
     >>> fetch("minst", "data")
     Traceback (most recent call last):
-    ValueError: name is 'minst': must be one of ('mnist', 'fashion_mnist')
+    ValueError: name is 'minst': must be one of 'mnist', 'fashion_mnist'
 
     Parameters
     ----------

@@ -304,14 +304,14 @@ BAD = [({"x": None}, "a.npz has no x"), ({"threshold": None}, "has no threshold"
        ({"alpha": 0.5, "beta": 0.5}, "must hold either alpha and beta, or"),
        (dict.fromkeys(TAUS), "holds no decay: must hold either"),
        ({"mem": np.full((30, 2, 5), np.nan)}, "recording['mem'] is "),
-       ({"mem": np.ones((30, 2, 4))}, "recording['mem'] is (30, 2, 4)"),
+       ({"mem": np.ones((30, 2, 4))}, "recording['mem'] has 4 entries (axis 2): must have 5"),
        ({"mem": np.ones((30, 2, 5), complex)}, "is of dtype complex128"),
        ({"mem": np.ones((30, 2, 5), np.float16)}, "is of dtype float16"),
        ({"mem": np.array([{}])}, "is of dtype object"),
-       ({"x": np.ones(3)}, "x is (3,)"),
+       ({"x": np.ones(3)}, "x has shape (3,): must have 3 axes"),
        ({"W": np.ones((6, 5))}, "seems to be transposed"),
-       ({"V": np.ones((5, 6))}, "V is (5, 6)"), ({"tau_mem": -1.0}, "tau_mem is -1.0"),
-       ({"tau_mem": np.ones(5)}, "tau_mem is (5,)"),
+       ({"V": np.ones((5, 6))}, "V has 6 units (axis 1), W has 5 (axis 0): must be equal"), ({"tau_mem": -1.0}, "tau_mem is -1.0"),
+       ({"tau_mem": np.ones(5)}, "tau_mem has shape (5,): must be a number"),
        ({"threshold": 0.0}, "threshold is"),
        ({"voltage": 1.0}, "holds 'voltage'"), ({"dW": np.ones((5, 6))}, "only a part")]
 

@@ -1,12 +1,13 @@
-"""Each core and fast module works alone, copied by `cp` or by `vendor`."""
+"""Each core and fast module works alone, copied by `vendor`."""
 
-import concurrent.futures
 import contextlib
 import hashlib
+import importlib.util
 import io
+import json
 import os
 import re
-import shutil
+import runpy
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,9 @@ import pytest
 
 import refsnn
 from refsnn import __main__ as command
+
+sys.path.append(str(Path(__file__).parent / "contract"))
+import harness                                                      # noqa: E402
 
 PACKAGE = Path(refsnn.__file__).resolve().parent
 
@@ -46,66 +50,130 @@ def run(folder, *arguments):
                           capture_output=True, text=True, timeout=120)
 
 
+ALONE_IN_THE_WORLD = """
+import doctest, importlib.util, json, sys
+sys.modules["refsnn"] = None            # every import of it raises an ImportError
+found = {}
+for name in sys.argv[1:]:
+    spec = importlib.util.spec_from_file_location(name.replace("/", "_"), f"{name}.py")
+    module = importlib.util.module_from_spec(spec)
+    try:
+        spec.loader.exec_module(module)
+        found[name] = doctest.testmod(module)
+    except Exception as error:
+        found[name] = repr(error), 0
+print(json.dumps(found))
+"""
+
+
 def doctests(folder, *names):
-    """Run the doctests of files; return success, numbers of examples and output."""
-    done = run(folder, "-m", "doctest", "-v", *names)
-    count = [int(n) for n in re.findall(r"^(\d+) tests? in", done.stdout, re.M)]
-    return done.returncode == 0, count, done.stdout + done.stderr
-
-
-def test_the_folders_are_read():
-    assert {"lif", "datasets", "bptt", "fast/lif"} <= set(ALONE) and len(ALONE) > 30
-    assert "fast/__init__" not in ALONE and len(modules("oracle")) > 3
+    """Run doctests of files in an interpreter that cannot import refsnn; return
+    pairs (failed, attempted) by name."""
+    done = run(folder, "-c", ALONE_IN_THE_WORLD, *names)
+    return json.loads(done.stdout.strip().splitlines()[-1])
 
 
 @pytest.fixture(scope="module")
-def results(tmp_path_factory):
-    """Results of `copied` for every module, two interpreters at a time."""
+def copies(tmp_path_factory):
+    """Return a folder with a copy of every module, by `vendor`."""
     folder = tmp_path_factory.mktemp("copies")
-    with concurrent.futures.ThreadPoolExecutor(2) as pool:
-        jobs = {name: pool.submit(doctests, folder / name, "borrowed.py", "vendored.py")
-                for name in ALONE if prepared(name, folder / name)}
-        return {name: job.result() for name, job in jobs.items()}
+    (folder / "fast").mkdir()
+    for name in ALONE:
+        assert vendor(name, folder / f"{name}.py")[0] == 0
+    return folder
 
 
-def prepared(name, folder):
-    """Copy a module with `cp` and with `vendor`, under other names."""
-    folder.mkdir(parents=True)
-    shutil.copy(PACKAGE / f"{name}.py", folder / "borrowed.py")
-    return vendor(name, folder / "vendored.py")[0] == 0
+def test_copies_pass_their_doctests_without_the_package(copies):
+    found = doctests(copies, *ALONE)
+    assert sorted(found) == sorted(ALONE)
+    assert {name: result for name, result in found.items()
+            if result[0] != 0 or result[1] == 0} == {}
+
+
+def loaded(path):
+    """Import a file while refsnn cannot be imported."""
+    spec = importlib.util.spec_from_file_location("copy_of_" + path.stem, path)
+    module = importlib.util.module_from_spec(spec)
+    hidden = {name: sys.modules.pop(name) for name in list(sys.modules)
+              if name.partition(".")[0] == "refsnn"}
+    sys.modules["refsnn"] = None
+    try:
+        sys.modules[spec.name] = module
+        spec.loader.exec_module(module)
+    finally:
+        del sys.modules["refsnn"], sys.modules[spec.name]
+        sys.modules |= hidden
+    return module
+
+
+def contracts(name):
+    """Return the contracts of a module, which hold random arguments."""
+    file = f"test_{name.replace('/', '_')}_contract.py"
+    return runpy.run_path(str(Path(__file__).parent / "contract" / file))["FUNCTIONS"]
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_both_copies_pass_their_doctests(results, name):
-    passed, count, output = results[name]
-    assert passed, output[-3000:]
-    assert len(count) == 2 and count[0] == count[1] > 0, "no example was run"
+def test_a_copy_gives_the_results_of_the_module(name, copies):
+    own = loaded(copies / f"{name}.py")
+    assert not hasattr(own, "refsnn")
+    for c in contracts(name):
+        function = getattr(own, c.function.__name__)
+        assert function is not c.function
+        assert harness.same(
+            harness.call(c, harness.arguments(c)),
+            harness.call(c, harness.arguments(c, module=own), function))
 
 
 def test_a_module_that_does_not_stand_alone_is_seen(tmp_path):
     good = '"""Text.\n\n>>> 1 + 1\n2\n"""\n'
     for name, text, expected in (
-            ("good", good, (True, [1])), ("wrong", good.replace("\n2", "\n3"), None),
-            ("leaning", good + "from . import lif\n", None),
-            ("empty", '"""Text."""\n', (True, [0]))):
+            ("good", good, [0, 1]), ("wrong", good.replace("\n2", "\n3"), [1, 1]),
+            ("empty", '"""Text."""\n', [0, 0]),
+            ("leaning", good + "import refsnn\n", None),
+            ("hanging", good + "from refsnn._checks import arrays\n", None)):
         (tmp_path / f"{name}.py").write_text(text)
-        passed, count, _ = doctests(tmp_path, f"{name}.py")
-        assert (passed, count) == expected if expected else not passed
+        found = doctests(tmp_path, name)[name]
+        assert found == expected if expected else "refsnn" in found[0]
+        if not expected:
+            with pytest.raises(ImportError, match="refsnn"):
+                loaded(tmp_path / f"{name}.py")
 
 
 @pytest.mark.parametrize("name", ALONE)
-def test_a_copy_is_the_module_with_a_digest(name, tmp_path):
-    status, written = vendor(name, tmp_path)
-    file = f"{name.rpartition('/')[2]}.py"
-    assert status == 0 and written[-1] == str(tmp_path / file)
-    source = (PACKAGE / f"{name}.py").read_bytes()
-    lines = Path(written[-1]).read_bytes().split(b"\n")
-    assert b"\n".join(lines[:1] + lines[2:]) == source
-    assert lines[0].startswith(f"# refsnn {refsnn.__version__} | {name}.py | ".encode())
-    assert lines[1].decode() == "# sha256 of the rest: " + hashlib.sha256(
-        source).hexdigest()
-    data = ["data", "data/README", "data/digits.npz"] * (name == "datasets")
-    assert listing(tmp_path) == sorted([*data, file])
+def test_a_copy_is_the_module_its_checks_and_a_digest(name, copies):
+    source = (PACKAGE / f"{name}.py").read_text(encoding="utf-8")
+    lines = (copies / f"{name}.py").read_text(encoding="utf-8").split("\n")
+    copy = "\n".join(lines[:1] + lines[2:])
+    assert lines[1] == "# sha256 of the rest: " + hashlib.sha256(
+        copy.encode()).hexdigest()
+    head, line, body = source.partition("from refsnn._checks import ")
+    assert lines[0] == source.partition("\n")[0]      # all of them need NumPy
+    body = body.partition("\n")[2]
+    assert copy.startswith(head) and (not line or body in copy)
+    rest = copy.partition(body)[2] if line else copy[len(head):]
+    assert bool(rest) == bool(line) and "refsnn._checks" not in copy
+    wanted = re.findall(r"\w+", source.partition("refsnn._checks import ")[2].partition(
+        "  #")[0]) if line else []
+    assert all(f"\ndef {one}(" in rest for one in wanted)
+
+
+def test_a_copy_holds_only_the_checks_that_it_reaches(tmp_path):
+    text = command._alone("# needs: python | optional: pooch\n"
+                          "from refsnn._checks import float_dtype\n",
+                          (PACKAGE / "_checks.py").read_text())
+    assert text.startswith("# needs: python, numpy | optional: pooch\nimport numpy as")
+    assert re.findall(r"^(?:def|class) (\w+)", text, re.M) == ["float_dtype"]
+    assert re.findall(r"^(\w+) = ", text, re.M) == ["FLOATS"]
+
+
+def test_files_of_a_copy(tmp_path):
+    for name in ("fast/lif", "datasets"):
+        folder = tmp_path / name.rpartition("/")[2]
+        folder.mkdir()
+        file = f"{folder.name}.py"
+        assert vendor(name, folder)[1][-1] == str(folder / file)
+        data = ["data", "data/README", "data/digits.npz"] * (name == "datasets")
+        assert listing(folder) == sorted([*data, file])
 
 
 @pytest.mark.parametrize("name", ["lif", "fast/lif", "losses"])
@@ -114,7 +182,8 @@ def test_doctests_see_a_broken_copy(name, tmp_path):
     text = (tmp_path / "mine.py").read_text(encoding="utf-8")
     broken = re.sub(r"^( +)return (?!None)", r"\1return not ", text, flags=re.M)
     (tmp_path / "broken.py").write_text(broken, encoding="utf-8")
-    assert doctests(tmp_path, "mine.py")[0] and not doctests(tmp_path, "broken.py")[0]
+    found = doctests(tmp_path, "mine", "broken")
+    assert found["mine"][0] == 0 != found["broken"][0]
 
 
 def test_the_command_of_the_docstring_shows_a_change(tmp_path):
@@ -138,8 +207,9 @@ def use(folder, name):
 
 
 def test_a_copy_without_the_images_says_what_it_misses(tmp_path):
-    shutil.copy(PACKAGE / "datasets.py", tmp_path / "borrowed.py")
-    done = use(tmp_path, "borrowed")
+    vendor("datasets", tmp_path / "mine.py")
+    (tmp_path / "data" / "digits.npz").unlink()
+    done = use(tmp_path, "mine")
     last = done.stderr.strip().splitlines()[-1]
     assert done.returncode == 1
     assert "digits.npz" in last and "Error: " in last, done.stderr
