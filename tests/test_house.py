@@ -15,6 +15,7 @@ import refsnn
 ROOT = Path(__file__).resolve().parent.parent
 CORE, FAST, ORACLE = (sorted((ROOT / "refsnn" / folder).glob("*.py"))
                       for folder in ("", "fast", "oracle"))
+CONTRACTS = ROOT / "tests" / "contract"
 MODULES = [*CORE, *FAST, *ORACLE]
 REQUIRED = ("numpy", "scipy", "h5py")
 OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
@@ -227,7 +228,8 @@ def test_module_has_its_tests(path):
         return
     folder = ROOT / "tests" / path.parent.relative_to(ROOT / "refsnn")
     prefix = "fast_" if path.parent.name == "fast" else ""
-    files = sorted(folder.glob(f"test_{prefix}{path.stem}*.py"))
+    files = sorted([*folder.glob(f"test_{prefix}{path.stem}*.py"),
+                    *CONTRACTS.glob(f"test_{prefix}{path.stem}_contract.py")])
     tests = "".join(map(read, files))
     tree = ast.parse(read(path))
     functions = {node.name for node in tree.body
