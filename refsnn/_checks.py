@@ -47,6 +47,7 @@ __all__ = ["arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_o
            "unread"]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
+SAFE = 1e38         # smaller numbers do not overflow in a cast to float32
 NOUNS = {"T": "steps", "B": "samples", "m": "inputs", "n": "units", "k": "outputs",
          "p": "parameters"}       # of axes, in messages
 
@@ -109,7 +110,27 @@ def _read_rule(name, shape, kind, span):
 def _checked_array(rule, value, known):
     """Return one value as an array that follows its rule.  `known` holds the dtype
     of the results, and where each size was first seen."""
-    a = value if type(value) is np.ndarray else _converted(rule, value)
+    a, dtype = value if type(value) is np.ndarray else _converted(rule, value), known["dtype"]
+    if a.dtype is not dtype or rule.kind == "int":
+        _check_type(rule, a, value)
+    if rule.axes is not None and not (rule.number and a.ndim == 0):
+        _match_axes(rule, a, value, known)
+    if rule.kind == "float" and dtype is None:
+        known["dtype"] = dtype = a.dtype
+    if a.dtype is dtype or dtype is None or rule.kind == "int":
+        cast = a
+    elif a.ndim == 0 and abs(a.item()) < SAFE:
+        cast = a.astype(dtype)
+    else:
+        with np.errstate(over="ignore", invalid="ignore"):
+            cast = a.astype(dtype, copy=False)
+    if not (a.dtype.kind == "b" and rule.values == (0, 1) or _in_range(rule, cast)):
+        _refuse_entry(rule, a, cast)
+    return cast
+
+
+def _check_type(rule, a, value):
+    """Check that an array holds numbers of the type of its rule."""
     if rule.kind == "float" and a.dtype not in FLOATS:
         _refuse(rule, f"is {a.dtype}", "must be float32 or float64"
                 + ", for example after .astype(np.float32)" * (a.dtype.kind in "fiub"))
@@ -120,19 +141,6 @@ def _checked_array(rule, value, known):
     elif a.dtype.kind not in "fiu" and (a.dtype.kind != "b" or a.ndim == 0):
         _refuse(rule, _described(a, value), "must be a real number" if rule.number
                 else f"must be a real array {_axes_text(rule)}")
-    if rule.axes is not None and not (rule.number and a.ndim == 0):
-        _match_axes(rule, a, value, known)
-    if rule.kind == "float" and known["dtype"] is None:
-        known["dtype"] = a.dtype
-    dtype = known["dtype"]
-    if dtype is None or rule.kind == "int" or a.dtype == dtype:
-        cast = a
-    else:
-        with np.errstate(over="ignore", invalid="ignore"):
-            cast = a.astype(dtype)
-    if not _in_range(rule, cast):
-        _refuse_entry(rule, a, cast)
-    return cast
 
 
 def _converted(rule, value):
@@ -194,7 +202,7 @@ def _in_range(rule, a):
 def _within(rule, least, most):
     """Return whether numbers from `least` to `most` are in the range of the rule."""
     if rule.values:
-        return np.isin(least, rule.values)
+        return np.logical_or.reduce([least == v for v in rule.values])
     low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)
     return (low <= least if with_low else low < least) & (
         most <= high if with_high else most < high)

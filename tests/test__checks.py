@@ -73,6 +73,12 @@ def test_lists_and_ranges():
     assert arrays("k () int in {10, 100}", 100) == [100]
 
 
+def test_bools_are_the_numbers_0_and_1():
+    assert_array_equal(arrays("a (n) in {0, 1}", [False, True])[0], [0, 1])
+    assert message(arrays, "a (n) in {1, 2}", [True, False]) == \
+        "a is out of range at index (1,): must be in {1, 2}"
+
+
 @pytest.mark.parametrize("rules, values, told", [
     ("W (n, m) float, x (T, B, m)", (W, np.ones((4, 5, 2))),
      "x has 2 inputs (axis 2), W has 3 (axis 1): must be equal"),
@@ -116,6 +122,7 @@ def test_lists_and_ranges():
     ("k () int in {10, 100}", (50,), "k is 50: must be in {10, 100}"),
     ("W (n, m) float, x (n)", (W, [1e300, 0]),
      "x overflows in float32 at index (0,): must be finite"),
+    ("W (n, m) float, a (n?)", (W, -4e38), "a overflows in float32: must be finite"),
     ("W (n, m) float, a () in [0, 1)", (W, 1 - 1e-9),
      "a is 0.999999999 (1.0) in float32: must be in [0, 1)"),
     ("labels (B) int", (np.ones(3),),
