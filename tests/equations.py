@@ -1,0 +1,241 @@
+"""List each equation with its lines of code and its proofs; put faults into the lines.
+
+    python tests/equations.py               print the tables of PROOFS.md
+    python tests/equations.py lif fast/lif  put one fault into each marked line of these
+                                            modules, and run the proofs
+
+A comment `# (7)` marks the line of code that computes equation (7) of its module, and
+`@proves("lif", 7)` marks a test that compares this equation with an independent route.
+The value that a marked line computes gets a fault: floats are multiplied by 1.001,
+integers are increased by 1, and Booleans are negated.  For an augmented assignment, and
+for a call with `out=`, the increment gets the fault.  If a statement has several lines,
+only the largest expression on the marked line gets it.  At least one proof of the
+equation must then fail.
+"""
+
+import ast
+import contextlib
+import hashlib
+import importlib
+import io
+import os
+import re
+import sys
+import tokenize
+import types
+from pathlib import Path
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+TAG = re.compile(r"#\s*\((\d+(?:,\s*\d+)*)\)$")
+# Faults that no proof detects, with the reason: (module, equation, code of the line).
+SURVIVORS = {}
+
+
+class Line(NamedTuple):
+    """Hold a marked line of a module."""
+    module: str         # such as lif or fast/lif
+    equation: int
+    number: int         # of the line
+
+
+def modules():
+    """Return the names of all modules of the core and of `fast`."""
+    return [str(path.relative_to(ROOT / "refsnn").with_suffix(""))
+            for folder in ("", "fast")
+            for path in sorted((ROOT / "refsnn" / folder).glob("*.py"))
+            if not path.name.startswith("_")]
+
+
+def source(module):
+    return (ROOT / "refsnn" / f"{module}.py").read_text(encoding="utf-8")
+
+
+def marked(module, text=None):
+    """Return all marked lines of a module, in their order."""
+    tokens = tokenize.generate_tokens(io.StringIO(text or source(module)).readline)
+    return [Line(module, int(k), token.start[0]) for token in tokens
+            if token.type == tokenize.COMMENT and TAG.match(token.string)
+            for k in TAG.match(token.string)[1].split(",")]
+
+
+def proofs(folder=ROOT / "tests"):
+    """Return (test file, test function, module, equations) of every mark."""
+    found = []
+    for path in sorted(folder.rglob("test_*.py")):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            for mark in getattr(node, "decorator_list", ()):
+                if isinstance(mark, ast.Call) and ast.unparse(mark.func) == "proves":
+                    module, *equations = (ast.literal_eval(a) for a in mark.args)
+                    found.append((path.relative_to(folder).as_posix(), node.name,
+                                  module, equations))
+    return found
+
+
+# ---- one fault in a marked line
+
+def fault(value):
+    """Return a value with an error: the functions above say which."""
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        return type(value)(*map(fault, value))
+    if isinstance(value, (tuple, list)):
+        return type(value)(map(fault, value))
+    if isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == bool:
+        return np.logical_not(value) if isinstance(value, np.ndarray) else not value
+    if isinstance(value, int) or getattr(getattr(value, "dtype", None), "kind",
+                                         "") in "iu":
+        return value + 1
+    if isinstance(value, (float, complex, np.floating, np.complexfloating)) or \
+            getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c"):
+        return value * type(value)(1.001) if isinstance(value, np.generic) else \
+            value * (1.001 if not hasattr(value, "dtype") else value.dtype.type(1.001))
+    return value
+
+
+def fault_out(function, *arguments, out, **options):
+    """Call a function of NumPy with out=, and put the error into its increment."""
+    before = np.array(out)
+    result = function(*arguments, out=out, **options)
+    own = any(isinstance(a, np.ndarray) and np.shares_memory(a, out)
+              for a in arguments)
+    change = out - before if own and out.dtype != bool else None
+    out[...] = fault(np.array(out)) if change is None else before + fault(change)
+    return result
+
+
+def faulty(text, number):
+    """Return a source with the fault in one line; the module needs _fault and
+    _fault_out."""
+    tree = ast.parse(text)
+    statement = min((node for node in ast.walk(tree) if isinstance(node, ast.stmt)
+                     and node.lineno <= number <= node.end_lineno),
+                    key=lambda node: node.end_lineno - node.lineno)
+    parts = [(parent, field, i) for parent in ast.walk(statement)
+             for field, value in ast.iter_fields(parent)
+             for i, child in enumerate(value if isinstance(value, list) else [value])
+             if isinstance(child, ast.expr) and child.lineno <= number
+             and child.end_lineno >= number and changeable(parent, child)]
+
+    def child(part):
+        value = getattr(part[0], part[1])
+        return value[part[2]] if isinstance(value, list) else value
+
+    within = [part for part in parts if child(part).lineno == child(part).end_lineno]
+    ending = [part for part in parts if child(part).end_lineno == number]
+    whole = [part for part in parts if part[0] is statement]
+    if statement.lineno == statement.end_lineno or not (within or ending):
+        chosen = whole or parts
+    else:
+        chosen = within or ending
+    parent, field, i = max(chosen, key=lambda part: (
+        child(part).end_col_offset - child(part).col_offset
+        + 1000 * (child(part).end_lineno - child(part).lineno)))
+    node = child((parent, field, i))
+    if isinstance(node, ast.Call) and any(k.arg == "out" for k in node.keywords):
+        new = ast.Call(ast.Name("_fault_out", ast.Load()), [node.func, *node.args],
+                       node.keywords)
+    else:
+        new = ast.Call(ast.Name("_fault", ast.Load()), [node], [])
+    if isinstance(getattr(parent, field), list):
+        getattr(parent, field)[i] = new
+    else:
+        setattr(parent, field, new)
+    return ast.unparse(ast.fix_missing_locations(tree))
+
+
+def changeable(parent, child):
+    """Return whether an expression is a value that can be passed to a function."""
+    return not (isinstance(getattr(child, "ctx", None), (ast.Store, ast.Del))
+                or isinstance(child, (ast.Starred, ast.Slice, ast.JoinedStr))
+                or isinstance(parent, (ast.JoinedStr, ast.FormattedValue))
+                or isinstance(parent, ast.Call) and child is parent.func
+                or isinstance(parent, (ast.keyword, ast.FunctionDef))
+                or isinstance(parent, ast.Subscript) and child is parent.slice
+                or isinstance(parent, ast.Attribute)
+                or isinstance(child, ast.Constant) and isinstance(
+                    child.value, (str, type(None))))
+
+
+def run(module, text, tests):
+    """Run tests in a process in which a module has another source; return whether
+    one of them fails."""
+    child = os.fork()
+    if child == 0:
+        status = 1
+        try:
+            with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), \
+                    contextlib.redirect_stderr(sink):
+                sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
+                full = f"refsnn.{module.replace('/', '.')}"
+                package = importlib.import_module(full.rpartition(".")[0])
+                made = types.ModuleType(full)
+                made.__file__ = str(ROOT / "refsnn" / f"{module}.py")
+                made.__dict__.update(_fault=fault, _fault_out=fault_out)
+                sys.modules[full] = made
+                setattr(package, full.rpartition(".")[2], made)
+                exec(compile(text, made.__file__, "exec"), made.__dict__)
+                status = int(pytest.main([
+                    "-x", "-q", "-p", "no:cacheprovider", "-W",
+                    "ignore::pytest.PytestAssertRewriteWarning", *tests]) != 0)
+        finally:
+            os._exit(status)
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+
+
+def survivors(lines):
+    """Yield (line, code) of each marked line whose fault no proof detects."""
+    marks = proofs()
+    for line in lines:
+        text = source(line.module)
+        tests = [str(ROOT / "tests" / file) + "::" + name
+                 for file, name, module, equations in marks
+                 if module == line.module and line.equation in equations]
+        code = text.splitlines()[line.number - 1].rpartition("#")[0].strip()
+        if not tests or not run(line.module, faulty(text, line.number), tests):
+            yield line, code
+
+
+def chosen(lines, part):
+    """Return all lines if `part` is "1", and a tenth that it determines otherwise."""
+    return [line for line in lines if part == "1" or int(hashlib.sha256(
+        f"{part} {line.module} {line.equation}".encode()).hexdigest(), 16) % 10 == 0]
+
+
+# ---- PROOFS.md
+
+def tables():
+    """Return the tables of PROOFS.md: equation, lines and proofs of each module."""
+    marks, told = proofs(), []
+    for module in modules():
+        equations = {}
+        for line in marked(module):
+            equations.setdefault(line.equation, []).append(line.number)
+        if not equations:
+            continue
+        told += ["", f"## {module}", "", "| equation | line | proofs |",
+                 "|---|---|---|"]
+        for k in sorted(equations):
+            tests = ", ".join(f"`{file}::{name}`" for file, name, of, proved in marks
+                              if of == module and k in proved)
+            told.append(f"| ({k}) | {', '.join(map(str, equations[k]))} | {tests} |")
+    return told
+
+
+def main(names):
+    if not names:
+        print(*tables(), sep="\n")
+        return 0
+    lines = [line for name in names for line in marked(name)]
+    found = [*survivors(lines)]
+    for line, code in found:
+        print(f"{line.module} ({line.equation}), line {line.number}: {code}")
+    print(f"{len(found)} of {len(lines)} faults are not detected")
+    return int(bool(found))
+
+
+if __name__ == "__main__":
+    os.chdir(ROOT)
+    sys.exit(main(sys.argv[1:]))
