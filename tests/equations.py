@@ -78,21 +78,19 @@ def proofs(folder=ROOT / "tests"):
 # ---- one fault in a marked line
 
 def fault(value):
-    """Return a value with an error: the functions above say which."""
+    """Return a value with the fault."""
     if isinstance(value, tuple) and hasattr(value, "_fields"):
         return type(value)(*map(fault, value))
     if isinstance(value, (tuple, list)):
         return type(value)(map(fault, value))
-    if isinstance(value, (bool, np.bool_)) or getattr(value, "dtype", None) == bool:
-        return np.logical_not(value) if isinstance(value, np.ndarray) else not value
-    if isinstance(value, int) or getattr(getattr(value, "dtype", None), "kind",
-                                         "") in "iu":
+    dtype = getattr(value, "dtype", np.dtype(type(value)) if isinstance(
+        value, (bool, int, float, complex)) else None)
+    kind = getattr(dtype, "kind", "")
+    if kind == "b":
+        return not value if np.ndim(value) == 0 else np.logical_not(value)
+    if kind in ("i", "u"):
         return value + 1
-    if isinstance(value, (float, complex, np.floating, np.complexfloating)) or \
-            getattr(getattr(value, "dtype", None), "kind", "") in ("f", "c"):
-        return value * type(value)(1.001) if isinstance(value, np.generic) else \
-            value * (1.001 if not hasattr(value, "dtype") else value.dtype.type(1.001))
-    return value
+    return value * dtype.type(1.001) if kind in ("f", "c") else value
 
 
 def fault_out(function, *arguments, out, **options):

@@ -40,7 +40,8 @@ def test_the_value_of_a_marked_line_gets_the_fault(number, changed):
 
 def test_faults_of_values():
     assert equations.fault(2.0) == 2.002 and equations.fault(3) == 4
-    assert equations.fault(True) is False and equations.fault((1, [False])) == (2, [True])
+    assert equations.fault(True) is False
+    assert equations.fault((1, [False])) == (2, [True])
     single = equations.fault(np.float32([1, 2]))
     assert single.dtype == np.float32 and np.allclose(single, [1.001, 2.002])
     assert (equations.fault(np.array([True, False])) == [False, True]).all()
