@@ -3,17 +3,19 @@ r"""This module implements layers of leaky integrate-and-fire (LIF) neurons.
 
 A neuron has a synaptic current I, a membrane potential U and spikes S.
 The input x enters through the weights W, and recurrent spikes enter
-through the weights V.  The mask c[t] is 0 for neurons that are refractory
-at step t and 1 otherwise.  A step of the simulation is
+through the weights V.  The mask clamp[t] is 1 for neurons that are held at
+U = 0 at step t because they are refractory, and 0 for all other neurons.
+A step of the simulation is
 
     S[t]   = 1 if U[t] > threshold else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                     (2)  [NMZ19]
     reset="subtract":
-    U[t+1] = c[t+1] (beta U[t] + gain I[t] - threshold S[t])  (3)  [NMZ19]
+    U[t+1] = (1 - clamp[t+1])
+             (beta U[t] + gain I[t] - threshold S[t])         (3)  [NMZ19]
     reset="zero":
-    U[t+1] = c[t+1] (beta U[t] + gain I[t]) (1 - S[t])        (4)
+    U[t+1] = (1 - clamp[t+1]) (beta U[t] + gain I[t]) (1 - S[t])   (4)
     refractory=k:
-    c[t+1] = 0 if any of S[t-k+1 .. t] is 1 else 1            (5)
+    clamp[t+1] = 1 if any of S[t-k+1 .. t] is 1 else 0        (5)
 
 The input x[t] first changes the membrane potential at step t + 2.  A
 simulation starts from rest, I[0] = U[0] = 0, or from a given state.  The
@@ -27,13 +29,16 @@ readout follows the same equations without spikes:
 Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     direct derivatives of the loss L with respect to S and U are dspikes
     and dmem.  For any other array A, dA is the total derivative dL/dA.
-    For reset="subtract", let r[t] = 1 and z[t] = threshold.  For
-    reset="zero", let r[t] = 1 - S[t] and z[t] = beta U[t] + gain I[t].
-    The chain rule applied to (2)-(4) gives
+    The derivative of U[t+1] with respect to beta U[t] + gain I[t] is
+    keep[t] = (1 - clamp[t+1]) r[t], where r[t] is 1 - S[t] for
+    reset="zero" and 1 for reset="subtract".  The derivative of U[t+1] with
+    respect to S[t] is -jump[t].  The jump is (1 - clamp[t+1]) threshold
+    for reset="subtract" and (1 - clamp[t+1]) (beta U[t] + gain I[t]) for
+    reset="zero".  The chain rule applied to (2)-(4) gives
 
-    dI[t] = alpha dI[t+1] + gain r[t] c[t+1] dU[t+1]                  (7)
-    dS[t] = dspikes[t] + V^T dI[t+1] - z[t] c[t+1] dU[t+1]            (8)
-    dU[t] = dmem[t] + beta r[t] c[t+1] dU[t+1] + psi[t] dS[t]         (9)
+    dI[t] = alpha dI[t+1] + gain keep[t] dU[t+1]                      (7)
+    dS[t] = dspikes[t] + V^T dI[t+1] - jump[t] dU[t+1]                (8)
+    dU[t] = dmem[t] + beta keep[t] dU[t+1] + psi[t] dS[t]             (9)
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T            (10)
     dx[t] = W^T dI[t+1]                                              (11)
 
@@ -43,7 +48,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     path.  With the state h = [I, U], the linearised layer is
 
     J[t] = [[alpha, V psi[t-1]],
-            [gain r[t-1] c[t], c[t] (beta r[t-1] - z[t-1] psi[t-1])]]  (12)
+            [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)
     F[t]: dI_i[t]/dW_ij = x_j[t-1],  dI_i[t]/dV_ij = S_j[t-1]        (13)
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
@@ -53,15 +58,15 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
-          dU_i[t]/dbeta_i = r_i[t-1] c_i[t] U_i[t-1]                 (17)
-          dU_i[t]/dgain_i = r_i[t-1] c_i[t] I_i[t-1]                 (18)
-          dI_k[t]/dthreshold_i = -V_ki psi_i[t-1]                    (19)
-          dU_i[t]/dthreshold_i = c_i[t] (z_i psi_i - s_i)[t-1]       (20)
+          dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
+          dU_i[t]/dgain_i = keep_i[t-1] I_i[t-1]                     (18)
+          dI_j[t]/dthreshold_i = -V_ji psi_i[t-1]                    (19)
+          dU_i[t]/dthreshold_i = (jump_i psi_i - keep_i S_i)[t-1]    (20)
 
-    with s = S for reset="subtract" and s = 0 for reset="zero".
+    For reset="zero", the last term of (20) is absent.
     `through_recurrence=False` also omits (19), and `through_reset=False`
-    also omits the term with z of (20).  If the loss depends on spikes, the
-    loss also depends on the threshold directly:
+    also omits the term of (20) with the jump.  If the loss depends on
+    spikes, the loss also depends on the threshold directly:
 
     direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
 
@@ -74,7 +79,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     `constants`, and pass J[1] and F[1] to `rtrl.step`.
 
 Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
-    psi.  The mask c is a recorded value without a derivative.  Finite
+    psi.  The mask clamp is a recorded value without a derivative.  Finite
     differences confirm the gradient if the spike function is S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
     function, f' = psi, and u0 is the recorded membrane potential.  To vary
@@ -102,6 +107,7 @@ __all__ = ["Gradient", "Recording", "State", "backward", "credit", "linearise",
            "readout", "readout_backward", "readout_run", "readout_step", "run",
            "simulate", "step"]
 
+SPIKE = 0.5     # spike functions return numbers near 0 or 1; (5) counts larger ones
 LEAK = "alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf)"
 READOUT = "W (n, m*) float, x (T, B, m*), " + LEAK
 LAYER = READOUT + ", threshold (n?) in (0, inf), V? (n, n)"
@@ -110,14 +116,14 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the current I, potential U, spikes S and 1 - c of a layer.
+    """Hold the current I, potential U, spikes S and mask clamp of a layer.
 
     Each array has the shape (T, B, n).
     """
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
-    clamp: np.ndarray           # bool, True where c is 0
+    clamp: np.ndarray           # bool, True where U is held at 0
 
 
 class State(NamedTuple):
@@ -178,7 +184,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
-        Recorded values that replace 1 - c, the spikes in the reset, and
+        Recorded values that replace the mask, the spikes in the reset, and
         the spikes in the recurrence.
 
     Returns
@@ -260,35 +266,37 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     return Recording(*(field[0] for field in rec)), state
 
 
-def _scan(drive, source, V, state, constants, reset, k, spike=None, clamp=None,
+def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=None,
           resets=None, sent=None):
     """Iterate eqs. (1)-(5), given the products `drive` of input and weights, which
     are called `source` in messages."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))      # k rows of the past
-    held = np.zeros((T + 1, B, n), bool)
+    clamp = np.zeros((T + 1, B, n), bool)
     if state is not None:
         syn[0], mem[0], spikes[:k] = _checked("state", state, drive[0], source, k)
-        held[0] = spikes[:k].any(axis=0)
-    if clamp is not None:
-        held[:T] = clamp > 0
+        clamp[0] = spikes[:k].any(axis=0)
+    if recorded is not None:
+        clamp[:T] = recorded > 0
     fired = spikes[k:]
     resets, sent = (fired if s is None else s for s in (resets, sent))
     for t in range(T):
-        fired[t] = mem[t] > threshold if spike is None else arrays(
-            f"spike(t,u) ({B}, {n})", spike(t, mem[t]))[0]                 # (1)
+        if spike is None:
+            fired[t] = mem[t] > threshold                                  # (1)
+        else:
+            fired[t], = arrays(f"spike(t,u) ({B}, {n})", spike(t, mem[t]))
         leak = beta * mem[t] + gain * syn[t]
         syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
         if V is not None:
-            syn[t + 1] += sent[t] @ V.T
-        if k and (clamp is None or t == T - 1):
-            held[t + 1] = (spikes[t + 1:t + 1 + k] > 0.5).any(axis=0)      # (5)
+            syn[t + 1] += sent[t] @ V.T                                    # (2)
+        if k and (recorded is None or t == T - 1):
+            clamp[t + 1] = (spikes[t + 1:t + 1 + k] > SPIKE).any(axis=0)   # (5)
         if reset == "subtract":
-            mem[t + 1] = ~held[t + 1] * (leak - threshold * resets[t])     # (3)
+            mem[t + 1] = ~clamp[t + 1] * (leak - threshold * resets[t])    # (3)
         else:
-            mem[t + 1] = ~held[t + 1] * (leak * (1 - resets[t]))           # (4)
-    return Recording(syn[:T], mem[:T], fired, held[:T]), State(
+            mem[t + 1] = ~clamp[t + 1] * (leak * (1 - resets[t]))          # (4)
+    return Recording(syn[:T], mem[:T], fired, clamp[:T]), State(
         syn[T].copy(), mem[T].copy(), spikes[T:].copy())
 
 
@@ -345,62 +353,63 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         raise ValueError("dspikes, dmem and dstate are None: must be given, at least "
                          "one of them")
     (T, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
-    syn, mem = (np.zeros((T + 1, B, n), W.dtype) for _ in range(2))    # dI and dU
+    dI, dU = (np.zeros((T + 1, B, n), W.dtype) for _ in range(2))
     if dstate is not None:
-        syn[T], mem[T], _ = _checked("dstate", dstate, mem[T], "psi[0]")
+        dI[T], dU[T], _ = _checked("dstate", dstate, dU[T], "psi[0]")
         if after is None:
             raise ValueError("after is None: must be given, because dstate is")
-    r, z = _paths(rec, after, beta, gain, threshold, reset, through_reset)
+    keep, jump = _paths(rec, after, beta, gain, threshold, reset, through_reset)
+    last = len(keep)
     for t in range(T - 1, -1, -1):
         dS, direct = (0 if d is None else d[t] for d in (dspikes, dmem))
-        if t < len(r):
+        if t < last:
             if V is not None and through_recurrence:
-                dS = dS + syn[t + 1] @ V
-            dS = dS - z[t] * mem[t + 1]                                    # (8)
-            syn[t] = alpha * syn[t + 1] + gain * r[t] * mem[t + 1]         # (7)
-            direct = direct + beta * r[t] * mem[t + 1]
-        mem[t] = direct + psi[t] * dS                                      # (9)
-    last, later = len(r), syn[1:len(r) + 1]
+                dS = dS + dI[t + 1] @ V                                    # (8)
+            dS = dS - jump[t] * dU[t + 1]                                  # (8)
+            dI[t] = alpha * dI[t + 1] + gain * keep[t] * dU[t + 1]         # (7)
+            direct = direct + beta * keep[t] * dU[t + 1]                   # (9)
+        dU[t] = direct + psi[t] * dS                                       # (9)
+    later = dI[1:last + 1]
     dW = later.reshape(-1, n).T @ x[:last].reshape(last * B, m)            # (10)
     dV = None if V is None else \
-        later.reshape(-1, n).T @ rec.spikes[:last].reshape(-1, n)
+        later.reshape(-1, n).T @ rec.spikes[:last].reshape(-1, n)          # (10)
     dx = np.zeros_like(x)
     dx[:last] = later @ W                                                  # (11)
-    gradient = Gradient(dW, dV, dx, syn[:T], State(syn[0], mem[0]))
+    gradient = Gradient(dW, dV, dx, dI[:T], State(dI[0], dU[0]))
     if not constants:
         return gradient
-    by_syn, *by_mem = _columns(rec, psi, r, z, reset)
+    by_syn, *by_mem = _columns(rec, psi, keep, jump, reset)
     sums = [(by_syn * later).sum((0, 1))] + [
-        (column * mem[1:last + 1]).sum((0, 1)) for column in by_mem]
+        (column * dU[1:last + 1]).sum((0, 1)) for column in by_mem]
     if V is not None and through_recurrence:
-        sums[3] = sums[3] - (psi[:last] * (later @ V)).sum((0, 1))
+        sums[3] = sums[3] - (psi[:last] * (later @ V)).sum((0, 1))         # (19)
     direct = np.zeros_like(sums[0]) if dspikes is None else \
         -(psi * dspikes).sum((0, 1))                                       # (21)
     return Gradient(*gradient[:5], *sums, direct)
 
 
 def _paths(rec, after, beta, gain, threshold, reset, through_reset):
-    """Return the factors c[t+1] r[t] and c[t+1] z[t] of eqs. (7)-(9).  The
-    last row is t = T - 2, or t = T - 1 if the state `after` is given."""
-    c, zero = 1 - rec.clamp[1:], reset == "zero"
+    """Return the factors keep[t] and jump[t] of eqs. (7)-(9).  The last row is
+    t = T - 2, or t = T - 1 if the state `after` is given."""
+    free, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
-        mask = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
-        c = np.concatenate([c, 1 - mask[None].astype(c.dtype)])
-    syn, mem, spikes, _ = (field[:len(c)] for field in rec)
-    r = c * (1 - spikes) if zero else c
+        clamp = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
+        free = np.concatenate([free, 1 - clamp[None].astype(free.dtype)])
+    syn, mem, spikes, _ = (field[:len(free)] for field in rec)
+    keep = free * (1 - spikes) if zero else free
     if not through_reset:
-        return r, 0 * c
-    return r, c * (beta * mem + gain * syn if zero else threshold)
+        return keep, 0 * free
+    return keep, free * (beta * mem + gain * syn if zero else threshold)
 
 
-def _columns(rec, psi, r, z, reset):
+def _columns(rec, psi, keep, jump, reset):
     """Return the right-hand sides of eqs. (16)-(18) and (20) at all steps."""
-    syn, mem, spikes, _ = (field[:len(r)] for field in rec)
-    s = r * spikes if reset == "subtract" else 0
+    syn, mem, spikes, _ = (field[:len(keep)] for field in rec)
+    subtracted = keep * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
-            r * mem,                                                       # (17)
-            r * syn,                                                       # (18)
-            z * psi[:len(r)] - s)                                          # (20)
+            keep * mem,                                                    # (17)
+            keep * syn,                                                    # (18)
+            jump * psi[:len(keep)] - subtracted)                           # (20)
 
 
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
@@ -437,25 +446,26 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
         f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, alpha, beta, gain, threshold, V,
         psi, *bundle("recording", recording, Recording))
     (_, B, m), n, rec = x.shape, W.shape[0], Recording(*rec)
-    r, z = _paths(rec, after, beta, gain, threshold, reset, through_reset)
-    last, weights = len(r), n * m + (0 if V is None else n * n)
+    keep, jump = _paths(rec, after, beta, gain, threshold, reset, through_reset)
+    last, weights = len(keep), n * m + (0 if V is None else n * n)
     J, F, E = (np.zeros((last + 1, B, 2 * n, columns), W.dtype)
                for columns in (2 * n, weights + 4 * n * constants, m))
     I, U, psi = np.arange(n), n + np.arange(n), psi[:last]
     E[1:, :, :n] = W                                                       # (14)
     J[1:, :, I, I] = alpha                                                 # (12)
     if V is not None and through_recurrence:
-        J[1:, :, :n, n:] = V * psi[:, :, None, :]
-    J[1:, :, U, I] = gain * r
-    J[1:, :, U, U] = beta * r - z * psi
+        J[1:, :, :n, n:] = V * psi[:, :, None, :]                          # (12)
+    J[1:, :, U, I] = gain * keep                                           # (12)
+    J[1:, :, U, U] = beta * keep - jump * psi                              # (12)
     for i in range(n):
         F[1:, :, i, i * m:(i + 1) * m] = x[:last]                          # (13)
         if V is not None:
-            F[1:, :, i, n * m + i * n:n * m + (i + 1) * n] = rec.spikes[:last]
+            first = n * m + i * n
+            F[1:, :, i, first:first + n] = rec.spikes[:last]               # (13)
     if constants:
-        rows = zip((I, U, U, U), _columns(rec, psi, r, z, reset), strict=True)
-        for k, (row, column) in enumerate(rows):
-            F[1:, :, row, weights + k * n + I] = column
+        rows = zip((I, U, U, U), _columns(rec, psi, keep, jump, reset), strict=True)
+        for i, (row, column) in enumerate(rows):
+            F[1:, :, row, weights + i * n + I] = column
         if V is not None and through_recurrence:
             F[1:, :, :n, weights + 3 * n:] = -J[1:, :, :n, n:]             # (19)
     return J, F, E
@@ -480,10 +490,10 @@ def credit(psi, dspikes=None, dmem=None):
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
         dspikes, dmem)
-    mem = np.zeros_like(psi)
-    mem += 0 if dmem is None else dmem
-    mem += 0 if dspikes is None else psi * dspikes                         # (15)
-    return np.concatenate([np.zeros_like(psi), mem], axis=-1)
+    dU = np.zeros_like(psi)
+    dU += 0 if dmem is None else dmem                                      # (15)
+    dU += 0 if dspikes is None else psi * dspikes                          # (15)
+    return np.concatenate([np.zeros_like(psi), dU], axis=-1)
 
 
 def readout(x, W, *, alpha, beta, gain=1.0):
@@ -566,7 +576,7 @@ def _leak(drive, source, state, constants):
         syn[0], mem[0], _ = _checked("state", state, drive[0], source)
     for t in range(T):
         mem[t + 1] = beta * mem[t] + gain * syn[t]                         # (6)
-        syn[t + 1] = alpha * syn[t] + drive[t]
+        syn[t + 1] = alpha * syn[t] + drive[t]                             # (6)
     return syn[:T], mem[:T], State(syn[T].copy(), mem[T].copy())
 
 
@@ -619,4 +629,4 @@ def _checked(name, state, like, source, k=None):
         *bundle(name, state, State))
     if spikes is None:
         spikes = np.zeros((k or 0, *like.shape), like.dtype)
-    return syn, mem, spikes > 0.5
+    return syn, mem, spikes > SPIKE

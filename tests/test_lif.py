@@ -8,6 +8,7 @@ import pytest
 import strategies
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from proofs import proves
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import checks, lif
@@ -33,6 +34,7 @@ def test_one_input_spike_below_threshold():
     assert not rec.spikes.any() and not rec.clamp.any()
 
 
+@proves("lif", 1, 2, 3, 4)
 @pytest.mark.parametrize("reset, expected", [
     ("subtract", [0, 0, 1.5, 0.5, 0.625]), ("zero", [0, 0, 1.5, 0, 0.375])])
 def test_one_spike_and_its_reset(reset, expected):
@@ -41,6 +43,7 @@ def test_one_spike_and_its_reset(reset, expected):
     assert ravel(rec.spikes) == [0, 0, 1, 0, 0]
 
 
+@proves("lif", 1)
 def test_a_tie_is_no_spike():
     at = lif.simulate(column(1, 0, 0), [[1.0]], **HALF)
     above = lif.simulate(column(1, 0, 0), [[1.0 + 1e-15]], **HALF)
@@ -63,14 +66,17 @@ def test_threshold_and_gain_other_than_one():
     assert ravel(rec.mem) == [0, 0, 1, 0] and ravel(rec.spikes) == [0, 0, 1, 0]
 
 
+@proves("lif", 2)
 def test_recurrence_takes_one_step_longer_than_the_spike():
     x = np.zeros((6, 1, 1))
     x[0] = 1
     V = np.array([[0, 0], [3.0, 0]])
     rec = lif.simulate(x, [[1.5], [0.0]], V, alpha=0.0, beta=0.0)
     assert rec.spikes[:, 0].tolist() == [[0, 0], [0, 0], [1, 0], [0, 0], [0, 1], [0, 0]]
+    assert rec.syn[:, 0].tolist() == [[0, 0], [1.5, 0], [0, 0], [0, 3], [0, 0], [0, 0]]
 
 
+@proves("lif", 4, 5)
 @pytest.mark.parametrize("refractory, spikes, mem", [
     (0, [0, 0, 1, 1, 1, 1, 1], [0, 0, 2, 2, 2, 2, 2]),
     (1, [0, 0, 1, 0, 1, 0, 1], [0, 0, 2, 0, 2, 0, 2]),
@@ -84,6 +90,7 @@ def test_refractory_steps(refractory, spikes, mem):
     assert ravel(rec.spikes) == spikes and ravel(rec.mem) == mem
 
 
+@proves("lif", 3, 5)
 def test_refractoriness_holds_for_k_steps_under_subtraction():
     rec = lif.simulate(np.ones((7, 1, 1)), [[2.0]], alpha=0.0, beta=0.0, refractory=2)
     assert ravel(rec.spikes) == [0, 0, 1, 0, 0, 1, 0]
@@ -101,6 +108,7 @@ def test_smallest_sizes():
     assert not grad.dW.any() and not grad.dx.any()
 
 
+@proves("lif", 6)
 def test_readout_is_the_layer_below_threshold():
     x = np.random.default_rng(1).random((9, 2, 3))
     W = np.random.default_rng(2).normal(size=(2, 3))
@@ -110,6 +118,7 @@ def test_readout_is_the_layer_below_threshold():
     np.testing.assert_allclose(mem, rec.mem, rtol=RTOL)
 
 
+@proves("lif", 7, 9, 10, 11)
 def test_silent_step_gradient_by_hand():
     """Expect dU[2]/dW = x[0] gain and dU[3]/dW = x[1] + (alpha + beta) x[0]."""
     x, dmem = column(2, 3, 5, 7), column(0, 0, 0, 1)
@@ -120,6 +129,7 @@ def test_silent_step_gradient_by_hand():
     assert ravel(grad.dx) == [0.0075, 0.01, 0, 0]
 
 
+@proves("lif", 7, 8, 9, 10)
 def test_spike_gradient_by_hand():
     """Use one spike at step 2, with psi = 1 at that step and 0 at all others."""
     x, dmem = column(1, 0, 0, 0), column(0, 0, 0, 1)
@@ -190,6 +200,7 @@ GRID = list(itertools.product(strategies.SURROGATE_NAMES, ("subtract", "zero"),
                               (False, True), ("forward", "cut", "followed"), (0, 2)))
 
 
+@proves("lif", 7, 8, 9, 10, 11)
 @pytest.mark.parametrize("name, reset, through_reset, recurrence, refractory", GRID)
 def test_gradient_on_the_whole_grid_of_options(name, reset, through_reset, recurrence,
                                                refractory):
@@ -214,6 +225,7 @@ def reach(net, function, theta, direction):
     return float(np.abs(moved.mem - net.recording.mem).max()) / 1e-8
 
 
+@proves("lif", 7, 8, 9, 10, 11)
 @given(strategies.live_lif(), strategies.surrogates())
 @settings(max_examples=60)
 def test_gradient_of_drawn_networks(net, chosen):
@@ -312,6 +324,7 @@ def test_inputs_are_not_modified(net):
     assert all((a == b).all() for a, b in zip(arrays, before, strict=True))
 
 
+@proves("lif", 12, 13, 14, 15)
 @given(strategies.live_lif(), strategies.surrogates())
 def test_linearisation_is_the_step_s_derivative(net, chosen):
     """Compare J[t], F[t] and E[t] with differences of one anchored step."""

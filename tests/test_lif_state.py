@@ -8,6 +8,7 @@ import pytest
 import strategies
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from proofs import proves
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import bptt, checks, lif, rtrl
@@ -195,6 +196,7 @@ def gradient(net, x, recording, after, function, **adjoints):
                         **net.model, **net.paths, constants=True)
 
 
+@proves("lif", 7, 8, 9, 10, 11, 16, 17, 18, 19, 20, 21)
 @pytest.mark.parametrize("reset, through, recurrence, refractory", OPTIONS)
 def test_constants_and_state_by_differences(reset, through, recurrence, refractory):
     net, function = drawn(reset, through, recurrence, refractory)
@@ -229,6 +231,22 @@ def test_constants_and_state_by_differences(reset, through, recurrence, refracto
     assert slope >= 1.9
 
 
+@proves("lif", 20, 21)
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_threshold_without_a_last_state_by_differences(reset):
+    """The direct derivative includes the spikes of the last recorded step."""
+    net, function = drawn(reset, True, "followed", 2)
+    x, state, recording, _ = parts(net, 5)
+    assert recording.spikes[-1].any()
+    a = net.rng.normal(size=recording.mem.shape)
+    grad = gradient(net, x, recording, None, function, dspikes=a)
+    run = anchored(net, state, recording, function, x)
+    rest = [net.W, net.V, x, state.syn, state.mem, *(net.model[k] for k in NAMES[:3])]
+    checks.directional(lambda threshold: float((a * run([*rest, threshold])[
+        0].spikes).sum()), net.model["threshold"], grad.dthreshold + grad.direct,
+        net.rng, rtol=RTOL_FD)
+
+
 @pytest.mark.parametrize("wrong", ["no direct term", "V transposed", "no reset path",
                                    "no recurrent path"])
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
@@ -255,6 +273,7 @@ def flat(gradient):
         gradient.dthreshold) if part is not None])
 
 
+@proves("lif", 12, 13, 15, 19)
 @given(strategies.live_lif(strategies.sizes(T=(6, 12))), strategies.surrogates(),
        st.data())
 @settings(max_examples=60)
@@ -380,6 +399,7 @@ def test_defaults_of_every_function():
     assert grad.dalpha is None and out.dalpha is None
 
 
+@proves("lif", 15)
 def test_the_direct_derivative_is_the_sum_of_its_parts():
     psi, a, b = np.random.default_rng(0).normal(size=(3, 4, 2, 3))
     both = lif.credit(psi, a, b)
