@@ -2,42 +2,30 @@
 
 import html.parser
 import json
-import os
 import pathlib
 import re
-import shutil
-import subprocess
-import tempfile
 import types
 
+import chromium
 import numpy as np
 import pytest
 import toy_project
 
 from figures.run import gallery
 
-BROWSERS = ("chromium-headless-shell", "chromium", "chromium-browser",
-            "google-chrome", "chrome-headless-shell")
-FLAGS = ("--headless", "--no-sandbox", "--disable-gpu", "--no-first-run",
-         "--disable-background-networking", "--disable-component-update",
-         "--disable-sync", "--enable-logging=stderr", "--v=0")
 VOID = {"meta", "link", "img", "br"}
 
-# Appended to copies of the page only: reports as JSON what a reader would see.
-PROBE = """<script>addEventListener("load", () => {
+# Returns what a reader would see.
+SEEN = """(() => {
 const shows = e => e.getClientRects().length > 0 && e.getBoundingClientRect().height > 0
   && e.getBoundingClientRect().right <= innerWidth + 1;
-const report = {
+return {
   pictures: [...document.images].map(i => [i.getAttribute("src"), i.naturalWidth,
                                            i.alt.length, shows(i)]),
   claims: [...document.querySelectorAll("tbody tr")].map(r => [r.innerText, shows(r)]),
   wide: document.documentElement.scrollWidth, window: innerWidth,
 };
-const pre = document.createElement("pre");
-pre.id = "probe";
-pre.textContent = JSON.stringify(report);
-document.body.append(pre);
-});</script>"""
+})()"""
 
 
 @pytest.fixture(scope="module")
@@ -174,60 +162,39 @@ def test_shown():
 
 # ---- the page in a browser ------------------------------------------------
 
-def browser():
-    """Return the path of a Chromium; skip the test if there is none."""
-    for name in BROWSERS:
-        if shutil.which(name):
-            return shutil.which(name)
-    missing = "no Chromium: install chromium-headless-shell or chromium"
-    if os.environ.get("REFSNN_NO_SKIP") == "1":
-        pytest.fail(missing)
-    return pytest.skip(missing)
-
-
-def opened(path, width, probe=PROBE):
-    """Open a copy of the page in a browser; return (report, console lines)."""
-    copy = path.with_name(f"probe-{width}.html")
-    copy.write_text(path.read_text(encoding="utf-8").replace(
-        "</body>", probe + "</body>"), encoding="utf-8")
-    with tempfile.TemporaryDirectory() as profile:
-        done = subprocess.run(
-            [browser(), *FLAGS, f"--user-data-dir={profile}", "--dump-dom",
-             f"--window-size={width},900", copy.as_uri()],
-            capture_output=True, text=True, timeout=60, check=True)
-    copy.unlink()
-    found = re.search(r'<pre id="probe">(.*?)</pre>', done.stdout, re.DOTALL)
-    report = json.loads(html.unescape(found[1]))
-    console = [line for line in done.stderr.splitlines() if "CONSOLE" in line]
-    return types.SimpleNamespace(**report), console
+def opened(path, width):
+    """Open a page in every installed browser; yield (report, console lines)."""
+    for browser in chromium.browsers():
+        report, console = chromium.opened(browser, path.as_uri(), width, 900, SEEN)
+        yield types.SimpleNamespace(**report), console
 
 
 @pytest.mark.parametrize("width", [1200, 390])
 def test_every_picture_loads_and_every_claim_is_shown(page, width):
-    report, console = opened(page, width)
-    assert console == []
-    assert [name for name, *_ in report.pictures] == [
-        "fails.png", "walks.png", "speed.png"]
-    for name, natural, alternative, shows in report.pictures:
-        assert natural > 500 and alternative > 10 and shows, name
-    assert report.wide <= report.window == width, "must not scroll sideways"
-    rows = [" ".join(text.split()) for text, shows in report.claims if shows]
-    assert len(rows) == 4
-    for claim, verdict in claims(page):
-        assert any(row.startswith(claim["text"]) and verdict in row
-                   and gallery.shown(claim["value"]) in row
-                   and gallery.shown(claim["paper"]) in row for row in rows), claim
+    for report, console in opened(page, width):
+        assert console == []
+        assert [name for name, *_ in report.pictures] == [
+            "fails.png", "walks.png", "speed.png"]
+        for name, natural, alternative, shows in report.pictures:
+            assert natural > 500 and alternative > 10 and shows, name
+        assert report.wide <= report.window == width, "must not scroll sideways"
+        rows = [" ".join(text.split()) for text, shows in report.claims if shows]
+        assert len(rows) == 4
+        for claim, verdict in claims(page):
+            assert any(row.startswith(claim["text"]) and verdict in row
+                       and gallery.shown(claim["value"]) in row
+                       and gallery.shown(claim["paper"]) in row for row in rows), claim
 
 
-def test_the_probe_notices_what_is_wrong(tmp_path):
+def test_the_script_notices_what_is_wrong(tmp_path):
     """It reports a missing picture, a hidden claim and a word on the console."""
     wrong = tmp_path / "wrong.html"
     wrong.write_text(
         '<!DOCTYPE html><html><body><img src="none.png" alt=""><table><tbody>'
         '<tr hidden><td>claim</td></tr></tbody></table><div style="width:3000px">.'
         '</div><script>console.error("word")</script></body></html>')
-    report, console = opened(wrong, 800)
-    assert report.pictures[0][1] == 0
-    assert report.claims[0][1] is False
-    assert report.wide > report.window
-    assert any("word" in line for line in console)
+    for report, console in opened(wrong, 800):
+        assert report.pictures[0][1] == 0
+        assert report.claims[0][1] is False
+        assert report.wide > report.window
+        assert any("word" in line for line in console)
