@@ -1,64 +1,69 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral w of a parameter sums the contributions of the parameter
+The path integral of a parameter sums the contributions of the parameter
 to the decrease of the loss during a task.  At the end of the task, the
 normalised path integral is added to the importance of the parameter.  The
 anchor is the value of the parameter after the previous task.  A quadratic
 penalty keeps important parameters near the anchor.  Let theta be the
-parameters.  Let g be the gradient before a step, and let dtheta be the
-change of theta in the step.  With a penalty coefficient c and a prefactor
-f,
+parameters.  Let g be the gradient before a step, and let the displacement
+be the change of theta in the step.  With the coefficient `strength` and
+the prefactor `factor` of the penalty,
 
-    w = w - g dtheta                                  (1)  [ZPG17] eq. 3
-    importance = importance
-        + w / ((theta - anchor)^2 + xi)               (2)  [ZPG17] eq. 5
-    penalty = f c sum_k importance_k
+    path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
+    importance = importance + path_integral
+        / ((theta - anchor)^2 + xi)                   (2)  [ZPG17] eq. 5
+    penalty = factor strength sum_k importance_k
         (theta_k - anchor_k)^2                        (3)  [ZPG17] eq. 4
-    dpenalty = 2 f c importance (theta - anchor)      (4)
+    d penalty/d theta = 2 factor strength
+        importance (theta - anchor)                   (4)
 
-After (2), w is set to 0, and the anchor is set to theta.  `PRESETS` holds
-the settings of published implementations:
+After (2), the path integral is set to 0, and the anchor is set to theta.
+`PRESETS` holds the settings of published implementations:
 
-    preset       g in (1)  dtheta   clamp    xi    c    f    other
-    paper        task      step     none     0.1   0.1  1
-    pathint      task      step     running  0.1   0.1  1
-    vandeven     total     step     none     0.1   10   1
-    mammoth      task      step     none     0.1   0.1  1    clip 1
-    mammoth_old  total     descent  none     0.1   0.1  1    clip 1
-    avalanche    total     step     none     1e-7  1    1/2  cap 1e-3
-    nupic        total     step     task     0.1   0.1  1
+    preset       g      displacement  clamp    xi    strength  factor  other
+    paper        task   step          none     0.1   0.1       1
+    pathint      task   step          running  0.1   0.1       1
+    vandeven     total  step          none     0.1   10        1
+    mammoth      task   step          none     0.1   0.1       1       clip 1
+    mammoth_old  total  descent       none     0.1   0.1       1       clip 1
+    avalanche    total  step          none     1e-7  1         1/2     cap 1e-3
+    nupic        total  step          task     0.1   0.1       1
 
 "paper" follows the printed equations of [ZPG17].  The default preset
 "pathint" follows the code of [ZPG17].  "mammoth_old" follows mammoth
 before September 2024.  "nupic" follows nupic.research.  "vandeven" follows
 the repository `continual-learning` of G. van de Ven.  This repository uses
-c = 10 for split MNIST with one head per task, and c = 5e4 or 5e3 for other
-experiments.  The library avalanche has no default value of c; 1 was
+a strength of 10 for split MNIST with one head per task, and 5e4 or 5e3 for
+other experiments.  The library avalanche has no default strength; 1 was
 chosen here.
-  g        With "task", g is the gradient of the task loss.  With "total",
-           g is the gradient of the task loss plus the penalty.
-  dtheta   With "step", dtheta is the optimiser's update.  With "descent",
-           dtheta is -rate g, the update of plain gradient descent.
-  clamp    "running" sets negative importances to 0 after (2).  "task" sets
-           negative w to 0 in (2).  "none" allows negative importances.
-  cap      Eqs. (3) and (4) use min(importance, cap).  Eq. (2) does not
-           limit the importance.
-  clip     The caller clips the entries of the total gradient to
-           [-clip, clip] before the optimiser's step.  In (1), g is clipped
-           only if dtheta is "descent".
+  g             With "task", g is the gradient of the task loss.  With
+                "total", g is the gradient of the task loss plus the
+                penalty.
+  displacement  With "step", the displacement is the optimiser's update.
+                With "descent", the displacement is -rate g, the update of
+                plain gradient descent.
+  clamp         "running" sets negative importances to 0 after (2).  "task"
+                sets negative path integrals to 0 in (2).  "none" allows
+                negative importances.
+  cap           Eqs. (3) and (4) use min(importance, cap).  Eq. (2) does not
+                limit the importance.
+  clip          The caller clips the entries of the total gradient to
+                [-clip, clip] before the optimiser's step.  In (1), g is
+                clipped only with "descent".
   reset_optimiser   The caller resets the optimiser after `consolidate`.
 
 The code of [ZPG17] uses the following settings:
 
-    experiment               c           xi     reset_optimiser
+    experiment               strength    xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
     split MNIST              1           1e-3   True
     CIFAR-10 to CIFAR-100    0.01, 0.1   1e-3   True
 
-Derivation.  To first order, a step changes the loss by sum_k g_k dtheta_k.
-    For small steps, sum_k w_k is therefore the decrease of the loss during
-    the task.  With plain gradient descent, all contributions to w are
+Derivation.  To first order, a step changes the loss by the sum of g times
+    displacement over the parameters.  For small steps, the sum of the path
+    integrals is therefore the decrease of the loss during the task.  With
+    plain gradient descent, all contributions to the path integrals are
     non-negative.  With momentum or the penalty, contributions can be
     negative.  Eq. (2) divides by a squared distance, so (3) has the unit
     of the loss.  The damping xi keeps (2) bounded for parameters that
@@ -81,7 +86,7 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-from refsnn._checks import arrays, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
            "penalty", "penalty_gradient"]
@@ -94,8 +99,8 @@ class Settings(NamedTuple):
     rate: float = 1e-3              # learning rate, for "descent"
     clamp: str = "running"          # or "none", "task"
     xi: float = 0.1                 # damping, in units of theta squared
-    strength: float = 0.1           # penalty coefficient c
-    factor: float = 1.0             # f, 1 or 0.5
+    strength: float = 0.1           # coefficient of the penalty
+    factor: float = 1.0             # prefactor of the penalty, 1 or 0.5
     cap: float = math.inf           # largest importance in the penalty
     clip: float = math.inf          # the caller clips the gradient
     reset_optimiser: bool = False   # the caller resets the optimiser
@@ -103,7 +108,7 @@ class Settings(NamedTuple):
 
 class State(NamedTuple):
     """Hold the state of SI; all arrays have the shapes of the parameters."""
-    path_integral: Union[np.ndarray, list]      # w of the current task
+    path_integral: Union[np.ndarray, list]      # of the current task
     importance: Union[np.ndarray, list]         # sum over consolidated tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
     steps: int          # number of steps in the current task
@@ -122,10 +127,10 @@ PRESETS = {
                           factor=0.5, cap=1e-3),
     "nupic": Settings(gradient="total", clamp="task"),
 }
-OPTIONS = {"gradient": ("task", "total"), "displacement": ("step", "descent"),
-           "clamp": ("none", "running", "task"), "reset_optimiser": (bool,)}
-NUMBERS = {"rate": "(0, inf)", "xi": "(0, inf)", "strength": "[0, inf)",
-           "factor": "{0.5, 1}", "cap": "(0, inf]", "clip": "(0, inf]"}
+SETTINGS = ("settings.rate () in (0, inf), settings.xi () in (0, inf), "
+            "settings.strength () in [0, inf), settings.factor () in {0.5, 1}, "
+            "settings.cap () in (0, inf], settings.clip () in (0, inf]")
+STATE = "state.steps () int in [0, inf), state.tasks () int in [0, inf)"
 
 
 def begin(parameters):
@@ -217,7 +222,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     require additional lines of code.
     """
     settings = _settings(settings)
-    w, _, anchor = _state(state)
+    state, path_integral, _, anchor = _state(state)
     steps = lists("displacement", displacement, anchor)
     gradients = lists("task_gradient", task_gradient, anchor)
     if settings.gradient == "total" and penalty_gradient is None:
@@ -226,14 +231,15 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     pulls = gradients if penalty_gradient is None \
         else lists("penalty_gradient", penalty_gradient, anchor)
 
-    def grown(w, step, g, pull):
+    def grown(path_integral, step, g, pull):
         g = g + pull if settings.gradient == "total" else g
         if settings.displacement == "descent":
             g = np.clip(g, -settings.clip, settings.clip)
             step = -settings.rate * g
-        return w - g * step                                                # (1)
+        return path_integral - g * step                                    # (1)
 
-    new = _formed("path_integral", grown, state.anchor, w, steps, gradients, pulls)
+    new = _formed("path_integral", grown, state.anchor, path_integral, steps,
+                  gradients, pulls)
     return state._replace(path_integral=new, steps=state.steps + 1)
 
 
@@ -265,7 +271,7 @@ def consolidate(state, parameters, settings=DEFAULT):
         from views of the weights instead of copies.
     """
     settings = _settings(settings)
-    w, importance, anchor = _state(state)
+    state, path_integral, importance, anchor = _state(state)
     theta = lists("parameters", parameters, anchor)
     if state.steps < 1:
         raise ValueError(f"state.steps is {state.steps}: must be above 0, call "
@@ -273,18 +279,20 @@ def consolidate(state, parameters, settings=DEFAULT):
     if all((t == a).all() for t, a in zip(theta, anchor, strict=True)):
         raise ValueError("parameters equal state.anchor in every entry: must have "
                          "changed since the task began")
-    if not any(a.any() for a in w):
+    if not any(a.any() for a in path_integral):
         raise ValueError("state.path_integral is 0 in every entry: must differ from "
                          "0, compute displacement from copies of the parameters")
 
-    def grown(old, w, theta, anchor):
-        w = np.maximum(w, 0) if settings.clamp == "task" else w
-        new = old + w / ((theta - anchor) ** 2 + settings.xi)              # (2)
+    def grown(old, path_integral, theta, anchor):
+        if settings.clamp == "task":
+            path_integral = np.maximum(path_integral, 0)
+        new = old + path_integral / ((theta - anchor) ** 2 + settings.xi)  # (2)
         return np.maximum(new, 0) if settings.clamp == "running" else new
 
     form = state.anchor
-    return State(_formed("path_integral", np.zeros_like, form, w),
-                 _formed("importance", grown, form, importance, w, theta, anchor),
+    return State(_formed("path_integral", np.zeros_like, form, path_integral),
+                 _formed("importance", grown, form, importance, path_integral, theta,
+                         anchor),
                  _formed("anchor", np.array, form, theta), 0, state.tasks + 1)
 
 
@@ -308,7 +316,7 @@ def penalty(state, parameters, settings=DEFAULT):
     """
     settings = _settings(settings)
     scale = settings.factor * settings.strength
-    _, importance, anchor = _state(state)
+    state, _, importance, anchor = _state(state)
     theta = lists("parameters", parameters, anchor)
     terms = _formed("penalty", lambda old, theta, anchor: np.minimum(
         old, settings.cap) * (theta - anchor) ** 2, [], importance, theta, anchor)
@@ -336,7 +344,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     """
     settings = _settings(settings)
     scale = 2 * settings.factor * settings.strength
-    _, importance, anchor = _state(state)
+    state, _, importance, anchor = _state(state)
     theta = lists("parameters", parameters, anchor)
     return _formed(
         "penalty_gradient", lambda old, theta, anchor: scale * (            # (4)
@@ -345,23 +353,23 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    s = one_of("settings", settings, Settings)
-    for name, allowed in OPTIONS.items():
-        one_of(f"settings.{name}", getattr(s, name), *allowed)
-    numbers = s.rate, s.xi, s.strength, s.factor, s.cap, s.clip
-    if {*map(type, numbers)} == {float} and 0 < s.rate < math.inf \
-            and 0 < s.xi < math.inf and 0 <= s.strength < math.inf \
-            and s.factor in (0.5, 1.0) and s.cap > 0 and s.clip > 0:
-        return s            # this test is 20 microseconds faster than `arrays`
-    numbers = arrays(", ".join(f"settings.{name} () in {limits}" for name, limits in
-                               NUMBERS.items()), *numbers, dtype=np.float64)
-    return s._replace(**dict(zip(NUMBERS, numbers)))
+    """Return the checked settings."""
+    s = bundle("settings", settings, Settings)
+    one_of("settings.gradient", s.gradient, "task", "total")
+    one_of("settings.displacement", s.displacement, "step", "descent")
+    one_of("settings.clamp", s.clamp, "none", "running", "task")
+    flags("settings.reset_optimiser", s.reset_optimiser)
+    rate, *numbers = arrays(SETTINGS, s.rate, s.xi, s.strength, s.factor, s.cap, s.clip,
+                            dtype=np.float64)
+    return Settings(s.gradient, s.displacement, rate, s.clamp, *numbers,
+                    s.reset_optimiser)
 
 
 def _state(state):
-    if not isinstance(state, State) \
-            or not all(isinstance(n, (int, np.integer)) for n in state[3:]):
-        raise ValueError(f"state is {state!r:.60}: must be a State, see `begin`")
+    """Return the checked state, and its arrays as lists."""
+    state = bundle("state", state, State)
     anchor = lists("state.anchor", state.anchor)
-    return (lists("state.path_integral", state.path_integral, anchor),
-            lists("state.importance", state.importance, anchor), anchor)
+    found = [lists("state.path_integral", state.path_integral, anchor),
+             lists("state.importance", state.importance, anchor), anchor]
+    form = found if isinstance(state.anchor, (list, tuple)) else [a for a, in found]
+    return State(*form, *arrays(STATE, state.steps, state.tasks)), *found
