@@ -14,7 +14,23 @@ hypothesis.settings.register_profile(
     "refsnn", deadline=None, derandomize=True, print_blob=True, max_examples=25,
     suppress_health_check=[hypothesis.HealthCheck.too_slow,
                            hypothesis.HealthCheck.filter_too_much])
-hypothesis.settings.load_profile("refsnn")
+hypothesis.settings.register_profile(
+    "dev", hypothesis.settings.get_profile("refsnn"), max_examples=5,
+    phases=[hypothesis.Phase.explicit, hypothesis.Phase.generate])
+hypothesis.settings.load_profile(os.environ.get("HYPOTHESIS_PROFILE", "refsnn"))
+
+
+def pytest_configure(config):
+    """Draw few examples in a quick run."""
+    if config.getoption("markexpr") == "quick":
+        hypothesis.settings.load_profile("dev")
+
+
+def pytest_collection_modifyitems(items):
+    """Mark the proofs of the core and the contracts as quick."""
+    for item in items:
+        if item.get_closest_marker("proves") or item.path.parent.name == "contract":
+            item.add_marker("quick")
 
 
 @pytest.fixture(autouse=True)
