@@ -209,16 +209,10 @@ def foreign(block):
     return "import torch" in block
 
 
-def lines_of_code(block):
-    return [line for line in block.splitlines() if line.strip()]
-
-
 def test_readme_examples_run():
     block, proof, online = [block for block in python_blocks(read(ROOT / "README.md"))
                             if not foreign(block)]
     names = {"__name__": "readme"}
-    assert len(lines_of_code(block.partition("one = ")[2])) == 7
-    assert len(lines_of_code(online)) <= 15
     exec(compile(block, "README.md", "exec"), names)
     assert all(0 < names[layer].spikes.mean() < 1 for layer in ("one", "two"))
     assert names["dW1"].all()
@@ -236,15 +230,8 @@ def test_readme_examples_run():
     assert found[60] < 0.5 * found[1]
 
 
-def test_readme_has_one_example_of_another_tool():
-    found = [block for block in python_blocks(read(ROOT / "README.md"))
-             if foreign(block)]
-    assert [len(lines_of_code(block)) for block in found] == [15]
+def test_only_the_peers_need_other_tools():
     assert "torch" not in read(ROOT / "setup.cfg").partition("peers =")[0]
-
-
-def test_readme_is_short():
-    assert len((ROOT / "README.md").read_bytes()) <= 13_000
 
 
 def bad_tests(text):
