@@ -109,12 +109,18 @@ def _read_rule(name, shape, kind, span):
 
 def _checked_array(rule, value, known):
     """Return one value as an array that follows its rule.  `known` holds the dtype
-    of the results, and where each size was first seen."""
-    a, dtype = value if type(value) is np.ndarray else _converted(rule, value), known["dtype"]
+    of the results, where each size was first seen, and shapes of earlier arrays."""
+    dtype = known["dtype"]
+    if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
+            and known.get(rule.axes) == value.shape and rule.kind != "int" \
+            and math.isfinite(np.vdot(value, value)):
+        return value        # the most frequent case, in half of the time
+    a = value if type(value) is np.ndarray else _converted(rule, value)
     if a.dtype is not dtype or rule.kind == "int":
         _check_type(rule, a, value)
     if rule.axes is not None and not (rule.number and a.ndim == 0):
         _match_axes(rule, a, value, known)
+        known[rule.axes] = a.shape
     if rule.kind == "float" and dtype is None:
         known["dtype"] = dtype = a.dtype
     if a.dtype is dtype or dtype is None or rule.kind == "int":

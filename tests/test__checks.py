@@ -73,6 +73,23 @@ def test_lists_and_ranges():
     assert arrays("k () int in {10, 100}", 100) == [100]
 
 
+@pytest.mark.parametrize("bad, told", [
+    (np.ones((2, 2)), "y has 2 inputs (axis 1), x has 3 (axis 1): must be equal"),
+    (np.full((2, 3), np.inf), "y is inf at index (0, 0): must be finite"),
+    (np.ones((2, 3), int) * 1j, "y is complex128: must be a real array (n, m)"),
+    (np.ones(2), "y has shape (2,): must have 2 axes, (n, m)")])
+def test_a_second_array_with_the_same_axes_is_checked_too(bad, told):
+    x = np.ones((2, 3))
+    assert arrays("x (n, m) float, y (n, m), z (n, m)", x, x, x)[1] is x
+    assert message(arrays, "x (n, m) float, y (n, m)", x, bad) == told
+    assert message(arrays, "x (n, m) float, y (n, m) in [0, 1)", x, x) == \
+        "y is out of range at index (0, 0): must be in [0, 1)"
+    assert message(arrays, "x (n, m) float, y (n, m) int", x, x) == \
+        "y is float64: must hold integers"
+    assert message(arrays, "x (n, m) float, y (n, m)", x, np.ma.masked_array(x)) == \
+        "y is a masked array: must be a plain array, for example after .filled(0)"
+
+
 def test_bools_are_the_numbers_0_and_1():
     assert_array_equal(arrays("a (n) in {0, 1}", [False, True])[0], [0, 1])
     assert message(arrays, "a (n) in {1, 2}", [True, False]) == \
