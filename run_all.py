@@ -9,6 +9,7 @@ then the caption.  It defines
     gather(results)        -> {name: array}   results in the order of the jobs
     claims(data)           -> [Claim, ...]
     plot(data, fig)        the only place that may load matplotlib
+    table(data)            optional: rows of texts, printed and stored with the claims
 
 `size` is "quick", "default" or "full"; `data` is the data folder or None.  A
 job is a function at the top level of a figure file, or of a module that the
@@ -45,8 +46,8 @@ ROOT = pathlib.Path(__file__).resolve().parent
 NOTES = """\
 exit status:
   0; 1 if a judged claim fails or a figure raises an exception; 2 for bad usage;
-  130 if interrupted.  The claims of the figure on speed never fail: they depend
-  on the computer.
+  130 if interrupted.  The figure on speed has a table of ratios and no claims,
+  because the ratios depend on the computer.
 
 output:
   OUT/index.html is the gallery, and its path is the last line printed.  NAME.png

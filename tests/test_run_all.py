@@ -80,11 +80,18 @@ def test_speed_is_last_each_job_in_a_process_of_its_own(walks):
     assert done.stdout.index("walks:") < done.stdout.index("speed:")
 
 
-def test_speed_claims_never_set_the_status(walks):
+def test_the_table_of_a_figure_is_printed_stored_and_shown(walks):
     folder, done = walks
-    record = json.loads((folder / "figures" / "out" / "speed.json").read_text())
-    assert record["claims"][0]["ok"] is False
-    assert "threads nobody has" in done.stdout and done.returncode == 0
+    out = folder / "figures" / "out"
+    record = json.loads((out / "speed.json").read_text())
+    assert record["claims"] == [] and record["table"][0] == ["threads", "<pools>"]
+    assert [row[0] for row in record["table"][1:]] == ["1", "2"]
+    assert "\n  threads  <pools>\n  1        1\n  2        " in done.stdout
+    page = (out / "index.html").read_text()
+    assert '<th scope="col">threads</th><th scope="col">&lt;pools&gt;</th>' in page
+    assert ('<tr><td data-label="threads">1</td><td data-label="&lt;pools&gt;">1</td>'
+            in page)
+    assert "table" not in json.loads((out / "walks.json").read_text())
 
 
 def test_one_and_three_workers_give_the_same_bits(walks, tmp_path):
@@ -939,7 +946,7 @@ def test_seconds_of_a_run_are_stored(tmp_path):
     for path in (out / "jobs" / "walks").glob("*.npz"):
         result = jobs.load(path)[0]
         jobs.save(path, result, ends.index(result["path"].tolist()) + 1.04)
-    subprocess.run([sys.executable, "-m", "figures.run.expected", out], cwd=folder,
+    subprocess.run([sys.executable, "-m", "figures.run.timing", out], cwd=folder,
                    check=True)
     stored = json.loads((folder / "figures" / "run" / "seconds.json").read_text())
     assert set(stored) == {"walks", "speed"} and stored["walks"] == [1, 2, 3, 4, 5, 6]

@@ -1,18 +1,15 @@
 """Predict the computing times of jobs, for the order of the jobs and the time left.
 
 The file seconds.json holds the computing time of each job of a default run, in seconds:
-{name of the figure: [seconds of its first job, ...]}.  The command
-
-    python -m figures.run.expected OUT
-
-writes this file from the complete default run in the folder OUT.
+{name of the figure: [seconds of its first job, ...]}.  The module `timing` writes this
+file.
 """
 
 import json
 import pathlib
-import sys
 
 PATH = pathlib.Path(__file__).with_name("seconds.json")
+UNKNOWN_S = 1.0             # equal times: the bar then follows the number of jobs
 
 
 def seconds(listed):
@@ -20,13 +17,13 @@ def seconds(listed):
 
     `listed` holds the tasks of each figure, {name of the figure: [task, ...]}.  If the
     number of jobs of a figure differs from the stored number, for example with --full,
-    each job of the figure counts as 1.
+    each job of the figure counts as `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
     for name, tasks in listed.items():
         times = stored.get(name, [])
-        times = times if len(times) == len(tasks) else [1.0] * len(tasks)
+        times = times if len(times) == len(tasks) else [UNKNOWN_S] * len(tasks)
         found.update(zip((task.key for task in tasks), times, strict=True))
     return found
 
@@ -43,20 +40,3 @@ def longest_first(tasks, times):
             if key in after:
                 after[key] = max(after[key], after[task.key] + times[task.key])
     return sorted(tasks, key=lambda task: -after[task.key] - times[task.key])
-
-
-def main(out):
-    """Write the computing times of the default run in the folder `out`."""
-    from figures.run import jobs, make
-    root, found = PATH.parents[2], {}
-    for name in make.names(root):
-        module = make.imported(root, name)
-        tasks = jobs.tasks(root, name, module, "default", 0, None, None)
-        found[name] = [max(0.1, round(jobs.load(make.stored_at(out, task))[1], 1))
-                       for task in tasks]
-    rows = [f'"{name}": {json.dumps(times)}' for name, times in found.items()]
-    PATH.write_text("{" + ",\n ".join(rows) + "}\n", encoding="utf-8")
-
-
-if __name__ == "__main__":
-    main(pathlib.Path(sys.argv[1]))

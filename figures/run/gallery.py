@@ -26,6 +26,10 @@ PAPERS = {                              # authors, year and arXiv number by key
 VERDICTS = {True: ("pass", "\u2713 pass"), False: ("fail", "\u2717 FAIL"),
             None: ("open", "\u2013 not judged")}
 LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
+DIGITS = 4                              # significant digits of numbers in tables
+SMALL, LARGE = 1e-3, 1e5                # numbers beyond have an exponent: short cells
+MINUTES_FROM_S = 120                    # longer times are shown in minutes
+PNG_SIZE = slice(16, 24)                # bytes with the width and height in a PNG file
 
 
 def described(path):
@@ -100,11 +104,11 @@ def shown(value):
     if value is None:
         return "\u2013"
     if isinstance(value, float):
-        if value != 0 and not 1e-3 <= abs(value) < 1e5:
+        if value != 0 and not SMALL <= abs(value) < LARGE:
             return f"{value:.2e}"
-        if abs(value) >= 1e4:
+        if abs(value) >= 10 ** DIGITS:          # the format g would add an exponent
             return f"{value:.0f}"
-        return f"{value:.4g}"
+        return f"{value:.{DIGITS}g}"
     return str(value)
 
 
@@ -193,7 +197,7 @@ def card(document, out):
                    f'<pre>{html.escape(document["error"])}</pre>')
     elif (out / f"{name}.png").is_file():
         width, height = struct.unpack(
-            ">II", (out / f"{name}.png").read_bytes()[16:24])
+            ">II", (out / f"{name}.png").read_bytes()[PNG_SIZE])
         alt = html.escape(f'{document["title"]}. {document["caption"]}')
         picture = (f'<a href="{link}.png"><img src="{link}.png" alt="{alt}" '
                    f'width="{width}" height="{height}"></a>')
@@ -201,7 +205,8 @@ def card(document, out):
                     for kind, word in (("h5", "data (HDF5)"), ("json", "claims (JSON)"))
                     if (out / f"{name}.{kind}").is_file())
     return CARD.format(name=html.escape(name), title=title, caption=caption,
-                       picture=picture, table=_table(document["claims"]),
+                       picture=picture, table=_table(document["claims"])
+                       + _grid(document.get("table", [])),
                        note=html.escape(_note(document)), links=links)
 
 
@@ -223,6 +228,25 @@ def _table(claims):
                    ("Claim", "Ours", "Bound", "Published", "Verdict"))
     return (f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
             + "\n".join(rows) + "\n</tbody>\n</table>")
+
+
+def _grid(rows):
+    """Return the HTML table of a figure, given as rows of texts, the head first."""
+    if not rows:
+        return ""
+    names, *body = [[html.escape(text) for text in row] for row in rows]
+    head = "".join(f'<th scope="col">{name}</th>' for name in names)
+    lines = ["".join(f'<td data-label="{name}">{text}</td>'
+                     for name, text in zip(names, row, strict=True)) for row in body]
+    return (f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
+            + "\n".join(f"<tr>{line}</tr>" for line in lines) + "\n</tbody>\n</table>")
+
+
+def aligned(rows):
+    """Return the lines of a table of texts, with columns of equal width."""
+    widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
+    return ["  " + "  ".join(text.ljust(width) for text, width in
+                             zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def value(claim):
@@ -249,7 +273,7 @@ def _note(document):
 def took(document):
     """Return the computing time of a figure as text, in seconds or minutes."""
     seconds = document["seconds"]
-    return f"{seconds:.0f} s" if seconds < 120 else f"{seconds / 60:.0f} min"
+    return f"{seconds:.0f} s" if seconds < MINUTES_FROM_S else f"{seconds / 60:.0f} min"
 
 
 PAGE = """<!DOCTYPE html>

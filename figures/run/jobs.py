@@ -37,12 +37,15 @@ import threadpoolctl
 
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # By default, glibc returns the memory of large arrays to the system and maps it again,
-# which takes a third of a convolutional step.  With these settings, glibc keeps it.
-ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": "268435456",
-             "MALLOC_MMAP_THRESHOLD_": "33554432"}
+# which takes a third of a convolutional step.  With these settings, in bytes, glibc
+# keeps up to 256 MiB, and maps only arrays above 32 MiB, its largest threshold.
+ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(256 * 2 ** 20),
+             "MALLOC_MMAP_THRESHOLD_": str(32 * 2 ** 20)}
 SPEED = "speed"             # figure whose jobs run last, one at a time, on n threads
 REBUILDS = 3                # how often a job is repeated if its process is killed
-POLL_S = 0.05
+POLL_S = 0.05               # between looks at running jobs, most of which take seconds
+CONNECT_S = 10              # a Dask scheduler that does not answer by then is refused
+KEY_DIGITS = 32             # of SHA-256: with 128 bits, keys of two jobs never agree
 SECONDS = "seconds of this job"
 
 
@@ -152,7 +155,7 @@ def tasks(root, name, module, size, seed, data, identity):
         address = [home, label, kwargs, codes(home), size, seed, identity,
                    np.__version__, scipy.__version__, *before]
         text = json.dumps(address, sort_keys=True)
-        key = hashlib.sha256(text.encode()).hexdigest()[:32]
+        key = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
         listed.append(Task(home.rpartition(".")[2] if shared else name, key, (
             str(root), home, label, kwargs, codes(home)), before))
     return listed
@@ -301,7 +304,7 @@ def foreign(spec):
     """
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
-        client = distributed.Client(spec.removeprefix("dask:"), timeout=10,
+        client = distributed.Client(spec.removeprefix("dask:"), timeout=CONNECT_S,
                                     set_as_default=False)
         return client.get_executor(pure=False), client.close
     if spec != "mpi":

@@ -25,6 +25,7 @@ from figures.run import expected, gallery, jobs
 from figures.run.claims import Claim
 
 LONG_S = 45 * 60            # longest time that a job should take
+REDRAW_S, LOG_S = 0.5, 10   # intervals of the bar in a terminal, and of lines in a file
 # The bar and the time left follow the expected computing times of the jobs.
 BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
@@ -90,7 +91,7 @@ def figures(root, options, executor, run, start):
     done = len(results)
     with tqdm(total=sum(times[key] for key in tasks), file=sys.stderr,
               initial=sum(times[key] for key in results), bar_format=BAR,
-              mininterval=0.5 if sys.stderr.isatty() else 10,
+              mininterval=REDRAW_S if sys.stderr.isatty() else LOG_S,
               ncols=shutil.get_terminal_size().columns) as bar, \
             contextlib.closing(stream):
         settle(made, results, options, bar)
@@ -228,6 +229,8 @@ def finish(figure, results, options):
                 figure.module.gather([result for result, _ in answers]),
                 "the result of gather")
             document["claims"] = judged(figure.module.claims(data), options.size)
+            if hasattr(figure.module, "table"):
+                document["table"] = figure.module.table(data)
             gallery.write_bytes(outputs["png"], gallery.draw(figure.module.plot, data))
             gallery.write_h5(outputs["h5"], data, figure.title)
     except Exception:
@@ -238,12 +241,12 @@ def finish(figure, results, options):
     if options.size == "full":
         options.full.mkdir(parents=True, exist_ok=True)
         gallery.write_json(options.full / f"{figure.name}.json", document)
-    if figure.name != jobs.SPEED:
-        figure.failures = [
-            f"figure {figure.name} fails: {claim['text']}: "
-            f"{gallery.shown(claim['value'])}, must be {claim['bound']}"
-            for claim in document["claims"] if claim["ok"] is False]
-    return [f"{figure.name}: {document['seconds']:.1f} s of computing"] + [
+    figure.failures = [
+        f"figure {figure.name} fails: {claim['text']}: "
+        f"{gallery.shown(claim['value'])}, must be {claim['bound']}"
+        for claim in document["claims"] if claim["ok"] is False]
+    return [f"{figure.name}: {document['seconds']:.1f} s of computing",
+            *gallery.aligned(document.get("table", []))] + [
         f"  {gallery.VERDICTS[claim['ok']][1]}  {claim['text']}: "
         f"{gallery.value(claim)} ({claim['bound']})"
         for claim in document["claims"]]

@@ -5,6 +5,10 @@ import hashlib
 
 import numpy as np
 
+# NumPy splits larger parts of a spawn key into words of 32 bits, so that two different
+# addresses could be the same words.
+LIMIT, BYTES = 2 ** 32, 4
+
 
 def rng(seed, figure, condition, repeat):
     """Return the random generator for one address.
@@ -21,8 +25,8 @@ def _address(part):
     """Convert one part of an address, which is a text or an integer, to an integer."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
-        return int.from_bytes(digest[:4], "little")
-    if isinstance(part, (int, np.integer)) and 0 <= part < 2 ** 32:
+        return int.from_bytes(digest[:BYTES], "little")
+    if isinstance(part, (int, np.integer)) and 0 <= part < LIMIT:
         return int(part)
     raise ValueError(f"seed address holds {part!r}: must be a text or a whole "
                      "number from 0 to 2**32 - 1")

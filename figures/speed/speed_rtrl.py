@@ -1,40 +1,27 @@
-"""Measure the speed of exact RTRL in refsnn and in other tools, for `fig_speed`.
+"""Compute exact RTRL in refsnn and in other tools, for `fig_speed`.
 
-Each contender runs the network, propagates the exact influence of all weights
-forward in time, and returns the gradient with respect to [W | V], summed over
-all steps.  The gradient has the shape (n, m + n).  The code for JAX and
-PyTorch follows the common practice of their users, and differentiates one step
-of the network automatically.  In forward mode, the columns of the influence
-matrix and the basis vectors of the parameters are propagated through the step.
-In reverse mode, the Jacobians of the step are computed and multiplied with the
-influence matrix.  The code for JAX is compiled.
+Each contender runs the network, propagates the exact influence of all weights forward
+in time, and returns the gradient with respect to [W | V], of shape (n, m + n).  JAX and
+PyTorch compute the Jacobians of one step of the network by reverse-mode automatic
+differentiation, and multiply them with the influence matrix.  The JAX code is compiled.
 """
 
-import importlib.util
+import functools
 from typing import NamedTuple
 
 import numpy as np
 
 from figures.run import seeds
-from figures.run.claims import at_most
-from figures.speed import speed_peers
-from refsnn import lif, rnn, rtrl, surrogates
+from figures.speed.speed_workers import installed
+from refsnn import lif, rnn, surrogates
 from refsnn.fast import rtrl as fast_rtrl
 
 RNN_1, RNN_8, LIF = "RTRL, tanh", "RTRL, tanh, batch 8", "RTRL, LIF"
 SIZES = {RNN_1: (100, 1, 32, 64), RNN_8: (100, 8, 32, 64), LIF: (100, 1, 32, 32)}
+TASKS = {task: f"{task.split(', batch')[0]}, {m}-{n}, {T} steps, batch {B}"
+         for task, (T, B, m, n) in SIZES.items()}
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
-BARE, OURS, ONLINE = "bare products", "refsnn, recording", "refsnn, step by step"
-JAX_FORWARD, JAX_REVERSE = "JAX, forward mode", "JAX, reverse mode"
-TORCH_FORWARD, TORCH_REVERSE = "PyTorch, forward mode", "PyTorch, reverse mode"
-FLOOR = {RNN_1: 1.15, RNN_8: 1.15, LIF: 1.6}    # bounds on (refsnn / products)
-# task, contenders, bound on (their time / time of refsnn)
-FASTER = [(RNN_1, (JAX_REVERSE, JAX_FORWARD), 1.5),
-          (RNN_1, (TORCH_REVERSE, TORCH_FORWARD), 3),
-          (RNN_8, (JAX_REVERSE,), 1.5), (RNN_8, (TORCH_REVERSE,), 3),
-          (LIF, (JAX_REVERSE,), 1.8), (LIF, (JAX_FORWARD,), 6),
-          (LIF, (TORCH_FORWARD,), 30)]
-SLOW = {(RNN_8, JAX_FORWARD), (RNN_8, TORCH_FORWARD)}       # omitted: 30 s per run
+BARE, OURS = "bare products", "refsnn"
 
 
 class Problem(NamedTuple):
@@ -66,11 +53,8 @@ def problem(task, seed, dtype=np.float32, size=None):
     return Problem(*(a.astype(dtype) for a in (x, W, V, q)), spiking)
 
 
-def recorded(p):
-    """Return a function that first runs the network in `refsnn` and then computes RTRL.
-
-    RTRL is computed from the recording of the network.
-    """
+def refsnn(p):
+    """Return a function that simulates the network and then computes RTRL."""
     if not p.spiking:
         def run():
             h = rnn.simulate(p.x, p.W, p.V)
@@ -83,38 +67,6 @@ def recorded(p):
         return np.concatenate(fast_rtrl.lif_gradient(
             p.x, p.V, rec, psi, p.q, alpha=p.alpha, beta=p.beta), axis=1)
     return run
-
-
-def online(p):
-    """Return a function that runs RTRL of `refsnn` in each time step of the network."""
-    (T, B, m), n = p.x.shape, len(p.W)
-    shape = (B, n, n * (m + n))
-
-    def tanh():
-        spare, M = np.empty(shape, p.W.dtype), None
-        h, total = np.zeros((B, n), p.W.dtype), np.zeros(shape[2], p.W.dtype)
-        for t in range(T):
-            h, before = np.tanh(p.x[t] @ p.W.T + h @ p.V.T), h
-            M, spare = fast_rtrl.step(M, p.x[t], before, h, p.V, out=spare), M
-            total += rtrl.step_gradient(M, p.q[t])
-        return total.reshape(n, m + n)
-
-    def spiking():
-        syn, mem = np.zeros((2, B, n), p.W.dtype)
-        spare, M = rtrl.Influence(*np.empty((2, *shape), p.W.dtype)), None
-        total = np.zeros(shape[2], p.W.dtype)
-        for t in range(T):
-            spikes = (mem > 1).astype(p.W.dtype)
-            psi = surrogates.fast_sigmoid(mem - 1, p.steepness)[1]
-            if t:
-                total += rtrl.step_gradient(M.mem, psi * p.q[t])
-            M, spare = rtrl.lif_step(M, p.x[t], p.V, syn, mem, spikes, psi, out=spare,
-                                     alpha=p.alpha, beta=p.beta), M
-            syn, mem = (p.alpha * syn + p.x[t] @ p.W.T + spikes @ p.V.T,
-                        p.beta * mem + syn - spikes)
-        return total.reshape(n, m + n)
-
-    return spiking if p.spiking else tanh
 
 
 def products(p):
@@ -168,10 +120,8 @@ def _cell(p, tanh, stop, concatenate):
     return cell, credit, (2 * n if p.spiking else n)
 
 
-def jax_peer(p, reverse):
-    """Return a function that runs RTRL in JAX.
-
-    The function is a compiled scan over the time steps.
+def jax(p):
+    """Return a function that runs RTRL in JAX, as a compiled scan over the time steps.
     """
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
@@ -181,18 +131,11 @@ def jax_peer(p, reverse):
     B, size = p.x.shape[1], theta.size
     x, q = jax.device_put(p.x), jax.device_put(p.q)
 
-    def jacobians(theta, h, M, x):
+    def influence(theta, h, M, x):
         F, J = jax.jacrev(cell, argnums=(0, 1))(theta, h, x)
         return J @ M + F.reshape(N, size)
 
-    def tangents(theta, h, M, x):
-        def push(direction, column):
-            return jax.jvp(lambda theta, h: cell(theta, h, x), (theta, h),
-                           (direction, column))[1]
-        basis = jnp.eye(size, dtype=theta.dtype).reshape(size, *theta.shape)
-        return jax.vmap(push, (0, 1), 1)(basis, M)
-
-    advance = jax.vmap(jacobians if reverse else tangents, (None, 0, 0, 0))
+    advance = jax.vmap(influence, (None, 0, 0, 0))
     follow = jax.vmap(cell, (None, 0, 0))
 
     @jax.jit
@@ -215,11 +158,8 @@ def jax_peer(p, reverse):
     return lambda: jax.block_until_ready(run(theta, x, q))
 
 
-def torch_peer(p, reverse):
-    """Return a function that runs RTRL in PyTorch.
-
-    Each time step uses `torch.func`.
-    """
+def pytorch(p):
+    """Return a function that runs RTRL in PyTorch, with `torch.func` in each step."""
     import torch
     torch.set_num_threads(1)
     from torch import func
@@ -227,19 +167,12 @@ def torch_peer(p, reverse):
     theta = torch.from_numpy(np.concatenate([p.W, p.V], axis=1))
     (T, B, _), size = p.x.shape, theta.numel()
     x, q = torch.from_numpy(p.x), torch.from_numpy(p.q)
-    basis = torch.eye(size, dtype=theta.dtype).reshape(size, *theta.shape)
 
-    def jacobians(h, M, x):
+    def influence(h, M, x):
         F, J = func.jacrev(cell, argnums=(0, 1))(theta, h, x)
         return J @ M + F.reshape(N, size)
 
-    def tangents(h, M, x):
-        def push(direction, column):
-            return func.jvp(lambda theta, h: cell(theta, h, x), (theta, h),
-                            (direction, column))[1]
-        return func.vmap(push, (0, 1), 1)(basis, M)
-
-    advance = func.vmap(jacobians if reverse else tangents)
+    advance = func.vmap(influence)
     follow = func.vmap(lambda h, x: cell(theta, h, x))
 
     def run():
@@ -257,41 +190,12 @@ def torch_peer(p, reverse):
     return run
 
 
-PEERS = {JAX_FORWARD: ("jax", lambda p: jax_peer(p, False)),
-         JAX_REVERSE: ("jax", lambda p: jax_peer(p, True)),
-         TORCH_FORWARD: ("torch", lambda p: torch_peer(p, False)),
-         TORCH_REVERSE: ("torch", lambda p: torch_peer(p, True))}
+PEERS = {"JAX": ("jax", jax), "PyTorch": ("torch", pytorch)}
 
 
-def installed():
-    """Return the names of the contenders whose library is installed."""
-    return [name for name, (tool, _) in PEERS.items()
-            if importlib.util.find_spec(tool) is not None]
-
-
-def contenders(task, seed, threads=1):
-    """Return pairs (name, build) of all contenders in a task, for `speed_workers`."""
-    builders = {BARE: products, OURS: recorded, ONLINE: online} | {
-        name: PEERS[name][1] for name in installed() if (task, name) not in SLOW}
-    p = problem(task, seed)
-    return [(name, lambda build=build: (build(p), None))
-            for name, build in builders.items()]
-
-
-def claims(found):
-    """Return the claims on the median times.
-
-    The dict `found` maps (task, name, threads) to a time in seconds.
-    """
-    made = [at_most(f"{task}: time of {OURS} / time of its matrix products alone",
-                    found[task, OURS, 1] / found[task, BARE, 1], bound)
-            for task, bound in FLOOR.items() if (task, OURS, 1) in found]
-    return made + [claim for task, names, bound in FASTER
-                   if (task, OURS, 1) in found
-                   for claim in speed_peers.faster(found, task, names, OURS, bound)]
-
-
-def title(task):
-    """Return the title of the panel of a task."""
-    T, B, m, n = SIZES[task]
-    return f"{task.split(', batch')[0]}, {m}-{n}, {T} steps, batch {B}"
+def contenders(task, seed, threads):
+    """Return {name: build} of all contenders in a task, for `speed_workers`."""
+    builders = {OURS: refsnn, BARE: products} | {
+        name: PEERS[name][1] for name in installed(PEERS)}
+    return {name: functools.partial(build, problem(task, seed))
+            for name, build in builders.items()}

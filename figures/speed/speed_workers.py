@@ -2,10 +2,16 @@
 
 The threads of one tool therefore do not slow another tool.  The runs of the contenders
 are interleaved, and only one contender runs at a time.
+
+A module of tasks has the dict TASKS of the titles of its tasks, the name OURS of the
+contender by whose time all times are divided, and the dict PEERS, which maps each other
+tool's contender to (package, build).  Its function `contenders(task, seed, threads)`
+returns a dict {name: build}, and `build()` returns the function to be timed.
 """
 
 import contextlib
 import importlib
+import importlib.util
 import multiprocessing
 import re
 import time
@@ -13,76 +19,75 @@ import time
 import numpy as np
 
 PAUSE_S = 0.2       # after each run: waiting threads of JAX stay busy for a while
+SHORT_S, MORE = 0.1, 3      # a run shorter than SHORT_S is followed by MORE runs
 
 
-def _seconds(run, times):
-    """Return the mean time of `times` successive runs of a function, in seconds.
+def installed(peers):
+    """Return the names in a dict PEERS whose package is installed."""
+    return [name for name, (package, _) in peers.items()
+            if importlib.util.find_spec(package) is not None]
 
-    If `times` is above 1, the first run is not counted, because the caches still hold
-    the data of another contender when this run starts.
+
+def _seconds(run):
+    """Return the time of one run of a function, in seconds.
+
+    When a run starts, the caches hold the data of another contender.  After a short
+    run, the function therefore runs again, and the mean time of the later runs counts.
     """
-    if times > 1:
-        run()
-    start = time.perf_counter()
-    for _ in range(max(1, times - 1)):
-        run()
-    return (time.perf_counter() - start) / max(1, times - 1)
+    for count in (1, MORE):
+        start = time.perf_counter()
+        for _ in range(count):
+            run()
+        spent = (time.perf_counter() - start) / count
+        if spent >= SHORT_S:
+            break
+    return spent
 
 
-def _serve(connection, module, arguments, name):
-    """Build one contender, send its peak memory, and then answer requests for times.
-
-    The process ends when it receives None.
-    """
+def _serve(connection, module, task, name, seed, threads):
+    """Build one contender, and send the time of a run for each True that arrives."""
     import threadpoolctl
     contenders = importlib.import_module(module).contenders     # loads SciPy's BLAS
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
-        run, size = dict(contenders(*arguments))[name]()
-        connection.send(size)
-        while (times := connection.recv()) is not None:
-            connection.send(_seconds(run, times))
+        run = contenders(task, seed, threads)[name]()
+        while connection.recv():
+            connection.send(_seconds(run))
 
 
 @contextlib.contextmanager
-def _started(module, arguments):
-    """Start one process for each contender of a module; yield {name: connection}."""
+def _started(module, task, seed, threads):
+    """Start one process for each contender of a task; yield {name: connection}."""
     context, ends, workers = multiprocessing.get_context("spawn"), {}, []
     try:
-        for name, _ in importlib.import_module(module).contenders(*arguments):
+        for name in importlib.import_module(module).contenders(task, seed, threads):
             ends[name], far = context.Pipe()
-            workers.append(context.Process(target=_serve, args=(far, module, arguments,
-                                                                name)))
+            workers.append(context.Process(target=_serve, args=(
+                far, module, task, name, seed, threads)))
             workers[-1].start()
             far.close()
         yield ends
     finally:
         for end in ends.values():
             with contextlib.suppress(OSError):
-                end.send(None)
+                end.send(False)
         for worker in workers:
             worker.join(10)
             worker.terminate()
 
 
-def measured(module, task, threads, repeats, seed, times=1):
-    """Return the quartiles of the times of all contenders in a task, and their memory.
+def measured(module, task, threads, repeats, seed):
+    """Return the quartiles of the times of all contenders in a task.
 
-    The function `contenders(task, seed, threads)` of the module returns pairs (name,
-    build).  The function `build` returns the function to be timed and its peak memory
-    in bytes, or None.  The argument `times` is the number of successive runs, either
-    one number or a dict {name: number}.  Contenders that are missing in the dict run
-    once.  If the number is above 1, the first run is not counted.
+    Each row of the result is (task, name, threads, lower, median, upper).
     """
-    with _started(module, (task, seed, threads)) as ends:
-        memory = {name: end.recv() for name, end in ends.items()}
+    with _started(module, task, seed, threads) as ends:
+        pause = PAUSE_S * any(re.search("JAX|neural-tangents", name) for name in ends)
         seconds = np.zeros((repeats + 1, len(ends)))
         for row in seconds:                     # the first round is a warm-up
-            for c, (name, end) in enumerate(ends.items()):
-                time.sleep(PAUSE_S * any(re.search("JAX|neural-tangents", other)
-                                         for other in ends))
-                end.send(times if isinstance(times, int) else times.get(name, 1))
+            for c, end in enumerate(ends.values()):
+                time.sleep(pause)
+                end.send(True)
                 row[c] = end.recv()
     quartiles = np.quantile(seconds[1:], (0.25, 0.5, 0.75), axis=0).T
-    return [(task, name, threads, *of.tolist()) for name, of in
-            zip(ends, quartiles, strict=True)], {
-                name: size for name, size in memory.items() if size is not None}
+    return [(task, name, threads, *of.tolist())
+            for name, of in zip(ends, quartiles, strict=True)]

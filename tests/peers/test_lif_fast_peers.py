@@ -7,11 +7,11 @@ import numpy as np
 import pytest
 from scipy import sparse
 
-from figures.speed import speed_peers
+from figures.speed import speed_lif
 from refsnn.fast import lif as fast_lif
 
 RTOL_PEERS = 1e-9       # float64, different order of summation
-SAME = ("PyTorch, time-major", "PyTorch, batch-major", "JAX scan")
+SAME = ("PyTorch", "JAX scan")
 
 
 @pytest.fixture(autouse=True)
@@ -22,7 +22,7 @@ def float_errors_as_the_tools_want():
 
 def problem(recurrent, seed, T=40, B=6, m=12, n=9, k=4):
     rng = np.random.default_rng(seed)
-    return speed_peers.Problem(
+    return speed_lif.Problem(
         (rng.random((T, B, m)) < 0.3).astype(float), rng.normal(0.03, 0.2, (n, m)),
         rng.normal(0, 0.1, (n, n)) if recurrent else None, rng.normal(size=(k, n)),
         rng.normal(size=(T, B, k)), 0.8, 0.9, 10.0, 1)
@@ -33,12 +33,12 @@ def distance(got, wanted):
     return np.linalg.norm(got - wanted) / np.linalg.norm(wanted)
 
 
-def arrays(out, found, name):
-    """Return the results of a step as float64 arrays, with time as first axis."""
+def arrays(out, found):
+    """Return the results of a step as float64 arrays."""
     out, *found = (np.asarray(a.detach() if hasattr(a, "detach") else a)
                    for a in (out, *found))
     assert out.dtype == np.float64
-    return out.swapaxes(0, 1) if "batch" in name else out, found
+    return out, found
 
 
 @pytest.mark.parametrize("as_events", [False, True])
@@ -52,7 +52,7 @@ def test_outputs_and_gradients(name, recurrent, seed, as_events):
                                  steps=len(p.x))
     assert 0.01 < (tape.mem > 1).mean() < 0.6
     found = fast_lif.gradients(tape, p.dout, steepness=p.steepness)
-    theirs, grads = arrays(*speed_peers.BUILDERS[name][1](p)(), name)
+    theirs, grads = arrays(*speed_lif.PEERS[name][1](p)())
     assert distance(out, theirs) < RTOL_PEERS
     for got, wanted in zip([g for g in found if g is not None], grads, strict=True):
         assert distance(got, wanted) < RTOL_PEERS
@@ -63,7 +63,7 @@ def test_inference(name):
     p = problem(False, 5)._replace(dout=None)
     out = fast_lif.record(sparse.csr_matrix(p.x.reshape(-1, p.x.shape[2])), p.W,
                           p.W_out, steps=len(p.x), alpha=p.alpha, beta=p.beta)
-    theirs, _ = arrays(*(speed_peers.BUILDERS[name][1](p)()[0], ()), name)
+    theirs, _ = arrays(speed_lif.PEERS[name][1](p)()[0], ())
     assert distance(out, theirs) < RTOL_PEERS
 
 
