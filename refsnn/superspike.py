@@ -13,32 +13,33 @@ membrane potential U and then the current I:
     and in the next refractory/dt steps                     (2)  [ZG18]
     I <- exp(-dt/tau_syn) I + W x                           (3)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
-    h_i <- exp(-dt/tau_het) h_i + S_i                       (5)  [ZG18]
+    het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
 The traces of a synapse use x and psi from `delay` seconds earlier, because
 errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
 
-    z~_j <- b z~_j + c z_j                                  (6)  [ZG18]
-    z_j <- a z_j + x_j                                      (7)  [ZG18]
-    lambda_ij <- exp(-dt/tau_decay) lambda_ij + r l_ij  (8)  [ZG18] eq. 2.5
-    l_ij <- exp(-dt/tau_rise) l_ij + psi_i z~_j         (9)  [ZG18] eq. 2.5
+    trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
+    rise_j <- a rise_j + x_j                                (7)  [ZG18]
+    lambda_ij <- decay lambda_ij + dt unit l_ij         (8)  [ZG18] eq. 2.5
+    l_ij <- exp(-dt/tau_rise) l_ij + psi_i trace_j      (9)  [ZG18] eq. 2.5
 
-In (8), r = (1 - exp(-dt/tau_rise)) (1 - exp(-dt/tau_decay)).  By (8) and
-(9), lambda is the convolution of the product psi z~ with a kernel alpha.
-This kernel is double-exponential and has unit area.  The error signal is a
-train of events of unit area.  The kernel alpha also filters the error
-signal.  With * for convolution, the error e and the weight change dm are
+In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
+decay) / dt.  By (8) and (9), lambda is the convolution of psi_i trace_j
+with a kernel alpha.  This kernel is double-exponential and has unit area.
+The error signal is a train of events of unit area.  The kernel alpha also
+filters the error signal.  With * for convolution, the error e and the
+weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
-    dm_ij = dt (e_i lambda_ij - rho w_ij zeta_i)       (11)  [ZG18] eq. 3.4
-    zeta_i = h_i^exponent, or h_i^exponent e_i^2       (12)  [ZG18] eq. A.5
+    change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
+    zeta_i = het_i^exponent, or het_i^exponent e_i^2   (12)  [ZG18] eq. A.5
 
 The second term of (11) is the regulariser, with the coefficient rho.
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
-    van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dw).
+    van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
     The rule replaces the derivative of the event train S by psi, and
-    dU_i/dw_ij by z~_j, the response of the membrane potential to x_j
+    dU_i/dW_ij by trace_j, the response of the membrane potential to x_j
     alone.  The integral of e lambda is then the negative derivative of the
     loss.  If rho = 0, (11) is a step of gradient descent.
 Approximate.  The traces neglect that a reset to 0 erases the history of
@@ -58,23 +59,23 @@ Departures.  Options cover the differences between the paper and the
 
     surrogate_read: (4) uses U "before_reset", as in the paper, or
         "after_reset", as in the published code.
-    trace: The option sets (a, b, c) of (6) and (7).  "simulator" uses a =
-        exp(-dt/tau_syn), b = 1 - dt/tau_mem and c = dt/tau_mem, so that z~
-        equals dU/dw.  "continuous" solves the paper's filters over one
-        step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
+    trace: The option sets (a, b, g) of (6) and (7).  "simulator" uses a =
+        exp(-dt/tau_syn), b = 1 - dt/tau_mem and g = dt/tau_mem, so that
+        `trace` equals dU/dW.  "continuous" solves the paper's filters over
+        one step, with a, b = exp(-dt/tau_rise), exp(-dt/tau_decay).
         "published" uses a = exp(-dt/tau_rise), b = 1 - dt/tau_decay and
-        c = a dt/tau_decay.
+        g = a dt/tau_decay.
     drive: "published" multiplies e lambda, but not the regulariser, by
         steepness dt / (1 - exp(-dt/tau_rise)), which is about 5 by
         default.
-    het: "plain" uses zeta = h^exponent.  "error" uses zeta = h^exponent
-        e^2, as in the paper.  "published" uses zeta = h^exponent where |e|
-        dt >= 1e-7, and zeta = 0 elsewhere.
+    het: "plain" uses zeta = het^exponent.  "error" uses zeta =
+        het^exponent e^2, as in the paper.  "published" uses zeta =
+        het^exponent where |e| dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
     The module omits other cutoffs of the published code.  These cutoffs
-    set z~ and e to 0 below 1e-7, and set psi to 0 at more than 20 mV below
-    rest.  The published code applies the optimiser RMaxProp to the sum of
-    (11) every 0.5 s.  The paper suggests an update in every step.
+    set `trace` and e to 0 below 1e-7, and set psi to 0 at more than 20 mV
+    below rest.  The published code applies the optimiser RMaxProp to the
+    sum of (11) every 0.5 s.  The paper suggests an update in every step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -84,7 +85,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Coefficients", "Settings", "State", "Step", "accumulate", "coefficients",
            "forward", "rest"]
@@ -94,6 +95,16 @@ OPTIONS = {"surrogate": ("fast_sigmoid", "linear"),
            "trace": ("simulator", "continuous", "published"),
            "drive": ("paper", "published"),
            "het": ("plain", "error", "published")}
+COEFFICIENTS = (        # decays, and other numbers
+    "k.syn,mem,het,trace,alpha (7) in [0, 1), k.dt,gain,threshold,steepness,trace,"
+    "alpha,drive,rho,exponent (9) in [0, inf), k.refractory () int in [0, inf), "
+    "k.delay () int in [0, inf)")
+STATE = ("state.syn (B, n), state.mem (B, n), state.held (B, n) int, "
+         "state.past_x (D*, B, m), state.past_psi (D*, B, n), state.trace_rise (B, m), "
+         "state.trace (B, m), state.eligibility_rise (B, n, m), state.eligibility "
+         "(B, n, m), state.error_rise (B, n), state.error (B, n), state.het (B, n)")
+SILENT = 1e-7       # cutoff of |e| dt in the published code
+ROUNDING = 1e-6     # of a quotient of two times that should be an integer
 
 
 class Settings(NamedTuple):
@@ -107,10 +118,10 @@ class Settings(NamedTuple):
     steepness: float = 1e3          # 1/V
     tau_rise: float = 5e-3          # rise time of the kernel alpha
     tau_decay: float = 10e-3        # decay time of the kernel alpha
-    tau_het: float = 0.1            # time constant of h_i
+    tau_het: float = 0.1            # time constant of het_i
     delay: float = 0.8e-3           # delay of x and psi in (7, 9), a multiple of dt
     rho: float = 0.0                # coefficient of the regulariser
-    exponent: float = 4.0           # exponent of h_i in the regulariser
+    exponent: float = 4.0           # exponent of het_i in the regulariser
     surrogate: str = "fast_sigmoid"
     surrogate_read: str = "before_reset"
     trace: str = "simulator"
@@ -128,8 +139,8 @@ class Coefficients(NamedTuple):
     threshold: float                # V
     steepness: float                # 1/V; psi = 1 if 0
     before_reset: bool              # whether psi uses U before the reset
-    trace: tuple                    # (a, b, c)
-    alpha: tuple                    # (a, b, c), c = r / dt in 1/s
+    trace: tuple                    # (a, b, g)
+    alpha: tuple                    # (exp(-dt/tau_rise), decay, unit), unit in 1/s
     delay: int                      # steps
     drive: float                    # factor that multiplies e lambda
     het: float                      # exp(-dt/tau_het)
@@ -145,13 +156,13 @@ class State(NamedTuple):
     held: np.ndarray                # (B, n) int, remaining refractory steps
     past_x: np.ndarray              # (D, B, m) input of the last D = delay steps
     past_psi: np.ndarray            # (D, B, n) psi of the last D steps
-    trace_rise: np.ndarray          # (B, m) z of the delayed input
-    trace: np.ndarray               # (B, m) z~
+    trace_rise: np.ndarray          # (B, m) rise of the delayed input
+    trace: np.ndarray               # (B, m)
     eligibility_rise: np.ndarray    # (B, n, m) l
     eligibility: np.ndarray         # (B, n, m) lambda
     error_rise: np.ndarray          # (B, n) signal after the first filter
     error: np.ndarray               # (B, n) e, 1/s
-    het: np.ndarray                 # (B, n) h_i
+    het: np.ndarray                 # (B, n)
 
 
 class Step(NamedTuple):
@@ -179,12 +190,12 @@ def coefficients(settings):
     Coefficients
         Argument `k` of the functions here and in `fast.superspike`.
     """
-    s = _checked(settings)
+    s = _settings(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
     apart = s.dt / s.tau_rise - s.dt / s.tau_decay
     rise, decay, syn, het = (float(np.exp(-s.dt / tau)) for tau in
                              (s.tau_rise, s.tau_decay, s.tau_syn, s.tau_het))
-    # The trace "continuous" has c tau_decay = int_0^dt exp((t - dt)/tau_decay
+    # The trace "continuous" has g tau_decay = int_0^dt exp((t - dt)/tau_decay
     # - t/tau_rise) dt = decay mean dt.
     mean = -np.expm1(-apart) / apart if apart else 1.0
     trace = {
@@ -219,12 +230,16 @@ def rest(k, B, n, m, dtype=np.float64):
     State
         State in which all arrays are 0.
     """
-    float_dtype(dtype)
+    dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
                      "m () int in [1, inf)", B, n, m)
-    shapes = _shapes(k, np.dtype(dtype), B, n, m)
-    return State(**{name: np.zeros(shape, int if name == "held" else dtype)
-                    for name, shape in shapes.items()})
+    k = _coefficients(k, dtype)
+    shapes = {"past_x": (k.delay, B, m), "past_psi": (k.delay, B, n),
+              "trace_rise": (B, m), "trace": (B, m),
+              "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
+    return State(**{name: np.zeros(shapes.get(name, (B, n)),
+                                   int if name == "held" else dtype)
+                    for name in State._fields})
 
 
 def forward(k, state, W, x):
@@ -255,11 +270,11 @@ def forward(k, state, W, x):
     Step
         Activity of the neurons in this step.
     """
-    W, x = _given(k, state, "x", W, x)
+    k, state, W, x = _given(k, state, W, "x (B, m)", x)
     mem = k.mem * state.mem + k.gain * state.syn                           # (1)
     mem = np.where(state.held > 0, 0, mem).astype(W.dtype, copy=False)
     fired = mem > k.threshold                                              # (2)
-    held = np.where(fired, k.refractory, np.maximum(state.held - 1, 0))
+    held = np.where(fired, k.refractory, np.maximum(state.held.astype(int) - 1, 0))
     syn = k.syn * state.syn + np.einsum("bij,bj->bi", W, x)                # (3)
     after = np.where(fired, 0, mem).astype(W.dtype, copy=False)
     read = mem if k.before_reset else after
@@ -275,8 +290,8 @@ def accumulate(k, state, W, step, signal):
     >>> state, x, signal = rest(k, 1, 1, 1), np.ones((1, 1)), np.ones((1, 1))
     >>> for _ in range(200):
     ...     state, step = forward(k, state, W, x)
-    ...     state, dm, error = accumulate(k, state, W, step, signal)
-    >>> dm.item() > 0, error.item() > 0
+    ...     state, change, error = accumulate(k, state, W, step, signal)
+    >>> change.item() > 0, error.item() > 0
     (True, True)
 
     Parameters
@@ -291,90 +306,77 @@ def accumulate(k, state, W, step, signal):
     -------
     State
         State after the step.
-    dm : (B, n, m) float
-        Weight change of eq. (11); the caller sums dm between updates.
+    change : (B, n, m) float
+        Weight change of eq. (11).  The caller sums it between updates.
     error : (B, n) float
         Filtered error e, in 1/s.
     """
-    one_of("step", step, Step)
-    W, x, signal, spikes, psi = _given(k, state, "step.x signal step.spikes step.psi",
-                                       W, step.x, signal, step.spikes, step.psi)
+    k, state, W, spikes, _, psi, x, signal = _given(
+        k, state, W, "step.spikes (B, n), step.mem (B, n), step.psi (B, n), "
+        "step.x (B, m), signal (B, n)", *bundle("step", step, Step), signal)
     past_x = np.concatenate([state.past_x, x[None]])
     past_psi = np.concatenate([state.past_psi, psi[None]])
-    (a, b, c), (rise, decay, unit) = k.trace, k.alpha
-    trace = b * state.trace + c * state.trace_rise                         # (6)
+    (a, b, g), (rise, decay, unit) = k.trace, k.alpha
+    trace = b * state.trace + g * state.trace_rise                         # (6)
     trace_rise = a * state.trace_rise + past_x[0]                          # (7)
     hebb = past_psi[0][:, :, None] * trace[:, None, :]
     later = decay * state.eligibility + unit * k.dt * state.eligibility_rise  # (8)
     sooner = rise * state.eligibility_rise + hebb                          # (9)
     error = decay * state.error + unit * state.error_rise                 # (10)
-    error_rise = rise * state.error_rise + signal
+    error_rise = rise * state.error_rise + signal                         # (10)
     het = k.het * state.het + spikes                                       # (5)
-    dm = k.drive * k.dt * error[:, :, None] * later                       # (11)
+    change = k.drive * k.dt * error[:, :, None] * later                   # (11)
     if k.rho:
         zeta = het ** k.exponent                                          # (12)
         if k.zeta != "plain":
-            zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= 1e-7
-        dm -= k.rho * k.dt * W * zeta[:, :, None]
+            zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= SILENT
+        change -= k.rho * k.dt * W * zeta[:, :, None]                     # (11)
     return State(state.syn, state.mem, state.held, past_x[1:], past_psi[1:],
-                 trace_rise, trace, sooner, later, error_rise, error, het), dm, error
+                 trace_rise, trace, sooner, later, error_rise, error, het), \
+        change, error
 
 
-def _checked(settings):
-    one_of("settings", settings, Settings)
+def _settings(settings):
+    """Check the settings, and return them with numbers as floats."""
+    settings = bundle("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
-        one_of(name, getattr(settings, name), *allowed)
-    spec = ", ".join([f"{name} () in (0, inf)" for name in Settings._fields[:9]]
-                     + [f"{name} () in [0, inf)" for name in Settings._fields[9:12]])
-    s = Settings(*arrays(spec, *settings[:12], dtype=np.float64), *settings[12:])
+        one_of(f"settings.{name}", getattr(settings, name), *allowed)
+    rules = ", ".join(
+        [f"settings.{name} () in (0, inf)" for name in Settings._fields[:9]]
+        + [f"settings.{name} () in [0, inf)" for name in Settings._fields[9:12]])
+    s = Settings(*arrays(rules, *settings[:12], dtype=np.float64), *settings[12:])
     least = min(s.tau_mem, s.tau_syn, s.tau_rise, s.tau_decay, s.tau_het, s.refractory)
     if s.dt > least:
-        raise ValueError(f"dt is {s.dt!r}: must be at most {least!r} s, the smallest "
-                         "of the time constants and `refractory`")
+        raise ValueError(f"settings.dt is {s.dt!r}: must be at most {least!r} s, the "
+                         "smallest of the time constants and `refractory`")
     for name in ("refractory", "delay"):
         steps = getattr(s, name) / s.dt
-        if abs(steps - round(steps)) > 1e-6 * max(round(steps), 1):
-            raise ValueError(f"{name} is {getattr(s, name)!r}: must be a multiple of "
-                             f"dt = {s.dt!r}")
+        if abs(steps - round(steps)) > ROUNDING * max(round(steps), 1):
+            raise ValueError(f"settings.{name} is {getattr(s, name)!r}: must be a "
+                             f"multiple of settings.dt = {s.dt!r}")
     return s
 
 
-def _shapes(k, dtype, B, n, m):
-    """Check the coefficients `k`, and return the shape of each array of a State."""
-    if getattr(k, "_fields", None) != Coefficients._fields:     # or of fast.superspike
-        raise ValueError(f"k is {k!r:.60}: must be a result of `coefficients`")
-    decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
-    if not all(0 <= dtype.type(decay) < 1 for decay in decays):
-        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
-    shapes = {"past_x": (k.delay, B, m), "past_psi": (k.delay, B, n),
-              "trace_rise": (B, m), "trace": (B, m),
-              "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
-    return {name: shapes.get(name, (B, n)) for name in State._fields}
+def _coefficients(k, dtype):
+    """Check the coefficients of a layer whose arrays have the given dtype."""
+    k = bundle("k", k, Coefficients)
+    for name in ("trace", "alpha"):
+        if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
+            raise ValueError(f"k.{name} has {len(entries)} entries: must have 3")
+    arrays(COEFFICIENTS, (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2]),
+           (k.dt, k.gain, k.threshold, k.steepness, k.trace[2], k.alpha[2], k.drive,
+            k.rho, k.exponent), k.refractory, k.delay, dtype=dtype)
+    flags("k.before_reset", k.before_reset)
+    one_of("k.zeta", k.zeta, *OPTIONS["het"])
+    return k
 
 
-def _given(k, state, names, W, *others):
+def _given(k, state, W, rules, *others):
     """Check all arguments, and return the arrays in the dtype of `W`."""
-    if getattr(state, "_fields", None) != State._fields:
-        raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    if not _fits(W, state.eligibility) or W.dtype not in (np.float32, np.float64):
-        W, = arrays("W (B, n, m) float", W)
-    shapes = _shapes(k, W.dtype, *W.shape)
-    for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = np.dtype(int) if name == "held" else W.dtype
-        if getattr(array, "shape", None) != shape or array.dtype != kind \
-                or not np.isfinite(array).all():
-            raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
-                             f"finite {kind} {shape} to match W, {W.shape}, and delay")
-    like = (state.trace, state.mem, state.mem, state.mem)
-    if not all(map(_fits, others, like)):
-        others = arrays(", ".join(f"{name} {a.shape}" for name, a in zip(
-            names.split(), like)), *others, dtype=W.dtype)
-    return W, *[array.astype(W.dtype, copy=False) for array in others]
-
-
-def _fits(array, like):
-    """Return whether an array is finite and has the shape and dtype of `like`.
-    Boolean arrays with two axes need not have the dtype of `like`."""
-    return isinstance(array, np.ndarray) and array.shape == np.shape(like) and (
-        array.dtype == getattr(like, "dtype", None)
-        or array.dtype == bool and array.ndim == 2) and np.isfinite(array).all()
+    W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
+                       *bundle("state", state, State), *others)
+    k, state = _coefficients(k, W.dtype), State(*given[:12])
+    if len(state.past_x) != k.delay:
+        raise ValueError(f"state.past_x has {len(state.past_x)} steps (axis 0): must "
+                         f"have {k.delay}, as k.delay")
+    return k, state, W, *given[12:]
