@@ -13,22 +13,23 @@ maps the signals of k output neurons to the signals of n hidden neurons,
     signal_i = sum_j matrix_ij signal_j                 (2)  [ZG18]
 
 The feedback matrix holds the transposed output weights for "symmetric",
-standard normal samples for "random", and ones for "uniform".  For a
-Poisson spike train of rate nu, the trace z with time constant tau has the
-cumulants and moments
+standard normal samples for "random", and ones for "uniform".  Let het be
+the trace of a Poisson spike train of rate nu, with time constant tau.  Its
+cumulants and its moments of order q are
 
     kappa_j = nu tau / j                                               (3)
-    <z^r> = sum_{j=1..r} binom(r-1, j-1) kappa_j <z^(r-j)>
+    <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
                                                      (4)  [ZG18] eq. A.4
 
 With drive="paper" and het="plain" in superspike.py, the fixed point of a
-weight is <e lambda> / (rho <h^exponent>), where <> is the mean over time.
+weight is <e lambda> / (rho <het^exponent>), where <> is the mean over
+time.
 
-Derivation.  The trace z is the sum of exp(-age/tau) over past spikes.  By
-    Campbell's theorem, the j-th cumulant of z is nu int_0^inf exp(-j
-    t/tau) dt.  Eq. (4) holds for all random variables.  With x = nu tau,
-    eq. A.4 of [ZG18] is the case r = 4:
-    (x/12) (3 + 25 x + 36 x^2 + 12 x^3).
+Derivation.  The trace het is the sum of exp(-age/tau) over past spikes.  By
+    Campbell's theorem, the j-th cumulant of het is nu int_0^inf exp(-j
+    t/tau) dt.  Eq. (4) holds for all random variables.  With the mean
+    mu = nu tau, eq. A.4 of [ZG18] is the case q = 4:
+    (mu/12) (3 + 25 mu + 36 mu^2 + 12 mu^3).
 Exact.  Eqs. (3) and (4) hold in continuous time.  In a simulation, time
     steps of length dt change the moments by O(dt/tau).
 Cost.   `delayed` takes O(T B n) time and memory, and (2) takes O(B n k)
@@ -71,11 +72,11 @@ def delayed(past, train):
         Delayed spike train, in the dtype of `train`.
     """
     train, past = arrays("train (T, B, n), past (D*, B, n)", train, past)
-    if not (past == past.astype(train.dtype)).all():
+    cast, = arrays("past (...)", past, dtype=train.dtype)
+    if train.dtype.kind != "f" and not (past == cast).all():
         raise ValueError(f"past is {past.dtype}: must fit the dtype of train, "
                          f"{train.dtype}")
-    past = past.astype(train.dtype)
-    whole = np.concatenate([past, train])
+    whole = np.concatenate([cast, train])
     return whole[len(train):], whole[:len(train)]                          # (1)
 
 
@@ -92,7 +93,7 @@ def feedback(kind, W_out, rng=None):
     W_out : (B, k, n) float
         Weights from n hidden to k output neurons.
     rng : numpy.random.Generator, optional
-        Random generator, required for "random".
+        Random generator, needed for "random".
 
     Returns
     -------
@@ -100,12 +101,13 @@ def feedback(kind, W_out, rng=None):
         Feedback matrix.  If W_out changes, recompute a "symmetric" matrix.
     """
     W_out, = arrays("W_out (B, k, n) float", W_out)
-    if one_of("kind", kind, "symmetric", "random", "uniform") == "symmetric":
+    one_of("kind", kind, "symmetric", "random", "uniform")
+    one_of("rng", rng, np.random.Generator, *[type(None)] * (kind != "random"))
+    if kind == "symmetric":
         return W_out.swapaxes(1, 2).copy()
     shape = (W_out.shape[0], *W_out.shape[:0:-1])
     if kind == "uniform":
         return np.ones(shape, W_out.dtype)
-    one_of("rng", rng, np.random.Generator)
     return rng.standard_normal(shape).astype(W_out.dtype)
 
 
@@ -118,7 +120,7 @@ def hidden_signal(signal, matrix):
 
     Parameters
     ----------
-    signal : (T, B, k) float
+    signal : (T, B, k) float or int
         Unfiltered error signals of the output neurons, mostly 0.
     matrix : (B, n, k) float
         Result of `feedback`.
@@ -126,10 +128,9 @@ def hidden_signal(signal, matrix):
     Returns
     -------
     (T, B, n) float
-        Error signals of the hidden neurons, in the dtype of `signal`.
+        Error signals of the hidden neurons, in the dtype of `matrix`.
     """
-    signal, matrix = arrays("signal (T, B, k) float, matrix (B, n, k) float", signal,
-                            matrix)
+    matrix, signal = arrays("matrix (B, n, k) float, signal (T, B, k)", matrix, signal)
     hidden = np.zeros((*signal.shape[:2], matrix.shape[1]), signal.dtype)
     for b in range(signal.shape[1]):
         rows = np.flatnonzero(signal[:, b].any(axis=1))
@@ -138,7 +139,7 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return a moment of the trace z of a Poisson spike train, eqs. (3) and (4).
+    """Return a moment of the trace of a Poisson spike train, eqs. (3) and (4).
 
     >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
     [1.0, 1.5]
@@ -146,21 +147,21 @@ def poisson_moment(rate_hz, tau, order=4):
     Parameters
     ----------
     rate_hz, tau : float
-        Firing rate nu in Hz; time constant of z in s.  A spike adds 1 to z.
+        Firing rate nu in Hz; time constant of the trace in s.  A spike adds 1.
     order : int
-        Order r of the moment, 1 to 100.
+        Order q of the moment, 1 to 100.
 
     Returns
     -------
     float
-        Moment <z^r>.
+        Moment <het^q>.
     """
     rate_hz, tau, order = arrays(
         "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, 100]", rate_hz,
         tau, order, dtype=np.float64)
     mean, moments = rate_hz * tau, [1.0]
     kappa = [mean / j for j in range(1, order + 1)]                        # (3)
-    for r in range(1, order + 1):
-        moments.append(sum(math.comb(r - 1, j - 1) * kappa[j - 1] * moments[r - j]
-                           for j in range(1, r + 1)))                      # (4)
+    for q in range(1, order + 1):
+        moments.append(sum(math.comb(q - 1, j - 1) * kappa[j - 1] * moments[q - j]
+                           for j in range(1, q + 1)))                      # (4)
     return moments[-1]

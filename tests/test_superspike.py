@@ -461,7 +461,8 @@ def test_states_are_cast_to_the_dtype_of_the_weights():
         np.float32, np.float64))
     W, x = np.full((1, 1, 1), 0.3), np.ones((1, 1))
     for weights in (W, W.astype(np.float32)):
-        one, two = (superspike.forward(K, state, weights, x) for state in (single, double))
+        one, two = (superspike.forward(K, state, weights, x)
+                    for state in (single, double))
         one, two = ((*superspike.accumulate(K, state, weights, step, x)[0], *step)
                     for state, step in (one, two))
         for a, b in zip(one, two, strict=True):

@@ -12,9 +12,10 @@ NUMBERS = ", ".join([f"settings.{name} () in (0, inf)" for name in POSITIVE]
                     + [f"settings.{name} () in [0, inf)" for name in CONSTANTS])
 WORDS = ", ".join(f"settings.{name} {{{', '.join(words)}}}"
                   for name, words in superspike.OPTIONS.items())
-LAYER = ("W (B, n, m) float, state.syn (B, n), state.mem (B, n), state.held (B, n) int, "
-         "state.past_x (D*, B, m), state.past_psi (D*, B, n), state.trace_rise (B, m), "
-         "state.trace (B, m), state.eligibility_rise (B, n, m), "
+LAYER = ("W (B, n, m) float, state.syn (B, n), state.mem (B, n), "
+         "state.held (B, n) int, state.past_x (D*, B, m), "
+         "state.past_psi (D*, B, n), state.trace_rise (B, m), state.trace (B, m), "
+         "state.eligibility_rise (B, n, m), "
          "state.eligibility (B, n, m), state.error_rise (B, n), state.error (B, n), "
          "state.het (B, n)")
 STEP = "step.spikes (B, n), step.mem (B, n), step.psi (B, n), step.x (B, m)"
@@ -34,7 +35,8 @@ FUNCTIONS = [
              "m () int in [1, inf)", given=lambda module, rng, dtype, sizes: {
                  "k": coefficients(Settings()), "dtype": dtype}),
     contract(superspike.forward, f"{LAYER}, x (B, m)", given=layer, D=3),
-    contract(superspike.accumulate, f"{LAYER}, {STEP}, signal (B, n)", given=layer, D=3),
+    contract(superspike.accumulate, f"{LAYER}, {STEP}, signal (B, n)", given=layer,
+             D=3),
 ]
 
 
@@ -77,14 +79,14 @@ def test_relations_between_arguments(call, match):
 
 def bad_coefficients():
     """Yield (k, match) for coefficients that must be refused."""
-    yield from ((Settings(), "^k is of type Settings"), (None, "^k is of type NoneType"),
+    yield from ((Settings(), "^k is of type Settings"), (None, "^k is of type None"),
                 (K[:3], "^k is of type tuple: must be a Coefficients"))
     for name in ("trace", "alpha"):
         good = getattr(K, name)
         for bad in (None, good[:2], (*good, 1.0), np.ones(3)):
             yield K._replace(**{name: bad}), rf"^k\.{name} (is|has)"
-        for i, entry in ((0, 1.0), (0, -0.1), (1, 1.0), (1, np.nan), (2, -1.0), (2, None),
-                         (2, np.inf)):
+        for i, entry in ((0, 1.0), (0, -0.1), (1, 1.0), (1, np.nan), (2, -1.0),
+                         (2, None), (2, np.inf)):
             yield K._replace(**{name: (*good[:i], entry, *good[i + 1:])}), \
                 rf"^k\..*{name}.*(must be in|must be a real)"
     for name in ("syn", "mem", "het"):
