@@ -131,7 +131,7 @@ def _check(options):
 
 def _probes(options):
     from refsnn.oracle import files
-    count = files.write_probes(options.folder)
+    count = files.write_stimuli(options.folder)
     print(f"{options.folder}: {count} probes, described in probes.json")
 
 

@@ -41,7 +41,7 @@ def test_what_is_not_understood(arguments, capsys):
 
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
-    ("probes DIR", files, "write_probes"), ("identify a.npz", files, "read"),
+    ("probes DIR", files, "write_stimuli"), ("identify a.npz", files, "read"),
     ("vendor lif .", command, "_write"), ("convert a.wav -o a.h5", _convert, "run")])
 @pytest.mark.parametrize("error, status, text", [
     (KeyboardInterrupt(), 130, "interrupted"), (ValueError("bad"), 2, "bad"),

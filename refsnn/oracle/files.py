@@ -1,13 +1,14 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module writes golden vectors and probes, and reads results.
+"""This module writes golden vectors and stimuli, and reads results.
 
 `write` copies the stored golden vectors to a folder.  For each golden
 vector, `write` also writes one uncompressed .npz file.  The file
-vectors.json describes the arrays.  `write_probes` creates a folder with
-test inputs that distinguish between LIF conventions.  `read` loads
-results, and `read_recording` loads a recorded LIF layer.  The file may be
-truncated, malicious or too large.  Both functions check array sizes before
-they allocate memory, and neither function unpickles objects.
+vectors.json describes the arrays.  `write_stimuli` creates a folder with
+inputs that distinguish between LIF conventions; in the command line and in
+these files, they are called probes.  `read` loads results, and
+`read_recording` loads a recorded LIF layer.  The file may be truncated,
+malicious or too large.  Both functions verify array sizes before they
+allocate memory, and neither function unpickles objects.
 """
 
 import hashlib
@@ -24,14 +25,14 @@ import numpy as np
 import refsnn
 from refsnn.oracle import identify, stored
 
-__all__ = ["read", "read_recording", "write", "write_probes"]
+__all__ = ["read", "read_recording", "write", "write_stimuli"]
 
 FILES = ("NAME.npz, uncompressed: arrays in.INPUT, out.OUTPUT and, of the k-th known "
          "mistake, mutantK.OUTPUT; time first, (T, B, n); weights post x pre.  "
          "NAME.json: the same as text, see README.md")
 RESULTS = ("one npz of arrays named VECTOR.OUTPUT, such as bptt.dW; then "
            "python -m refsnn check RESULTS.npz")
-PROBES = (
+STIMULI = (
     "NAME.npz: x (T, B, 1) is run through one neuron of weight W with these decay "
     "factors and this threshold, from rest.  Add what the tool shows, in its own "
     "dtype: spikes, and mem and syn if possible, each (T, B, n).  Save all arrays in "
@@ -166,10 +167,10 @@ def _measured(vector):
     return found
 
 
-def write_probes(folder):
-    """Write the probes of `identify` into a new or empty folder.
+def write_stimuli(folder):
+    """Write the stimuli of `identify` into a new or empty folder.
 
-    >>> write_probes("nowhere/a")
+    >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
     ValueError: nowhere/a has no parent folder: must be in one that exists
 
@@ -181,21 +182,21 @@ def write_probes(folder):
     Returns
     -------
     int
-        Number of probes written.
+        Number of stimuli written.
     """
     _free(folder)
-    found = identify.probes([LEVELS["alpha"]], [LEVELS["beta"]], LEVELS["threshold"])
+    found = identify.make_stimuli([LEVELS["alpha"]], [LEVELS["beta"]], LEVELS["threshold"])
 
     def fill(part):
-        for name, probe in found.items():
-            arrays = {"x": probe.x, "W": probe.W} | LEVELS
+        for name, stimulus in found.items():
+            arrays = {"x": stimulus.x, "W": stimulus.W} | LEVELS
             np.savez(os.path.join(part, f"{name}.npz"), **{
                 key: np.float32(value) for key, value in arrays.items()})
         _describe(os.path.join(part, "probes.json"), {
-            "refsnn": refsnn.__version__, "files": PROBES, "constants": LEVELS,
-            "probes": {name: {"file": f"{name}.npz", "shows": probe.shows,
-                              "x": list(probe.x.shape), "W": list(probe.W.shape)}
-                       for name, probe in found.items()}})
+            "refsnn": refsnn.__version__, "files": STIMULI, "constants": LEVELS,
+            "probes": {name: {"file": f"{name}.npz", "shows": shows,
+                              "x": list(x.shape), "W": list(W.shape)}
+                       for name, (x, W, shows) in found.items()}})
 
     _fill(folder, fill)
     return len(found)
@@ -266,7 +267,7 @@ def _short(path, size):
 
 
 def _entry(archive, info, text):
-    """Check the header of an array in an archive, then read the array."""
+    """Validate the header of an array in an archive, then read the array."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = {(1, 0): np.lib.format.read_array_header_1_0,

@@ -22,7 +22,7 @@ import re
 
 import numpy as np
 
-from refsnn.oracle.vector import Mutant, Vector
+from refsnn.oracle.build.vector import Mutant, Vector
 
 __all__ = ["load", "names", "write"]
 
@@ -124,7 +124,7 @@ def write(folder=FOLDER):
     list of str
         Names of the golden vectors whose files were written.
     """
-    from refsnn.oracle.registry import REGISTRY     # imports SciPy
+    from refsnn.oracle.build.registry import REGISTRY     # imports SciPy
     path, changed = pathlib.Path(folder), {}
     known = names(path)
     lost = sorted(set(known) - set(REGISTRY))
@@ -144,8 +144,9 @@ def write(folder=FOLDER):
 
 def _recomputed(name, old):
     """Build a golden vector; return its contents with the stored identifiers."""
-    from refsnn.oracle import check, registry
-    vector = check._alive(registry.build(name))
+    from refsnn.oracle import matching
+    from refsnn.oracle.build import registry
+    vector = matching._alive(registry.build(name))
     known = {m["name"]: m["id"] for m in old["mutants"]} if old else {}
     ids = [known.get(m.name) or _identifier(name, m.name) for m in vector.mutants]
     lost = sorted(set(known.values()) - set(ids))

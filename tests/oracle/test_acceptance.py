@@ -13,9 +13,10 @@ from answers import ANSWERS, si_path
 from strategies import FULL
 
 from refsnn import lif, losses, si, sparse_rtrl, surrogates
-from refsnn.oracle import check, registry
-from refsnn.oracle.check import COUNTED, _same
-from refsnn.oracle.vector import marked
+from refsnn.oracle import check
+from refsnn.oracle.build import registry
+from refsnn.oracle.matching import COUNTED, _same
+from refsnn.oracle.build.vector import marked
 
 VECTORS = check.vectors()
 SPIKING = [(name, key) for name, v in VECTORS.items()

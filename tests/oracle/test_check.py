@@ -7,9 +7,9 @@ import pytest
 from answers import ANSWERS, si_path
 
 from refsnn import conventions
-from refsnn.oracle import check
-from refsnn.oracle.check import _alive, _comparable, _flaw, _judge, _same, _unseen
-from refsnn.oracle.vector import Mutant, Vector
+from refsnn.oracle import check, matching
+from refsnn.oracle.check import _judged
+from refsnn.oracle.build.vector import Mutant, Vector
 
 VECTORS = check.vectors()
 MUTANTS = [(name, k) for name, v in VECTORS.items() for k in range(len(v.mutants))]
@@ -34,7 +34,7 @@ def texts(findings, status="wrong"):
 @pytest.mark.parametrize("name", VECTORS)
 def test_every_vector_is_alive_and_the_same_again(name):
     vector, again = VECTORS[name], check.vectors([name])[name]
-    assert vector.name == name and _alive(vector) is vector
+    assert vector.name == name and matching._alive(vector) is vector
     assert all(np.array_equal(again.outputs[key], value)
                for key, value in vector.outputs.items())
 
@@ -492,60 +492,6 @@ def toy(mutants=(), exact=False, name="dW"):
     return Vector("toy", "", {}, {name: RIGHT}, list(mutants), exact)
 
 
-def test_tolerance_is_that_of_the_largest_entry():
-    assert _same(RIGHT + 3.9e-9, RIGHT, False)
-    assert not _same(RIGHT + 4.1e-9, RIGHT, False)
-    assert _same(RIGHT + 0.3, RIGHT, False, 0.1)
-    assert not _same(RIGHT + 0.5, RIGHT, False, 0.1)
-    assert not _same(RIGHT + 1e-15, RIGHT, True) and _same(RIGHT.copy(), RIGHT, True)
-    assert not _same(RIGHT[None], RIGHT, False)
-    assert not _same(RIGHT + np.nan, RIGHT, False)
-    assert _same(0.0, 0.0, False) and not _same(1e-300, 0.0, False)
-
-
-def test_flaws():
-    spikes = np.array([0.0, 1.0])
-    for inputs, outputs, words in (
-            ({}, {"spikes": 0 * spikes}, "silent"),
-            ({"spikes": 0 * spikes}, {}, "silent"),
-            ({"spikes": spikes * 0 + 1}, {"dW": RIGHT}, "never silent"),
-            ({"spikes": spikes}, {"dW": RIGHT, "dV": 0 * RIGHT}, "dead: dV"),
-            ({"spikes": spikes}, {"dW": RIGHT}, "")):
-        told = _flaw(Vector("toy", "", inputs, outputs, [], False))
-        assert told.startswith(words) and bool(told) == bool(words)
-
-
-def test_mutants_must_be_told_in_float32():
-    near = Mutant("near", "", {"dW": RIGHT + 3e-4})
-    far = Mutant("far", "", {"dW": RIGHT + 5e-4})
-    assert _unseen(toy([near, far])) == ["near"]
-    assert _unseen(toy([near, far], exact=True)) == []
-    assert _unseen(toy([Mutant("one more", "", {"spikes": RIGHT + 1e-9})],
-                       name="spikes")) == []
-    assert _alive(toy([far])).mutants == [far]
-    with pytest.raises(ValueError, match=r"toy is blind to .* \['near'\]"):
-        _alive(toy([far, near]))
-
-
-@pytest.mark.parametrize("value, rtol", [
-    (RIGHT, 1e-9), (RIGHT.astype(np.float32), 1e-4),
-    (RIGHT.astype(np.longdouble), 1e-9), (RIGHT.astype(int), 1e-9), (RIGHT > 0, 1e-9),
-    (3, 1e-9)])
-def test_what_is_compared(value, rtol):
-    found, tolerance = _comparable(value)
-    assert found.dtype == np.float64 and tolerance == rtol
-    assert (found == np.asarray(value)).all()
-
-
-@pytest.mark.parametrize("value, words", [
-    (RIGHT.astype(np.float16), "float16: must be float32"), ("text", "dtype <U4"),
-    (RIGHT * 1j, "complex128"), (None, "object"),
-    ([1, np.inf], "is inf at (1,): must be finite")])
-def test_what_is_not(value, words):
-    found, why = _comparable(value)
-    assert found is None and words in why
-
-
 @pytest.mark.parametrize("wrong, words", [
     (RIGHT.T, "equals the right output transposed"),
     (-RIGHT, "the right output times -1"),
@@ -557,7 +503,7 @@ def test_what_is_not(value, words):
      "largest, only where row = 1; most at (1, 1): yours -2, right -4")])
 def test_what_is_wrong_is_said(wrong, words):
     doubled = Mutant("doubled", "a#1", {"dW": 2 * RIGHT})
-    found = _judge(toy([doubled]), {"dW": wrong})
+    found = _judged(toy([doubled]), {"dW": wrong})
     assert [f.status for f in found] == ["wrong"] and words in found[0].text
     told = fault(check.check({"toy.dW": wrong}, {"toy": toy([doubled])}))
     assert told == "layout: " * words.endswith("transposed") + "dW" + (
@@ -601,16 +547,16 @@ def test_exact_vectors_are_compared_bit_by_bit_and_counts_up_to_rounding():
             (toy(name="spikes"), np.float32(RIGHT + 2e-7), "right"),
             (toy(name="spikes"), np.float32(RIGHT + 4e-6), "wrong"),
             (toy(name="spikes", exact=True), near, "wrong")):
-        assert _judge(vector, {next(iter(vector.outputs)): given})[0].status == status
+        assert _judged(vector, {next(iter(vector.outputs)): given})[0].status == status
 
 
 def test_zeros_and_absence():
-    found = _judge(toy(), {"dW": 0 * RIGHT})[0]
+    found = _judged(toy(), {"dW": 0 * RIGHT})[0]
     assert found.status == "vacuous" and "0 throughout" in found.text
-    assert _judge(toy(), {})[0].status == "missing"
-    none = _judge(toy(), {"dW": np.zeros((0, 2))})[0]
+    assert _judged(toy(), {})[0].status == "missing"
+    none = _judged(toy(), {"dW": np.zeros((0, 2))})[0]
     assert none.status == "wrong" and "of shape (0, 2): must be (2, 2)" in none.text
-    assert _judge(toy(), {"dW": None})[0].status == "wrong"
+    assert _judged(toy(), {"dW": None})[0].status == "wrong"
 
 
 # ---- conventions of another tool

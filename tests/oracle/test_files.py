@@ -15,7 +15,7 @@ import pytest
 import refsnn
 from refsnn import conventions
 from refsnn.oracle import check, files, identify, stored
-from refsnn.oracle.files import read, read_recording, write, write_probes
+from refsnn.oracle.files import read, read_recording, write, write_stimuli
 
 VECTORS = check.vectors()
 
@@ -135,7 +135,7 @@ def test_what_was_written_is_read_and_right(folder, tmp_path):
     assert len(found) == len(VECTORS["bptt"].outputs)
 
 
-@pytest.mark.parametrize("function", [write, write_probes])
+@pytest.mark.parametrize("function", [write, write_stimuli])
 @pytest.mark.parametrize("path, match", [
     ("there", "there exists: must be"), ("dangling", "dangling exists: must be"),
     ("file", "file exists: must be"), ("no/new", "no/new has no parent"),
@@ -160,19 +160,19 @@ def test_an_empty_folder_is_filled(tmp_path, monkeypatch, place):
         os.symlink(tmp_path.parent / "target", "link")
     elif place != ".":
         os.mkdir("there")
-    assert write_probes(place) == 4
+    assert write_stimuli(place) == 4
     names = sorted(os.listdir(place))
     assert names == ["all.npz", "inhibition.npz", "overdrive.npz", "probes.json",
                      "ties.npz"]
     if place == "link":
         assert os.path.islink("link")
     with pytest.raises(ValueError, match="exists: must be a new folder, or an empty"):
-        write_probes(place)
+        write_stimuli(place)
 
 
 def test_a_new_folder_may_have_a_name_alone(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
-    assert write_probes("new") == 4 and len(os.listdir("new")) == 5
+    assert write_stimuli("new") == 4 and len(os.listdir("new")) == 5
 
 
 def test_a_folder_that_is_filled_meanwhile_keeps_its_files(tmp_path, monkeypatch):
@@ -199,7 +199,7 @@ def test_an_interrupted_move_leaves_an_empty_folder(tmp_path, monkeypatch):
 
     monkeypatch.setattr(os, "rename", rename)
     with pytest.raises(OSError, match="no space"):
-        write_probes(str(tmp_path / "there"))
+        write_stimuli(str(tmp_path / "there"))
     assert os.listdir(tmp_path / "there") == [] and len(count) == 3
 
 
@@ -210,7 +210,7 @@ def test_what_is_interrupted_leaves_nothing(tmp_path, monkeypatch):
         raise KeyboardInterrupt
 
     monkeypatch.setattr(json, "dumps", dump)
-    for function in (write, write_probes):
+    for function in (write, write_stimuli):
         with pytest.raises(KeyboardInterrupt):
             function(str(tmp_path / "new"))
         assert os.listdir(tmp_path) == []
@@ -386,12 +386,12 @@ def test_headers_of_python_2_are_read_without_a_warning(tmp_path):
     assert read(path)["a"].tolist() == [0, 1, 2]
 
 
-# ---- probes and recordings
+# ---- stimuli and recordings
 
-def test_probes_are_recordings_without_an_answer(tmp_path):
-    assert write_probes(str(tmp_path / "new")) == 4
+def test_stimuli_are_recordings_without_an_answer(tmp_path):
+    assert write_stimuli(str(tmp_path / "new")) == 4
     told = json.loads((tmp_path / "new" / "probes.json").read_text(encoding="utf-8"))
-    wanted = identify.probes([0.875], [0.75], 1.75)
+    wanted = identify.make_stimuli([0.875], [0.75], 1.75)
     assert list(told["probes"]) == list(wanted)
     assert told["constants"] == {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}
     for name, row in told["probes"].items():

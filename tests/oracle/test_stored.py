@@ -15,7 +15,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from refsnn.oracle import check, registry, stored
+from refsnn.oracle import matching, stored
+from refsnn.oracle.build import registry
 from refsnn.oracle.stored import FOLDER, load, names, write
 
 CONTENTS = {name: stored._read(FOLDER, name) for name in names()}
@@ -47,7 +48,7 @@ def test_spikes_counts_and_exact_vectors_are_compared_exactly():
         for arrays in (vector.inputs, vector.outputs, *(m.outputs for m in
                                                         vector.mutants)):
             for key, value in arrays.items():
-                if vector.exact or key in check.COUNTED:
+                if vector.exact or key in matching.COUNTED:
                     assert not np.any(np.asarray(value) % stored.UNIT)
                     assert np.abs(value).max() < 2 ** 20
 
@@ -220,9 +221,9 @@ def test_the_readme_describes_the_format_and_the_comparison():
     assert fields == list(SCHEMA["properties"]) == list(CONTENTS["bptt"])
     assert f"version of the format, {stored.FORMAT} " in README
     assert [line for line in README.splitlines() if line.startswith("| float")] == [
-        f"| {dtype} | {rtol:g} |" for dtype, rtol in check.RTOL.items()]
+        f"| {dtype} | {rtol:g} |" for dtype, rtol in matching.RTOL.items()]
     counted = re.search(r"The outputs (.*), and all outputs of exact", README)[1]
-    assert tuple(re.findall(r"`(\w+)`", counted)) == check.COUNTED
+    assert tuple(re.findall(r"`(\w+)`", counted)) == matching.COUNTED
     x = load(["bptt"])["bptt"].inputs["x"]
     told, (T, B, n) = CONTENTS["bptt"]["inputs"]["x"], x.shape
     assert all(told["data"][(t * B + b) * n + k] == x[t, b, k]

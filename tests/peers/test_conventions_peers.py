@@ -332,7 +332,7 @@ def probed(name):
     step, W = PRESETS[name], np.ones((1, 1))
     taus = DYADIC[step.decay]
     alpha, beta = (float(a) for a in decays(step, taus))
-    inputs = identify.probes([alpha], [beta], THRESHOLD)
+    inputs = identify.make_stimuli([alpha], [beta], THRESHOLD)
     x = inputs["all"].x
     d = np.cos(np.arange(x.size)).reshape(x.shape).astype(np.float32).astype(float)
     p = Problem(x, W, taus, d, d)

@@ -11,7 +11,7 @@ import pytest
 
 from refsnn.oracle.diagnose import diagnose
 
-sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "oracle"))
+sys.path.insert(0, str(pathlib.Path(__file__).parents[1] / "oracle" / "diagnose"))
 from faults import FAULTS, LOOPS, build                             # noqa: E402
 
 pytestmark = pytest.mark.filterwarnings("ignore::DeprecationWarning")   # torch's own

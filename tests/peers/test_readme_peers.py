@@ -10,7 +10,8 @@ import numpy as np
 import pytest
 
 from refsnn import __main__ as command
-from refsnn.oracle import diagnose, random_networks
+from refsnn.oracle import diagnose
+from refsnn.oracle.diagnose import random_networks
 
 README = Path(__file__).resolve().parents[2] / "README.md"
 
@@ -77,4 +78,4 @@ def test_the_function_is_diagnosed(example):
                                 (wrong, "backward", ("reset",))):
         assert diagnose.diagnose(function(source))[:2] == (side, terms)
     with pytest.raises(AssertionError, match="bptt is wrong for the smallest network"):
-        random_networks.check_gradient("bptt", function(wrong))
+        random_networks.assert_correct("bptt", function(wrong))

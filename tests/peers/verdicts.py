@@ -84,7 +84,8 @@ def recordings(module, neuron):
     import numpy as np
 
     from refsnn.oracle import identify
-    probe = identify.probes(*([decay] for decay in DECAYS.values()), THRESHOLD)["all"]
+    probe = identify.make_stimuli(
+        *([decay] for decay in DECAYS.values()), THRESHOLD)["all"]
     rng = np.random.default_rng(5)
     layer = ((rng.random((30, 3, 4)) < 0.4) * 1.0, rng.normal(1.5, 2, (5, 4)),
              -0.25 * rng.random((5, 5)))

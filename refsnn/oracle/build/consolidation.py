@@ -1,0 +1,178 @@
+# refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module builds golden test vectors for synaptic intelligence and EWC.
+
+Each golden vector consists of two consecutive tasks.
+"""
+
+import math
+
+import numpy as np
+
+from refsnn import ewc, losses, mlp, si
+from refsnn.oracle.build.vector import marked, numbers
+
+__all__ = ["SI"]
+
+SI = {          # (mistake, public source): changed fields of si.Settings
+    ("regularised gradient", "GMvandeVen/continual-learning#14"): {"gradient": "total"},
+    ("rate times gradient squared, step assumed", "aimagelab/mammoth#50"):
+        {"displacement": "descent", "gradient": "total", "rate": 0.1},
+    ("damping of 1e-7", "avalanche"): {"xi": 1e-7},
+    ("importance capped at 1e-3", "avalanche"): {"cap": 1e-3},
+    ("path integral clamped, task by task", "nupic.research"): {"clamp": "task"}}
+COMPARED = "a comparison of pathint and avalanche"
+OTHER = {       # mistakes of presets that differ from the paper in these fields
+    ("gradient of the task alone", "pathint and vandeven differ"): {"gradient": "task"},
+    ("displacement of the optimiser, not rate times gradient", "aimagelab/mammoth#52"):
+        {"displacement": "step"},
+    ("damping of 0.1", COMPARED): {"xi": 0.1},
+    ("importance not capped", COMPARED): {"cap": math.inf},
+    ("penalty doubled", COMPARED): {"factor": 1.0}}
+NEW = {         # presets with the mistakes `OTHER`: additional inputs of the vector
+    "vandeven": (), "mammoth": (), "mammoth_old": ("rate", "clip"),
+    "avalanche": ("factor", "cap"), "nupic": ()}
+
+
+def _si(*, preset):
+    T, n, ends = 12, 5, (6, 12)
+    theta = np.cumsum(numbers([28, 0], T + 1, n) - 0.45, axis=0) / 2
+    task = 2 * numbers([28, 1], T, n) - 1.2
+    pull = (numbers([28, 2], T, n) - 0.5) * (np.arange(T) >= ends[0])[:, None]
+    own = si.PRESETS[preset]._replace(strength=0.5, rate=0.1)
+    p = {"theta": theta, "task_gradient": task, "penalty_gradient": pull,
+         "task_ends": np.array(ends), "xi": own.xi, "strength": own.strength}
+    right = _path(p, own)
+    changes = SI | OTHER if preset in NEW else SI
+    wrong = {key: _path(p, own._replace(**fields)) for key, fields in changes.items()
+             if own._replace(**fields) != own}
+    wrong["aliasing: kept weights are a view of the live ones",
+          "ContinualAI/continual-learning-baselines#74"] = {
+        key: 0 * a for key, a in right.items()}
+    if own.displacement == "descent":           # these path integrals are not negative
+        wrong = {key: a for key, a in wrong.items() if "clamped" not in key[0]}
+    elif own.clamp == "running":
+        wrong["importance not clamped at 0", COMPARED] = _path(
+            p, own._replace(clamp="none"))
+    else:
+        wrong["importance clamped at 0", COMPARED] = _path(
+            p, own._replace(clamp="running"))
+    if own.factor == 1:
+        wrong["penalty halved", "avalanche"] = {
+            key: right[key] / 2 for key in ("penalty", "dpenalty")}
+    later = np.concatenate([task[1:], task[-1:]])
+    wrong |= {
+        "gradient after the step": _path(p | {"task_gradient": later}, own),
+        "missing factor 2 of the penalty's derivative":
+            {"dpenalty": right["dpenalty"] / 2},
+        "path integral not set to 0 between tasks": _path(p, own, kept=True),
+        "importance of the last task alone, not summed": _path(p, own, overwrite=True)}
+    if own.displacement != "descent":
+        wrong["sign of the path integral"] = _path(p | {"task_gradient": -task}, own)
+    text = (f"synaptic intelligence as {preset} (see the table) along theta[0..T], "
+            "gradients before each step; c = strength, f = factor, or 1 if not given; "
+            "path integral at each task's end, importance after the last, penalty at "
+            "theta[0]: refsnn.si, (1)-(4)")
+    p |= {key: getattr(own, key) for key in NEW.get(preset, ())}
+    idle = {}
+    if own.gradient == "task":
+        idle["penalty_gradient"] = marked(pull), "only the gradient of the task is used"
+    if own.displacement == "descent":
+        idle["theta"] = (marked(theta, *range(1, ends[0]), *range(ends[0] + 1, T)),
+                         "the displacement is -rate times the gradient")
+    return text, p, right, wrong, idle
+
+
+def _path(p, settings, overwrite=False, kept=False):
+    """Return the outputs of synaptic intelligence along a path of two tasks.
+    The options `overwrite` and `kept` are mistakes."""
+    theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
+    for t, g in enumerate(p["task_gradient"]):
+        state = si.accumulate(state, theta[t + 1] - theta[t], g,
+                              p["penalty_gradient"][t], settings)
+        if t + 1 in p["task_ends"]:
+            paths.append(state.path_integral)
+            if overwrite:
+                state = state._replace(importance=0 * state.importance)
+            state = si.consolidate(state, theta[t + 1], settings)
+            if kept:
+                state = state._replace(path_integral=paths[-1])
+    return {"path_integral": np.array(paths), "importance": state.importance,
+            "penalty": np.float64(si.penalty(state, theta[0], settings)),
+            "dpenalty": si.penalty_gradient(state, theta[0], settings)}
+
+
+def _ewc():
+    shapes = {"W0": (5, 4), "W1": (3, 5), "b0": (5,), "b1": (3,)}
+    p = {f"{when}{key}": 2 * numbers([seed, i], *shape) - 1
+         for seed, when in ((27, ""), (31, "second_"))
+         for i, (key, shape) in enumerate(shapes.items())}
+    moved = [p[f"second_{key}"] + numbers([28, i], *shapes[key]) - 0.5
+             for i, key in enumerate(shapes)]
+    p |= {f"moved_{key}": a for key, a in zip(shapes, moved, strict=True)} | {
+        "x": 2 * numbers([29, 0], 8, 4) - 1, "strength": 1.5,
+        "labels": np.array([0, 2, 1, 2, 0, 0, 1, 2]),
+        "second_x": 2 * numbers([29, 1], 8, 4) - 1,
+        "second_labels": np.array([1, 0, 2, 2, 1, 0, 0, 1])}
+    anchors = [[p[f"{when}{key}"] for key in shapes] for when in ("", "second_")]
+    runs = [_traced(p, when) for when in ("", "second_")]
+
+    def found(*tasks, scale=1.0, anchor=anchors[-1]):
+        state = ewc.State([sum(parts) for parts in zip(*tasks, strict=True)], anchor, 2)
+        strength = scale * p["strength"]
+        slopes = ewc.penalty_gradient(state, moved, strength)
+        answers = {"penalty": np.float64(ewc.penalty(state, moved, strength))}
+        for key, F, d in zip(shapes, state.importance, slopes, strict=True):
+            answers |= {f"F_{key}": F, f"dpenalty_{key}": d}
+        return answers
+
+    def by(kind):
+        return found(*(_fisher(*run, kind) for run in runs))
+
+    tasks = [_fisher(*run) for run in runs]
+    right = found(*tasks)
+
+    def penalty(scale=1.0, anchor=anchors[-1]):
+        return {key: a for key, a in found(*tasks, scale=scale, anchor=anchor).items()
+                if "pen" in key}
+
+    wrong = {
+        "empirical Fisher: the data's labels": by("labels"),
+        "labels of the largest output": by("largest"),
+        "unit variance about the outputs, not their softmax": by("gaussian"),
+        "square of the mean derivative, not mean of its square": by("mean"),
+        "summed, not averaged, over samples":
+            found(*([8 * a for a in task] for task in tasks)),
+        "missing factor 1/2 of the penalty": penalty(scale=2.0),
+        ("aliasing: the anchor is a view of the live weights",
+         "ContinualAI/continual-learning-baselines#74"):
+            {key: 0 * a for key, a in right.items() if "pen" in key},
+        "importance of the last task alone, not summed": found(tasks[1]),
+        "anchor of the first task": penalty(anchor=anchors[0])}
+    text = ("f = W1 relu(W0 x + b0) + b1 for a first and a second task; diagonal F of "
+            "the Fisher information, labels drawn from the softmax of f, mean over x, "
+            "summed over the tasks; penalty strength/2 sum F (moved - second)^2 and "
+            "its derivative: refsnn.ewc, (1)-(7)")
+    idle = {key: (marked(p[key]), "the labels are drawn from the softmax")
+            for key in ("labels", "second_labels")}
+    return text, p, right, wrong, idle
+
+
+def _traced(p, when):
+    """Return the recording, the signals and the labels of one task."""
+    weights, biases = ([p[f"{when}{letter}{i}"] for i in range(2)] for letter in "Wb")
+    run = mlp.forward(weights, biases, p[f"{when}x"])
+    return run, mlp.signals(weights, run), p[f"{when}labels"]
+
+
+def _fisher(run, signals, labels, kind="softmax"):
+    """Return the Fisher information of W0, W1, b0 and b1.  Each `kind` other
+    than "softmax" is a mistake."""
+    if kind == "mean":
+        error = losses.cross_entropy(run.outputs[None], labels)[1][0]
+        d = [np.einsum("nk,nkj->nj", error, g) for g in signals]
+        return [(a.T @ b) ** 2 for a, b in zip(d, run.inputs, strict=True)] + [
+            a.sum(axis=0) ** 2 for a in d]
+    given = {"labels": labels, "largest": run.outputs.argmax(axis=1)}.get(kind)
+    F = ewc.fisher(run.inputs, signals, run.outputs, given,
+                   "gaussian" if kind == "gaussian" else "categorical")
+    return [*F.weights, *F.biases]

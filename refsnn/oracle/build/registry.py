@@ -1,0 +1,114 @@
+# refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module lists all golden vectors and the functions that build them.
+
+`build` calls these functions with the arguments (*size, **options).  The
+tuple `size` is (seed, T, B, m, n) for T steps, B samples, m inputs and n
+neurons.  For a problem of fixed size, `size` is empty.  Each function
+returns a description, the inputs, the correct outputs, and a dict of
+mistakes.  A key of this dict is the name of a mistake, or a pair of the
+name and a public source.  The value holds the outputs that the mistake
+changes.  If some entries of the inputs change no output, the function also
+returns the field `idle` of `vector.Vector`.
+"""
+
+from collections.abc import Callable
+from typing import NamedTuple
+
+from refsnn.oracle.build import (analog_chip, consolidation, input_spikes, kernels,
+                                 lif_layers, lif_networks, local_rules,
+                                 losses_and_optimisers, networks)
+from refsnn.oracle.build.vector import Mutant, Vector
+
+__all__ = ["REGISTRY", "Entry", "build"]
+
+
+class Entry(NamedTuple):
+    """Hold the function that builds a golden vector, and its arguments."""
+    function: Callable
+    size: tuple = ()
+    options: dict = {}
+
+
+REGISTRY = {
+    "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3)),
+    "lif_forward_dyadic": Entry(lif_layers._forward, (1, 16, 4, 3, 4),
+                                {"dyadic": True}),
+    "bptt": Entry(lif_layers._backward, (2, 40, 3, 4, 3)),
+    "bptt_detached": Entry(lif_layers._backward, (2, 40, 3, 4, 3), {"detached": True}),
+    "bptt_dyadic": Entry(lif_layers._backward, (10, 6, 4, 3, 3), {"dyadic": True}),
+    "bptt_dyadic_detached": Entry(lif_layers._backward, (10, 6, 4, 3, 3),
+                                  {"dyadic": True, "detached": True}),
+    "rtrl": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3)),
+    "rtrl_block": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), {"rung": "block"}),
+    "rtrl_implicit": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), {"rung": "implicit"}),
+    "tbptt_rolling": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
+                           {"kind": "rolling"}),
+    "tbptt_chunks": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
+                          {"kind": "chunks"}),
+    "lif_constants": Entry(lif_networks._lif_constants, (27, 40, 3, 4, 3)),
+    "lif_wide": Entry(lif_networks._lif_wide),
+    "lif_stack": Entry(lif_networks._lif_stack, (19, 40, 3, 4, 3)),
+    "lif_readout": Entry(lif_networks._lif_readout, (19, 40, 3, 4, 3)),
+    "superspike": Entry(local_rules._superspike, (8, 60, 2, 4, 3)),
+    "eprop": Entry(local_rules._eprop, (9, 40, 3, 4, 3)),
+    "eprop_reset": Entry(local_rules._eprop_reset, (9, 40, 3, 4, 3)),
+    "feedback": Entry(local_rules._feedback, (10, 30, 3, 4, 3)),
+    "rnn": Entry(networks._rnn, (22, 20, 3, 4, 3)),
+    "lstm": Entry(networks._lstm, (24, 12, 3, 4, 3)),
+    "ntk_full": Entry(kernels._ntk, (), {"reduction": "full"}),
+    "ntk_sum_logits": Entry(kernels._ntk, (), {"reduction": "sum_logits"}),
+    "ntt_at_masked": Entry(kernels._ntt, (), {"kind": "at_masked"}),
+    "ntt_through_mask": Entry(kernels._ntt, (), {"kind": "through_mask"}),
+    "si_pathint": Entry(consolidation._si, (), {"preset": "pathint"}),
+    "si_paper": Entry(consolidation._si, (), {"preset": "paper"}),
+    "si_vandeven": Entry(consolidation._si, (), {"preset": "vandeven"}),
+    "si_mammoth": Entry(consolidation._si, (), {"preset": "mammoth"}),
+    "si_mammoth_old": Entry(consolidation._si, (), {"preset": "mammoth_old"}),
+    "si_avalanche": Entry(consolidation._si, (), {"preset": "avalanche"}),
+    "si_nupic": Entry(consolidation._si, (), {"preset": "nupic"}),
+    "snap_2": Entry(lif_layers._snap, (), {"order": 2}),
+    "spike_time": Entry(networks._spike_time),
+    "van_rossum": Entry(losses_and_optimisers._van_rossum),
+    "regularisers": Entry(losses_and_optimisers._regularisers),
+    "ewc": Entry(consolidation._ewc),
+    "surrogates": Entry(losses_and_optimisers._surrogates),
+    "max_over_time": Entry(losses_and_optimisers._max_over_time),
+    "binning": Entry(input_spikes._binning),
+    "in_the_loop": Entry(analog_chip._in_the_loop),
+    "pruning": Entry(kernels._pruning),
+    "optimisers": Entry(losses_and_optimisers._optimisers),
+    "velocity": Entry(input_spikes._velocity),
+    "hair_cell": Entry(input_spikes._hair_cell),
+    "bushy": Entry(input_spikes._bushy),
+    "latency": Entry(input_spikes._latency),
+    "first_spike": Entry(losses_and_optimisers._first_spike),
+    "chip": Entry(analog_chip._chip),
+    "convnet": Entry(networks._convnet),
+    "linearised": Entry(kernels._linearised)}
+
+
+def build(name, size=()):
+    """Compute a golden vector.
+
+    >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
+    (9, 2, 4)
+
+    Parameters
+    ----------
+    name : str
+        Name of the golden vector in the registry.
+    size : tuple, optional
+        Replaces the size in the registry.
+
+    Returns
+    -------
+    Vector
+        The golden vector; its mistakes have no identifiers.
+    """
+    if name not in REGISTRY:
+        raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
+    function, golden, options = REGISTRY[name]
+    text, inputs, outputs, mistakes, *idle = function(*(size or golden), **options)
+    mutants = [Mutant(*((key, "") if isinstance(key, str) else key), changed)
+               for key, changed in mistakes.items()]
+    return Vector(name, text, inputs, outputs, mutants, "dyadic" in options, *idle)

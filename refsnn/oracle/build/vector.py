@@ -1,0 +1,113 @@
+# refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module defines the types and shared functions of golden vectors.
+
+A golden vector is a small problem with its correct outputs and with the
+outputs that known mistakes produce.  Each entry of each input affects at
+least one output.  The field `idle` lists all exceptions to this rule, with
+the reasons.  Inputs are derived from a random bit stream that is the same
+in every version of NumPy.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+__all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "marked",
+           "numbers"]
+
+TIMES = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3}     # s
+LEVELS = {"threshold": 0.75, "steepness": 2.0}              # 1 would hide lost factors
+DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
+          "beta": float(np.exp(-TIMES["dt"] / TIMES["tau_mem"])),
+          "gain": 1 - float(np.exp(-TIMES["dt"] / TIMES["tau_mem"]))}
+
+
+class Mutant(NamedTuple):
+    """Hold a known mistake and the outputs that the mistake changes."""
+    name: str
+    seen: str           # public source of the mistake, or ""
+    outputs: dict
+    id: str = ""        # stored golden vectors: identifier, which never changes
+
+
+class Vector(NamedTuple):
+    """Hold a problem, its correct outputs, and the outputs of known mistakes."""
+    name: str
+    text: str           # description of the problem
+    inputs: dict
+    outputs: dict
+    mutants: list
+    exact: bool         # if False, results may differ by a tolerance
+    idle: dict = {}     # input: (mask of entries that change no output, reason)
+
+
+def numbers(seed, *shape):
+    """Sample multiples of 1/64 in [0, 1), the same in all NumPy versions.
+
+    >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
+    ((3,), True)
+
+    Parameters
+    ----------
+    seed : int or list of int
+        Seed of the random numbers.  If the first entry of a list is a
+        function, it supplies the numbers instead: function(rest, shape).
+    shape : int
+        Axis lengths of the result, each at least 1.
+
+    Returns
+    -------
+    (*shape) float64
+        Uniformly distributed samples.
+    """
+    if not shape or min(shape) < 1:
+        raise ValueError(f"shape is {shape}: must be axes of at least 1")
+    if isinstance(seed, list) and callable(seed[0]):
+        return seed[0](seed[1:], shape)
+    raw = np.random.PCG64(seed).random_raw(int(np.prod(shape)))
+    return ((raw >> np.uint64(32)) % np.uint64(64)).astype(float).reshape(shape) / 64
+
+
+def marked(array, *places):
+    """Mark some entries of an array.
+
+    >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
+    [[1, 1], [0, 0], [0, 1]]
+
+    Parameters
+    ----------
+    array : array or float
+        Array whose shape the result has.
+    places : index, optional
+        Indices of the marked entries; by default, all entries are marked.
+
+    Returns
+    -------
+    bool array
+        True at the marked entries.
+    """
+    mask = np.full(np.shape(array), not places)
+    for place in places:
+        mask[place] = True
+    return mask
+
+
+def delayed(array):
+    """Delay a time series by one step; the first step of the result is 0.
+
+    >>> delayed(np.array([1, 2, 3])).tolist()
+    [0, 1, 2]
+
+    Parameters
+    ----------
+    array : (T, ...) array
+        Time series with at least one step.
+
+    Returns
+    -------
+    (T, ...) array
+        Delayed time series of the same dtype.
+    """
+    if len(array) == 0:
+        raise ValueError("array has no step: must have one or more")
+    return np.concatenate([np.zeros_like(array[:1]), array[:-1]])

@@ -1,0 +1,18 @@
+# refsnn 0.1.0 | oracle/diagnose/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This package tests a function of another tool and finds its wrong term.
+
+    diagnose(f)                    infer which term of the LIF equations is wrong
+    assert_correct("bptt", f)      test f on random networks; if f is wrong,
+                                   report a small network that shows it
+
+The modules are:
+
+    diagnosis        the function `diagnose`
+    variants         networks in which terms of the equations are switched off
+    random_networks  the function `assert_correct`
+"""
+
+from refsnn.oracle.diagnose.diagnosis import Diagnosis, diagnose
+from refsnn.oracle.diagnose.random_networks import assert_correct
+
+__all__ = ["Diagnosis", "assert_correct", "diagnose"]

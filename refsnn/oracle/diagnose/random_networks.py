@@ -1,0 +1,358 @@
+# refsnn 0.1.0 | oracle/diagnose/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
+"""This module tests a function of another tool on random networks.
+
+`assert_correct` builds golden vectors from random weights and inputs.  If
+the function returns a wrong output, `assert_correct` looks for a smaller
+and simpler network on which the function fails in the same way.  The same
+outputs must be wrong, and `locate` must find the errors in the same blocks
+and with the same explanation.  If known mistakes explain the results of
+the first network, then at least one of these mistakes also explains the
+results of the smaller network.  The search first makes the network
+smaller, and then sets weights and inputs to 0 or to round numbers.
+"""
+
+import itertools
+import re
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn.oracle import matching
+from refsnn.oracle.build import registry
+from refsnn.oracle.build.vector import Vector, numbers
+
+__all__ = ["assert_correct"]
+
+SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
+LARGE = 3, 2, 4, 20                 # n, m, B and T of a network with clear faults
+SEEDS = 5           # seeds that the search for a smaller network tries
+REPEATED = 1e-6     # difference between two calls, relative to the largest entry
+TRIES = 600         # largest number of networks in this search
+
+
+class _Fault(NamedTuple):
+    """Hold wrong results of a function for one network."""
+    vector: Vector      # golden vector of the network
+    results: dict
+    wrong: list         # names of the wrong outputs
+
+
+class _Kind(NamedTuple):
+    """Hold the properties that a fault must keep while its network shrinks."""
+    places: dict        # wrong output: its place, or "refused" or "vacuous"
+    mistakes: list      # known mistakes that give the same results
+
+
+def assert_correct(rule, function, examples=60):
+    """Test a function on random networks; report the smallest network that fails.
+
+    >>> try:
+    ...     assert_correct("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
+    ... except AssertionError as error:
+    ...     print(str(error)[:39])
+    bptt is wrong for the smallest network,
+
+    Parameters
+    ----------
+    rule : str
+        Name of a golden vector whose entry in the registry has a size.
+    function : callable (inputs) -> dict
+        Maps the inputs of the golden vector to some or all of its outputs.
+    examples : int
+        Number of networks that Hypothesis samples.
+
+    Returns
+    -------
+    int
+        Number of tested networks.  Networks with constant spikes or an output
+        of zeros are not counted.
+
+    Raises
+    ------
+    AssertionError
+        If a result of the function is wrong.  The message holds Python code
+        with the inputs, the right outputs and the outputs of the function.
+    ValueError
+        If an argument is invalid, or if a known mistake gives correct outputs
+        for all tested networks.  In this case, increase `examples`.
+    """
+    sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
+    if rule not in sized:
+        raise ValueError(f"rule is {rule!r}: must be one of {sized}")
+    if type(examples) is not int or examples < 1:
+        raise ValueError(f"examples is {examples!r}: must be an integer above 0")
+    try:
+        import hypothesis
+    except ImportError:
+        raise ImportError("assert_correct needs Hypothesis: python -m pip install "
+                          "hypothesis") from None
+    from hypothesis import strategies as st
+    judged, mutants, told, bad = [], set(), set(), []
+    checks = hypothesis.HealthCheck
+
+    @hypothesis.settings(max_examples=examples, deadline=None, derandomize=True,
+                         database=None, phases=[hypothesis.Phase.generate],
+                         suppress_health_check=[checks.filter_too_much,
+                                                checks.too_slow])
+    @hypothesis.given(*(st.integers(1, most) for most in SIZES[:3]),
+                      st.integers(*SIZES[3]), st.integers(0, SIZES[4]))
+    def run(n, m, B, T, seed):
+        draws = seed, {}
+        vector = _network(rule, draws, n, m, B, T)
+        hypothesis.assume(vector)
+        judged.append(seed)
+        names = {mutant.name for mutant in vector.mutants}
+        mutants.update(names)
+        told.update(names - set(matching.unseen(vector)))
+        fault = _fault(vector, function)
+        if fault:
+            bad.append((fault, draws, (n, m, B, T)))
+            raise AssertionError(rule)
+
+    try:
+        run()
+    except (AssertionError, hypothesis.errors.Unsatisfiable):
+        if bad:
+            raise AssertionError(_failure(rule, function, *bad[0])) from None
+        if judged:
+            raise                       # `function` itself raised the error
+    if mutants - told or not judged:
+        raise ValueError(f"examples is {examples}: must be more, the {len(judged)} "
+                         f"live networks do not show {sorted(mutants - told)}")
+    return len(judged)
+
+
+# ---- one network
+
+def _built(rule, draws, n, m, B, T):
+    """Build the golden vector of a network, with `exact` set to False.
+
+    The pair `draws` consists of a seed and a dict of random numbers for
+    each stream.  If a stream is new, its numbers are drawn and added to
+    `draws`.  Smaller networks use the first entries of each stream.
+    """
+    seed, streams = draws
+
+    def source(stream, shape):
+        if tuple(stream) not in streams:
+            streams[tuple(stream)] = numbers([seed, *stream], *shape)
+        return streams[tuple(stream)][tuple(map(slice, shape))].copy()
+
+    return registry.build(rule, (source, T, B, m, n))._replace(exact=False)
+
+
+def _network(rule, draws, *sizes):
+    """Build the golden vector of a network.  Return None if spikes are
+    constant or if all entries of an output are 0."""
+    vector = _built(rule, draws, *sizes)
+    return None if matching.flaw(vector) else vector
+
+
+def _copied(inputs):
+    return {name: np.array(a)[()] for name, a in inputs.items()}
+
+
+def _fault(vector, function):
+    """Return the wrong results of a function for a golden vector, or None."""
+    results = function(_copied(vector.inputs))
+    if not isinstance(results, dict):
+        raise ValueError(f"function returns a {type(results).__name__}: must be a dict")
+    results = matching.group(
+        {f"{vector.name}.{name}": value for name, value in results.items()},
+        {vector.name: vector})[vector.name]
+    wrong = [name for name, value in results.items()
+             if not matching.judge(vector, name, value).right]
+    return _Fault(vector, results, wrong) if wrong else None
+
+
+def _varies(function, fault):
+    """Return whether a second call of the function gives different results."""
+    again = function(_copied(fault.vector.inputs))
+    for name, value in fault.results.items():
+        one, two = (matching.judge(fault.vector, name, a).found
+                    for a in (value, again[name]))
+        if one is not None and two is not None and (one.shape != two.shape or np.any(
+                np.abs(one - two) > REPEATED * np.abs(two).max(initial=0))):
+            return True
+    return False
+
+
+def _kind(fault):
+    """Return the properties of a fault that smaller networks must show."""
+    places = {}
+    for name in fault.wrong:
+        judged = matching.judge(fault.vector, name, fault.results[name])
+        places[name] = _state(judged.found) or matching.place(fault.vector, name, judged)
+    return _Kind(places, matching.mistakes(fault.vector, fault.results))
+
+
+def _state(found):
+    """Return "refused" for an invalid result, "vacuous" for zeros, else ""."""
+    return "refused" if found is None else "" if found.any() else "vacuous"
+
+
+def _shows(kind, fault):
+    """Return whether a fault has the properties of an earlier fault."""
+    if sorted(kind.places) != sorted(fault.wrong):
+        return False
+    for name, place in kind.places.items():
+        judged = matching.judge(fault.vector, name, fault.results[name])
+        state = _state(judged.found)
+        if isinstance(place, str) or state:
+            if place != state:
+                return False
+        elif not matching.same_place(fault.vector, name, judged, place):
+            return False
+    return not kind.mistakes or bool(_common(kind, fault))
+
+
+def _common(kind, fault):
+    """Return the known mistakes that explain both faults."""
+    names = matching.mistakes(fault.vector, fault.results)
+    return [name for name in kind.mistakes if name in names]
+
+
+# ---- the search for the smallest network
+
+def _failure(rule, function, fault, draws, sizes):
+    """Return a message about the smallest network that shows a fault."""
+    if _varies(function, fault):
+        return (f"{rule} is wrong, and a second call with the same inputs gives other "
+                f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")
+
+    def found(draws, sizes):
+        try:
+            vector = _network(rule, draws, *sizes)
+            return vector and _fault(vector, function)
+        except Exception:               # not the fault that is sought
+            return None
+
+    for seed in range(SEEDS):           # a large network tells kinds of faults apart
+        large = found((seed, {}), LARGE)
+        if large and _shows(_kind(large), fault):
+            fault, draws, sizes = large, (seed, {}), LARGE
+            break
+    kind, tries = _kind(fault), iter(range(TRIES))
+
+    def attempt(draws, sizes):
+        other = next(tries, None) is not None and found(draws, sizes)
+        return other if other and _shows(kind, other) else None
+
+    best = _smaller(attempt, fault, draws, sizes, SEEDS)
+    best = _simpler(rule, attempt, *best)
+    small, _, least = _smaller(attempt, *best, 0)
+    kind = kind._replace(mistakes=_common(kind, small))
+    shown, first = ("T={3}, B={2}, m={1}, n={0}".format(*at) for at in (least, sizes))
+    return (f"{rule} is wrong for the smallest network, {shown}.  With {first}: "
+            f"{_told(kind, fault)}\n\n{_code(small, function)}")
+
+
+def _smaller(attempt, fault, draws, sizes, seeds):
+    """Return the fault, the draws and the sizes of the smallest network that
+    shows a fault.  The search varies n, m and B first, and then T.  For each
+    size, the search tries the cropped network first, and then other seeds."""
+    best = fault, draws, sizes
+
+    def shown(*sizes):
+        nonlocal best
+        for tried in (best[1], *((seed, {}) for seed in range(seeds))):
+            fault = attempt(tried, sizes)
+            if fault:
+                best = fault, tried, sizes
+                return True
+        return False
+
+    *widths, T = sizes
+    for tried in itertools.product(*(range(1, most + 1) for most in widths)):
+        if shown(*tried, T):
+            break
+    for steps in range(1, T):
+        if shown(*best[2][:3], steps):
+            break
+    return best
+
+
+def _simpler(rule, attempt, fault, draws, sizes):
+    """Set weights and inputs to 0 or to round numbers where the fault remains.
+    Return the fault, the draws and the sizes of the simplified network."""
+    seed, streams = draws
+    now = fault.vector.inputs
+    for key in sorted(streams):
+        low, high = (_built(rule, (seed, streams | {
+            key: np.full_like(streams[key], u)}), *sizes).inputs for u in (0, 1))
+        name = next((name for name, a in low.items() if np.ndim(a) ==
+                     streams[key].ndim and np.any(a != high[name])), None)
+        if name is None:                # the network has no such input
+            continue
+        low, high = low[name], high[name]
+        for at in (np.s_[:], *np.ndindex(low.shape)):
+            for goal in _goals(now[name][at]):
+                u = (goal - low[at]) / (high - low)[at]
+                if np.any(u < 0) or np.any(u > 1):
+                    continue
+                changed = streams[key].copy()
+                changed[tuple(map(slice, low.shape))][at] = u
+                found = attempt((seed, streams | {key: changed}), sizes)
+                if found and np.all(found.vector.inputs[name][at] == goal):
+                    streams, fault = streams | {key: changed}, found
+                    now = found.vector.inputs
+                    break
+    return fault, (seed, streams), sizes
+
+
+def _goals(value):
+    """Return values that may replace `value`, starting with the simplest.  An
+    array may be replaced only by 0."""
+    if np.ndim(value):
+        return [0.0] * bool(np.any(value))
+    goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),
+                                float(f"{value:.2g}")]))
+    return goals[:goals.index(value)] if value in goals else goals
+
+
+# ---- the report
+
+def _told(kind, fault):
+    """Return a text that describes the wrong outputs of a function."""
+    told = [f"{name} {{}}".format(
+        "is 0 throughout" if place == "vacuous" else place.text if place != "refused"
+        else matching.judge(fault.vector, name, fault.results[name]).why)
+        for name, place in kind.places.items()]
+    if kind.mistakes:
+        told.append("equals known mistake: " + ", or: ".join(kind.mistakes))
+    return "; ".join(told)
+
+
+def _code(fault, function):
+    """Return Python code that calls a function and shows its fault."""
+    name = getattr(function, "__name__", "")
+    name = name if name.isidentifier() else "function"
+    right = {key: fault.vector.outputs[key] for key in fault.results}
+    rtol = max(matching.judge(fault.vector, key, value).rtol
+               for key, value in fault.results.items())
+    return "\n".join([
+        f"# to be run where {name} is defined", "import numpy as np", "",
+        _dict("inputs", fault.vector.inputs), _dict("expected", right),
+        _dict("found", fault.results),
+        "copies = {key: np.array(a)[()] for key, a in inputs.items()}",
+        f"again = {name}(copies)",
+        f"for key in {fault.wrong}:",
+        "    right = expected[key]",
+        "    assert np.shape(again[key]) == np.shape(right) and np.allclose(",
+        f"        again[key], right, 0, {rtol:g} * np.abs(right).max()), key"])
+
+
+def _dict(name, values):
+    """Return Python code that assigns a dict of arrays and numbers to a name."""
+    rows = [f'    "{key}": {_text(value)},' for key, value in values.items()]
+    return "\n".join([f"{name} = {{", *rows, "}"])
+
+
+def _text(value):
+    """Return Python code for an array or a number."""
+    array = np.asarray(value)
+    if array.dtype.kind not in "fiub":
+        return repr(f"{value!r:.60}")
+    text = re.sub("nan|inf", r"np.\g<0>", repr(array.tolist()))
+    dtype = "" if array.dtype in (float, int, bool) else f", np.{array.dtype}"
+    return f"np.array({text}{dtype})" if array.ndim or dtype else text

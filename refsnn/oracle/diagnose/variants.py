@@ -1,0 +1,316 @@
+# refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
+"""This module runs a function on networks without some of the LIF terms.
+
+`diagnose` infers from the results which term is wrong.  Each input is 1 in
+one step of one sample, and 0 elsewhere.  The column of dW for this input
+thus holds the adjoint of the current.  The adjoint also follows from dx.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import lif, losses, surrogates
+
+__all__ = ["Run", "Variant"]
+
+RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
+FORWARD = ("loss", "spikes", "mem")
+ORDER = ("spikes", "mem", "loss", "dW", "dV", "dx")     # in which they are computed
+RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
+         "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
+T = 12                      # steps
+LONG = 4                    # T of the longer network, in units of T
+N = 3                       # neurons
+TINY = 1e-12                # a threshold whose reset has no visible effect
+
+
+class Variant(NamedTuple):
+    """Hold the constants of a network; a scale of 0 switches weights off."""
+    alpha: float = 0.7
+    beta: float = 0.8
+    V: float = 1.0              # scale of V
+    threshold: float = 0.7
+    W: float = 1.0              # scale of W
+    gain: float = 0.4
+    steepness: float = 2.0
+    B: int = 2
+    diagonal: bool = False      # whether V is diagonal
+
+
+class Run(NamedTuple):
+    """Hold a problem, its right outputs, and the results of a function."""
+    p: dict
+    right: dict
+    found: dict                 # the right outputs if the result is unusable
+    wrong: frozenset
+    given: dict                 # outputs found, not copied
+    reset: bool                 # whether the gradient passes through the reset
+    broken: tuple = ()          # (output or "", message) if the result is unusable
+    changed: tuple = ()         # inputs that the call changed
+
+
+ALL = Variant()
+
+
+def _variants():
+    """Return all variants.  Each variant switches off a different combination
+    of terms."""
+    found = []
+    for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
+        found += [Variant(alpha, beta, *rest) for rest in itertools.product(
+            (1.0, 0.0), (ALL.threshold, TINY))]
+        found.append(Variant(alpha, beta, W=0.02))
+    return found
+
+
+def _label(v):
+    """Return the name of a variant."""
+    off = {"alpha = 0": not v.alpha, "beta = 0": not v.beta, "V = 0": not v.V,
+           "threshold = 0": v.threshold == TINY, "no spikes": v.W < 1}
+    return ", ".join(name for name in off if off[name]) or "all terms on"
+
+
+def _network(v, seed):
+    """Draw a network.  If `v.W` is 1, each neuron spikes in 10 to 70 % of
+    the steps.  Otherwise, no neuron spikes."""
+    size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
+    rng = np.random.default_rng([seed, 20])
+    while True:
+        p = _recorded(v._asdict() | {
+            "x": np.eye(T * v.B).reshape(T, v.B, -1),
+            "W": v.W * size * rng.normal(0.3, 1.5, (N, T * v.B)),
+            "V": v.V * size * rng.normal(0, 1.5, (N, N)) * (
+                np.eye(N) if v.diagonal else 1), "target": rng.random((T, v.B, N))})
+        rate = p["spikes"].mean(axis=(0, 1))
+        live = rate.min() > 0.1 and rate.max() < 0.7 if v.W == 1 else not rate.any()
+        if live and np.abs(p["mem"] - v.threshold)[p["mem"] != 0].min() > 1e-3:
+            return p
+
+
+def _long(seed):
+    """Return a longer network with several nonzero inputs in each step, and
+    with one more sample.  The inputs also have values other than 0 and 1."""
+    p = _network(ALL, seed)
+    x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
+    return _recorded(p | {
+        key: np.tile(np.concatenate([a, a[::-1, :1]], axis=1), (LONG, 1, 1))
+        for key, a in (("x", x), ("target", p["target"]))})
+
+
+def _recorded(p):
+    """Simulate the network of a problem.  Return the inputs, the spikes, the
+    membrane potentials and the currents."""
+    p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
+                                 "threshold", "steepness")}
+    run = _follow(p)
+    return p | {"spikes": run.spikes, "mem": run.mem, "syn": run.syn}
+
+
+def _follow(p, spikes=None):
+    """Simulate a network.  If `spikes` is given, these spikes drive the reset
+    and the recurrence."""
+    spikes = None if spikes is None else 1.0 * spikes
+    return lif.simulate(
+        p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
+        threshold=p["threshold"], reset_spikes=spikes, recurrent_spikes=spikes)
+
+
+def _slope(p):
+    """Return the surrogate derivative."""
+    return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
+
+
+def _error(p):
+    """Return the derivative of the loss with respect to the spikes."""
+    return losses.square(p["spikes"], p["target"])[1]
+
+
+def _answer(p, rule):
+    """Return the right outputs of a problem."""
+    run = _follow(p)
+    back = lif.backward(
+        p["x"], p["W"], p["V"], run, _slope(p), _error(p), alpha=p["alpha"],
+        beta=p["beta"], gain=p["gain"], threshold=p["threshold"],
+        through_reset=rule != "bptt_detached")
+    right = {"loss": np.float64(losses.square(run.spikes, p["target"])[0]),
+             "spikes": run.spikes, "mem": run.mem, "dW": back.dW, "dV": back.dV,
+             "dx": back.dx}
+    return {name: right[name] for name in RULES[rule]}
+
+
+def _ask(function, rule, p, own=None, single=False):
+    """Call a function with a copy of a problem, and compare the results with
+    the right outputs.
+
+    If `own` is given, `own` is used as the copy.  If `single` is true, the
+    results are first converted to float32.
+    """
+    right, reset = _answer(p, rule), rule != "bptt_detached"
+    own = _copied(p) if own is None else own
+
+    def broken(name, why):
+        wrong = frozenset([name] * bool(name))
+        return Run(p, right, right, wrong, {}, reset, (name, why))
+
+    try:
+        with np.errstate(all="ignore"):
+            given = function(own)
+            found = given if not isinstance(given, dict) else {
+                name: np.array(value) for name, value in given.items()}
+    except Exception as raised:
+        told = " ".join(str(raised).split())
+        return broken("", f"raises {type(raised).__name__}: {told:.200}")
+    if not isinstance(found, dict) or not found or not set(found) <= set(right):
+        shown = sorted(map(str, found)) if isinstance(found, dict) else found
+        raise ValueError(f"function returns {shown!r:.60}: must be a dict with some of "
+                         f"{tuple(right)}")
+    for name in sorted(found, key=ORDER.index):
+        value = found[name]
+        if value.dtype.kind not in "fiub" or value.dtype == np.float16:
+            return broken(name, f"is of dtype {value.dtype}: must be float32 or "
+                          "float64")
+        if value.shape != right[name].shape and (value.size > 1 or right[name].ndim):
+            return broken(name, f"is of shape {value.shape}: must be "
+                          f"{right[name].shape}")
+        if not np.isfinite(value).all():
+            return broken(name, "is not finite")
+        found[name] = value.reshape(right[name].shape)
+    if single or any(value.dtype == np.float32 for value in found.values()):
+        found |= {name: value.astype(np.float32)    # Python numbers have float64
+                  for name, value in found.items() if single or not value.ndim}
+    wrong = frozenset(name for name in found if not _same(
+        found[name], right[name], _scale(right, name)))
+    return Run(p, right, found, wrong, given, reset, (), tuple(
+        key for key in p if not _kept(own.get(key), p[key])))
+
+
+def _copied(p):
+    """Return a copy of a problem.  Numbers become NumPy numbers, because PyTorch
+    would convert Python numbers to float32."""
+    return {key: np.array(value)[()] for key, value in p.items()}
+
+
+def _kept(value, before):
+    """Return whether an input is unchanged.  A value that NumPy cannot
+    convert, such as some tensors, counts as unchanged."""
+    try:
+        return np.array_equal(np.asarray(value), before)
+    except Exception:
+        return True
+
+
+def _scale(right, name):
+    """Return the scale of an output.  The scale is above 0 even if all entries
+    of the output are 0."""
+    others = [1.0] if name in FORWARD else [
+        np.abs(right[key]).max() for key in right if key not in FORWARD]
+    return max(np.abs(right[name]).max(), 1e-3 * max(others))
+
+
+def _same(found, right, scale=None):
+    """Return whether two arrays agree to the tolerance for the dtype of `found`."""
+    scale = np.abs(right).max(initial=0) if scale is None else scale
+    gap = np.abs(found.astype(float) - right).max(initial=0)
+    return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
+
+
+def _residuals(run):
+    """Return the residual and the value of each term in (2) and (3) of `lif`.
+
+    The residual is the error of the equation that contains the term.  This
+    error is computed from the spikes and membrane potentials that the
+    function returned.
+    """
+    p, mem = run.p, run.found["mem"]
+    spikes = run.found.get("spikes", mem > p["threshold"])
+    right = p["gain"] * _follow(p, spikes).syn[:-1]
+    after = p["beta"] * mem[:-1] - p["threshold"] * spikes[:-1]
+    syn = (mem[1:] - after) / p["gain"]
+    inputs, sent = (p["x"] @ p["W"].T)[:-2], (spikes @ p["V"].T)[:-2]
+    first = mem[1:] - after - right
+    second = syn[1:] - p["alpha"] * syn[:-1] - inputs - sent
+    return _cast(mem.dtype, {
+        "membrane decay": (first, mem[:-1]), "reset": (first, spikes[:-1]),
+        "gain": (first, right), "current decay": (second, syn[:-1]),
+        "input": (second, inputs), "recurrence": (second, sent)})
+
+
+def _cast(dtype, pairs):
+    """Return all arrays in the dtype of the results, which sets the tolerance."""
+    return {name: (residual.astype(dtype), term.astype(dtype))
+            for name, (residual, term) in pairs.items()}
+
+
+def _adjoints(run):
+    """Return the adjoints dI[t+1], (T, B, n), from the results and from
+    the right outputs."""
+    if "dx" in run.found:
+        back = np.linalg.pinv(run.p["W"])
+        return [(answer["dx"] @ back).astype(answer["dx"].dtype)
+                for answer in (run.found, run.right)]
+    return [answer["dW"].T.reshape(T, -1, N) for answer in (run.found, run.right)]
+
+
+def _back_residuals(run):
+    """Return the residual and the value of each term in (7)-(9) of `lif`.
+
+    The residual is the error of (7) or (9), computed from the adjoints
+    that the function returned.
+    """
+    p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
+    dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
+    later, sent, reset = dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
+    dS = q[2:] + sent - reset * later
+    first = dU[:-1] - p["beta"] * later - psi[2:] * dS
+    right = np.zeros_like(dI)                                   # dU caused by dI
+    for t in range(T - 1, 1, -1):
+        right[t - 1] = p["beta"] * right[t] + psi[t] * (
+            q[t] + dI[t] @ p["V"] - reset * right[t])
+    right = p["gain"] * right[1:]
+    second = dI[:-1] - p["alpha"] * dI[1:] - right
+    return _cast(dI.dtype, {
+        "membrane decay": (first, later), "recurrence": (first, psi[2:] * sent),
+        "reset": (first, psi[2:] * later), "surrogate": (first, psi[2:] * dS),
+        "error": (first, psi[2:] * q[2:]), "gain": (second, right),
+        "current decay": (second, dI[1:])})
+
+
+def _fits(parts):
+    """Return the terms whose residual is the same multiple of the term in all
+    runs."""
+    found = []
+    for term in parts[0]:
+        factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
+        rounding = RTOL.get(parts[0][term][0].dtype, 1e-9)
+        largest = np.abs(factors).max(initial=0)
+        if rounding < largest < np.inf and (
+                np.ptp(factors) <= 1e-4 * largest + rounding):
+            found.append(term)
+    return tuple(found)
+
+
+def _factor(residual, term):
+    """Return k if a residual is k times a term up to rounding, else infinity."""
+    k = np.vdot(residual, term) / np.vdot(term, term)
+    rest = residual - (k * term).astype(residual.dtype)
+    return float(k) if _zero(rest, term) else np.inf
+
+
+def _zero(residual, term):
+    """Return whether a residual is 0 up to the rounding error of a term."""
+    return _same(residual, 0 * residual, np.abs(term).max() / 20)
+
+
+def _mapped(found, right):
+    """Return whether one linear map turns each row of `right` into the same
+    row of `found`."""
+    found, right = (a.reshape(len(a), -1) for a in (found, right))
+    fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
+    return len(right) > right.shape[1] and _same(found, right @ fixed)
+
+
+def _ratio(found, right, found2, right2):
+    """Return whether found / found2 = right / right2, computed without division."""
+    return _same((found * right2).astype(found.dtype), found2 * right)

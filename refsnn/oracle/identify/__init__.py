@@ -1,0 +1,26 @@
+# refsnn 0.1.0 | oracle/identify/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This package identifies the conventions of a recorded LIF layer.
+
+`identify.identify` compares a recording with all conventions of a LIF step.
+It reports the presets that fit, the axes that the recording settles, and
+an input (a stimulus) that settles each open axis.  The modules are:
+
+    identification  the function `identify`
+    arguments       validation of the arguments
+    elimination     search for the conventions that fit
+    ties            the axis "compare"
+    fitting         surrogate gradients, and least squares for constants
+    nearest         recordings that no convention fits
+    stimuli         inputs that distinguish conventions
+    comparison      candidates that the caller supplies
+    report          the report in words
+"""
+
+from refsnn.oracle.identify.arguments import QUANTITIES
+from refsnn.oracle.identify.comparison import Tools
+from refsnn.oracle.identify.identification import identify, relative
+from refsnn.oracle.identify.report import Candidate, Parting, Report
+from refsnn.oracle.identify.stimuli import Stimulus, make_stimuli
+
+__all__ = ["QUANTITIES", "Candidate", "Parting", "Report", "Stimulus", "Tools",
+           "identify", "make_stimuli", "relative"]

@@ -1,0 +1,522 @@
+# refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module finds all conventions of a LIF step that fit a recording.
+
+A convention is one choice for each axis of `conventions.Step`.  The number
+of conventions is the product of the numbers of choices, about 330,000
+without `through_reset`.  By default, about 140,000 conventions differ in
+effect.  `_search` simulates these conventions step by step, and drops a
+convention at the first recorded row that contradicts it.  Let r be a
+recorded row of syn or mem, and v the simulated row.  If spikes are
+recorded, resets and recurrence use the recorded spikes.  A convention is
+dropped in row t if (1) or (3) holds:
+
+    |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
+    S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
+    not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
+
+Here eps is the precision of the recording, s are the recorded spikes (0 in
+S(t) of syn), c(u) is the number of spikes at the membrane potential u, and
+tol is the tolerance in (1).  If u is within tol of the threshold, neither
+a recorded spike nor its absence contradicts the convention.  S(t) depends
+on the recording alone.
+
+Derivation.  For given spikes, the new current I and the current j that
+    enters the membrane are linear in the old I and in the input
+    d = W x + V s:
+
+    j = p I + q d,  I := a I + f d                                    (4)
+
+    Conventions with equal numbers a, f, p, q, beta and gain therefore
+    share one simulation.  Conventions that differ only in `record` also
+    share one simulation, and so do the choices "once" and "before" of
+    `reset_at`.
+Approximate.  If spikes are not recorded, the simulated spikes are used.
+    The simulated spikes depend on `compare` if u is within (16 + t/2) eps
+    S(t) of the threshold.
+Cost.   For rows of P entries, each simulation takes O(T P) time, or less
+    if all its conventions are dropped.  If P > 32, the conventions are
+    first compared in the 32 entries that most often differ from row 0.  If
+    V acts on simulated spikes, all entries of one sample are compared
+    first instead.
+Departures.  This module uses no gradients, so it does not determine
+    `through_reset`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import conventions
+from refsnn.oracle.identify.report import RARE
+
+__all__ = ["AXES", "FORMS", "Problem"]
+
+AXES = {name: values for name, values in conventions.AXES.items()
+        if name != "through_reset"}
+FORMS = (("subtract", "before"), ("subtract", "after"), ("zero", "before"),
+         ("zero", "after"), ("none", "before"))
+LINEAR = ("decay", "synapse", "input", "drive", "gain")
+FIRST = 32              # entries of a row that are compared first
+WIDE = 256              # rounding errors allowed, in units of eps
+NARROW = 16             # the same, for simulated spikes
+
+
+class Problem(NamedTuple):
+    """Hold a recording with the input, the weights and the constants."""
+    x: np.ndarray       # (T, B, m)
+    W: np.ndarray       # (n, m)
+    V: np.ndarray       # (n, n) or None
+    rows: dict          # some of "syn", "mem" and "spikes", each (T, B, n)
+    decays: dict        # {"exact": (alpha, beta)}, perhaps "euler"
+    taus: tuple         # tau_syn, tau_mem, dt
+    levels: dict        # threshold, leak, reset_to and floor, () or (n,)
+    eps: float          # precision of the recording
+    axes: dict = AXES   # choices of each axis
+
+
+class _Flat(NamedTuple):
+    """Hold a problem with samples and neurons flattened to one axis of P entries."""
+    drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
+    V: object           # None if the recurrent input is part of `drive`
+    n: int
+    rows: dict
+    slack: dict         # (T,) tolerance of each quantity
+    thr: np.ndarray     # (P,), as are the next three levels
+    leak: np.ndarray
+    reset_to: np.ndarray
+    floor: np.ndarray
+
+
+class _Kind(NamedTuple):
+    """Hold the choices that must be equal in all runs of one simulation."""
+    form: tuple         # reset, reset_at
+    test: int
+    spikes: str
+    compare: str        # None if spikes are recorded
+    floor: bool
+    refractory: int
+    mute: bool
+
+
+def _search(problem, fits_only=False):
+    """Return, for each convention, the first row that contradicts it, (1)-(4).
+    If `fits_only` is True and no convention fits, rows can be too late.
+
+    >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
+    >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
+    >>> mem = 4 - 4 * 0.75 ** np.arange(1, 10).reshape(9, 1, 1)
+    >>> codes, parted = _search(Problem(
+    ...     x, np.eye(1), None, {"mem": mem}, known, (0, 0, 1), levels, 2e-16))
+    >>> {step.synapse for step in _steps(codes[parted == 9])}
+    {'none'}
+
+    Returns
+    -------
+    codes : (c, 14) int
+        All conventions that differ in effect; for each axis in `AXES`, the
+        index of the choice.
+    parted : (c) int
+        For each convention, the first row that contradicts it, or T.
+    """
+    codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
+    runs, where = _runs(problem, codes)
+    every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
+    if flat.drive.shape[2] > FIRST:
+        found = _parted(_part(flat, _active(flat)), runs, every, T)
+        best = T if fits_only else max(int(row.max()) for row in found.values())
+        latest = {kind: row == best for kind, row in found.items()}
+        full = _parted(flat, runs, latest, T)
+        found = {kind: np.where(latest[kind], np.minimum(full[kind], row), row)
+                 for kind, row in found.items()}
+    else:
+        found = _parted(flat, runs, every, T)
+    parted = np.full(len(codes), T)
+    for kind, (rows, run, leaf) in where.items():
+        parted[rows] = found[kind][run, leaf]
+    return codes, parted
+
+
+def _product(problem):
+    """Return all conventions that differ in effect.  Each row of the result
+    holds the index of the choice for each axis."""
+    axes = problem.axes
+    drop = np.zeros([len(values) for values in axes.values()], bool)
+
+    def chosen(name, value):
+        return np.reshape([choice == value for choice in axes[name]],
+                          [-1 if other == name else 1 for other in axes])
+
+    drop |= (chosen("refractory", 0) & chosen("mute", True)
+             | chosen("synapse", "none") & chosen("drive", "leak")
+             | chosen("reset", "none") & ~chosen("reset_at", "after"))
+    # Neurons held for one step have, in effect, a reset to a value.
+    shown = chosen("reset_at", "once") & (chosen("test", "after")
+                                          | chosen("record", "before"))
+    above = np.all(problem.levels["reset_to"] >= problem.levels["floor"])
+    drop |= chosen("refractory", 1) & chosen("mute", False) & ~shown & (
+        above | chosen("floor", False))
+    for decay in axes["decay"]:
+        if decay not in problem.decays:
+            drop |= chosen("decay", decay)
+            continue
+        known = [np.nan]
+        for gain in AXES["gain"]:
+            value = _gains(problem, decay)[gain]
+            if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
+                drop |= chosen("decay", decay) & chosen("gain", gain)
+            known.append(value)
+    return np.argwhere(~drop).astype(np.int8)
+
+
+def _numbers(problem, decay, synapse, order, drive, gain):
+    """Return the numbers a, f, p and q of eq. (4), beta, and the gain."""
+    alpha, beta = problem.decays[decay]
+    alpha = 0.0 if synapse == "none" else alpha
+    scale = 1 - alpha if drive == "leak" else 1.0
+    late = order == "next"          # the current is read before the input is added
+    at = {"first": 0, "between": 1, "last": 2, "none": int(late)}[synapse]
+    f = scale * (alpha if at > late else 1.0)       # the decay follows the input
+    p = alpha if at <= (not late) else 1.0          # the decay precedes the reading
+    q = 0.0 if late else scale * (alpha if at == 1 else 1.0)               # (4)
+    return alpha, f, p, q, beta, _gains(problem, decay)[gain]
+
+
+def _gains(problem, decay):
+    """Return the gain for each choice of `gain`."""
+    (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
+    return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
+            "integral": tau * (1 - beta)}
+
+
+def _runs(problem, codes):
+    """Group conventions by kind, by run and by leaf.
+
+    Return two dicts with the kinds as keys.  The first dict holds the
+    result of `_numbers` for each run, (runs, 6).  The second dict holds
+    three arrays: the positions of the conventions in `codes`, the run of
+    each convention, and its leaf.  A leaf is twice the index of `record`,
+    plus 1 if R(u, s) is recorded.
+    """
+    at = {name: i for i, name in enumerate(AXES)}
+    key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
+    table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
+        LINEAR, row, strict=True))) for row in key])
+    table, same = np.unique(table, axis=0, return_inverse=True)
+    run = same.ravel()[inverse]
+    form = np.array([[FORMS.index((reset, "after" if when == "after" else "before"))
+                      if reset != "none" else 4 for when in AXES["reset_at"]]
+                     for reset in AXES["reset"]])[codes[:, at["reset"]],
+                                                  codes[:, at["reset_at"]]]
+    forced = "spikes" in problem.rows
+    test, record = codes[:, at["test"]], codes[:, at["record"]]
+    shown = (codes[:, at["reset_at"]] == 0) & (form != 4) & (test >= record)
+    none = np.zeros_like(test)
+    kinds, which = _distinct(
+        form, test if forced else none, codes[:, at["spikes"]],
+        none if forced else codes[:, at["compare"]], codes[:, at["floor"]],
+        codes[:, at["refractory"]], codes[:, at["mute"]])
+    runs, where = {}, {}
+    order = np.argsort(which.astype(np.uint16), kind="stable")     # radix sort
+    ends = np.cumsum(np.bincount(which, minlength=len(kinds)))
+    for (f, t, s, c, low, r, m), rows in zip(kinds, np.split(order, ends[:-1]),
+                                             strict=True):
+        kind = _Kind(FORMS[f], int(t), AXES["spikes"][s],
+                     None if forced else AXES["compare"][c], AXES["floor"][low],
+                     problem.axes["refractory"][r], AXES["mute"][m])
+        used, local = np.unique(run[rows], return_inverse=True)
+        runs[kind] = table[used]
+        where[kind] = rows, local.ravel(), 2 * record[rows] + shown[rows]
+    return runs, where
+
+
+def _distinct(*columns):
+    """Return the distinct rows of integer columns, and the index of each row."""
+    sizes = [column.max() + 1 for column in columns]
+    key = np.ravel_multi_index(columns, sizes)
+    count = np.bincount(key)
+    found = np.unravel_index(np.flatnonzero(count), sizes)
+    return np.stack(found, axis=1), (np.cumsum(count > 0) - 1)[key]
+
+
+def _flatten(problem, dtype=float):
+    """Return the problem as a `_Flat`, which also holds the tolerances of (1)."""
+    T, B, _ = problem.x.shape
+    x, W, V = (None if value is None else value.astype(dtype) for value in (
+        problem.x, problem.W, problem.V))
+    n = len(W)
+    drive = np.stack([(x.reshape(T * B, -1) @ W.T).reshape(T, B * n)] * 2)
+    rows = {name: row.reshape(T, B * n).astype(dtype)
+            for name, row in problem.rows.items()}
+    thr, leak, reset_to, floor = (
+        np.broadcast_to(np.asarray(problem.levels[name], dtype), (B, n)).ravel()
+        for name in ("threshold", "leak", "reset_to", "floor"))
+    if V is not None and "spikes" in rows:
+        for test in (0, 1):
+            past = rows["spikes"] if test == 0 else np.concatenate(
+                [(leak > thr)[None].astype(dtype), rows["spikes"][:-1]])
+            drive[test] += (past.reshape(T, B, n) @ V.T).reshape(T, B * n)
+        V = None
+    many = np.maximum(1.0, np.maximum.accumulate(rows["spikes"].max(axis=1))
+                      if "spikes" in rows else 1.0)
+    growth = problem.eps * (WIDE + 8 * np.arange(T))
+    top = {name: np.maximum.accumulate(np.abs(rows[name]).max(axis=1))
+           if name in rows else np.zeros(T) for name in ("syn", "mem")}
+    top["mem"] = np.maximum(top["mem"], thr.max() * many)                  # (2)
+    slack = {name: growth * np.maximum(value, thr.max())
+             for name, value in top.items()}
+    return _Flat(drive, V, n, rows, slack, thr, leak, reset_to, floor)
+
+
+def _active(flat):
+    """Return the indices of the entries that differ most often from row 0.
+
+    The number of entries is `FIRST`.  If V acts on simulated spikes,
+    return the indices of all neurons of the most active sample instead.
+    """
+    score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
+    if flat.V is not None:
+        sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
+        return np.arange(sample * flat.n, (sample + 1) * flat.n)
+    return np.sort(np.argsort(-score, kind="stable")[:FIRST])
+
+
+def _part(flat, keep):
+    """Return the problem restricted to the entries `keep` of each row."""
+    return flat._replace(
+        drive=flat.drive[:, :, keep],
+        rows={name: row[:, keep] for name, row in flat.rows.items()},
+        **{name: getattr(flat, name)[keep] for name in (
+            "thr", "leak", "reset_to", "floor")})
+
+
+def _parted(flat, runs, active, T):
+    """Return the first row that contradicts each run and leaf, for each kind.
+    The result is T if there is no such row."""
+    found = {}
+    for kind, table in runs.items():
+        found[kind] = np.full((len(table), 4), T)
+        index = np.nonzero(active[kind].any(axis=1))[0]
+        if len(index):
+            size = max(1, 400_000 // flat.drive.shape[2])
+            for start in range(0, len(index), size):
+                some = index[start:start + size]
+                found[kind][some] = _eliminate(flat, table[some], kind,
+                                               active[kind][some], T)
+    return found
+
+
+def _eliminate(flat, table, kind, alive, T):
+    """Simulate runs of one kind.  Return the first row that contradicts
+    each run and leaf, or T if there is no such row.  Runs are dropped if
+    all their leaves are contradicted."""
+    parted, alive = np.where(alive, T, 0), alive.copy()
+    index, states = np.arange(len(table)), _states(flat, table, kind, T)
+    keep = None
+    with np.errstate(all="ignore"):
+        for _ in range(T + 1):
+            k, state = states.send(keep)
+            keep = None
+            row = _contradicted(flat, kind, k, state, T)       # (runs, 4), T if none
+            left = alive[index]
+            fell = left & (row < T)
+            if fell.any():
+                parted[index] = np.where(fell, row, parted[index])
+                left &= ~fell
+                alive[index] = left
+                some = left.any(axis=1)
+                if not some.any():
+                    break
+                if 2 * np.count_nonzero(some) <= len(index):
+                    keep = np.nonzero(some)[0]
+                    index = index[keep]
+    states.close()
+    return parted
+
+
+def _contradicted(flat, kind, k, state, T):
+    """Return the row in which state k contradicts each run and leaf.  If no
+    row does, the result is T."""
+    syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
+    row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
+    for record in (0, 1):
+        t = k - record
+        if not 0 <= t < T:
+            continue
+        if "syn" in flat.rows:
+            bad = _off(syn, flat.rows["syn"][t], flat.slack["syn"][t])
+            row[bad, record] = t
+        if "mem" in flat.rows:
+            for leaf, value in ((0, mem), (1, shown)):
+                bad = _off(value, flat.rows["mem"][t], flat.slack["mem"][t])
+                row[bad, record, leaf] = t                                 # (1)
+    t = k - kind.test
+    if kind.compare is None and 0 <= t < T:
+        low, high = _bounds(kind.spikes, mem, flat.thr, flat.slack["mem"][t])
+        if kind.mute:
+            low, high = low * ~held, high * ~held
+        seen = flat.rows["spikes"][t]
+        bad = ~((low <= seen) & (seen <= high)).all(axis=1)                # (3)
+        row[bad] = np.minimum(row[bad], t)
+    return row.reshape(-1, 4)
+
+
+def _off(value, row, slack):
+    return ~(np.abs(value - row) <= slack).all(axis=1)
+
+
+def _bounds(spikes, mem, thr, slack):
+    """Return the smallest and the largest spike count for membrane potentials
+    within `slack` of `mem`."""
+    low, high = mem - slack, mem + slack
+    if spikes == "one":
+        return (low > thr) * 1.0, (high >= thr) * 1.0
+    return (np.maximum(np.ceil(low / thr) - 1, 0),
+            np.maximum(np.floor(high / thr), 0))
+
+
+def _states(flat, table, kind, T):
+    """Simulate runs, and yield (k, state) for k = 0 to T.  If the caller sends
+    indices of runs, all other runs are dropped."""
+    a, f, p, q, beta, gain = table.T[:, :, None]
+    forced = kind.compare is None
+    reset, when = kind.form
+    syn = np.zeros((len(table), flat.drive.shape[2]), flat.drive.dtype)
+    mem, past, after, s, fired = syn + flat.leak, [], syn, None, None
+    for k in range(T + 1):
+        if k:
+            d = flat.drive[kind.test, k - 1]
+            if flat.V is not None:
+                d = d + (s.reshape(len(s), -1, flat.n) @ flat.V.T).reshape(s.shape)
+            read = p * syn + q * d
+            syn = a * syn + f * d
+            v = beta * (mem if when == "after" else after) + gain * read + (
+                1 - beta) * flat.leak
+            if when == "after":
+                v = _reset(flat, reset, v, fired)
+            mem = np.maximum(v, flat.floor) if kind.floor else v
+        held = np.zeros((1, syn.shape[1]), bool)
+        for old in past[max(0, k - kind.refractory):k] if kind.refractory else ():
+            held = held | (old > 0)
+        if k and kind.refractory and not kind.mute:
+            mem = np.where(held, flat.reset_to, mem)
+        s = _forced(flat, kind.test, k, T) if forced else _own(flat, kind, mem, k, T)
+        s = s.astype(syn.dtype)
+        if kind.mute and not forced:
+            s = s * ~held
+        past.append(s)
+        one = kind.spikes == "many" and reset == "zero"
+        fired = (s > 0.5).astype(s.dtype) if one else s
+        after = _reset(flat, reset, mem, fired)
+        keep = yield k, {"syn": syn, "mem": mem, "reset": after, "spikes": s,
+                         "held": held}
+        if keep is not None:
+            a, f, p, q, beta, gain, syn, mem, after = (
+                value[keep] for value in (a, f, p, q, beta, gain, syn, mem, after))
+            if not forced:
+                s, fired = s[keep], fired[keep]
+                past = [old[keep] for old in past[-1 - kind.refractory:]]
+                past = [None] * (k + 1 - len(past)) + past
+
+
+def _forced(flat, test, k, T):
+    """Return the recorded spikes of state k.  Before the first recorded row,
+    return the spikes at rest.  After the last recorded row, return 0."""
+    t = k - test
+    if t < 0:
+        return (flat.leak > flat.thr)[None]
+    return flat.rows["spikes"][t][None] if t < T else np.zeros_like(flat.leak)[None]
+
+
+def _own(flat, kind, mem, k, T):
+    """Return the simulated spikes.  Near the threshold, `compare` decides
+    whether a neuron spikes."""
+    low, high = _bounds(kind.spikes, mem, flat.thr,
+                        NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
+    return low if kind.compare == ">" else high if kind.compare == ">=" else (
+        low + high) / 2
+
+
+def _reset(flat, reset, mem, fired):
+    if reset == "subtract":
+        return mem - flat.thr * fired
+    return mem * (1 - fired) + flat.reset_to * fired if reset == "zero" else mem
+
+
+def _trace(problem, step, dtype=float):
+    """Simulate one convention, driven by the recorded spikes if there are any.
+
+    Return the rows "syn", "mem" and "spikes" of this convention, each (T, B,
+    n); the spikes follow from the simulated membrane potentials.  The row
+    "states" holds these potentials, "forced" holds the spikes that drive
+    resets and V, and "held" is True while a neuron is refractory.  The
+    rows "states", "forced" and "held" have the shape (T + 1, B, n).
+    """
+    flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
+    kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
+                 None if "spikes" in problem.rows else step.compare, step.floor,
+                 step.refractory, step.mute)
+    table = np.array([_numbers(problem, *(getattr(step, name) for name in LINEAR))],
+                     dtype)
+    with np.errstate(all="ignore"):
+        states = [state for _, state in _states(flat, table, kind, T)]
+        found = {name: np.concatenate([state[name] for state in states]).reshape(
+                     T + 1, B, flat.n)
+                 for name in ("syn", "mem", "reset", "spikes", "held")}
+        own = _count(step, found["mem"], flat.thr.reshape(B, flat.n))
+        own = own * ~found["held"] if step.mute else own
+    spikes, state, shown = _recorded_states(step, T + 1)
+    return {"syn": found["syn"][state], "spikes": own[spikes],
+            "mem": found["reset" if shown else "mem"][state],
+            "states": found["mem"], "forced": found["spikes"], "held": found["held"]}
+
+
+def _count(step, mem, thr):
+    """Return the number of spikes at a membrane potential, eq. (1) of
+    `conventions`."""
+    low, high = mem > thr, mem >= thr
+    if step.spikes == "many":
+        low = low * np.maximum(np.ceil(mem / thr) - 1, 1)
+        high = high * np.maximum(np.floor(mem / thr), 1)
+    return {">": 1.0 * low, ">=": 1.0 * high, "half": 0.5 * low + 0.5 * high}[
+        step.compare]
+
+
+def _recorded_states(step, states):
+    """Return which states a recording shows: a slice for the spikes, and a
+    slice for the membrane potentials.  Also return whether the potentials are
+    shown after the reset."""
+    s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
+    return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
+
+
+def _steps(codes, axes=AXES):
+    """Return the `Step` of each code, with through_reset=True."""
+    return [conventions.Step(**{name: values[i] for (name, values), i in zip(
+        axes.items(), row, strict=True)}) for row in codes]
+
+
+def _slack(problem):
+    """Return the tolerances of "syn" and of "mem" in (1), each (T,)."""
+    return _flatten(problem).slack
+
+
+def _codes_of(step, axes=AXES):
+    """Return the code of a `Step`: the index of its choice for each axis.
+
+    Without refractory steps, `mute` has no effect and is set to False.
+    """
+    step = step._replace(mute=step.mute and step.refractory > 0)
+    return [values.index(getattr(step, name)) for name, values in axes.items()]
+
+
+def _grouped(codes):
+    """Convert each code to an integer; equal codes give equal integers."""
+    return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
+
+
+def _distance(codes, steps, axes=AXES):
+    """Return the number of axes in which each code differs from the nearest step.
+    Axes in `report.RARE` count three times."""
+    weights = np.array([3 if axis in RARE else 1 for axis in AXES])
+    return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
+                  axis=0)

@@ -1,0 +1,352 @@
+# refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module fits constants and surrogate gradients to a recorded LIF layer.
+
+If no convention fits a recording with the given constants, `_constants`
+estimates constants by least squares.  Let y[k] be the recorded potential
+before the reset by spike s[k], and z[k] the potential that decays in the
+next step.  Both follow from the recorded rows and spikes.  The model is
+
+    h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
+    y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
+
+for a delay of 0 or 1.  The model holds for every position of the decay of
+the current, because this position changes only g.  `_gradients` finds the
+surrogate derivative and the reset path of a recorded gradient:
+
+    gradient = factor dW(surrogate, steepness k, side, peak, reset path)
+                                                                      (3)
+
+The side tells on which side of the threshold the derivative is not 0, the
+peak is its value at the threshold, and the reset path tells whether the
+gradient passes through the reset.  Gradients that do not pass through the
+recurrent spikes are tried last.
+
+Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
+    alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
+    backward recursion follows from eqs. (12)-(15) of `conventions`.
+Exact.  In (3), resets and recurrence use the recorded spikes.
+Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
+    `record`, reset and delay.  Here G is the number of grid points, P is
+    the number of entries of a row, and E <= `SCANNED` is the number of
+    entries with which the grid is scanned.  `_gradients` takes O(T B n (m
+    + n)) time for each surrogate.
+Departures.  This module defines the derivatives of `surrogates` again,
+    because `surrogates` needs SciPy for an antiderivative.  A derivative
+    may also be 0 on one side of the threshold.  The derivative "step" is 1
+    for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  With k = 0,
+    it is 1 everywhere (straight-through).  Peaks other than 1 are tried
+    only if no surrogate with a peak of 1 explains the gradient.  For these
+    peaks, the factor must be 1.  A peak is not equivalent to a factor if
+    spikes act on the layer through resets or V.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import conventions
+from refsnn.oracle.identify import elimination
+
+__all__ = ["BUMPS", "Fit", "Match"]
+
+BUMPS = {       # derivatives f'(v), as functions of k v
+    "fast_sigmoid": lambda z: 1 / (1 + np.abs(z)) ** 2,
+    "sigmoid": lambda z: 1 - np.tanh(z / 2) ** 2,
+    "triangle": lambda z: np.maximum(0, 1 - np.abs(z)),
+    "gaussian": lambda z: np.exp(-z * z / 2),
+    "arctan": lambda z: 1 / (1 + z * z),
+    "slayer": lambda z: np.exp(-np.abs(z)),
+    "boxcar": lambda z: 1.0 * (np.abs(z) < 1),
+    "step": lambda z: 1.0 * (z > -1)}
+SIDES = {"both": lambda v: np.ones_like(v), "above": lambda v: 1.0 * (v >= 0),
+         "below": lambda v: 1.0 * (v <= 0)}
+STEEPNESS = (0.5, 1.0, np.pi / 2, 2.0, 3.0, np.pi, 4.0, 5.0, 10.0, 20.0, 25.0, 50.0,
+             100.0)
+PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, norse tanh
+    lambda k: k / 4, lambda k: k / 2, lambda k: k, lambda k: 1 / np.pi,
+    lambda k: 0.25, lambda k: 0.3, lambda k: 0.5)
+CLOSE = 0.05            # root mean square error at most, relative to the potential
+GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
+SCANNED = 4000          # entries of a recording with which the grid is scanned
+
+
+class Fit(NamedTuple):
+    """Hold constants fitted to a recording, and the error of the fit."""
+    step: object        # conventions.Step of the reset and of the recorded rows
+    alpha: float
+    beta: float
+    gain: float         # total factor on the filtered input
+    rest: float         # constant c of (2) divided by 1 - beta
+    error: float        # root mean square, relative to that of the recording
+    exact: bool         # if True, the error is within rounding
+
+
+class Match(NamedTuple):
+    """Hold a surrogate gradient that explains a recorded gradient, eq. (3)."""
+    through_reset: bool
+    surrogate: str
+    steepness: float
+    side: str
+    factor: float
+    error: float        # largest error, relative to the largest entry
+    peak: float = 1.0   # f'(0)
+    through_recurrence: bool = True     # through the recurrent spikes
+
+
+def _constants(problem):
+    """Fit decays and gain by least squares, eqs. (1) and (2).
+
+    Return None if membrane potentials or spikes are not recorded.  Also return
+    None if the error of every fit with decays in [0, 1) exceeds 5 % of the
+    root mean square of the membrane potential.
+
+    >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
+    >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
+    >>> rows = conventions.recorded(step, conventions.simulate(
+    ...     step, x, np.eye(1), tau_syn=1.5, tau_mem=3.0, **levels))
+    >>> problem = elimination.Problem(x, np.eye(1), None, rows, {}, (), levels,
+    ...                               1e-16)
+    >>> round(_constants(problem).beta, 6)      # exp(-1/3)
+    0.716531
+    """
+    if not {"mem", "spikes"} <= set(problem.rows):
+        return None
+    T, B, _ = problem.x.shape
+    mem, spikes = (problem.rows[name].reshape(T, -1) for name in ("mem", "spikes"))
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.vdot(mem, mem)):
+            return None
+    thr, reset_to = (np.broadcast_to(np.asarray(problem.levels[name], float), (
+        B, len(problem.W))).ravel() for name in ("threshold", "reset_to"))
+    drive = (problem.x.reshape(T * B, -1) @ problem.W.T).reshape(T, B, -1)
+    P, slack = mem.shape[1], elimination._slack(problem)["mem"][-1]
+    some = np.sort(np.argsort(-np.ptp(mem, axis=0))[:max(1, SCANNED // T)])
+    still = np.abs(mem - reset_to) <= slack
+    fits, filtered = [], {}
+    for test, record, (reset, at) in (
+            (test, record, form) for test in (0, 1) for record in (0, 1)
+            for form in (*elimination.FORMS, ("subtract", "once"), ("zero", "once"))):
+        if at == "once" and test < record:
+            continue
+        if test not in filtered:
+            d = drive
+            if problem.V is not None:
+                past = problem.rows["spikes"] if test == 0 else np.concatenate(
+                    [np.zeros((1, *drive.shape[1:])), problem.rows["spikes"][:-1]])
+                d = d + past @ problem.V.T
+            filtered[test] = d.reshape(T, -1)
+        y, z, valid = _pairs(mem, spikes, test, record, reset, at, thr, reset_to)
+        valid = valid & ~(still[1:] & still[:-1])       # held by refractoriness
+        hidden = np.where(valid, 0, mem[1:] - reset_to)     # 0 if the reset is right
+        if _rms(hidden) > CLOSE * _rms(mem):
+            continue
+        for delay in (0, 1):
+            arrays = y, z, valid, filtered[test]
+            found = _fitted(*(a[:, some] for a in arrays), record, delay)
+            if found is not None:
+                step = conventions.Step(
+                    test=("before", "after")[test], record=("before", "after")[record],
+                    reset=reset, reset_at=at, input=("same", "next")[delay])
+                fits.append((found, arrays, record, delay, np.abs(hidden).max(), step))
+    near = max(4 * min((fit[0][0] for fit in fits), default=np.inf), slack)
+    every, fits = fits, []
+    for found, *given, most, step in every:
+        if len(some) < P and found[0] <= near:          # refine with all entries
+            found = _fitted(*given[0], *given[1:], start=found[2][0])
+        if found is not None and found[0] <= near:
+            fits.append((found[0], max(found[1], most), *found[2:], step))
+    least = min((fit[0] for fit in fits), default=np.inf)
+    if not least <= CLOSE * _rms(mem):
+        return None
+    # Of nearly equal fits, choose the one with most entries, because a reset to a
+    # value may hide the entries with spikes.
+    error, worst, (alpha, beta, gain, c), _, step = max(
+        (fit for fit in fits if fit[0] <= max(2 * least, slack)),
+        key=lambda fit: (fit[3], -fit[0]))
+    return Fit(step, float(alpha), float(beta), float(gain), float(c / (1 - beta)),
+               float(error / _rms(mem)), bool(worst <= slack))
+
+
+def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
+    """Return y[k+1] and z[k] of (2), and a mask of y, each (T - 1, P).
+
+    The mask is False where a reset to `reset_to` overwrites y[k+1].
+    """
+    T = len(mem)
+    # Row t of mem is state t + record, and its spikes are in row t + record - test.
+    rows = np.arange(T) + record - test
+    s = np.where((rows >= 0)[:, None], spikes[np.clip(rows, 0, T - 1)], 0)
+    seen = (s == 0) | (reset != "zero")
+    if at == "once":            # the potential is recorded after the reset
+        return (mem + thr * s)[1:], mem[:-1], seen[1:]
+    if at == "after":
+        return mem[1:] + thr * s[:-1], mem[:-1], seen[:-1]
+    z = {"subtract": mem - thr * s, "zero": np.where(s > 0, reset_to, mem),
+         "none": mem}[reset]
+    return mem[1:], z[:-1], np.ones_like(seen[1:])
+
+
+def _fitted(y, z, valid, d, record, delay, start=None):
+    """Fit (2).  Return a list of the root mean square error, the largest error,
+    the constants and the number of entries, or None if the fit fails.  If
+    `start` is given, it replaces the grid of alpha."""
+    T = len(d)
+    at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
+    use = valid & (at >= 0)[:, None]
+    if np.count_nonzero(use) < 8:
+        return None
+    at = np.clip(at, 0, T - 1)
+    y, z = y[use], z[use]
+
+    def solved(h, slope):
+        A = np.stack([z, h[at][use], np.ones_like(z)], axis=1)
+        norm = np.sqrt((A ** 2).sum(axis=0))
+        if not norm.all() or not np.isfinite(norm).all():
+            return np.inf, None, A, slope
+        p, _, rank, _ = np.linalg.lstsq(A / norm, y, rcond=1e-9)           # (2)
+        return _rms(y - A @ (p / norm)) if rank == 3 else np.inf, p / norm, A, slope
+
+    grid = GRID if start is None else [start]
+    found = [solved(*pair) for pair in zip(*_filtered(d, grid), strict=True)]
+    best = int(np.argmin([error for error, *_ in found]))
+    alpha, (error, p, A, slope) = grid[best], found[best]
+    if p is None or not np.isfinite(error):
+        return None
+    for _ in range(12):
+        step = np.linalg.lstsq(np.column_stack([A, p[1] * slope[at][use]]), y - A @ p,
+                               rcond=1e-12)[0][3]
+        new = float(np.clip(alpha + step, 0, 0.9999))
+        later = solved(*(a[0] for a in _filtered(d, [new])))
+        if not later[0] < error:
+            break
+        alpha, (error, p, A, slope) = new, later
+    alone = A[:, [0, 2]]        # without the input
+    without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=1e-9)[0])
+    if not (0 <= p[0] < 1) or not error < 0.5 * without:
+        return None
+    return [error, np.abs(y - A @ p).max(), (alpha, *p), len(y)]
+
+
+def _filtered(d, alphas):
+    """Return h of (1) and its derivative with respect to alpha, for each alpha."""
+    h, slope = np.zeros((2, len(alphas), *d.shape))
+    alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
+    for k in range(1, len(d)):
+        h[:, k] = d[k] + alpha * h[:, k - 1]                               # (1)
+        slope[:, k] = alpha * slope[:, k - 1] + h[:, k - 1]
+    return h, slope
+
+
+def _rms(values):
+    return float(np.sqrt(np.mean(np.square(values))))
+
+
+def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
+    """Find the surrogates and reset paths that explain a gradient, eq. (3).
+
+    Parameters
+    ----------
+    problem : elimination.Problem
+        Recording and constants.
+    step : conventions.Step
+        Convention that fits the recording.
+    wanted, dspikes : (n, m) float, (T, B, n) float
+        Recorded gradient with respect to W, and the derivative of the loss
+        with respect to the recorded spikes.
+    surrogate : tuple (name or callable or None, steepness or None)
+        For None, all choices are tried.  A callable returns f'(v).
+    rtol : float
+        Tolerance of eq. (3), relative to the largest entry.
+
+    Returns
+    -------
+    found : list of Match
+        Matches, those with a factor of 1 first.  Other factors are tested
+        only if the gradient has at least 3 entries.
+    nearest : array
+        Computed gradient with the smallest error.
+    """
+    seen = elimination._trace(problem, step)
+    tau_syn, tau_mem, dt = problem.taus
+    given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}
+    with np.errstate(all="ignore"):
+        run = conventions.simulate(
+            step, problem.x, problem.W, problem.V, clamp=seen["held"] * 1.0,
+            spike=lambda k, u: seen["forced"][k], **given)
+    v = seen["states"] - np.broadcast_to(
+        np.asarray(problem.levels["threshold"], float), seen["states"].shape)
+    name, steepness = surrogate
+    names = [name] if name is not None else list(BUMPS)
+    widths = [steepness] if steepness is not None else list(STEEPNESS)
+    found, near, best = [], np.zeros_like(wanted), np.inf
+    detached = [None] * (problem.V is not None)
+    for V, peaks in itertools.product(
+            [problem.V, *detached], PEAKS[:1] if callable(name) else PEAKS):
+        for through in (True, False) if step.reset != "none" else (True,):
+            slopes = conventions.slopes(step._replace(through_reset=through), run,
+                                        **given)
+            for kind in names:
+                kinds = _kinds(kind, widths, peaks)
+                psi = np.stack([peak * SIDES[side](v) * (
+                    kind(v) if callable(kind) else BUMPS[kind](k * v))
+                    for k, side, peak in kinds])
+                every = _adjoint(problem._replace(V=V), psi, slopes, dspikes)
+                for (k, side, peak), dW in zip(kinds, every, strict=True):
+                    factor, error = _compared(dW, wanted, rtol)
+                    if error <= rtol and (factor == 1 or peaks is PEAKS[0]):
+                        found.append(Match(through, "given" if callable(kind) else kind,
+                                           float(k), side, factor, error, float(peak),
+                                           V is problem.V))
+                    if error < best:
+                        best, near = error, dW
+        if found:
+            break
+    sides = list(SIDES)
+    return sorted(found, key=lambda m: (m.factor != 1, sides.index(m.side))), near
+
+
+def _kinds(kind, widths, peaks):
+    """Return all tuples (steepness, side, peak) that are tried for a surrogate."""
+    if callable(kind):
+        return [(0.0, "both", 1.0)]
+    if kind == "step" and len(widths) > 1:      # the steepness is not given
+        widths = [0.0, *widths]
+    return [(k, side, peak(k)) for k in widths
+            for side in (["both"] if kind == "step" else SIDES) for peak in peaks]
+
+
+def _compared(dW, wanted, rtol):
+    """Return the factor of (3), and the largest error relative to the largest
+    entry."""
+    size = np.vdot(dW, dW)
+    if not np.isfinite(size) or size == 0:
+        return 1.0, np.inf
+    factor = float(np.vdot(dW, wanted) / size)
+    if abs(factor - 1) <= rtol or wanted.size < 3:
+        factor = 1.0
+    gap = np.abs(factor * dW - wanted)                                     # (3)
+    return factor, float(gap.max() / np.abs(wanted).max())
+
+
+def _adjoint(problem, psi, slopes, dspikes):
+    """Return a gradient dW for each of several surrogate derivatives psi.
+    The shape of psi is (count, T + 1, B, n), and the result has the shape
+    (count, n, m)."""
+    x, V = problem.x, problem.V
+    psi = psi * slopes.get("live", 1.0)
+    a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)
+    first = int(slopes["rows"][0])
+    syn, mem = np.zeros((2, len(psi), *psi.shape[2:]))
+    dW = np.zeros((len(psi), *problem.W.shape))
+    for k in range(len(x), -1, -1):
+        by_spike = np.zeros(psi.shape[2:])
+        if first <= k < first + len(x):
+            by_spike = by_spike + dspikes[k - first]
+        if k < len(x):
+            d = f[k + 1] * syn + g[k + 1] * mem
+            dW += np.swapaxes(d, 1, 2) @ x[k]
+            by_spike = by_spike + z[k + 1] * mem + (0 if V is None else d @ V)
+            syn, mem = a[k + 1] * syn + b[k + 1] * mem, e[k + 1] * mem
+        mem = mem + psi[:, k] * by_spike
+    return dW

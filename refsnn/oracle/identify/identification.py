@@ -1,0 +1,358 @@
+# refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module identifies the conventions of a recorded LIF layer.
+
+A convention is one choice for each axis of `conventions.Step`, and a
+preset is the convention of an existing tool.  `identify` compares a
+recording with all conventions, which `elimination` simulates, and names
+the presets that fit.  An axis is settled if all conventions that fit agree
+in this axis.  Of several conventions with the same effect, only one is
+counted.  For each open axis, the report names a stimulus that excludes at
+least one choice, if one of `stimuli` does.  Gradients settle
+`through_reset`, and rule out conventions that do not reproduce the
+gradients.
+
+The list `members` of the report holds all presets that fit.  A convention
+that fits is also a member if it differs in one axis from the first preset
+that fits.  If no preset fits, the members are the conventions that fit and
+differ from a preset in the fewest axes.  At most 20 conventions are
+members in this case.
+"""
+
+import numpy as np
+
+from refsnn import _checks, conventions
+from refsnn.oracle.identify import (arguments, comparison, elimination, fitting,
+                                    nearest, ties)
+from refsnn.oracle.identify.comparison import Tools
+from refsnn.oracle.identify.report import (SILENCE, Candidate, Parting, Report,
+                                           _changes, _cost, _described, _difference,
+                                           _lines, _step, _surrogates, _variants,
+                                           _whole, _words)
+from refsnn.oracle.identify.stimuli import _simulator
+
+__all__ = ["identify", "relative"]
+
+SHOWN = 20              # members at most, if no preset fits
+FEW_CHANGES = 3         # more changes of the right layer describe no mistake
+RTOL = 1e-9             # tolerance for simulated stimuli
+LONE = ("the gradient is not used, because many surrogates explain a single entry: "
+        "give the surrogate with its steepness, or record two neurons")
+HELD = "equal: a membrane held at reset_to for one step after each spike (refractory 1)"
+FEW = ("only the times of {} spikes are known, which other models or constants may "
+       "also explain: record mem")
+PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
+IDLE = "test", "compare", "record"      # the gradient does not depend on these axes
+
+
+def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
+             threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
+             dspikes=None, surrogate=None, tools=None, rtol=None, alpha=None,
+             beta=None, refractory=None):
+    """Identify the conventions that a recording follows.
+
+    >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
+    >>> step = conventions.PRESETS["spytorch"]
+    >>> run = conventions.simulate(step, x, np.eye(1), **taus)
+    >>> rows = conventions.recorded(step, run)
+    >>> identify(x, np.eye(1), rows, **taus).members[0].preset
+    'spytorch'
+
+    Parameters
+    ----------
+    x : (T, B, m) float
+        Input of the recording, which starts from rest: with syn 0 and mem at
+        `leak`.
+    W, V : (n, m) and (n, n) float
+        Input weights and recurrent weights; V may be None.  A bias is the
+        weight of an input that is 1 in all steps.  If the tool multiplies
+        currents by a gain that is not in `conventions.AXES`, multiply W and
+        V by this gain, and do not record syn.
+    recording : dict
+        At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
+        Keep the dtype of the tool, because the dtype sets the tolerance.
+    tau_syn, tau_mem, dt : float
+        Time constants and time step, in seconds.  For an absent synaptic
+        filter, give any time constant of at least dt.
+    threshold, leak, reset_to, floor : float or (n,) float
+        Threshold, leak, reset value and floor of the membrane potential.
+    gradients : (n, m) float, optional
+        Gradient, with respect to W, of a loss on the recorded spikes.  A
+        single entry is used only if `surrogate` is a callable or names the
+        steepness.
+    dspikes : (T, B, n) float, optional
+        Derivative of this loss with respect to the recorded spikes.
+    surrogate : str, float or callable, optional
+        Name in `fitting.BUMPS`, steepness, or both ("fast_sigmoid:25"); or a
+        function that maps the membrane potential minus the threshold to
+        (value, derivative).  By default, all are tried.
+    tools : Tools, optional
+        Candidates that replace the candidates from `conventions`.  V, time
+        constants, decay factors, `refractory`, `dspikes` and `surrogate` must
+        then be None, and all other constants have no effect.
+    rtol : float, optional
+        Tolerance of (2) of `comparison`, used only with `tools`.  The default
+        is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.
+    alpha, beta : float, optional
+        Decay factors that replace the time constants.  The unit of time is
+        then the time step, and the axis "decay" is not judged.  For
+        membranes without a leak, beta is 1.
+    refractory : int, optional
+        Refractory period in time steps.  If it is longer than 2, the periods
+        refractory - 1 to refractory + 1 are tried in place of 0 to 2.
+
+    Returns
+    -------
+    Report
+        Members, settled and open axes, or the nearest candidate.
+    """
+    arguments._turned(x, W, recording)
+    x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
+    shape = (*x.shape[:2], len(W))
+    if tools is not None:
+        if any(value is not None for value in (
+                V, tau_syn, tau_mem, dspikes, surrogate, alpha, beta, refractory)):
+            raise ValueError("tools are given: V, tau_syn, tau_mem, alpha, beta, "
+                             "dspikes, surrogate and refractory must be None")
+        rows, eps = arguments._recorded(recording, shape)
+        found = comparison._among(x, W, rows, gradients, tools,
+                                  max(1e-9, 256 * eps) if rtol is None else rtol)
+        return found._replace(text=found.lines[0])
+    rows, eps = arguments._recorded(recording, shape)
+    decays, taus = arguments._decays(tau_syn, tau_mem, dt, alpha, beta)
+    _, V, *levels = _checks.arrays(
+        "W (n, m), V? (n, n), threshold (n?), leak (n?), reset_to (n?), floor (n?)", W,
+        V, threshold, leak, reset_to, floor, dtype=float)
+    if not np.all(np.asarray(levels[0]) > 0):
+        raise ValueError(f"threshold is {threshold!r:.60}: must be above 0; subtract a "
+                         "resting potential from mem, threshold, leak, reset_to, floor")
+    levels = dict(zip(("threshold", "leak", "reset_to", "floor"), levels, strict=True))
+    if not any(row.any() for name, row in rows.items()
+               if name == "spikes" or "spikes" not in rows):
+        return Report([], {}, None, None, (SILENCE,), SILENCE)
+    gradient = None if gradients is None else arguments._gradient(
+        gradients, dspikes, surrogate, shape, W.shape)
+    lone = gradient is not None and W.size == 1 and not callable(
+        gradient[2][0]) and gradient[2][1] is None
+    mem = np.asarray(recording.get("mem", np.nan))
+    exact = mem == np.asarray(levels["threshold"]).astype(mem.dtype)
+    problem = elimination.Problem(x, W, V, rows, decays, taus, levels, eps,
+                                  arguments._axes(refractory))
+    with np.errstate(all="ignore"):         # simulations of other conventions overflow
+        found = _identified(problem, exact, None if lone else gradient,
+                            alpha is not None)
+    lines = found.lines + (LONE,) * lone
+    return found._replace(lines=lines, text="; ".join(lines))
+
+
+def relative(report, right, alone=False):
+    """Describe the convention of a report by its differences from another one.
+
+    >>> report = Report([Candidate("lava", None, None)], {}, None, None, ("as lava",))
+    >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
+    ['as lava', 'as the right layer, but input one step early']
+
+    Parameters
+    ----------
+    report : Report
+        Result of `identify`, without `tools`.
+    right : conventions.Step
+        Convention of the right layer.
+    alone : bool
+        Whether only spikes were recorded.  If no convention fits, many
+        conventions are then equally near, and no difference is described.
+
+    Returns
+    -------
+    list of str
+        The first line of the report, unless at most three axes of `right` must
+        be changed and no preset fits; and a line about these changes, or about
+        the first difference of the nearest convention.
+    """
+    near = [_described(_step(c, conventions.PRESETS), {"the right layer": right},
+                       elimination.AXES)
+            for c in (*report.members, report.nearest) if c is not None]
+    if report.members:
+        best = min(near, key=lambda c: _cost(_changes(c)))
+        words = [f"as {_words(best)}"] * (len(_changes(best)) <= FEW_CHANGES)
+        preset = report.members[0].axis is None
+        return [report.lines[0]] * (preset or not words) + words
+    if alone:
+        return [report.lines[0]]
+    return [report.lines[0], *(
+        [_difference(near[0], report.parting)] if near else report.lines[1:2])]
+
+
+def _identified(problem, exact, gradient, given):
+    """Return the report on a recording.
+
+    The mask `exact` marks potentials that were recorded as equal to the
+    threshold.  If `given` is True, the caller gave decay factors in place of
+    time constants.
+    """
+    longer = {"refractory": problem.axes["refractory"][1]} if (
+        problem.axes != elimination.AXES) else {}
+    presets = {name: step._replace(**longer, **{"decay": "exact"} if given else {})
+               for name, step in conventions.PRESETS.items()}
+    for eps in sorted({problem.eps, max(problem.eps, arguments.SINGLE)}):
+        tried = problem._replace(eps=eps)
+        codes, parted = elimination._search(tried)
+        fits = ties._settled(tried, codes[parted == len(problem.x)], presets, exact)
+        if len(fits):
+            found = _recognised(tried, presets, fits, gradient, given)
+            note = "fits to the precision of float32, although the recording has more"
+            return found._replace(lines=found.lines + (note,) * (eps > problem.eps))
+    return nearest._nothing(tried, codes, parted, presets)
+
+
+def _recognised(problem, presets, fits, gradient, given):
+    """Return the report on a recording that at least one convention fits."""
+    # Recorded membranes settle all axes that change the gradient, except PATH.
+    axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
+                                               if a not in IDLE]
+    paths, matches = _paths(problem, presets, fits, axes), {}
+    if gradient is not None:
+        matches, step, near = _explained(problem, fits, paths, gradient)
+        if not matches:
+            return _unexplained(_described(step, presets, problem.axes),
+                                gradient[0], near)
+        fits = fits[sorted(row for path in matches for row in paths[path])]
+    choices = {code: tuple(dict.fromkeys(m.through_reset for m in matches[path]))
+               if matches else (True, False) for code, path in zip(
+                   elimination._grouped(fits).tolist(), _path(fits, axes), strict=True)}
+    members = _members(problem, presets, fits, choices)
+    first = _step(members[0], presets)
+    tools = Tools(presets, {}, *_simulator(problem))
+
+    plain = tools._replace(inputs={name: one for name, one in tools.inputs.items()
+                                   if name not in ("ties", "all")})
+
+    def tell(step):     # ties settle nothing else, because rounding decides them
+        used = plain if step.compare == first.compare else tools
+        return comparison._telling(first, step, problem.rows, used, RTOL)
+
+    apart = {c: tell(_step(c, presets)) for c in members[1:]}
+    own = choices[_code(first, problem.axes)]
+    settled, undecided = _axes(problem, fits, first, own, tell)
+    if given:
+        del settled["decay"]
+    lines = _lines(members, settled, undecided, given)
+    if problem.axes != elimination.AXES:
+        lines.append("refractory periods tried: "
+                     + ", ".join(map(str, problem.axes["refractory"])))
+    if members[0].axis is not None and False in own and (
+            first.reset, first.reset_at, first.refractory) == ("zero", "after", 0):
+        lines.append(HELD)
+    fired = nearest._fired(problem)
+    if problem.rows.keys() == {"spikes"} and (
+            members[0].axis is not None or fired < nearest.MATCHED):
+        lines.append(FEW.format(fired))
+    if "spikes" not in problem.rows and not elimination._trace(
+            problem, first)["spikes"].any():
+        return Report([], {}, None, None, (SILENCE, *lines[1:]), settled=settled,
+                      open=undecided)
+    code = elimination._codes_of(first, problem.axes)
+    found = matches.get(_path([code], axes)[0], [])
+    lines += [_surrogates(found)] if found else []
+    return Report(members, apart, None, None, tuple(lines), settled=settled,
+                  open=undecided, gradients=found)
+
+
+def _code(step, axes):
+    return int(elimination._grouped([elimination._codes_of(step, axes)])[0])
+
+
+def _path(codes, axes):
+    """Return the choices of some axes, for each convention."""
+    at = [list(elimination.AXES).index(axis) for axis in axes]
+    return list(map(tuple, np.asarray(codes)[:, at].tolist()))
+
+
+def _paths(problem, presets, fits, axes):
+    """Return {choices of the axes: rows of `fits`}, nearest to a preset first."""
+    order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
+                       kind="stable")
+    known, found = _path(fits, axes), {}
+    for row in order.tolist():
+        found.setdefault(known[row], []).append(row)
+    return found
+
+
+def _explained(problem, fits, paths, gradient):
+    """Return the matches of each of the `paths` that explains a gradient.
+
+    Matches with other factors than 1 are returned only if no path has a
+    match with a factor of 1.  Also return a step with the first path, and
+    the gradient of this step that is nearest to the recorded gradient.
+    """
+    wanted, dspikes, surrogate, eps = gradient
+    rtol = 4 * max(eps, problem.eps) * (256 + 8 * len(problem.x))
+    steps = elimination._steps(fits[[rows[0] for rows in paths.values()]], problem.axes)
+    found = [fitting._gradients(problem, step, wanted, dspikes, surrogate, rtol)
+             for step in steps]
+    for exact in (True, False):
+        matches = {path: some for path, (every, _) in zip(paths, found, strict=True)
+                   if (some := [m for m in every if m.factor == 1 or not exact])}
+        if matches:
+            break
+    return matches, steps[0], found[0][1]
+
+
+def _unexplained(candidate, wanted, near):
+    """Return the report on a gradient that no surrogate explains."""
+    at = np.unravel_index(np.argmax(np.abs(wanted - near)), wanted.shape)
+    parting = Parting(None, None, None, "gradients", float(wanted[at]), float(near[at]))
+    return Report([], {}, candidate, parting, (
+        _difference(candidate, parting), "spikes and states fit, but no reset path "
+        "gives the recorded gradient with a surrogate that was tried; the argument "
+        "`surrogate` can name another, with its steepness, such as 'arctan:7.85'"))
+
+
+def _members(problem, presets, fits, choices):
+    """Return the candidates that fit, presets first."""
+    known = problem.axes
+
+    def fit(step):      # and with an allowed choice of `through_reset`
+        allowed = choices.get(_code(step, known), ())
+        return step.through_reset in allowed or bool(allowed) and step.reset == "none"
+
+    members = [Candidate(name, None, None) for name, step in presets.items()
+               if fit(step)]
+    if members:
+        members += [c for c in _variants(
+            [members[0].preset], presets, conventions.AXES | known)
+            if fit(_step(c, presets))]
+        return [_whole(c, presets) for c in members]
+    order = np.argsort(elimination._distance(fits, presets.values(), known),
+                       kind="stable")
+    for step in elimination._steps(fits[order[:SHOWN]], known):
+        allowed = choices[_code(step, known)]
+        axes = (*known, *["through_reset"][:len(allowed) == 1])
+        members.append(_described(step._replace(through_reset=allowed[0]), presets,
+                                  axes))
+    least = min(_cost(_changes(c)) for c in members)
+    return [c for c in members if _cost(_changes(c)) == least]
+
+
+def _axes(problem, fits, first, choices, tell):
+    """Return the choice of each settled axis.  For each open axis, return the
+    possible choices and a stimulus."""
+    settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
+    for at, (axis, values) in enumerate(problem.axes.items()):
+        found = sorted(set(fits[:, at].tolist()))
+        if len(found) == 1:
+            settled[axis] = values[found[0]]
+            continue
+        stimulus = ""
+        for value in found:
+            if value != own[at] and not stimulus:
+                rows = fits[fits[:, at] == value]
+                other = rows[np.argmin((rows != own).sum(axis=1))]
+                stimulus = tell(elimination._steps([other], problem.axes)[0]._replace(
+                    through_reset=first.through_reset))
+        undecided[axis] = tuple(values[i] for i in found), stimulus
+    if len(choices) == 1 and first.reset != "none":
+        settled["through_reset"] = choices[0]
+    else:
+        undecided["through_reset"] = (True, False), "" if first.reset == "none" else \
+            "gradients"
+    return settled, undecided

@@ -1,0 +1,234 @@
+# refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module reports on recordings that follow no convention.
+
+The constants of the neurons are refitted by least squares.  If the
+refitted constants explain the recording, the report states these
+constants.  The nearest convention is the one with the largest step
+
+    t = first row that contradicts the convention                     (1)
+
+A convention is considered only if at least one of three conditions holds:
+
+- Refitted constants explain the recording.
+- The convention reproduces at least 12 nonzero entries before row t, and
+  t > 1.
+- The root mean square error of each recorded quantity is below half of the
+  standard deviation of this quantity.
+
+White noise and recordings that diverge have no nearest convention.
+
+Derivation.  Tolerances are those of `elimination`.
+Approximate.  The search for the nearest convention covers the presets and
+    up to 24 conventions that `elimination` dropped last.
+Cost.   The search by `elimination` is repeated up to eight times: with the
+    refitted gain, with transposed weights, with V = 0, with swapped axes
+    or with a threshold of 1.
+Departures.  If the recording fits with one of these changes, the report
+    says so, but its list of members is empty.
+"""
+
+import numpy as np
+
+from refsnn.oracle.identify import elimination, fitting
+from refsnn.oracle.identify.report import (Candidate, Report, _described, _difference,
+                                           _parting, _title, _whole, _words)
+
+__all__ = []
+
+COMPARED = 24           # conventions that were dropped last
+MATCHED = 12            # least number of entries that it reproduces
+CLOSE = 0.5             # or its largest error, in standard deviations
+
+
+def _nothing(problem, codes, parted, presets):
+    """Return the report on a recording that follows no convention."""
+    lines = ["no convention fits"]
+    fit = fitting._constants(problem)
+    nearest, parting = _nearest(problem, codes, parted, presets, fit is not None)
+    if nearest is not None:
+        lines.append(_difference(nearest, parting))
+    if fit is not None:
+        lines.append(
+            "with refitted constants (a least-squares fit, not a recognition): alpha "
+            f"{fit.alpha:.6g}, beta {fit.beta:.6g}, gain {fit.gain:.6g}, rest "
+            f"{fit.rest:.3g}, reset {fit.step.reset}; mem: "
+            + ("exact to rounding" if fit.exact else f"error {100 * fit.error:.2g} %")
+            + _spiking(problem, fit.step))
+    if parting and parting.step == 0 and (fit is None or not fit.exact):
+        lines.append("does the recording start from rest?")
+    lines += _constant(problem) + _changed(problem, presets, fit)
+    values = np.unique(problem.rows.get("spikes", 0))
+    if len(values) == 2 and values[1] != 1:
+        lines.append(f"each spike is {values[1]:g}: divide spikes by {values[1]:g}")
+    return Report([], {}, nearest, parting, tuple(lines), fit=fit)
+
+
+def _spiking(problem, step):
+    """Return a text on the thresholds that explain the recorded spikes."""
+    threshold, untested = problem.levels["threshold"], (
+        "; spikes and the threshold are not tested")
+    if np.ndim(threshold):
+        return untested
+    late = (step.record == "after") - (step.test == "after")    # spikes, in rows
+    low, high = _thresholds(problem, late, 0)
+    # A reset "after" is equivalent to a reset "once" with the spikes one row off.
+    if step.reset_at == "once" or step.reset_at == "after" and not low < high:
+        if step.reset == "zero":
+            return untested
+        low, high = _thresholds(problem, late - (step.reset_at == "after"), threshold)
+    if not low < high:
+        return "; no constant threshold explains the spikes"
+    if low <= threshold <= high:
+        return "; the threshold explains the spikes"
+    return ("; for the recorded mem, the spikes need a threshold between "
+            f"{low:.6g} and {high:.6g}")
+
+
+def _thresholds(problem, late, reset):
+    """Return the bounds of the thresholds that explain the recorded spikes.  The
+    spikes are `late` rows late, and `reset` was subtracted from mem."""
+    mem, spikes = problem.rows["mem"], problem.rows["spikes"]
+    first, last = max(0, late), max(0, -late)
+    mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
+    mem, fired = mem + reset * spikes, spikes > 0
+    return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
+
+
+def _constant(problem):
+    """Return a list with a sentence if the membrane potential has the same
+    value after each spike, and if this is not expected; else an empty list."""
+    if not {"mem", "spikes"} <= problem.rows.keys():
+        return []
+    mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
+    slack = elimination._slack(problem)["mem"].max()
+    neuron, at = np.nonzero(fired.reshape(len(fired), -1).T)
+    shortest = np.diff(at)[np.diff(neuron) == 0].min(initial=len(fired))
+    for lag in (0, 1):
+        later = [mem[k:][fired[:len(fired) - k]] for k in range(lag, len(mem))]
+        held = [len(a) > 2 and abs(a - later[0][0]).max() <= slack for a in later]
+        steps = min((held + [False]).index(False), int(shortest))
+        if steps:
+            value, known = later[0][0], np.unique(problem.levels["reset_to"])
+            # The row of the spike can be the first of the period, or precede it.
+            periods = " or ".join(str(k) for k in (steps - 1, steps) if k < shortest
+                                  and k not in problem.axes["refractory"])
+            hints = [] if abs(known - value).min() <= slack else [
+                f"is reset_to {value:.6g}?"]
+            hints += [f"is refractory {periods}?"] if periods else []
+            where = "after each spike" if lag else "from each spike on"
+            told = f"mem is {value:.6g} in {steps} step{'s' * (steps > 1)} {where}: "
+            return [told + " ".join(hints)] if hints else []
+    return []
+
+
+def _nearest(problem, codes, parted, presets, fitted):
+    """Return the nearest candidate and its first difference, or (None, None)."""
+    last = codes[parted == parted.max()]
+    order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
+                       kind="stable")
+    found = []
+    for step in [step for step in presets.values() if step.decay in problem.decays] \
+            + elimination._steps(last[order[:COMPARED]], problem.axes):
+        run = elimination._trace(problem, step)
+        parting, matched = _first(problem, step, run)
+        error = _error(problem, run)
+        if parting and (matched >= MATCHED and parting.step > 1
+                        or error < (np.inf if fitted else CLOSE)):
+            found.append((-parting.step, error, step, parting))
+    if not found:
+        return None, None
+    _, _, step, parting = min(found, key=lambda row: row[:2])              # (1)
+    return _described(step, presets, problem.axes), parting
+
+
+def _first(problem, step, run):
+    """Return the first difference between a recording and a convention, or
+    None.  Also return the number of nonzero recorded entries in earlier
+    rows."""
+    slack, wrong, alive = elimination._slack(problem), {}, {}
+    for name, row in problem.rows.items():
+        limit = 0 if name == "spikes" else slack[name][:, None, None]
+        alive[name] = np.abs(row) > limit
+        wrong[name] = ~(np.abs(run[name] - row) <= limit)
+    if "spikes" in wrong:       # near the threshold, both answers are accepted
+        at, _, _ = elimination._recorded_states(step, len(problem.x) + 1)
+        low, high = elimination._bounds(
+            step.spikes, run["states"][at], problem.levels["threshold"],
+            slack["mem"][:, None, None])
+        live = ~(run["held"][at] & step.mute)
+        wrong["spikes"] = ~((low * live <= problem.rows["spikes"])
+                            & (problem.rows["spikes"] <= high * live))
+    parting = _parting(wrong, problem.rows, run)
+    end = parting.step if parting else None
+    return parting, sum(int(mask[:end].sum()) for mask in alive.values())
+
+
+def _error(problem, run):
+    """Divide the root mean square error of each recorded quantity by the
+    standard deviation of this quantity.  Return the largest ratio."""
+    errors = []
+    for name, row in problem.rows.items():
+        size = np.abs(row).max() or 1.0
+        error = np.square((run[name] - row) / size).sum()
+        spread = np.square((row - row.mean()) / size).sum()
+        errors.append(np.sqrt(error / spread) if error < np.inf and spread > 0
+                      else np.inf)
+    return float(max(errors))
+
+
+def _fired(problem):
+    """Return the number of recorded spikes, or 0 if spikes are not recorded."""
+    return int(np.sum(problem.rows.get("spikes", 0)))
+
+
+def _changed(problem, presets, fit):
+    """Search again with the gain of an exact `fit`, with transposed weights,
+    with V = 0, with batch and time swapped, and with a threshold of 1.  Return
+    a list with a line for the report, or an empty list if nothing fits.  If
+    only spikes are recorded, there must be at least `MATCHED` spikes, and only
+    presets count."""
+    alone = problem.rows.keys() == {"spikes"}
+    if alone and _fired(problem) < MATCHED:
+        return []
+    n, m = problem.W.shape
+    V, W = problem.V, problem.W
+    others = {}
+    if fit is not None and fit.exact:
+        words = f"W{' and V' * (V is not None)} times {fit.gain:.15g}"
+        others[words] = problem._replace(W=fit.gain * W,
+                                         V=None if V is None else fit.gain * V)
+        if "syn" in problem.rows:       # the gain may act behind syn
+            others[f"{words}, without syn,"] = others[words]._replace(rows={
+                name: row for name, row in problem.rows.items() if name != "syn"})
+    if np.any(problem.levels["threshold"] != 1):
+        others["threshold 1"] = problem._replace(
+            levels=problem.levels | {"threshold": np.ones(())})
+    if problem.x.shape[1] > 3:          # fewer steps fit many conventions
+        others["batch before time"] = problem._replace(
+            x=problem.x.swapaxes(0, 1),
+            rows={name: row.swapaxes(0, 1) for name, row in problem.rows.items()})
+    if V is not None:
+        others["transposed V"] = problem._replace(V=V.T)
+        if not alone:               # a small V may change no spike
+            others["V = 0"] = problem._replace(V=None)
+    if n == m:
+        others["transposed W"] = problem._replace(W=W.T)
+        if V is not None:
+            others["transposed W and V"] = problem._replace(W=W.T, V=V.T)
+    for words, other in others.items():
+        codes, parted = elimination._search(other, fits_only=True)
+        fits = codes[parted == len(other.x)]
+        if len(fits):
+            names = [_words(_whole(Candidate(preset, None, None), presets),
+                            _title(preset)) for preset, step in presets.items()
+                     if (fits == elimination._codes_of(step, other.axes)).all(
+                         axis=1).any()]
+            if alone and not names:
+                continue
+            near = fits[[np.argmin(elimination._distance(fits, presets.values(),
+                                                         other.axes))]]
+            candidate = _described(elimination._steps(near, other.axes)[0], presets,
+                                   other.axes)
+            told = " or ".join(names) or _words(candidate, _title(candidate.preset))
+            return [f"{words} fits: as {told}"]
+    return []

@@ -1,0 +1,220 @@
+# refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module defines the report of `identify` and describes it in words.
+
+A candidate is a preset of `conventions`, or a preset with changed axes.
+The report describes a convention by the candidate with the fewest changes.
+In the text of the report, a probe is a stimulus of `stimuli`, as in the
+command `python -m refsnn probes`.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import conventions
+
+__all__ = ["Candidate", "Parting", "Report"]
+
+TITLES = {
+    "refsnn": "refsnn lif", "spytorch": "spytorch tutorials", "stork": "stork LIFGroup",
+    "hxtorch": "hxtorch LIF", "norse": "norse lif_step",
+    "norse_feed_forward": "norse lif_feed_forward_step", "nir": "NIR CubaLIF",
+    "nir_subtract": "NIR CubaLIF, subtract",
+    "snntorch_leaky": "snntorch Leaky, subtract",
+    "snntorch_synaptic": "snntorch Synaptic, subtract",
+    "spikingjelly": "spikingjelly LIFNode", "lava": "lava LIF", "sinabs": "sinabs LIF",
+    "rockpool": "rockpool LIF", "spyx_lif": "spyx LIF", "spyx_cubalif": "spyx CuBaLIF"}
+WORDS = {       # for each axis and value: how a recording differs from a preset
+    "decay": {"exact": "decays are exp(-dt/tau)", "euler": "decays are 1 - dt/tau"},
+    "synapse": {"none": "no synaptic filter",
+                "first": "current decays first in a step",
+                "between": "current decays between input and reading",
+                "last": "current decays last in a step"},
+    "input": {"same": "input one step early", "next": "input one step late"},
+    "drive": {"one": "input enters the current unscaled",
+              "leak": "input enters the current times 1 - alpha"},
+    "gain": {"one": "current enters the membrane unscaled",
+             "leak": "current enters the membrane times 1 - beta",
+             "rate": "current enters the membrane times dt/tau_mem",
+             "integral": "current enters the membrane times tau_mem (1 - beta)"},
+    "test": {"before": "spikes one step late", "after": "spikes one step early"},
+    "compare": {">": "a tie is no spike", ">=": "a tie is a spike",
+                "half": "a tie is half a spike"},
+    "spikes": {"one": "one spike a step at most", "many": "several spikes a step"},
+    "reset": {"subtract": "reset by subtraction", "zero": "reset to a value",
+              "none": "no reset"},
+    "reset_at": {"once": "reset in the step of the spike",
+                 "before": "reset before the decay of the next step",
+                 "after": "reset one step late"},
+    "through_reset": {True: "gradients pass the reset",
+                      False: "gradients stop at the reset"},
+    "floor": {False: "no lower bound", True: "membrane bounded below"},
+    "refractory": {0: "no refractory steps"},
+    "record": {"before": "state recorded one step late",
+               "after": "state recorded one step early"},
+    "mute": {False: "membrane held while refractory",
+             True: "membrane not held while refractory"}}
+RARE = {"floor", "refractory", "mute"}      # axes that few tools change
+SILENCE = ("no spike in the recording, and silence fits every convention: drive the "
+           "layer above its threshold")
+
+
+class Candidate(NamedTuple):
+    """Hold a preset, the axes that differ from this preset, and the new choices."""
+    preset: str
+    axis: object        # name of the axis, or a tuple; None for the preset itself
+    value: object       # new choice, or a tuple
+
+
+class Parting(NamedTuple):
+    """Hold the first entry in which a recording differs from a candidate."""
+    step: int           # step, sample and neuron are None for gradients
+    sample: int
+    neuron: int
+    quantity: str
+    found: float        # value in the recording
+    wanted: float       # value of the candidate
+
+
+class Report(NamedTuple):
+    """Hold the conventions that a recording follows."""
+    members: list       # candidates that fit the recording, presets first
+    apart: dict         # other member: stimulus that tells it from the first, or ""
+    nearest: Candidate  # the closest candidate if none fits, else None
+    parting: Parting    # first difference of `nearest` from the recording
+    lines: tuple        # the report in words
+    text: str = ""      # `lines` in one line
+    settled: dict = {}  # choice for each axis in which all fits agree
+    open: dict = {}     # (choices, stimulus that settles them) for each other axis
+    fit: object = None  # fitting.Fit, refitted constants
+    gradients: list = []        # fitting.Match of each surrogate that fits
+
+
+def _changes(candidate):
+    """Return the new choice of each axis that a candidate changes."""
+    _, axis, value = candidate
+    if isinstance(axis, tuple):
+        return dict(zip(axis, value, strict=True))
+    return {} if axis is None else {axis: value}
+
+
+def _cost(changes):
+    """Return the number of changed axes.  Axes in `RARE` count three times."""
+    return len(changes) + 2 * len(RARE & set(changes))
+
+
+def _step(candidate, presets):
+    """Return the update step of a candidate."""
+    return presets[candidate.preset]._replace(**_changes(candidate))
+
+
+def _variants(names, presets, axes):
+    """Return all candidates that differ from one of the presets in one axis."""
+    return [Candidate(name, axis, value) for name in names
+            for axis, values in axes.items() for value in values
+            if value != getattr(presets[name], axis)]
+
+
+def _described(step, presets, axes):
+    """Return the candidate that agrees with the convention `step` in all
+    `axes`.  If several candidates agree, return the candidate with the
+    fewest changes."""
+    changes = {name: {axis: getattr(step, axis) for axis in axes
+                      if getattr(step, axis) != getattr(preset, axis)}
+               for name, preset in presets.items()}
+    name = min(changes, key=lambda name: _cost(changes[name]))
+    return _whole(_candidate(name, changes[name]), presets)
+
+
+def _candidate(name, changes):
+    axes, values = tuple(changes), tuple(changes.values())
+    if len(axes) > 1:
+        return Candidate(name, axes, values)
+    return Candidate(name, *(axes + values or (None, None)))
+
+
+def _whole(candidate, presets):
+    """Return the candidate.  If the caller gave a refractory period, which
+    all `presets` then have, this period is one of the changes."""
+    name, period = candidate.preset, presets[candidate.preset].refractory
+    if period == conventions.PRESETS.get(name, presets[name]).refractory:
+        return candidate
+    return _candidate(name, {"refractory": period} | _changes(candidate))
+
+
+def _parting(wrong, rows, run):
+    """Return the first entry that any mask in `wrong` marks, or None."""
+    steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
+             if bad.any()]
+    if not steps:
+        return None
+    step = min(steps)
+    name = next(name for name, bad in wrong.items() if bad[step].any())
+    at = step, *(int(i) for i in np.argwhere(wrong[name][step])[0])
+    return Parting(*at, name, float(rows[name][at]), float(run[name][at]))
+
+
+# ---- words
+
+def _title(preset):
+    return f"{TITLES[preset]} ({preset})"
+
+
+def _words(candidate, name=None):
+    """Describe a candidate; `name` replaces the name of the preset."""
+    changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
+               for axis, value in _changes(candidate).items()]
+    return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
+
+
+def _difference(nearest, parting):
+    """Describe the nearest candidate and its first difference."""
+    step, sample, neuron, quantity, found, wanted = parting
+    where = "in the gradients: an entry" if step is None else \
+        f"first at step {step}, sample {sample}, neuron {neuron}: {quantity}"
+    return (f"nearest: as {_words(nearest)}; differs {where} is {found:.9g}, would be "
+            f"{wanted:.9g}")
+
+
+def _lines(members, settled, undecided, given):
+    """Return three lines: the convention, the settled axes and the open axes.
+
+    If `given` is True, the caller gave decay factors in place of time
+    constants.
+    """
+    choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
+    changes = _changes(members[0])
+    equal = members if changes.keys() <= {"refractory"} else members[:1]
+    name = _words(members[0], " or ".join(
+        _title(c.preset) for c in equal if _changes(c) == changes))
+    if len(changes) > 2:
+        name = f"no preset, but: {choices}"
+    shown = {axis: " or ".join(map(str, values))
+             for axis, (values, _) in undecided.items()}
+    live = ", ".join(f"{axis} ({shown[axis]}; probe: {stimulus})"
+                     for axis, (_, stimulus) in undecided.items() if stimulus)
+    idle = ", ".join(f"{axis} ({shown[axis]})"
+                     for axis, (_, stimulus) in undecided.items() if not stimulus)
+    return [f"as {name}",
+            f"settled: {choices or 'no axis'}" + " (decays are given)" * given,
+            f"open: {live or 'no axis'}" + f"; equal on every probe: {idle}"
+            * bool(idle)]
+
+
+def _surrogates(matches):
+    """Describe at most four of the surrogates that explain a gradient."""
+    some = []
+    for match in matches[:4]:
+        width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")
+        if (match.surrogate, match.steepness) == ("step", 0):
+            width = " of steepness 0 (straight-through)"
+        width += f" and peak {match.peak:.6g}" * (match.peak != 1)
+        side = {"both": "", "above": ", 0 below the threshold",
+                "below": ", 0 above the threshold"}[match.side]
+        some.append(f"surrogate {match.surrogate}{width}{side}, "
+                    + "not " * (not match.through_reset) + "through the reset"
+                    + ", not through the recurrent spikes" * (
+                        not match.through_recurrence)
+                    + f", times {match.factor:.5g}" * (match.factor != 1))
+    return "gradients: " + " or ".join(some) + (
+        f", and {len(matches) - 4} more" * (len(matches) > 4))

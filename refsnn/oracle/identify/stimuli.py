@@ -1,0 +1,138 @@
+# refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""This module makes inputs that distinguish between LIF conventions.
+
+Such an input is called a stimulus.  The command `python -m refsnn probes`
+writes the stimuli, which it and the reports of `identify` call probes.
+
+Some conventions have an effect only for special inputs.  In a tie, the
+membrane potential equals the threshold to the last bit.  Let f1 be 1 or
+1 - alpha, f2 be 1 or alpha, and f3 be the gain.  The stimulus "ties"
+contains inputs x such that, in floating-point arithmetic,
+
+    f3 (f2 (f1 x)) = threshold                                        (1)
+
+Derivation.  Inputs that drive the membrane potential above twice the
+    threshold reveal whether a neuron spikes several times per step, and
+    how it is reset.  Negative inputs reveal a lower bound of the membrane
+    potential (floor).  Only gradients reveal a detached reset.  Membrane
+    potentials distinguish a delay of the input from a delay of the output,
+    but spikes do not.
+Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
+    threshold / (f1 f2 f3) are tested as solutions of (1).
+Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
+    sample for each product f1 f2 f3.  "overdrive" and "inhibition" have 40
+    samples each.
+Departures.  The inputs of "ties" cause no tie in a tool that rounds
+    differently.
+"""
+
+import itertools
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import _checks, conventions
+
+__all__ = ["Stimulus", "make_stimuli"]
+
+STEPS = 25              # time steps of a stimulus; longer than any period tried
+SIZES = 40              # amplitudes of a stimulus
+WEAK, STRONG = 0.6, 9.0     # smallest and largest drive, in units of the threshold
+NEAR = 8                # floating-point numbers tried on each side, for (1)
+
+
+class Stimulus(NamedTuple):
+    """Hold an input x of shape (T, B, 1) for one neuron with weight W."""
+    x: np.ndarray
+    W: np.ndarray
+    shows: str          # conventions that the stimulus distinguishes
+
+
+def make_stimuli(alphas, betas, threshold=1.0, gains=()):
+    """Return inputs that distinguish between conventions.
+
+    >>> found = make_stimuli([0.25], [0.5], 2.0)
+    >>> found["ties"].x[1, :3, 0].tolist()
+    [2.0, 2.6666666666666665, 4.0]
+
+    A stimulus drives one neuron with weight 1.  The samples of the batch
+    differ in input amplitude.  Rounding destroys ties.  If your tool
+    permits, set the leak potential to 0, and use decay factors that are
+    exact in binary.
+
+    Parameters
+    ----------
+    alphas, betas : list of float
+        Possible decay factors of current and membrane, in [0, 1).
+    threshold : float
+        Firing threshold of the neuron, above 0.
+    gains : list of float
+        Possible gains of the membrane other than 1 and 1 - beta.
+
+    Returns
+    -------
+    dict
+        A `Stimulus` for each of "overdrive", "inhibition" and "ties"; the
+        stimulus "all" combines these three in one batch.
+    """
+    alphas, betas, threshold, gains = _checks.arrays(
+        "alphas (a) in [0, 1), betas (b) in [0, 1), threshold () in [1e-300, 1e300), "
+        "gains (r*)", alphas, betas, threshold, gains, dtype=float)
+    low = min([1.0] + [(min(a, 1 - a) or 1.0) * gain for a in alphas
+                       for gain in (*(1 - betas), *gains) if gain > 0])
+    sizes = threshold * np.geomspace(WEAK, STRONG / low, SIZES)
+    patterns = {
+        "overdrive": ([0, 1, 1, 1, 0, 0, 1], "decays, gains and delays; kind and "
+                      "time of the reset; several spikes a step; refractory steps"),
+        "inhibition": ([0, -1, -1, 0, 1, 1, 1, 0.5], "a floor"),
+        "ties": ([0, 1], "whether u = threshold is a spike")}
+    found = {}
+    for name, (pattern, shows) in patterns.items():
+        size = _ties(alphas, betas, gains, threshold) if name == "ties" else sizes
+        x = np.zeros((STEPS, len(size), 1))
+        x[:len(pattern), :, 0] = np.multiply.outer(pattern, size)
+        found[name] = Stimulus(x, np.ones((1, 1)), shows)
+    x = np.concatenate([stimulus.x for stimulus in found.values()], axis=1)
+    return found | {"all": Stimulus(x, np.ones((1, 1)), "all of these")}
+
+
+def _ties(alphas, betas, gains, threshold):
+    """Return, for each f1 f2 f3, an input x that fulfils eq. (1) if there is one."""
+    found = []
+    for alpha, beta in itertools.product(alphas, betas):
+        for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
+                                            (1.0, 1 - beta, *gains)):
+            if f1 * f2 * f3 > 0:
+                x = threshold / (f1 * f2 * f3)
+                x += np.arange(-NEAR, NEAR + 1) * np.spacing(x)
+                at = x[f3 * (f2 * (f1 * x)) == threshold]                  # (1)
+                found += at[:1].tolist()
+    return sorted(set(found))
+
+
+def _simulator(problem):
+    """Return a function that simulates stimuli with the constants of a problem.
+
+    The result holds the last three fields of `comparison.Tools`: `simulate`,
+    `differentiate` (None, because no gradients are compared), and the
+    stimuli.
+    """
+    tau_syn, tau_mem, dt = problem.taus
+    levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
+
+    def simulate(step, x, W):
+        return conventions.recorded(step, conventions.simulate(
+            step, x, W, tau_syn=tau_syn, tau_mem=tau_mem, dt=dt, **levels))
+
+    alphas, betas = ([_decay(decay, np.float64(tau), dt) for decay in problem.decays]
+                     for tau in (tau_syn, tau_mem))
+    gains = [gain for beta in betas for gain in (dt / tau_mem, tau_mem * (1 - beta))
+             ] if tau_mem else []
+    return simulate, None, make_stimuli(alphas, betas, levels["threshold"], gains)
+
+
+def _decay(kind, tau, dt):
+    """Compute a decay factor to the last bit as `conventions.simulate` does,
+    because rounding errors destroy ties."""
+    with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
+        return float(1 - dt / tau if kind == "euler" else np.exp(-dt / tau))

@@ -1,0 +1,365 @@
+# refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This module compares the results of other code with one golden vector.
+
+The result of an output is right if it equals the correct output within the
+tolerance that `check` states.  A known mistake explains results if it
+reproduces all of them.  The modules `check` and `diagnose.random_networks`
+use these comparisons.
+"""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn.oracle import stored
+from refsnn.oracle.locate import holds, locate
+
+__all__ = ["Judged", "counts", "flaw", "group", "judge", "mistakes", "place",
+           "same_place", "unseen"]
+
+RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
+COUNTED = ("spikes", "spikes2", "counts")       # rounded, then compared exactly
+VISIBLE = 1e-4      # change, of the largest entry, that float32 results can show
+HALVES = np.float16, np.float32     # dtypes whose counts have the precision of float32
+SLACK = 4           # rounding errors of a count, such as h + f - f, that are removed
+
+
+class Judged(NamedTuple):
+    """Hold a result that was compared with the correct output."""
+    found: object       # float64 array, or None if the result is invalid
+    rtol: float         # relative tolerance for the dtype of the result
+    right: bool
+    why: str            # reason why the result is invalid, or ""
+
+
+def group(results, known):
+    """Group results by golden vector.
+
+    >>> known = stored.load(["bptt"])
+    >>> {name: list(given) for name, given in group({"bptt.dW": 0}, known).items()}
+    {'bptt': ['dW']}
+
+    If a result of a golden vector has the dtype float32, Python floats and
+    float64 scalars of this vector are rounded to float32, too.
+
+    Parameters
+    ----------
+    results : dict
+        Arrays with keys "VECTOR.OUTPUT".
+    known : dict
+        The golden `Vector` for each name.
+
+    Returns
+    -------
+    dict
+        For each golden vector in the results, a dict of its outputs.
+    """
+    if not isinstance(results, dict) or not results:
+        raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
+    grouped = {}
+    for key, value in results.items():
+        name, _, output = str(key).rpartition(".")
+        if name not in known or output not in known[name].outputs:
+            kind, names = ("outputs", known[name].outputs) if name in known else (
+                "vectors", known or stored.names())
+            raise ValueError(f"results hold {key!r}: must be VECTOR.OUTPUT, {kind} are "
+                             f"{sorted(names)}")
+        grouped.setdefault(name, {})[output] = value
+    for given in grouped.values():
+        if any(str(getattr(value, "dtype", "")).endswith("float32")
+               for value in given.values()):
+            given |= {output: np.float32(value) for output, value in given.items()
+                      if isinstance(value, float) or np.shape(value) == ()
+                      and getattr(value, "dtype", None) == np.float64}
+    return grouped
+
+
+# ---- one golden vector
+
+def flaw(vector):
+    """Return why a golden vector could accept wrong results.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
+    ('', 'dead: dW is 0 throughout')
+
+    Parameters
+    ----------
+    vector : Vector
+        Golden vector.
+
+    Returns
+    -------
+    str
+        A message if spikes are constant or an output is all zero, else "".
+    """
+    for arrays in (vector.inputs, vector.outputs):
+        for name in {"spikes", "spikes2"} & arrays.keys():
+            if not np.any(arrays[name]):
+                return f"silent: {name} are 0 throughout"
+            if np.all(arrays[name]):
+                return f"never silent: {name} are 1 throughout"
+    for name, value in vector.outputs.items():
+        if not np.any(value):
+            return f"dead: {name} is 0 throughout"
+    return ""
+
+
+def unseen(vector):
+    """Return the known mistakes that a golden vector cannot detect.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> unseen(vector)
+    []
+    >>> unseen(vector._replace(outputs=vector.outputs | vector.mutants[0].outputs))
+    ['reset detached']
+
+    Parameters
+    ----------
+    vector : Vector
+        Golden vector.
+
+    Returns
+    -------
+    list of str
+        Names of the mistakes that change no output by more than 1e-4 of its
+        largest entry.  If outputs are compared exactly, every change counts.
+    """
+    return [mutant.name for mutant in vector.mutants if all(
+        _same(value, vector.outputs[name], vector.exact or name in COUNTED, VISIBLE)
+        for name, value in mutant.outputs.items())]
+
+
+def _alive(vector):
+    """Return a golden vector unchanged.  Raise an error if spikes are
+    constant, if an output is all zero, or if a known mistake changes no
+    output."""
+    why = flaw(vector)
+    if not why and unseen(vector):
+        why = f"blind to the mistakes {unseen(vector)}"
+    if why:
+        raise ValueError(f"vector {vector.name} is {why}: must be able to fail")
+    return vector
+
+
+def judge(vector, name, value):
+    """Compare the result of one output with the correct output.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> judge(vector, "dW", vector.outputs["dW"])[1:]
+    (1e-09, True, '')
+    >>> judge(vector, "dW", None).why
+    'is of dtype object: must be float32 or float64'
+
+    Parameters
+    ----------
+    vector : Vector
+        Golden vector.
+    name : str
+        Name of the output.
+    value : array
+        Result, which may be invalid.
+
+    Returns
+    -------
+    Judged
+        Rounding errors of counts are removed from `found`.
+    """
+    found, rtol = _given(vector, name, value)
+    if found is None:
+        return Judged(None, 0.0, False, rtol)
+    return Judged(found, rtol, _equal(vector, name, found, vector.outputs[name], rtol),
+                  "")
+
+
+def mistakes(vector, results):
+    """Return the known mistakes that reproduce all given results.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> name, = mistakes(vector, vector.mutants[0].outputs)
+    >>> name.partition(" (")[0]
+    'reset detached'
+
+    Parameters
+    ----------
+    vector : Vector
+        Golden vector.
+    results : dict
+        Result for each of some outputs.
+
+    Returns
+    -------
+    list of str
+        Names of the mistakes, with their sources.  If a mistake changes
+        outputs that are missing from the results, a note lists them.
+    """
+    given = {name: _given(vector, name, value) for name, value in results.items()}
+    if any(found is None for found, _ in given.values()):
+        return []
+    return [m.name + f" (seen in {m.seen})" * bool(m.seen) + _untold(vector, m, given)
+            for m in vector.mutants if all(
+                _equal(vector, name, found, m.outputs.get(name, vector.outputs[name]),
+                       rtol) for name, (found, rtol) in given.items())]
+
+
+def _untold(vector, mutant, given):
+    """Return a note that lists the outputs that a mistake changes but that
+    are missing from the results.  The note omits derivatives."""
+    names = [name for name, value in mutant.outputs.items()
+             if name not in given and not _backward(name)
+             and not _equal(vector, name, value, vector.outputs[name], 1e-9)]
+    verb = "are" if len(names) > 1 else "is"
+    return f" (only if {', '.join(names)}, not given, {verb} wrong too)" * bool(names)
+
+
+def place(vector, name, judged, rounding=True):
+    """Return where and how a wrong result differs from the correct output.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> place(vector, "dW", judge(vector, "dW", vector.outputs["dW"] / 2)).factor
+    0.5
+
+    Parameters
+    ----------
+    vector : Vector
+        Golden vector.
+    name : str
+        Name of the output.
+    judged : Judged
+        As returned by `judge`, for a valid result.
+    rounding : bool
+        Whether rounding may explain the difference.
+
+    Returns
+    -------
+    Place
+        As returned by `locate.locate`.
+    """
+    return locate(judged.found, vector.outputs[name], backward=_backward(name),
+                  rounding=rounding, **_context(vector, name, judged.rtol))
+
+
+def same_place(vector, name, judged, place):
+    """Return whether a `Place` also describes the errors of another result.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> half, third = (judge(vector, "dW", vector.outputs["dW"] / k) for k in (2, 3))
+    >>> [same_place(vector, "dW", one, place(vector, "dW", half))
+    ...  for one in (half, third)]
+    [True, False]
+
+    Parameters
+    ----------
+    vector, name, judged
+        As for `place`.
+    place : Place
+        Place of the errors of a result for the same golden vector, or for a
+        golden vector that was built by the same function.
+
+    Returns
+    -------
+    bool
+        As returned by `locate.holds`.
+    """
+    return holds(place, judged.found, vector.outputs[name],
+                 **_context(vector, name, judged.rtol))
+
+
+def counts(values, array):
+    """Remove the rounding errors of counts, such as h + f - f leaves.
+
+    >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
+    [1.0, 1.5]
+
+    Parameters
+    ----------
+    values : array
+        The counts in their own dtype, which sets the tolerance.
+    array : array
+        The counts in float64.
+
+    Returns
+    -------
+    array
+        Entries within the tolerance of a whole number are replaced by it.
+    """
+    single = np.asarray(values).dtype in HALVES
+    whole = np.rint(array)
+    near = np.abs(array - whole) <= SLACK * (2.0 ** -23 if single else 2.0 ** -52) \
+        * np.maximum(whole, 1)
+    return np.where(near, whole, array)
+
+
+# ---- comparison of arrays
+
+def _differs(found, right, exact, rtol=1e-9):
+    """Mark wrong entries.  The tolerance is `rtol` times the largest right
+    entry, or 0 if `exact` is True."""
+    return found != right if exact else ~(
+        np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
+
+
+def _same(found, right, exact, rtol=1e-9):
+    """Return whether two arrays have equal shapes, and equal entries within
+    the tolerance of `_differs`."""
+    return np.shape(found) == np.shape(right) and not np.any(
+        _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
+
+
+def _comparable(value):
+    """Return a result in float64 and its relative tolerance.  For an invalid
+    result, return None and an error message."""
+    try:
+        found = np.asarray(value)
+    except Exception as error:          # tensors raise errors of many kinds
+        return None, f"is not an array: {' '.join(str(error).split()):.100}"
+    if found.dtype.kind not in "fiub" or found.dtype == np.float16:
+        return None, f"is of dtype {found.dtype}: must be float32 or float64"
+    with np.errstate(over="ignore"):    # extended precision may overflow
+        found, rtol = found.astype(float), RTOL.get(found.dtype, 1e-9)
+    if not np.isfinite(found).all():
+        where = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
+        return None, f"is {found[where]} at {where}: must be finite"
+    return found, rtol
+
+
+def _given(vector, name, value):
+    """Call `_comparable`; accept counts in float16 and remove their rounding
+    errors.  Reshape a single entry to () if the output is a scalar."""
+    half = name in COUNTED and getattr(value, "dtype", None) == np.float16
+    found, rtol = _comparable(np.float32(value) if half else value)
+    if found is not None and name in COUNTED and not vector.exact:
+        found = counts(value, found)
+    if found is not None and found.size == 1 and not np.ndim(vector.outputs[name]):
+        found = found.reshape(())
+    return found, rtol
+
+
+def _equal(vector, name, found, other, rtol):
+    """Return whether two values of the output `name` agree within the
+    tolerance `rtol`, or exactly if the output is exact."""
+    return _same(found, other, vector.exact or name in COUNTED, rtol)
+
+
+def _context(vector, name, rtol):
+    """Return the tolerance, the axes and the sizes that `locate` needs."""
+    right, values = vector.outputs[name], vector.inputs | vector.outputs
+    T, B, _ = max((np.shape(a) for a in values.values() if np.ndim(a) == 3),
+                  default=(0, 0, 0))
+    axes = {1: ("entry",), 2: ("row", "column")}.get(np.ndim(right), ())
+    if np.ndim(right) == 3 and len(right) == T:
+        axes = "step", "sample", "input" if name == "dx" else "neuron"
+    sizes = {"T": T, "B": B or np.size(vector.inputs.get("labels", ()))}
+    sizes = {name: size for name, size in sizes.items() if size}
+    if np.ndim(vector.inputs.get("W")) == 2:
+        sizes["n"], sizes["m"] = vector.inputs["W"].shape
+    if np.ndim(vector.inputs.get("V")) == 2:    # W may stack the weights of gates
+        sizes["n"] = vector.inputs["V"].shape[1]
+    sizes |= {key: a for key, a in vector.inputs.items() if type(a) in (int, float)}
+    return {"rtol": 0 if vector.exact or name in COUNTED else rtol, "axes": axes,
+            "sizes": sizes}
+
+
+def _backward(name):
+    """Return whether an output is a derivative."""
+    return name.startswith("d") and name != "direct"

@@ -1,0 +1,100 @@
+"""Vectors of synaptic intelligence and of EWC, by hand and by differences."""
+
+import numpy as np
+import pytest
+from proofs import slopes_hold
+
+from refsnn.oracle import check
+from refsnn.oracle.build.registry import REGISTRY
+
+PRESETS = [name for name in REGISTRY if name.startswith("si_")]
+VECTORS = check.vectors([*PRESETS, "ewc"])
+RTOL = 1e-10
+STEP = 1e-5
+
+
+def mutant(name, words):
+    return next(m.outputs for m in VECTORS[name].mutants if m.name == words)
+
+
+def near(a, b):
+    return np.abs(a - b).max() < RTOL * np.abs(b).max()
+
+
+@pytest.mark.parametrize("name", PRESETS)
+def test_synaptic_intelligence_by_hand(name):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
+    theta, g, begin = p["theta"], p["task_gradient"], 0
+    if name in ("si_vandeven", "si_mammoth_old", "si_avalanche", "si_nupic"):
+        g = g + p["penalty_gradient"]
+    importance, paths = np.zeros(theta.shape[1]), []
+    for end in p["task_ends"]:
+        steps = theta[begin + 1:end + 1] - theta[begin:end]
+        own = g[begin:end]
+        if name == "si_mammoth_old":
+            own = np.clip(own, -p["clip"], p["clip"])
+            steps = -p["rate"] * own
+        paths.append(-(own * steps).sum(axis=0))
+        drift = theta[end] - theta[begin]
+        w = np.maximum(paths[-1], 0) if name == "si_nupic" else paths[-1]
+        importance = importance + w / (drift ** 2 + p["xi"])
+        importance = np.maximum(importance, 0) if name == "si_pathint" else importance
+        begin = end
+    away = theta[0] - theta[-1]
+    scale = p["strength"] * p.get("factor", 1.0)
+    held = np.minimum(importance, p.get("cap", np.inf))
+    assert near(right["path_integral"], np.array(paths))
+    assert near(right["importance"], importance)
+    assert near(right["penalty"], scale * (held * away ** 2).sum())
+    assert near(right["dpenalty"], 2 * scale * held * away)
+    if name in ("si_pathint", "si_paper"):
+        total = g + p["penalty_gradient"]
+        wrong = -(total[6:] * (theta[7:] - theta[6:-1])).sum(axis=0)
+        assert near(mutant(name, "regularised gradient")["path_integral"][1], wrong)
+        kept = mutant(name, "path integral not set to 0 between tasks")
+        paths, importance = np.cumsum(paths, axis=0), 0
+        for path, begin, end in zip(paths, (0, 6), (6, 12), strict=True):
+            drift = theta[end] - theta[begin]
+            importance = importance + path / (drift ** 2 + p["xi"])
+            if name == "si_pathint":
+                importance = np.maximum(importance, 0)
+        assert near(kept["path_integral"], paths)
+        assert near(kept["importance"], importance)
+        assert near(kept["penalty"], scale * (importance * away ** 2).sum())
+        assert near(kept["dpenalty"], 2 * scale * importance * away)
+
+
+def log_law(p, x):
+    """Log-probabilities of the classes for one sample."""
+    f = p["W1"] @ np.maximum(p["W0"] @ x + p["b0"], 0) + p["b1"]
+    return f - np.log(np.exp(f).sum())
+
+
+def test_fisher_entry_by_entry():
+    """Mean of squared differences of the log-law, over x and the law's labels."""
+    given, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+    for key in ("W0", "W1", "b0", "b1"):
+        F = np.zeros(given[key].shape)
+        for p in (given, {k[7:]: a for k, a in given.items() if k[:7] == "second_"}):
+            for at in np.ndindex(F.shape):
+                moved = np.zeros(F.shape)
+                moved[at] = STEP
+                for x in p["x"]:
+                    up, down = (log_law(p | {key: p[key] + sign * moved}, x)
+                                for sign in (1, -1))
+                    F[at] += np.exp(log_law(p, x)) @ ((up - down) / (2 * STEP)) ** 2
+        assert np.allclose(F / len(p["x"]), right[f"F_{key}"], rtol=1e-6, atol=1e-10)
+
+
+def held(p, F):
+    return p["strength"] / 2 * sum(
+        (F[f"F_{key}"] * (p[f"moved_{key}"] - p[f"second_{key}"]) ** 2).sum()
+        for key in ("W0", "W1", "b0", "b1"))
+
+
+def test_the_penalty_and_its_derivative():
+    p, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+    assert np.isclose(held(p, right), right["penalty"], rtol=1e-12)
+    for key in ("W0", "W1", "b0", "b1"):
+        assert slopes_hold(lambda a, key=key: held(p | {f"moved_{key}": a}, right),
+                           p[f"moved_{key}"], right[f"dpenalty_{key}"], 8)
