@@ -17,9 +17,9 @@ import pytest
 import refsnn
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE, FAST, ORACLE = (sorted(path for path in (ROOT / "refsnn" / folder).glob("*.py")
+CORE, FAST, ORACLE = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
                              if not path.stem.startswith("_"))
-                      for folder in ("", "fast", "oracle"))
+                      for pattern in ("*.py", "fast/*.py", "oracle/**/*.py"))
 MODULES = [*CORE, *FAST, *ORACLE,
            *(ROOT / "refsnn" / f"{name}.py" for name in ("__main__", "_convert"))]
 WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
@@ -276,8 +276,13 @@ def provers(path):
     folder = path.parent.relative_to(ROOT / "refsnn").as_posix()
     prefix = "fast_" * (folder == "fast")
     own = [ROOT / "tests" / folder / f"test_{prefix}{path.stem}.py"]
-    package = "refsnn" if folder == "." else f"refsnn.{folder}"
-    word = re.compile(rf"(?:from {package} import [^)]*?|{package}\.)\b{path.stem}\b")
+    package = "refsnn" if folder == "." else f"refsnn.{folder.replace('/', '.')}"
+    above, _, name = package.rpartition(".")
+    places, route = [(package, path.stem)], rf"from {package}\.{path.stem} import "
+    if re.search(rf"{route}.*\b{name}\b", read(path.parent / "__init__.py")):
+        places.append((above, name))        # as in identify.identify
+    word = re.compile("|".join(rf"(?:from {place} import [^)]*?|{place}\.)\b{one}\b"
+                               for place, one in places))
     peers = [test for kind in ("peers", "peers_nt") for test in sorted(
         (ROOT / "tests" / kind).glob("test_*.py")) if word.search(read(test))]
     return [test.relative_to(ROOT / "tests").as_posix() for test in own + peers

@@ -8,8 +8,7 @@ refsnn check RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
-    random_networks.check_gradient("bptt", f)
-                                           test f on random networks
+    diagnose.assert_correct("bptt", f)     test f on random networks
     diagnose.diagnose(f)                   find the wrong term of f
     identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write vectors, read results
@@ -30,7 +29,10 @@ and the membrane at step t + 2, and mem[t] determines spikes[t].
 (lava), but reset by subtraction".
 
 The folder `vectors` holds the golden vectors as JSON files, which other
-languages can read.  The dict `registry.REGISTRY` names the functions that
-build the golden vectors.  The modules of this package import `refsnn` and
-each other, so no module can be copied alone.
+languages can read, and `stored` reads and writes these files.  `matching`
+compares results with one golden vector, and `locate` finds where and how
+two arrays differ.  Three packages hold the rest: `build` computes the
+golden vectors, `identify` recognises LIF conventions, and `diagnose` tests
+functions.  The modules of this package import `refsnn` and each other, so
+no module can be copied alone.
 """

@@ -28,6 +28,7 @@ import numpy as np
 from refsnn import conventions
 from refsnn.oracle import matching, stored
 from refsnn.oracle.identify import QUANTITIES, identify, relative
+from refsnn.oracle.matching import _alive, _backward, _comparable, _same
 
 __all__ = ["Finding", "check", "vectors"]
 
@@ -79,7 +80,7 @@ def vectors(names=None):
     dict
         As for `stored.load`.
     """
-    return {name: matching._alive(vector) for name, vector in stored.load(names).items()}
+    return {name: _alive(vector) for name, vector in stored.load(names).items()}
 
 
 def check(results, known=None):
@@ -113,14 +114,14 @@ def check(results, known=None):
     grouped = matching.group(results, known)
     findings = []
     for name, given in grouped.items():
-        found = _judged(matching._alive(known[name]), given)
+        found = _judged(_alive(known[name]), given)
         findings += found + _summary(known[name], given, found)
     for one, other, knob, seen in KNOBS:
         for output in sorted(set(grouped.get(one, {})) & set(grouped.get(other, {}))):
-            a, b = (matching._comparable(grouped[name][output])[0] for name in (one, other))
+            a, b = (_comparable(grouped[name][output])[0] for name in (one, other))
             right = [known[name].outputs[output] for name in (one, other)]
-            if a is not None and matching._same(a, b, False) and not matching._same(*right, False):
-                bad, equal = (one, other) if matching._same(b, right[1], False) else (other, one)
+            if a is not None and _same(a, b, False) and not _same(*right, False):
+                bad, equal = (one, other) if _same(b, right[1], False) else (other, one)
                 findings.append(Finding(bad, output, "vacuous", (
                     f"equals your {equal}.{output}: {knob} changes nothing "
                     f"(seen in {seen})")))
@@ -134,7 +135,7 @@ def _convention(vector, results, wrong):
     the time constants differ between neurons."""
     p, rows = vector.inputs, {}
     for name in [name for name in QUANTITIES if name in results]:
-        row = matching._comparable(results[name])[0]
+        row = _comparable(results[name])[0]
         if row is not None and row.any() and row.shape == vector.outputs[name].shape:
             rows[name] = row
     if not set(rows) & set(wrong):
@@ -202,7 +203,7 @@ def _side(vector, wrong, right):
     """Return a text that says whether the forward pass, the loss or the
     backward pass is at fault."""
     forward = [name for name in vector.outputs if name in FORWARD]
-    if not forward or not any(map(matching._backward, vector.outputs)):
+    if not forward or not any(map(_backward, vector.outputs)):
         return ""
     if set(forward) & set(wrong):
         return "forward pass: "

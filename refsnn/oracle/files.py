@@ -185,7 +185,8 @@ def write_stimuli(folder):
         Number of stimuli written.
     """
     _free(folder)
-    found = identify.make_stimuli([LEVELS["alpha"]], [LEVELS["beta"]], LEVELS["threshold"])
+    found = identify.make_stimuli([LEVELS["alpha"]], [LEVELS["beta"]],
+                                  LEVELS["threshold"])
 
     def fill(part):
         for name, stimulus in found.items():

@@ -36,8 +36,8 @@ def group(results, known):
     """Group results by golden vector.
 
     >>> known = stored.load(["bptt"])
-    >>> {name: list(given) for name, given in group({"bptt.dW": 0}, known).items()}
-    {'bptt': ['dW']}
+    >>> group({"bptt.dW": 0}, known)
+    {'bptt': {'dW': 0}}
 
     If a result of a golden vector has the dtype float32, Python floats and
     float64 scalars of this vector are rounded to float32, too.
@@ -109,10 +109,9 @@ def unseen(vector):
     """Return the known mistakes that a golden vector cannot detect.
 
     >>> vector = stored.load(["bptt"])["bptt"]
-    >>> unseen(vector)
-    []
-    >>> unseen(vector._replace(outputs=vector.outputs | vector.mutants[0].outputs))
-    ['reset detached']
+    >>> outputs = vector.outputs | vector.mutants[0].outputs
+    >>> unseen(vector), unseen(vector._replace(outputs=outputs))
+    ([], ['reset detached'])
 
     Parameters
     ----------
@@ -216,7 +215,8 @@ def place(vector, name, judged, rounding=True):
     """Return where and how a wrong result differs from the correct output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
-    >>> place(vector, "dW", judge(vector, "dW", vector.outputs["dW"] / 2)).factor
+    >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)
+    >>> place(vector, "dW", half).factor
     0.5
 
     Parameters
@@ -243,9 +243,10 @@ def same_place(vector, name, judged, place):
     """Return whether a `Place` also describes the errors of another result.
 
     >>> vector = stored.load(["bptt"])["bptt"]
-    >>> half, third = (judge(vector, "dW", vector.outputs["dW"] / k) for k in (2, 3))
-    >>> [same_place(vector, "dW", one, place(vector, "dW", half))
-    ...  for one in (half, third)]
+    >>> right = vector.outputs["dW"]
+    >>> half, third = (judge(vector, "dW", right / k) for k in (2, 3))
+    >>> half_place = place(vector, "dW", half)
+    >>> [same_place(vector, "dW", one, half_place) for one in (half, third)]
     [True, False]
 
     Parameters

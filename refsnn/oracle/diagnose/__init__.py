@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/diagnose/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
 """This package tests a function of another tool and finds its wrong term.
 
-    diagnose(f)                    infer which term of the LIF equations is wrong
-    assert_correct("bptt", f)      test f on random networks; if f is wrong,
-                                   report a small network that shows it
+    diagnose(f)                infer which term of the equations is wrong
+    assert_correct("bptt", f)  test f on random networks; if f is wrong,
+                               report a small network that shows it
 
 The modules are:
 
     diagnosis        the function `diagnose`
-    variants         networks in which terms of the equations are switched off
+    variants         networks in which terms of the LIF equations are off
     random_networks  the function `assert_correct`
 """
 

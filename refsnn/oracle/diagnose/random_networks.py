@@ -182,7 +182,8 @@ def _kind(fault):
     places = {}
     for name in fault.wrong:
         judged = matching.judge(fault.vector, name, fault.results[name])
-        places[name] = _state(judged.found) or matching.place(fault.vector, name, judged)
+        places[name] = _state(judged.found) or matching.place(
+            fault.vector, name, judged)
     return _Kind(places, matching.mistakes(fault.vector, fault.results))
 
 

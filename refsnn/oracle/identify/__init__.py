@@ -1,9 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
 """This package identifies the conventions of a recorded LIF layer.
 
-`identify.identify` compares a recording with all conventions of a LIF step.
-It reports the presets that fit, the axes that the recording settles, and
-an input (a stimulus) that settles each open axis.  The modules are:
+`identify` compares a recording with all conventions of a LIF step.  A
+preset is the convention of an existing tool, and an axis is one choice
+within a convention, such as the kind of reset.  `identify` reports the
+presets that fit, the axes that the recording settles, and for each open
+axis an input (a stimulus) that settles it.  The modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments

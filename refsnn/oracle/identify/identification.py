@@ -147,7 +147,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 def relative(report, right, alone=False):
     """Describe the convention of a report by its differences from another one.
 
-    >>> report = Report([Candidate("lava", None, None)], {}, None, None, ("as lava",))
+    >>> lava = Candidate("lava", None, None)
+    >>> report = Report([lava], {}, None, None, ("as lava",))
     >>> relative(report, conventions.PRESETS["lava"]._replace(input="next"))
     ['as lava', 'as the right layer, but input one step early']
 

@@ -35,9 +35,10 @@ from refsnn import _checks, conventions
 
 __all__ = ["Stimulus", "make_stimuli"]
 
-STEPS = 25              # time steps of a stimulus; longer than any period tried
+STEPS = 25              # time steps of a stimulus: input in the first 8, then decay
 SIZES = 40              # amplitudes of a stimulus
-WEAK, STRONG = 0.6, 9.0     # smallest and largest drive, in units of the threshold
+WEAK = 0.6              # smallest drive, in units of the threshold
+STRONG = 9.0            # largest drive, which makes a neuron spike several times
 NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
