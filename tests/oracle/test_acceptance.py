@@ -15,8 +15,8 @@ from strategies import FULL
 from refsnn import lif, losses, si, sparse_rtrl, surrogates
 from refsnn.oracle import check
 from refsnn.oracle.build import registry
-from refsnn.oracle.matching import COUNTED, _same
 from refsnn.oracle.build.vector import marked
+from refsnn.oracle.matching import COUNTED, _same
 
 VECTORS = check.vectors()
 SPIKING = [(name, key) for name, v in VECTORS.items()

@@ -8,8 +8,8 @@ from answers import ANSWERS, si_path
 
 from refsnn import conventions
 from refsnn.oracle import check, matching
-from refsnn.oracle.check import _judged
 from refsnn.oracle.build.vector import Mutant, Vector
+from refsnn.oracle.check import _judged
 
 VECTORS = check.vectors()
 MUTANTS = [(name, k) for name, v in VECTORS.items() for k in range(len(v.mutants))]

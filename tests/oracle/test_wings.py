@@ -90,6 +90,13 @@ def test_wings_are_found():
     assert len(ORACLE) > 25
 
 
+def test_each_wing_is_a_package_that_the_wheel_holds():
+    named = (PACKAGE.parent / "setup.cfg").read_text("utf-8").split()
+    for name in ORACLE:
+        assert (WINGS[name] / "__init__.py").is_file()
+        assert ".".join(WINGS[name].relative_to(PACKAGE.parent).parts) in named
+
+
 def test_the_tests_have_the_folders_of_the_modules():
     tests = Path(__file__).parent
     for name in ORACLE:

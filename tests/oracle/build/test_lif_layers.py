@@ -6,8 +6,8 @@ from answers import ANSWERS
 
 from refsnn import bptt, lif, losses, surrogates
 from refsnn.oracle import check
-from refsnn.oracle.diagnose import random_networks
 from refsnn.oracle.build.lif_layers import FORWARD
+from refsnn.oracle.diagnose import random_networks
 
 VECTORS = check.vectors(["lif_forward", "lif_forward_dyadic", "bptt", "bptt_dyadic",
                          "bptt_dyadic_detached", "snap_2", "tbptt_rolling",

@@ -5,8 +5,8 @@ import pytest
 
 from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
 from refsnn.oracle import check
-from refsnn.oracle.diagnose import random_networks
 from refsnn.oracle.build.local_rules import ADAPTATION
+from refsnn.oracle.diagnose import random_networks
 
 VECTORS = check.vectors(["eprop", "eprop_reset", "feedback", "superspike"])
 RTOL = 1e-10

@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from proofs import blinded
 
-from refsnn.oracle import check
+from refsnn.oracle import check, matching
 from refsnn.oracle.build import registry
 from refsnn.oracle.build.registry import REGISTRY, Entry
 

@@ -13,10 +13,10 @@ from faults import build
 
 from refsnn import bptt, lif, losses, rtrl, sparse_rtrl, surrogates
 from refsnn.oracle import check, matching
+from refsnn.oracle.build.registry import REGISTRY
 from refsnn.oracle.diagnose import random_networks
 from refsnn.oracle.diagnose.random_networks import (_fault, _kind, _network, _shows,
                                                     assert_correct)
-from refsnn.oracle.build.registry import REGISTRY
 
 VECTORS = check.vectors()
 

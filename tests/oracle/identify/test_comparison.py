@@ -11,8 +11,8 @@ from strategies import thinned
 from refsnn import conventions, surrogates
 from refsnn.conventions import AXES, PRESETS, Step
 from refsnn.oracle import identify
-from refsnn.oracle.identify.comparison import _text
 from refsnn.oracle.identify import Candidate, Tools
+from refsnn.oracle.identify.comparison import _text
 from refsnn.oracle.identify.report import _step, _words
 
 CONSTANTS = {"tau_syn": 4.0, "tau_mem": 8.0,        # 3/4 and 7/8 where Euler
