@@ -1,13 +1,13 @@
-"""Tangent kernel: the product J J^T, reductions, adjoint and memory."""
+"""The tangent kernel is J J^T; its adjoint is compared with differences."""
 
 import itertools
-import tracemalloc
 
 import numpy as np
 import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import proves
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import checks, convnet, mlp, ntk
@@ -49,13 +49,6 @@ def explicit(left, right, masks=None):
     return np.einsum("nkp,p,mqp->nmkq", J, kept, jacobian(right)[0])
 
 
-@pytest.fixture(params=[(500, 2 ** 20), (6, 100)], ids=["whole", "pieces"])
-def tiles(request, monkeypatch):
-    """Both with one tile and with many ragged ones."""
-    monkeypatch.setattr(ntk, "SIDE", request.param[0])
-    monkeypatch.setattr(ntk, "CHUNK", request.param[1])
-
-
 def example(name, kind, seed=3, K=3):
     rng = np.random.default_rng(seed)
     net = NETS[name]
@@ -69,6 +62,7 @@ EVERY = pytest.mark.parametrize("name, kind", list(itertools.product(NETS, ntk.K
 
 # --- the kernel ------------------------------------------------------------------
 
+@proves("ntk", 1, 2)
 def test_by_hand():
     """f = w x + b at x = 2, 3: 1 + x x'.  With w masked: 1."""
     batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
@@ -77,6 +71,7 @@ def test_by_hand():
     assert masked[..., 0, 0].tolist() == [[1.0, 1.0], [1.0, 1.0]]
 
 
+@proves("ntk", 1, 3, 4)
 def test_a_convolution_by_hand():
     """Two places, patches 2 and 3, signals 1 and 10: dw = 32, db = 11."""
     batch = [np.array([[[2.0], [3.0]]])], [np.array([[[[1.0], [10.0]]]])]
@@ -85,8 +80,9 @@ def test_a_convolution_by_hand():
                       kind="through_mask").ravel().tolist() == [121.0]
 
 
+@proves("ntk", 1, 2, 3, 4)
 @EVERY
-def test_is_the_product_of_jacobians(name, kind, tiles):
+def test_is_the_product_of_jacobians(name, kind):
     left, right, options, _ = example(name, kind)
     masks = options.get("masks")
     close(ntk.kernel(left, right, **options), explicit(left, right, masks))
@@ -106,7 +102,7 @@ def test_any_sizes(name, N, M, K, seed):
 
 
 @EVERY
-def test_reductions_are_of_the_full_kernel(name, kind, tiles):
+def test_reductions_are_of_the_full_kernel(name, kind):
     left, right, options, _ = example(name, kind)
     for other in (right, None):
         full = ntk.kernel(left, other, **options)
@@ -118,7 +114,7 @@ def test_reductions_are_of_the_full_kernel(name, kind, tiles):
 
 
 @EVERY
-def test_one_batch_gives_a_positive_symmetric_matrix(name, kind, tiles):
+def test_one_batch_gives_a_positive_symmetric_matrix(name, kind):
     left, _, options, _ = example(name, kind)
     matrix = ntk.kernel(left, **options).swapaxes(1, 2).reshape(15, 15)
     close(matrix, matrix.T)
@@ -134,6 +130,10 @@ def test_the_kinds_differ_below_density_one(name):
     ones = [np.ones_like(mask) for mask in options["masks"]]
     close(ntk.kernel(left, right, masks=ones, kind="through_mask"), at)
     close(ntk.kernel(left, right, masks=options["masks"]), at, rtol=0)
+    D = np.random.default_rng(2).normal(size=(5, 7, 3, 3))
+    ignored, none = (ntk.adjoint(left, right, D, **masks)[0] for masks in (
+        {"masks": options["masks"]}, {}))
+    close(ignored[0][0], none[0][0], rtol=0)
 
 
 def test_what_is_wrong_is_told_apart():
@@ -184,6 +184,7 @@ def by_differences(run, like, step=1e-5):
     return np.stack(columns, axis=2)
 
 
+@proves("ntk", 1, 2)
 @pytest.mark.parametrize("activation", ["tanh", "relu"])
 def test_of_a_masked_mlp_by_differences(activation):
     rng = np.random.default_rng(4)
@@ -225,8 +226,9 @@ def test_of_a_convolutional_net_is_the_product_of_its_jacobian():
 
 # --- the adjoint -----------------------------------------------------------------
 
+@proves("ntk", 5, 6, 7, 8, 9, 10)
 @EVERY
-def test_adjoint_by_differences(name, kind, tiles):
+def test_adjoint_by_differences(name, kind):
     left, right, options, rng = example(name, kind)
     D = rng.normal(size=(5, 7, 3, 3))
     found = ntk.adjoint(left, right, D, **options)
@@ -268,7 +270,7 @@ def test_adjoint_of_both_sides_is_symmetric(name, kind):
 
 
 @EVERY
-def test_what_is_constant_is_left_out(name, kind, tiles):
+def test_what_is_constant_is_left_out(name, kind):
     left, right, options, rng = example(name, kind)
     D = rng.normal(size=(5, 7, 3, 3))
     whole = ntk.adjoint(left, right, D, **options)
@@ -291,33 +293,6 @@ def test_one_constant_layer_has_no_adjoint(name, kind):
         == (([None], [None]), ([None], [None]))
 
 
-@EVERY
-@pytest.mark.parametrize("silent", [(0, 2), (0,), (2,), range(5)], ids=str)
-def test_units_without_signals_are_left_out(name, kind, silent, tiles):
-    """Silence `silent` units of the last hidden layer; on the right, not unit 2."""
-    left, right, options, rng = example(name, kind)
-    silent, every = [u for u in silent if u < left[1][-2].shape[-1]], len(silent) == 5
-    left[1][-2][..., silent] = 0
-    right[1][-2][..., [unit for unit in silent if unit != 2 or every]] = 0
-    close(ntk.kernel(left, right, **options),
-          explicit(left, right, options.get("masks")))
-    close(ntk.kernel(left, **options), explicit(left, left, options.get("masks")))
-    D = rng.normal(size=(5, 7, 3, 3))
-    (da, dg), (db, dh) = ntk.adjoint(left, right, D, **options)
-    L = len(da)
-    assert not dh[-2][..., silent].any()
-    if every:       # nothing left of the layer
-        assert not (dg[-2].any() or da[-2].any() or db[-2].any()) and da[-1].any()
-        return
-
-    def loss(p):
-        return float(np.sum(D * ntk.kernel((p[:L], p[L:2 * L]),
-                                           (p[2 * L:3 * L], p[3 * L:]), **options)))
-
-    checks.directional(loss, [*left[0], *left[1], *right[0], *right[1]],
-                       [*da, *dg, *db, *dh], rng, rtol=1e-10, step=1e-2)
-
-
 def test_the_masked_inputs_have_no_gradient():
     left, right, _, rng = example("dense", "through_mask")
     masks = [np.ones((4, 5)), np.ones((3, 4))]
@@ -327,141 +302,15 @@ def test_the_masked_inputs_have_no_gradient():
     assert not da[0][:, 2].any() and da[0][:, [0, 1, 3, 4]].all()
 
 
-# --- memory ----------------------------------------------------------------------
-
-SIZES = [([(784, 300), (300, 100), (100, 10)], 64, 10),
-         ([(20, 1500), (1500, 2)], 60, 2),
-         ([(576, 25, 20), (64, 500, 50), (800, 500), (500, 10)], 8, 10)]
-
-
-@pytest.mark.parametrize("net, N, K", SIZES, ids=["mlp", "wide", "convolution"])
-@pytest.mark.parametrize("kind", ntk.KINDS)
-@pytest.mark.parametrize("one", [True, False], ids=["one", "two"])
-def test_memory_is_estimated_to_a_factor_of_two(net, N, K, kind, one):
-    rng = np.random.default_rng(6)
-    left, right = (draw(net, n, K, rng, np.float32) for n in (N, N // 2))
-    masks = draw_masks(net, rng)
-    left_shapes, right_shapes = (tuple([a.shape for a in part] for part in batch)
-                                 for batch in (left, right))
-    for reduction in ntk.REDUCTIONS:
-        told = ntk.estimate_memory(left_shapes, None if one else right_shapes,
-                                   kind=kind, reduction=reduction)
-        tracemalloc.start()
-        ntk.kernel(left, None if one else right, masks=masks, kind=kind,
-                   reduction=reduction)
-        peak = tracemalloc.get_traced_memory()[1]
-        tracemalloc.stop()
-        assert told / 2 < peak < told * 2, (reduction, told, peak)
-
-
-def wide(n):
-    return [(n, 20), (n, 6)], [(n, 3, 6), (n, 3, 3)]
-
-
-def narrow(n):
-    return [(n, 2), (n, 8)], [(n, 3, 8), (n, 3, 3)]
-
-
-def patches(n):
-    return [(n, 9, 4)], [(n, 3, 9, 2)]
-
-
-# Of 5 and 7 samples and 3 units: result, masked weights, then what the largest layer
-# holds beside the product of its signals.  Of 5 alone: the same with 5 in place of 7.
-@pytest.mark.parametrize("shapes, kind, reduction, two, one", [
-    (wide, "at_masked", "full", 315 + 35 * 3 + 315, 225 + 25 * 3 + 225),
-    (wide, "at_masked", "trace_mean", 35 + 35 + 35, 25 + 25 + 25),
-    (wide, "at_masked", "trace_sum", 35 + 35 + 35, 25 + 25 + 25),
-    (wide, "at_masked", "per_class", 105 + 35 + 35, 75 + 25 + 25),
-    (wide, "at_masked", "sum_logits", 12 * 9 + 35 + 35 + 35, 5 * 9 + 25 + 25 + 25),
-    (wide, "through_mask", "full", 315 + 138 + 35 * 32 + 315,
-     225 + 138 + 25 * 32 + 225),
-    (wide, "through_mask", "trace_sum", 35 + 138 + 35 * 32 + 35,
-     25 + 138 + 25 * 32 + 25),
-    (wide, "through_mask", "sum_logits", 12 * 9 + 35 + 138 + 35 * 32 + 35,
-     5 * 9 + 25 + 138 + 25 * 32 + 25),
-    (narrow, "through_mask", "full", 315 + 40 + 35 * 8 * 4 + 315,
-     225 + 40 + 25 * 8 * 4 + 225),
-    (narrow, "through_mask", "per_class", 105 + 40 + 35 * 8 * 3 + 35,
-     75 + 40 + 25 * 8 * 3 + 25),
-    (narrow, "through_mask", "sum_logits", 12 * 11 + 35 + 40 + 35 * 18 + 35,
-     5 * 11 + 25 + 40 + 25 * 18 + 25),
-    (patches, "at_masked", "full", 315 + 6 * (12 * 4 + 7 * 9) + 315,
-     225 + 6 * (5 * 4 + 5 * 9) + 225),
-    (patches, "at_masked", "sum_logits", 12 * 18 + 35 + 2 * (12 * 4 + 7 * 9) + 35,
-     5 * 18 + 25 + 2 * (5 * 4 + 5 * 9) + 25),
-    (patches, "through_mask", "per_class", 105 + 8 + 6 * (19 * 4 + 7 * 9) + 35,
-     75 + 8 + 6 * (10 * 4 + 5 * 9) + 25)])
-def test_memory_of_small_batches_by_hand(shapes, kind, reduction, two, one):
-    options = {"kind": kind, "reduction": reduction}
-    told = ntk.estimate_memory(shapes(5), shapes(7), **options)
-    assert told == 4 * two and type(told) is int
-    assert ntk.estimate_memory(shapes(5), **options) == 4 * one
-    assert ntk.estimate_memory(shapes(5), dtype=float, **options) == 8 * one
-
-
-# The same where a tile is of SIDE // 3 samples, or of as many as CHUNK allows, and a
-# convolution of as many channels.
-@pytest.mark.parametrize("shapes, kind, side, chunk, two", [
-    (wide, "at_masked", 8, 90, 315 + 4 * 3 + 4 * 9),
-    (wide, "at_masked", 2, 90, 315 + 1 * 3 + 1 * 9),
-    (wide, "through_mask", 12, 90, 315 + 138 + 4 * 32 + 4 * 9),
-    (wide, "through_mask", 12, 5, 315 + 138 + 1 * 32 + 1 * 9),
-    (narrow, "through_mask", 12, 100, 315 + 40 + 4 * 32 + 4 * 9),
-    (patches, "at_masked", 99, 378, 315 + 6 * (12 * 4 + 7 * 9) + 315),
-    (patches, "at_masked", 99, 190, 315 + 3 * (12 * 4 + 7 * 9) + 315),
-    (patches, "at_masked", 99, 10, 315 + 3 * (12 * 4 + 7 * 9) + 315),
-    (patches, "through_mask", 99, 37, 315 + 8 + 3 * (19 * 4 + 7 * 9) + 30 * 9)])
-def test_memory_of_tiles_by_hand(monkeypatch, shapes, kind, side, chunk, two):
-    monkeypatch.setattr(ntk, "SIDE", side)
-    monkeypatch.setattr(ntk, "CHUNK", chunk)
-    assert ntk.estimate_memory(shapes(5), shapes(7), kind=kind) == 4 * two
-
-
-def test_what_is_not_told_is_all_weights_and_the_full_kernel():
-    left, right, options, rng = example("dense", "through_mask")
-    close(ntk.kernel(left, right, masks=options["masks"]), explicit(left, right))
-    D = rng.normal(size=(5, 7, 3, 3))
-    (da, _), _ = ntk.adjoint(left, right, D, masks=options["masks"])
-    close(da[0], ntk.adjoint(left, right, D, kind="at_masked")[0][0][0])
-    shapes = tuple([a.shape for a in part] for part in left)
-    assert ntk.estimate_memory(shapes) == ntk.estimate_memory(
-        shapes, kind="at_masked", reduction="full", dtype=np.float32)
-    assert ntk.estimate_memory(shapes) < ntk.estimate_memory(
-        shapes, kind="through_mask")
-
-
-def test_memory_of_one_sample_with_one_input_and_one_output():
-    """Count the result, the sum <a, a> + 1 and the product of the signals."""
-    assert ntk.estimate_memory(([(1, 1)], [(1, 1, 1)])) == 3 * 4
-
-
-def test_reductions_do_not_form_the_full_kernel():
-    shapes = [(1000, 100), (1000, 50)], [(1000, 10, 50), (1000, 10, 10)]
-    full = ntk.estimate_memory(shapes, dtype=np.float64)
-    assert full > 1000 ** 2 * 100 * 8
-    for reduction in ntk.REDUCTIONS[1:]:
-        assert ntk.estimate_memory(shapes, reduction=reduction) < full / 15
-    assert ntk.estimate_memory(shapes) == full / 2
-    rng = np.random.default_rng(7)
-    batch = draw([(40, 30), (30, 10)], 200, 10, rng)
-    tracemalloc.start()
-    ntk.kernel(batch, reduction="trace_mean")
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 200 ** 2 * 100 * 8 / 10
-
-
-# --- house rules -----------------------------------------------------------------
+# --- dtypes ----------------------------------------------------------------------
 
 @EVERY
-def test_float32_is_kept_and_arguments_too(name, kind):
+def test_float32_is_kept(name, kind):
     left, right, options, rng = example(name, kind)
     D = rng.normal(size=(5, 7, 3, 3))
     wide = ntk.kernel(left, right, **options)
     left, right = (tuple([a.astype(np.float32) for a in part] for part in batch)
                    for batch in (left, right))
-    before = [a.copy() for batch in (left, right) for part in batch for a in part]
     for reduction in ntk.REDUCTIONS:
         assert ntk.kernel(left, right, reduction=reduction,
                           **options).dtype == np.float32
@@ -469,93 +318,6 @@ def test_float32_is_kept_and_arguments_too(name, kind):
     assert {a.dtype for batch in found for part in batch for a in part} \
         == {np.dtype(np.float32)}
     close(ntk.kernel(left, right, **options), wide, rtol=1e-5)
-    after = [a for batch in (left, right) for part in batch for a in part]
-    assert all((a == b).all() for a, b in zip(before, after, strict=True))
-
-
-L0, R0, _, _ = example("dense", "at_masked")
-C0, _, _, _ = example("convolution", "at_masked")
-M0 = [np.ones((4, 5)), np.ones((3, 4))]
-D0 = np.ones((5, 7, 3, 3))
-
-
-def changed(batch, part, layer, value):
-    parts = [list(batch[0]), list(batch[1])]
-    parts[part][layer] = value
-    return tuple(parts)
-
-
-def one(array, value):
-    """With one entry changed."""
-    array = array.copy()
-    array.flat[-1] = value
-    return array
-
-
-def through(masks):
-    return ntk.kernel(L0, masks=masks, kind="through_mask")
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: ntk.kernel(L0[0]), r"^left is not \(inputs, signals\)"),
-    (lambda: ntk.kernel(None), "^left is not"),
-    (lambda: ntk.kernel(([], [])), "^left is not"),
-    (lambda: ntk.kernel((L0[0], L0[1][:1])), "^left is not"),
-    (lambda: ntk.kernel((np.ones((1, 2, 3)), np.ones((1, 2, 3)))), "^left is not"),
-    (lambda: ntk.kernel(changed(L0, 0, 1, L0[0][1][:4])), r"^left.inputs\[1\] is \(4"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][0])), r"^left.inputs\[0\] is \(5,"),
-    (lambda: ntk.kernel(changed(L0, 1, 1, L0[1][1][:, :2])), r"signals\[1\] is \(5, 2"),
-    (lambda: ntk.kernel(changed(L0, 1, 0, L0[1][0][:, 0])), r"signals\[0\] is \(5, 4"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][:, :0])), r"inputs\[0\] is \(5, 0"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0][:0])), r"inputs\[0\] is \(0, 5"),
-    (lambda: ntk.kernel(changed(C0, 0, 0, C0[0][0][:, :2])), r"signals\[0\] .*P0"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0] * np.nan)), "^left.*nan.*finite"),
-    (lambda: ntk.kernel(L0, changed(R0, 1, 1, R0[1][1] * np.inf)), "^right.*finite"),
-    (lambda: ntk.kernel(changed(L0, 1, 1, one(L0[1][1], np.nan))), "^left.*finite"),
-    (lambda: ntk.kernel(changed(C0, 0, 0, one(C0[0][0], np.inf))), "^left.*finite"),
-    (lambda: ntk.kernel(changed(L0, 0, 0, L0[0][0].astype(int))), "^left.*float"),
-    (lambda: ntk.kernel(changed(L0, 0, 1, L0[0][1].astype(int))), "^left.*float"),
-    (lambda: ntk.kernel(L0, C0), r"^right is not .* 2 arrays"),
-    (lambda: ntk.kernel(L0, tuple(part[:2] for part in C0)), r"^right.inputs\[0\] is"),
-    (lambda: ntk.kernel(L0, changed(R0, 0, 0, np.ones((7, 6)))), "^right.inputs.0. is"),
-    (lambda: ntk.kernel(L0, (R0[0][:1], R0[1][:1])), "^right is not"),
-    (lambda: ntk.kernel(L0, (R0[0], [g[:, :2] for g in R0[1]])), "^right.signals"),
-    (lambda: ntk.adjoint(L0, (R0[0], [g[:, :2] for g in R0[1]]), D0), "^right.signals"),
-    (lambda: ntk.kernel(L0, kind="masked"), "^kind is 'masked'"),
-    (lambda: ntk.kernel(L0, reduction="trace"), "^reduction is 'trace'"),
-    (lambda: ntk.kernel(L0, reduction=None), "^reduction is None"),
-    (lambda: through(None), "^masks is None"),
-    (lambda: through(M0[:1]), "^masks has 1 arrays: must have 2"),
-    (lambda: through([M0[0].T, M0[1]]), r"^masks\[0\] is \(5, 4\)"),
-    (lambda: through([M0[0].ravel(), M0[1]]), r"^masks\[0\] is \(20,\)"),
-    (lambda: through([M0[0][..., None], M0[1]]), r"^masks\[0\] is \(4, 5, 1\)"),
-    (lambda: through([M0[0], M0[1] / 2]), r"^masks\[1\] .*in \{0, 1\}"),
-    (lambda: through([M0[0], M0[1] * np.nan]), r"^masks\[1\] .*in \{0, 1\}"),
-    (lambda: through([one(M0[0], 0.5), M0[1]]), r"^masks\[0\] .*in \{0, 1\}"),
-    (lambda: through([one(M0[0], 2.0), M0[1]]), r"^masks\[0\] .*in \{0, 1\}"),
-    (lambda: ntk.adjoint(L0, None, D0), "^right is not"),
-    (lambda: ntk.adjoint(L0, R0, D0[0]), r"^dkernel is \(7, 3, 3\)"),
-    (lambda: ntk.adjoint(L0, R0, D0.swapaxes(0, 1)), r"^dkernel is \(7, 5"),
-    (lambda: ntk.adjoint(L0, R0, D0[:, :6]), r"^dkernel is \(5, 6"),
-    (lambda: ntk.adjoint(L0, R0, D0[..., :2]), r"^dkernel is \(5, 7, 3, 2\)"),
-    (lambda: ntk.adjoint(L0, R0, D0 * np.nan), "^dkernel .* finite"),
-    (lambda: ntk.adjoint(L0, R0, one(D0, np.inf)), "^dkernel .* finite"),
-    (lambda: ntk.adjoint(L0, R0, D0, kind="through_mask"), "^masks is None"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(4, 3, 2)])), "^left has inputs"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3)])), "^left has inputs"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 0)])), "^left has inputs"),
-    (lambda: ntk.estimate_memory(([(5,)], [(5, 3, 2)])), "^left has inputs"),
-    (lambda: ntk.estimate_memory(([(5, 4), (5, 2)], [(5, 3, 2), (5, 2, 2)])),
-     r"^left has inputs\[1\]"),
-    (lambda: ntk.estimate_memory(([(5, 9, 4)], [(5, 3, 8, 2)])), "^left has inputs"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), ([], [])), "^right is not"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), kind=1), "^kind is 1"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), reduction=""),
-     "^reduction is ''"),
-    (lambda: ntk.estimate_memory(([(5, 4)], [(5, 3, 2)]), dtype=int), "^dtype is")])
-def test_bad_input_is_named(call, match):
-    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
-        call()
 
 
 @EVERY
@@ -576,18 +338,5 @@ def test_arrays_are_cast_to_the_dtype_of_the_first_inputs(name, kind):
         for a, b in zip(one[0] + one[1], two[0] + two[1], strict=True):
             assert a.dtype == np.float32 and (a == b).all()
     huge = mixed[0], [1e99 * g for g in wide[1]]
-    with pytest.raises(ValueError, match=r"^left.signals\[0\] is .*finite"):
+    with pytest.raises(ValueError, match=r"^left.signals\[0\] overflows in float32"):
         ntk.kernel(huge)
-
-
-@pytest.mark.parametrize("reduction", ntk.REDUCTIONS)
-def test_the_estimate_covers_every_reduction(reduction):
-    N = 2000
-    batch = [np.ones((N, 3), "f4")], [np.ones((N, 2, 2), "f4")]
-    ntk.kernel(batch, reduction=reduction)              # imports
-    tracemalloc.start()
-    ntk.kernel(batch, reduction=reduction)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    estimate = ntk.estimate_memory(([(N, 3)], [(N, 2, 2)]), reduction=reduction)
-    assert peak < 1.15 * estimate

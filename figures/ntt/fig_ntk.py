@@ -32,7 +32,8 @@ import numpy as np
 from figures.run.claims import at_least, at_most
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
-from refsnn import mlp, ntk, ntk_dynamics, pruning
+from refsnn import mlp, ntk_dynamics, pruning
+from refsnn.fast import ntk
 
 FIGURE, TRAINED, UNSEEN, CLASSES, EVERY = "ntk", 32, 16, 10, 5
 FOLDERS = {"full": ("mnist",)}              # required in the --data folder

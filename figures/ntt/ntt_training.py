@@ -18,7 +18,8 @@ from scipy import special
 
 from figures.run import colours, seeds
 from figures.train import image_sets
-from refsnn import convnet, datasets, losses, mlp, ntk, ntt, optimisers, pruning
+from refsnn import convnet, datasets, losses, mlp, ntt, optimisers, pruning
+from refsnn.fast import ntk
 from refsnn.fast import si as fast_si
 
 BATCH, SIDE = 64, 16

@@ -16,7 +16,8 @@ import numpy as np
 
 from figures.run import seeds
 from figures.speed.speed_workers import installed
-from refsnn import convnet, mlp, ntk, ntt, pruning
+from refsnn import convnet, mlp, ntt, pruning
+from refsnn.fast import ntk
 
 MLP, CONV, GRADIENT = "NTK, MLP", "NTK, LeNet-5-Caffe", "NTT gradient, MLP"
 SIZES, SAMPLES = (784, 300, 100, 10), {MLP: 100, CONV: 32, GRADIENT: 64}

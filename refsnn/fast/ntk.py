@@ -1,0 +1,320 @@
+# refsnn 0.1.0 | fast/ntk.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Compute the neural tangent kernel and its adjoint in tiles.
+
+This module computes the kernel of `ntk` and its adjoint as matrix
+products.  A tile of the kernel, which fits in the cache, is computed for
+all dense layers before the next tile.  Units without a signal are left
+out, and the Jacobian of a convolution is formed for a few channels at a
+time.  A dense layer has the inputs a_n and b_m and the signals g_nk and
+h_mq for the samples n and m of the two batches.  To output k of sample n
+and output q of sample m, the layer adds (1), or (2) if the layer has a
+mask Q:
+
+    C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
+    sum_j C_j[n, m] g_nkj h_mqj,
+    C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
+
+A convolutional layer with P output positions has input patches A_n of
+shape (P, i) and signals G_nk of shape (P, c).  The layer adds (4), where
+`o` is the entrywise product, and Q is 1 without a mask.  J_mq and s_mq are
+those of the second batch:
+
+    J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
+    <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
+
+Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
+    has the derivatives
+
+    R[n, m] = sum_kq D[n, m, k, q] <g_nk, h_mq>             (5)
+    da_n = sum_m R[n, m] b_m                                (6)
+    dg_nk = sum_mq D[n, m, k, q] C[n, m] h_mq               (7)
+
+    With a mask, the derivatives are
+
+    R_j[n, m] = sum_kq D[n, m, k, q] g_nkj h_mqj            (8)
+    da_ni = sum_mj R_j[n, m] Q_ji b_mi                      (9)
+    dg_nkj = sum_mq D[n, m, k, q] C_j[n, m] h_mqj           (10)
+
+    and those of a convolutional layer are
+
+    dJ_nk = sum_mq D[n, m, k, q] Q o J_mq                   (11)
+    dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
+    dA_n = sum_k G_nk dJ_nk                                 (13)
+
+    The derivatives for the second batch follow by exchanging the batches.
+Exact.  Up to rounding, the results equal the results of `ntk`.
+Cost.   Let the batches have N and M samples, and let K be the number of
+    outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
+    multiplications.  With a mask, the layer needs N M (i + K^2) j
+    multiplications.  A convolutional layer needs (N + M) K P i c +
+    N M K^2 i c multiplications, or half of this for one batch without a
+    mask.  Beside the result, the memory is that of one tile.
+Departures.  No departures are known.
+
+[LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
+"""
+
+from itertools import chain
+from math import isqrt, prod
+
+import numpy as np
+
+from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+
+__all__ = ["adjoint", "kernel"]
+
+KINDS = ("at_masked", "through_mask")
+REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
+SIDE = 500          # rows of a kernel tile, chosen to fit in the cache
+CHUNK = 2 ** 20     # maximum number of entries of a temporary Jacobian
+RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0})",
+         "right.inputs[{0}] (M, {1}i{0})", "right.signals[{0}] (M, K, {1}j{0})",
+         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: positions
+
+
+def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
+    """Compute the kernel between two batches or within one batch, eqs. (1)-(4).
+
+    >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
+    >>> kernel(batch)[:, :, 0, 0].tolist()
+    [[5.0, 7.0], [7.0, 10.0]]
+
+    Parameters
+    ----------
+    left, masks, kind, reduction : as for `ntk.kernel`
+    right : (inputs, signals), optional
+        Second batch.  The default is `left`, which almost halves the cost for
+        large batches.
+
+    Returns
+    -------
+    (N, M, K, K) for "full", (N, M, K) for "per_class", else (N, M) float
+        In memory, the axes of the full kernel have the order (N, K, M, K).
+    """
+    one_of("reduction", reduction, *REDUCTIONS)
+    one = right is None
+    left, right, masks = _checked(left, left if one else right, masks, kind)
+    shapes, outputs = _shapes(*left), left[1][0].shape[1]
+    left = _grouped(*left, reduction)
+    right = left if one else _grouped(*right, reduction)
+    (N, C, K), M = left[1][0].shape[:3], len(right[0][0])
+    out = np.zeros((C if reduction == "per_class" else 1, N, K, M, K), left[0][0].dtype)
+    flat = out.reshape(len(out), N, K, M * K)
+    tiles = [(flat[:, rows, :, cols.start * K:cols.stop * K], rows, cols)
+             for rows, cols in _tiles(shapes, M, K, kind, one)]
+    layers = list(zip(*left, *right, masks, strict=True))
+    for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
+        _convolution(tiles, a, b, g, h, mask)
+    dense = [(a, b, *_live(g, h, m)[1:]) for a, g, b, h, m in layers if a.ndim == 2]
+    for tile, rows, cols in tiles:
+        for a, b, g, h, mask in dense:
+            _dense(tile, a[rows], b[cols], g[rows], h[cols], mask)
+        if one and cols.start > rows.start:
+            out[:, cols, :, rows] = out[:, rows, :, cols].transpose(0, 3, 4, 1, 2)
+    if reduction == "full":
+        return out[0].swapaxes(1, 2)
+    if reduction == "per_class":
+        return out[:, :, 0, :, 0].transpose(1, 2, 0)
+    out = out[0, :, 0, :, 0]
+    if reduction == "trace_mean":
+        out /= outputs
+    return out
+
+
+def _shapes(inputs, signals):
+    return [(a.shape, g.shape) for a, g in zip(inputs, signals, strict=True)]
+
+
+def _grouped(inputs, signals, reduction):
+    """Return the inputs, and the signals with a new axis for groups of outputs.
+    A group consists of one output or of all outputs."""
+    if reduction == "sum_logits":
+        signals = [g.sum(axis=1, keepdims=True) for g in signals]
+    classes = reduction not in ("full", "sum_logits")
+    return inputs, [g[:, :, None] if classes else g[:, None] for g in signals]
+
+
+def _tiles(layers, M, K, kind, one=False):
+    """Return the row and column slices that divide the kernel into tiles."""
+    # If both batches are the same, the upper half of the kernel is sufficient.
+    N, side = layers[0][0][0], max(1, SIDE // K)
+    if kind == "through_mask":
+        widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
+        side = max(1, min(side, isqrt(CHUNK // widest)))
+    return [(slice(n, min(n + side, N)), slice(m, min(m + side, M)))
+            for n in range(0, N, side) for m in range(n if one else 0, M, side)]
+
+
+def _live(g, h, mask):
+    """Return the units with nonzero signals.  Also return the signals and the
+    rows of the mask for these units."""
+    units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
+    if len(units) in (0, g.shape[-1]):
+        return slice(None), g, h, mask
+    live = g.take(units, axis=-1)
+    return (units, live, live if h is g else h.take(units, axis=-1),
+            None if mask is None else mask[units])
+
+
+def _dense(tile, a, b, g, h, mask):
+    """Add the kernel of a dense layer to a tile of the kernel, in place."""
+    if mask is None:
+        C = np.repeat(a @ b.T + 1, g.shape[2], axis=1)[:, None]            # (1)
+        return _gram(tile, g, h, C)
+    C = _overlap(a, b, mask)[:, :, None]
+    for group in range(g.shape[1]):
+        weighted = (C * h[:, group]).reshape(len(a), -1, h.shape[-1])
+        tile[group % len(tile)] += g[:, group] @ weighted.swapaxes(1, 2)   # (2)
+
+
+def _gram(tile, g, h, C=1):
+    """Add `C` times <g_nk, h_mq> to a tile of the kernel, in place."""
+    for group in range(g.shape[1]):
+        product = _rows(g[:, group]) @ _rows(h[:, group]).T
+        product = product.reshape(len(g), g.shape[2], -1)
+        tile[group % len(tile)] += np.multiply(product, C, out=product)    # (1, 4)
+
+
+def _rows(block):
+    return block.reshape(-1, block.shape[-1])
+
+
+def _overlap(a, b, mask):
+    """Return C_j of eq. (2) for all pairs of samples and all units j."""
+    pairs = (a[:, None] * b).reshape(-1, a.shape[1])
+    return (pairs @ mask.T + 1).reshape(len(a), len(b), len(mask))         # (2)
+
+
+def _convolution(tiles, a, b, g, h, mask):
+    """Add the kernel of a convolutional layer to all tiles, in place.  Each
+    iteration processes one block of channels."""
+    for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
+        first = _jacobian(a, g, cut)
+        second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
+        for tile, rows, cols in tiles:
+            _gram(tile, first[rows], second[cols])
+        del first, second       # free the memory before the next cut
+    for tile, rows, cols in tiles:
+        _gram(tile, g[rows].sum(axis=3), h[cols].sum(axis=3))              # (3)
+
+
+def _cuts(N, K, a, g):
+    size = max(1, min(g[-1], CHUNK // (N * K * max(a[1:]))))
+    return [slice(start, start + size) for start in range(0, g[-1], size)]
+
+
+def _jacobian(a, g, cut, mask=None):
+    """Return J of eq. (3) for the channels `cut`, multiplied by the mask if there
+    is a mask."""
+    rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
+    J = (rows @ a).reshape(*g.shape[:3], -1)                               # (3)
+    return J if mask is None else J * mask[cut].ravel()
+
+
+def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
+    """Backpropagate loss derivatives through the kernel, eqs. (5)-(13).
+
+    >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
+    >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
+    >>> dinputs[0].tolist(), dsignals[0].ravel().tolist()
+    ([[5.0], [5.0]], [12.0, 17.0])
+
+    Parameters
+    ----------
+    left, right, dkernel, masks, kind, constant : as for `ntk.adjoint`
+
+    Returns
+    -------
+    (dinputs, dsignals), (dinputs, dsignals) : lists of arrays
+        Derivatives with respect to the left batch and to the right batch.
+    """
+    flags("constant", constant)
+    left, right, masks, D = _checked(left, right, masks, kind, ", dkernel (N, M, K, K)",
+                                     dkernel)
+    (N, K), M, shapes = left[1][0].shape[:2], len(right[0][0]), _shapes(*left)
+    grads = [[np.zeros(x.shape, x.dtype) for x in part] for part in (*left, *right)]
+    if constant:
+        grads[0][0] = grads[2][0] = grads[1][-1] = grads[3][-1] = None
+    for a, g, b, h, mask, *four in zip(*left, *right, masks, *grads, strict=True):
+        if a.ndim == 3:
+            _convolution_adjoint(D.swapaxes(1, 2).reshape(N * K, M * K), a, b, g, h,
+                                 mask, *four)
+            continue
+        (units, g, h, mask), (da, dg, db, dh) = _live(g, h, mask), four
+        live = [None if dg is None else np.zeros(x.shape, x.dtype) for x in (g, h)]
+        sides = (a, g, da, live[0]), (b, h, db, live[1])
+        for tile in _tiles(shapes, M, K, kind):
+            _dense_adjoint(D[tile], mask, *(
+                x if x is None else x[part] for side, part in
+                zip(sides, tile, strict=True) for x in side))
+        if dg is not None:
+            dg[..., units], dh[..., units] = live
+    return (grads[0], grads[1]), (grads[2], grads[3])
+
+
+def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
+    """Add the derivatives of a dense layer to da, dg, db and dh in place.  An
+    array that is None is skipped."""
+    (N, K, j), M = g.shape, len(b)
+    flat, turned = D.swapaxes(1, 2).reshape(N, K, M * K), D.transpose(1, 3, 0, 2)
+    if mask is None:
+        if dg is not None:
+            seen = _rows(flat * np.repeat(a @ b.T + 1, K, axis=1)[:, None])  # (7)
+            dg += (seen @ _rows(h)).reshape(g.shape)                       # (7)
+            dh += (seen.T @ _rows(g)).reshape(h.shape)
+        if da is not None:
+            R = (flat * (_rows(g) @ _rows(h).T).reshape(N, K, M * K)).sum(axis=1)
+            R = R.reshape(N, M, K) @ np.ones(K, R.dtype)                   # (5)
+            da += R @ b                                                    # (6)
+            db += R.T @ a
+        return
+    C = _overlap(a, b, mask)[:, :, None]
+    if dg is not None:
+        dg += flat @ (C * h).reshape(N, M * K, j)                          # (10)
+        dh += turned.reshape(M, K, N * K) @ (C.swapaxes(0, 1) * g).reshape(M, N * K, j)
+    if da is not None:
+        R = np.einsum("nkj,nmkj->nmj", g, D @ h)                           # (8)
+        R = (_rows(R) @ mask).reshape(N, *b.shape)
+        da += np.einsum("nmi,mi->ni", R, b)                                # (9)
+        db += np.einsum("nmi,ni->mi", R, a)
+
+
+def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
+    """Add the derivatives of a convolutional layer to da, dg, db and dh in place.
+    An array that is None is skipped."""
+    for E, A, G, dA, dG, B, H in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
+        dG = np.zeros_like(G) if dG is None else dG
+        for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
+            dJ = E @ _rows(_jacobian(B, H[:, None], cut, mask))            # (11)
+            dJ = dJ.reshape(len(A), -1, A.shape[2])             # (N, K c, i)
+            part = (dJ @ A.swapaxes(1, 2)).reshape(*G.shape[:2], -1, A.shape[1])
+            dG[..., cut] += part.swapaxes(2, 3)                            # (12)
+            if dA is not None:
+                signals = G[..., cut].swapaxes(1, 2).reshape(*A.shape[:2], -1)
+                dA += signals @ dJ                                         # (13)
+        dG += (E @ _rows(H.sum(axis=2))).reshape(*G.shape[:2], 1, -1)      # (12)
+
+
+def _checked(left, right, masks, kind, more="", *values):
+    """Check the arguments; `more` holds the rules for `values`.  Return both
+    batches, the masks of the layers (or None), and `values`."""
+    one_of("kind", kind, *KINDS)
+    for name, batch in (("left", left), ("right", right)):
+        if len(one_of(name, batch, tuple, list)) != 2:
+            raise ValueError(f"{name} has {len(batch)} entries: must have 2, the inputs "
+                             "and the signals")
+    names = [rule.partition("[")[0] for rule in RULES]
+    lists = [*left, *right, *[masks] * (kind == "through_mask")]
+    lists = [arrays(f"{name}[] (...)", given)[0]
+             for name, given in zip(names, lists, strict=False)]
+    for name, given in zip(names, lists, strict=False):
+        if not 0 < len(given) == len(lists[0]):
+            raise ValueError(f"{name} has {len(given)} arrays, left.inputs has "
+                             f"{len(lists[0])}: must be equal, and at least 1")
+    masks = [M.reshape(len(M), prod(M.shape[1:])) if M.ndim == 4 else M
+             for masks in lists[4:] for M in masks]     # of a convolution: (c, k, k, c)
+    rules = ", ".join(rule.format(i, f"P{i}, " * (a.ndim == 3))
+                      for rule in RULES[:len(lists)] for i, a in enumerate(lists[0]))
+    found = iter(arrays(rules + more, *chain(*lists[:4]), *masks, *values))
+    lists = [[next(found) for _ in given] for given in lists]
+    return (lists[:2], lists[2:4], *(lists[4:] or [[None] * len(lists[0])]), *found)
