@@ -4,22 +4,23 @@ r"""Emulate an analog neuromorphic chip with mismatched neurons.
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
 `Effects` lists twenty-one ways in which such a chip departs from an ideal
 network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
-a network on this chip.  z is a standard normal random number, drawn anew
-at each use.  `size` is the magnitude of each effect:
+a network on this chip.  `normal` is a standard normal random number, drawn
+anew at each use.  `size` is the magnitude of each effect:
 
-    factor = exp(sigma z - sigma^2/2),  sigma^2 = log(1 + size^2)     (1)
+    factor = exp(sigma normal - sigma^2/2)
+    sigma^2 = log(1 + size^2)                                         (1)
     gain, tau_syn / nominal, tau_mem / nominal: factors (1)           (2)
-    threshold = 1 + size z,  leak = size z,  reset = size z           (3)
-    decalibration: tau_syn, tau_mem, threshold *= 1 + size z          (4)
-    synapse = max(0, 1 + size z) times the factor (1) of its driver,
-    adc_offset = size z,  adc_gain = size z                           (5)
+    threshold = 1 + size normal,  leak, reset = size normal           (3)
+    decalibration: tau_syn, tau_mem, threshold *= 1 + size normal     (4)
+    synapse = max(0, 1 + size normal) times the factor (1) of its driver,
+    adc_offset, adc_gain = size normal                                (5)
 
 Factors of eq. (1) have mean 1 and standard deviation `size`.  In (4), both
-tau_syn of a neuron have the same z.  Time constants are at least 0.5
-microseconds.  The unit of potential is the nominal distance from the leak
-potential to the threshold.  Threshold and reset are relative to the leak
-potential of the neuron.  Offsets of the analog-to-digital converter (ADC)
-are given in codes.
+tau_syn of a neuron have the same number `normal`.  Time constants are at
+least 0.5 microseconds.  The unit of potential is the nominal distance from
+the leak potential to the threshold.  Threshold and reset are relative to
+the leak potential of the neuron.  Offsets of the analog-to-digital
+converter (ADC) are given in codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
@@ -27,8 +28,9 @@ The membrane potential v, relative to the leak, has the time constant tau:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
-    v[j+1] = exp(-h/tau) v[j] + c_e I_e[j] - c_i I_i[j] + q xi        (8)
-    c_s = p(h, tau_s, tau) / p(dt, nominal tau_syn, nominal tau_mem),
+    v[j+1] = exp(-h/tau) v[j] + rise_e I_e[j] - rise_i I_i[j]
+             + kick uniform                                           (8)
+    rise_s = p(h, tau_s, tau) / p(dt, nominal tau_syn, nominal tau_mem),
     p(h, a, b) = (exp(-h/a) - exp(-h/b)) / (1/b - 1/a)                (9)
     if v is beyond an edge of its headroom,
     v := edge + exp(-(h/tau) (1 - slope) / slope) (v - edge)         (10)
@@ -37,8 +39,9 @@ The membrane potential v, relative to the leak, has the time constant tau:
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
-Membrane noise has q = size sqrt(1 - exp(-2h/tau)) and a random variable xi
-with variance 1, uniformly distributed on 2^16 levels.  The noise of eq.
+Membrane noise has the amplitude kick = size sqrt(1 - exp(-2h/tau)) and a
+random variable `uniform`, which is uniformly distributed on 2^16 levels
+and has variance 1.  The noise of eq.
 (12) is the sum of read noise, drawn for each sample, and baseline noise,
 drawn once for each neuron and image.  The headroom is the linear range of
 the membrane potential, between two edges.  If h << tau, and a constant
@@ -51,16 +54,16 @@ start of the bin, and input arrives at the end of the bin.  As in `lif`,
 x[t] enters I[t+1].  A recorded spike of 1 means that the neuron spikes at
 least once in the bin.
 
-Derivation.  Eq. (8) solves tau dv/dt = -v + tau g I for exponentially
-    decaying I.  The factor g is chosen such that a nominal neuron
+Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
+    decaying I.  The factor a is chosen such that a nominal neuron
     satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
 Exact.  Between events, eqs. (6) and (8) are exact without noise.  Eq. (10)
     has an error of order h.  Samples between two steps are interpolated
     linearly.  Spikes are detected at the ends of steps.  Arrivals, delays
     and refractory times are rounded to whole steps, with errors of order
     h.  The default delay and refractory time are multiples of the default
-    h.  With h = dt and a refractory time r dt > 0, an ideal chip equals
-    `lif` with reset="zero" and refractory=r.
+    h.  With h = dt and a refractory time k dt > 0, an ideal chip equals
+    `lif` with reset="zero" and refractory=k.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
     `emulate` takes O(B N) time per step and O(N) time per event.  With K
     steps per bin, the memory is O(B N (T min(M, K) + K)).
@@ -78,12 +81,17 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 from scipy import sparse
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "draw",
            "emulate", "only"]
 _SHORTEST = 0.5e-6     # s, smallest time constant
 _IMAGES = 128          # number of images per batch; their state fits the cache
+_LONGEST = 0.2e-6      # s, longest step but dt: (10) and (11) have errors of order h
+_RESTLESS = -0.5       # threshold below the leak: these neurons fire without input
+_LEVELS = 2 ** 16      # of membrane noise: 16 random bits for each neuron and step
+_ROUNDING = 1e-9       # relative; dt / step may be just above a whole number
+_LARGE = 1e9           # bound of options and weights: float32 results stay finite
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
         "headroom": (-np.inf, np.inf, 1), "loss": 0}
 
@@ -206,7 +214,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     -------
     Chip
     """
-    _effects(effects)
+    effects = _effects("effects", effects)
     most = effects.fan_in or np.inf
     arrays(f"neurons () int in [1, {most}], inputs () int in [1, {most}], tau_mem () "
            f"in [{_SHORTEST}, 1), tau_syn () in [{_SHORTEST}, 1)", neurons, inputs,
@@ -217,34 +225,36 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     float_dtype(dtype)
     streams = dict(zip(Effects._fields, np.random.default_rng(seed).spawn(
         len(Effects._fields)), strict=True))
-    z = {field: rng.standard_normal((2, neurons)) for field, rng in streams.items()}
+    normal = {field: rng.standard_normal((2, neurons))
+              for field, rng in streams.items()}
     size = {field: value or 0 for field, value in effects._asdict().items()}
     sigma = size["decalibration"] or (0, 0)
     more = 1 + np.array([[sigma[0]], [sigma[0]], [sigma[1]]]) \
         * streams["decalibration"].standard_normal((3, neurons))           # (4)
     spread = np.array(size["gain"] or (0, 0))[:, None]
-    exc, inh, r = size["tau_syn"] or (0, 0, 0)
-    first, second = z["tau_syn"]
-    syn = np.stack([first, r * first + np.sqrt(1 - r * r) * second])
-    syn = _factor(syn, np.array([[exc], [inh]]))
-    mem = _factor(z["tau_mem"][0], size["tau_mem"])                        # (2)
+    exc, inh, correlation = size["tau_syn"] or (0, 0, 0)
+    first, second = normal["tau_syn"]
+    syn = np.stack([first, correlation * first
+                    + np.sqrt(1 - correlation * correlation) * second])
+    syn = _factor(syn, np.array([[exc], [inh]]))                           # (2)
+    mem = _factor(normal["tau_mem"][0], size["tau_mem"])                   # (2)
     level, leak = size["threshold"] or (0, 0)
-    threshold = (1 + level * z["threshold"][0]) * more[2]
+    threshold = (1 + level * normal["threshold"][0]) * more[2]             # (3)
     never, always = size["pathological"] or (0, 0)
     kind = streams["pathological"].random(neurons)
-    threshold[kind >= 1 - always] = -0.5
+    threshold[kind >= 1 - always] = _RESTLESS
     threshold[kind < never] = np.inf
     synapse = np.maximum(
         0, 1 + size["synapse"] * streams["synapse"].standard_normal(
             (2, neurons, inputs))) * _factor(
-        streams["driver"].standard_normal((2, 1, inputs)), size["driver"])
+        streams["driver"].standard_normal((2, 1, inputs)), size["driver"])  # (5)
     offset, slope = size["adc"] or (0, 0)
     fields = (
-        _factor(z["gain"], spread), synapse,
+        _factor(normal["gain"], spread), synapse,
         np.maximum(_SHORTEST, tau_syn * syn * more[0]),
         np.maximum(_SHORTEST, tau_mem * mem * more[1]), threshold,
-        leak * z["threshold"][1], size["reset"] * z["reset"][0],           # (3)
-        offset * z["adc"][0], slope * z["adc"][1])                         # (5)
+        leak * normal["threshold"][1], size["reset"] * normal["reset"][0],  # (3)
+        offset * normal["adc"][0], slope * normal["adc"][1])               # (5)
     return Chip(effects, (float(tau_syn), float(tau_mem)),
                 *(array.astype(dtype) for array in fields))
 
@@ -270,7 +280,7 @@ def only(effects, *names):
     -------
     Effects
     """
-    _effects(effects)
+    effects = _effects("effects", effects)
     for name in names:
         one_of("names", name, *Effects._fields)
     return IDEAL._replace(**{name: getattr(effects, name) for name in names})
@@ -325,12 +335,13 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     events : (E, 3) int
         Integration step, image and neuron of every spike.
     """
-    _options(chip, rng, step, dt, scale, code, reset_after)
+    chip, step, dt, scale, code, reset_after = _options(
+        chip, rng, step, dt, scale, code, reset_after, details)
     effects = {name: _OFF.get(name) if value is None else value
                for name, value in chip.effects._asdict().items()}
     matrices, x = _network(chip, effects, weights, spikes)
-    model = _model(chip, effects, matrices, max(1, int(np.ceil(dt / step - 1e-9))), dt,
-                   scale)
+    K = max(1, int(np.ceil(dt / step - _ROUNDING)))
+    model = _model(chip, effects, matrices, K, dt, scale)
     closes, parts = None, []
     if reset_after is not None:
         first = np.where(x.any(axis=(0, 2)), x.any(axis=2).argmax(axis=0), len(x))
@@ -357,9 +368,9 @@ class _Model(NamedTuple):
     beta: Any          # (1, N)
     threshold: Any     # (1, N)
     watch: Any         # (1, N), lesser of threshold and upper edge of the headroom
-    kick: Any          # (1, N), noise amplitude of one level of xi
+    kick: Any          # (1, N), membrane noise of one of the levels
     headroom: Any      # (3, 1, N): lower edge, upper edge and factor of (10)
-    inputs: Any        # (m, 2 n), change of c_e I_e and -c_i I_i by an input event
+    inputs: Any        # (m, 2 n), change of the terms in I of (8) by an input event
     onward: Any        # (n, 2 targets), current that a spike adds to its targets
     delay: int         # delay from a spike to a synapse, in steps
     hold: int          # refractory time, in steps
@@ -369,17 +380,17 @@ def _model(chip, effects, matrices, K, dt, scale):
     n, h, dtype = len(matrices[0]), dt / K, chip.gain.dtype
     N = n + len(matrices[2])
     tau_syn, tau_mem, leak = chip.tau_syn[:, :N], chip.tau_mem[:N], chip.leak[:N]
-    c = _kernel(h, tau_syn, tau_mem) / _kernel(
+    rise = _kernel(h, tau_syn, tau_mem) / _kernel(
         dt, *np.array(chip.nominal, dtype))                               # (9)
-    c[1] *= -1
+    rise[1] *= -1
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
     threshold = np.where(np.arange(N) < n, chip.threshold[:N], np.inf)
     rows = [chip.reset[:N], np.exp(-h / tau_syn), beta, threshold,
             np.minimum(threshold, high - leak),
-            effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / 2 ** 16,
+            effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / _LEVELS,
             [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)]]
     fields = [*(np.array(a)[..., None, :] for a in rows),
-              *_synapses(chip, matrices, scale, c)]
+              *_synapses(chip, matrices, scale, rise)]
     return _Model(K, h, *(np.ascontiguousarray(a, dtype) for a in fields),
                   max(1, round(effects["timing"][1] / h)),
                   round(effects["refractory"] / h))
@@ -392,16 +403,16 @@ def _kernel(h, a, b):
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
-def _synapses(chip, matrices, scale, c):
+def _synapses(chip, matrices, scale, rise):
     """Return the synaptic currents caused by one input event and by one spike."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return the arrivals of eq. (7) times c, as an array (2, post, pre)."""
+        """Return the arrivals of eq. (7) times `rise`, as an array (2, post, pre)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
-            * (c * chip.gain[:, :c.shape[1]])[:, part, None] * rows        # (7)
+            * (rise * chip.gain[:, :rise.shape[1]])[:, part, None] * rows  # (7)
 
     onward = both(readout, n, 0)
     if recurrent is not None:
@@ -432,27 +443,27 @@ def _loop(model, x, closes, effects, rng):
     sent = deque([_onward(model, none, 0, rng)] * min(model.delay, T * model.K))
     for j in range(T * model.K):
         if noisy and not j % model.K:                   # each draw has 4 numbers
-            xi = rng.integers(-2 ** 63, 2 ** 63 - 1, (model.K, -(-B * N // 4)),
-                              endpoint=True).view(np.int16)[:, :B * N]
+            noise = rng.integers(-2 ** 63, 2 ** 63 - 1, (model.K, -(-B * N // 4)),
+                                 endpoint=True).view(np.int16)[:, :B * N]
         if j:
             high = _advance(model, v, syn, new, work,
-                            xi[j % model.K].reshape(B, N) if noisy else None)
+                            noise[j % model.K].reshape(B, N) if noisy else None)
         quiet = np.concatenate(held)
         if closes is not None:
             quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
         flat = new.ravel()
         flat[quiet] = -np.inf                           # no spike
-        last = high[flat.take(high) > threshold.take(high)]
+        last = high[flat.take(high) > threshold.take(high)]                # (11)
         flat[quiet] = reset[quiet]
         shown = new if effects["hidden_peak"] else new.copy()
-        flat[last] = reset[last]                                          # (11)
+        flat[last] = reset[last]                                           # (11)
         _sample(seen, samples, j, v, shown)
         spikes[j // model.K, last] = 1
         events.append(j * B * N + last)
         held[-1] = last
         held.append(none)
         now = slice(ends[j], ends[j + 1])
-        _arrive(syn[:, :, :n], images[now], pulses[now])                   # (6)
+        _arrive(syn[:, :, :n], images[now], pulses[now])
         _arrive(syn[:, :, N - model.onward.shape[1] // 2:], *sent.popleft())
         sent.append(_onward(model, last, effects["loss"], rng))
         v, new = new, v
@@ -493,17 +504,17 @@ def _schedule(T, B, model, sampling, rng):
             order % B, part)
 
 
-def _advance(model, v, syn, new, work, xi):
+def _advance(model, v, syn, new, work, noise):
     """Write the next membrane potentials to `new`, and update `syn` in place.
     Return the flat indices of all potentials that may cross a threshold."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
-    new += syn[1]
-    if xi is not None:
-        work[:] = xi
+    new += syn[1]                                                          # (8)
+    if noise is not None:
+        work[:] = noise
         work *= model.kick
         new += work                                                        # (8)
-    syn *= model.alpha
+    syn *= model.alpha                                                     # (6)
     at, = ((new < model.headroom[0]) | (new > model.watch)).ravel().nonzero()
     if len(at):
         flat = new.ravel()
@@ -541,7 +552,7 @@ def _arrive(syn, images, currents):
     """Add the currents of input events or spikes to the synaptic currents `syn`."""
     if len(images):
         size = len(images), 2, syn.shape[2]
-        syn[:, images] += currents.reshape(size).transpose(1, 0, 2)
+        syn[:, images] += currents.reshape(size).transpose(1, 0, 2)        # (6)
 
 
 def _codes(chip, effects, seen, code, rng):
@@ -549,7 +560,7 @@ def _codes(chip, effects, seen, code, rng):
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
-    codes = seen * slope + (code[0] + chip.adc_offset[:N]).astype(dtype)
+    codes = seen * slope + (code[0] + chip.adc_offset[:N]).astype(dtype)   # (12)
     for size, shape in ((wander, seen.shape[1:]), (read, seen.shape)):
         if size:
             codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
@@ -567,41 +578,52 @@ _RULES = {                  # all other effects: one number in [0, inf)
     "pathological": "(2) in [0, 1]", "levels": "() int in [1, inf)"}
 
 
-def _record(name, value, kind):
-    if not isinstance(value, tuple) or getattr(value, "_fields", 0) != kind._fields:
-        raise ValueError(f"{name} is of type {type(value).__name__}: must be {kind.__name__}")
-
-
-def _effects(effects):
-    _record("effects", effects, Effects)
-    arrays(", ".join(f"effects.{name}? {_RULES.get(name, '() in [0, inf)')}"
-                     for name in Effects._fields), *effects._replace(hidden_peak=None))
-    one_of("effects.hidden_peak", effects.hidden_peak, bool, np.bool_, type(None))
+def _effects(name, effects):
+    """Return checked effects, which hold numbers and tuples of numbers."""
+    given = bundle(name, effects, Effects)
+    found = arrays(", ".join(f"{name}.{field}? {_RULES.get(field, '() in [0, inf)')}"
+                             for field in Effects._fields),
+                   *given._replace(hidden_peak=None))
+    effects = Effects(*(tuple(a.tolist()) if isinstance(a, np.ndarray) else a
+                        for a in found))._replace(hidden_peak=one_of(
+                            f"{name}.hidden_peak", given.hidden_peak, bool, np.bool_,
+                            type(None)))
     low, high, slope = effects.headroom or (-1, 1, 1)
     if not low < 0 < high or not 0 < slope <= 1:
-        raise ValueError(f"effects.headroom is {effects.headroom!r}: must be a lower "
+        raise ValueError(f"{name}.headroom is {low}, {high}, {slope}: must be a lower "
                          "edge < 0, an upper edge > 0 and a slope in (0, 1]")
     if effects.tau_syn is not None and effects.tau_syn[2] > 1:
-        raise ValueError(f"effects.tau_syn is {effects.tau_syn!r}: must have a "
+        raise ValueError(f"{name}.tau_syn[2] is {effects.tau_syn[2]}: must be a "
                          "correlation in [0, 1]")
-    if effects.pathological is not None and sum(effects.pathological) > 1:
-        raise ValueError(f"effects.pathological is {effects.pathological!r}: must be "
-                         "two shares with a sum of at most 1")
+    if (total := sum(effects.pathological or ())) > 1:
+        raise ValueError(f"{name}.pathological has the sum {total}: must be two shares "
+                         "with a sum of at most 1")
+    return effects
 
 
-def _options(chip, rng, step, dt, scale, code, reset_after):
-    _record("chip", chip, Chip)
+def _options(chip, rng, step, dt, scale, code, reset_after, details):
+    """Return the checked chip and the checked options of `emulate`."""
+    chip = bundle("chip", chip, Chip)
+    chip = Chip(_effects("chip.effects", chip.effects), *arrays(
+        "chip.nominal (2) in (0, 1), chip.gain (2, N) float, chip.synapse (2, N, M), "
+        "chip.tau_syn (2, N) in (0, inf), chip.tau_mem (N) in (0, inf), chip.threshold "
+        "(N) in (-inf, inf], chip.leak (N), chip.reset (N), chip.adc_offset (N), "
+        "chip.adc_gain (N)", *chip[1:]))
     one_of("rng", rng, np.random.Generator)
-    arrays("step () in (1e-9, 1e9), dt () in (1e-9, 1e9), scale () in (1e-9, 1e9), "
-           "code (2), reset_after? () in (1e-9, 1e9)", step, dt, scale, code,
-           reset_after)
-    if step > 0.2e-6 and step != dt:
-        raise ValueError(f"step is {step!r}: must be at most 2e-07 s, or dt")
+    flags("details", details)
+    span = f"() in ({1 / _LARGE}, {_LARGE})"
+    step, dt, scale, code, reset_after = arrays(
+        f"step {span}, dt {span}, scale {span}, code (2), reset_after? {span}", step,
+        dt, scale, code, reset_after)
+    if step > _LONGEST and step != dt:
+        raise ValueError(f"step is {step}: must be at most {_LONGEST} s, or dt")
     if dt > 30 * min(chip.nominal):
-        raise ValueError(f"dt is {dt!r}: must be at most 30 nominal time constants, "
-                         f"{chip.nominal} s")
+        raise ValueError(f"dt is {dt}: must be at most 30 times each time constant of "
+                         f"chip.nominal, which are {chip.nominal[0]} s and "
+                         f"{chip.nominal[1]} s")
     if code[1] <= 0:
-        raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
+        raise ValueError(f"code[1] is {code[1]}: must be above 0")
+    return chip, step, dt, scale, code.tolist(), reset_after
 
 
 def _network(chip, effects, weights, spikes):
@@ -611,7 +633,7 @@ def _network(chip, effects, weights, spikes):
         one_of("weights' key", name, *names)
     given = [weights.get(name) if isinstance(weights, dict)
              else getattr(weights, name, None) for name in names]
-    rule = f"{' int' * bool(limit)} in [-{limit or 1e9}, {limit or 1e9}]"
+    rule = f"{' int' * bool(limit)} in [-{limit or _LARGE}, {limit or _LARGE}]"
     *matrices, x = arrays(
         f"weights.hidden (n, m){rule}, weights.recurrent? (n, n){rule}, "
         f"weights.readout (k*, n){rule}, spikes (T, B, m) in {{0, 1}}", *given, spikes)

@@ -30,7 +30,7 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     strength mean(w^2), summed over W, V and W_out                    (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n)                        (6)
 
-where g = 0.7 (1 - exp(-dt/tau_mem)).
+where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is normal.
 
 Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
     converts the gradient with respect to W' to the gradient with respect
@@ -50,11 +50,10 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
-__all__ = ["Weights", "clamp", "drop", "dropout", "initial", "integers", "penalty"]
-RANGE = ("scale () in (0, inf), limit? () int in [-32767, -1], limit () int in "
-         "[1, 32767]")
+__all__ = ["Weights", "clip", "drop", "dropout", "initial", "integers", "penalty"]
+SPREAD, MEAN = 0.7, 0.001       # of initial weights, from the authors' public code
 
 
 class Weights(NamedTuple):
@@ -91,11 +90,10 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
         Scale of the readout weights.
     """
     weights, written = _weights(weights), []
-    low, high = _range(scale, limit)
-    arrays("most () in [1e-9, inf)", most)
+    scale, low, high = _range(scale, limit)
+    most, = arrays("most () in [1e-9, inf)", most)
     top, bottom = float(weights.readout.max()), float(weights.readout.min())
-    s = min(high / max(top, high / most), low / min(bottom, low / most),
-            float(most))                                                   # (2)
+    s = min(high / max(top, high / most), low / min(bottom, low / most), most)  # (2)
     dtype = np.int8 if -128 <= low and high <= 127 else np.int16
     for w, factor in zip(weights, (scale, scale, s), strict=True):
         if w is not None:
@@ -105,11 +103,11 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     return Weights(*written), s
 
 
-def clamp(weights, *, scale=240.0, limit=63):
+def clip(weights, *, scale=240.0, limit=63):
     """Clip all weights except readout weights to the range, eq. (3).
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
-    >>> clamp(weights).hidden.tolist(), clamp(weights).readout.tolist()
+    >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()
     ([[0.1, 0.2625]], [[-0.5]])
 
     Parameters
@@ -122,7 +120,8 @@ def clamp(weights, *, scale=240.0, limit=63):
     Weights
     """
     hidden, recurrent, readout = _weights(weights)
-    ends = [hidden.dtype.type(end / scale) for end in _range(scale, limit)]
+    scale, *ends = _range(scale, limit)
+    ends = [hidden.dtype.type(end / scale) for end in ends]
     return Weights(np.clip(hidden, *ends), None if recurrent is None
                    else np.clip(recurrent, *ends), readout)                # (3)
 
@@ -145,7 +144,7 @@ def dropout(rng, n, rate=0.4):
         True for neurons that are not removed.
     """
     one_of("rng", rng, np.random.Generator)
-    arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
+    n, rate = arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
     return rng.random(n) >= rate
 
 
@@ -198,10 +197,10 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
         Derivative of the penalty with respect to the weights.
     """
     weights = _weights(weights)
-    arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in [0, inf)",
-           hidden, recurrent, readout)
+    strengths = arrays("hidden () in [0, inf), recurrent () in [0, inf), readout () in "
+                       "[0, inf)", hidden, recurrent, readout)
     value, found = 0.0, []
-    for w, strength in zip(weights, (hidden, recurrent, readout), strict=True):
+    for w, strength in zip(weights, strengths, strict=True):
         if w is not None:
             value += strength * float((w * w).mean())                      # (5)
         found.append(None if w is None else w.dtype.type(2 * strength / w.size) * w)
@@ -232,21 +231,26 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Weights
     """
     one_of("rng", rng, np.random.Generator)
-    arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
-           "tau_mem () in (0, inf), dt () in (0, inf)", m, n, k, tau_mem, dt)
+    m, n, k, tau_mem, dt = arrays(
+        "m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), tau_mem () "
+        "in (0, inf), dt () in (0, inf)", m, n, k, tau_mem, dt)
+    flags("recurrent", recurrent)
     float_dtype(dtype)
-    g = 0.7 * -np.expm1(-dt / tau_mem)
+    g = SPREAD * -np.expm1(-dt / tau_mem)
     shapes = (n, m), (n, n) if recurrent else None, (k, n)
     return Weights(*(None if shape is None else (
-        rng.standard_normal(shape) * (g / np.sqrt(shape[1])) + mean).astype(dtype)
-        for shape, mean in zip(shapes, (0.001, 0, 0), strict=True)))       # (6)
+        rng.standard_normal(shape) * (g / np.sqrt(shape[1])) + mean        # (6)
+        ).astype(dtype) for shape, mean in zip(shapes, (MEAN, 0, 0), strict=True)))
 
 
 def _range(scale, limit):
-    """Return the smallest and the largest hardware weight."""
-    low, high = limit if isinstance(limit, tuple) and len(limit) == 2 else (None, limit)
-    arrays(RANGE, scale, low, high)
-    return (-high, high) if low is None else (low, high)
+    """Return the scale, and the smallest and the largest hardware weight."""
+    if isinstance(limit, tuple) and len(limit) == 2:
+        return arrays("scale () in (0, inf), limit[0] () int in [-32767, -1], limit[1] "
+                      "() int in [1, 32767]", scale, *limit)
+    scale, high = arrays("scale () in (0, inf), limit () int in [1, 32767]", scale,
+                         limit)
+    return scale, -high, high
 
 
 def _weights(weights):

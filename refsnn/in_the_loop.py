@@ -96,7 +96,7 @@ Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
         d = in_the_loop.gradients(weights, x, record, dout, dspikes)
         first, dW = optimisers.adam(first, d.hidden, rate=0.005)
         second, dW_out = optimisers.adam(second, d.readout, rate=0.005)
-        weights = chip_weights.clamp(chip_weights.Weights(
+        weights = chip_weights.clip(chip_weights.Weights(
             weights.hidden + dW, None, weights.readout + dW_out))
         history.append(value)
     print("loss on the chip:", history[0], "->", history[-1])

@@ -13,6 +13,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy import stats
 from scipy.optimize import brentq
+from proofs import proves
 from strategies import SEEDS
 from tolerances import RTOL
 
@@ -140,6 +141,7 @@ def test_long_bins_and_fast_neurons():
 
 # ---- neurons of their own
 
+@proves("chip", 6, 7, 8, 9)
 @pytest.mark.parametrize("step", [DT, 0.2e-6])
 def test_each_neuron_has_its_own_response(step):
     names = "gain", "synapse", "tau_syn", "tau_mem"
@@ -210,6 +212,7 @@ def test_network_converges_with_the_step():
     assert error[-1] < 0.02 * np.abs(best).mean()
 
 
+@proves("chip", 11)
 @pytest.mark.parametrize("hold", [0, 1, 10])
 @pytest.mark.parametrize("reset, peak", [(0.0, 1.3), (-0.3, 1.3), (0.1, 9.0)])
 def test_refractory_time_in_closed_form(hold, reset, peak):
@@ -287,6 +290,31 @@ def test_headroom_compresses_steady_responses(leak, size):
         assert abs(size) < 1 and error[0] < 1e-12
     else:
         assert abs(size) > 1 and error[0] < 0.3 and 1.7 < error[0] / error[1] < 2.3
+
+
+@proves("chip", 10)
+@pytest.mark.parametrize("leak, free, compressed", [
+    (0.3, 1.6, True), (0.3, 1.4, False), (-0.3, 1.9, False), (-0.3, 2.2, True),
+    (0.3, -1.15, False), (0.3, -1.4, True), (-0.3, -0.65, False), (-0.3, -0.85, True)])
+def test_headroom_near_its_edges_by_hand(leak, free, compressed):
+    """`free` is the steady potential without compression, relative to the leak."""
+    low, high, slope, h = -1.0, 1.75, 0.2, DT / K
+    a, b, alpha = np.exp(-h / TAU * (1 - slope) / slope), np.exp(-h / TAU), np.exp(-h)
+    rise = psp(h, 1.0, TAU, DT, (1.0, TAU))
+    c = deaf(chip.draw(1, chip.IDEAL._replace(headroom=(low, high, slope)), neurons=1,
+                       inputs=1, tau_syn=np.nextafter(1, 0), dtype=np.float64))
+    run = emulate(c._replace(leak=np.array([leak])), first_bin(30, 1, 1),
+                  [[240 * free * (1 - b) / rise]])
+    v, current, wanted, crossed = 0.0, 0.0, [], False
+    for j in range(30 * K):
+        v = b * v + rise * current
+        edge = min(max(v, low - leak), high - leak)
+        crossed = crossed or v != edge
+        v = edge + a * (v - edge)
+        current = alpha * current + (j == K) * free * (1 - b) / rise
+        wanted += [v + leak] if j % K == 0 else []
+    assert crossed == compressed
+    np.testing.assert_allclose(run.membranes[:, 0, 0], wanted, rtol=1e-9)
 
 
 def test_each_neuron_has_its_own_headroom():
@@ -378,6 +406,7 @@ def test_noise_is_fresh_in_each_run():
     assert (first != second).all()
 
 
+@proves("chip", 8)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_noise_of_a_seed_by_hand(dtype):
     """Reproduce the order, precision and sign of all draws of a run."""
@@ -421,6 +450,7 @@ def network(n=30, k=4, m=40, seed=6):
     return x, rng.integers(-20, 64, (n, m)), rng.integers(-63, 64, (k, n))
 
 
+@proves("chip", 12)
 def test_codes_are_floors_within_8_bits():
     x, W, R = network()
     run = emulate(ideal(34, 40, adc_limit=255), x, W, R)
@@ -433,6 +463,7 @@ def test_codes_are_floors_within_8_bits():
     assert np.array_equal(less.samples, np.clip(np.floor(exact), 0, 99))
 
 
+@proves("chip", 12)
 def test_offsets_and_gains_of_the_converter():
     x, W, R = network()
     c = chip.draw(2, chip.only(chip.UNCALIBRATED, "adc"), neurons=34, inputs=40,
@@ -743,96 +774,3 @@ def test_times_outside_the_window_are_refused():
     for late in (34.1e-6, -1e-6, np.nan):
         with pytest.raises(ValueError, match="^times"):
             binning.dense([np.array([0, 0, late])], [np.arange(3)], 3, window)
-
-
-# ---- refusals
-
-C = chip.draw(1)
-X = np.zeros((20, 2, 9), np.uint8)
-H, R, O1 = np.ones((5, 9), int), np.ones((5, 5), int), np.ones((2, 5), int)
-
-
-def call(c=C, x=X, hidden=H, recurrent=None, readout=O1, rng=None, **options):
-    weights = {"hidden": hidden, "recurrent": recurrent, "readout": readout}
-    return chip.emulate(c, weights, x, rng=np.random.default_rng(1) if rng is None
-                        else rng, **options)
-
-
-def with_entry(array, value, dtype=None):
-    array = array.astype(dtype or array.dtype)
-    array.flat[0] = value
-    return array
-
-
-@pytest.mark.parametrize("options, words", [
-    ({"hidden": np.ones((5, 257), int), "x": np.zeros((2, 2, 257))},
-     "weights have 257 inputs of a neuron: must have 1 to 256"),
-    ({"hidden": np.ones((5, 252), int), "x": np.zeros((2, 2, 252)), "recurrent": R},
-     "weights have 257 inputs of a neuron"),
-    ({"hidden": np.ones((255, 9), int), "readout": np.ones((2, 255), int)},
-     "weights have 257 neurons: must have 1 to 256"),
-    ({"c": chip.draw(1, neurons=6)}, "weights have 7 neurons: must have 1 to 6"),
-    ({"c": chip.draw(1, inputs=8)}, "weights have 9 inputs of a neuron"),
-    ({"hidden": np.ones((0, 9), int), "readout": np.ones((2, 0), int)},
-     r"weights.hidden is \(0, 9\)"),
-    ({"hidden": with_entry(H, 64)}, r"weights.hidden is .* int .*in \[-63, 63\]"),
-    ({"readout": with_entry(O1, -64)}, r"weights.readout is .*in \[-63, 63\]"),
-    ({"recurrent": with_entry(R, -128, np.int8)}, "weights.recurrent is .*-128"),
-    ({"hidden": H.astype(float)}, "weights.hidden is .*finite int "),
-    ({"hidden": H == 1}, "weights.hidden is .*True.*finite int "),
-    ({"c": ideal(), "hidden": with_entry(H, np.nan, float)}, "weights.hidden is .*nan"),
-    ({"c": ideal(), "hidden": with_entry(H, 1.1e9, float)}, "weights.hidden is .*1.1e"),
-    ({"c": ideal(), "hidden": with_entry(H, -1.1e9, float)}, "weights.hidden is .*in "),
-    ({"c": ideal(), "readout": with_entry(O1, np.inf, float)},
-     "weights.readout is .*inf"),
-    ({"hidden": H[0]}, r"weights.hidden is \(9,\) .*\(n, m\)"),
-    ({"recurrent": R[:4]}, r"weights.recurrent is \(4, 5\) .*\(n, n\)"),
-    ({"recurrent": R[:, :4]}, r"weights.recurrent is \(5, 4\)"),
-    ({"readout": O1[:, :4]}, r"weights.readout is \(2, 4\) .*\(k\*, n\)"),
-    ({"readout": None}, "weights.readout is None"),
-    ({"hidden": None}, "weights.hidden is None"),
-    ({"hidden": [[1], [2, 3]]}, r"weights.hidden is \[\[1\], \[2, 3\]\]"),
-    ({"x": [[1], [2, 3]]}, r"spikes is \[\[1\], \[2, 3\]\]"),
-    ({"x": X[0]}, r"spikes is \(2, 9\)"),
-    ({"x": X[..., :8]}, r"spikes is \(20, 2, 8\) .*\(T, B, m\) .*m = 9"),
-    ({"x": X[:0]}, r"spikes is \(0, 2, 9\)"),
-    ({"x": X[:, :0]}, r"spikes is \(20, 0, 9\)"),
-    ({"x": X.astype(complex)}, "spikes is .*real"),
-    ({"x": with_entry(X, 2)}, r"spikes is .*in \{0, 1\}"),
-    ({"x": with_entry(X, np.nan, float)}, r"spikes is .*nan.*in \{0, 1\}"),
-    ({"x": with_entry(X, 0.5, float)}, r"spikes is .*0\.5.*in \{0, 1\}"),
-    ({"rng": 3}, "rng is 3: must be one of .*Generator"),
-    ({"c": H}, "chip is a ndarray: must be Chip"),
-    ({"c": tuple(C)}, "chip is a tuple"),
-    ({"step": 0.21e-6}, "step is 2.1e-07: must be at most 2e-07 s, or dt"),
-    ({"step": 0.0}, "step is 0.0"),
-    ({"dt": -1.0}, "dt is -1.0"),
-    ({"dt": 181e-6}, "dt is 0.000181: must be at most 30 nominal time constants"),
-    ({"dt": "slow"}, "dt is 'slow'"),
-    ({"dt": np.ones(2)}, r"dt is \(2,\)"),
-    ({"scale": np.inf}, "scale is inf"),
-    ({"scale": 1e-9}, r"scale is 1e-09: .*in \(1e-9, 1e9\)"),
-    ({"scale": 1e9}, "scale is 1000000000.0"),
-    ({"scale": True}, "scale is True"),
-    ({"reset_after": 0.0}, "reset_after is 0.0"),
-    ({"code": 80.0}, "code is 80.0"),
-    ({"code": (80.0, 0.0)}, "code is "),
-    ({"code": ("a", "b")}, "code is "),
-    ({"step": 1j}, "step is 1j"),
-    ({"code": (np.nan, 70.0)}, "code is ")])
-def test_refuses(options, words):
-    with pytest.raises(ValueError, match=f"^{words}"):
-        call(**options)
-
-
-def test_the_call_that_the_refusals_vary_is_valid():
-    assert call(recurrent=R)[0].shape == (20, 2, 5)
-    few = {"c": chip.draw(1, inputs=6), "x": X[..., :3], "hidden": np.ones((7, 3), int)}
-    assert call(**few, readout=np.ones((0, 7), int))[0].shape == (20, 2, 7)
-    with pytest.raises(ValueError, match="weights have 7 inputs of a neuron"):
-        call(**few, readout=np.ones((1, 7), int))
-    with pytest.raises(ValueError, match="weights' key is 'recurent': must be one of"):
-        chip.emulate(C, {"hidden": H, "recurent": R, "readout": O1}, X,
-                     rng=np.random.default_rng(1))
-    for scale in (1.01e-9, 0.99e9):
-        assert call(scale=scale)[0].shape == (20, 2, 5)

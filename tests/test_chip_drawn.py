@@ -8,6 +8,7 @@ import re
 
 import numpy as np
 import pytest
+from proofs import proves
 from scipy import stats
 
 from refsnn import chip
@@ -120,6 +121,40 @@ def test_synapses():
     share = stats.norm.cdf(-0.5)                # negative ones are set to 0
     assert wide.min() == 0
     assert stats.binomtest(int((wide == 0).sum()), wide.size, share).pvalue > 1e-6
+
+
+@proves("chip", 1, 2, 3, 4, 5)
+def test_parameters_of_a_seed_by_hand():
+    """Transform the random numbers of each stream with SciPy's distributions."""
+    effects = FULL._replace(pathological=None, driver=0.3, decalibration=(0.1, 0.15))
+    c = drawn(*chip.Effects._fields, effects=effects, seed=9, neurons=30, inputs=4)
+    streams = dict(zip(chip.Effects._fields, np.random.default_rng(9).spawn(21),
+                       strict=True))
+    normal = {name: rng.standard_normal((2, 30)) for name, rng in streams.items()}
+
+    def factor(z, size):
+        """Return log-normal numbers of mean 1 and standard deviation `size`."""
+        sigma = np.sqrt(np.log(1 + size ** 2))
+        return stats.lognorm.ppf(stats.norm.cdf(z), sigma, scale=np.exp(
+            -sigma ** 2 / 2))
+
+    syn, mem, level = (1 + s * z for s, z in zip((0.1, 0.1, 0.15), streams[
+        "decalibration"].standard_normal((3, 30)), strict=True))
+    first, second = normal["tau_syn"]
+    single = streams["synapse"].standard_normal((2, 30, 4))
+    driver = streams["driver"].standard_normal((2, 1, 4))
+    wanted = {
+        "gain": [factor(normal["gain"][0], 0.103), factor(normal["gain"][1], 0.104)],
+        "tau_syn": [6e-6 * factor(first, 0.233) * syn, 6e-6 * syn * factor(
+            0.13 * first + np.sqrt(1 - 0.13 ** 2) * second, 0.213)],
+        "tau_mem": 6e-6 * factor(normal["tau_mem"][0], 0.13) * mem,
+        "threshold": (1 + 0.22 * normal["threshold"][0]) * level,
+        "leak": 0.2 * normal["threshold"][1], "reset": 0.17 * normal["reset"][0],
+        "synapse": (1 + 0.05 * single) * factor(driver, 0.3),
+        "adc_offset": 9.9 * normal["adc"][0], "adc_gain": 0.02 * normal["adc"][1]}
+    assert set(wanted) == set(FIXED)
+    for name, value in wanted.items():
+        np.testing.assert_allclose(getattr(c, name), value, rtol=1e-9)
 
 
 def test_drivers():
@@ -254,54 +289,3 @@ def test_sizes():
     c = chip.draw(1, neurons=5, inputs=7)
     assert c.synapse.shape == (2, 5, 7) and c.gain.shape == (2, 5)
     assert c.reset.shape == (5,)
-
-
-def changed(**changes):
-    return lambda: chip.draw(1, chip.UNCALIBRATED._replace(**changes))
-
-
-@pytest.mark.parametrize("call, words", [
-    (lambda: chip.draw(-1), "seed is -1: must be an integer >= 0 or a Generator"),
-    (lambda: chip.draw(True), "seed is True"),
-    (lambda: chip.draw(1.0), "seed is 1.0"),
-    (lambda: chip.draw(None), "seed is None"),
-    (lambda: chip.draw(1, (1, 2)), "effects is a tuple: must be Effects"),
-    (lambda: chip.draw(1, None), "effects is a NoneType"),
-    (lambda: chip.draw(1, neurons=257), r"neurons is 257: must be .* in \[1, 256"),
-    (lambda: chip.draw(1, inputs=257), "inputs is 257"),
-    (lambda: chip.draw(1, neurons=0), "neurons is 0"),
-    (lambda: chip.draw(1, inputs=2.0), "inputs is 2.0"),
-    (lambda: chip.draw(1, chip.IDEAL, neurons=True), "neurons is True.*inf"),
-    (lambda: chip.draw(1, tau_mem=0.0), "tau_mem is 0.0"),
-    (lambda: chip.draw(1, tau_syn=np.nan), "tau_syn is nan"),
-    (lambda: chip.draw(1, tau_mem="6us"), "tau_mem is '6us'"),
-    (lambda: chip.draw(1, tau_syn=1.0), "tau_syn is 1.0"),
-    (lambda: chip.draw(1, dtype=np.float16), "dtype is"),
-    (changed(gain=0.1), r"effects.gain is 0.1: .*real \(2\) in \[0, inf\)"),
-    (changed(tau_mem=-0.1), r"effects.tau_mem is -0.1: .*in \[0, inf\)"),
-    (changed(tau_syn=(0.1, 0.1, 1.5)), "effects.tau_syn is .*correlation"),
-    (changed(noise=(0.1, np.inf, 0.1)), "effects.noise"),
-    (changed(noise=(0.1, 0.1)), "effects.noise"),
-    (changed(reset="much"), "effects.reset is 'much'"),
-    (changed(gain=([1.0], [1.0, 2.0])), r"effects.gain is \(\[1.0\], \[1.0, 2.0\]\)"),
-    (changed(adc_limit=256), r"effects.adc_limit is 256: .* in \[1, 255\]"),
-    (changed(weight_limit=0), "effects.weight_limit is 0"),
-    (changed(fan_in=2.5), "effects.fan_in is 2.5"),
-    (changed(driver=-0.1), r"effects.driver is -0.1: .*in \[0, inf\)"),
-    (changed(levels=0), r"effects.levels is 0: .*int .*in \[1, inf\)"),
-    (changed(levels=2.0), "effects.levels is 2.0"),
-    (changed(loss=1.5), r"effects.loss is 1.5: .*in \[0, 1\]"),
-    (changed(pathological=(0.6, 0.6)), "effects.pathological is .*shares"),
-    (changed(pathological=(-0.1, 0.6)), "effects.pathological is .*in"),
-    (changed(hidden_peak=0.5), "effects.hidden_peak is 0.5"),
-    (changed(loss=True), "effects.loss is True"),
-    (changed(headroom=(0.5, 1.5, 0.2)), "effects.headroom"),
-    (changed(headroom=(-1.0, 1.5, 0.0)), "effects.headroom"),
-    (changed(headroom=(-1.0, np.nan, 0.5)), "effects.headroom"),
-    (lambda: chip.only(chip.IDEAL, "volume"), "names is 'volume'"),
-    (lambda: chip.only({}, "gain"), "effects is a dict"),
-    (lambda: chip.draw(1, tau_mem=True), "tau_mem is True"),
-    (lambda: chip.draw(1, tau_syn=np.float64(0.4e-6)), "tau_syn is .*4e-07")])
-def test_refuses(call, words):
-    with pytest.raises(ValueError, match=f"^{words}"):
-        call()

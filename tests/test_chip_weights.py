@@ -1,10 +1,11 @@
-"""Test weights for an analog chip: rounding, scales, clamps, dropout, penalty."""
+"""Test weights for an analog chip: rounding, scales, clipping, dropout, penalty."""
 
 import collections
 
 import numpy as np
 import pytest
 from hypothesis import given
+from proofs import proves
 from strategies import SEEDS
 
 from refsnn import checks
@@ -18,6 +19,7 @@ def drawn(seed, recurrent=True, spread=0.15, dtype=np.float64):
                         for s in shapes))
 
 
+@proves("chip_weights", 1, 2)
 @given(seed=SEEDS)
 def test_integers_in_closed_form(seed):
     weights = drawn(seed)
@@ -69,8 +71,8 @@ def test_other_ranges_of_weights(limit, dtype):
     i = written.readout
     assert np.abs(s * weights.readout - i).max() <= 0.5
     assert i.min() == low or i.max() == high
-    clamped = cw.clamp(weights, scale=100.0, limit=limit)
-    for w in clamped[:2]:
+    clipped = cw.clip(weights, scale=100.0, limit=limit)
+    for w in clipped[:2]:
         assert (w.min(), w.max()) == (low / 100, high / 100)
     small = weights._replace(readout=1e-6 * weights.readout)
     assert cw.integers(small, limit=limit)[1] == 250
@@ -80,7 +82,7 @@ def test_other_ranges_of_weights(limit, dtype):
         end = high if sign > 0 else low
         assert s == min(abs(end) / np.abs(one.readout).max(), 250)
         assert np.abs(i.readout.astype(int)).max() == abs(end) or s == 250
-    again = cw.integers(clamped, scale=100.0, limit=limit)[0]
+    again = cw.integers(clipped, scale=100.0, limit=limit)[0]
     assert np.array_equal(again.hidden, written.hidden)
 
 
@@ -92,18 +94,19 @@ def test_straight_through_is_the_mean_slope_of_rounding():
     assert i[-1] - i[0] == 1 and np.unique(i).size == 2
 
 
+@proves("chip_weights", 3)
 @given(seed=SEEDS)
-def test_clamp(seed):
+def test_clip(seed):
     weights = drawn(seed, spread=0.4)
-    clamped = cw.clamp(weights)
-    assert np.array_equal(clamped.readout, weights.readout)
-    for w, c in zip(weights[:2], clamped[:2], strict=True):
+    clipped = cw.clip(weights)
+    assert np.array_equal(clipped.readout, weights.readout)
+    for w, c in zip(weights[:2], clipped[:2], strict=True):
         assert np.abs(c).max() == 63 / 240
         assert np.array_equal(c, np.clip(w, -0.2625, 0.2625))
-        assert np.abs(cw.integers(clamped)[0].hidden).max() == 63
-    half = cw.clamp(weights, scale=480.0, limit=63)
+        assert np.abs(cw.integers(clipped)[0].hidden).max() == 63
+    half = cw.clip(weights, scale=480.0, limit=63)
     assert np.abs(half.hidden).max() == 63 / 480
-    assert cw.clamp(drawn(seed, False)).recurrent is None
+    assert cw.clip(drawn(seed, False)).recurrent is None
 
 
 def test_dropout_is_one_mask_with_its_rate():
@@ -114,6 +117,7 @@ def test_dropout_is_one_mask_with_its_rate():
     assert np.array_equal(kept, cw.dropout(np.random.default_rng(1), 100_000))
 
 
+@proves("chip_weights", 4)
 @given(seed=SEEDS)
 def test_drop_silences_rows_and_is_its_own_adjoint(seed):
     weights, d = drawn(seed), drawn(seed + 1)
@@ -130,6 +134,7 @@ def test_drop_silences_rows_and_is_its_own_adjoint(seed):
     assert cw.drop(drawn(seed, False), kept).recurrent is None
 
 
+@proves("chip_weights", 5)
 @pytest.mark.parametrize("name", cw.Weights._fields)
 def test_each_penalty_alone(name):
     weights, strengths = drawn(3), dict.fromkeys(cw.Weights._fields, 0.0)
@@ -144,6 +149,7 @@ def test_each_penalty_alone(name):
     assert cw.penalty(drawn(3, False))[1].recurrent is None
 
 
+@proves("chip_weights", 6)
 def test_initial_has_the_published_spread():
     weights = cw.initial(np.random.default_rng(1), 256, 246, 10, recurrent=True)
     g = 0.7 * (1 - np.exp(-1.7 / 6))
@@ -181,7 +187,7 @@ def test_dtypes_are_kept_and_inputs_left_alone():
     weights = drawn(2, spread=0.4, dtype=np.float32)
     before = [w.copy() for w in weights]
     kept = np.array([True, False, True, True, False])
-    for result in (cw.clamp(weights), cw.drop(weights, kept),
+    for result in (cw.clip(weights), cw.drop(weights, kept),
                    cw.penalty(weights, 0.1, 0.2, 0.3)[1]):
         assert {w.dtype for w in result} == {np.dtype(np.float32)}
     cw.integers(weights._asdict())
@@ -194,68 +200,12 @@ def test_matrices_of_another_precision_are_cast():
     """All matrices take the dtype of the hidden weights."""
     weights = drawn(2)
     mixed = weights._replace(hidden=weights.hidden.astype(np.float32))
-    for result in (cw.clamp(mixed), cw.drop(mixed, np.ones(5, bool)),
+    for result in (cw.clip(mixed), cw.drop(mixed, np.ones(5, bool)),
                    cw.penalty(mixed, 0.1, 0.2, 0.3)[1]):
         assert {w.dtype for w in result} == {np.dtype(np.float32)}
-    assert np.array_equal(cw.clamp(mixed).readout, weights.readout.astype(np.float32))
+    assert np.array_equal(cw.clip(mixed).readout, weights.readout.astype(np.float32))
 
 
-FUNCTIONS = (cw.integers, cw.clamp, cw.penalty, lambda w: cw.drop(w, np.ones(5, bool)))
-
-
-@pytest.mark.parametrize("function", FUNCTIONS)
-@pytest.mark.parametrize("name, value, message", [
-    ("readout", [[1.0], [1.0, 2]], r"weights.readout is \[\[1.0\], \[1.0, 2\]\]"),
-    ("hidden", None, "weights.hidden is None"),
-    ("hidden", np.ones(5), r"weights.hidden is \(5,\) .*\(n, m\)"),
-    ("hidden", np.ones((5, 7), int), "weights.hidden is .*finite float .*int"),
-    ("hidden", np.full((5, 7), np.nan), "weights.hidden is .*nan.*finite"),
-    ("recurrent", np.ones((5, 4)), r"weights.recurrent is \(5, 4\) .*\(n, n\)"),
-    ("recurrent", np.ones((5, 5), int), "weights.recurrent is .*finite float"),
-    ("readout", np.ones((3, 4)), r"weights.readout is \(3, 4\) .*\(k, n\)"),
-    ("readout", np.full((3, 5), np.inf), "weights.readout is .*inf.*finite"),
-    ("readout", np.ones((0, 5)), r"weights.readout is \(0, 5\)"),
-    ("readout", None, "weights.readout is None")])
-def test_bad_weights_are_refused(function, name, value, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        function(drawn(1)._replace(**{name: value}))
-
-
-@pytest.mark.parametrize("call, message", [
-    (lambda: cw.integers(drawn(1)._asdict() | {"recurent": None}),
-     "weights' key is 'recurent': must be one of"),
-    (lambda: cw.integers(drawn(1), scale=0), r"scale is 0: .*in \(0, inf\)"),
-    (lambda: cw.integers(drawn(1), limit=32768), r"limit is 32768: .*in \[1, 32767\]"),
-    (lambda: cw.integers(drawn(1), limit=(0, 7)), r"limit is 0: .*in \[-32767, -1\]"),
-    (lambda: cw.clamp(drawn(1), limit=(-8, 7, 1)), r"limit is \(-8, 7, 1\)"),
-    (lambda: cw.integers(drawn(1), limit=63.0), "limit is 63.0"),
-    (lambda: cw.integers(drawn(1), most=np.inf), "most is inf"),
-    (lambda: cw.clamp(drawn(1), scale=np.nan), "scale is nan"),
-    (lambda: cw.clamp(drawn(1), limit=0), "limit is 0"),
-    (lambda: cw.penalty(drawn(1), hidden=-1.0), "hidden is -1.0"),
-    (lambda: cw.penalty(drawn(1), readout="1"), "readout is '1'"),
-    (lambda: cw.drop(drawn(1), np.ones(4, bool)), r"kept is \(4,\) .*\(5\)"),
-    (lambda: cw.drop(drawn(1), [[True], [True, False]]),
-     r"kept is \[\[True\], \[True, False\]\]"),
-    (lambda: cw.drop(drawn(1), np.ones(5)), "kept is of dtype float64: must be bool"),
-    (lambda: cw.dropout(7, 5), "rng is 7"),
-    (lambda: cw.dropout(np.random.default_rng(1), 0), "n is 0"),
-    (lambda: cw.dropout(np.random.default_rng(1), 5, 1.0),
-     r"rate is 1.0: .*in \[0, 1\)"),
-    (lambda: cw.dropout(np.random.default_rng(1), 5, -0.1), "rate is -0.1"),
-    (lambda: cw.initial(None, 2, 3, 4), "rng is None"),
-    (lambda: cw.initial(np.random.default_rng(1), 2, 3, True), "k is True"),
-    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, tau_mem=0.0),
-     "tau_mem is 0.0"),
-    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, dt=-1.0), "dt is -1.0"),
-    (lambda: cw.initial(np.random.default_rng(1), 2, 3, 4, dtype=int), "dtype is ")])
-def test_bad_options_are_refused(call, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        call()
-
-
-def test_penalty_is_a_float_and_most_is_above_0():
+def test_penalty_is_a_float():
     weights = cw.Weights(np.ones((2, 2), np.float32), None, np.ones((2, 2), np.float32))
     assert type(cw.penalty(weights)[0]) is float
-    with pytest.raises(ValueError, match="^most is 0.0"):
-        cw.integers(weights, most=0.0)

@@ -334,7 +334,7 @@ def network(seed, m=12, n=8, k=3, B=6, recurrent=False):
     """Return weights with which the neurons of a chip fire, input and labels."""
     rng = np.random.default_rng(seed)
     weights = chip_weights.initial(rng, m, n, k, recurrent=recurrent, dtype=np.float64)
-    weights = chip_weights.clamp(weights._replace(
+    weights = chip_weights.clip(weights._replace(
         hidden=rng.normal(0.12, 0.1, (n, m))))
     x = np.zeros((20, B, m))
     x[rng.integers(0, 8, (B, m)), np.arange(B)[:, None], np.arange(m)] = 1
@@ -588,8 +588,8 @@ def test_learning_starts_from_a_silent_hidden_layer(run):
                                        strict=True)):
             states[i], step = optimisers.adam(states[i], g, rate=5e-3)
             stepped.append(w + step)
-        weights = chip_weights.clamp(chip_weights.Weights(stepped[0], None,
-                                                          stepped[1]))
+        weights = chip_weights.clip(chip_weights.Weights(stepped[0], None,
+                                                         stepped[1]))
         curve.append(value)
         spikes.append(recording.spikes.sum())
     assert spikes[0] == 0 < spikes[-1]

@@ -171,7 +171,7 @@ def step(learner, d, rate, clamp, fixed=()):
             states[i], update = optimisers.adam(states[i], g, rate=rate)
             weights[i] = weights[i] + update
     weights = chip_weights.Weights(*weights)
-    return Learner(chip_weights.clamp(weights) if clamp else weights, tuple(states))
+    return Learner(chip_weights.clip(weights) if clamp else weights, tuple(states))
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):

@@ -55,7 +55,7 @@ def test_learning_in_the_loop(run):
         d = in_the_loop.gradients(weights, x, record, dout, dspikes)
         first, dW = optimisers.adam(first, d.hidden, rate=0.005)
         second, dW_out = optimisers.adam(second, d.readout, rate=0.005)
-        weights = chip_weights.clamp(chip_weights.Weights(
+        weights = chip_weights.clip(chip_weights.Weights(
             weights.hidden + dW, None, weights.readout + dW_out))
         history.append(value)
     assert record.spikes.any() and history[-1] < 0.1 < 0.5 < history[0]
