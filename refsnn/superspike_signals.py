@@ -162,6 +162,7 @@ def poisson_moment(rate_hz, tau, order=4):
     mean, moments = rate_hz * tau, [1.0]
     kappa = [mean / j for j in range(1, order + 1)]                        # (3)
     for q in range(1, order + 1):
-        moments.append(sum(math.comb(q - 1, j - 1) * kappa[j - 1] * moments[q - j]
-                           for j in range(1, q + 1)))                      # (4)
+        terms = [math.comb(q - 1, j - 1) * kappa[j - 1] * moments[q - j]   # (4)
+                 for j in range(1, q + 1)]
+        moments.append(sum(terms))
     return moments[-1]

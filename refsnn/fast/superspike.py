@@ -13,34 +13,38 @@ spike, U is 0 for refractory/dt steps:
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
 The input trace and the unit-area kernel alpha are cascades of two filters,
-each with its own (a, b, c), input v and output y,
+each with its own (a, b, g), input v and output `second`,
 
-    z[t] = a z[t-1] + v[t],  y[t] = b y[t-1] + c z[t-1]                 (4)
+    first[t] = a first[t-1] + v[t],
+    second[t] = b second[t-1] + g first[t-1]                            (4)
 
-Let e = alpha*signal be the error, where * is convolution.  Let p be the
-product of psi and the input trace, both delayed by `delay`.  The update is
+Let e = alpha*signal be the error, where * is convolution.  Let hebb be the
+product of psi and the input trace, both delayed by `delay`.  The weight
+change is
 
-    dm = dt sum_t e[t] (alpha*p)[t]
-         - rho W dt sum_t zeta[t]                       (5)  [ZG18] eq. 3.4
+    change = dt sum_t e[t] (alpha*hebb)[t]
+             - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
 
-In (5), rho is a coefficient, and h_i is an exponential trace of S_i.  The
-options for zeta are h_i^exponent, h_i^exponent e^2, and h_i^exponent where
-|e| dt >= 1e-7 and 0 elsewhere.  The option drive="published" multiplies
-the first sum by a factor.
+In (5), rho is a coefficient, and het_i is an exponential trace of S_i.
+The options for zeta are het_i^exponent, het_i^exponent e^2, and
+het_i^exponent where |e| dt >= 1e-7 and 0 elsewhere.  The option
+drive="published" multiplies the first sum by a factor.
 
-Derivation.  The sum in (5) is linear in p.  The coefficient of p[s] is
-    g[s] = dt^2 sum_{t>=s} alpha[t-s] e[t], the error filtered backward.
-    The coefficient of the input x_j[s] is zbar[s], which results from
-    filtering q = g psi backward in time by (4):
+Derivation.  The first sum in (5) is linear in hebb.  Its derivative is
+    dhebb[s] = dt^2 sum_{t>=s} alpha[t-s] e[t], the error filtered
+    backward.  Its derivative with respect to the input x_j[s] is
+    dfirst[s], which results from filtering dtrace = psi dhebb backward in
+    time by (4):
 
-    ybar[t] = q[t] + b ybar[t+1],
-    zbar[t] = a zbar[t+1] + c ybar[t+1]                                 (6)
-    first term of (5) = sum_s zbar_i[s] x_j[s] + terms of initial states
+    dsecond[t] = dtrace[t] + b dsecond[t+1],
+    dfirst[t] = a dfirst[t+1] + g dsecond[t+1]                          (6)
+    first term of (5) = sum_s dfirst_i[s] x_j[s] + terms of initial states
                                                                         (7)
 
-    In (7), each input spike x_j[s] = 1 adds the vector zbar[s] to column j
-    of dm.  The final synaptic states of the block are also linear in p.
-    They follow from (6) and (7) with other values of g.
+    In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
+    j of the weight change.  The final synaptic states of the block are
+    also linear in hebb.  They follow from (6) and (7) with other values of
+    dhebb.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
     takes additional O(n) time, and a dense x takes additional O(T B m).
@@ -56,11 +60,20 @@ import numpy as np
 from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
 BLOCK = 64      # steps that one matrix product filters
+COEFFICIENTS = (        # decays, and other numbers
+    "k.syn,mem,het,trace,alpha (7) in [0, 1), k.dt,gain,threshold,steepness,trace,"
+    "alpha,drive,rho,exponent (9) in [0, inf), k.refractory () int in [0, inf), "
+    "k.delay () int in [0, inf)")
+STATE = ("state.syn (B, n), state.mem (B, n), state.held (B, n) int, "
+         "state.past_x (D*, B, m), state.past_psi (D*, B, n), state.trace_rise (B, m), "
+         "state.trace (B, m), state.eligibility_rise (B, n, m), state.eligibility "
+         "(B, n, m), state.error_rise (B, n), state.error (B, n), state.het (B, n)")
+SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 
 class Coefficients(NamedTuple):
@@ -91,13 +104,13 @@ class State(NamedTuple):
     held: np.ndarray                # (B, n) int, remaining refractory steps
     past_x: np.ndarray              # (D, B, m) input of the last D = delay steps
     past_psi: np.ndarray            # (D, B, n) psi of the last D steps
-    trace_rise: np.ndarray          # (B, m) z of the delayed input
-    trace: np.ndarray               # (B, m) z~
-    eligibility_rise: np.ndarray    # (B, n, m) p after the first filter
-    eligibility: np.ndarray         # (B, n, m) alpha*p
+    trace_rise: np.ndarray          # (B, m) delayed input after the first filter
+    trace: np.ndarray               # (B, m)
+    eligibility_rise: np.ndarray    # (B, n, m) hebb after the first filter
+    eligibility: np.ndarray         # (B, n, m) alpha*hebb
     error_rise: np.ndarray          # (B, n) signal after the first filter
     error: np.ndarray               # (B, n) e, 1/s
-    het: np.ndarray                 # (B, n) h_i
+    het: np.ndarray                 # (B, n)
 
 
 class Block(NamedTuple):
@@ -124,12 +137,16 @@ def rest(k, B, n, m, dtype=np.float64):
     State
         State in which all arrays are 0.
     """
-    float_dtype(dtype)
+    dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
                      "m () int in [1, inf)", B, n, m)
-    shapes = _shapes(k, np.dtype(dtype), B, n, m)
-    return State(**{name: np.zeros(shape, int if name == "held" else dtype)
-                    for name, shape in shapes.items()})
+    k = _coefficients(k, dtype)
+    shapes = {"past_x": (k.delay, B, m), "past_psi": (k.delay, B, n),
+              "trace_rise": (B, m), "trace": (B, m),
+              "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
+    return State(**{name: np.zeros(shapes.get(name, (B, n)),
+                                   int if name == "held" else dtype)
+                    for name in State._fields})
 
 
 def forward(k, state, W, x):
@@ -160,37 +177,37 @@ def forward(k, state, W, x):
     Block
         Activity and input of this block.
     """
-    W, (B, n, m) = _given(k, state, W)
-    x = _packed(x, B, m, W.dtype)
+    k, state, W = _given(k, state, W)
+    B, n, m = W.shape
+    x = _packed("x", x, W)
     drive = (x @ W.transpose(0, 2, 1).reshape(B * m, n)).reshape(-1, B * n)
     syn = state.syn.ravel()
-    current, z, y = _cascade(drive, 0.0, k.syn, 1.0, syn, 0 * syn)         # (2)
+    current, first, second = _cascade(drive, 0.0, k.syn, 1.0, syn, 0 * syn)  # (2)
     mem, spikes, last, held = _membranes(k, state, k.gain * current)
     read = mem if k.before_reset else mem * ~spikes
     psi = 1 / np.square(1 + k.steepness * np.abs(read - k.threshold))      # (3)
     mem, psi, spikes = (a.reshape(-1, B, n) for a in (mem, psi, spikes.astype(W.dtype)))
-    return state._replace(syn=(k.syn * y + z).reshape(B, n), mem=last.reshape(B, n),
+    return state._replace(syn=(k.syn * second + first).reshape(B, n), mem=last.reshape(B, n),
                           held=held.reshape(B, n)), Block(spikes, mem, psi, x)
 
 
-def _packed(x, B, m, dtype):
-    """Check the input `x`, and return it as the sparse matrix `Block.x`."""
+def _packed(name, x, W):
+    """Check the input `x`, which is called `name` in messages, and return it as the
+    sparse matrix `Block.x`."""
+    B, _, m = W.shape
     if not issparse(x):
-        x = np.asarray(x)
-        if x.ndim != 3 or x.shape[1:] != (B, m) or x.dtype.kind not in "fiub":
-            raise ValueError(f"x is of shape {x.shape}, dtype {x.dtype}: must be "
-                             f"numbers of shape (T, {B}, {m})")
-        at = np.flatnonzero(x)
+        _, x = arrays(f"W (B, n, m), {name} (T, B, m)", W, x)
+        at = np.flatnonzero(x if x.dtype == bool else x != 0)    # bools are faster
         rows, data = at // m, x.ravel()[at]
         indptr = np.append(0, np.cumsum(np.bincount(rows, minlength=len(x) * B)))
         x = csr_matrix((data, rows % B * m + at % m, indptr), (len(x) * B, B * m))
-    elif x.format == "csr":
-        rows = np.repeat(np.arange(x.shape[0]), np.diff(x.indptr))
-    if x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
-            or (rows % B != x.indices // m).any() or not np.isfinite(x.data).all():
-        raise ValueError(f"x is of shape {x.shape}: must be finite, with at least one "
-                         f"step; a matrix must be Block.x for B = {B}, m = {m}")
-    return x.astype(dtype, copy=False)
+    elif x.format != "csr" or x.shape[1] != B * m or x.shape[0] % B or not x.shape[0] \
+            or (np.repeat(np.arange(x.shape[0]), np.diff(x.indptr)) % B
+                != x.indices // m).any():
+        raise ValueError(f"{name} is a sparse matrix of shape {x.shape}: must be a "
+                         f"csr_matrix, the field x of a Block for W of shape {W.shape}")
+    data, = arrays(f"{name}.data (_*)", x.data, dtype=W.dtype)
+    return x if data is x.data else csr_matrix((data, x.indices, x.indptr), x.shape)
 
 
 def _membranes(k, state, current):
@@ -198,7 +215,7 @@ def _membranes(k, state, current):
     A neuron fires at most once in refractory + 1 steps.  In so many steps or
     fewer, one matrix product computes (1), and U after a spike is set to 0."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
-    mem, held = state.mem.ravel(), state.held.ravel()
+    mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
     K = np.tril(k.mem ** abs(step - step.T)).astype(current.dtype)
     for t in range(0, len(current), len(step)):
@@ -219,22 +236,24 @@ def _membranes(k, state, current):
     return record, spikes, mem, held
 
 
-def _cascade(drive, a, b, c, z, y):
-    """Return the output of filter (4) for input `drive`, and the final z and y.
-    One matrix product filters a block of steps."""
+def _cascade(drive, a, b, g, first, second):
+    """Return the output of filter (4) for input `drive`, and the final states of both
+    filters.  One matrix product filters a block of steps."""
     size = min(len(drive), BLOCK)
     step, dtype = np.arange(size + 1), drive.dtype
-    answer = c * np.append(0, np.convolve(a ** step, b ** step)[:size])
-    K = np.column_stack([b ** step, toeplitz(answer, 0 * answer)])[1:].astype(dtype)
+    answer = g * np.append(0, np.convolve(a ** step, b ** step)[:size])
+    K = np.empty((size, size + 2), dtype)
+    K[:, 0], K[:, 1:] = b ** step[1:], toeplitz(answer, 0 * answer)[1:]
     fall = (a ** step[::-1]).astype(dtype)
-    rows, out = drive.reshape(len(drive), -1), np.empty((len(drive), y.size), dtype)
-    work = np.concatenate([[y.ravel(), z.ravel()], 0 * rows[:size]])    # y, z and s
+    rows, out = drive.reshape(len(drive), -1), np.empty((len(drive), second.size), dtype)
+    work = np.concatenate([[second.ravel(), first.ravel()], 0 * rows[:size]])
     for t in range(0, len(rows), size):
         n = len(rows[t:t + size])
         work[2:n + 2] = rows[t:t + n]
         np.matmul(K[:n, :n + 2], work[:n + 2], out=out[t:t + n])           # (4)
         work[:2] = out[t + n - 1], fall[-n - 1:] @ work[1:n + 2]
-    return out.reshape(drive.shape), work[1].reshape(z.shape), work[0].reshape(y.shape)
+    return (out.reshape(drive.shape), work[1].reshape(first.shape),
+            work[0].reshape(second.shape))
 
 
 def accumulate(k, state, W, block, signal):
@@ -242,8 +261,8 @@ def accumulate(k, state, W, block, signal):
 
     >>> k, W, x = Coefficients(), np.full((1, 1, 1), 0.1), np.ones((400, 1, 1))
     >>> state, block = forward(k, rest(k, 1, 1, 1), W, x)
-    >>> state, m, error = accumulate(k, state, W, block, signal=x)
-    >>> m.item() > 0, round(error[-1].item() * k.dt, 2)
+    >>> state, change, error = accumulate(k, state, W, block, signal=x)
+    >>> change.item() > 0, round(error[-1].item() * k.dt, 2)
     (True, 0.96)
 
     Parameters
@@ -257,47 +276,47 @@ def accumulate(k, state, W, block, signal):
     -------
     State
         State after the block.
-    m : (B, n, m) float
+    change : (B, n, m) float
         Weight change of the block, eq. (5).
     error : (T, B, n) float
         Filtered error e, 1/s.
     """
-    one_of("block", block, Block)
-    W, (B, n, m) = _given(k, state, W)
-    x = _packed(block.x, B, m, W.dtype)
-    T = x.shape[0] // B
-    shape, series = (T, B, n), (signal, block.psi, block.spikes)
-    if not all(_fits(a, shape, W.dtype) for a in series):
-        series = arrays(f"signal {shape}, block.psi {shape}, block.spikes {shape}",
-                        *series, dtype=W.dtype)
-    signal, psi, spikes = series
+    *activity, x = bundle("block", block, Block)
+    k, state, W, signal, spikes, _, psi = _given(
+        k, state, W, "signal (T, B, n), block.spikes (T, B, n), block.mem (T, B, n), "
+        "block.psi (T, B, n)", signal, *activity)
+    B, n, m = W.shape
+    x, T = _packed("block.x", x, W), len(psi)
+    if x.shape[0] != T * B:
+        raise ValueError(f"block.x has {x.shape[0]} rows, block.psi {T} steps (axis 0) of "
+                         f"{B} samples (axis 1): must have {T * B} rows")
     past = np.concatenate([state.past_psi, psi])
-    x = vstack([_packed(state.past_x, B, m, W.dtype), x], "csr") if k.delay else x
+    x = vstack([_packed("state.past_x", state.past_x, W), x], "csr") if k.delay else x
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
     total, traces, synapses = _products(k, state, x[:T * B], past[:T], error)
     integral, het = _heterosynaptic(k, spikes, error, state.het)
     tail, past_x = x[T * B:].tocoo(), np.zeros(state.past_x.shape, W.dtype)
     np.add.at(past_x.reshape(-1, m), (tail.row, tail.col % m), tail.data)
-    total = k.drive * total - k.rho * W * integral[:, :, None]             # (5)
+    change = k.drive * total - k.rho * W * integral[:, :, None]            # (5)
     return State(state.syn, state.mem, state.held, past_x, past[T:], *traces, *synapses,
-                 *ends, het), total, error
+                 *ends, het), change, error
 
 
 def _products(k, state, x, psi, error):
     """Return the first sum of eq. (5), and the final traces and eligibilities."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
-    a, b, c = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
-    worth, of_rise, of_eligibility = _adjoint(k.dt * error, a, b, c)
-    rise, decay = _response(a, b, c, T, psi.dtype)
+    a, b, g = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
+    dhebb, of_rise, of_eligibility = _adjoint(k.dt * error, a, b, g)
+    rise, decay = _response(a, b, g, T, psi.dtype)
     posts = np.empty((T, B, 3, n), psi.dtype)
-    for i, weight in enumerate((worth, rise[:T][::-1], decay[:T][::-1])):
+    for i, weight in enumerate((dhebb, rise[:T][::-1], decay[:T][::-1])):
         np.multiply(weight, psi, out=posts[:, :, i])
-    back, of_z, of_trace = _adjoint(posts, *k.trace)
+    dfirst, of_trace_rise, of_trace = _adjoint(posts, *k.trace)
     rows = np.flatnonzero(np.diff(x.indptr))        # rows with input spikes
-    sums = x[rows].T @ back[rows // B, rows % B].reshape(-1, 3 * n)
+    sums = x[rows].T @ dfirst[rows // B, rows % B].reshape(-1, 3 * n)
     sums = sums.reshape(B, m, 3, n).transpose(2, 0, 3, 1) \
-        + np.einsum("bin,bm->ibnm", of_z, state.trace_rise) \
+        + np.einsum("bin,bm->ibnm", of_trace_rise, state.trace_rise) \
         + np.einsum("bin,bm->ibnm", of_trace, state.trace)                 # (7)
     first, second = state.eligibility_rise, state.eligibility
     total = sums[0] + of_rise[:, :, None] * first + of_eligibility[:, :, None] * second
@@ -305,71 +324,59 @@ def _products(k, state, x, psi, error):
              sums[2] + decay[T, 0, 0] * first + b ** T * second)
     rise, decay = _response(*k.trace, T, psi.dtype)
     weights = np.stack([np.repeat(w[:T][::-1], B) for w in (rise, decay)], axis=1)
-    z, trace = (x.T @ weights).reshape(B, m, 2).transpose(2, 0, 1)
-    ends = (z + rise[T, 0, 0] * state.trace_rise,
+    trace_rise, trace = (x.T @ weights).reshape(B, m, 2).transpose(2, 0, 1)
+    ends = (trace_rise + rise[T, 0, 0] * state.trace_rise,
             trace + decay[T, 0, 0] * state.trace_rise + k.trace[1] ** T * state.trace)
     return total, ends, parts
 
 
-def _adjoint(weights, a, b, c):
-    """Return derivatives of L = sum_t weights[t] y[t] for the output y of filter
-    (4).  The derivatives are with respect to the input v and the initial z and
-    y."""
+def _adjoint(weights, a, b, g):
+    """Return derivatives of sum_t weights[t] second[t] for filter (4).  The
+    derivatives are with respect to the input and to both initial states."""
     zero = np.zeros_like(weights[0])
-    back, y, z = _cascade(weights[::-1], b, a, c, zero, zero)              # (6)
-    return back[::-1], a * z + c * y, b * y
+    dinput, dsecond, dfirst = _cascade(weights[::-1], b, a, g, zero, zero)  # (6)
+    return dinput[::-1], a * dfirst + g * dsecond, b * dsecond
 
 
-def _response(a, b, c, T, dtype):
-    """Return the responses z and y of filter (4) to a unit impulse.  Both results
-    have the shape (T + 1, 1, 1)."""
+def _response(a, b, g, T, dtype):
+    """Return the responses of both filters (4) to a unit impulse.  Both results have
+    the shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
-    impulse[0], z = 1, (a ** np.arange(T + 1)).astype(dtype)
-    return z[:, None, None], _cascade(impulse, a, b, c, zero, zero)[0]
+    impulse[0], first = 1, (a ** np.arange(T + 1)).astype(dtype)
+    return first[:, None, None], _cascade(impulse, a, b, g, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t] of eq. (5), and the final trace h_i."""
+    """Return dt sum_t zeta[t] of eq. (5), and the final trace het_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
     zeta = trace ** k.exponent
     if k.zeta != "plain":
-        zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= 1e-7
+        zeta *= error ** 2 if k.zeta == "error" else np.abs(error) * k.dt >= SILENT
     return k.dt * zeta.sum(axis=0), trace[-1]
 
 
-def _shapes(k, dtype, B, n, m):
-    """Check the coefficients `k`, and return the shape of each array of a State."""
-    if getattr(k, "_fields", None) != Coefficients._fields:     # or of superspike.py
-        raise ValueError(f"k is {k!r:.60}: must be Coefficients")
-    decays = (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2])
-    if not all(0 <= dtype.type(decay) < 1 for decay in decays):
-        raise ValueError(f"k has decays {decays}: must be in [0, 1) as {dtype}")
-    shapes = {"past_x": (k.delay, B, m), "past_psi": (k.delay, B, n),
-              "trace_rise": (B, m), "trace": (B, m),
-              "eligibility_rise": (B, n, m), "eligibility": (B, n, m)}
-    return {name: shapes.get(name, (B, n)) for name in State._fields}
+def _coefficients(k, dtype):
+    """Check the coefficients of a layer whose arrays have the given dtype."""
+    k = bundle("k", k, Coefficients)
+    for name in ("trace", "alpha"):
+        if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
+            raise ValueError(f"k.{name} has {len(entries)} entries: must have 3")
+    arrays(COEFFICIENTS, (k.syn, k.mem, k.het, *k.trace[:2], *k.alpha[:2]),
+           (k.dt, k.gain, k.threshold, k.steepness, k.trace[2], k.alpha[2], k.drive,
+            k.rho, k.exponent), k.refractory, k.delay, dtype=dtype)
+    flags("k.before_reset", k.before_reset)
+    one_of("k.zeta", k.zeta, "plain", "error", "published")
+    return k
 
 
-def _given(k, state, W):
-    """Check `k`, the state and `W`.  Return `W` and the shape (B, n, m) of `W`."""
-    if getattr(state, "_fields", None) != State._fields:
-        raise ValueError(f"state is {state!r:.60}: must be a State, see `rest`")
-    if not _fits(W, np.shape(state.eligibility), getattr(W, "dtype", None)):
-        W, = arrays("W (B, n, m) float", W)
-    shapes = _shapes(k, W.dtype, *W.shape)
-    for (name, shape), array in zip(shapes.items(), state, strict=True):
-        kind = np.dtype(int) if name == "held" else W.dtype
-        if getattr(array, "shape", None) != shape or array.dtype != kind:
-            raise ValueError(f"state.{name} is of shape {np.shape(array)}: must be "
-                             f"{kind} {shape} to match W of shape {W.shape} and delay")
-    return W, W.shape
-
-
-def _fits(array, shape, dtype):
-    """Return True if an array has finite float entries and the given shape and
-    dtype.  If an array fails this fast test, `arrays` checks the array."""
-    return isinstance(array, np.ndarray) and array.shape == shape \
-        and array.dtype == dtype and array.dtype in (np.float32, np.float64) \
-        and np.isfinite(array).all()
+def _given(k, state, W, rules="", *others):
+    """Check all arguments, and return the arrays in the dtype of `W`."""
+    W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
+                       *bundle("state", state, State), *others)
+    k, state = _coefficients(k, W.dtype), State(*given[:12])
+    if len(state.past_x) != k.delay:
+        raise ValueError(f"state.past_x has {len(state.past_x)} steps (axis 0): must "
+                         f"have {k.delay}, as k.delay")
+    return k, state, W, *given[12:]

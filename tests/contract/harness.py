@@ -149,7 +149,7 @@ def leaves(result):
     if isinstance(result, dict):
         return [leaf for part in result.values() for leaf in leaves(part)]
     return [] if result is None or callable(result) or isinstance(result, str) \
-        else [np.asarray(result)]
+        else [np.asarray(result.toarray() if hasattr(result, "toarray") else result)]
 
 
 def same(a, b):
