@@ -314,7 +314,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
         of the order of the rounding error.
     """
     one_of("rng", rng, np.random.Generator)
-    shape_in, shape_out = map(tuple, arrays(
+    shape_in, shape_out = (tuple(map(int, shape)) for shape in arrays(
         "shape_in[] () int in [1, inf), shape_out[] () int in [1, inf)", shape_in,
         shape_out))
     a, b = rng.standard_normal(shape_in), rng.standard_normal(shape_out)

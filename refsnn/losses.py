@@ -1,22 +1,22 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute losses, activity regularisers and the derivatives of both.
 
-A record r of shape (T, B, k) holds the membrane potentials or the spikes
-of k readout units.  One of eqs. (1)-(3) reduces the record over time to
-scores z of shape (B, k).  Eq. (4) is the softmax cross entropy of the
-scores for class labels y of shape (B,):
+A record of shape (T, B, k) holds the membrane potentials or the spikes of
+k readout units.  One of eqs. (1)-(3) reduces the record over time to
+scores of shape (B, k).  Eq. (4) is the softmax cross entropy of the scores
+for class labels of shape (B,):
 
-    z = r[s], s = max(argmax_t r[t])                     (1)  [NMZ19]
-    z = sum_t r[t]                                       (2)
-    z = r[T-1]                                           (3)
-    L = -(1/B) sum_b log softmax(z[b])[y[b]]             (4)  [NMZ19]
-    dL/dz[b, c] = (softmax(z[b])[c] - [c = y[b]]) / B    (5)
+    scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
+    scores = sum_t record[t]                             (2)
+    scores = record[T-1]                                 (3)
+    L = -(1/B) sum_b log softmax(scores[b])[labels[b]]   (4)  [NMZ19]
+    dL/dscores[b, i] = (softmax(scores[b])[i] - [i = labels[b]]) / B  (5)
 
-The first-spike loss is eq. (4) with the scores z = -F/tau.  The variable F
-is the time of the first spike of a unit, or T dt for a silent unit:
+The first-spike loss is eq. (4) with scores = -first/tau, where `first` is
+the time of the first spike of a unit, or T dt for a silent unit:
 
-    F = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])        (6)
-    dF/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
+    first = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])    (6)
+    dfirst/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
 The van Rossum distance between spike trains S and targets S^ uses the
@@ -27,23 +27,23 @@ decay = exp(-dt/tau_decay),
     L = dt/(2 B) sum_{t,b,i} e^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
-The squared loss compares the record r with a target r^ of the same shape:
+The squared loss compares a record with a target of the same shape:
 
-    L = 1/(2 B) sum_{t,b,k} (r - r^)^2                   (11)
-    dL/dr = (r - r^) / B                                 (12)
+    L = 1/(2 B) sum_{t,b,k} (record - target)^2          (11)
+    dL/drecord = (record - target) / B                   (12)
 
 The regularisers penalise the spike count of each neuron, eq. (13), or the
 mean spike count of the n neurons of a layer, eq. (14):
 
-    c[b, i] = sum_t S[t, b, i]                           (13)
-    c[b] = (1/n) sum_i c[b, i]                           (14)
-    lower_bound   mean max(0, bound - c)^power           (15)  [CSSZ20]
-    upper_bound   mean max(0, c - bound)^power           (16)  [CSSZ20]
-    burst         (1/(B n)) sum_{b,i} c[b, i]^2          (17)  [CB22] eq. 6
-    total         (1/B) sum_{b,i} c[b, i]                (18)  [NMZ19]
+    counts[b, i] = sum_t S[t, b, i]                      (13)
+    counts[b] = (1/n) sum_i counts[b, i]                 (14)
+    lower_bound   mean max(0, bound - counts)^power      (15)  [CSSZ20]
+    upper_bound   mean max(0, counts - bound)^power      (16)  [CSSZ20]
+    burst         (1/(B n)) sum_{b,i} counts[b, i]^2     (17)  [CB22] eq. 6
+    total         (1/B) sum_{b,i} counts[b, i]           (18)  [NMZ19]
 
-In (15) and (16), c is the spike count (13) or the mean count (14).  The
-mean in (15) and (16) is over all entries of c.
+Eqs. (15) and (16) use the spike counts (13) or the mean counts (14).  The
+mean in (15) and (16) is over all entries of the counts.
 
 Derivation.  If several steps share the maximum in (1), the last of these
     steps receives the derivative.  If the first of these steps received
@@ -68,8 +68,9 @@ Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
     scales the samples to unit area.  The tutorials of [NMZ19] also
     penalise the squared spike count in a whole batch.  The call
     ``burst(spikes.reshape(T * B, 1, n))`` computes this penalty.  [CB22]
-    penalises the spike count of a layer by max(0, n c[b] - R)^2.  This
-    penalty is n^2 times (16) with bound = R/n and per="population".
+    penalises the spike count of a layer by max(0, n counts[b] - limit)^2.
+    This penalty is n^2 times (16) with bound = limit/n and
+    per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -184,7 +185,7 @@ def first_spike_time(spikes, labels, tau, dt):
     labels : (B,) int
         Index of the unit that should spike first in each sample, 0 ... k-1.
     tau, dt : float
-        Time constant of the scores -F/tau, and time step, both in s.
+        Time constant of the scores -first/tau, and time step, both in s.
 
     Returns
     -------
@@ -298,7 +299,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     value, dspikes : float and (T, B, n) float
         Penalty in units of spikes^power, and its derivative.
     """
-    return _bounded(spikes, bound, per, power, -1)                         # (15)
+    return _bounded(spikes, bound, per, power, -1)
 
 
 def upper_bound(spikes, bound, per="population", power=2):
@@ -316,7 +317,7 @@ def upper_bound(spikes, bound, per="population", power=2):
     -------
     value, dspikes : float and (T, B, n) float
     """
-    return _bounded(spikes, bound, per, power, 1)                          # (16)
+    return _bounded(spikes, bound, per, power, 1)
 
 
 def _bounded(spikes, bound, per, power, sign):
@@ -328,10 +329,10 @@ def _bounded(spikes, bound, per, power, sign):
     counts, share = spikes.sum(axis=0), 1.0                                # (13)
     if per == "population":
         counts, share = counts.mean(axis=1, keepdims=True), 1 / counts.shape[1]  # (14)
-    excess = np.maximum(sign * (counts - bound), 0)
+    excess = np.maximum(sign * (counts - bound), 0)                        # (15, 16)
     slope = 2 * excess if power == 2 else excess > 0
     dspikes = np.broadcast_to(sign * share / excess.size * slope, spikes.shape)
-    return float(np.mean(excess ** power)), dspikes.astype(spikes.dtype)
+    return float(np.mean(excess ** power)), dspikes.astype(spikes.dtype)   # (15, 16)
 
 
 def burst(spikes):
@@ -378,6 +379,7 @@ def total(spikes):
 
 
 def _labelled(name, record, labels):
+    """Check a record and the labels of its samples."""
     record, = arrays(f"{name} (T, B, k) float", record)
-    _, B, k = record.shape
-    return record, *arrays(f"labels ({B}) int in [0, {k})", labels)
+    return arrays(f"{name} (T, B, k), labels (B) int in [0, {record.shape[2]})", record,
+                  labels)

@@ -74,7 +74,7 @@ GOOD = Block(ONE, ONE, ONE, packed(5, 2, 4))
     (lambda: superspike.accumulate(K, STATE, W, None, ONE), "^block is of type None"),
     (lambda: superspike.accumulate(K, STATE, W, GOOD[:3], ONE), "^block is of type"),
     (lambda: superspike.accumulate(K, STATE, W, GOOD._replace(x=packed(4, 2, 4)), ONE),
-     "^block.x has 8 rows, block.psi 5 steps .axis 0. of 2 samples .axis 1.: must have"),
+     "^block.x has 8 rows, block.psi 5 steps .axis 0. of 2 samples .axis 1"),
     (lambda: superspike.accumulate(K, STATE, W, GOOD._replace(x=packed(5, 4, 2)), ONE),
      "^block.x is a sparse matrix of shape")])
 def test_relations_between_arguments(call, match):
