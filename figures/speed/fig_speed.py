@@ -24,7 +24,8 @@ from figures.speed import (speed_lif, speed_ntk, speed_rtrl, speed_si, speed_sou
 SECTIONS = {"lif": speed_lif, "rtrl": speed_rtrl, "ntk": speed_ntk, "si": speed_si,
             "sound": speed_sound}
 TASKS = {task: module for module in SECTIONS.values() for task in module.TASKS}
-COLUMNS = "task", "name", "threads", "lower", "median", "upper"
+COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": float,
+           "upper": float}
 
 
 def jobs(size, seed, data):
@@ -63,11 +64,12 @@ def computer():
 
 def gather(results):
     """Return the times of all contenders, and the ratios of their medians to refsnn."""
-    rows = [row for result in results for row in result["rows"]]
-    found = {name: list(column) for name, column in zip(
+    rows = [row for result in results for row in result["rows"]]        # of texts
+    found = {name: list(map(COLUMNS[name], column)) for name, column in zip(
         COLUMNS, zip(*rows, strict=True), strict=True)}
-    names = [(str(task), str(name), int(threads)) for task, name, threads, *_ in rows]
-    median = dict(zip(names, map(float, found["median"]), strict=True))
+    names = list(zip(*(found[name] for name in ("task", "name", "threads")),
+                     strict=True))
+    median = dict(zip(names, found["median"], strict=True))
     missing = sorted({str(name) for result in results for name in result["missing"]})
     return {**found, "missing": ", ".join(missing),
             "ratio": [median[task, name, threads] / median[
@@ -85,8 +87,8 @@ def table(data):
     rows = zip(*(data[name].tolist() for name in ("task", "name", "threads", "median",
                                                   "ratio")), strict=True)
     return [["task", "contender", "threads", "median, ms", "ratio to refsnn"], *(
-        [task, name, str(threads), gallery.shown(1e3 * float(median)),
-         f"{float(ratio):.3g}"] for task, name, threads, median, ratio in rows)]
+        [task, name, str(threads), gallery.shown(1e3 * median), f"{ratio:.3g}"]
+        for task, name, threads, median, ratio in rows)]
 
 
 def plot(data, fig):
@@ -116,6 +118,6 @@ def plot(data, fig):
         label.set_fontweight("normal" if name else "bold")
     ax.set_ylim(len(place), -1)
     ax.legend(loc="lower right")
-    missing = str(np.asarray(data["missing"]).item())
-    ax.set_xlabel(f"time / time of refsnn\n{np.asarray(data['computer']).item()}"
-                  + f"\nnot installed: {missing}" * bool(missing), fontsize=9)
+    ax.set_xlabel("time / time of refsnn")
+    missing = f"not installed: {data['missing']}" if str(data["missing"]) else ""
+    fig.supxlabel(f"{data['computer']}\n{missing}", fontsize=8)

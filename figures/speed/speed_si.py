@@ -18,8 +18,7 @@ from refsnn.fast import si as fast_si
 
 TASK = "SI"
 SIZES, RATE, STRENGTH = (784, 2000, 2000, 10), 1e-3, 0.1
-TASKS = {TASK: f"SI, update of {'-'.join(map(str, SIZES))} with Adam, path integral "
-         "and penalty"}
+TASKS = {TASK: f"SI with Adam, update of {'-'.join(map(str, SIZES))}"}
 COPY, OURS = "copy of all parameters", "refsnn"
 ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
