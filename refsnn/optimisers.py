@@ -1,45 +1,46 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each optimiser treats one array of parameters.  From a state and a gradient
-g, the optimiser computes the next state and an update.  The caller adds
-the update to the parameters.  At step t = 1, 2, ..., `sgd` computes
+Each optimiser treats one array of parameters.  From a state and a
+gradient, the optimiser computes the next state and an update.  The caller
+adds the update to the parameters.  At step t = 1, 2, ..., `sgd` computes
 
-    m = momentum m + g                                        (1)
-    update = -rate m                                          (2)
+    mean = momentum mean + gradient                           (1)
+    update = -rate mean                                       (2)
 
-`adam` uses running means of g and g^2.  Both means are initially 0, and
-eq. (5) corrects the resulting bias:
+`adam` uses running means of the gradient and of its square.  Both means
+are initially 0, and eq. (5) corrects the resulting bias:
 
-    m = beta1 m + (1 - beta1) g                          (3)  [KB15] alg. 1
-    v = beta2 v + (1 - beta2) g^2                        (4)  [KB15] alg. 1
-    update = -rate m / (1 - beta1^t)
-             / (sqrt(v / (1 - beta2^t)) + eps)           (5)  [KB15] alg. 1
+    mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
+    scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
+    update = -rate mean / (1 - beta1^t)
+             / (sqrt(scale / (1 - beta2^t)) + eps)       (5)  [KB15] alg. 1
 
-`adamax` replaces the running mean of g^2 by a decaying maximum of |g|:
+`adamax` replaces the second mean by a decaying maximum of |gradient|:
 
-    v = max(beta2 v, |g| + eps)                          (6)  [KB15] alg. 2
-    update = -rate m / (1 - beta1^t) / v                 (7)  [KB15] alg. 2
+    scale = max(beta2 scale, |gradient| + eps)           (6)  [KB15] alg. 2
+    update = -rate mean / (1 - beta1^t) / scale          (7)  [KB15] alg. 2
 
 `rmsprop` uses eq. (8), `rmaxprop` uses eq. (9), and both use eq. (10):
 
-    v = decay v + (1 - decay) g^2                         (8)  [TH12]
-    v = max(decay v, g^2)                                 (9)  [ZG18]
-    update = -rate g / (sqrt(v) + eps)                   (10)  [ZG18]
+    scale = decay scale + (1 - decay) gradient^2          (8)  [TH12]
+    scale = max(decay scale, gradient^2)                  (9)  [ZG18]
+    update = -rate gradient / (sqrt(scale) + eps)        (10)  [ZG18]
 
-Derivation.  By (9), v >= g^2, so no entry of an `rmaxprop` update exceeds
-    the rate.  By (8), v >= (1 - decay) g^2, so no entry of an `rmsprop`
-    update exceeds rate / sqrt(1 - decay).
-Exact.  All equations apply to each entry of the arrays.  If g and eps are
-    multiplied by the same factor, (5), (7) and (10) do not change.
+Derivation.  By (9), scale >= gradient^2, so no entry of an `rmaxprop`
+    update exceeds the rate.  By (8), scale >= (1 - decay) gradient^2, so
+    no entry of an `rmsprop` update exceeds rate / sqrt(1 - decay).
+Exact.  All equations apply to each entry of the arrays.  If the gradient
+    and eps are multiplied by the same factor, (5), (7) and (10) do not
+    change.
 Cost.   A step takes O(p) time for p parameters.  A state has 1 or 2
     arrays.
 Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
-    (10), and defines g as an ascent direction.  The default decay of
+    (10), and adds the update of an ascent direction.  The default decay of
     `rmaxprop` is exp(-0.5 s / 30 s), as in the code of [ZG18].  If a rule
-    squares g, the square of g must not overflow.  In all rules, the square
-    of eps must not underflow.
+    squares the gradient, the square must not overflow.  In all rules, the
+    square of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -48,12 +49,11 @@ Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     arXiv 1705.11146.
 """
 
-from numbers import Real
 from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, one_of, unread  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
@@ -61,8 +61,8 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 class State(NamedTuple):
     """Hold the state of an optimiser for one array of parameters."""
     step: int                       # t, the number of completed steps
-    mean: np.ndarray | None         # m, shape of the parameters
-    scale: np.ndarray | None        # v, shape of the parameters
+    mean: np.ndarray | None         # shape of the parameters
+    scale: np.ndarray | None        # shape of the parameters
 
 
 def sgd(state, gradient, *, rate, momentum=0.0, out=None):
@@ -91,8 +91,9 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
         State after the step, and update in the shape and dtype of `gradient`.
     """
     g, (old,), (mean, update), t = _begin(state, gradient, ("mean",), out)
-    rate, _, momentum = _options(g, rate, 1.0, {"momentum": momentum})
-    _blend(momentum, old, 1.0, g, mean, update)                            # (1)
+    rate, momentum = arrays("rate () in [0, inf), momentum () in [0, 1)", rate, momentum,
+                            dtype=np.float64)
+    _blend(momentum, old, 1.0, g, out=mean, work=update)                   # (1)
     np.multiply(mean, -rate, out=update)                                   # (2)
     return State(t, mean, None), update
 
@@ -101,15 +102,12 @@ def _begin(state, gradient, fields, out):
     """Check the arguments.  Return the gradient, the arrays of the old state, the
     buffers for the results, and the step number t."""
     g, = arrays("gradient (...) float", gradient)
-    _finite("gradient", g)
-    if state is None:
-        t, old = 0, [np.zeros_like(g) for _ in fields]
-    else:
-        t, *old = _past(state, g, fields)
-    if out is None:
-        new = [np.empty_like(g) for _ in (*fields, "update")]
-    else:
-        new = _buffers(out, old, g, fields)
+    if g.size == 0:
+        raise ValueError(f"gradient has shape {g.shape}: must not be empty")
+    t, old = (0, [np.zeros_like(g) for _ in fields]) if state is None \
+        else _past(state, g, fields)
+    new = [np.empty_like(g) for _ in (*fields, "update")] if out is None \
+        else _buffers(out, old, g, fields)
     return g, old, new, t + 1
 
 
@@ -131,7 +129,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     ----------
     state, gradient, rate, out : as for `sgd`
     beta1, beta2 : float
-        Decay factors of the running means of g and g^2, in [0, 1).
+        Decay factors of the two running means, in [0, 1).
     eps : float
         Constant that is added to the square root, in units of the gradient.
 
@@ -140,12 +138,13 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     (State, array)
     """
     g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
-    rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
-    _blend(beta2, old[1], 1 - beta2, _square(g, update), scale, update)    # (4)
-    _blend(beta1, old[0], 1 - beta1, g, mean, update)                      # (3)
+    rate, eps, beta1, beta2 = arrays(_options(g, "beta1", "beta2"), rate, eps, beta1,
+                                     beta2, dtype=np.float64)
+    _blend(beta2, old[1], 1 - beta2, _square(g, update), out=scale, work=update)  # (4)
+    _blend(beta1, old[0], 1 - beta1, g, out=mean, work=update)             # (3)
     np.sqrt(scale, out=update)
     update *= (1 - beta2 ** t) ** -0.5
-    _divide(mean, rate / (1 - beta1 ** t), update, eps, update)            # (5)
+    _divide(mean, rate / (1 - beta1 ** t), update, eps, out=update)        # (5)
     return State(t, mean, scale), update
 
 
@@ -153,16 +152,16 @@ def _square(g, work):
     """Write g^2 to `work`, check that g^2 is finite, and return `work`."""
     with np.errstate(over="ignore"):
         np.multiply(g, g, out=work)
-    _finite("gradient^2", work)
+    arrays("gradient^2 (...)", work)
     return work
 
 
-def _divide(a, factor, scale, eps, update):
-    """Write -factor * a / (scale + eps) to `update`.  The arguments `update` and
-    `scale` may be the same array."""
-    np.add(scale, eps, out=update)
-    np.divide(a, update, out=update)
-    update *= -factor
+def _divide(a, factor, scale, eps, out):
+    """Write -factor * a / (scale + eps) to `out`.  The arguments `out` and `scale`
+    may be the same array."""
+    np.add(scale, eps, out=out)
+    np.divide(a, out, out=out)
+    out *= -factor
 
 
 def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
@@ -175,21 +174,22 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     Parameters
     ----------
     state, gradient, rate, beta1, beta2, eps, out
-        As for `adam`, but `beta2` is the decay factor of the maximum of |g|,
-        and `eps` is added to |g|.
+        As for `adam`, but `beta2` is the decay factor of the maximum, and
+        `eps` is added to |gradient|.
 
     Returns
     -------
     (State, array)
     """
     g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
-    rate, eps, beta1, beta2 = _options(g, rate, eps, {"beta1": beta1, "beta2": beta2})
+    rate, eps, beta1, beta2 = arrays(_options(g, "beta1", "beta2"), rate, eps, beta1,
+                                     beta2, dtype=np.float64)
     np.abs(g, out=update)
     update += eps
     np.multiply(old[1], beta2, out=scale)
     np.maximum(scale, update, out=scale)                                   # (6)
-    _blend(beta1, old[0], 1 - beta1, g, mean, update)
-    _divide(mean, rate / (1 - beta1 ** t), scale, 0.0, update)             # (7)
+    _blend(beta1, old[0], 1 - beta1, g, out=mean, work=update)             # (3)
+    _divide(mean, rate / (1 - beta1 ** t), scale, 0.0, out=update)         # (7)
     return State(t, mean, scale), update
 
 
@@ -204,16 +204,16 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     ----------
     state, gradient, rate, eps, out : as for `adam`
     decay : float
-        Decay factor of the running mean of g^2, in [0, 1).
+        Decay factor of the running mean, in [0, 1).
 
     Returns
     -------
     (State, array)
     """
     g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
-    rate, eps, decay = _options(g, rate, eps, {"decay": decay})
-    _blend(decay, old, 1 - decay, _square(g, update), scale, update)       # (8)
-    _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
+    rate, eps, decay = arrays(_options(g, "decay"), rate, eps, decay, dtype=np.float64)
+    _blend(decay, old, 1 - decay, _square(g, update), out=scale, work=update)  # (8)
+    _divide(g, rate, np.sqrt(scale, out=update), eps, out=update)          # (10)
     return State(t, None, scale), update
 
 
@@ -227,71 +227,58 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
     Parameters
     ----------
     state, gradient, rate, decay, eps, out
-        As for `rmsprop`; `decay` is the decay factor of the maximum of g^2.
+        As for `rmsprop`; `decay` is the decay factor of the maximum.
 
     Returns
     -------
     (State, array)
     """
     g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
-    rate, eps, decay = _options(g, rate, eps, {"decay": decay})
+    rate, eps, decay = arrays(_options(g, "decay"), rate, eps, decay, dtype=np.float64)
     squared = _square(g, update)
     np.multiply(old, decay, out=scale)
     np.maximum(scale, squared, out=scale)                                  # (9)
-    _divide(g, rate, np.sqrt(scale, out=update), eps, update)              # (10)
+    _divide(g, rate, np.sqrt(scale, out=update), eps, out=update)          # (10)
     return State(t, None, scale), update
 
 
-def _options(g, rate, eps, decays):
-    least, most = float(np.sqrt(np.finfo(g.dtype).tiny)), float(np.finfo(float).max)
-    # the square of a gradient as small as eps must not underflow
-    limits = [("rate", rate, 0, most), ("eps", eps, least, most)]
-    for name, x, low, high in limits + [(k, x, 0, 1) for k, x in decays.items()]:
-        x = float(x) if isinstance(x, np.floating) else x   # compare in float64
-        if not isinstance(x, Real) or isinstance(x, bool) or not low <= x < high:
-            raise ValueError(f"{name} is {x!r:.60}: must be in [{low:.3g}, {high:.3g})")
-    return [float(x) for x in (rate, eps, *decays.values())]
-
-
-def _finite(name, a):
-    if a.dtype not in (np.float32, np.float64) or not (a.size and np.isfinite(a).all()):
-        raise ValueError(f"{name} is {a!r:.60}: must be finite float and not empty")
+def _options(g, *decays):
+    """Return the rules of the options.  The square of a gradient as small as eps must
+    not underflow."""
+    least = float(np.sqrt(np.finfo(g.dtype).tiny))
+    return f"rate () in [0, inf), eps () in [{least}, inf)" + "".join(
+        f", {name} () in [0, 1)" for name in decays)
 
 
 def _past(state, g, fields):
-    old = _fitting("state", state, g, fields)
-    for field, a in zip(fields, old, strict=True):
-        _finite(f"state.{field}", a)
-    if "scale" in fields and state.scale.min() < 0:
-        raise ValueError(f"state.scale is {state.scale!r:.60}: must not be negative")
-    return state.step, *old
-
-
-def _fitting(name, state, g, fields):
-    """Return the arrays of a state.  Arrays not in `fields` must be None."""
-    if not isinstance(one_of(name, state, State).step, int) or state.step < 0:
-        raise ValueError(f"{name}.step is {state.step!r:.60}: must be an int >= 0")
-    for field in ("mean", "scale"):
-        _like(f"{name}.{field}", getattr(state, field), g if field in fields else None)
-    return [getattr(state, field) for field in fields]
-
-
-def _like(name, a, g):
-    found, wanted = ((x.shape, x.dtype) if isinstance(x, np.ndarray) else type(x)
-                     for x in (a, g))
-    if found != wanted:
-        raise ValueError(f"{name} is {found}, {a!r:.60}: must be {wanted}")
+    """Check a state, and return its step and its arrays."""
+    state = bundle("state", state, State)
+    step, *old = arrays("state.step () int in [0, inf), state.mean? (...), state.scale? "
+                        "(...) in [0, inf)", *state, dtype=g.dtype)
+    for field, a in zip(State._fields[1:], old, strict=True):
+        if (a is None) == (field in fields):
+            raise ValueError(f"state.{field} is {'not ' * (a is not None)}None: must be "
+                             "that of the same optimiser")
+        if a is not None and a.shape != g.shape:
+            raise ValueError(f"state.{field} has shape {a.shape}, gradient has "
+                             f"{g.shape}: must be equal")
+    return step, [a for a in old if a is not None]
 
 
 def _buffers(out, old, g, fields):
+    """Check `out`, and return its arrays."""
     if len(one_of("out", out, tuple)) != 2:
-        raise ValueError(f"out is {out!r:.60}: must be an earlier (State, update)")
-    _like("out[1]", out[1], g)
-    written = [*_fitting("out[0]", out[0], g, fields), out[1]]
-    for i, array in enumerate(written):
+        raise ValueError(f"out has {len(out)} entries: must have 2, state and update")
+    new = bundle("out[0]", out[0], State)
+    names = [*(f"out[0].{field}" for field in fields), "out[1]"]
+    written = [*(getattr(new, field) for field in fields), out[1]]
+    for i, (name, a) in enumerate(zip(names, written, strict=True)):
+        unread(name, one_of(name, a, np.ndarray), g.shape, g.dtype)
+        if not a.flags.writeable:
+            raise ValueError(f"{name} is read-only: must be writeable")
         others = [g, *written[i + 1:],
-                  *(a for k, a in enumerate(old) if k != i or a is not array)]
-        if any(np.may_share_memory(array, other) for other in others):
-            raise ValueError("out has arrays that share memory with each other, the "
-                             "gradient or the state: only out[0] may be the state")
+                  *(b for k, b in enumerate(old) if k != i or b is not a)]
+        if any(np.may_share_memory(a, other) for other in others):
+            raise ValueError(f"{name} shares memory with another array: must be separate, "
+                             "but out[0] may be the state")
     return written

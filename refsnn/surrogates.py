@@ -5,22 +5,23 @@ A neuron spikes if its membrane potential u exceeds the threshold: S = H(v)
 with v = u - threshold and the Heaviside step function H.  The derivative
 of H is 0 or infinite.  A surrogate gradient replaces this derivative by a
 bump f'(v), which is an even function of v.  The bump is the derivative of
-an odd function f(v).  Let k be the steepness, in units of 1/v, and let z =
+an odd function f(v).  Let k be the steepness, in units of 1/v, and let a =
 k |v|.  For v >= 0, f' and f are
 
-  fast_sigmoid  f' = 1/(1 + z)^2    k f = z/(1 + z)     (1)  [ZG18]
-  sigmoid       f' = 4 s(z) s(-z)   k f = 2 tanh(z/2)   (2)
-  triangle      f' = max(0, 1 - z)  k f = y - y^2/2     (3)  [NMZ19]
-  gaussian      f' = exp(-z^2/2)    k f = c erf(z/2^.5)  (4)
-  arctan        f' = 1/(1 + z^2)    k f = arctan(z)     (5)
-  slayer        f' = exp(-z)        k f = 1 - exp(-z)   (6)  [NMZ19]
-  boxcar        f' = H(1 - z)       k f = y             (7)  [NMZ19]
+  fast_sigmoid  f' = 1/(1 + a)^2    k f = a/(1 + a)     (1)  [ZG18]
+  sigmoid       f' = 4 s(a) s(-a)   k f = 2 tanh(a/2)   (2)
+  triangle      f' = max(0, 1 - a)  k f = y - y^2/2     (3)  [NMZ19]
+  gaussian      f' = exp(-a^2/2)    k f = (pi/2)^.5 erf(a/2^.5)
+                                                        (4)
+  arctan        f' = 1/(1 + a^2)    k f = arctan(a)     (5)
+  slayer        f' = exp(-a)        k f = 1 - exp(-a)   (6)  [NMZ19]
+  boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
-with s(z) = 1/(1 + exp(-z)), y = min(z, 1) and c = (pi/2)^.5.  Let v0 be a
+with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  Let v0 be a
 recorded value.  At v = v0, the function H(v0) + f(v) - f(v0) of v has the
 value H(v0), and its derivative is the surrogate derivative f'(v0).
 
-Derivation.  For v > 0, d(k f)/dz = f' and dz/dv = k.  Each bump has the
+Derivation.  For v > 0, d(k f)/da = f' and da/dv = k.  Each bump has the
     peak f'(0) = 1.  For v >= 0, f rises from f(0) = 0 to at most 2/k.
 Exact.  f' is the derivative of f at every v, with one exception.  At |v| =
     1/k, the f of boxcar has the one-sided derivatives 1 and 0, and f' is
@@ -64,19 +65,19 @@ def fast_sigmoid(v, steepness):
     value, derivative : (...) float
         f(v) in threshold units, and f'(v), both with the shape and dtype of v.
     """
-    v, k, z = _scaled(v, steepness)
-    g = 1 / (1 + z)
-    return _pair(v, k, z * g, g * g)                                       # (1)
+    v, k, a = _scaled(v, steepness)
+    g = 1 / (1 + a)
+    return _pair(v, k, a * g, g * g)                                       # (1)
 
 
 def _scaled(v, steepness):
-    """Return v, the steepness k, and z = k |v|.  The value of z is limited so
-    that (1 + z)^2 is finite."""
+    """Return v, the steepness k, and a = k |v|.  The value of a is limited so
+    that (1 + a)^2 is finite."""
     v, k = arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):
-        z = k * np.abs(v)
-    return v, k, np.minimum(z, np.sqrt(np.finfo(v.dtype).max) / 2)
+        a = k * np.abs(v)
+    return v, k, np.minimum(a, np.sqrt(np.finfo(v.dtype).max) / 2)
 
 
 def _pair(v, k, height, bump):
@@ -99,9 +100,9 @@ def sigmoid(v, steepness):
     -------
     value, derivative : (...) float
     """
-    v, k, z = _scaled(v, steepness)
-    e = np.exp(-z)
-    return _pair(v, k, 2 * np.tanh(z / 2), 4 * e / (1 + e) ** 2)           # (2)
+    v, k, a = _scaled(v, steepness)
+    e = np.exp(-a)
+    return _pair(v, k, 2 * np.tanh(a / 2), 4 * e / (1 + e) ** 2)           # (2)
 
 
 def triangle(v, steepness):
@@ -118,8 +119,8 @@ def triangle(v, steepness):
     -------
     value, derivative : (...) float
     """
-    v, k, z = _scaled(v, steepness)
-    y = np.minimum(z, 1)
+    v, k, a = _scaled(v, steepness)
+    y = np.minimum(a, 1)
     return _pair(v, k, y * (1 - y / 2), 1 - y)                             # (3)
 
 
@@ -137,9 +138,9 @@ def gaussian(v, steepness):
     -------
     value, derivative : (...) float
     """
-    v, k, z = _scaled(v, steepness)
-    c, r = (v.dtype.type(a ** 0.5) for a in (np.pi / 2, 0.5))
-    return _pair(v, k, c * erf(z * r), np.exp(-z * z / 2))                 # (4)
+    v, k, a = _scaled(v, steepness)
+    height, width = (v.dtype.type(x ** 0.5) for x in (np.pi / 2, 0.5))
+    return _pair(v, k, height * erf(a * width), np.exp(-a * a / 2))        # (4)
 
 
 def arctan(v, steepness):
@@ -156,8 +157,8 @@ def arctan(v, steepness):
     -------
     value, derivative : (...) float
     """
-    v, k, z = _scaled(v, steepness)
-    return _pair(v, k, np.arctan(z), 1 / (1 + z * z))                      # (5)
+    v, k, a = _scaled(v, steepness)
+    return _pair(v, k, np.arctan(a), 1 / (1 + a * a))                      # (5)
 
 
 def slayer(v, steepness):
@@ -174,8 +175,8 @@ def slayer(v, steepness):
     -------
     value, derivative : (...) float
     """
-    v, k, z = _scaled(v, steepness)
-    return _pair(v, k, -np.expm1(-z), np.exp(-z))                          # (6)
+    v, k, a = _scaled(v, steepness)
+    return _pair(v, k, -np.expm1(-a), np.exp(-a))                          # (6)
 
 
 def boxcar(v, steepness):
@@ -192,8 +193,8 @@ def boxcar(v, steepness):
     -------
     value, derivative : (...) float
     """
-    v, k, z = _scaled(v, steepness)
-    y = np.minimum(z, 1)
+    v, k, a = _scaled(v, steepness)
+    y = np.minimum(a, 1)
     return _pair(v, k, y, y < 1)                                           # (7)
 
 
