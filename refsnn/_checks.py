@@ -331,24 +331,28 @@ def bundle(name, value, kind, dtype=None):
     return kind(*value)
 
 
-def lists(name, value, like=None):
+def lists(name, value, like=None, source=None):
     """Return an array, or a list of arrays, as a list of float arrays that are
-    finite and not empty.  With `like`, they have the shapes and dtypes of `like`.
+    finite and not empty.  With `like`, they have the shapes and dtypes of `like`,
+    which is the argument `source` in messages.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]
     """
     several = isinstance(value, (list, tuple))
     given = list(value) if several else [value]
+    as_source = f", as {source}" if source else ""
     if len(given) != (count := len(like or given) or 1):
-        raise ValueError(f"{name} has {len(given)} arrays: must have {count}")
+        raise ValueError(f"{name} has {len(given)} arrays: must have {count}{as_source}")
     found = []
     for i, (entry, model) in enumerate(zip(given, like or given, strict=True)):
-        what = f"{name}[{i}]" if several else name
-        axes, dtype = (model.shape, model.dtype) if like else ("(...)", None)
-        a = np.asarray(arrays(f"{what} {axes} float", entry, dtype=dtype)[0], dtype)
+        index = f"[{i}]" if several else ""
+        a, = arrays(f"{name}{index} (...) float", entry, dtype=like and model.dtype)
         if a.size == 0:
-            raise ValueError(f"{what} has shape {a.shape}: must not be empty")
+            raise ValueError(f"{name}{index} has shape {a.shape}: must not be empty")
+        if like and a.shape != model.shape:
+            raise ValueError(f"{name}{index} has shape {a.shape}: must be {model.shape}"
+                             f"{as_source}{index if source else ''}")
         found.append(a)
     return found
 

@@ -222,11 +222,16 @@ def test_lists_of_arrays():
     for bad, like, told in (
             ([], None, "a has 0 arrays: must have 1"),
             ([W], [W, W], "a has 1 arrays: must have 2"),
-            ([W, W[:1]], [W, W], "a[1] has 1 entry (axis 0): must have 2"),
+            ([W, W[:1]], [W, W], "a[1] has shape (1, 3): must be (2, 3)"),
+            (W[0], [W], "a has shape (3,): must be (2, 3)"),
             (W[:, :0], None, "a has shape (2, 0): must not be empty"),
             (W.astype(int), None, "a is int64: must be float32 or float64, for example "
              "after .astype(np.float32)")):
         assert message(_checks.lists, "a", bad, like) == told
+    assert message(_checks.lists, "a", [W[:1]], [W], "b") == \
+        "a[0] has shape (1, 3): must be (2, 3), as b[0]"
+    assert message(_checks.lists, "a", [W, W], [W], "b") == \
+        "a has 2 arrays: must have 1, as b"
 
 
 def test_buffers():
