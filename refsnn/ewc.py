@@ -8,15 +8,15 @@ For N samples with K outputs f[n] and a label distribution p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
-    dpenalty = strength F (theta - anchor)                        (3)
+    d penalty/d theta = strength F (theta - anchor)               (3)
 
 Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l],
-pre-activations z[l] and signals g[l]_k = df_k/dz[l], the derivatives of
-output k.  With the error e = d log p / df,
+pre-activations pre[l] and signals g[l]_k = df_k/dpre[l], the derivatives
+of output k.  With the error e = d log p / df,
 
-    d[l] = sum_k e_k g[l]_k                                       (4)
-    F_W[l] = (1/N) sum_n E[d[l]^2] (a[l]^2)^T                    (5)
-    F_b[l] = (1/N) sum_n E[d[l]^2]                               (6)
+    dpre[l] = sum_k e_k g[l]_k                                    (4)
+    F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
+    F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
 The expectation E over y is computed as a sum over errors e with the
 weights below.  In eqs. (7) and (8), p is the softmax of f.  In eq. (9), p
@@ -27,15 +27,16 @@ if A holds, else 0:
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
-Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = d[l]
-    a[l]^T and d log p/db[l] = d[l].  Eq. (7) differentiates log softmax.
-    In (9), y - f has a standard normal distribution.  Then the matrix
-    E[(y - f)(y - f)^T] is the identity, and E[d^2] = sum_k g_k^2.
+Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] =
+    dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) differentiates log
+    softmax.  In (9), y - f has a standard normal distribution.  Then the
+    matrix E[(y - f)(y - f)^T] is the identity, and E[dpre^2] = sum_k
+    g_k^2.
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     Eq. (8) gives the empirical Fisher information.  With labels sampled
     from the model, (8) is a Monte-Carlo estimate of (7).  If p is normal
-    and f is linear in theta, (1) is the diagonal of the
-    Hessian of the mean of -log p.
+    and f is linear in theta, (1) is the diagonal of the Hessian of the
+    mean of -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  To combine batches, average F with the weights N.
 Departures.  [KP17] uses one penalty for each earlier task.  This module
@@ -53,7 +54,7 @@ from typing import List, NamedTuple, Union
 
 import numpy as np
 
-from refsnn._checks import arrays, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradient"]
 
@@ -96,9 +97,9 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     -------
     Fisher
     """
-    outputs, inputs, signals = arrays(
-        "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float",
-        outputs, inputs, signals)
+    outputs, inputs, signals, labels = arrays(
+        "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float, "
+        "labels? (N) int", outputs, inputs, signals, labels)
     if not 0 < len(inputs) == len(signals):
         raise ValueError(f"signals is a list of {len(signals)}: must have one for each "
                          f"of the {len(inputs)} inputs, at least one")
@@ -106,14 +107,14 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     N, weights, biases = len(outputs), [], []
     with np.errstate(over="ignore", invalid="ignore"):
         for a, g in zip(inputs, signals, strict=True):
-            d = np.matmul(errors, g) * root                                # (4)
-            squared = np.einsum("nmj,nmj->nj", d, d) / N
+            dpre = np.matmul(errors, g) * root                             # (4)
+            squared = np.einsum("nmj,nmj->nj", dpre, dpre) / N             # (1)
             weights.append(squared.T @ (a * a))                            # (5)
             biases.append(squared.sum(axis=0))                             # (6)
     if not all(np.isfinite(a).all() for a in (*weights, *biases)):
         raise ValueError("inputs or signals are too large: must be smaller, their "
                          f"squares overflow {outputs.dtype}")
-    return Fisher(weights, biases)                                         # (1)
+    return Fisher(weights, biases)
 
 
 def _errors(outputs, labels, likelihood):
@@ -128,7 +129,7 @@ def _errors(outputs, labels, likelihood):
     p /= p.sum(axis=1, keepdims=True)
     if labels is None:
         return unit - p[:, None], np.sqrt(p)[..., None]                    # (7)
-    labels, = arrays(f"labels ({N}) int in [0, {K - 1}]", labels)
+    arrays(f"labels (...) int in [0, {K - 1}]", labels)
     return (unit[labels] - p)[:, None], np.ones_like(p[:1, :1, None])      # (8)
 
 
@@ -158,10 +159,10 @@ def accumulate(state, importance, parameters, anchors="latest"):
     """
     one_of("anchors", anchors, "latest", "all")
     theta = lists("parameters", parameters)
-    F = lists("importance", importance, theta)
+    F = lists("importance", importance, theta, "parameters")
     arrays("importance[] (...) in [0, inf)", F)        # F is a mean of squares
-    old, before = _state(state, theta) if state is not None \
-        else ([np.zeros_like(a) for a in theta], theta)
+    old, before, tasks = ([np.zeros_like(a) for a in theta], theta, 0) \
+        if state is None else _state(state, theta)
     with np.errstate(over="ignore", invalid="ignore"):
         total = [np.asarray(a + b) for a, b in zip(old, F, strict=True)]
         new = [np.array(a) for a in theta]
@@ -170,7 +171,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
                 a += (b - a) * np.divide(f, s, out=np.zeros_like(s), where=s > 0)
     return State(_formed("importance", total, parameters),
                  _formed("anchor", new, parameters),
-                 1 if state is None else state.tasks + 1)
+                 tasks + 1)
 
 
 def penalty(state, parameters, strength):
@@ -193,8 +194,8 @@ def penalty(state, parameters, strength):
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
-        value = strength / 2 * sum((f * d * d).sum(dtype=np.float64)       # (2)
-                                   for f, d in zip(F, moved, strict=True))
+        value = strength / 2 * sum((f * change * change).sum(dtype=np.float64)  # (2)
+                                   for f, change in zip(F, moved, strict=True))
     return float(_formed("penalty", [np.asarray(value)], None))
 
 
@@ -216,24 +217,23 @@ def penalty_gradient(state, parameters, strength):
     """
     F, moved, strength = _quadratic(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
-        found = [np.asarray(strength * (f * d))                            # (3)
-                 for f, d in zip(F, moved, strict=True)]
+        found = [np.asarray(strength * (f * change))                       # (3)
+                 for f, change in zip(F, moved, strict=True)]
     return _formed("penalty_gradient", found, parameters)
 
 
 def _quadratic(state, parameters, strength):
     """Return the importance F, the change of theta, and the penalty coefficient."""
-    if type(strength) is not float or not 0 <= strength < float("inf"):
-        strength, = arrays("strength () in [0, inf)", strength, dtype=np.float64)
+    strength, = arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = lists("parameters", parameters)
-    F, anchor = _state(state, theta)
+    F, anchor, _ = _state(state, theta)
     with np.errstate(over="ignore"):
         moved = [t - a for t, a in zip(theta, anchor, strict=True)]
     return F, moved, strength
 
 
 def _formed(name, found, like):
-    """Return the checked arrays `found` if `like` is a list, else the first array."""
+    """Return the arrays `found` if `like` is a list, else the first array."""
     if not all(np.isfinite(a).all() for a in found):
         raise ValueError(f"{name} overflows {found[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
@@ -241,6 +241,8 @@ def _formed(name, found, like):
 
 
 def _state(state, theta):
-    one_of("state", state, State)
-    return (lists("state.importance", state.importance, theta),
-            lists("state.anchor", state.anchor, theta))
+    """Return the importance, the anchor and the number of tasks."""
+    state = bundle("state", state, State)
+    tasks, = arrays("state.tasks () int in [0, inf)", state.tasks)
+    return (lists("state.importance", state.importance, theta, "parameters"),
+            lists("state.anchor", state.anchor, theta, "parameters"), tasks)

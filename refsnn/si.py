@@ -21,14 +21,14 @@ the prefactor `factor` of the penalty,
 After (2), the path integral is set to 0, and the anchor is set to theta.
 `PRESETS` holds the settings of published implementations:
 
-    preset       g      displacement  clamp    xi    strength  factor  other
-    paper        task   step          none     0.1   0.1       1
-    pathint      task   step          running  0.1   0.1       1
-    vandeven     total  step          none     0.1   10        1
-    mammoth      task   step          none     0.1   0.1       1       clip 1
-    mammoth_old  total  descent       none     0.1   0.1       1       clip 1
-    avalanche    total  step          none     1e-7  1         1/2     cap 1e-3
-    nupic        total  step          task     0.1   0.1       1
+    preset       g      displacement  clamp    xi    strength factor other
+    paper        task   step          none     0.1   0.1      1
+    pathint      task   step          running  0.1   0.1      1
+    vandeven     total  step          none     0.1   10       1
+    mammoth      task   step          none     0.1   0.1      1      clip 1
+    mammoth_old  total  descent       none     0.1   0.1      1      clip 1
+    avalanche    total  step          none     1e-7  1        1/2  cap 1e-3
+    nupic        total  step          task     0.1   0.1      1
 
 "paper" follows the printed equations of [ZPG17].  The default preset
 "pathint" follows the code of [ZPG17].  "mammoth_old" follows mammoth
@@ -46,8 +46,8 @@ chosen here.
   clamp         "running" sets negative importances to 0 after (2).  "task"
                 sets negative path integrals to 0 in (2).  "none" allows
                 negative importances.
-  cap           Eqs. (3) and (4) use min(importance, cap).  Eq. (2) does not
-                limit the importance.
+  cap           Eqs. (3) and (4) use min(importance, cap).  Eq. (2) does
+                not limit the importance.
   clip          The caller clips the entries of the total gradient to
                 [-clip, clip] before the optimiser's step.  In (1), g is
                 clipped only with "descent".
@@ -223,13 +223,13 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)
-    steps = lists("displacement", displacement, anchor)
-    gradients = lists("task_gradient", task_gradient, anchor)
+    steps = lists("displacement", displacement, anchor, "state.anchor")
+    gradients = lists("task_gradient", task_gradient, anchor, "state.anchor")
     if settings.gradient == "total" and penalty_gradient is None:
         raise ValueError("penalty_gradient is None: must be given because "
                          "settings.gradient is 'total'")
     pulls = gradients if penalty_gradient is None \
-        else lists("penalty_gradient", penalty_gradient, anchor)
+        else lists("penalty_gradient", penalty_gradient, anchor, "state.anchor")
 
     def grown(path_integral, step, g, pull):
         g = g + pull if settings.gradient == "total" else g
@@ -272,7 +272,7 @@ def consolidate(state, parameters, settings=DEFAULT):
     """
     settings = _settings(settings)
     state, path_integral, importance, anchor = _state(state)
-    theta = lists("parameters", parameters, anchor)
+    theta = lists("parameters", parameters, anchor, "state.anchor")
     if state.steps < 1:
         raise ValueError(f"state.steps is {state.steps}: must be above 0, call "
                          "`accumulate` in each step of the task")
@@ -317,7 +317,7 @@ def penalty(state, parameters, settings=DEFAULT):
     settings = _settings(settings)
     scale = settings.factor * settings.strength
     state, _, importance, anchor = _state(state)
-    theta = lists("parameters", parameters, anchor)
+    theta = lists("parameters", parameters, anchor, "state.anchor")
     terms = _formed("penalty", lambda old, theta, anchor: np.minimum(
         old, settings.cap) * (theta - anchor) ** 2, [], importance, theta, anchor)
     with np.errstate(over="ignore", invalid="ignore"):
@@ -345,7 +345,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     settings = _settings(settings)
     scale = 2 * settings.factor * settings.strength
     state, _, importance, anchor = _state(state)
-    theta = lists("parameters", parameters, anchor)
+    theta = lists("parameters", parameters, anchor, "state.anchor")
     return _formed(
         "penalty_gradient", lambda old, theta, anchor: scale * (            # (4)
             np.minimum(old, settings.cap) * (theta - anchor)),
@@ -369,7 +369,7 @@ def _state(state):
     """Return the checked state, and its arrays as lists."""
     state = bundle("state", state, State)
     anchor = lists("state.anchor", state.anchor)
-    found = [lists("state.path_integral", state.path_integral, anchor),
-             lists("state.importance", state.importance, anchor), anchor]
+    found = [*(lists(f"state.{name}", getattr(state, name), anchor, "state.anchor")
+               for name in ("path_integral", "importance")), anchor]
     form = found if isinstance(state.anchor, (list, tuple)) else [a for a, in found]
     return State(*form, *arrays(STATE, state.steps, state.tasks)), *found

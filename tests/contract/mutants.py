@@ -72,7 +72,7 @@ def rule_faults(text):
             rest = [*letters[:i], "_" + "*" * (letter[-1] == "*"), *letters[i + 1:]]
             if letter[-1] == "?":
                 yield f"{name}: no number", put(axes=axes.replace("?", ""))
-            elif everywhere.count(letter.rstrip("*")) > 1:
+            elif letter[0] != "_" and everywhere.count(letter.rstrip("*")) > 1:
                 yield f"{name}: axis {i} free", put(axes=", ".join(rest))
             elif not letter.isdigit():
                 rest[i] = letter[:-1] if letter[-1] == "*" else letter + "*"
