@@ -91,8 +91,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
         State after the step, and update in the shape and dtype of `gradient`.
     """
     g, (old,), (mean, update), t = _begin(state, gradient, ("mean",), out)
-    rate, momentum = arrays("rate () in [0, inf), momentum () in [0, 1)", rate, momentum,
-                            dtype=np.float64)
+    rate, momentum = arrays("rate () in [0, inf), momentum () in [0, 1)", rate,
+                            momentum, dtype=np.float64)
     _blend(momentum, old, 1.0, g, out=mean, work=update)                   # (1)
     np.multiply(mean, -rate, out=update)                                   # (2)
     return State(t, mean, None), update
@@ -157,8 +157,8 @@ def _square(g, work):
 
 
 def _divide(a, factor, scale, eps, out):
-    """Write -factor * a / (scale + eps) to `out`.  The arguments `out` and `scale`
-    may be the same array."""
+    """Write -factor * a / (scale + eps) to `out`.  The arguments `out` and
+    `scale` may be the same array."""
     np.add(scale, eps, out=out)
     np.divide(a, out, out=out)
     out *= -factor
@@ -243,8 +243,8 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, *decays):
-    """Return the rules of the options.  The square of a gradient as small as eps must
-    not underflow."""
+    """Return the rules of the options.  The square of a gradient as small as
+    eps must not underflow."""
     least = float(np.sqrt(np.finfo(g.dtype).tiny))
     return f"rate () in [0, inf), eps () in [{least}, inf)" + "".join(
         f", {name} () in [0, 1)" for name in decays)
@@ -253,12 +253,12 @@ def _options(g, *decays):
 def _past(state, g, fields):
     """Check a state, and return its step and its arrays."""
     state = bundle("state", state, State)
-    step, *old = arrays("state.step () int in [0, inf), state.mean? (...), state.scale? "
-                        "(...) in [0, inf)", *state, dtype=g.dtype)
+    step, *old = arrays("state.step () int in [0, inf), state.mean? (...), "
+                        "state.scale? (...) in [0, inf)", *state, dtype=g.dtype)
     for field, a in zip(State._fields[1:], old, strict=True):
         if (a is None) == (field in fields):
-            raise ValueError(f"state.{field} is {'not ' * (a is not None)}None: must be "
-                             "that of the same optimiser")
+            raise ValueError(f"state.{field} is {'not ' * (a is not None)}None: must "
+                             "be that of the same optimiser")
         if a is not None and a.shape != g.shape:
             raise ValueError(f"state.{field} has shape {a.shape}, gradient has "
                              f"{g.shape}: must be equal")
@@ -279,6 +279,6 @@ def _buffers(out, old, g, fields):
         others = [g, *written[i + 1:],
                   *(b for k, b in enumerate(old) if k != i or b is not a)]
         if any(np.may_share_memory(a, other) for other in others):
-            raise ValueError(f"{name} shares memory with another array: must be separate, "
-                             "but out[0] may be the state")
+            raise ValueError(f"{name} shares memory with another array: must be "
+                             "separate, but out[0] may be the state")
     return written

@@ -11,9 +11,9 @@ current I_i and the membrane potential U_i of unit i follow
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
 Unit i spikes at the time t_i at which U_i first crosses the threshold.
-Let C = {j: t_j <= t_i} be the causal set of inputs.  With z = exp(t/tau),
+Let C = {j: t_j <= t_i} be the causal set of inputs.  With y = exp(t/tau),
 
-    z_i = sum_C W_ij z_j / a_i                           (3)  [M17]
+    y_i = sum_C W_ij y_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
@@ -24,25 +24,25 @@ weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-The cross-entropy loss trains the unit with index y[b] to spike first in
-sample b:
+The cross-entropy loss trains the unit with index labels[b] to spike first
+in sample b:
 
-    L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[y[b]]   (8)
-    dL/dt[b, c] = ([c = y[b]] - softmax(...)[c]) / (B scale)     (9)
+    L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
+    dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
 
 Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
-    reads tau (sum_C W_ij - sum_C W_ij z_j/z_i) = threshold.  This equation
-    gives (3).  With I_i(t_i) = sum_C W_ij z_j/z_i, the same equation gives
+    reads tau (sum_C W_ij - sum_C W_ij y_j/y_i) = threshold.  This equation
+    gives (3).  With I_i(t_i) = sum_C W_ij y_j/y_i, the same equation gives
     (4).  Implicit differentiation of U_i(t_i) = threshold gives dt_i =
     -dU_i/(dU_i/dt).  With dU_i from (2) and dU_i/dt from (4), (5) and (6)
     follow.  U_i is monotone between two inputs.  Let a_i and t_i be
-    computed from the p earliest inputs, and suppose that U_i has not
-    crossed the threshold up to t_p.  Then I_i(t_p) >= a_i, and U_i
-    crosses the threshold before input p+1 if and only if a_i > 0 and t_i <
-    t_{p+1}.  C consists of the p earliest inputs for the smallest such p.
-    To avoid overflow, the code divides (3) by z_p, which gives t_i = t_p +
-    tau log(I_i(t_p)/a_i).  The code computes I_i(t_p)/a_i as 1 +
-    (threshold - U_i(t_p))/(tau a_i), which is equal by (2) and loses no
+    computed from the j earliest inputs, and suppose that U_i has not
+    crossed the threshold up to t_j.  Then I_i(t_j) >= a_i, and U_i
+    crosses the threshold before input j+1 if and only if a_i > 0 and t_i <
+    t_{j+1}.  C consists of the j earliest inputs for the smallest such j.
+    To avoid overflow, the code divides (3) by y_j, which gives t_i = t_j +
+    tau log(I_i(t_j)/a_i).  The code computes I_i(t_j)/a_i as 1 +
+    (threshold - U_i(t_j))/(tau a_i), which is equal by (2) and loses no
     digits.  In (7), tau sum_j W_ij is the final U_i if all inputs spike.
     A unit spikes if its final U_i is above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
@@ -64,12 +64,12 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, unread  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Crossing", "backward", "cross_entropy", "forward", "potential",
            "silent_cost"]
 
-LAYER = "W (n, m) float, inputs (B, m) float in [0, inf]"
+LAYER = "W (n, m) float, inputs (B, m) in [0, inf]"
 CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
@@ -91,7 +91,7 @@ def forward(inputs, W, *, tau, threshold):
 
     Parameters
     ----------
-    inputs : (B, m) float
+    inputs : (B, m) float or int
         Input spike times in s, at least 0; infinity means no spike.
     W : (n, m) float
         Weights in threshold units per s.  The results have the dtype of `W`.
@@ -115,19 +115,19 @@ def forward(inputs, W, *, tau, threshold):
     times, last = np.full(shape, np.inf, W.dtype), np.full(shape, -np.inf, W.dtype)
     slope, current = np.zeros(shape, W.dtype), np.zeros(shape, W.dtype)
     a, left = (np.full(shape, x, W.dtype) for x in (-threshold / tau, threshold))
-    for p in range(W.shape[1]):
-        column = W.T[order[:, p]] * spiked[:, p, None]
-        left -= rise[:, p, None] * current                  # threshold - U_i(t_p)
-        current = decay[:, p, None] * current + column                     # (1)
+    for j in range(W.shape[1]):
+        column = W.T[order[:, j]] * spiked[:, j, None]
+        left -= rise[:, j, None] * current                  # threshold - U_i(t_j)
+        current = decay[:, j, None] * current + column                     # (1)
         a += column                                                        # (4)
         found = (a > 0) & np.isinf(times)
         with np.errstate(over="ignore"):
             ratio = np.divide(left, tau * a, out=np.zeros_like(a), where=found)
         ratio = np.maximum(ratio, 0)
-        t = start[:, p, None] + W.dtype.type(tau) * np.log1p(ratio)        # (3)
-        found &= t < end[:, p, None]
+        t = start[:, j, None] + W.dtype.type(tau) * np.log1p(ratio)        # (3)
+        found &= t < end[:, j, None]
         times[found], slope[found] = t[found], a[found]
-        np.copyto(last, start[:, p, None], where=found)
+        np.copyto(last, start[:, j, None], where=found)
     return Crossing(times, inputs[:, None, :] <= last[:, :, None], slope)
 
 
@@ -152,11 +152,17 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     dW, dinputs : (n, m) and (B, m) float
         Derivatives of the loss; dW is summed over the batch.
     """
-    W, inputs = arrays(LAYER, W, inputs)
-    tau, = arrays("tau () in (0, inf)", tau)
-    dtimes, times, causal, slope = _crossed(dtimes, crossing, len(inputs), *W.shape)
+    crossing = bundle("crossing", crossing, Crossing)
+    W, inputs, tau, times, causal, slope = arrays(
+        f"{LAYER}, tau () in (0, inf), crossing.times (B, n) in [0, inf], "
+        "crossing.causal (B, n, m), crossing.slope (B, n) in [0, inf)", W, inputs, tau,
+        *crossing)
     fired = np.isfinite(times)
-    scaled = (dtimes / np.where(fired, slope, 1)).astype(W.dtype)
+    if not (slope[fired] > 0).all():
+        raise ValueError("crossing.slope is 0 at a finite time: must be above 0")
+    dtimes = unread("dtimes", dtimes, times.shape, int, np.float32, np.float64)
+    dtimes, = arrays("dtimes (B, n)", np.where(fired, dtimes, 0), dtype=W.dtype)
+    scaled = dtimes / np.where(fired, slope, 1)
     times, inputs = np.where(fired, times, 0), np.where(np.isinf(inputs), 0, inputs)
     ago = (times[:, :, None] - inputs[:, None, :]) * causal
     ago = (ago / tau).astype(W.dtype)
@@ -241,9 +247,9 @@ def cross_entropy(times, labels, *, scale, late):
     """
     times, = arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape
-    labels, scale, late = arrays(f"labels ({B}) int in [0, {k}), scale () in (0, inf),"
-                                 " late () in (0, inf)", labels, scale, late,
-                                 dtype=times.dtype)
+    _, labels, scale, late = arrays(
+        f"times (B, k) in [0, inf], labels (B) int in [0, {k}), scale () in (0, inf), "
+        "late () in (0, inf)", times, labels, scale, late, dtype=times.dtype)
     scores = -np.minimum(times, times.dtype.type(late)) / times.dtype.type(scale)
     scores -= scores.max(axis=1, keepdims=True)
     logp = scores - np.log(np.exp(scores).sum(axis=1, keepdims=True))
@@ -251,17 +257,3 @@ def cross_entropy(times, labels, *, scale, late):
     dtimes[rows, labels] += 1
     loss = -logp[rows, labels].mean()                                      # (8)
     return float(loss), np.where(times < late, dtimes / (B * scale), 0)    # (9)
-
-
-def _crossed(dtimes, crossing, B, n, m):
-    if not isinstance(crossing, tuple) or len(crossing) != 3:
-        raise ValueError(f"crossing is {crossing!r:.60}: must be a Crossing")
-    times, causal, slope = arrays(
-        f"crossing.times ({B}, {n}) in [0, inf], crossing.causal ({B}, {n}, {m}), "
-        f"crossing.slope ({B}, {n}) in [0, inf)", *crossing)
-    if np.shape(dtimes) == times.shape:
-        dtimes = np.where(np.isfinite(times), dtimes, 0)
-    dtimes, = arrays(f"dtimes ({B}, {n})", dtimes)
-    if not (slope[np.isfinite(times)] > 0).all():
-        raise ValueError("crossing.slope is 0 at a finite time: must be above 0")
-    return dtimes, times, causal, slope

@@ -25,8 +25,8 @@ With drive="paper" and het="plain" in superspike.py, the fixed point of a
 weight is <e lambda> / (rho <het^exponent>), where <> is the mean over
 time.
 
-Derivation.  The trace het is the sum of exp(-age/tau) over past spikes.  By
-    Campbell's theorem, the j-th cumulant of het is nu int_0^inf exp(-j
+Derivation.  The trace het is the sum of exp(-age/tau) over past spikes.
+    By Campbell's theorem, the j-th cumulant of het is nu int_0^inf exp(-j
     t/tau) dt.  Eq. (4) holds for all random variables.  With the mean
     mu = nu tau, eq. A.4 of [ZG18] is the case q = 4:
     (mu/12) (3 + 25 mu + 36 mu^2 + 12 mu^3).

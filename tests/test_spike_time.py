@@ -1,18 +1,18 @@
 """Test spike times against the integrated equation, and their derivatives."""
 
 import math
-import re
 
 import numpy as np
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
+from proofs import proves
 from scipy.integrate import solve_ivp
 from strategies import SEEDS
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import checks, losses, spike_time
-from refsnn.spike_time import Crossing, backward, forward, potential, silent_cost
+from refsnn.spike_time import backward, forward, potential, silent_cost
 
 INF = float("inf")
 LOG2 = math.log(2)
@@ -85,6 +85,7 @@ def integrated(inputs, w, tau, threshold):
     return INF
 
 
+@proves("spike_time", 1, 3, 4)
 @given(live_layers(B=2, m=4, n=3))
 def test_times_are_those_of_the_integrated_equation(drawn):
     inputs, W, constants, out, _ = drawn
@@ -96,16 +97,17 @@ def test_times_are_those_of_the_integrated_equation(drawn):
             assert out.times[b, i] == pytest.approx(brute, rel=RTOL_FD)
 
 
-def closed_z(t_in, w, causal, tau, threshold):
-    """Return z_i, the denominator of (3) and z = exp(t/tau) as printed."""
-    z = np.exp(t_in[causal] / tau)
+def closed_y(t_in, w, causal, tau, threshold):
+    """Return y_i, the denominator of (3) and y = exp(t/tau) as printed."""
+    y = np.exp(t_in[causal] / tau)
     a = w[causal].sum() - threshold / tau
-    return (w[causal] * z).sum() / a, a, z
+    return (w[causal] * y).sum() / a, a, y
 
 
+@proves("spike_time", 3, 4, 5, 6)
 @given(live_layers())
 def test_two_forms_of_time_and_derivative_agree(drawn):
-    """Compare the closed form in z with the implicit derivative of the crossing."""
+    """Compare the closed form in y with the implicit derivative of the crossing."""
     inputs, W, constants, out, _ = drawn
     tau, threshold = constants["tau"], constants["threshold"]
     fired = np.argwhere(np.isfinite(out.times))
@@ -113,8 +115,8 @@ def test_two_forms_of_time_and_derivative_agree(drawn):
     for b, i in fired:
         causal = inputs[b] <= out.times[b, i]
         np.testing.assert_array_equal(out.causal[b, i], causal)
-        z_i, a, z = closed_z(inputs[b], W[i], causal, tau, threshold)
-        np.testing.assert_allclose(out.times[b, i], tau * math.log(z_i), rtol=RTOL)
+        y_i, a, y = closed_y(inputs[b], W[i], causal, tau, threshold)
+        np.testing.assert_allclose(out.times[b, i], tau * math.log(y_i), rtol=RTOL)
         ago = out.times[b, i] - inputs[b][causal]
         current = (W[i][causal] * np.exp(-ago / tau)).sum()
         np.testing.assert_allclose(out.slope[b, i], current, rtol=RTOL)
@@ -123,10 +125,10 @@ def test_two_forms_of_time_and_derivative_agree(drawn):
         dtimes[b, i] = 1
         dW, dinputs = backward(dtimes, inputs, W, out, tau=tau)
         implicit = -tau * (1 - np.exp(-ago / tau)) / current
-        closed = tau / z_i * (z - z_i) / a              # dt = tau dz/z, by (3)
+        closed = tau / y_i * (y - y_i) / a              # dt = tau dy/y, by (3)
         np.testing.assert_allclose(dW[i][causal], implicit, rtol=RTOL)
         np.testing.assert_allclose(dW[i][causal], closed, rtol=RTOL)
-        np.testing.assert_allclose(dinputs[b][causal], W[i][causal] * z / (z_i * a),
+        np.testing.assert_allclose(dinputs[b][causal], W[i][causal] * y / (y_i * a),
                                    rtol=RTOL)
         assert (closed < 0).all()           # a larger weight advances the spike
         assert dinputs[b].sum() == pytest.approx(1, rel=1e3 * RTOL)  # all shifted
@@ -134,6 +136,7 @@ def test_two_forms_of_time_and_derivative_agree(drawn):
         assert not np.delete(dinputs, b, axis=0).any() and not dinputs[b][~causal].any()
 
 
+@proves("spike_time", 2)
 @given(live_layers())
 def test_potential_meets_the_threshold_at_the_crossing_and_not_before(drawn):
     inputs, W, constants, out, _ = drawn
@@ -244,6 +247,7 @@ def test_far_times_do_not_overflow():
 
 # ---------------------------------------------------------------- derivatives
 
+@proves("spike_time", 5, 6)
 @given(live_layers())
 def test_derivatives_of_spike_times(drawn):
     inputs, W, constants, out, rng = drawn
@@ -323,12 +327,14 @@ def test_silent_units_have_no_gradient(drawn):
 
 # ---------------------------------------------------------------- silent cost
 
+@proves("spike_time", 7)
 def test_silent_cost_by_hand():
     W = np.array([[1.0, 2.0], [0.5, -1.0], [1.5, 0.5]])
     value, dW = silent_cost(W, tau=0.5, threshold=1.0)         # sums must pass 2
     assert value == 2.5 and dW.tolist() == [[0, 0], [-1, -1], [0, 0]]
 
 
+@proves("spike_time", 7)
 @given(SEEDS)
 def test_silent_cost_derivative_and_what_it_is_for(seed):
     inputs, W, constants = layer(seed, drive=0.5, missing=0)
@@ -354,6 +360,7 @@ def test_silent_cost_derivative_and_what_it_is_for(seed):
 
 # ---------------------------------------------------------------- cross entropy
 
+@proves("spike_time", 8, 9)
 def test_cross_entropy_of_times_by_hand():
     times = np.array([[1.0, 3.0, INF, 9.0]])
     loss, dtimes = spike_time.cross_entropy(times, np.array([1]), scale=2.0, late=5.0)
@@ -372,6 +379,7 @@ def test_cross_entropy_of_times_by_hand():
     assert at_late == pytest.approx(LOG2, rel=RTOL) and not dtimes.any()
 
 
+@proves("spike_time", 9)
 @given(SEEDS, st.floats(0.2, 4.0))
 def test_cross_entropy_of_times_derivative(seed, scale):
     rng = np.random.default_rng(seed)
@@ -423,103 +431,6 @@ def test_float32_is_kept_and_inputs_too():
                                    atol=1e2 * EPS32 * np.abs(finite).max(initial=1))
 
 
-INPUTS, WEIGHTS = np.array([[0.5, 1.0], [INF, 0.2]]), np.array([[3.0, 1.0]] * 3)
-ONE = {"tau": 1.0, "threshold": 1.0}
-OUT = forward(INPUTS, WEIGHTS, **ONE)
-
-
-@pytest.mark.parametrize("bad", [np.zeros((3, 2), int), np.zeros(2), np.zeros((0, 2)),
-                                 np.full((3, 2), np.nan)])
-def test_bad_weights_are_refused(bad):
-    for call in (lambda w: forward(INPUTS, w, **ONE),
-                 lambda w: backward(OUT.times, INPUTS, w, OUT, tau=1.0),
-                 lambda w: potential([1.0], INPUTS, w, tau=1.0),
-                 lambda w: silent_cost(w, **ONE)):
-        with pytest.raises(ValueError, match=r"^W is .*must be finite float \(n, m\)"):
-            call(bad)
-
-
-@pytest.mark.parametrize("bad", [
-    np.zeros((2, 2), int), np.zeros((2, 3)), np.zeros((0, 2)), np.zeros(2),
-    np.full((2, 2), np.nan), np.full((2, 2), -1.0), np.full((2, 2), -INF)])
-def test_bad_input_times_are_refused(bad):
-    for call in (lambda t: forward(t, WEIGHTS, **ONE),
-                 lambda t: backward(np.ones((2, 3)), t, WEIGHTS, OUT, tau=1.0),
-                 lambda t: potential([1.0], t, WEIGHTS, tau=1.0)):
-        with pytest.raises(ValueError, match=r"^inputs is .* \(B, m\) in \[0, inf\]"):
-            call(bad)
-
-
-@pytest.mark.parametrize("bad", [0, -1.0, np.nan, INF, "1", None, [1.0], True])
-def test_bad_constants_are_refused(bad):
-    def refused(name):
-        message = rf"^{name} is .*: must be finite real \(\) in \(0, inf\)"
-        return pytest.raises(ValueError, match=message)
-
-    with refused("tau"):
-        forward(INPUTS, WEIGHTS, tau=bad, threshold=1.0)
-    with refused("threshold"):
-        forward(INPUTS, WEIGHTS, tau=1.0, threshold=bad)
-    with refused("tau"):
-        backward(np.ones((2, 3)), INPUTS, WEIGHTS, OUT, tau=bad)
-    with refused("tau"):
-        potential([1.0], INPUTS, WEIGHTS, tau=bad)
-    with refused("tau"):
-        silent_cost(WEIGHTS, tau=bad, threshold=1.0)
-    with refused("threshold"):
-        silent_cost(WEIGHTS, tau=1.0, threshold=bad)
-    for name in ("scale", "late"):
-        with refused(name):
-            spike_time.cross_entropy(OUT.times, np.array([0, 1]),
-                                     **({"scale": 1.0, "late": 1.0} | {name: bad}))
-
-
-def test_bad_recordings_are_refused():
-    good = np.ones((2, 3))
-    for name, shape, dtimes, crossing in (
-            ("dtimes", "(2, 3)", np.ones((2, 2)), OUT),
-            ("dtimes", "(2, 3)", np.ones((2, 3), complex), OUT),
-            ("dtimes", "(2, 3)", np.full((2, 3), np.nan), OUT),
-            ("crossing.times", "(2, 3)", good, OUT._replace(times=good[:1])),
-            ("crossing.times", "(2, 3)", good, OUT._replace(times=np.nan * good)),
-            ("crossing.times", "(2, 3)", good, OUT._replace(times=-good)),
-            ("crossing.slope", "(2, 3)", good, OUT._replace(slope=np.ones((3, 2)))),
-            ("crossing.slope", "(2, 3)", good,
-             OUT._replace(times=good, slope=good * np.nan)),
-            ("crossing.causal", "(2, 3, 2)", good,
-             OUT._replace(causal=OUT.causal[:, :, :1]))):
-        message = f"^{name} is .*: must be finite real {re.escape(shape)}"
-        with pytest.raises(ValueError, match=message):
-            backward(dtimes, INPUTS, WEIGHTS, crossing, tau=1.0)
-    for crossing in (None, OUT[:2], [*OUT]):
-        with pytest.raises(ValueError, match="(?s)^crossing is .*: must be a Cross"):
-            backward(good, INPUTS, WEIGHTS, crossing, tau=1.0)
-    with pytest.raises(ValueError, match="^crossing.slope is 0 at a finite time"):
-        bad = OUT._replace(times=good, slope=0 * good)
-        backward(good, INPUTS, WEIGHTS, bad, tau=1.0)
-    assert isinstance(OUT, Crossing)
-
-
-def test_bad_moments_are_refused():
-    for bad in ([[1.0]], 1.0, [np.nan], [INF], ["a"]):
-        with pytest.raises(ValueError, match=r"^at is .*: must be finite real \(T\*\)"):
-            potential(bad, INPUTS, WEIGHTS, tau=1.0)
-
-
-@pytest.mark.parametrize("times, labels, message", [
-    (np.zeros((2, 3), int), [0, 1], r"times is .* float \(B, k\)"),
-    (np.zeros(3), [0], r"times is \(3,\) .*: must be .* \(B, k\)"),
-    (-np.ones((2, 3)), [0, 1], r"times is .*: must be .* in \[0, inf\]"),
-    (np.ones((2, 3)), [0], r"labels is .*: must be .* int \(2\)"),
-    (np.ones((2, 3)), [0.0, 1.0], r"labels is .*: must be .* int \(2\)"),
-    (np.ones((2, 3)), [0, 3], r"labels is .*: must be .* in \[0, 3\)"),
-    (np.ones((2, 3)), [-1, 0], r"labels is .*: must be .* in \[0, 3\)"),
-])
-def test_bad_labels_and_times_are_refused(times, labels, message):
-    with pytest.raises(ValueError, match=f"^{message}"):
-        spike_time.cross_entropy(times, np.array(labels), scale=1.0, late=1.0)
-
-
 def test_derivatives_have_the_dtype_of_the_weights():
     W, inputs = np.ones((2, 3), np.float32), np.zeros((1, 3), np.float32)
     out = forward(inputs, W, tau=1.0, threshold=0.5)
@@ -537,12 +448,5 @@ def test_derivatives_of_silent_units_may_be_infinite():
     wanted = backward(np.where(np.isinf(dtimes), 0, dtimes), inputs, W, found, tau=1.0)
     assert dW.all(axis=1).tolist() == [True, False]
     assert np.array_equal(dW, wanted[0]) and np.array_equal(dinputs, wanted[1])
-    with pytest.raises(ValueError, match="^dtimes is .*nan"):
+    with pytest.raises(ValueError, match="^dtimes is nan at index"):
         backward(np.full((1, 2), np.nan), inputs, W, found, tau=1.0)
-
-
-@pytest.mark.parametrize("change", [{"scale": 1e-50}, {"late": 1e39}])
-def test_constants_beyond_the_range_of_float32_are_refused(change):
-    with pytest.raises(ValueError, match=f"^{[*change][0]} is"):
-        spike_time.cross_entropy(np.array([[1, np.inf]], "f4"), [0],
-                                 **{"scale": 1.0, "late": 2.0} | change)

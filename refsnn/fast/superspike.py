@@ -187,13 +187,13 @@ def forward(k, state, W, x):
     read = mem if k.before_reset else mem * ~spikes
     psi = 1 / np.square(1 + k.steepness * np.abs(read - k.threshold))      # (3)
     mem, psi, spikes = (a.reshape(-1, B, n) for a in (mem, psi, spikes.astype(W.dtype)))
-    return state._replace(syn=(k.syn * second + first).reshape(B, n), mem=last.reshape(B, n),
-                          held=held.reshape(B, n)), Block(spikes, mem, psi, x)
+    last, held, syn = (a.reshape(B, n) for a in (last, held, k.syn * second + first))
+    return state._replace(syn=syn, mem=last, held=held), Block(spikes, mem, psi, x)
 
 
 def _packed(name, x, W):
-    """Check the input `x`, which is called `name` in messages, and return it as the
-    sparse matrix `Block.x`."""
+    """Check the input `x`, which is called `name` in messages, and return it
+    as the sparse matrix `Block.x`."""
     B, _, m = W.shape
     if not issparse(x):
         _, x = arrays(f"W (B, n, m), {name} (T, B, m)", W, x)
@@ -237,15 +237,16 @@ def _membranes(k, state, current):
 
 
 def _cascade(drive, a, b, g, first, second):
-    """Return the output of filter (4) for input `drive`, and the final states of both
-    filters.  One matrix product filters a block of steps."""
+    """Return the output of filter (4) for input `drive`, and the final states
+    of both filters.  One matrix product filters a block of steps."""
     size = min(len(drive), BLOCK)
     step, dtype = np.arange(size + 1), drive.dtype
     answer = g * np.append(0, np.convolve(a ** step, b ** step)[:size])
     K = np.empty((size, size + 2), dtype)
     K[:, 0], K[:, 1:] = b ** step[1:], toeplitz(answer, 0 * answer)[1:]
     fall = (a ** step[::-1]).astype(dtype)
-    rows, out = drive.reshape(len(drive), -1), np.empty((len(drive), second.size), dtype)
+    rows = drive.reshape(len(drive), -1)
+    out = np.empty((len(drive), second.size), dtype)
     work = np.concatenate([[second.ravel(), first.ravel()], 0 * rows[:size]])
     for t in range(0, len(rows), size):
         n = len(rows[t:t + size])
@@ -288,8 +289,8 @@ def accumulate(k, state, W, block, signal):
     B, n, m = W.shape
     x, T = _packed("block.x", x, W), len(psi)
     if x.shape[0] != T * B:
-        raise ValueError(f"block.x has {x.shape[0]} rows, block.psi {T} steps (axis 0) of "
-                         f"{B} samples (axis 1): must have {T * B} rows")
+        raise ValueError(f"block.x has {x.shape[0]} rows, block.psi {T} steps (axis 0) "
+                         f"of {B} samples (axis 1): must have {T * B} rows")
     past = np.concatenate([state.past_psi, psi])
     x = vstack([_packed("state.past_x", state.past_x, W), x], "csr") if k.delay else x
     error, *ends = _cascade(signal, *k.alpha, state.error_rise, state.error)
@@ -339,8 +340,8 @@ def _adjoint(weights, a, b, g):
 
 
 def _response(a, b, g, T, dtype):
-    """Return the responses of both filters (4) to a unit impulse.  Both results have
-    the shape (T + 1, 1, 1)."""
+    """Return the responses of both filters (4) to a unit impulse.  Both
+    results have the shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0], first = 1, (a ** np.arange(T + 1)).astype(dtype)
     return first[:, None, None], _cascade(impulse, a, b, g, zero, zero)[0]

@@ -75,6 +75,8 @@ GOOD = Block(ONE, ONE, ONE, packed(5, 2, 4))
     (lambda: superspike.accumulate(K, STATE, W, GOOD[:3], ONE), "^block is of type"),
     (lambda: superspike.accumulate(K, STATE, W, GOOD._replace(x=packed(4, 2, 4)), ONE),
      "^block.x has 8 rows, block.psi 5 steps .axis 0. of 2 samples .axis 1"),
+    (lambda: superspike.accumulate(K, STATE, W, GOOD._replace(
+        spikes=ONE[1:], mem=ONE[1:]), ONE[1:]), "^block.psi has 5 steps .*, signal h"),
     (lambda: superspike.accumulate(K, STATE, W, GOOD._replace(x=packed(5, 4, 2)), ONE),
      "^block.x is a sparse matrix of shape")])
 def test_relations_between_arguments(call, match):
@@ -91,7 +93,7 @@ def test_bad_coefficients_are_refused(k, match):
 
 
 def test_a_decay_must_be_below_1_in_the_dtype_of_the_layer():
-    k = K._replace(het=1 - 1e-9, mem=0.0)
+    k = K._replace(het=1 - 1e-9, mem=0.0, refractory=0)
     assert rest(k, 1, 1, 1).het == 0
     with pytest.raises(ValueError, match=r"^k\..*het.* out of range in float32 at"):
         rest(k, 1, 1, 1, np.float32)
