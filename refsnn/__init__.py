@@ -23,8 +23,8 @@ models
 
 rules
     bptt                backpropagation through time, full or truncated
-    rtrl                exact real-time recurrent learning
-    sparse_rtrl         block-diagonal RTRL and cheaper approximations
+    rtrl                exact real-time recurrent learning over J, F and q
+    sparse_rtrl         RTRL of LIF layers, exact or approximate
     snap                SnAp-n: RTRL limited to influences over n synapses
     feedback            feedback alignment and local errors
     superspike          the SuperSpike three-factor rule

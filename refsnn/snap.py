@@ -23,7 +23,7 @@ Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     neurons repeat their recorded states.  SnAp-n is exact if P removes
     only zeros.  This is the case for n = 2 with a dense V, for n = N on a
     ring of N neurons, and for any n with a diagonal V.  SnAp-1 equals
-    `sparse_rtrl` with rung="block".
+    `sparse_rtrl` with rule="block".
 Cost.   Each of w parameters has K kept neurons; exact RTRL keeps all
     neurons.  The memory is O(B w K), and the time is O(T B w K^2).
 Departures.  [MEE21] counts steps between single states.  Here, a step

@@ -8,9 +8,9 @@ import pytest
 import strategies
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from tolerances import RTOL_FD, close
+from tolerances import RTOL, RTOL_FD, close
 
-from refsnn import bptt, checks, lif, losses
+from refsnn import bptt, checks, lif, losses, rtrl, sparse_rtrl
 
 OUT = {"alpha": 0.6, "beta": 0.85, "gain": 0.7}
 LABELS = np.array([0, 2])
@@ -33,6 +33,35 @@ def test_layer_backward_is_the_generic_sweep(net, chosen):
     states = bptt.adjoint(J, q)
     close(states[..., :len(net.W)], grad.dsyn)
     close(np.einsum("tbi,tbim->tbm", states[1:], E[1:]), grad.dx[:-1])
+
+
+# --- backward and forward in time ---------------------------------------------------
+
+@given(strategies.live_lif(), strategies.surrogates())
+@settings(max_examples=80)
+def test_backpropagation_and_real_time_recurrent_learning_agree(net, chosen):
+    """Compare the routes on a layer, and on its arrays; no two share code."""
+    rec = net.recording
+    psi = proofs.surrogate(*chosen)(rec.mem - net.model["threshold"])[1]
+    rule = "exact" if net.paths["through_recurrence"] else "implicit"
+    reset = {"through_reset": net.paths["through_reset"]}
+    for direct in (net.rng.normal(size=(2, *psi.shape)),
+                   [net.rng.normal(size=psi.shape), None],
+                   [None, net.rng.normal(size=psi.shape)]):
+        grad = lif.backward(net.x, net.W, net.V, rec, psi, *direct, **net.model,
+                            **net.paths)
+        found = sparse_rtrl.gradient(net.x, net.V, rec, psi, *direct, rule=rule,
+                                     **net.model, **reset)
+        assert np.linalg.norm(grad.dW) > 0 or direct[1] is None
+        size = np.linalg.norm(grad.dW)
+        assert np.linalg.norm(found.dW - grad.dW) <= RTOL * size
+        if net.V is not None:
+            assert np.linalg.norm(found.dV - grad.dV) <= RTOL * max(
+                size, np.linalg.norm(grad.dV))
+        J, F, _ = lif.linearise(net.x, net.W, net.V, rec, psi, **net.model, **net.paths)
+        q = lif.credit(psi, *direct)
+        generic, flat = rtrl.gradient(J, F, q), bptt.gradient(J, F, q)
+        assert np.linalg.norm(generic - flat) <= RTOL * np.linalg.norm(flat)
 
 
 @st.composite

@@ -300,7 +300,7 @@ def test_wrong_gradients_are_rejected(wrong):
 
 
 @given(live(per_neuron=False, refractory=0))
-def test_without_adaptation_it_is_the_presynaptic_rung(net):
+def test_without_adaptation_it_is_the_presynaptic_rule(net):
     psi, ds, dm = adjoints(net)
     own = {k: net.model[k] for k in ("alpha", "beta", "gain")}
     found = alif.gradient(net.x, net.V, net.recording, psi, ds, dm, adaptation=0.0,
@@ -308,7 +308,7 @@ def test_without_adaptation_it_is_the_presynaptic_rung(net):
     rec = net.recording
     right = sparse_rtrl.gradient(
         net.x, net.V, (rec.syn, rec.mem, rec.spikes, 0 * psi), psi, ds, dm,
-        rung="presynaptic", **own)
+        rule="presynaptic", **own)
     near(found, (right.dW, right.dV))
 
 

@@ -99,9 +99,9 @@ def test_steps_add_up_and_store_what_is_stated(system, data):
 # --- relation to other rules --------------------------------------------------------
 
 @given(strategies.live_lif(recurrent=True))
-def test_order_one_is_the_block_rung(net):
+def test_order_one_is_the_block_rule(net):
     system, owner, adjoints = layer(net)
-    block = sparse_rtrl.gradient(net.x, net.V, net.recording, *adjoints, rung="block",
+    block = sparse_rtrl.gradient(net.x, net.V, net.recording, *adjoints, rule="block",
                                  through_reset=net.paths["through_reset"], **net.model)
     near(snap.gradient(*system, owner, snap.reach(net.V, 1)),
          np.concatenate([block.dW.ravel(), block.dV.ravel()]))

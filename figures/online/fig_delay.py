@@ -61,9 +61,8 @@ CONSTANTS = lif_training.Net().constants()
 # readout alone gave an accuracy of 0.7 at delays of 60 and 80 ms.  To solve the task,
 # the adaptive neurons themselves must therefore learn.
 RHO, ADAPTATION = float(np.exp(-1 / 200)), 0.1
-RUNGS = sparse_rtrl.RUNGS
 ALIF, ALONE = "adaptive, e-prop", "readout alone"
-RULES = (*RUNGS, ALIF)
+RULES = (*sparse_rtrl.RULES, ALIF)
 CONDITIONS = (*RULES, ALONE)
 FIXED, BROKEN = 30, 60              # delays in ms for which claims are judged
 DELAYS = {"quick": (FIXED,), "default": (FIXED, 45, BROKEN, 80),
@@ -253,7 +252,7 @@ def learn(condition, delay, group, repeats, epochs, seed):
     result = {"condition": condition, "delay": delay, "curve": np.array(curve).T,
               "final": right(answers, labels),
               "deviation": deviation(condition, weights, x[:, :4], labels[:, :4])}
-    if condition == RUNGS[0] and delay == FIXED and group == 0:
+    if condition == RULES[0] and delay == FIXED and group == 0:
         shown = [int(np.flatnonzero(labels[0] == label)[0]) for label in (0, 1)]
         result |= {"inputs": x[:, shown, :4 * GROUP] > 0,
                    "hidden": recording.spikes[:, shown, :HIDDEN] > 0,
@@ -282,7 +281,7 @@ def deviation(condition, weights, x, labels):
         run = own, V, recording, slope(condition, recording), dspikes
         traced = alif.gradient(*run, rho=RHO, adaptation=ADAPTATION, **CONSTANTS) \
             if condition == ALIF \
-            else sparse_rtrl.gradient(*run, rung=condition, **CONSTANTS)
+            else sparse_rtrl.gradient(*run, rule=condition, **CONSTANTS)
         for ours, theirs in zip(found, traced, strict=False):
             worst = max(worst, np.linalg.norm(ours[i] - theirs)
                         / max(np.linalg.norm(theirs), 1e-300))

@@ -52,15 +52,15 @@ CONSTANTS = lif_training.Net().constants()
 ADAPTIVE = {"rho": float(np.exp(-1 / 100)), "adaptation": 0.2}
 STRENGTHS = (0.0, 0.1, 0.3, 1.0, 3.0)
 RING, DENSITY, ORDERS = 6, 0.1, 6
-RUNGS = ("RTRL", "block", "implicit", "presynaptic", "e-prop (ALIF)")
+RULES = ("RTRL", "block", "implicit", "presynaptic", "e-prop (ALIF)")
 SIZES = {"quick": (8, 16, 32), "default": (8, 16, 32, 64, 128),
          "full": (8, 16, 32, 64, 128, 256)}
 LARGER = (256, 512, 1024)           # further sizes, for all rules except RTRL
 REPEATS = {"quick": (2, 3), "default": (10, 15), "full": (50, 25)}
 COSTED = ("exact", "block", "implicit", "presynaptic")
-NAMES = dict(zip(COSTED, RUNGS, strict=False))
+NAMES = dict(zip(COSTED, RULES, strict=False))
 EXPONENTS = dict(zip(COSTED, (3, 2, 2, 1), strict=True))
-COLOURS = dict(zip((*RUNGS, "exact"), (
+COLOURS = dict(zip((*RULES, "exact"), (
     colours.BLACK, colours.BLUE, colours.GREEN, colours.PURPLE, colours.ORANGE,
     colours.BLACK), strict=True))
 FLOOR = 1e-17                       # plotted value of a difference of 0
@@ -70,9 +70,9 @@ def jobs(size, seed, data):
     """Return a job for each network, and a job for each pair of rule and layer size."""
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
-        + [(cost, {"seed": seed, "rung": rung, "neurons": n, "repeats": repeats})
-           for rung in COSTED for n in sorted({*SIZES[size], *(
-               LARGER if rung != "exact" and size != "quick" else ())})]
+        + [(cost, {"seed": seed, "rule": rule, "neurons": n, "repeats": repeats})
+           for rule in COSTED for n in sorted({*SIZES[size], *(
+               LARGER if rule != "exact" and size != "quick" else ())})]
 
 
 def weights(generator, n, strength, density=1.0):
@@ -126,9 +126,8 @@ def ladder(x, W, V, W_out, target):
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
     exact = flat(lif.backward(x, W, V, run, psi, dspikes, **CONSTANTS))
-    rows = [compared(flat(rtrl.lif_gradient(*args, **CONSTANTS)), exact)]
-    rows += [compared(flat(sparse_rtrl.gradient(*args, rung=rung, **CONSTANTS)), exact)
-             for rung in COSTED[1:]]
+    rows = [compared(flat(sparse_rtrl.gradient(*args, rule=rule, **CONSTANTS)), exact)
+            for rule in COSTED]
     run = alif.simulate(x, W, V, **ADAPTIVE, **CONSTANTS)
     psi = surrogate(run.mem - ADAPTIVE["adaptation"] * run.adapted - 1)
     dspikes = credit(run.spikes, W_out, target)
@@ -180,26 +179,27 @@ def deviate(seed, network):
             "ring": snapped(arrays(x, W, V, W_out, target), V)}
 
 
-def cost(seed, rung, neurons, repeats):
+def cost(seed, rule, neurons, repeats):
     """Measure the cost of one time step of a rule.
 
     Return a dict with the memory in bytes and the shortest time in seconds.
     """
-    generator = seeds.rng(seed, FIGURE, rung, neurons)
+    generator = seeds.rng(seed, FIGURE, rule, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))
     V /= 2 * neurons
     one, two, seconds, total = None, None, [], 0
     for r in range(repeats + 2):            # the first two allocate the buffers
         start = time.perf_counter()
-        if rung == "exact":
-            one, two = rtrl.lif_step(one, x, V, *now, out=two, **CONSTANTS), one
+        if rule == "exact":
+            one, two = sparse_rtrl.lif_step(one, x, V, *now, rule=rule, out=two,
+                                            **CONSTANTS), one
             total = total + rtrl.step_gradient(one.mem, now[0])
         else:
-            one = sparse_rtrl.lif_step(one, x, V, *now, rung=rung, **CONSTANTS)
+            one = sparse_rtrl.lif_step(one, x, V, *now, rule=rule, **CONSTANTS)
             total = total + now[0].T * one.mem[0]
         seconds += [time.perf_counter() - start] * (r > 1)
-    return {"rung": rung, "neurons": neurons, "bytes": sum(a.nbytes for a in one),
+    return {"rule": rule, "neurons": neurons, "bytes": sum(a.nbytes for a in one),
             "seconds": min(seconds)}
 
 
@@ -209,17 +209,17 @@ def gather(results):
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
              for name in ("deviation", "truncated", "sparse", "ring")}
-    steps = [r for r in results if "rung" in r]
+    steps = [r for r in results if "rule" in r]
     return found | {name: np.array([r[name] for r in steps])
-                    for name in ("rung", "neurons", "bytes", "seconds")}
+                    for name in ("rule", "neurons", "bytes", "seconds")}
 
 
-def exponent(data, rung, name, largest=None):
+def exponent(data, rule, name, largest=None):
     """Fit a power law in the number of neurons to the data `name`; return the exponent.
 
     largest : number of sizes in the fit, counted from the largest size; None means all.
     """
-    own = np.asarray(data["rung"]).astype(str) == rung
+    own = np.asarray(data["rule"]).astype(str) == rule
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
     kept = np.argsort(n)[-(largest or len(n)):]
     return float(np.polyfit(np.log(n[kept]), np.log(value[kept]), 1)[0])
@@ -239,22 +239,22 @@ def claims(data):
                     + count, data["ring"][:, RING - 1, 0].max(), 1e-10),
             at_most("block and implicit without recurrence: largest relative "
                     "error" + count, error[:, 0, 1:3].max(), 1e-10)]
-    for k, rung in enumerate(RUNGS[1:], 1):
-        made.append(at_least(f"{rung}: {least}{count}",
+    for k, rule in enumerate(RULES[1:], 1):
+        made.append(at_least(f"{rule}: {least}{count}",
                              error[:, usual, k].min(), 1e-3))
-    for k, rung in enumerate(RUNGS[1:], 1):
-        made.append(reported(f"{rung}: mean cosine to the exact gradient, strength "
+    for k, rule in enumerate(RULES[1:], 1):
+        made.append(reported(f"{rule}: mean cosine to the exact gradient, strength "
                              "1" + count, 1 - data["deviation"][:, usual, k, 1]))
-    for rung, power in EXPONENTS.items():
-        found = exponent(data, rung, "bytes")
+    for rule, power in EXPONENTS.items():
+        found = exponent(data, rule, "bytes")
         made.append(Claim(
-            f"{NAMES[rung]}: exponent of the memory in n", found,
+            f"{NAMES[rule]}: exponent of the memory in n", found,
             f"{power} within 0.01", bool(abs(found - power) <= 0.01),
-            3 if rung == "exact" else None))
-    for rung in EXPONENTS:
+            3 if rule == "exact" else None))
+    for rule in EXPONENTS:
         made.append(reported(
-            f"{NAMES[rung]}: exponent of the time of a step in n, three largest n",
-            exponent(data, rung, "seconds", 3)))
+            f"{NAMES[rule]}: exponent of the time of a step in n, three largest n",
+            exponent(data, rule, "seconds", 3)))
     return made
 
 
@@ -265,7 +265,7 @@ def plot(data, fig):
     errors.set(ylabel="relative error", title="a  Error of each rule")
     errors.set_ylim(bottom=-0.05)
     worst = data["deviation"][:, :, 0, 0].max()
-    errors.legend(errors.get_lines(), [f"RTRL (at most {worst:.0e})", *RUNGS[1:]],
+    errors.legend(errors.get_lines(), [f"RTRL (at most {worst:.0e})", *RULES[1:]],
                   loc="upper left")
     _plot_ladder(cosines, 1 - data["deviation"][..., 1])
     cosines.set(ylabel="cosine", title="b  Cosine with the exact gradient",
@@ -294,8 +294,8 @@ def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
 
 
 def _plot_ladder(ax, values):
-    for k, rung in enumerate(RUNGS):
-        _plot_band(ax, range(len(STRENGTHS)), values[:, :, k], COLOURS[rung], rung,
+    for k, rule in enumerate(RULES):
+        _plot_band(ax, range(len(STRENGTHS)), values[:, :, k], COLOURS[rule], rule,
                    floor=-1)
     ax.set(xlabel="strength of recurrence", xticks=range(len(STRENGTHS)),
            xticklabels=[f"{s:g}" for s in STRENGTHS])
@@ -318,13 +318,13 @@ def _plot_snap(data, ax):
 
 
 def _plot_cost(ax, data, name, unit):
-    rungs, n = np.asarray(data["rung"]).astype(str), np.asarray(data["neurons"])
-    for rung in COSTED:
-        own = rungs == rung
-        slope = exponent(data, rung, name, None if name == "bytes" else 3)
-        ax.plot(n[own], data[name][own] * unit, "o:" if rung == "implicit" else "o-",
-                color=COLOURS[rung], ms=7 if rung == "block" else 4,
-                label=f"{NAMES[rung]}: n^{slope:.2f}")
+    rules, n = np.asarray(data["rule"]).astype(str), np.asarray(data["neurons"])
+    for rule in COSTED:
+        own = rules == rule
+        slope = exponent(data, rule, name, None if name == "bytes" else 3)
+        ax.plot(n[own], data[name][own] * unit, "o:" if rule == "implicit" else "o-",
+                color=COLOURS[rule], ms=7 if rule == "block" else 4,
+                label=f"{NAMES[rule]}: n^{slope:.2f}")
     sizes = sorted(set(n.tolist()))
     ax.set(xscale="log", yscale="log")
     ax.set_ylim(top=300 * data[name].max() * unit)

@@ -28,7 +28,7 @@ from refsnn import alif, datasets, lif, optimisers, rtrl, sparse_rtrl, surrogate
 
 FIGURE = "online"
 ALIF, BPTT, ALONE = "e-prop, adaptive", "BPTT", "readout alone"
-ONLINE = (*sparse_rtrl.RUNGS, ALIF)
+ONLINE = (*sparse_rtrl.RULES, ALIF)
 RULES = (*ONLINE, BPTT, ALONE)
 STEEPNESS = 5.0                     # of the surrogate derivative
 ADAPTIVE = {"rho": float(np.exp(-1 / 100)), "adaptation": 0.1}
@@ -157,7 +157,7 @@ def traces_step(rule, traces, filtered, x, V, now, psi, constants):
     else:
         e = sparse_rtrl.eligibility(traces, psi)
         traces = sparse_rtrl.lif_step(traces, x, V, now.syn, now.mem, now.spikes, psi,
-                                      rung=rule, **constants)
+                                      rule=rule, **constants)
     return traces, sparse_rtrl.readout_step(filtered, e, **constants)
 
 

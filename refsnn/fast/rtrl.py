@@ -208,8 +208,12 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Currents, membrane potentials, spikes and refractory mask (0 or 1).
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
-    alpha, beta, gain, threshold, reset, through_reset, through_recurrence
-        Constants and options as for `rtrl.lif_gradient`.
+    alpha, beta, gain, threshold, reset, through_reset
+        Arguments of `sparse_rtrl.gradient`, of which this function computes
+        the rule "exact".
+    through_recurrence : bool
+        Whether the gradient passes through V.  If it does not, this function
+        computes the rule "implicit".
 
     Returns
     -------

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from tolerances import RTOL, RTOL_FD, close
 
-from refsnn import checks, lif, rnn, rtrl
+from refsnn import checks, lif, rnn, rtrl, sparse_rtrl
 from refsnn.fast import rtrl as fast_rtrl
 
 # --- tanh networks ----------------------------------------------------------------
@@ -218,11 +218,17 @@ def surrogate(net, name="fast_sigmoid", steepness=2.0):
         net.recording.mem - net.model["threshold"])[1]
 
 
+def clear(*arrays, through_recurrence=True, **options):
+    """Return the gradient (dW, dV) of the core."""
+    return sparse_rtrl.gradient(*arrays, **options,
+                                rule="exact" if through_recurrence else "implicit")
+
+
 def both(net, psi, dspikes, dmem, **changes):
     """Return the gradients of the fast form and of the clear form."""
     return (f(net.x, net.V, net.recording, psi, dspikes, dmem,
               **{**net.model, **net.paths, **changes})
-            for f in (fast_rtrl.lif_gradient, rtrl.lif_gradient))
+            for f in (fast_rtrl.lif_gradient, clear))
 
 
 def drawn(recurrent=True, refractory=2, **fixed):
@@ -335,7 +341,7 @@ def test_the_defaults_of_lif_layers():
     net, psi, dspikes, _ = drawn(refractory=0)
     args = net.x, net.V, net.recording, psi, dspikes
     one, two = (f(*args, alpha=0.5, beta=0.75) for f in
-                (fast_rtrl.lif_gradient, rtrl.lif_gradient))
+                (fast_rtrl.lif_gradient, clear))
     assert same(one, two)
 
 
@@ -379,7 +385,7 @@ def test_smallest_lif_layers(T, m, n):
     for V in (None, rng.random((n, n))):
         args = x, V, tuple(states), rng.random((T, 1, n)), None, rng.random((T, 1, n))
         live = same(*(f(*args, **CONSTANTS) for f in
-                      (fast_rtrl.lif_gradient, rtrl.lif_gradient)))
+                      (fast_rtrl.lif_gradient, clear)))
         assert live == (T > 2 and (m > 0 or V is not None))
 
 

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from tolerances import RTOL, RTOL_FD
 
 from figures.online import fig_delay as figure
-from refsnn import alif, lif
+from refsnn import alif, lif, sparse_rtrl
 
 
 def drawn(networks=3, delay=7, number=6):
@@ -83,10 +83,10 @@ def test_gradients_taken_backward_are_those_of_the_traces():
     assert max(figure.deviation(rule, weights, x, labels)
                for rule in figure.RULES) < RTOL
     assert figure.forward(figure.ALIF, weights, x)[0].adapted.max() > 1
-    found = {rung: figure.gradients(rung, weights, x, labels)[1][1]
-             for rung in figure.RUNGS}
-    for rung in figure.RUNGS[1:]:
-        gap = np.linalg.norm(found[rung] - found["exact"])
+    found = {rule: figure.gradients(rule, weights, x, labels)[1][1]
+             for rule in sparse_rtrl.RULES}
+    for rule in sparse_rtrl.RULES[1:]:
+        gap = np.linalg.norm(found[rule] - found["exact"])
         assert gap > 1e-3 * np.linalg.norm(found["exact"])
     assert np.linalg.norm(found["block"] - found["implicit"]) > 0
     assert np.linalg.norm(found["implicit"] - found["presynaptic"]) > 0
@@ -95,7 +95,7 @@ def test_gradients_taken_backward_are_those_of_the_traces():
 @pytest.mark.parametrize("wrong, named", [("block", "implicit"), ("implicit", "block"),
                                           ("exact", "block"), ("block", "exact"),
                                           ("implicit", "presynaptic")])
-def test_deviation_sees_another_rung(wrong, named, monkeypatch):
+def test_deviation_sees_another_rule(wrong, named, monkeypatch):
     weights, x, labels = drawn()
     backward = figure.backward
     monkeypatch.setattr(figure, "backward",
@@ -125,5 +125,5 @@ def test_memory_is_counted_from_the_traces():
         2 * (n + 2) * n * c, 4 * n * c, 4 * n * c, 2 * (n + 1) * c, (3 * n + 2) * c]
     traces = alif.Traces
     assert traces._fields == ("syn", "mem", "adapted")
-    work = [figure.multiplications(rung) for rung in figure.RUNGS]
+    work = [figure.multiplications(rule) for rule in sparse_rtrl.RULES]
     assert work == sorted(work, reverse=True)

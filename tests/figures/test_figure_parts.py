@@ -94,9 +94,9 @@ def test_correlation_is_averaged_over_different_tasks():
 
 def test_exponents_are_fitted_to_the_largest_sizes_of_one_rule():
     n = np.array([8, 64, 2, 16, 4, 32, 8, 16])
-    rung = np.array(["exact"] * 6 + ["block"] * 2)
+    rule = np.array(["exact"] * 6 + ["block"] * 2)
     seconds = np.where(n < 16, 5.0, 5 / 16 ** 3 * n ** 3.0)
-    data = {"rung": rung, "neurons": n, "seconds": np.where(rung == "exact", seconds,
+    data = {"rule": rule, "neurons": n, "seconds": np.where(rule == "exact", seconds,
                                                             1.0 / n)}
     assert fig_ladder.exponent(data, "exact", "seconds", 3) == pytest.approx(3)
     assert fig_ladder.exponent(data, "block", "seconds") == pytest.approx(-1)

@@ -56,11 +56,11 @@ def bptt(p, surrogate="fast_sigmoid", **options):
     return found | {"dW": g.dW, "dx": g.dx} | ({"dV": g.dV} if "V" in p else {})
 
 
-def rtrl(p, rung=None):
-    if rung is None:
+def rtrl(p, rule=None):
+    if rule is None:
         return {key: a for key, a in bptt(p).items() if key != "dx"}
     found, run, psi, d = recorded(p)
-    g = sparse_rtrl.gradient(p["x"], p["V"], tuple(run), psi, d, rung=rung,
+    g = sparse_rtrl.gradient(p["x"], p["V"], tuple(run), psi, d, rule=rule,
                              **some(p, *CONSTANTS))
     return found | {"dW": g.dW, "dV": g.dV}
 

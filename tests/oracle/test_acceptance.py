@@ -140,19 +140,19 @@ def test_a_wrong_column_of_the_recurrent_weights_is_caught(column):
     assert caught("lif_forward", ANSWERS["lif_forward"](p | {"V": V}))
 
 
-@pytest.mark.parametrize("rung", ["implicit", "block"])
+@pytest.mark.parametrize("rule", ["implicit", "block"])
 @pytest.mark.parametrize("column", range(3))
-def test_a_lost_column_of_the_recurrent_weights_is_caught(rung, column):
-    p = VECTORS[f"rtrl_{rung}"].inputs
+def test_a_lost_column_of_the_recurrent_weights_is_caught(rule, column):
+    p = VECTORS[f"rtrl_{rule}"].inputs
     V, own = p["V"].copy(), {key: p[key] for key in ("alpha", "beta", "gain",
                                                      "threshold")}
     V[:, column] = 0
     run = lif.simulate(p["x"], p["W"], V, **own)
     _, d = losses.square(run.spikes, p["target"])
     psi = surrogates.fast_sigmoid(run.mem - p["threshold"], p["steepness"])[1]
-    g = sparse_rtrl.gradient(p["x"], V, tuple(run), psi, d, rung=rung, **own)
-    assert caught(f"rtrl_{rung}", {"dW": g.dW})
-    assert caught(f"rtrl_{rung}", {"spikes": run.spikes})
+    g = sparse_rtrl.gradient(p["x"], V, tuple(run), psi, d, rule=rule, **own)
+    assert caught(f"rtrl_{rule}", {"dW": g.dW})
+    assert caught(f"rtrl_{rule}", {"spikes": run.spikes})
 
 
 @pytest.mark.parametrize("first", [1024, 2000, 2047])

@@ -35,11 +35,13 @@ FORWARD = {     # (mistake, public source): changed axes of conventions.Step
      "fangwei123456/spikingjelly#132"): {"gain": "one"},
     ("several spikes a step", ""): {"spikes": "many"},
     ("a tie is a spike: >=, not >", "lava-nc/lava#151"): {"compare": ">="}}
-RUNGS = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
+RULES = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
          "implicit": "recurrence dropped (e-prop)",
          "presynaptic": "presynaptic traces alone"}
-EQUATIONS = {"exact": "(4)-(6)", "block": "(1), (2), (4), (7), (8)",
-             "implicit": "(1), (2), (5), (7), (8)", "presynaptic": "(6)-(8)"}
+# The stored text of "exact" names a function that became the rule "exact".
+SOURCES = {"exact": "rtrl.lif_gradient, (4)-(6)",
+           "block": "sparse_rtrl, (1), (2), (4), (7), (8)",
+           "implicit": "sparse_rtrl, (1), (2), (5), (7), (8)"}
 FAST = "surrogate 1/(1 + steepness |mem - threshold|)^2"
 TRIANGLE = "surrogate max(0, 1 - steepness |mem - threshold|)"
 
@@ -198,37 +200,34 @@ def _split(p, flat):
     return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
 
 
-def _rtrl(seed, T, B, m, n, *, rung="exact"):
+def _rtrl(seed, T, B, m, n, *, rule="exact"):
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     V = p["V"]
     J, F, q = _linearised(p, run, psi, d, V)
 
-    def by_rung(rung=rung, psi=psi):
-        g = sparse_rtrl.gradient(p["x"], V, tuple(run), psi, d, rung=rung,
+    def by_rule(rule=rule, psi=psi):
+        g = sparse_rtrl.gradient(p["x"], V, tuple(run), psi, d, rule=rule,
                                  **_constants(p))
         return {"dW": g.dW, "dV": g.dV}
 
     wrong = {(f"truncated after K={K}, not RTRL", "snntorch 1.0.0, RTRL"):
              _split(p, bptt.truncated(J, F, q, K)) for K in (1, 2)}
-    wrong |= {(f"{RUNGS[other]}, not {RUNGS[rung]}",
-               "IGITUGraz/eligibility_propagation#2"): by_rung(other)
-              for other in RUNGS if other != rung}
-    right, module = by_rung(), "sparse_rtrl"
-    if rung == "exact":
-        module = "rtrl.lif_gradient"
-        dW, dV = rtrl.lif_gradient(p["x"], V, tuple(run), psi, d, **_constants(p))
-        right = {"dW": dW, "dV": dV}
+    wrong |= {(f"{RULES[other]}, not {RULES[rule]}",
+               "IGITUGraz/eligibility_propagation#2"): by_rule(other)
+              for other in RULES if other != rule}
+    right = by_rule()
+    if rule == "exact":
         detached = _linearised(p, run, psi, d, V, False)
         early = np.concatenate([q[1:], 0 * q[:1]])
         wrong |= {
             "transposed V": _split(p, rtrl.gradient(*_linearised(p, run, psi, d, V.T))),
             ("reset detached", "norse lif_step"): _split(p, rtrl.gradient(*detached)),
             "influence used one step late": _split(p, rtrl.gradient(J, F, early))}
-    wrong |= {key: by_rung(psi=other) for key, other in
+    wrong |= {key: by_rule(psi=other) for key, other in
               _surrogate_mistakes(p, run, psi).items()}
     text = ("loss 1/(2 B) sum (spikes - target)^2 and its gradient forward in time: "
-            f"{RUNGS[rung]}, through the reset; {FAST}: refsnn.lif, (1)-(3), "
-            f"refsnn.{module}, {EQUATIONS[rung]}")
+            f"{RULES[rule]}, through the reset; {FAST}: refsnn.lif, (1)-(3), "
+            f"refsnn.{SOURCES[rule]}")
     p |= _shown(run)
     return text, p, _recorded_outputs(loss, run) | right, wrong, _idle(p)
 

@@ -11,7 +11,7 @@ import pytest
 from answers import ANSWERS
 from faults import build
 
-from refsnn import bptt, lif, losses, rtrl, sparse_rtrl, surrogates
+from refsnn import bptt, lif, losses, sparse_rtrl, surrogates
 from refsnn.oracle import check, matching
 from refsnn.oracle.build.registry import REGISTRY
 from refsnn.oracle.diagnose import random_networks
@@ -44,13 +44,14 @@ def by_arrays(p):
 
 def forward_in_time(p):
     run, psi, d, constants = layer(p)
-    dW, dV = rtrl.lif_gradient(p["x"], p["V"], tuple(run), psi, d, **constants)
-    return {"dW": dW, "dV": dV}
+    g = sparse_rtrl.gradient(p["x"], p["V"], tuple(run), psi, d, rule="exact",
+                             **constants)
+    return {"dW": g.dW, "dV": g.dV}
 
 
 def block(p):
     run, psi, d, constants = layer(p)
-    g = sparse_rtrl.gradient(p["x"], p["V"], tuple(run), psi, d, rung="block",
+    g = sparse_rtrl.gradient(p["x"], p["V"], tuple(run), psi, d, rule="block",
                              **constants)
     return {"dW": g.dW, "dV": g.dV}
 
