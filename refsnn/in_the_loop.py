@@ -24,24 +24,23 @@ simulated values:
 For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  Two
 hidden layers of n1 and n2 neurons are one layer with W = [[W1], [0]], V =
 [[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The caller must keep the
-blocks of zeros at 0, because `gradients` does not know them.  With scores
-z, labels y and spike counts c = sum_t S, the loss L is the sum of eqs.
-(4)-(7):
+blocks of zeros at 0, because `gradients` does not know them.  With labels
+y and spike counts count = sum_t S, the loss L is the sum of eqs. (4)-(7):
 
-    z[b,j] = scaling max_{t >= r[b,j]} o[t,b,j] or scaling sum_t o[t,b,j]
-                                                                      (3)
-    -(1/B) sum_b log softmax(z[b])[y[b]]                              (4)
-    readout (1/(B k)) sum_{b,j} (max_{t >= r[b,j]} o[t,b,j])^2        (5)
-    burst (1/(B n)) sum_{b,i} c[b,i]^2                [CB22] eq. 6    (6)
-    rate (1/B) sum_b max(0, sum_i c[b,i] - bound)^2                   (7)
+    score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
+                 or scaling sum_t o[t,b,j]                            (3)
+    -(1/B) sum_b log softmax(score[b])[y[b]]                          (4)
+    readout (1/(B k)) sum_{b,j} (max_{t >= first[b,j]} o[t,b,j])^2    (5)
+    burst (1/(B n)) sum_{b,i} count[b,i]^2            [CB22] eq. 6    (6)
+    rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
-The published code uses r = 0.  If a readout stays below 0 for all
+The published code uses first = 0.  If a readout stays below 0 for all
 patterns, its maximum is at step 0.  The gradient then vanishes, and the
-class is lost.  With reduction="reached", r of the correct class is the
-first step that a hidden spike can influence.  This step is two steps after
-the first hidden spike of a pattern, but never later than T - 1.  For all
-other classes, r = 0.  With a later r, the readouts of these classes would
-decrease without bound.
+class is lost.  With reduction="reached", `first` of the correct class is
+the first step that a hidden spike can influence.  This step is two steps
+after the first hidden spike of a pattern, but never later than T - 1.  For
+all other classes, first = 0.  With a later first step, the readouts of
+these classes would decrease without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
@@ -70,7 +69,7 @@ Exact.  The gradient is exact for constant e, recorded spikes S and
 Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2 of
-    [CB22], and applies penalty (5) to z.
+    [CB22], and applies penalty (5) to the scores.
 Errata.  [CB22] prints its eq. 5 without the + 1 of eq. (2).  Without this
     term, psi diverges at the threshold.
 
@@ -109,7 +108,7 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Loss", "Recording", "complete", "gradients", "loss",
            "record"]
@@ -119,6 +118,8 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
              "recording.out (T, B, k)")
 PARTS = ("recording.mem? (T, B, n), recording.spikes (T, B, n), "
          "recording.out? (T, B, k)")
+SCALES = "[1e-9, 1e9)"      # of units and gains: products stay finite in float32
+SPIKE = 0.5                 # a count of spikes is an integer, also after a cast
 
 
 class Recording(NamedTuple):
@@ -193,11 +194,11 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     float_dtype(dtype)
     W, _, W_out, x, gain, size, tries = arrays(
         "weights.hidden (n, m), weights.recurrent? (n, n), weights.readout (k, n), "
-        "x (T, B, m) in [0, inf), gain () in [1e-9, 1e9), size? () int in [1, inf), "
+        f"x (T, B, m) in [0, inf), gain () in {SCALES}, size? () int in [1, inf), "
         "tries () int in [1, inf)", *_matrices(weights), x, gain, size, tries)
     _whole("x", x)
     n, k, dtype = len(W), len(W_out), np.dtype(dtype).type
-    _, unit = arrays("all (all), unit (all?) in [1e-9, 1e9)", np.zeros(n + k), unit)
+    _, unit = arrays(f"weights (all), unit (all?) in {SCALES}", np.zeros(n + k), unit)
     scale = np.broadcast_to(np.asarray(1 / unit, dtype), n + k), dtype(gain)
     pieces, size = [], size or x.shape[1]
     for first in range(0, x.shape[1], size):
@@ -242,9 +243,8 @@ def _piece(result, x, n, k, scale, gain):
 
 
 def _whole(name, counts):
-    bad = counts[counts != np.rint(counts)]
-    if bad.size:
-        raise ValueError(f"{name} holds {bad[0]}: must hold whole numbers of spikes")
+    if (counts != np.rint(counts)).any():
+        raise ValueError(f"{name} holds fractions: must hold whole numbers of spikes")
 
 
 def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
@@ -271,7 +271,7 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
     """
     W, V, W_out, x, mem, spikes, out, threshold = arrays(
         f"{WEIGHTS}, {PARTS}, threshold (n?) in (0, inf)", *_matrices(weights), x,
-        *_parts(recording), threshold)
+        *bundle("recording", recording, Recording), threshold)
     hidden, readouts = _nominal(W, W_out, tau_syn, tau_mem, dt, gain)
     if mem is None:
         sent = x @ W.T + (0 if V is None else spikes @ V.T)
@@ -295,8 +295,8 @@ def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
     """Return alpha, beta and gain of the hidden neurons, and of the readouts."""
     n, k = len(W), len(W_out)
     _, tau_syn, tau_mem, dt, gain = arrays(
-        "all (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () in "
-        "(0, inf), gain (all?) in (0, inf)", np.zeros(n + k), tau_syn, tau_mem, dt,
+        "weights (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () "
+        "in (0, inf), gain (all?) in (0, inf)", np.zeros(n + k), tau_syn, tau_mem, dt,
         gain)
     rows = [np.broadcast_to(value, n + k).astype(W.dtype) for value in (
         np.exp(-dt / tau_syn), np.exp(-dt / tau_mem), gain)]
@@ -337,21 +337,23 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Loss and derivatives.  To predict a class, take the readout with the
         largest maximum over all steps, or with the largest sum for "sum".
     """
-    mem, spikes, out = arrays(RECORDING, *_parts(recording))
-    labels, scaling, readout, burst, rate, bound = arrays(
-        f"labels ({out.shape[1]}) int in [0, {out.shape[2] - 1}], scaling () in "
-        "(0, inf), readout () in [0, inf), burst () in [0, inf), rate () in [0, inf), "
-        "bound () in [0, inf)", labels, scaling, readout, burst, rate, bound)
     one_of("reduction", reduction, "max", "reached", "sum")
+    _, spikes, out, labels = arrays(f"{RECORDING}, labels (B) int", *bundle(
+        "recording", recording, Recording), labels)
+    _, scaling, readout, burst, rate, bound = arrays(
+        f"labels (B) in [0, {out.shape[2] - 1}], scaling () in (0, inf), readout () in "
+        "[0, inf), burst () in [0, inf), rate () in [0, inf), bound () in [0, inf)",
+        labels, scaling, readout, burst, rate, bound)
     last, peak = _peaks(out, spikes, labels if reduction == "reached" else None)
-    z = scaling * (out.sum(axis=0) if reduction == "sum" else peak)        # (3)
-    value, dz = _softmax(z, labels)
+    scores = scaling * (out.sum(axis=0) if reduction == "sum" else peak)   # (3)
+    value, dscores = _softmax(scores, labels)
     more, dspikes = _activity(spikes, burst, rate, bound)
     value += readout * float((peak * peak).mean()) + more                  # (5)
     dout = np.zeros_like(out)
     if reduction == "sum":
-        dout += scaling * dz
-    dpeak = (2 * readout / peak.size) * peak + (scaling * dz) * (reduction != "sum")
+        dout += scaling * dscores
+    dpeak = (2 * readout / peak.size) * peak + (scaling * dscores) * (
+        reduction != "sum")
     dpeak += np.take_along_axis(dout, last[None], 0)[0]
     np.put_along_axis(dout, last[None], dpeak[None].astype(out.dtype), 0)
     return Loss(value, dout, dspikes)
@@ -361,7 +363,7 @@ def _peaks(out, spikes, labels):
     """Return two (B, k) arrays: time steps and values of the maxima of eq. (3)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
-        fired = np.logical_or.accumulate(spikes.max(axis=2) >= 0.5)
+        fired = np.logical_or.accumulate(spikes.max(axis=2) >= SPIKE)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:] = fired[:-2]
         own = np.where(counts, out[:, rows, labels], -np.inf)   # all -inf gives T - 1
@@ -369,13 +371,13 @@ def _peaks(out, spikes, labels):
     return last, np.take_along_axis(out, last[None], 0)[0]
 
 
-def _softmax(z, labels):
+def _softmax(scores, labels):
     """Return the mean cross entropy of the scores, and its derivative."""
-    rows, shifted = np.arange(len(z)), z - z.max(axis=1, keepdims=True)
+    rows, shifted = np.arange(len(scores)), scores - scores.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
-    dz = np.exp(logp)
-    dz[rows, labels] -= 1
-    return float(-logp[rows, labels].mean()), dz / len(z)                  # (4)
+    dscores = np.exp(logp)
+    dscores[rows, labels] -= 1
+    return float(-logp[rows, labels].mean()), dscores / len(scores)        # (4)
 
 
 def _activity(spikes, burst, rate, bound):
@@ -427,7 +429,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     W, V, W_out, x, mem, spikes, out, dout, dspikes, threshold, steepness = arrays(
         f"{WEIGHTS}, {RECORDING}, dout (T, B, k), dspikes? (T, B, n), threshold (n?) "
         "in (0, inf), steepness (n?) in (0, inf)", *_matrices(weights), x,
-        *_parts(recording), dout, dspikes, threshold, steepness)
+        *bundle("recording", recording, Recording), dout, dspikes, threshold,
+        steepness)
     n, m, k = *W.shape, len(W_out)
     hidden, readouts = _nominal(W, W_out, tau_syn, tau_mem, dt, gain)
     psi = np.abs(mem - threshold) * steepness + 1
@@ -435,7 +438,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     np.reciprocal(psi, out=psi)                                            # (2)
     dsyn_out = _back(dout, None, None, *readouts)[1:].reshape(-1, k)
     dS = np.zeros(mem.shape, mem.dtype)         # in C order even if mem is not
-    np.matmul(dsyn_out, W_out, out=dS[:-1].reshape(-1, n))
+    np.matmul(dsyn_out, W_out, out=dS[:-1].reshape(-1, n))                 # (10)
     if dspikes is not None:
         dS += dspikes
     dsyn = _back(dS, psi, V, *hidden)[1:].reshape(-1, n)
@@ -465,10 +468,3 @@ def _back(dmem, psi, V, alpha, beta, gain):
 def _matrices(weights):
     return [weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Gradient._fields]
-
-
-def _parts(recording):
-    if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
-                         "Recording (mem, spikes, out)")
-    return recording

@@ -40,11 +40,11 @@ def bools(module, rng, dtype, sizes):
 
 FUNCTIONS = [
     contract(integers, f"{WEIGHTS}, {RANGE}, most () in [1e-9, inf)"),
-    contract(integers, f"{WEIGHTS}, limit[0] () int in [-32767, -1], "
-             "limit[1] () int in [1, 32767]"),
+    contract(integers, f"{WEIGHTS}, scale () in (0, inf), "
+             "limit[0] () int in [-32767, -1], limit[1] () int in [1, 32767]"),
     contract(clip, f"{WEIGHTS}, {RANGE}"),
-    contract(clip, f"{WEIGHTS}, limit[0] () int in [-32767, -1], "
-             "limit[1] () int in [1, 32767]"),
+    contract(clip, f"{WEIGHTS}, scale () in (0, inf), "
+             "limit[0] () int in [-32767, -1], limit[1] () int in [1, 32767]"),
     contract(cw.dropout, "rng generator, n () int in [1, inf), rate () in [0, 1)"),
     contract(drop, f"{WEIGHTS}, kept (n)", given=bools),
     contract(penalty, f"{WEIGHTS}, hidden () in [0, inf), recurrent () in [0, inf), "
@@ -61,6 +61,11 @@ def test_contract(c):
 
 
 NET = cw.Weights(np.ones((5, 7)), np.ones((5, 5)), np.ones((3, 5)))
+
+
+def test_the_widest_range_is_accepted():
+    for limit in (32767, (-32767, 32767)):
+        assert cw.integers(NET, scale=1e9, limit=limit)[0].hidden.min() == 32767
 
 
 @pytest.mark.parametrize("call, match", [
