@@ -42,7 +42,10 @@ __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
 
 STEP = 1e-5         # step h of (1), for parameters of order 1
 RESOLVED = 2e-4     # largest relative noise of a conclusive comparison
-OPTIONS = "rtol () in (0, 1), step () in (0, inf)"
+SMALL = 1e-3        # entries below this part of the largest are judged by this part
+LEAN = 0.5          # of directions towards the gradient, so that terms do not cancel
+ROUNDING = 32       # a remainder of that many eps of the loss is rounding error
+OPTIONS = "rtol () in (0, 1), step () in (0, inf), margin? () in [-inf, inf]"
 
 
 def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
@@ -72,13 +75,13 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
-    arrays(f"{OPTIONS}, directions () int in [1, inf)", rtol, step, directions)
+    arrays(f"{OPTIONS}, directions () int in [1, inf)", rtol, step, margin, directions)
     one_of("rng", rng, np.random.Generator)
     for i, name in enumerate(names):
         for k in range(directions):
             d = [np.zeros_like(t) for t in thetas]
             d[i] = np.asarray(rng.standard_normal(np.shape(thetas[i])))
-            d[i] += 0.5 * np.sign(gradients[i])     # so that terms do not cancel
+            d[i] += LEAN * np.sign(gradients[i])
             analytic = float(np.sum(gradients[i] * d[i]))
             numeric, noise = _difference(loss, thetas, d, step)
             _judge(f"{name}, direction {k}", analytic, numeric, noise, rtol, margin)
@@ -90,7 +93,8 @@ def _difference(loss, thetas, direction, step):
     for h in (step / 2, step):
         ends = [loss([t + sign * h * d for t, d in zip(thetas, direction, strict=True)])
                 for sign in (1, -1)]
-        central.append((ends[0] - ends[1]) / (2 * h))                      # (1)
+        slope = (ends[0] - ends[1]) / (2 * h)                              # (1)
+        central.append(slope)
         size = max(size, *map(abs, ends))
     numeric = (4 * central[0] - central[1]) / 3                            # (2)
     return numeric, 4 * np.finfo(float).eps * size / step
@@ -144,9 +148,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
-    arrays(OPTIONS, rtol, step)
+    arrays(OPTIONS, rtol, step, margin)
     for i, name in enumerate(names):
-        scale = 1e-3 * float(np.max(np.abs(gradients[i]), initial=0.0))
+        scale = SMALL * float(np.max(np.abs(gradients[i]), initial=0.0))
         if scale == 0:
             raise AssertionError(f"{name}: gradient is zero in every entry: the "
                                  "comparison is inconclusive; choose another point"
@@ -179,15 +183,19 @@ def anchored(surrogate, mem, threshold=1.0):
         Spike function that replaces the hard threshold of a simulator.
     """
     one_of("surrogate", surrogate, Callable)
-    mem, threshold = (a.copy() for a in arrays(
-        "mem (T*, B*, n*) float, threshold (n?)", mem, threshold))
+    fixed, limit = (a.copy() for a in arrays(
+        "mem (T*, B*, n*) float, threshold (n*?)", mem, threshold))
     _float64("mem is", mem)
-    hard = mem > threshold
-    pair = surrogate(mem - threshold)
-    if not isinstance(pair, tuple) or len(pair) != 2 or np.shape(pair[0]) != mem.shape:
+    hard = fixed > limit
+    pair = surrogate(fixed - limit)
+    if not isinstance(pair, tuple) or len(pair) != 2 or np.shape(pair[0]) != fixed.shape:
         raise ValueError(f"surrogate returned a {type(pair).__name__}: must return a "
-                         f"pair (value, derivative), value of shape {mem.shape}")
-    return lambda t, u: hard[t] + (surrogate(u - threshold)[0] - pair[0][t])   # (3)
+                         f"pair (value, derivative), value of shape {fixed.shape}")
+
+    def spike(t, u):
+        return hard[t] + (surrogate(u - limit)[0] - pair[0][t])            # (3)
+
+    return spike
 
 
 def frozen(run, *recording):
@@ -209,9 +217,10 @@ def frozen(run, *recording):
     callable (theta) -> float
         The function `run` with write-protected copies of the recording.
     """
+    one_of("run", run, Callable)
     if not recording:
         raise ValueError("recording is empty: must be at least one array")
-    copies = [np.array(array) for array in recording]
+    copies = [np.array(array) for array in arrays("recording[] (...)", recording)[0]]
     for array in copies:
         array.setflags(write=False)
     return lambda theta: run(theta, *copies)
@@ -237,12 +246,13 @@ def complex_step(f, theta, direction, step=1e-30):
     float
         Im f(theta + i step direction) / step.
     """
-    theta, direction = np.asarray(theta), np.asarray(direction)
-    _pairs(theta, direction, "direction")
+    one_of("f", f, Callable)
+    (theta,), (direction,) = _pairs([theta], [direction], "direction")
     arrays("step () in (0, inf)", step)
     value = f(theta + 1j * step * direction)
-    if not np.iscomplexobj(value):
-        raise ValueError(f"f returned the real {value!r}: must return a complex number")
+    if not np.iscomplexobj(value) or np.ndim(value):
+        raise ValueError(f"f returned {np.asarray(value).dtype} of shape "
+                         f"{np.shape(value)}: must return a complex number")
     return float(np.imag(value) / step)
 
 
@@ -275,14 +285,15 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     if not any(np.any(d) for d in directions):
         raise ValueError("direction is zero: must have an entry other than 0")
     base = loss(thetas)
-    slope = sum(float(np.sum(g * d)) for g, d in
-                zip(gradients, directions, strict=True))
+    slope = sum(float(np.sum(g * d))
+                for g, d in zip(gradients, directions, strict=True))
     points, moved = [], slope != 0
     for h in start * 0.5 ** np.arange(halvings):
         value = loss([t + h * d for t, d in zip(thetas, directions, strict=True)])
         moved |= value != base
-        remainder = abs(value - base - h * slope)                          # (4)
-        if remainder > 32 * np.finfo(float).eps * max(abs(value), abs(base)):
+        change = h * slope                                                 # (4)
+        remainder = abs(value - base - change)
+        if remainder > ROUNDING * np.finfo(float).eps * max(abs(value), abs(base)):
             points.append((np.log(h), np.log(remainder)))
     if not moved:
         raise AssertionError(f"f is {base:.17g} along direction, and gradient is 0: "
@@ -313,6 +324,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
         |<J A, B> - <A, J^T B>| / (|J A| |B|).  For adjoint maps, this value is
         of the order of the rounding error.
     """
+    one_of("jvp", jvp, Callable)
+    one_of("vjp", vjp, Callable)
     one_of("rng", rng, np.random.Generator)
     shape_in, shape_out = (tuple(map(int, shape)) for shape in arrays(
         "shape_in[] () int in [1, inf), shape_out[] () int in [1, inf)", shape_in,
@@ -328,6 +341,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 def _loss(f, theta):
     """Return a function that calls `f` on a list of arrays and checks the value."""
+    one_of("f", f, Callable)
     single = not isinstance(theta, (list, tuple))
     return lambda thetas: float(*arrays(
         "f(theta) ()", f(thetas[0] if single else list(thetas))))
@@ -337,17 +351,23 @@ def _pairs(theta, other, what="gradient"):
     """Check `theta` and another argument, and return both as lists of arrays."""
     if not isinstance(theta, (list, tuple)):
         theta, other = [theta], [other]
-    if not len(theta) == len(other) > 0:
-        raise ValueError(f"{what} has {len(other)} arrays: must have {len(theta)}, as "
-                         "theta, and at least 1")
-    for i, (t, o) in enumerate(zip(theta, other, strict=True)):
-        arrays(f"theta[{i}] (...) float, {what}[{i}] {np.shape(t)} float", t, o)
-        _float64(f"theta[{i}], {what}[{i}] are", t, o)
-    return [np.asarray(t) for t in theta], [np.asarray(o) for o in other]
+    if len(one_of(what, other, list, tuple, np.ndarray)) != len(theta) or not theta:
+        raise ValueError(f"{what} has {len(other)} arrays, theta has {len(theta)}: must "
+                         "be equal, and at least 1")
+    found = []
+    for i, pair in enumerate(zip(theta, other, strict=True)):
+        names = f"theta[{i}]", f"{what}[{i}]"
+        t, o = arrays(f"{names[0]} (...) float, {names[1]} (...) float", *pair)
+        if t.shape != o.shape:
+            raise ValueError(f"{names[1]} has shape {o.shape}, {names[0]} has {t.shape}: "
+                             "must be equal")
+        _float64(f"{', '.join(names)} are", *pair)
+        found.append((t, o))
+    return [t for t, _ in found], [o for _, o in found]
 
 
-def _float64(names, *arrays):
-    dtypes = [np.asarray(a).dtype for a in arrays]
+def _float64(names, *values):
+    dtypes = [np.asarray(a).dtype for a in values]
     if dtypes != [np.float64] * len(dtypes):
         raise ValueError(f"{names} {', '.join(map(str, dtypes))}: must be float64, "
                          "because rounding in float32 hides errors")
@@ -355,6 +375,7 @@ def _float64(names, *arrays):
 
 def _labels(names, count):
     names = [f"theta[{i}]" for i in range(count)] if names is None else names
-    if not isinstance(names, (list, tuple)) or len(names) != count:
-        raise ValueError(f"names is {names!r}: must be a list of {count} names")
+    if len(one_of("names", names, list, tuple)) != count:
+        raise ValueError(f"names has {len(names)} entries, theta has {count}: must be "
+                         "equal")
     return names

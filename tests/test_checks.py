@@ -6,6 +6,7 @@ import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import proves
 from tolerances import RTOL
 
 from refsnn import checks, lif
@@ -19,6 +20,7 @@ def cubic_gradient(w):
     return 3 * w ** 2 + 2 * np.sum(w)
 
 
+@proves("checks", 1, 2, 4)
 @given(strategies.SEEDS, st.integers(1, 6))
 def test_right_gradients_pass_and_a_tenth_of_a_per_cent_is_rejected(seed, size):
     rng = np.random.default_rng(seed)
@@ -94,6 +96,7 @@ def test_a_thousandth_of_the_largest_entry_is_the_scale_of_small_ones():
         checks.gradient(f, np.zeros(2), np.array([1.0, 1.001e-4]))
 
 
+@proves("checks", 1, 2)
 def test_extrapolation_leaves_no_error_of_a_cubic():
     """The error of a cubic is of second order only, and (2) cancels it."""
     w = np.array([1.0, 1.5])
@@ -145,95 +148,11 @@ def test_adjoint_gap_does_not_depend_on_scale():
     assert abs(gaps[1] / abs(0.1 * cosine) - 1) < RTOL
 
 
-ONE, TWO, RNG = np.ones(1), np.ones(2), np.random.default_rng(0)
-
-
-def zero(w):
-    return 0.0
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: checks.directional(zero, [], [], RNG), "gradient has 0 arrays: .* 1$"),
-    (lambda: checks.gradient(zero, [], []), "gradient has 0 arrays: .* 1$"),
-    (lambda: checks.gradient(zero, TWO, TWO, names=["a", "b"]), "names is .* of 1"),
-    (lambda: checks.gradient(zero, TWO, TWO, names=[]), "names is .* of 1"),
-    (lambda: checks.directional(zero, TWO, TWO, RNG, names="W"), "names is 'W'"),
-    (lambda: checks.directional(zero, TWO, TWO, 3), "rng is 3"),
-    (lambda: checks.directional(zero, TWO, TWO, RNG, directions=0), "directions is 0"),
-    (lambda: checks.directional(zero, TWO, TWO, RNG, directions=1.5),
-     r"^directions is 1.5: .*int .* in \[1, inf\)"),
-    (lambda: checks.directional(zero, TWO, TWO, RNG, rtol=np.inf),
-     r"^rtol is inf: .*in \(0, 1\)"),
-    (lambda: checks.directional(zero, TWO, TWO, RNG, rtol=1), "rtol is 1"),
-    (lambda: checks.directional(zero, TWO, TWO, RNG, step=0),
-     r"^step is 0: .*in \(0, inf\)"),
-    (lambda: checks.gradient(zero, TWO, TWO, rtol="x"), "rtol is 'x'"),
-    (lambda: checks.gradient(zero, TWO, TWO, rtol=1.0), "rtol is 1.0"),
-    (lambda: checks.gradient(zero, TWO, TWO, step=-1e-5), "step is -1e-05"),
-    (lambda: checks.gradient(zero, TWO, TWO, step=True), "step is True"),
-    (lambda: checks.taylor_slope(zero, TWO, TWO, ONE),
-     r"^direction\[0\] is \(1,\).*: must be finite float \(2,\)"),
-    (lambda: checks.taylor_slope(zero, TWO, TWO, 0 * TWO), "direction is zero"),
-    (lambda: checks.taylor_slope(zero, TWO, TWO, TWO, halvings=2),
-     r"^halvings is 2: .*int .* in \[3, inf\)"),
-    (lambda: checks.taylor_slope(zero, TWO, TWO, TWO, halvings=3.0),
-     "^halvings is 3.0: .*int"),
-    (lambda: checks.taylor_slope(zero, TWO, TWO, TWO, start=0.0), "start is 0.0"),
-    (lambda: checks.complex_step(np.sum, TWO, TWO, step=0), "step is 0"),
-    (lambda: checks.complex_step(np.sum, TWO, TWO.astype(int)),
-     r"^direction\[0\] is .*float"),
-    (lambda: checks.complex_step(np.sum, TWO, TWO * np.nan),
-     r"^direction\[0\] is .*nan.*finite"),
-    (lambda: checks.anchored(zero, TWO), r"^mem is \(2,\)"),
-    (lambda: checks.anchored(3, np.ones((1, 1, 2))), "^surrogate is 3"),
-    (lambda: checks.anchored(zero, np.ones((1, 1, 2)), np.ones(3)), "threshold is"),
-    (lambda: checks.anchored(zero, np.ones((1, 1, 2)), np.nan), "threshold is"),
-    (lambda: checks.adjoint_gap(zero, zero, (2,), (2,), None), "rng is None"),
-    (lambda: checks.adjoint_gap(zero, zero, 2, (2,), RNG), r"^shape_in\[\] is 2"),
-    (lambda: checks.adjoint_gap(zero, zero, (2.0,), (2,), RNG),
-     r"^shape_in\[0\] is 2.0: .*int"),
-    (lambda: checks.adjoint_gap(zero, zero, (2,), (0,), RNG), r"^shape_out\[0\] is 0"),
-    (lambda: checks.adjoint_gap(lambda a: a * np.nan, lambda b: b, (2,), (2,), RNG),
-     r"^jvp\(a\) is .*nan.*finite"),
-    (lambda: checks.adjoint_gap(lambda a: a, lambda b: b * np.inf, (2,), (2,), RNG),
-     r"^vjp\(b\) is .*inf.*finite")])
-def test_options_under_which_nothing_is_checked_are_refused(call, match):
-    with pytest.raises(ValueError, match=match):
-        call()
-
-
 def test_lists_of_numbers_are_gradients():
     theta, gradient = np.ones(2), [3.0, 3.0]
     checks.gradient(lambda w: float((w ** 3).sum()), theta, gradient)
     assert checks.taylor_slope(lambda w: float((w ** 3).sum()), theta, gradient,
                                [1.0, 0.5]) > 1.9
-
-
-@pytest.mark.parametrize("tool", [
-    lambda t, g: checks.directional(cubic, t, g, np.random.default_rng(0)),
-    lambda t, g: checks.gradient(cubic, t, g),
-    lambda t, g: checks.taylor_slope(cubic, t, g, g)])
-def test_float32_shapes_and_nan_are_refused(tool):
-    good = np.ones(2)
-    with pytest.raises(ValueError, match=r"^theta\[0\], gradient\[0\] are float32, "
-                                         "float64: must be float64.*in float32"):
-        tool(good.astype(np.float32), good)
-    with pytest.raises(ValueError, match=r"gradient\[0\] are float64, float32"):
-        tool(good, good.astype(np.float32))
-    with pytest.raises(ValueError, match=r"^gradient\[0\] is \(3,\).*float \(2,\)"):
-        tool(good, np.ones(3))
-    with pytest.raises(ValueError, match=r"^theta\[0\] is .*nan.*finite"):
-        tool(good * np.nan, good)
-    with pytest.raises(ValueError, match=r"^gradient\[0\] is .*nan.*finite"):
-        tool(good, good * np.nan)
-    with pytest.raises(ValueError, match="gradient has 1 arrays: must have 2"):
-        tool([good, good], [good])
-
-
-def test_a_loss_that_is_no_number_is_refused():
-    for f in (lambda w: w, lambda w: np.nan, lambda w: None, lambda w: 1j):
-        with pytest.raises(ValueError, match=r"^f\(theta\) is .* finite real \(\)"):
-            checks.gradient(f, np.ones(2), np.ones(2))
 
 
 def test_slope_of_a_linear_map_is_infinite():
@@ -250,12 +169,9 @@ def test_complex_step_sees_what_differences_lose():
         < 1e-15
     with pytest.raises(ValueError, match="complex number"):
         checks.complex_step(lambda v: np.sum(np.abs(v)), w, d)
-    with pytest.raises(ValueError, match="float64"):
-        checks.complex_step(np.sum, w.astype(np.float32), d)
-    with pytest.raises(ValueError, match=r"^direction\[0\] is \(3,\)"):
-        checks.complex_step(np.sum, w, np.ones(3))
 
 
+@proves("checks", 3)
 @given(strategies.live_lif(), strategies.surrogates())
 def test_the_anchored_run_is_the_hard_one_to_the_last_bit(net, chosen):
     rec = net.recording
@@ -268,7 +184,7 @@ def test_the_anchored_run_is_the_hard_one_to_the_last_bit(net, chosen):
     assert (moved.spikes != rec.spikes).any()       # and yet it can be differentiated
 
 
-def test_anchored_does_not_follow_its_argument_and_refuses_float32():
+def test_anchored_does_not_follow_its_argument():
     mem = np.full((1, 1, 1), 1.5)
     spike = checks.anchored(lambda v: (v, v), mem, 1.0)
     mem[:] = 0
@@ -276,10 +192,6 @@ def test_anchored_does_not_follow_its_argument_and_refuses_float32():
     for function in (lambda v: v, lambda v: (v[0], v), lambda v: (v, v, v)):
         with pytest.raises(ValueError, match="surrogate returned .*return a pair"):
             checks.anchored(function, np.ones((2, 3, 1)), 1.0)
-    for bad, match in ((mem.astype(np.float32), "^mem is float32: must be float64"),
-                       (mem * np.nan, "^mem is .*nan.*finite")):
-        with pytest.raises(ValueError, match=match):
-            checks.anchored(lambda v: (v, v), bad, 1.0)
 
 
 def test_anchored_threshold_is_one_by_default():
@@ -295,8 +207,6 @@ def test_frozen_arguments_cannot_move():
 
     with pytest.raises(ValueError, match="read-only"):
         checks.frozen(run, np.zeros(2))(1.0)
-    with pytest.raises(ValueError, match="recording is empty"):
-        checks.frozen(run)
 
 
 @given(strategies.live_lif(recurrent=False, refractory=0))
@@ -320,10 +230,6 @@ def test_adjoint_gap():
         < 1e-14
     assert checks.adjoint_gap(lambda a: M @ a, lambda b: 1.001 * M.T @ b, (4,), (3,),
                               rng) > 1e-5
-    with pytest.raises(ValueError, match=r"^vjp\(b\) is \(3,\).*real \(4,\)"):
-        checks.adjoint_gap(lambda a: M @ a, lambda b: b, (4,), (3,), rng)
-    with pytest.raises(ValueError, match="jvp returned zeros"):
-        checks.adjoint_gap(lambda a: 0 * M @ a, lambda b: M.T @ b, (4,), (3,), rng)
 
 
 def test_recordings_stay_writeable_and_the_anchor_fixed():
