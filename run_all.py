@@ -2,8 +2,9 @@
 
     python run_all.py [NAME ...] [--quick | --full] [--resume] [--jobs N] ...
 
-A figure is a file figures/FOLDER/fig_NAME.py.  Its docstring holds the title,
-then the caption.  It defines
+A claim is a sentence with a number that the figure computes; most claims have
+a bound.  A figure is a file figures/FOLDER/fig_NAME.py.  The docstring of the
+file holds the title, then the caption.  The file defines
 
     jobs(size, seed, data) -> [(function, kwargs), ...]  one per seed x condition
     gather(results)        -> {name: array}   results in the order of the jobs
@@ -13,22 +14,22 @@ then the caption.  It defines
 
 `size` is "quick", "default" or "full"; `data` is the data folder or None.  A
 job is a function at the top level of a figure file, or of a module that the
-file imports, with plain keyword arguments.  It returns a dict of arrays,
-numbers and texts.  It runs in a process with one BLAS thread, on any computer
-where `_run` can see this checkout.  The jobs of fig_speed run last and one by
-one, on as many threads as their argument `threads` says.
+file imports, with plain keyword arguments.  The job returns a dict of arrays,
+numbers and texts.  The job runs in a process with one BLAS thread, on any
+computer that can read this copy of the repository.  The jobs of fig_speed run
+last and one by one, on as many threads as their argument `threads` says.
 
-No job may take longer than 45 minutes.  A long job is cut into parts:
-`(function, kwargs, index)` continues job number `index` of the list, which
-must stand before it.  The part starts when the result of the earlier job is
-there, and receives it as the keyword argument `before`.  With several indices,
-`before` is a list of results.  Figures that import the same job from a module
-share its results.
+No job may take longer than 45 minutes.  A long job is split into parts: the
+entry `(function, kwargs, index)` of the list continues the job with number
+`index`, which must be earlier in the list.  The part starts when the earlier
+job has finished, and receives the result of the earlier job as the keyword
+argument `before`.  With several indices, `before` is a list of results.
+Figures that import the same job from a module share its results.
 
 A run writes OUT/NAME.png, OUT/NAME.h5 (the data behind the picture),
 OUT/NAME.json (claims, seeds, versions, seconds) and OUT/index.html.  Results
-of jobs are kept in OUT/jobs, where --resume finds them.  Every file is written
-either whole or not at all.  With --full, NAME.json is also kept in
+of jobs are stored in OUT/jobs, and --resume reads these results.  Every file
+is written either whole or not at all.  With --full, NAME.json is also kept in
 figures/full (in OUT/full if --out is given).
 """
 
@@ -68,7 +69,7 @@ on a cluster whose nodes all see this folder (pip install -e '.[cluster]'):
 # ---- the worker's side: other processes load this file, so nothing heavy above --
 
 def _run(root, module, function, kwargs, code):
-    """Run one job of the checkout at `root`; return (result, seconds)."""
+    """Run one job with the code in the folder `root`; return (result, seconds)."""
     threads = kwargs["threads"] if module.endswith(".fig_speed") else 1
     _prepare(root, threads)
     # Loads NumPy, so only after _prepare.
@@ -77,8 +78,8 @@ def _run(root, module, function, kwargs, code):
 
 
 def _prepare(root, threads):
-    """Put the checkout on the path, and limit BLAS before NumPy loads it."""
-    if "numpy" not in sys.modules:          # else too late: execute() verifies
+    """Add `root` to the import path, and limit BLAS threads before NumPy loads BLAS."""
+    if "numpy" not in sys.modules:          # else no effect: execute() verifies
         for name in ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS"):
             os.environ[name] = str(threads)
     if root not in sys.path:
@@ -86,7 +87,7 @@ def _prepare(root, threads):
 
 
 def _start_worker():
-    """Leave Ctrl-C to the parent process, and end when it has ended."""
+    """Ignore Ctrl-C in a worker process, and exit when the parent process has ended."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -147,7 +148,8 @@ def _cores():
 
 
 def _check(options, parser, root, known):
-    """Refuse bad options in one line, before anything runs; complete the others."""
+    """Exit with a one-line message if an option is invalid; complete the valid options.
+    """
     options.names = [name.removeprefix("fig_").removesuffix(".py")
                      for name in options.names]
     for name in options.names:
@@ -178,7 +180,7 @@ def main(argv=None, root=ROOT):
     parser = _parser()
     options = parser.parse_args(argv)
     try:
-        # After _prepare, because they load NumPy; and only with the figures extra.
+        # These modules load NumPy, so after _prepare.  They need the extra `figures`.
         from figures.run import gallery, jobs, make, results
     except ImportError as error:
         parser.error(f"{error}: python -m pip install -e '.[figures]'")

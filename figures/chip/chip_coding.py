@@ -2,7 +2,7 @@
 
 Images are cropped and resized with cubic splines.  During training, each
 image is rotated by a random angle.  Each pixel with grey level x in [0, 1]
-sends at most one spike,
+sends at most one spike, at the time t and in the time bin `bin`,
 
     t = tau log(x / (x - threshold)) for x > threshold                (1)
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
@@ -44,9 +44,10 @@ CHANNELS = 700
 def latency(values, *, first=None):
     """Return the latency code of a batch of images, eqs. (1)-(3).
 
-    `values` (B, m) are grey levels in [0, 1].  `first` is the time of the first bin in
-    s, at most the time of the earliest spike; by default, eq. (3) determines the time.
-    Return spikes 0 or 1, of shape (T, B, m), in the dtype of `values`.
+    `values` (B, m) are grey levels in [0, 1] of B images with m pixels.  `first` is the
+    time of the first bin in s, at most the time of the earliest spike; by default, eq.
+    (3) determines the time.  Return spikes 0 or 1, of shape (T, B, m) for T time bins,
+    in the dtype of `values`.
 
     >>> spikes = latency(np.array([[1.0, 0.5, 0.1]]))
     >>> spikes.sum(axis=0).tolist(), spikes.argmax(axis=0).tolist()
@@ -68,9 +69,9 @@ def latency(values, *, first=None):
 def shrunk(images, *, crop, side):
     """Remove the border of images, and resize the images with cubic splines.
 
-    `images` (N, H, H) are 8-bit grey levels.  `crop` rows and columns are removed on
-    each side: 2 for MNIST, 0 for Fashion-MNIST.  Return float32 grey levels in [0, 1],
-    multiples of 1/255, of shape (N, side, side).
+    `images` (N, H, H) are 8-bit grey levels of N images with H rows and columns.
+    `crop` rows and columns are removed on each side: 2 for MNIST, 0 for Fashion-MNIST.
+    Return float32 grey levels in [0, 1], multiples of 1/255, of shape (N, side, side).
 
     >>> small = shrunk(np.full((1, 28, 28), 255, np.uint8), crop=2, side=16)
     >>> small.shape, float(small.min()), float(small.max())
@@ -87,9 +88,10 @@ def shrunk(images, *, crop, side):
 def rotated(images, rng, *, most):
     """Rotate each image about its centre by a separate random angle.
 
-    `images` (B, H, W) are grey levels in [0, 1].  The angles are uniformly distributed;
-    the largest angle is `most`, in degrees.  Rotated images are linearly interpolated.
-    Pixels whose source lies outside the original image are 0.
+    `images` (B, H, W) are grey levels in [0, 1] of B images of H rows and W columns.
+    The angles are uniformly distributed; the largest angle is `most`, in degrees.
+    Rotated images are linearly interpolated.  Pixels whose source lies outside the
+    original image are 0.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1
@@ -112,7 +114,7 @@ def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNE
           spread=0.0, rng=None):
     """Convert the events of one spoken word to input spikes, eqs. (4)-(6).
 
-    times_s, units : (E,) times in s, in any order, and channels of the events.
+    times_s, units : (E,) times in s, in any order, and channels of E events.
     T : number of time bins; events after the last bin are dropped.
     speed : factor by which the chip runs faster than the speech.
     skip, stride : the lowest `skip` channels are removed, and every `stride`-th of the

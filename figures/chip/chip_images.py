@@ -1,12 +1,12 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
 The figures on [CB22] share this module.  The weights of a network are stored as
-`chip_weights.Weights`.  A function `run(weights, x)` runs the network and
-returns an `in_the_loop.Recording`.  The function `on_chip` returns a function
-`run` that emulates a chip with integer weights.  The function `in_software`
-takes the same arguments as `run`, and runs the same network without hardware
-constraints.  The function `learn` trains a network on the emulated chip or in
-software.
+`chip_weights.Weights`.  A function `run(weights, x)` runs the network and returns an
+`in_the_loop.Recording`, which holds the membrane potentials and spikes.  The function
+`on_chip` returns a function `run` that emulates a chip with integer weights.  The
+function `in_software` takes the same arguments as `run`, and runs the same network
+without hardware constraints.  The function `learn` trains a network on the emulated
+chip or in software.
 """
 
 import functools
@@ -27,11 +27,11 @@ SIDE, CLASSES = 16, 10
 # Spike time of a white pixel.
 WHITE_S = -chip_coding.TAU_S * float(np.log(1 - chip_coding.THRESHOLD))
 CROP = {"mnist": 2, "fashion_mnist": 0}         # pixels removed on each side
-AT_ONCE = 500                                   # test images in one run
+AT_ONCE = 500                                   # test images in one forward pass
 
 
 class Rule(NamedTuple):
-    """Hold the training hyperparameters; the defaults follow the authors' code.
+    """Hold the training hyperparameters; the defaults follow the code of [CB22].
 
     The fields `reduction`, `scaling`, `burst` and `readout` are arguments of
     `in_the_loop.loss`.
@@ -78,7 +78,7 @@ def digits(seed, repeat):
 
 
 def stored(folder, name):
-    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels as in the authors' code."""
+    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels as in the code of [CB22]."""
     images = image_sets.stored(os.path.join(folder, name))
     x, x_test = (chip_coding.shrunk(np.rint(a * 255).astype(np.uint8), crop=CROP[name],
                                     side=SIDE) for a in (images.x, images.x_test))
@@ -91,7 +91,7 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Encode images as input spikes, an array of shape (T, B, 256).
+    """Encode B images as input spikes in T time bins, an array of shape (T, B, 256).
 
     A white pixel spikes in time bin 0.
     """
@@ -101,7 +101,7 @@ def coded(images):
 # ---- run a network -----------------------------------------------------------
 
 def drawn(seed, repeat, effects=chip.CALIBRATED):
-    """Sample the chip of one repetition."""
+    """Sample the mismatch of the emulated chip that one repetition uses."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     return chip.draw(number, effects)
 
@@ -125,8 +125,8 @@ def in_software(weights, x):
     """Run a network without hardware constraints.
 
     The weights are real numbers without limits, and there is no noise.  As in the
-    authors' software, the reset subtracts the threshold, and neurons have no refractory
-    period.
+    software of [CB22], the reset subtracts the threshold, and neurons have no
+    refractory period.
     """
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
@@ -139,10 +139,10 @@ def in_software(weights, x):
 # With reduction="max", 3 of 36 trial runs lost a class: the readout of this class fell
 # below 0 when the hidden layer first fired, and stayed below 0.
 DEFAULT = Rule(rate=1e-3, fade=0.94, batch=50, reduction="reached", scaling=4.0)
-# Hyperparameters for MNIST and Fashion-MNIST: those of the authors' code, except
-# for the scaling.  After 6 epochs of 15,000 MNIST images, the emulated chip had an
-# accuracy of 0.912 with scaling 10 and of 0.930 with scaling 4 on 5,000 held-out
-# training images.
+# Hyperparameters for MNIST and Fashion-MNIST: those of the code of [CB22], except for
+# the scaling.  After 6 epochs of 15,000 MNIST images, the emulated chip had an accuracy
+# of 0.912 with scaling 10 and of 0.930 with scaling 4 on 5,000 held-out training
+# images.
 STORED = Rule(scaling=4.0)
 RULES = {"digits": DEFAULT, "mnist": STORED, "fashion_mnist": STORED}
 HIDDEN = {"digits": 100, "mnist": 246, "fashion_mnist": 246}
@@ -152,7 +152,7 @@ LEARNT = 0.93                   # lower bound on the test accuracy
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
-    """Return an untrained learner with random initial weights."""
+    """Return a `Learner` that has random initial weights and is not yet trained."""
     weights = chip_weights.initial(generator, inputs, hidden, classes,
                                    recurrent=recurrent)
     return Learner(weights, (None, None, None))
@@ -175,7 +175,9 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss of one mini-batch, the gradient of the loss, and the recording.
+    """Return the loss of one mini-batch, the gradient of the loss, and the response.
+
+    The response of the network is an `in_the_loop.Recording`.
 
     The keyword arguments `more` are passed to `in_the_loop.loss`.
     """
@@ -240,7 +242,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Remove a share of the hidden neurons, at random, and return the new weights."""
+    """Return the weights without a randomly selected share of the hidden neurons."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -250,7 +252,7 @@ def silenced(weights, generator, share):
 # ---- jobs that continue each other -------------------------------------------
 
 def unpacked(found):
-    """Restore a learner from the dict that `lif_training.packed` returned."""
+    """Restore the `Learner` that `lif_training.packed` has converted to a dict."""
     weights, states = lif_training.unpacked(found)
     return Learner(chip_weights.Weights(*weights), tuple(states))
 
@@ -271,7 +273,7 @@ class Reference(NamedTuple):
 
 
 def reference_begin(generator, hidden):
-    """Return a reference network with random initial weights."""
+    """Return a ReLU network (the reference network) with random initial weights."""
     weights, biases = mlp.init((SIDE * SIDE, hidden, CLASSES), generator,
                                dtype=np.float32)
     return Reference([*weights, *map(np.zeros_like, biases)], [None] * 4)
@@ -307,7 +309,7 @@ def reference_learn(net, images, rule, generator, epochs, *, first=0,
 
 
 def reference_test(net, images):
-    """Return the accuracy of a reference network on the test images."""
+    """Return the accuracy of a ReLU reference network on the test images."""
     outputs = mlp.forward(net.parameters[:2], net.parameters[2:],
                           images.x_test.reshape(len(images.x_test), -1)).outputs
     return float((outputs.argmax(axis=1) == images.labels_test).mean())

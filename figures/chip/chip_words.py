@@ -3,10 +3,11 @@
 The task is the keyword task of [CB22].  The network has 70 inputs, 186 recurrent
 neurons, and one readout for each word (20 readouts in the paper).  The words are the
 embedded words or the files of the module `spoken_words`.  The function `keywords`
-trains the input, recurrent and readout weights, with a chip in the loop or in ideal
-software.  With recurrence="fixed", `keywords` trains a control network instead.  The
-recurrent weights of the control network are copied from a trained network, shuffled and
-then fixed.  The other weights are trained from random initial values.
+trains the input, recurrent and readout weights.  The forward pass runs on an emulated
+chip (chip in the loop) or in software without hardware constraints.  With
+recurrence="fixed", `keywords` trains a control network instead.  The recurrent weights
+of the control network are copied from a trained network, shuffled and then fixed.  The
+other weights are trained from random initial values.
 """
 
 import numpy as np
@@ -22,18 +23,21 @@ LONGEST = 1.4                       # s; later spikes are dropped
 # The scores are sums over about 300 steps, so their factor is smaller than the factor
 # of 10 on the maxima in `chip_images.Rule`.
 RULE = chip_images.Rule(reduction="sum", scaling=0.1, burst=0.0)
-EXCITED, BOUND = 1e-7, 3000.0       # regulariser: strength, hidden spikes per word
-AT_ONCE = 100                       # test words in one run
+EXCITED, BOUND = 1e-7, 3000.0       # rate penalty: coefficient, bound on spikes
+AT_ONCE = 100                       # test words in one forward pass
 
 
 def steps(words):
-    """Return the number of time bins of the longest word, plus 20 time bins."""
+    """Return the number of time bins of the longest word, plus 20 time bins.
+
+    Time bins after `LONGEST` are not counted.
+    """
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Return the input spikes of the words in `index`, of shape (T, B, 70).
+    """Return the input spikes of the B words in `index`, of shape (T, B, 70).
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
     embedded words have only these 70 channels.  Adjacent embedded channels are 9
@@ -67,8 +71,8 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=20, hidden=HIDDEN, batch=RULE.batch, before=None):
     """Train a network on a data set; return a dict of the weights and training curves.
 
-    The job that trains the last epoch also returns the accuracies, the predicted class
-    of each test word, and the response to one test word.
+    The call that trains the last epoch also returns the accuracies, the predicted class
+    of each test word, and the response of the network to one test word.
 
     folder : folder of the files, or None for the embedded words.
     kind : "chip" or "software".
@@ -76,10 +80,10 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     epochs : total number of training epochs.
     spread : standard deviation of the random channel shifts during training, in
         channels of 700.
-    first, count : this job trains the epochs first ... first + count - 1.
+    first, count : this call trains the epochs first ... first + count - 1.
     classes : number of classes; words of higher classes are not used.
-    before : result of the earlier job that the job continues.  If the job begins a
-        control network, `before` is the result of the trained network.
+    before : result of the earlier call whose training this call continues.  If this
+        call begins a control network, `before` is the result of the trained network.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

@@ -4,12 +4,12 @@ An emulated chip is calibrated in two rounds.  Each round measures all 256 neuro
 using only the spikes and membrane samples that the chip records.  The claims compare
 the result with the true parameters of the chip, which the calibration cannot read.  The
 spread of a parameter is its standard deviation over the neurons that can fire.  The
-tests of the chip's public calibration software contain conditions on a calibrated chip.
-The emulated chip meets five of them (means over 3 chips, 10 with --full): the spreads
-of synaptic and membrane time constants are at most 0.2 and 0.45 times their spreads
-before calibration, those of gain and reset are at most 5 % and 6 %, and 95 % of the
-thresholds are within 8 codes of the analog-to-digital converter from the nominal
-threshold.
+tests of the chip's public calibration software define conditions that a calibrated chip
+must meet.  The emulated chip meets five of these conditions (means over 3 chips, 10
+with --full): the spreads of synaptic and membrane time constants are at most 0.2 and
+0.45 times their spreads before calibration, the spreads of gain and reset are at most
+5 % and 6 %, and 95 % of the thresholds differ from the nominal threshold by at most 8
+codes of the analog-to-digital converter.
 
 The top left panel (before calibration) and the top middle panel (after calibration)
 show the responses of all membranes to one input spike with the largest weight.  Black
@@ -31,12 +31,12 @@ which is the sample of this neuron while a known voltage holds all membranes at 
 nominal leak potential.  The spread of the leak is then at most half as large as without
 references.
 
-With references, every spread is below the value from the tests.  Without references,
-this is true for every quantity except the leak.  The spreads are smaller than the
-values from the tests, because an emulated chip does not change between calibration and
-use, its parameters can be set independently, and a measurement uses about 2,500 test
-inputs.  The preset `chip.CALIBRATED` has the values from the tests, with 4 % for the
-reset.
+With references, every spread is below the value from the public tests.  Without
+references, this is true for every quantity except the leak.  The spreads are smaller
+than the values from the tests, because an emulated chip does not change between
+calibration and use, its parameters can be set independently, and a measurement uses
+about 2,500 test inputs.  The preset `chip.CALIBRATED` has the values from the tests,
+with 4 % for the reset.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -58,7 +58,8 @@ QUANTITIES = ("synaptic gain", "synaptic time constant", "membrane time constant
               "threshold", "leak", "reset")
 RELATIVE = QUANTITIES[:3]           # quantities whose spread is relative to the mean
 NEAR = 8 / 70       # published: 95 % of the thresholds are within 8 codes, of 70
-# Published: largest spread after calibration, and largest ratio to that before.
+# Published: largest spread after calibration, and largest ratio of the spreads after
+# and before calibration.
 MOST = {"synaptic gain": 0.05, "reset": 0.06}
 RATIO = {"synaptic time constant": 0.2, "membrane time constant": 0.45}
 
@@ -123,9 +124,10 @@ def blank(count):
 
 
 def reference(drawn, rng):
-    """Return the mean sample of each neuron (N,) while a voltage holds the membranes.
+    """Return the mean membrane sample of each of N neurons, of shape (N,).
 
-    The voltage is the nominal leak potential.
+    During these samples, a known voltage holds all membranes at the nominal leak
+    potential.
     """
     held = drawn._replace(leak=np.zeros_like(drawn.leak),
                           threshold=np.full_like(drawn.threshold, np.inf))

@@ -4,10 +4,11 @@ The emulation of a chip detects spikes at the ends of integration steps.  This f
 compares steps of several lengths with a step of 5 ns.  A network of 256-100-10 neurons
 is trained in software, with weights in the range of the chip, to classify the embedded
 digits.  Its rounded weights are used on emulated chips with mismatch.  Noise, the
-latency of samples and the loss of events are switched off.  Errors are relative to the
-step of 5 ns, over all test images.  At a step of 0.1 µs, the default, the number of
-hidden spikes is wrong by at most 2 %, and the root mean square (RMS) error of the
-readouts is at most 5 % of their RMS value (3 chips, 5 with --full).
+latency of samples and the loss of events are switched off.  Errors are differences from
+the results with the step of 5 ns, over all test images.  At the default step of 0.1 µs,
+the number of hidden spikes is wrong by at most 2 %, and the root mean square (RMS)
+error of the readouts is at most 5 % of the RMS value of the readouts (means over 3
+chips, 5 with --full).
 
 Each spike of a neuron is detected up to one step late, and these delays accumulate.  If
 a membrane only just reaches the threshold, a late detection can add or remove a spike.
@@ -22,8 +23,8 @@ is the fraction of the spikes at 5 ns that are missing or fall in another time b
 Lines are means over chips, dots are single chips.  The right panel shows the readouts
 of one test image on one chip.  The refractory time (2 µs) and the delay of spikes (0.3
 µs) are multiples of 0.1 µs, but not of 1.7 / 9 = 0.189 µs, the longest step below 0.2
-µs that divides a time bin.  Both times are rounded at steps of 0.189 µs, but not at 0.1
-µs.
+µs that divides a time bin.  The emulation rounds both times at steps of 0.189 µs, but
+not at steps of 0.1 µs.
 """
 
 import numpy as np
@@ -36,7 +37,7 @@ from refsnn import chip, chip_weights
 FIGURE = "chip_steps"
 PARTS = 9, 17, 34, 68, 136                      # steps in a time bin of 1.7 µs
 FINE = 340
-DEFAULT, LONG, SHORT = 1, 0, 4                  # places in PARTS
+DEFAULT, LONG, SHORT = 1, 0, 4                  # indices in PARTS
 ERRORS = {"readouts, RMS error": (colours.BLUE, "o-"),
           "readouts, mean absolute error": (colours.SKY, "v-"),
           "hidden spikes not in the same bin": (colours.VERMILION, "s--"),
@@ -75,7 +76,10 @@ def learn(epochs, images, seed, repeat):
 
 
 def errors(run, fine):
-    """Return the errors, in the order of `ERRORS`, of (spikes, readouts)."""
+    """Return the four errors of a run, in the order of `ERRORS`.
+
+    `run` and `fine` are pairs (spikes, readouts); `fine` has the step of 5 ns.
+    """
     (fired, mine), (spikes, out) = run, fine
     return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),
             np.mean(np.abs(mine - out)) / np.mean(np.abs(out)),
@@ -84,7 +88,8 @@ def errors(run, fine):
 
 
 def gather(results):
-    """Stack the errors to the shape (chips, steps, errors)."""
+    """Stack the errors of all chips in an array (chips, step lengths, kinds of error).
+    """
     return {"errors": [r["errors"] for r in results], "traces": results[0]["traces"],
             "spikes": [r["spikes"] for r in results]}
 

@@ -10,19 +10,19 @@ accuracy without regulariser (2 seeds).
 In the left panel, only membrane samples up to the time on the horizontal axis, counted
 from the first input spike, determine the class.  Without regulariser, the test accuracy
 is at most 0.01 below its final value from 10 µs on, or earlier.  In the fast mode, the
-chip is reset after 10 µs; an image takes 11.8 µs [CB22].  The fast mode lowers this
-test accuracy by at most 0.01.  The right panel shows the test accuracy against the mean
-number of hidden spikes per image.  Each colour stands for one regularisation strength.
-Dots are single seeds, diamonds are means.
+chip is reset after 10 µs; an image takes 11.8 µs [CB22].  The fast mode lowers the test
+accuracy without regulariser by at most 0.01.  The right panel shows the test accuracy
+against the mean number of hidden spikes per image.  Each colour stands for one
+regularisation strength.  Dots are single seeds, diamonds are means.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each hidden spike reaches all readouts.  On the chip, a signed
 weight uses an excitatory and an inhibitory synapse, and a spike uses one of the two
 synapses.  One event is therefore counted for each pair of a spike and a neuron that the
-spike reaches.  Events are counted without the reset of the fast mode.  A claim divides
-the published energy, 2.4 µJ per image, by the mean number of events per image without
-regulariser.  The energy was measured in the fast mode, with a network of 256-246-10
-neurons.
+spike reaches.  Events are counted without the reset of the fast mode.  The figure also
+reports the published energy, 2.4 µJ per image, divided by the mean number of events per
+image without regulariser.  The energy was measured in the fast mode, with a network of
+256-246-10 neurons.
 
 With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
 training epochs with regularisation strength 0 (no regulariser), 0.3 or 1.  In [CB22],
@@ -57,7 +57,8 @@ def jobs(size, seed, data):
 
 
 def learn(task, folder, strength, epochs, seed, repeat):
-    """Train a network with the chip in the loop; test the normal and the fast mode."""
+    """Train a network with the chip in the loop, and test it in normal and fast mode.
+    """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
     rule = chip_images.RULES[task]._replace(burst=strength)

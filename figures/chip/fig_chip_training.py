@@ -1,12 +1,12 @@
 """Training with an emulated chip in the loop is nearly as accurate as ideal software
 
-A network of 256-100-10 neurons classifies the embedded digits, which are encoded
-as spike latencies.  The forward pass runs on an emulated chip, which has 6-bit
-weights and noisy neurons with mismatch.  The backward pass runs in software and
-uses only the nominal parameters of the chip.  The same network is also trained in
-ideal software.  The mean test accuracy with the chip in the loop is at most 0.01
-below the mean test accuracy in software (5 seeds).  A ReLU network of the same
-size serves as the baseline.
+A network of 256-100-10 neurons classifies the embedded digits, which are encoded as
+spike latencies.  The forward pass runs on an emulated chip, which has 6-bit weights and
+noisy neurons with mismatch.  The backward pass runs in software and uses only the
+nominal parameters of the chip.  The same network is also trained in ideal software
+(without hardware constraints).  The mean test accuracy with the chip in the loop is at
+most 0.01 below the mean test accuracy in software (5 seeds).  A ReLU network of the
+same size serves as the baseline.
 
 The top panels show the response of the chip to one test image before and
 after training: input spikes, hidden spikes, membranes of all hidden neurons,
@@ -52,7 +52,9 @@ SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """Return a chain of jobs for each data set, kind of network and repetition.
+    """Return the jobs for each data set, kind of network and repetition.
+
+    Each job continues the training of the previous job on the same network.
     """
     if size == "full":
         pairs = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]

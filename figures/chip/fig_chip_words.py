@@ -3,29 +3,30 @@
 A recurrent network of 186 neurons is trained with an emulated chip in the loop.  The
 inputs are Heidelberg Digits, encoded as spikes in 70 channels.  The chip receives the
 spikes 2,000 times faster than the words were spoken.  The same network is also trained
-in ideal software.  In a control, the recurrent weights of a network trained on the chip
-are shuffled and fixed, and all other weights are trained anew.  For the augmented
-networks, the channel of each spike of the training words is shifted at random.
+in ideal software (without hardware constraints).  In a control, the recurrent weights
+of a network trained on the chip are shuffled and fixed, and all other weights are
+trained anew.  For the augmented networks, the channel of each spike of the training
+words is shifted at random.
 
 The left panels show the response of the chip to one test word after training: input
 spikes, hidden spikes, and the cumulative sum of each readout over time.  The readout
 with the largest final sum determines the predicted word.  The other panels show the
 accuracy on training words, on test words of the same speakers and on test words of
-held-out speakers, the confusions on the chip, and the accuracy on the test words of
-each speaker.  Speakers 4 and 5 are held out.  Each repetition uses another chip.
+held-out speakers, the confusion matrix of the chip, and the accuracy on the test words
+of each speaker.  Speakers 4 and 5 are held out.  Each repetition uses another chip.
 Initial weights and order of the words differ between all runs.  Small markers are
 single runs, large markers and bars are means.  Black diamonds are accuracies on all
-test words.  Open diamonds were published for the Spiking Heidelberg Digits (SHD, 20
-classes) [CB22].
+test words.  Open diamonds are accuracies that were published for the Spiking Heidelberg
+Digits (SHD, 20 classes) [CB22].
 
 By default, the networks are trained for 6 epochs on the English words among 1,400
 embedded words (10 classes).  With --full, the networks are trained for 30 epochs
 ([CB22]: 100) on all words (20 classes), converted by refsnn ("SHD regenerated"), in
-three repetitions.  Trained recurrence must then raise the test accuracy on the chip by
-at least 0.05, and augmentation must raise it by at least 0.02.  The bound on
-augmentation is not met: augmentation raises the mean accuracy on held-out speakers by
-0.029 and lowers that on known speakers by 0.035 (standard errors 0.012 and 0.020).
-This figure corresponds to [CB22] fig. 5 and table 1.
+three repetitions.  With --full, trained recurrence must raise the test accuracy on the
+chip by at least 0.05, and augmentation must raise the test accuracy by at least 0.02.
+The bound on augmentation is not met: augmentation raises the mean accuracy on held-out
+speakers by 0.029 and lowers the mean accuracy on known speakers by 0.035 (standard
+errors 0.012 and 0.020).  This figure corresponds to [CB22] fig. 5 and table 1.
 """
 
 import numpy as np
@@ -53,7 +54,8 @@ PART = 5                        # epochs in one job, if words are read from file
 
 
 def jobs(size, seed, data):
-    """Return a chain of jobs for each network."""
+    """Return the jobs of all networks; each job continues the training of its network.
+    """
     listed, folder = [], spoken_words.folder(size, data)
     repeats, epochs, classes = SIZES[size]
     for repeat in range(repeats):
@@ -71,7 +73,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies (repeats, 3) of each condition.
+    """Return the accuracies (repeats, sets of words) of each condition.
 
     The result also holds the response of one network to a test word, and the confusions
     (classes, classes) of the first condition.  For each condition, the result holds the

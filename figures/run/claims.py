@@ -1,9 +1,9 @@
 """Define claims: statements about the results of a figure, most of them with a bound.
 
 A claim consists of a text, a computed value, a bound and a verdict.  The functions
-accept one number, or an array with one number for each run.  For an array, the value is
-the mean over the runs.  With two or more runs, the claim also holds the standard
-deviation.
+accept one number, or an array with one number for each training run.  For an array, the
+value of the claim is the mean over the runs.  With two or more runs, the claim also
+holds the standard deviation over the runs.
 """
 
 from typing import NamedTuple

@@ -1,23 +1,24 @@
-"""Predict the computing times of jobs, for the order of the jobs and the time left.
+"""Predict the computing times of jobs, to order the jobs and to show the time left.
 
-The file seconds.json holds the computing time of each job of a default run, in seconds:
-{name of the figure: [seconds of its first job, ...]}.  The module `timing` writes this
-file.
+A job is one independent part of the computing of a figure.  The file seconds.json holds
+the computing time of each job of a default run, in seconds: {name of the figure:
+[seconds of its first job, ...]}.  The module `timing` writes this file.
 """
 
 import json
 import pathlib
 
 PATH = pathlib.Path(__file__).with_name("seconds.json")
-UNKNOWN_S = 1.0             # equal times: the bar then follows the number of jobs
+UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress bar
 
 
 def seconds(listed):
-    """Return the predicted time of each task as a dict {key of the task: seconds}.
+    """Return the predicted computing time of each task, as a dict {key: seconds}.
 
-    `listed` holds the tasks of each figure, {name of the figure: [task, ...]}.  If the
-    number of jobs of a figure differs from the stored number, for example with --full,
-    each job of the figure counts as `UNKNOWN_S`.
+    A task is a job together with the key of its result.  The dict `listed` holds the
+    tasks of each figure, {name of the figure: [task, ...]}.  If the number of jobs of a
+    figure differs from the stored number, for example with --full, each job of the
+    figure counts as `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}

@@ -87,7 +87,8 @@ def write_json(path, document):
 
 
 def _strict(value):
-    """Convert a value to types that strict JSON can represent."""
+    """Convert a value, and all values in it, to types that strict JSON can represent.
+    """
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -130,9 +131,10 @@ def write_page(out):
 
 
 def _documents(out):
-    """Read the JSON files of all figures in `out`; return pairs (name, content).
+    """Read the JSON files of all figures in a folder; return pairs (name, content).
 
-    The pairs are sorted by name, except that the speed figure is last.
+    The pairs are sorted by the name of the figure, except that the speed figure is
+    last.
     """
     found = []
     for path in out.glob("*.json"):
@@ -146,7 +148,7 @@ def _documents(out):
 
 
 def _papers(documents):
-    """Return HTML list items for all papers that the captions cite."""
+    """Return HTML list items for all papers that the captions of the figures cite."""
     captions = " ".join(document["caption"] for _, document in documents)
     rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
             for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
@@ -166,7 +168,8 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return the CSS class and the text of the worst verdict on a figure's claims."""
+    """Return the CSS class and the text of the worst verdict on the claims of a figure.
+    """
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -250,8 +253,9 @@ def aligned(rows):
 
 
 def value(claim):
-    """Return the value of a claim as text, with its spread over runs."""
-    if claim.get("spread") is None:         # also in results that were stored earlier
+    """Return the value of a claim as text, with the standard deviation over the runs.
+    """
+    if claim.get("spread") is None:         # absent in results of earlier versions
         return shown(claim["value"])
     spread = f"\u00b1 {claim['spread']:.2g} ({claim['runs']} runs)"
     return f"{shown(claim['value'])} {spread}"

@@ -43,9 +43,9 @@ ALLOCATOR = {"MALLOC_TRIM_THRESHOLD_": str(256 * 2 ** 20),
              "MALLOC_MMAP_THRESHOLD_": str(32 * 2 ** 20)}
 SPEED = "speed"             # figure whose jobs run last, one at a time, on n threads
 REBUILDS = 3                # how often a job is repeated if its process is killed
-POLL_S = 0.05               # between looks at running jobs, most of which take seconds
+POLL_S = 0.05               # interval at which running jobs are checked
 CONNECT_S = 10              # a Dask scheduler that does not answer by then is refused
-KEY_DIGITS = 32             # of SHA-256: with 128 bits, keys of two jobs never agree
+KEY_DIGITS = 32             # of SHA-256: 128 bits, so that two keys never agree
 SECONDS = "seconds of this job"
 
 
@@ -130,9 +130,9 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of a figure, in the order in which the figure lists its jobs.
 
-    The key of a task is a hash of its code, arguments, size, seed and data, of the
-    versions of NumPy and SciPy, and of the keys of earlier jobs whose results the
-    task uses.
+    A task is a job together with a key.  The key of a task is a hash of its code,
+    arguments, size, seed and data, of the versions of NumPy and SciPy, and of the keys
+    of earlier jobs whose results the task uses.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -376,7 +376,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
 
 def _outcome(future):
-    """Return (answer, error) of a future.
+    """Return the pair (answer, error) of a finished future.
 
     Either the answer or the error is None.
     """
@@ -397,7 +397,7 @@ def trace(error):
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit all tasks that can start now.
+    """Submit all tasks that can start now to worker processes.
 
     Each idle local process receives one task; an external executor receives all tasks.
     Submitted tasks move from `waiting` to the dict `flying`, {future: (lane, task)}.

@@ -1,8 +1,12 @@
 """Plan and compute the jobs of figures, judge the claims, and draw the figures.
 
-A figure is open until all its results are available or one of its jobs fails.  When all
-results are available, they are gathered, the claims are judged, and the figure is drawn
-and written.  Finally, the results are removed from memory.
+A job is one independent part of the computing of a figure.  A claim is a sentence with
+a computed number and, in most cases, a bound on this number.
+
+A figure is open until the results of all its jobs are available or one of its jobs
+fails.  When all results are available, this module gathers the results, judges the
+claims, and draws and writes the figure.  Results that no open figure needs are removed
+from memory.
 """
 
 import contextlib
@@ -117,7 +121,7 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a `Figure` that holds the list of its tasks.
+    """Return a `Figure` that holds the list of its tasks, which are jobs with keys.
 
     If the task list cannot be made, the returned `Figure` holds the error.
     """
@@ -150,13 +154,16 @@ def stored_at(out, task):
 
 
 def found(tasks, options):
-    """Load the answers that earlier runs stored; return a dict from key to answer."""
+    """Load the answers, (result, seconds), of tasks that earlier runs stored.
+
+    Return a dict that maps the key of a task to the answer.
+    """
     answers = {task.key: jobs.load(stored_at(options.out, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks, and yield each task when it ends.
+    """Run all tasks; yield (task, answer, error) when a task ends.
 
     The tasks of the speed figure run last.
     """
@@ -175,7 +182,7 @@ def computed(waiting, owners, results, lanes, executor, run, start):
 
 
 def keep(task, result, seconds, options):
-    """Store the result of a task, and print a message if the job took too long."""
+    """Store the result of a task; print a message if the task took more than LONG_S."""
     if seconds > LONG_S:
         print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
               file=sys.stderr)

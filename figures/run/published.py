@@ -1,8 +1,8 @@
 """Read the published numbers from figures/reference/NAME.json.
 
-Figures compare their results with these numbers.  Each entry has the fields `value`,
-`source` and `known`.  The field `known` states how the number is known, for example
-"read" or "plot"; the dict `KNOWN` explains these words.
+Figures compare their results with the published numbers.  Each entry has the fields
+`value`, `source` and `known`.  The field `known` states how the number is known, for
+example "read" or "plot"; the dict `KNOWN` explains these words.
 """
 
 import json

@@ -34,7 +34,8 @@ def indices(text):
 
 
 def entered(name, document):
-    """Pair each claim of a figure with its `Entry` in `settings.TABLE`."""
+    """Pair each claim of a figure with the `Entry` on this claim in `settings.TABLE`.
+    """
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))
     claims = document["claims"]
@@ -53,7 +54,7 @@ def documents(root):
 
 
 def counted(stored):
-    """Return a sentence with the numbers of claims, figures and verdicts."""
+    """Return sentences that count the figures and the claims with each verdict."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
@@ -64,7 +65,7 @@ def counted(stored):
 def published_number(claim, entry):
     """Return the published number of a claim as text.
 
-    A mark after the number states how the number is known.
+    A mark after the number, such as "(plot)", states how the number is known.
     """
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(

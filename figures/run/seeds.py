@@ -5,13 +5,13 @@ import hashlib
 
 import numpy as np
 
-# NumPy splits larger parts of a spawn key into words of 32 bits, so that two different
-# addresses could be the same words.
+# NumPy splits larger parts of a spawn key into words of 32 bits, and two different
+# addresses could then yield the same words.
 LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the random generator for one address.
+    """Return the random generator for one seed and one address.
 
     The address consists of `figure`, `condition` and `repeat`.  Each part is a text or
     an integer (0 or more).  The random numbers depend only on `seed` and on the

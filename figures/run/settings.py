@@ -1,10 +1,11 @@
 """Describe the data and the size of each full run, and select results for README.md.
 
-The stored results are figures/full/*.json.  The dict `QUESTIONS` states the question of
-each figure.  For each claim, the dict `TABLE` states the data and the size of the test,
-and how the published number is known.  The dict `CAUSES` states the known cause of each
-failing claim.  A failing claim without an entry has the cause "not known".  If the
-claims of a full run change, these dicts need new entries.
+The stored results are figures/full/*.json.  The dict `QUESTIONS` states the question
+that each figure answers.  For each claim (a computed number of a figure, mostly with a
+bound), the dict `TABLE` states the data and the size of the test, and how the published
+number is known.  The dict `CAUSES` states the known cause of each failing claim.  A
+failing claim without an entry has the cause "not known".  If the claims of a full run
+change, these dicts need new entries.
 """
 
 from typing import NamedTuple

@@ -2,7 +2,8 @@
 
     python -m figures.run.timing OUT
 
-The folder OUT holds the complete default run.
+A job is one independent part of the computing of a figure.  The folder OUT holds the
+results of a complete default run.
 """
 
 import json

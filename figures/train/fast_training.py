@@ -2,8 +2,11 @@
 
 The model is the network of `lif_training` with one hidden layer and the fast-sigmoid
 surrogate.  The gradient does not pass through the reset of the membrane potential.
-Input spikes are stored in a sparse matrix, with one row for each pair of time step and
-pattern.
+Input spikes (events) are stored in a sparse matrix, with one row for each pair of time
+step and pattern.
+
+In shapes, T is the number of time steps, and B is the number of patterns in a batch.  A
+network has m inputs, n hidden neurons and k readouts.
 """
 
 from typing import NamedTuple
@@ -40,11 +43,11 @@ def select(x, patterns, index):
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Run the network with the weights [W, W_out] on the events `x`.
+    """Run the network with the weights [W, W_out] on the input spikes `x`.
 
-    Return the pair (record, tape).  The events are given as a CSR matrix.  `record`, of
-    shape (T, B, k), holds the membrane potentials of the readouts.  `tape` holds the
-    values that `gradients` needs.
+    Return the pair (record, tape).  The input spikes are a CSR matrix in the form that
+    `events` returns.  `record`, of shape (T, B, k), holds the membrane potentials of
+    the readouts.  `tape` holds the values that `gradients` needs.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -52,7 +55,7 @@ def forward(weights, x, patterns, net, work=None):
 
 
 def gradients(tape, drecord, net, dspikes=None):
-    """Return the gradients [dW, dW_out], given dL/d(record).
+    """Return the gradients [dW, dW_out] of a loss L, given dL/d(record).
 
     The array dL/d(record) is of shape (T, B, k).  `dspikes`, of shape (T, B, n), is the
     derivative of a penalty with respect to the hidden spikes.
@@ -74,7 +77,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return its weights and the mean training loss of each epoch.
 
-    x : events in a CSR matrix.
+    x : input spikes in a CSR matrix, in the form that `events` returns.
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
         each epoch.  If `batch` is None, each step uses all patterns in the given order.
     penalty : function that maps the hidden spikes (T, B, n) to (value, dspikes), which

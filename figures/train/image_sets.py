@@ -11,7 +11,7 @@ from refsnn import datasets
 class Images(NamedTuple):
     """Hold the training images and the test images of one data set.
 
-    The images x have shape (N, ...), and the labels are integers of shape (N,).
+    The N images x have shape (N, ...), and the labels are integers of shape (N,).
     """
 
     x: np.ndarray

@@ -1,9 +1,12 @@
 """Train spiking networks with `refsnn.lif`.
 
-A network is a list of weight arrays.  The last array holds the weights of the
-leaky readout.  Each other array holds the weights of one hidden LIF layer.  `Net`
-holds the constants of all layers.  All computations run in the dtype of the
-weights; float32 is faster than float64.
+A network is a list of weight arrays.  The last array holds the weights of the leaky
+readout.  Each other array holds the weights of one hidden LIF layer.  The class `Net`
+holds the constants of all layers.  All computations run in the dtype of the weights;
+float32 is faster than float64.
+
+In shapes, T is the number of time steps, and B is the number of patterns in a batch.  A
+layer has m inputs and n neurons, and the network has k readouts.
 
     run = lif_training.forward(weights, x, net)
     loss, drecord = losses.cross_entropy(run.record, labels)
@@ -39,7 +42,10 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the recordings of hidden layers, and the readout potentials (T, B, k)."""
+    """Hold the recordings of hidden layers, and the readout potentials (T, B, k).
+
+    A recording holds the states and spikes of one layer at all time steps.
+    """
 
     hidden: list
     record: np.ndarray
@@ -108,7 +114,7 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 
 
 def packed(weights, states):
-    """Return a dict of weights and optimiser states, as the result of a job.
+    """Return a dict of weights and optimiser states, which a figure can store.
 
     Entries that are None are left out.
     """

@@ -96,7 +96,8 @@ def stored(folder):
 
 
 def validation(words):
-    """Return the training words; words of the speakers VALIDATED become test words."""
+    """Return the training words; words of the speakers VALIDATED become the test words.
+    """
     kept = np.flatnonzero(~words.test)
     return words._replace(
         times=[words.times[i] for i in kept], units=[words.units[i] for i in kept],
@@ -115,7 +116,7 @@ def sets(words):
 
 
 def tested(data, condition):
-    """Return the accuracies of a condition on all test words, of shape (repeats,)."""
+    """Return the accuracies of one condition on all test words, of shape (repeats,)."""
     size = data["size"][1:].astype(float)
     return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())
 
