@@ -24,6 +24,14 @@ __all__ = ["Place", "holds", "locate"]
 DTYPES = {      # significant bits, exponent of the smallest step, largest error in ulps
     "bfloat16": (8, -133, 8), "float16": (11, -24, 8), "float32": (24, -149, 64)}
 STEPS = 3       # largest shift
+ROUND = 1e-9    # smallest tolerance of a factor, for results without rounding errors
+CLEAR = 100     # tolerances between two magnitudes that differ clearly
+MANY = 7        # more values than this contradict an explanation that holds by chance
+TERMS = 4       # largest numerator and denominator of a factor such as 2/3
+AXES = 4        # largest number of axes whose orders are tried: 24 orders
+UNBIASED = 0.6, 0.7     # bounds of the mean sign of rounding errors, and of their
+#                         correlation with the right values; both are near 0
+USED = 0.5      # share of values that use the last bits of a dtype, if it is theirs
 
 
 class Place(NamedTuple):
@@ -226,16 +234,16 @@ def _telling(values, rtol):
     The values suffice if three magnitudes differ clearly, or if at least eight
     values are 0 and at least eight are nonzero.  Not all values may be 0."""
     size = np.abs(values[values != 0])
-    unit = 100 * max(rtol, 1e-9) * size.max()
+    unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
-    return len(levels) > 2 or min(len(size), values.size - len(size)) > 7
+    return len(levels) > 2 or min(len(size), values.size - len(size)) > MANY
 
 
 def _factor(found, right, rtol, sure=False):
     """Return k if `found` equals k times `right`, or None if no k fits.
     If `sure` is False, also return None for values that `_telling`
     rejects."""
-    rtol = max(rtol, 1e-9)
+    rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
     k = float(np.vdot(found, right) / np.vdot(right, right))
@@ -249,7 +257,8 @@ def _names(factor, sizes, rtol):
     if not factor:
         return ()
     known = {f"{p}/{q}" if q > 1 else str(p): p / q
-             for p in range(1, 5) for q in range(1, 5) if math.gcd(p, q) == 1}
+             for p in range(1, TERMS + 1) for q in range(1, TERMS + 1)
+             if math.gcd(p, q) == 1}
     for name, value in sizes.items():
         if value not in (0, 1):
             known[name] = value
@@ -260,7 +269,7 @@ def _names(factor, sizes, rtol):
         known |= {" ".join(some): size, f"1/({' '.join(some)})": 1 / size,
                   f"2/({' '.join(some)})": 2 / size}
     return tuple("-" * (factor < 0) + name for name, value in known.items()
-                 if abs(abs(factor) - value) <= 2 * max(rtol, 1e-9) * abs(value))
+                 if abs(abs(factor) - value) <= 2 * max(rtol, ROUND) * abs(value))
 
 
 def _change(found, right, rtol, axes):
@@ -282,7 +291,7 @@ def _changes(right, shape, axes):
     given shape.  Each change is a tuple of words, the changed array, and a
     mask of the entries that the change determines."""
     every = np.ones(shape, bool)
-    if math.prod(shape) != right.size or right.ndim > 4:
+    if math.prod(shape) != right.size or right.ndim > AXES:
         return
     for order in itertools.permutations(range(right.ndim)):
         words = f"with its axes in the order {order}"
@@ -341,14 +350,15 @@ def _rounding(found, right):
     right, error = right.ravel(), (found - right).ravel()
     found, signs = found[found != 0], np.sign(error[error != 0])
     size, likely = np.linalg.norm(error), []
-    mixed = (len(signs) > 7 and abs(signs.mean()) < 0.6
-             and abs(error @ right) < 0.7 * size * np.linalg.norm(right))
+    mean, along = UNBIASED
+    mixed = (len(signs) > MANY and abs(signs.mean()) < mean
+             and abs(error @ right) < along * size * np.linalg.norm(right))
     for dtype in DTYPES:
         if np.abs(error).max() > _largest(dtype) * np.abs(right).max():
             continue
         own = np.linalg.norm(_rounded(right, dtype) - right)
         if len(found) > 2 and own and np.all(_rounded(found, dtype) == found) \
-                and np.mean(_rounded(found, dtype, 3) != found) > 0.5:
+                and np.mean(_rounded(found, dtype, 3) != found) > USED:
             return dtype,       # all are of this dtype, and most use its last bits
         if mixed and own / 8 <= size <= own * DTYPES[dtype][2]:
             likely.append(dtype)

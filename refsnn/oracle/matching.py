@@ -17,7 +17,8 @@ from refsnn.oracle.locate import holds, locate
 __all__ = ["Judged", "counts", "flaw", "group", "judge", "mistakes", "place",
            "same_place", "unseen"]
 
-RTOL = {np.dtype(np.float64): 1e-9, np.dtype(np.float32): 1e-4}
+FINE = 1e-9        # tolerance of float64 results, far above their rounding errors
+RTOL = {np.dtype(np.float64): FINE, np.dtype(np.float32): 1e-4}
 COUNTED = ("spikes", "spikes2", "counts")       # rounded, then compared exactly
 VISIBLE = 1e-4      # change, of the largest entry, that float32 results can show
 HALVES = np.float16, np.float32     # dtypes whose counts have the precision of float32
@@ -206,7 +207,7 @@ def _untold(vector, mutant, given):
     are missing from the results.  The note omits derivatives."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
-             and not _equal(vector, name, value, vector.outputs[name], 1e-9)]
+             and not _equal(vector, name, value, vector.outputs[name], FINE)]
     verb = "are" if len(names) > 1 else "is"
     return f" (only if {', '.join(names)}, not given, {verb} wrong too)" * bool(names)
 
@@ -293,14 +294,14 @@ def counts(values, array):
 
 # ---- comparison of arrays
 
-def _differs(found, right, exact, rtol=1e-9):
+def _differs(found, right, exact, rtol=FINE):
     """Mark wrong entries.  The tolerance is `rtol` times the largest right
     entry, or 0 if `exact` is True."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
-def _same(found, right, exact, rtol=1e-9):
+def _same(found, right, exact, rtol=FINE):
     """Return whether two arrays have equal shapes, and equal entries within
     the tolerance of `_differs`."""
     return np.shape(found) == np.shape(right) and not np.any(
@@ -317,7 +318,7 @@ def _comparable(value):
     if found.dtype.kind not in "fiub" or found.dtype == np.float16:
         return None, f"is of dtype {found.dtype}: must be float32 or float64"
     with np.errstate(over="ignore"):    # extended precision may overflow
-        found, rtol = found.astype(float), RTOL.get(found.dtype, 1e-9)
+        found, rtol = found.astype(float), RTOL.get(found.dtype, FINE)
     if not np.isfinite(found).all():
         where = tuple(int(i) for i in np.argwhere(~np.isfinite(found))[0])
         return None, f"is {found[where]} at {where}: must be finite"

@@ -59,6 +59,9 @@ LINEAR = ("decay", "synapse", "input", "drive", "gain")
 FIRST = 32              # entries of a row that are compared first
 WIDE = 256              # rounding errors allowed, in units of eps
 NARROW = 16             # the same, for simulated spikes
+GROWTH = 8              # further rounding errors in each step
+EQUAL = 1e-12           # relative difference of gains that no recording can show
+ENTRIES = 400_000       # runs times entries of a row that are simulated at once: 3 MB
 
 
 class Problem(NamedTuple):
@@ -162,7 +165,7 @@ def _product(problem):
         known = [np.nan]
         for gain in AXES["gain"]:
             value = _gains(problem, decay)[gain]
-            if np.isnan(value) or np.isclose(value, known, 1e-12, 0).any():
+            if np.isnan(value) or np.isclose(value, known, EQUAL, 0).any():
                 drop |= chosen("decay", decay) & chosen("gain", gain)
             known.append(value)
     return np.argwhere(~drop).astype(np.int8)
@@ -258,7 +261,7 @@ def _flatten(problem, dtype=float):
         V = None
     many = np.maximum(1.0, np.maximum.accumulate(rows["spikes"].max(axis=1))
                       if "spikes" in rows else 1.0)
-    growth = problem.eps * (WIDE + 8 * np.arange(T))
+    growth = problem.eps * (WIDE + GROWTH * np.arange(T))
     top = {name: np.maximum.accumulate(np.abs(rows[name]).max(axis=1))
            if name in rows else np.zeros(T) for name in ("syn", "mem")}
     top["mem"] = np.maximum(top["mem"], thr.max() * many)                  # (2)
@@ -297,7 +300,7 @@ def _parted(flat, runs, active, T):
         found[kind] = np.full((len(table), 4), T)
         index = np.nonzero(active[kind].any(axis=1))[0]
         if len(index):
-            size = max(1, 400_000 // flat.drive.shape[2])
+            size = max(1, ENTRIES // flat.drive.shape[2])
             for start in range(0, len(index), size):
                 some = index[start:start + size]
                 found[kind][some] = _eliminate(flat, table[some], kind,

@@ -68,6 +68,10 @@ PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, nor
     lambda k: 0.25, lambda k: 0.3, lambda k: 0.5)
 CLOSE = 0.05            # root mean square error at most, relative to the potential
 GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
+FEWEST = 8              # entries in a fit of three constants and a decay factor
+REFINED = 12            # Gauss-Newton steps at most; they stop if the error grows
+SLOWEST = 0.9999        # largest decay factor of the current: 10,000 steps
+USEFUL = 0.5            # error with the input, relative to the error without it
 SCANNED = 4000          # entries of a recording with which the grid is scanned
 
 
@@ -194,7 +198,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
-    if np.count_nonzero(use) < 8:
+    if np.count_nonzero(use) < FEWEST:
         return None
     at = np.clip(at, 0, T - 1)
     y, z = y[use], z[use]
@@ -213,17 +217,17 @@ def _fitted(y, z, valid, d, record, delay, start=None):
     alpha, (error, p, A, slope) = grid[best], found[best]
     if p is None or not np.isfinite(error):
         return None
-    for _ in range(12):
+    for _ in range(REFINED):
         step = np.linalg.lstsq(np.column_stack([A, p[1] * slope[at][use]]), y - A @ p,
                                rcond=1e-12)[0][3]
-        new = float(np.clip(alpha + step, 0, 0.9999))
+        new = float(np.clip(alpha + step, 0, SLOWEST))
         later = solved(*(a[0] for a in _filtered(d, [new])))
         if not later[0] < error:
             break
         alpha, (error, p, A, slope) = new, later
     alone = A[:, [0, 2]]        # without the input
     without = _rms(y - alone @ np.linalg.lstsq(alone, y, rcond=1e-9)[0])
-    if not (0 <= p[0] < 1) or not error < 0.5 * without:
+    if not (0 <= p[0] < 1) or not error < USEFUL * without:
         return None
     return [error, np.abs(y - A @ p).max(), (alpha, *p), len(y)]
 

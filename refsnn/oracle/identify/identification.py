@@ -34,7 +34,7 @@ __all__ = ["identify", "relative"]
 
 SHOWN = 20              # members at most, if no preset fits
 FEW_CHANGES = 3         # more changes of the right layer describe no mistake
-RTOL = 1e-9             # tolerance for simulated stimuli
+RTOL = 1e-9             # tolerance for stimuli, and for `tools` by default
 LONE = ("the gradient is not used, because many surrogates explain a single entry: "
         "give the surrogate with its steepness, or record two neurons")
 HELD = "equal: a membrane held at reset_to for one step after each spike (refractory 1)"
@@ -114,8 +114,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
             raise ValueError("tools are given: V, tau_syn, tau_mem, alpha, beta, "
                              "dspikes, surrogate and refractory must be None")
         rows, eps = arguments._recorded(recording, shape)
-        found = comparison._among(x, W, rows, gradients, tools,
-                                  max(1e-9, 256 * eps) if rtol is None else rtol)
+        if rtol is None:
+            rtol = max(RTOL, elimination.WIDE * eps)
+        found = comparison._among(x, W, rows, gradients, tools, rtol)
         return found._replace(text=found.lines[0])
     rows, eps = arguments._recorded(recording, shape)
     decays, taus = arguments._decays(tau_syn, tau_mem, dt, alpha, beta)
@@ -286,7 +287,8 @@ def _explained(problem, fits, paths, gradient):
     the gradient of this step that is nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
-    rtol = 4 * max(eps, problem.eps) * (256 + 8 * len(problem.x))
+    rtol = 4 * max(eps, problem.eps) * (
+        elimination.WIDE + elimination.GROWTH * len(problem.x))
     steps = elimination._steps(fits[[rows[0] for rows in paths.values()]], problem.axes)
     found = [fitting._gradients(problem, step, wanted, dspikes, surrogate, rtol)
              for step in steps]
