@@ -24,6 +24,7 @@ from refsnn.oracle.build.vector import Vector, numbers
 __all__ = ["assert_correct"]
 
 SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
+SEED = 2            # of the sizes and seeds that Hypothesis draws
 LARGE = 3, 2, 4, 20                 # n, m, B and T of a network with clear faults
 SEEDS = 5           # seeds that the search for a smaller network tries
 REPEATED = 1e-6     # difference between two calls, relative to the largest entry
@@ -90,6 +91,7 @@ def assert_correct(rule, function, examples=60):
     judged, mutants, told, bad = [], set(), set(), []
     checks = hypothesis.HealthCheck
 
+    @hypothesis.seed(SEED)          # otherwise, it would depend on the text of `run`
     @hypothesis.settings(max_examples=examples, deadline=None, derandomize=True,
                          database=None, phases=[hypothesis.Phase.generate],
                          suppress_health_check=[checks.filter_too_much,
