@@ -188,7 +188,8 @@ def anchored(surrogate, mem, threshold=1.0):
     _float64("mem is", mem)
     hard = fixed > limit
     pair = surrogate(fixed - limit)
-    if not isinstance(pair, tuple) or len(pair) != 2 or np.shape(pair[0]) != fixed.shape:
+    if not isinstance(pair, tuple) or len(pair) != 2 \
+            or np.shape(pair[0]) != fixed.shape:
         raise ValueError(f"surrogate returned a {type(pair).__name__}: must return a "
                          f"pair (value, derivative), value of shape {fixed.shape}")
 
@@ -352,15 +353,15 @@ def _pairs(theta, other, what="gradient"):
     if not isinstance(theta, (list, tuple)):
         theta, other = [theta], [other]
     if len(one_of(what, other, list, tuple, np.ndarray)) != len(theta) or not theta:
-        raise ValueError(f"{what} has {len(other)} arrays, theta has {len(theta)}: must "
-                         "be equal, and at least 1")
+        raise ValueError(f"{what} has {len(other)} arrays, theta has {len(theta)}: "
+                         "must be equal, and at least 1")
     found = []
     for i, pair in enumerate(zip(theta, other, strict=True)):
         names = f"theta[{i}]", f"{what}[{i}]"
         t, o = arrays(f"{names[0]} (...) float, {names[1]} (...) float", *pair)
         if t.shape != o.shape:
-            raise ValueError(f"{names[1]} has shape {o.shape}, {names[0]} has {t.shape}: "
-                             "must be equal")
+            raise ValueError(f"{names[1]} has shape {o.shape}, {names[0]} has "
+                             f"{t.shape}: must be equal")
         _float64(f"{', '.join(names)} are", *pair)
         found.append((t, o))
     return [t for t, _ in found], [o for _, o in found]
