@@ -203,8 +203,8 @@ def _checked(left, right, masks, kind, more="", *values):
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:
-            raise ValueError(f"{name} has {len(batch)} entries: must have 2, the inputs "
-                             "and the signals")
+            raise ValueError(f"{name} has {len(batch)} entries: must have 2, inputs "
+                             "and signals")
     names = [rule.partition("[")[0] for rule in RULES]
     lists = [*left, *right, *[masks] * (kind == "through_mask")]
     lists = [arrays(f"{name}[] (...)", given)[0]

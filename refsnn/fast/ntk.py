@@ -195,7 +195,8 @@ def _convolution(tiles, a, b, g, h, mask):
             _gram(tile, first[rows], second[cols])
         del first, second       # free the memory before the next cut
     for tile, rows, cols in tiles:
-        _gram(tile, g[rows].sum(axis=3), h[cols].sum(axis=3))              # (3)
+        s, s_m = g[rows].sum(axis=3), h[cols].sum(axis=3)                  # (3)
+        _gram(tile, s, s_m)
 
 
 def _cuts(N, K, a, g):
@@ -301,8 +302,8 @@ def _checked(left, right, masks, kind, more="", *values):
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:
-            raise ValueError(f"{name} has {len(batch)} entries: must have 2, the inputs "
-                             "and the signals")
+            raise ValueError(f"{name} has {len(batch)} entries: must have 2, inputs "
+                             "and signals")
     names = [rule.partition("[")[0] for rule in RULES]
     lists = [*left, *right, *[masks] * (kind == "through_mask")]
     lists = [arrays(f"{name}[] (...)", given)[0]

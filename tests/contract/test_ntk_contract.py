@@ -19,6 +19,7 @@ SIZES = {"N": 3, "M": 5, "K": 2, "P": 7, "i": 4, "u": 6, "c": 8, "j": 9}
 
 def contracts(module):
     return [contract(function, text, SIZES) for function, text in (
+        (module.kernel, "left.inputs[0] (N, u) float, left.signals[0] (N, K, j)"),
         (module.kernel, f"{LEFT}, {KIND}, {REDUCTION}"),
         (module.kernel, f"{LEFT}, {RIGHT}, {MASKS}, {REDUCTION}"),
         (module.adjoint, f"{LEFT}, {RIGHT}, {DERIVATIVE}, {KIND}"),
