@@ -4,42 +4,44 @@ r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
 The activation phi is ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
 and biases b[l].  The symbol * is the entrywise product.  For a sample x,
 
-    a[0] = x,  z[l] = W[l] a[l] + b[l]                           (1)
-    a[l+1] = phi(z[l]),  f = z[L-1]                              (2)
+    a[0] = x,  pre[l] = W[l] a[l] + b[l]                         (1)
+    a[l+1] = phi(pre[l]),  f = pre[L-1]                          (2)
 
 Dropout multiplies the inputs of layer l by a recorded mask m[l]:
 
-    a[l] becomes m[l] * a[l],  z[l-1] becomes m[l] * z[l-1]      (3)
+    a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
-Only inputs and ReLU units can be dropped.  A dropped unit has phi'(z) = 0,
-so eqs. (4)-(13) also hold with dropout.  With d[l] = dE/dz[l], the
-gradient of a loss E is
+Only inputs and ReLU units can be dropped.  A dropped unit has phi'(pre) =
+0, so eqs. (4)-(13) also hold with dropout.  For any array A, let dA be the
+derivative of a loss with respect to A.  The gradient of the loss is
 
-    d[L-1] = dE/df,  d[l] = phi'(z[l]) * (W[l+1]^T d[l+1])       (4)
-    dW[l] = sum_n d[l] a[l]^T,  db[l] = sum_n d[l]               (5)
+    dpre[L-1] = df,
+    dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
+    dW[l] = sum_n dpre[l] a[l]^T,  db[l] = sum_n dpre[l]         (5)
 
-Both sums are over the samples n.  The derivatives g[l]_k = df_k/dz[l] of
+Both sums are over the samples n.  The derivatives g[l]_k = df_k/dpre[l] of
 output k are called signals.  The Jacobian follows from the signals:
 
     g[L-1]_k = e_k, the unit vector                              (6)
-    g[l]_k = phi'(z[l]) * (W[l+1]^T g[l+1]_k)                    (7)
+    g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-Let E be a function of the Jacobian, such as the tangent-kernel loss of
-[LZ20].  By (8), E is a function of all a[l] and g[l].  Let abar[l],
-gbar[l]_k and fbar be the partial derivatives of E with respect to a[l],
-g[l]_k and f.  The total derivatives B[l]_k = dE/dg[l]_k and d[l] =
-dE/dz[l] follow from
+Let the loss be a function of the Jacobian, such as the tangent-kernel loss
+of [LZ20].  By (8), the loss is a function of all a[l] and g[l].  Let da[l],
+dg[l]_k and df be its partial derivatives with respect to a[l], g[l]_k and
+f.  The total derivatives B[l]_k with respect to g[l]_k, and dpre[l],
+follow from
 
-    B[0]_k = gbar[0]_k,  B[l+1]_k = gbar[l+1]_k + W[l+1] Q[l]_k  (9)
-    Q[l]_k = phi'(z[l]) * B[l]_k                                (10)
+    B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
+    Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
     dW[l+1] += sum_nk g[l+1]_k Q[l]_k^T                         (11)
-    c[l] = phi''(z[l]) * sum_k B[l]_k * (W[l+1]^T g[l+1]_k)     (12)
-    d[L-1] = fbar,
-    d[l] = phi'(z[l]) * (W[l+1]^T d[l+1] + abar[l+1]) + c[l]    (13)
+    e[l] = phi''(pre[l]) * sum_k B[l]_k * (W[l+1]^T g[l+1]_k)   (12)
+    dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1] + da[l+1])
+              + e[l],  dpre[L-1] = df                           (13)
 
-The gradient of E is the sum of (5) and (11).  The initial weights follow a
-truncated normal distribution with the variance proposed by [GB10]:
+The gradient of the loss is the sum of (5) and (11).  The initial weights
+follow a truncated normal distribution with the variance proposed by
+[GB10].  Let n_in and n_out be the numbers of inputs and of units:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
@@ -47,15 +49,15 @@ truncated normal distribution with the variance proposed by [GB10]:
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
     (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13), with
-    abar and c added.  abar[0] and gbar[L-1] have no effect, because x and
-    g[L-1] are constant.  For a = phi(z), tanh has phi' = 1 - a^2 and phi''
-    = -2 a phi', so (7) gives c[l] = -2 a[l+1] * sum_k B[l]_k * g[l]_k.
-    ReLU has phi'' = 0.  The number 0.87962566 is the standard deviation of
-    N(0, 1) truncated at -2 and 2.
-Exact.  The derivatives are exact, except for ReLU units with z = 0.  For
+    da and e added.  da[0] and dg[L-1] have no effect, because x and
+    g[L-1] are constant.  For a = phi(pre), tanh has phi' = 1 - a^2 and
+    phi'' = -2 a phi', so (7) gives e[l] = -2 a[l+1] * sum_k B[l]_k *
+    g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is the standard
+    deviation of N(0, 1) truncated at -2 and 2.
+Exact.  The derivatives are exact, except for ReLU units with pre = 0.  For
     these units, phi'(0) is set to 0.
-Cost.   For N samples, K outputs and w weights, `backward` needs O(N w)
-    operations.  `signals`, `jacobian` and `second_order` need O(N K w).
+Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
+    operations.  `signals`, `jacobian` and `second_order` need O(N K p).
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -67,19 +69,22 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
 ACTIVATIONS = ("relu", "tanh")
 CUT_STD = 0.87962566103423978           # see (14) and Derivation
+BIAS_STD = 0.01                         # see (15)
+ROUNDING = 8            # units of rounding by which two libraries' tanh may differ
+RECORDING = "recording.inputs[{0}] (N, n{0}); recording.pre[{0}] (N, n{1})"
 
 
 class Recording(NamedTuple):
     """Hold the layer inputs, the pre-activations and the outputs of a network."""
     inputs: List[np.ndarray]    # a[l], (N, n_in)
-    pre: List[np.ndarray]       # z[l], (N, n_out)
+    pre: List[np.ndarray]       # pre[l], (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
@@ -123,14 +128,15 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     a, inputs, pre = x, [], []
     for i, (W, b, mask) in enumerate(zip(weights, biases, dropout, strict=True)):
         if i > 0:
-            a = np.maximum(pre[-1], 0) if activation == "relu" \
-                else np.tanh(pre[-1])                                      # (2)
+            a = (np.tanh(pre[-1]) if activation == "tanh" else
+                 np.maximum(pre[-1], 0))                                   # (2)
         if mask is not None:
-            a = a * mask
+            a = a * mask                                                   # (3)
             if i > 0:
                 pre[-1] *= mask                                            # (3)
+        found = a @ W.T + b                                                # (1)
         inputs.append(a)
-        pre.append(a @ W.T + b)                                            # (1)
+        pre.append(found)
     return Recording(inputs, pre, pre[-1])
 
 
@@ -160,15 +166,15 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 def _slopes(inputs, pre, activation):
     """Check that the recording fits `activation`.  Return the derivatives
-    phi'(z[l]) of all hidden layers."""
+    phi'(pre[l]) of all hidden layers."""
     found = []
-    for i, (a, z) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
+    for i, (a, before) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
-            slope = (z > 0).astype(z.dtype)
-            fits = a == slope * z
+            slope = (before > 0).astype(before.dtype)
+            fits = a == slope * before
         else:
             slope = 1 - a ** 2
-            fits = np.abs(a - np.tanh(z)) <= 8 * np.finfo(a.dtype).eps
+            fits = np.abs(a - np.tanh(before)) <= ROUNDING * np.finfo(a.dtype).eps
         if not fits.all():
             raise ValueError(f"activation is {activation!r}: must be the recording's, "
                              f"but inputs[{i + 1}] is not {activation} of pre[{i}]")
@@ -178,26 +184,26 @@ def _slopes(inputs, pre, activation):
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Return the gradient of the loss with respect to the parameters, eqs. (5)
-    and (13).  The arguments `dinputs`, `extra` and `gain` hold abar of eq.
-    (13), c of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
-    dW, db, d = [], [], doutputs
+    and (13).  The arguments `dinputs`, `extra` and `gain` hold da of eq. (13), e
+    of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
+    dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
-            d = d @ weights[i + 1]
+            dpre = dpre @ weights[i + 1]                                   # (4)
             if dinputs[i + 1] is not None:
-                d += dinputs[i + 1]
-            d *= slopes[i]                                                 # (4)
+                dpre += dinputs[i + 1]                                     # (13)
+            dpre *= slopes[i]                                              # (4)
             if extra[i] is not None:
-                d += extra[i]                                              # (13)
-        dW.append(d.T @ inputs[i])
-        db.append(d.sum(axis=0))                                           # (5)
+                dpre += extra[i]                                           # (13)
+        dW[i] = dpre.T @ inputs[i]                                         # (5)
+        db[i] = dpre.sum(axis=0)                                           # (5)
         if gain[i] is not None:
-            dW[-1] += gain[i]
-    return Gradient(dW[::-1], db[::-1])
+            dW[i] += gain[i]
+    return Gradient(dW, db)
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the derivatives of the outputs with respect to z[l], eqs. (6)-(7).
+    """Return the derivatives of the outputs by pre-activations, eqs. (6)-(7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -222,7 +228,8 @@ def signals(weights, recording, activation="relu"):
         units, rows = _live(found[-1])
         g = weights[-1] if i == len(weights) - 2 else (     # W^T e_k is row k of W
             rows @ weights[i + 1][units]).reshape(N, K, -1)
-        found.append(g * slopes[i][:, None])                               # (7)
+        g = g * slopes[i][:, None]                                         # (7)
+        found.append(g)
     return found[::-1]
 
 
@@ -253,11 +260,11 @@ def jacobian(recording, signals):
         Each layer contributes its weights, row by row, then its biases.
     """
     inputs, pre, signals = _layers(
-        "recording.inputs[{0}] (N, n{0}) float; recording.pre[{0}] (N, n{1}); "
-        "signals[{0}] (N, n{2}, n{1})", *_parts(recording), signals)
+        RECORDING.replace("n{0})", "n{0}) float") + "; signals[{0}] (N, n{2}, n{1})",
+        *bundle("recording", recording, Recording)[:2], signals)
     parts = []
     for a, g in zip(inputs, signals, strict=True):
-        weights = g[..., None] * a[:, None, None]
+        weights = g[..., None] * a[:, None, None]                          # (8)
         parts += [weights.reshape(*pre[-1].shape, -1), g]                  # (8)
     return np.concatenate(parts, axis=2)
 
@@ -278,9 +285,9 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     weights, recording, signals, activation
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Partial derivatives abar and gbar.  abar[0] and gbar[L-1] are not used.
+        Partial derivatives da and dg.  da[0] and dg[L-1] are not used.
     doutputs : (N, K) float, optional
-        Partial derivative fbar.  None, also in a list, stands for 0.
+        Partial derivative df.  None, also in a list, stands for 0.
 
     Returns
     -------
@@ -296,7 +303,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Return c[l] of eq. (12) and the sum of eq. (11) for all layers.  The value
+    """Return e[l] of eq. (12) and the sum of eq. (11) for all layers.  The value
     None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
@@ -314,7 +321,7 @@ def _up(weights, inputs, signals, slopes, dsignals, activation):
         gain[i + 1][units] = rows.T @ Q.reshape(N * K, -1)                 # (11)
         if i < len(weights) - 2:         # signals[-1] is constant
             units, rows = _live(Q)
-            B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)
+            B = (rows @ weights[i + 1].T[units]).reshape(N, K, -1)         # (9)
     return extra, gain
 
 
@@ -337,7 +344,7 @@ def init(sizes, rng, dtype=np.float64):
     -------
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
     """
-    sizes, = arrays("sizes[] () int in [1, inf)", sizes)
+    sizes = [int(n) for n in arrays("sizes[] () int in [1, inf)", sizes)[0]]
     one_of("rng", rng, np.random.Generator)
     if len(sizes) < 2:
         raise ValueError(f"sizes is {sizes}: must be at least two integers")
@@ -345,43 +352,37 @@ def init(sizes, rng, dtype=np.float64):
     weights, biases = [], []
     for n_in, n_out in zip(sizes[:-1], sizes[1:], strict=True):
         scale = math.sqrt(2 / (n_in + n_out)) / CUT_STD                    # (14)
-        W = rng.standard_normal((n_out, n_in))
+        W = rng.standard_normal((n_out, n_in))                             # (15)
         while (beyond := np.abs(W) > 2).any():
             W[beyond] = rng.standard_normal(np.count_nonzero(beyond))
         weights.append((scale * W).astype(dtype))
-        biases.append((0.01 * rng.standard_normal(n_out)).astype(dtype))   # (15)
+        b = BIAS_STD * rng.standard_normal(n_out)                          # (15)
+        biases.append(b.astype(dtype))
     return weights, biases
-
-
-def _parts(recording):
-    if not isinstance(recording, tuple) or len(recording) != 3:
-        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
-                         "Recording")
-    return recording[:2]
 
 
 def _network(weights, recording, activation, spec="", *values):
     one_of("activation", activation, *ACTIVATIONS)
     weights, inputs, pre, *values = _layers(
-        "weights[{0}] (n{1}, n{0}) float; recording.inputs[{0}] (N, n{0}); "
-        "recording.pre[{0}] (N, n{1})" + spec, weights, *_parts(recording), *values)
+        f"weights[{{0}}] (n{{1}}, n{{0}}) float; {RECORDING}{spec}", weights,
+        *bundle("recording", recording, Recording)[:2], *values)
     return weights, inputs, pre, _slopes(inputs, pre, activation), *values
 
 
 def _layers(spec, *values):
-    """Check each value against its rule in `spec`.  A rule that contains
-    [{0}] describes a list with one array for each layer.  In the rule, {0}
-    is the index of the layer, {1} is {0} + 1, and {2} is the number of
-    layers."""
-    L = len(values[0]) if isinstance(values[0], (list, tuple)) else 0
+    """Check each value against its rule in `spec`.  A rule with [{0}] describes a
+    list with one array for each layer.  In the rule, {0} is the index of the layer,
+    {1} is {0} + 1, and {2} is the number of layers."""
+    first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
+    L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
-    for rule, value, many in zip(spec.split("; "), values, lists, strict=True):
+    for rule, name, value, many in zip(spec.split("; "), names, values, lists,
+                                       strict=True):
         if many:
             value = [None] * L if value is None and "[{0}]?" in rule else value
-            name = rule.partition("[")[0]
             if not 0 < len(one_of(name, value, list, tuple)) == L:
-                raise ValueError(f"{name} has {len(value)} arrays: must have "
-                                 f"{L or 'some'}, one for each layer")
+                raise ValueError(f"{name} has {len(value)} arrays, {first} has {L}: "
+                                 "must be equal, and at least 1")
         given += value if many else [value]
         rules += [rule.format(i, i + 1, L) for i in range(L if many else 1)]
     found = iter(arrays(", ".join(rules), *given))
