@@ -2,7 +2,7 @@
 r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
 With scope="layer", the weights of each layer form a group.  With
-scope="global", all weights form one group.  Of the P weights w of a group,
+scope="global", all weights form one group.  Of the P weights W of a group,
 about rho P weights are kept, where rho is the density.  Let s be the
 scores of a group in ascending order.  With the index
 
@@ -10,14 +10,14 @@ scores of a group in ascending order.  With the index
 
 the mask is 1 for the following weights and 0 for all other weights:
 
-    magnitude     |w| > s_idx,  s = |w|                  (2)  [LZ20]
-    snip          |w g| >= s_idx,  s = |w g|             (3)  [LZ20]
-    grasp         w h >= s_idx,  s = w h                 (4)  [WZG20]
+    magnitude     |W| > s_idx,  s = |W|                  (2)  [LZ20]
+    snip          |W g| >= s_idx,  s = |W g|             (3)  [LZ20]
+    grasp         W h >= s_idx,  s = W h                 (4)  [WZG20]
     random        P - idx - 1 weights, chosen uniformly  (5)
 
-In (3), g is the gradient of a loss with respect to w.  In (4), h = H g is
+In (3), g is the gradient of a loss with respect to W.  In (4), h = H g is
 the product of the Hessian H of the loss and this gradient.  To first
-order, the removal of one weight w changes |g|^2 / 2 by -w h.  GraSP keeps
+order, the removal of one weight W changes |g|^2 / 2 by -W h.  GraSP keeps
 the weights whose removal would reduce this value most.  SNIP and GraSP use
 the cross-entropy loss.  Logit SNIP uses a loss of the logits f that does
 not require labels:
@@ -28,7 +28,7 @@ The function `scaled` divides the masked weights by sqrt(rho).  If the
 masks do not depend on the weights, this scaling approximately preserves
 the variance of the input to each unit:
 
-    w / sqrt(rho)                                        (7)  [LZ20]
+    W / sqrt(rho)                                        (7)  [LZ20]
 
 Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     weights, and rules (3) and (4) keep P - idx weights.  At low density,
@@ -48,7 +48,6 @@ Departures.  The random baseline in the code of [LZ20] permutes only the
 [WZG20] C. Wang, G. Zhang and R. Grosse, ICLR 2020, arXiv 2002.07376.
 """
 
-
 import numpy as np
 
 from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
@@ -57,7 +56,6 @@ __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled"
            "snip"]
 
 SCOPES = ("layer", "global")
-RHO = "rho () in (0, 1]"
 
 
 def magnitude(weights, rho, *, scope="layer"):
@@ -80,9 +78,12 @@ def magnitude(weights, rho, *, scope="layer"):
     list of arrays of 0 and 1
         Masks in the shapes and dtype of the weights.
     """
-    weights, (rho,) = _list("weights", weights), arrays(RHO, rho)
-    return _by_group([np.abs(W) for W in weights], scope,
-                     lambda score: score > _threshold(score, rho))         # (2)
+    weights, _, rho = _checked(weights, rho)
+
+    def keep(score):
+        return score > _threshold(score, rho)                              # (2)
+
+    return _by_group([np.abs(W) for W in weights], scope, keep)
 
 
 def _by_group(scores, scope, keep):
@@ -124,21 +125,24 @@ def snip(weights, gradients, rho, *, scope="global"):
     -------
     list of arrays of 0 and 1
     """
-    products, (rho,) = _products(weights, gradients), arrays(RHO, rho)
-    return _by_group([np.abs(a) for a in products], scope,
-                     lambda score: score >= _threshold(score, rho))        # (3)
+    products, rho = _products(weights, "gradients", gradients, rho)
+
+    def keep(score):
+        return score >= _threshold(score, rho)                             # (3)
+
+    return _by_group([np.abs(product) for product in products], scope, keep)
 
 
-def _products(weights, slopes, name="gradients"):
-    weights = _list("weights", weights)
-    slopes = _list(name, slopes, "", weights)
+def _products(weights, name, slopes, rho):
+    """Check the arguments.  Return the products of weights and slopes, and rho."""
+    weights, slopes, rho = _checked(weights, rho, name, slopes)
     with np.errstate(over="ignore"):
-        products = [W * g for W, g in zip(weights, slopes, strict=True)]
-    return _list(f"weights*{name}", products)
+        products = [W * slope for W, slope in zip(weights, slopes, strict=True)]
+    return arrays(f"weights*{name}[] (...)", products)[0], rho
 
 
 def grasp(weights, hessian_gradients, rho, *, scope="global"):
-    """Return masks that keep the weights with the largest w h, eq. (4).
+    """Return masks that keep the weights with the largest W h, eq. (4).
 
     >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
     [1.0, 0.0]
@@ -154,10 +158,12 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
     -------
     list of arrays of 0 and 1
     """
-    products = _products(weights, hessian_gradients, "hessian_gradients")
-    rho, = arrays(RHO, rho)
-    return _by_group(products, scope,
-                     lambda score: score >= _threshold(score, rho))        # (4)
+    products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
+
+    def keep(score):
+        return score >= _threshold(score, rho)                             # (4)
+
+    return _by_group(products, scope, keep)
 
 
 def logit_doutputs(outputs):
@@ -198,10 +204,13 @@ def random(weights, rho, rng, *, scope="layer"):
     -------
     list of arrays of 0 and 1
     """
-    weights, (rho,) = _list("weights", weights), arrays(RHO, rho)
+    weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)
-    return _by_group(weights, scope, lambda score: rng.permutation(score.size)
-                     > _index(rho, score.size))                            # (5)
+
+    def keep(score):
+        return rng.permutation(score.size) > _index(rho, score.size)       # (5)
+
+    return _by_group(weights, scope, keep)
 
 
 def density(masks):
@@ -219,7 +228,10 @@ def density(masks):
     whole, layers : float and list of float
         Fraction of all weights, and fraction of the weights of each layer.
     """
-    masks = _list("masks", masks, " in {0, 1}")
+    masks, = arrays("masks[] (...) in {0, 1}", masks)
+    if not masks or not all(mask.size for mask in masks):
+        raise ValueError("masks has no arrays, or empty arrays: must have at least one "
+                         "array, and no empty arrays")
     counts = [(int(np.count_nonzero(mask)), mask.size) for mask in masks]
     kept, size = map(sum, zip(*counts, strict=True))
     return kept / size, [some / of for some, of in counts]
@@ -241,18 +253,22 @@ def scaled(weights, masks, rho):
     list of arrays of float
         Scaled weights.
     """
-    weights, (rho,) = _list("weights", weights), arrays(RHO, rho)
-    masks = _list("masks", masks, " in {0, 1}", weights)
+    weights, masks, rho = _checked(weights, rho, "masks", masks, " in {0, 1}")
     return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (7)
             for W, mask in zip(weights, masks, strict=True)]
 
 
-def _list(name, given, rule=" float", like=None):
-    if not one_of(name, given, list, tuple) or len(given) != len(like or given):
-        raise ValueError(f"{name} has {len(given)} arrays: must have one for each "
-                         "layer, and at least one")
-    found = [arrays(f"{name}[{i}] {like[i].shape if like else '(...)'}{rule}", array,
-                    dtype=like and like[i].dtype)[0] for i, array in enumerate(given)]
-    if not all(array.size for array in found):
-        raise ValueError(f"{name} has empty arrays: must have none")
-    return found
+def _checked(weights, rho, name="weights", others=None, rule=""):
+    """Return the arrays of the weights, those of the list `others`, which have the
+    shapes of the weights, and rho."""
+    rho, = arrays("rho () in (0, 1]", rho)              # in float64, as in [LZ20]
+    weights, others = arrays(f"weights[] (...) float, {name}[] (...){rule}", weights,
+                             weights if name == "weights" else others)
+    shapes, found = ([a.shape for a in given] for given in (weights, others))
+    if shapes != found:
+        raise ValueError(f"{name} has the shapes {found}, weights has {shapes}: must "
+                         "be equal")
+    if not shapes or not all(W.size for W in weights):
+        raise ValueError(f"weights has the shapes {shapes}: must have at least one "
+                         "array, and no empty arrays")
+    return weights, others, rho
