@@ -8,21 +8,21 @@ gradient descent on a loss L gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
-Let the kernels be constant.  Let L = (c/2) sum (f - y)^2.  The sum is over
-all outputs of the N training samples.  The factor c is 1 for the loss
-"sum" and 1/N for the loss "mean".  For the kernel K = Q diag(lambda) Q^T
-of the training samples, s steps give
+Let the kernels be constant, and let the loss be share/2 times the sum of
+(f - y)^2 over all outputs of the N training samples.  The factor `share`
+is 1 for the loss "sum" and 1/N for the loss "mean".  For the kernel
+K = Q diag(lambda) Q^T of the training samples, s steps give
 
-    f_s = y + Q diag((1 - rate c lambda)^s) Q^T (f_0 - y)      (2)
-    S_s = (1 - (1 - rate c lambda)^s) / lambda                 (3)
-    f*_s = f*_0 - K* Q diag(S_s) Q^T (f_0 - y)                 (4)
+    f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
+    D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
+    f*_s = f*_0 - K* Q diag(D_s) Q^T (f_0 - y)                 (4)
 
 Eq. (2) holds for the training samples, and eq. (4) for any samples.
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
     (2).  The geometric series gives (3), because
-    S_s = sum_{t<s} rate c (1 - rate c lambda)^t.  For lambda = 0,
-    S_s = rate c s.
+    D_s = sum_{t<s} rate share (1 - rate share lambda)^t.  For lambda = 0,
+    D_s = rate share s.
 Approximate.  The predictions are exact for a network that is linear in the
     weights.  For other networks, the predictions neglect the change of
     the kernels.
@@ -46,6 +46,10 @@ from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE i
 __all__ = ["Trajectory", "one_step", "predict"]
 
 LOSSES = ("sum", "mean")
+SYMMETRY = 1e-3         # of the largest entry, by which a kernel may be asymmetric
+NEGATIVE = 100          # units of rounding that an eigenvalue may be below zero
+SLOW = 0.5              # below, 1 - rate * lambda loses digits of the second term
+RATE = "rate () in (0, inf)"
 
 
 class Trajectory(NamedTuple):
@@ -76,10 +80,9 @@ def one_step(kernel, outputs, doutputs, rate):
     -------
     (M, K) float
     """
-    outputs, doutputs, kernel = arrays(
-        "outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K)", outputs, doutputs,
-        kernel)
-    rate, = arrays("rate () in (0, inf)", rate)
+    outputs, doutputs, kernel, _ = arrays(
+        f"outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K), {RATE}", outputs,
+        doutputs, kernel, rate)
     moved = (_matrix(kernel) @ doutputs.ravel()).reshape(outputs.shape)
     return outputs - float(rate) * moved                                   # (1)
 
@@ -129,18 +132,16 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):
         raise ValueError("cross or test_outputs is None: must be given together")
-    outputs, targets, kernel, f0, cross = arrays(
-        "outputs (N, K) float, targets (N, K), kernel (N, N, K, K), "
-        "test_outputs? (M, K), cross? (M, N, K, K)", outputs, targets, kernel,
-        test_outputs, cross)
-    rate, steps = arrays("rate () in (0, inf), steps (S?) int in [0, inf)",
-                         rate, steps)
+    outputs, targets, kernel, f0, cross, _, steps = arrays(
+        "outputs (N, K) float, targets (N, K), kernel (N, N, K, K), test_outputs? "
+        f"(M, K), cross? (M, N, K, K), {RATE}, steps (S?) int in [0, inf)", outputs,
+        targets, kernel, test_outputs, cross, rate, steps)
     (N, K), matrix = outputs.shape, _matrix(kernel)
-    if np.abs(matrix - matrix.T).max() > 1e-3 * np.abs(matrix).max():
+    if np.abs(matrix - matrix.T).max() > SYMMETRY * np.abs(matrix).max():
         raise ValueError("kernel is not symmetric: must equal its transpose")
     values, Q = np.linalg.eigh((matrix + matrix.T) / 2)
     noise = len(values) * np.finfo(matrix.dtype).eps * max(values[-1], 0)
-    if values[0] < -100 * noise or values[-1] <= 0:
+    if values[0] < -NEGATIVE * noise or values[-1] <= 0:
         raise ValueError(f"kernel has eigenvalues {values[0]} to {values[-1]}: must "
                          "be non-negative and not all 0")
     values = np.maximum(values, 0)          # remove rounding errors
@@ -158,15 +159,15 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace * values)^s, and S_s of eq. (3).  In both results,
+    """Return (1 - pace * values)^s, and D_s of eq. (3).  In both results,
     each row is for one number of steps s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():
         raise ValueError(f"rate is too high for {int(steps.max())} steps: must be "
                          f"at most {2 / (pace * values[-1]):.3g} of this rate")
-    slow = np.where(pace * values < 0.5, pace * values, 0)
-    left = np.where(slow > 0, np.exp(steps * np.log1p(-slow)), left)
+    slow = np.where(pace * values < SLOW, pace * values, 0)
+    left = np.where(slow > 0, np.exp(steps * np.log1p(-slow)), left)       # (2)
     safe = np.where(values == 0, 1, values)
     spent = np.where(slow > 0, -np.expm1(steps * np.log1p(-slow)), 1 - left)
     return left, np.where(values == 0, pace * steps, spent / safe)         # (3)
