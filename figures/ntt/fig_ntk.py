@@ -76,14 +76,17 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Return the outputs of a network, and the pair of arrays that `ntk.kernel` needs.
+    """Return the outputs of a network, and the pair (inputs, signals) for `ntk.kernel`.
     """
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
 
 
 def largest(kernel):
-    """Return the largest eigenvalue of a tangent kernel of shape (N, N, K, K)."""
+    """Return the largest eigenvalue of a tangent kernel of N images and K outputs.
+
+    The kernel has the shape (N, N, K, K).
+    """
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
@@ -97,7 +100,7 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return a dict of its outputs and of the predicted outputs.
+    """Train one network; return a dict of the outputs and of the predicted outputs.
 
     The dict also holds the deviation of the outputs from the predicted outputs.
     """

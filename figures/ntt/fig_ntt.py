@@ -2,20 +2,20 @@
 
 Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
 data are the embedded digits.  All sparse networks have 256-300-100-10 units and are
-trained with labels, in three runs.  The baselines keep the initial weights.  Their
-masks are random, keep the weights of largest magnitude, or are computed from 100
-images, the same in all runs, by SNIP, logit-SNIP (without labels) or GraSP.  Weights
-are selected in each layer with the same density (layer-wise), or among all weights of
-the network (one threshold).  "NTT masks" are the masks of NTT with the initial weights
-in place of the weights from the transfer.
+trained with labels, in three runs.  The baselines keep the initial weights.  The masks
+of the baselines are random, keep the weights of largest magnitude, or are computed from
+100 training images by SNIP, logit-SNIP (without labels) or GraSP.  In each run, these
+three methods use the same 100 images.  Weights are selected in each layer with the same
+density (layer-wise), or among all weights of the network (one threshold).  "NTT masks"
+are the masks of NTT with the initial weights in place of the weights from the transfer.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other
 layer-wise baseline.  After 100 steps with labels at a density of 5 %, the test accuracy
 is at least as high with layer-wise NTT as with layer-wise random masks, and at the end
-of training, at most 0.02 lower.  With three runs on the embedded digits, the
-differences from the best baseline and after 100 steps are about as large as their
-standard errors.
+of training, at most 0.02 lower.  With three runs on the embedded digits, two of these
+differences are about as large as their standard errors: the difference from the best
+baseline, and the difference after 100 steps.
 
 The panels show the test accuracy after 100 steps with labels and the final test
 accuracy (mean of the last five tests) against the density.  Error bars are the standard
@@ -37,8 +37,9 @@ LeNet-5-Caffe on MNIST, at densities of 3 and 10 %, has 3,000 steps of transfer 
 5,000 steps with labels.  Conv-4 on CIFAR-10, at a density of 5 %, has 3,000 steps of
 transfer with mini-batches of 16 images, and 5,000 steps with labels without dropout.
 Conv-4 is trained only with layer-wise NTT, NTT masks, random masks and magnitude masks,
-and with SNIP masks with one threshold.  Both convolutional networks are run once, and
-without bounds.  Like [LZ20], this figure plots accuracy against density.
+and with SNIP masks with one threshold.  The convolutional networks are trained once for
+each density, and their accuracies have no bounds.  Like [LZ20], this figure plots
+accuracy against density.
 """
 
 import numpy as np
@@ -61,8 +62,9 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the accuracies as {"NAME: METHOD, SCOPE": (densities, repeats, 2)}.
 
-    The last axis holds the early and the final accuracy.  A density with fewer runs is
-    filled up with NaN.  The entries "NAME densities" hold the densities.
+    The last axis holds the early and the final accuracy.  If a density has fewer runs
+    than another, the missing accuracies are NaN.  The entries "NAME densities" hold the
+    densities.
     """
     done, found = [r for r in results if "accuracy" in r], {}
     for r in done:
@@ -97,7 +99,7 @@ def accuracies(data, name, measure, density, scopes=SCOPES):
 
 
 def finite(values):
-    """Return the values without NaN."""
+    """Return the finite entries of an array of accuracies."""
     return values[np.isfinite(values)]
 
 
@@ -125,8 +127,8 @@ def claims(data):
 def ahead(rows, *others):
     """Return the accuracies of layer-wise NTT minus those of the best other row.
 
-    The best row has the highest mean over runs.  If `others` is given, only rows of
-    these methods are compared.
+    A row is a pair (method, scope).  The best row has the highest mean accuracy over
+    runs.  If `others` is given, only rows of these methods are compared.
     """
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours

@@ -19,20 +19,20 @@ The top panel shows the density of each layer.  Masks use one threshold for the 
 network (filled markers) or one threshold per layer (open markers).  Error bars are the
 standard deviation over seeds.  The dotted line is the density of the whole network.
 The other panels show the first layer for one threshold per layer.  The middle panels
-show the live weights of each pixel, averaged over seeds, and the standard deviation of
-its grey level; r is the correlation of the two over pixels.  The bottom left panel
-shows the live weights of each unit, in descending order (thin lines are seeds, thick
-lines are means; magnitude and random masks coincide).  The bottom right panels show the
-weights of six units for the first seed.  A blank square is an empty unit: it has no
-live weights.
+show the number of live weights of each pixel, averaged over seeds, and the standard
+deviation of the grey level of each pixel; r is the correlation of these two quantities
+over pixels.  The bottom left panel shows the number of live weights of each unit, in
+descending order (thin lines are seeds, thick lines are means; magnitude and random
+masks coincide).  The bottom right panels show the weights of six units for the first
+seed.  A blank square is an empty unit: it has no live weights.
 
 The data are the embedded digits.  The network has 256-100-50-10 units, the density is
 0.1, and the transfer has 500 steps.  With --full, the data are MNIST, the network has
 784-300-100-10 units, the density is 0.03, and the transfer has 18,720 steps, as
 published.  Three bounds are then not met: the bound on the variance per pixel of NTT
-masks, and both bounds on the variance per unit relative to NTT.  With NTT, 36 % of the
-units of the first layer are empty (0.2 % after 5,000 steps), with SNIP 12 %, and with
-logit-SNIP 30 % (2 seeds).  NTT masks keep few weights of pixels that hardly vary.  If
+masks, and both bounds on the variance per unit relative to NTT.  In the first layer,
+36 % of the units are empty with NTT (0.2 % after 5,000 steps), 12 % with SNIP, and 30 %
+with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels that hardly vary.  If
 the pixels are sorted by the standard deviation of their grey level, the variance within
 groups of 28 pixels is 1.4 times the chance variance.  This figure tests the statements
 of [LZ20] on layer-wise pruning.

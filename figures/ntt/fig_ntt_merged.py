@@ -1,12 +1,13 @@
 """One transfer without labels serves two sets of images
 
 Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two image
-sets yields masks for both sets.  Networks with 5 % of the weights are then trained with
-labels on one of the sets, and the masks stay fixed.  The test accuracy is averaged over
-the first 200 steps and over both sets.  The accuracy after a transfer on both sets is
-at least 0.02 higher than with random masks.  A control uses the same single image set
-for the transfer and for the training with labels.  The accuracy after a transfer on
-both sets is at most 0.05 lower than in the control.
+sets yields masks (selections of the weights to keep) for both sets.  Networks with 5 %
+of the weights are then trained with labels on one of the sets, and the masks stay
+fixed.  The test accuracy is averaged over the first 200 steps and over both sets.  The
+accuracy after a transfer on both sets is at least 0.02 higher than with random masks.
+A control uses the same single image set for the transfer and for the training with
+labels.  The accuracy after a transfer on both sets is at most 0.05 lower than in the
+control.
 
 In a second experiment, networks with 10 % of the weights learn to distinguish the
 digits 0 and 1 by gradient descent.  All networks start from the same dense weights.  At
@@ -216,7 +217,7 @@ def early(curves):
 
 
 def names(data):
-    """Return the names of the pairs of image sets that `data` contains."""
+    """Return the names of the pairs of image sets for which `data` contains results."""
     return [name for name in PAIRS if f"{name}_0_merged" in data]
 
 

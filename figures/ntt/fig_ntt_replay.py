@@ -12,18 +12,18 @@ mini-batches.  The perceptrons have 18,720 transfer steps, as published.  LeNet 
 1,100 of 18,720 steps.  The first 1,000 of these steps are compared with the log, but
 not judged.  The kernel distance is the mean squared difference between the tangent
 kernels of the sparse network and of the teacher on 64 held-out images.  The output
-distance is the mean squared difference between their outputs.  After 100, 200 and 300
-steps of each perceptron, the kernel distance and the sum of squared live weights differ
-from the log by at most 0.02 %.  The output distance differs by at most 0.001, the
-precision of the log.  After the transfer, the kernel distance differs from the log by
-at most 5 %.
+distance is the mean squared difference between the outputs of the sparse network and of
+the teacher on these images.  After 100, 200 and 300 steps of each perceptron, the
+kernel distance and the sum of squared live weights differ from the log by at most
+0.02 %.  The output distance differs by at most 0.001, the precision of the log.  After
+the transfer, the kernel distance differs from the log by at most 5 %.
 
 The computations in float32 are rounded differently on the authors' hardware.  All runs
 except the second run of LeNet are repeated in float64 to show the effect of rounding.
 If the input of a ReLU unit is almost zero, rounding can turn the unit on in one of two
-runs and off in the other.  The gradients then differ, and the runs separate.  The masks
-are updated after each 100 steps.  After an update, the masks of both runs also differ,
-and the difference of the runs grows further.
+runs and off in the other run.  The gradients then differ, and the runs separate.  The
+masks are updated after each 100 steps.  After an update, the masks of the two runs also
+differ, and the difference between the runs grows further.
 
 By default, the transfers use the embedded digits and networks with 256-100-50-10 units
 and 10 % of the weights.  After 100, 200 and 300 steps, the kernel distances in float32
@@ -79,8 +79,8 @@ def jobs(size, seed, data):
 def teacher(name, run):
     """Return the weights and biases that the authors' code samples in a run.
 
-    Each entry of `TASKS[name]` uses one key, also if the entry is None.  This key is
-    split into a key for the weights and a key for the biases.
+    Each entry of `TASKS[name]` uses one random key, also if the entry is None.  This
+    key is split into a key for the weights and a key for the biases.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
@@ -126,7 +126,7 @@ def order(count, run, steps):
 def replay(name, folder, run, dtype, steps):
     """Run one transfer; return its log and the published log.
 
-    The log has rows (step, kernel distance, output distance, sum of squared live
+    Each row of the log is (step, kernel distance, output distance, sum of squared live
     weights).
     """
     net, x, held = problem(name, folder)
@@ -152,7 +152,7 @@ def replay(name, folder, run, dtype, steps):
 
 
 def starts(name, folder, count):
-    """Return the first kernel distances of further teachers.
+    """Return the kernel distances of further teachers before the transfer.
 
     The result `live` holds the sums of squared live weights of the four published
     teachers.
@@ -240,7 +240,7 @@ def soon(steps, differences):
 
 
 def judged(data, run):
-    """Yield the claims of a published run; those of LeNet are not judged."""
+    """Yield the claims of a published run; the claims of LeNet have no bounds."""
     ours, log = pair(data, run, "log")
     steps, kernel = apart(data, run, "log")
     outputs, live = (np.abs(ours[:, i] - log[:, i]) for i in (2, 3))

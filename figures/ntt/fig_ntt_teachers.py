@@ -23,10 +23,10 @@ ratio after these steps, 0.09, is not met.  As in the authors' code, distances a
 computed on 64 of 120 held-out images.  The authors used other images and other
 teachers.  Stars mark the two published runs, with initial distances of 6,439 and 8,147.
 Of 100 further teachers on the authors' images, four have an initial distance of 6,439
-or more, and none of 8,147 or more (figure `ntt_replay`).  With other teachers and
-images, our ratios can differ from the published ratios without an error in the code.
-The figure `ntt_replay` repeats the published runs.  This figure corresponds to the
-demonstration of [LZ20].
+or more, and no teacher has an initial distance of 8,147 or more (figure `ntt_replay`).
+Because teachers and images differ, our ratios can differ from the published ratios even
+if the code has no error.  The figure `ntt_replay` repeats the published runs.  This
+figure corresponds to the demonstration of [LZ20].
 """
 
 import numpy as np
@@ -101,7 +101,8 @@ def largest(folder, seed, before):
 def gather(results):
     """Stack the logs of all transfers up to step `SOON`, and the complete long logs.
 
-    The last long log is of the teacher with the largest initial distance.
+    A log lists the steps and the kernel distances of one transfer.  The last of the
+    long logs belongs to the teacher with the largest initial distance.
     """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(

@@ -8,7 +8,8 @@ distance and the output distance on 64 held-out images both decrease below half 
 initial values.  The sparse network is then trained with labels and fixed masks.  After
 100 steps, the test accuracy with NTT is at least 0.02 higher than with random masks of
 the same density.  At the end (mean of the last ten tests), the test accuracy with NTT
-is at least as high as with random masks.  Both train on different random mini-batches.
+is at least as high as with random masks.  The networks with NTT and with random masks
+train on different random mini-batches.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
 live weights.  Thin lines are single seeds.  By default, two kernels of a masked network
@@ -24,11 +25,11 @@ run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with the labels
 54,000 training images.  Dotted lines show the authors' logs of two runs, if the data
 folder holds these logs.  Distances are computed before the masks are updated.  For the
 perceptron, the bounds on the kernel distance after 200 steps and at the end, relative
-to its initial value, are not met.  The initial kernel distances of the published runs,
-6,439 and 8,147, are larger for two reasons: the authors sampled other initial weights,
-and measured distances on other images.  The figure `ntt_replay` uses the authors'
-initial weights, images and mini-batches.  This figure corresponds to the demonstration
-of [LZ20].
+to the initial kernel distance, are not met.  The initial kernel distances of the
+published runs, 6,439 and 8,147, are larger for two reasons: the authors sampled other
+initial weights, and measured distances on other images.  The figure `ntt_replay` uses
+the authors' initial weights, images and mini-batches.  This figure corresponds to the
+demonstration of [LZ20].
 """
 
 import csv
@@ -58,7 +59,8 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return the jobs that call `transfer`, and the jobs that call `learn`."""
+    """Return the jobs: transfers without labels, each followed by training with labels.
+    """
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -81,7 +83,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network, the images and the L2 penalty coefficient for one task."""
+    """Return the network, the images and the L2 coefficient for one data set."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*SIZES), images, 1e-4
@@ -107,7 +109,7 @@ def start(name, folder, kind, repeat, seed):
 def transfer(name, folder, kind, repeat, seed, steps):
     """Train a student without labels; return the log, weights, biases and masks.
 
-    The log has rows (step, kernel distance, output distance, sum of squared live
+    Each row of the log is (step, kernel distance, output distance, sum of squared live
     weights).
     """
     net, images, l2, generator, teacher, density = start(name, folder, kind, repeat,
@@ -213,7 +215,7 @@ def claims(data):
 
 
 def judged(name, count, start, kernel, out, soon, final, early, paper):
-    """Yield the claims of one task.
+    """Yield the claims about one data set and network.
 
     A claim without a bound is shown and not judged.
     """

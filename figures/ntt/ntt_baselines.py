@@ -1,7 +1,9 @@
 """Train sparse networks with labels, after Neural Tangent Transfer or baseline pruning.
 
-The class `Task` describes the data, the network and the training.  The jobs call
-`transfer` for each transfer, and `learn` for each method.
+Neural Tangent Transfer (NTT) finds the masks and the weights of a sparse network
+without labels.  Baseline methods compute masks from the initial weights.  The class
+`Task` describes the data, the network and the training.  The job `transfer` runs NTT,
+and the job `learn` trains one sparse network with labels.
 """
 
 from typing import NamedTuple
@@ -11,7 +13,7 @@ import numpy as np
 from figures.ntt import ntt_training as training
 from figures.run import seeds
 
-FIGURE, EARLY, TESTS = "ntt", 100, 5        # step of the early test; final tests
+FIGURE, EARLY, TESTS = "ntt", 100, 5  # step of the early test; number of final tests
 SCOPES = ("layer", "global")
 BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SCOPES)
 
@@ -24,7 +26,7 @@ class Task(NamedTuple):
     steps: int              # steps of transfer
     labelled: int           # steps of training with labels
     net: str = "perceptron"         # or a key of convnet.ARCHITECTURES
-    rows: tuple = BOTH              # methods and scopes, without "dense"
+    rows: tuple = BOTH              # (method, scope); scope: see `pruning`
     rate: float = 5e-4              # learning rate of the transfer
     l2: float = 1e-4
     batch: int = training.BATCH     # mini-batch of the transfer
@@ -45,7 +47,10 @@ TASKS = {
 
 
 def jobs(size, names, seed, data):
-    """Return the jobs: for each density and repetition, transfers and then training."""
+    """Return the jobs: for each density and repetition, transfers, then training.
+
+    A transfer is Neural Tangent Transfer without labels; training uses labels.
+    """
     listed = []
     for name in names:
         task = TASKS[size][name]
@@ -85,7 +90,8 @@ def problem(size, name, folder, repeat, seed):
 
 
 def transfer(size, name, folder, scope, density, repeat, seed, first, before=None):
-    """Run one part of a transfer."""
+    """Run one part of a transfer without labels; return the student network as a dict.
+    """
     task, net, teacher, images = problem(size, name, folder, repeat, seed)
     return training.transfer_part(
         net, teacher, images.x, density=density, total=task.steps, first=first,

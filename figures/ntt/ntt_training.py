@@ -1,9 +1,12 @@
 """Provide images, networks, transfer and training for the figures on [LZ20].
 
+Neural Tangent Transfer (transfer) trains a sparse network (student) without labels to
+match the outputs and the tangent kernel of a dense network (teacher).
+
 The images are the embedded digits (enlarged to 16x16 pixels), or MNIST, Fashion-MNIST
 or CIFAR-10 from a data folder.  As in the authors' code, grey images are standardised
-with one mean and one standard deviation over the training set.  Colour images have one
-mean and one standard deviation for each channel.
+with one mean and one standard deviation over the training set.  Each channel of colour
+images is standardised separately.
 """
 
 import collections
@@ -24,7 +27,7 @@ from refsnn.fast import si as fast_si
 
 BATCH, SIDE = 64, 16
 SCORED = 100            # training images with which SNIP and GraSP score the weights
-TEMPERATURE = 200       # of GraSP, as in the code of its authors [recalled]
+TEMPERATURE = 200       # of GraSP, as in its authors' code [recalled]
 METHODS = ("NTT", "NTT masks", "random", "magnitude", "SNIP", "logit-SNIP", "GraSP",
            "dense")
 COLOURS = dict(zip(METHODS, (colours.BLUE, colours.SKY, colours.VERMILION, colours.GREY,
@@ -66,7 +69,7 @@ def stored(folder, name):
 def standardised(images):
     """Standardise all images with the means and deviations of the training images.
 
-    Colour images have one mean and one deviation for each channel.
+    Each channel of colour images is standardised separately.
     """
     axes = tuple(range(3))
     mean, deviation = images.x.mean(axes, np.float64), images.x.std(axes, np.float64)
@@ -144,7 +147,7 @@ def read(net, x):
 
 
 def outputs(net, weights, biases, x, size=500):
-    """Return the network outputs for all images, an array of shape (N, k)."""
+    """Return the k network outputs for each of N images, an array of shape (N, k)."""
     return np.concatenate([
         net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
         for first in range(0, len(x), size)])
@@ -157,7 +160,7 @@ def accuracy(net, weights, biases, x, labels):
 def cross_entropy(out, labels):
     """Return the mean cross entropy L and its derivative dL/d(outputs).
 
-    The derivative is of shape (N, k).
+    The derivative is of shape (N, k), for N images and k outputs.
     """
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
@@ -190,12 +193,12 @@ def first_masks(method, net, weights, biases, images, density, generator,
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     """Return the product of the Hessian and the gradient of the cross entropy.
 
-    L is the cross entropy of f / temperature, where f is the output.  The gradient v of
-    L is held constant.  V and c are the parts of v for the weights and the biases of a
-    layer with inputs a and signals G.  With p = dL/df, the derivative of L along v is
-    E = sum p_k G_k (V a + c), summed over samples, layers and outputs k.  The function
-    `second_order` computes the gradient of E from dE/da, dE/dG and dE/df; E depends on
-    f through p.
+    L is the cross entropy of f / temperature, where f is the output of the network.
+    The gradient v of L is held constant.  V and c are the parts of v for the weights
+    and the biases of a layer with inputs a and signals G.  With p = dL/df, the
+    derivative of L along v is E = sum p_k G_k (V a + c), summed over samples, layers
+    and outputs k.  The function `second_order` computes the gradient of E from dE/da,
+    dE/dG and dE/df; E depends on f through p.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -243,7 +246,7 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100):
-    """Run `count` of the `total` steps of a transfer, from the step `first` on.
+    """Run `count` of the `total` steps of a transfer, beginning with the step `first`.
 
     Return a dict with the student and, except after the last step, the states of Adam.
     This dict is the argument `before` of the next part.  If `first` is a multiple of

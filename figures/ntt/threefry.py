@@ -12,7 +12,7 @@ jax_threefry_partitionable=False.  All samples are float32.
 import numpy as np
 from scipy import special
 
-ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)       # bits, in turn for 4 rounds each
+ROTATIONS = (13, 15, 26, 6), (17, 29, 16, 24)       # bits; one tuple per 4 rounds
 PARITY = np.uint32(0x1BD11BDA)                      # constant of the key schedule
 ROOT_2 = np.float32(np.sqrt(2))
 BELOW_1 = np.nextafter(np.float32(1), np.float32(0))
@@ -35,7 +35,7 @@ def encrypt(key, x, y):
 def words(key, count):
     """Return `count` random words, an array of uint32.
 
-    An odd number of counters is followed by one more counter 0.
+    If `count` is odd, one counter 0 is appended to the counters.
     """
     counters = np.arange(count + count % 2, dtype=np.uint32)
     counters[count:] = 0
@@ -43,12 +43,12 @@ def words(key, count):
 
 
 def split(key):
-    """Return two new keys."""
+    """Return two new keys that are derived from one key."""
     return words(key, 4).reshape(2, 2)
 
 
 def uniform(key, shape, low, high):
-    """Sample uniformly from [low, high)."""
+    """Sample a float32 array of the given shape uniformly from [low, high)."""
     mantissa = words(key, int(np.prod(shape))) >> np.uint32(9)
     unit = (mantissa | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
     low, high = np.float32(low), np.float32(high)
@@ -56,10 +56,10 @@ def uniform(key, shape, low, high):
 
 
 def normal(key, shape):
-    """Sample from the standard normal distribution."""
+    """Sample a float32 array from the standard normal distribution."""
     return ROOT_2 * special.erfinv(uniform(key, shape, -BELOW_1, 1))
 
 
 def truncated_normal(key, shape):
-    """Sample from the standard normal distribution, truncated at -2 and 2."""
+    """Sample a float32 array from the standard normal distribution, cut at -2 and 2."""
     return ROOT_2 * special.erfinv(uniform(key, shape, -CUT, CUT))

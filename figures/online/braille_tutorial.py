@@ -1,4 +1,4 @@
-"""Train a network on Braille letters, as in tutorial 5 of SpyTorch (usage example).
+"""Train a network on Braille letters, as in tutorial 5 of SpyTorch (an example of use).
 
     python -m figures.online.braille_tutorial FOLDER [EPOCHS]
 
@@ -34,7 +34,10 @@ TAXELS = [1, 2, 6, 10]
 
 
 def load(folder):
-    """Return the input (152, N, 5), whose last channel is constant, and the labels."""
+    """Return the input (152 steps, N sequences, 5 channels) and the N labels.
+
+    The last channel of the input is constant.
+    """
     with np.load(f"{folder}/braille.npz", allow_pickle=False) as stored:
         x = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / np.float32(255)
         labels = stored["letter"].astype(int)
@@ -63,7 +66,7 @@ def forward(weights, x):
 
 
 def gradients(weights, used, x, labels):
-    """Return the accuracy on a batch and the gradient of the cross entropy."""
+    """Return the accuracy on a batch and the gradients of the cross entropy."""
     encoder, W, V, out = weights
     first, second, record = forward(weights, x)
     drecord = losses.cross_entropy(record / len(x), labels, "sum")[1] / len(x)
@@ -78,7 +81,7 @@ def gradients(weights, used, x, labels):
 
 
 def train(x, labels, epochs, seed=0):
-    """Return the accuracies on the training and on the test set after each epoch."""
+    """Return the training accuracy during each epoch and the test accuracy after it."""
     generator = np.random.default_rng(seed)
     train, test = datasets.split(labels, seed=seed)
     weights, used = initial(generator)

@@ -32,8 +32,8 @@ gradient of `lif.backward`.  The condition "block" is the block-diagonal rule.  
 holds the current and the membrane potential of one neuron.  In the gradient, this rule
 replaces the recurrent weights V by their diagonal.  The condition "implicit" omits the
 part of the gradient that passes through V.  The condition "presynaptic" omits the parts
-that pass through V and through the reset.  A claim compares the forward and the
-backward gradient for each trained network.
+that pass through V and through the reset.  For each trained network, the forward
+gradient agrees with the backward gradient to a relative difference of at most 1e-10.
 
 Memory and multiplications are counted for the forward computation, which updates the
 traces and filters the traces for the readout.  In the panel with several delays, the
@@ -75,7 +75,7 @@ CURVE = 10                          # training steps averaged in one point
 
 
 def jobs(size, seed, data):
-    """Return one training job for each delay, condition and group of networks."""
+    """Return one training job for each delay, condition and group of 5 networks."""
     groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
@@ -153,7 +153,8 @@ def forward(condition, weights, x):
     """Run all networks; return the recording, the answers and the spike counts.
 
     The answers are the responses of the readouts, of shape (N, B, 2).  The spike
-    counts, of shape (N, B, n), are sums over time, weighted with `response`.
+    counts, of shape (N, B, n), are sums over time, weighted with `response`.  There are
+    N networks with n neurons each, and B trials.
     """
     W, V, out = weights
     layer = together(W), together(V)

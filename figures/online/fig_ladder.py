@@ -2,12 +2,13 @@
 
 In all random networks, real-time recurrent learning (RTRL) agrees with backpropagation
 through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
-bound holds for truncated BPTT with a horizon that covers the whole run, and for SnAp-n
-in a ring of n neurons.  SnAp-n keeps the influence of a weight on neurons that are
-reached through at most n synapses.  The synapse of the weight is the first of these.
-The caption of the figure `delay` describes the other rules.  With recurrent weights of
-strength 1 (see below), the relative error of each of the rules block, implicit,
-presynaptic and e-prop is at least 0.001.  Exact RTRL needs more memory than its
+bound holds for truncated BPTT with a horizon that covers the whole sequence, and for
+SnAp-n in a ring of n neurons.  SnAp-n keeps the influence of a weight (the derivative
+of the states with respect to the weight) on neurons that the weight reaches through at
+most n synapses.  The synapse of the weight itself is the first of the n synapses.  The
+caption of the figure `delay` describes the other rules.  With recurrent weights of
+strength 1 (see below), the relative error of each of the rules "block", "implicit",
+"presynaptic" and "e-prop" is at least 0.001.  Exact RTRL needs more memory than its
 approximations.  With n neurons and n inputs, the memory of RTRL grows as n^3, and the
 memory of the block-diagonal rule grows as n^2.  The memory of the presynaptic rule,
 which stores two traces for each input and each neuron, grows as n.  The exponents that
@@ -30,7 +31,7 @@ sparse layer.  In the ring of 6 neurons, each neuron excites the next neuron wit
 Memory is the size of the arrays that one time step passes to the next time step, for
 one input sequence in float32.  The time shown is the shortest duration of a time step
 over several repetitions on one computer.  The time includes argument checks and the
-contribution of the time step to the gradient.  No claim depends on the times.  This
+contribution of the time step to the gradient.  No bound is set on the times.  This
 figure does not correspond to a published figure.  According to a secondary source,
 [NMZ19] states that the memory of the forward method grows as n^3.
 """
@@ -67,7 +68,7 @@ FLOOR = 1e-17                       # plotted value of a difference of 0
 
 
 def jobs(size, seed, data):
-    """Return a job for each network, and a job for each pair of rule and layer size."""
+    """Return one job for each network, and one for each pair of rule and layer size."""
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
         + [(cost, {"seed": seed, "rule": rule, "neurons": n, "repeats": repeats})
@@ -121,7 +122,7 @@ def compared(found, exact):
 
 
 def ladder(x, W, V, W_out, target):
-    """Return the gradient error of each rule."""
+    """Return the pair (relative error, 1 - cosine) of the gradient of each rule."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -147,7 +148,7 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return the error and the memory of SnAp for each order.
+    """Return the error and the memory of SnAp-n for each order n up to `ORDERS`.
 
     Each entry is the pair (relative error, memory relative to RTRL).
     """

@@ -10,7 +10,8 @@ computes the gradient of L[t] forward in time and changes all weights:
 
 For comparison, `learn_after` computes the gradient of sum_t L[t] backward in time, and
 changes the weights once, after the last step.  Without weight changes (`rate=0`), both
-functions return the same sum of gradients if the rule is exact.
+functions return the same sum of gradients if the online rule is exact RTRL (real-time
+recurrent learning).
 
 Inputs are level-crossing codes.  A channel of the code spikes when a signal crosses a
 level, either upward or downward.  A constant signal yields no spikes.
@@ -43,7 +44,7 @@ class Task(NamedTuple):
 
     inputs: int
     classes: int
-    window: int             # last steps, in which the mean potential is the answer
+    window: int             # last steps; their mean potential is the score
     scales: tuple           # of the initial weights W, V and out
     tau_mem: float          # time constants in steps of 1 ms
     tau_syn: float
@@ -66,8 +67,8 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Return the level-crossing code of some signals.
 
-    The signals have shape (T, B, c) and are 0 before step 0.  Level i of `levels` is
-    (i + 0.5) / levels.  The spikes have shape (T, B, 2 c levels).
+    The c signals of B sequences have shape (T, B, c) and are 0 before step 0.  Level i
+    of `levels` is (i + 0.5) / levels.  The spikes have shape (T, B, 2 c levels).
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -78,8 +79,8 @@ def crossings(signals, levels):
 def digits(generator):
     """Return ((x, labels) of the training set, (x, labels) of the test set).
 
-    The rows of a digit are presented one after the other, from top to bottom.  The
-    signal of a column keeps its value for `ROW` steps.
+    The rows of a digit are presented one after the other, from top to bottom.  Each
+    column of pixels is one signal, which keeps its value for `ROW` steps.
     """
     images, labels = datasets.digits()
     rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
@@ -106,7 +107,10 @@ def braille(generator, folder):
 # ---- one batch of sequences
 
 def initial(generator, task):
-    """Sample the weights W (n, m), V (n, n) and out (k, n) in float32."""
+    """Sample the weights W (n, m), V (n, n) and out (k, n) in float32.
+
+    The network has m inputs, n neurons and k readouts.
+    """
     n = task.hidden
     return [lif_training.initial(generator, sizes, scale, np.float32)[0]
             for sizes, scale in zip(((task.inputs, n), (n, n), (n, task.classes)),
@@ -114,7 +118,7 @@ def initial(generator, task):
 
 
 def error(potentials, labels):
-    """Return dL/d(potentials), where L is the mean cross entropy of a batch.
+    """Return dL/d(potentials), where L is the mean cross entropy of B sequences.
 
     The potentials have shape (..., B, k).
     """
@@ -125,7 +129,7 @@ def error(potentials, labels):
 
 
 def layer_step(rule, drive, V, state, constants):
-    """Return (recorded step, surrogate derivative, next state) of the layer."""
+    """Simulate one step; return (recorded step, surrogate derivative, next state)."""
     if rule == ALIF:
         now, state = alif.step(drive, V, state, **ADAPTIVE, **constants)
         v = now.mem - ADAPTIVE["adaptation"] * now.adapted - 1
@@ -217,7 +221,7 @@ def learn_after(weights, states, x, labels, task, *, rate):
 # ---- the whole training
 
 def tested(rule, weights, x, labels, task):
-    """Return the accuracy, without learning."""
+    """Return the accuracy of a network on test sequences, without weight changes."""
     (W, V, out), constants = weights, task.constants()
     run = alif.simulate(x, W, V, **ADAPTIVE, **constants) if rule == ALIF \
         else lif.simulate(x, W, V, **constants)
