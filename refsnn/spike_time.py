@@ -155,11 +155,12 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     crossing = bundle("crossing", crossing, Crossing)
     W, inputs, tau, times, causal, slope = arrays(
         f"{LAYER}, tau () in (0, inf), crossing.times (B, n) in [0, inf], "
-        "crossing.causal (B, n, m), crossing.slope (B, n) in [0, inf)", W, inputs, tau,
+        "crossing.causal (B, n, m), crossing.slope (B, n)", W, inputs, tau,
         *crossing)
     fired = np.isfinite(times)
     if not (slope[fired] > 0).all():
-        raise ValueError("crossing.slope is 0 at a finite time: must be above 0")
+        raise ValueError("crossing.slope is not positive at a finite time: must be "
+                         "above 0")
     dtimes = unread("dtimes", dtimes, times.shape, int, np.float32, np.float64)
     dtimes, = arrays("dtimes (B, n)", np.where(fired, dtimes, 0), dtype=W.dtype)
     scaled = dtimes / np.where(fired, slope, 1)

@@ -35,12 +35,20 @@ OUT, ONES = spike_time.forward(INPUTS, W, tau=1.0, threshold=1.0), np.ones((2, 3
     (ONES, OUT[:2], "crossing is of type tuple"),
     (ONES, [*OUT], "crossing is of type list"),
     (ONES, OUT._replace(times=ONES, slope=0 * ONES),
-     "crossing.slope is 0 at a finite time: must be above 0"),
+     "crossing.slope is not positive at a finite time: must be above 0"),
     (ONES[:, :2], OUT, r"dtimes is float64 of shape \(2, 2\): must be .* \(2, 3\)"),
     (ONES * 1j, OUT, "dtimes is complex128 of shape")])
 def test_relations_between_arguments(dtimes, crossing, match):
     with pytest.raises(ValueError, match=f"^{match}"):
         spike_time.backward(dtimes, INPUTS, W, crossing, tau=1.0)
+
+
+def test_a_unit_may_spike_at_time_0():
+    loss, dtimes = spike_time.cross_entropy(0 * ONES, [0, 1], scale=1.0, late=1.0)
+    assert loss > 0 and dtimes.all()
+    crossing = OUT._replace(times=0 * ONES, slope=ONES, causal=INPUTS[:, None] <= 0 * W)
+    dW, dinputs = spike_time.backward(ONES, INPUTS, W, crossing, tau=1.0)
+    assert not dW.any() and not dinputs.any()
 
 
 def test_the_message_about_labels_names_the_times():
