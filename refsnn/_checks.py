@@ -21,7 +21,8 @@ A rule consists of
                 is a number, (n?) is a number or an array (n), and (...) is
                 an array with any axes;
     float       the type: float32 or float64 (float), an integer (int), or
-                any real number where nothing stands;
+                any real number where nothing stands; arrays that are
+                neither cast nor read are marked by unread;
     in [0, 1)   the range of all entries, or {0, 1}, the allowed values.
                 Without a range, all entries are finite.
 
@@ -59,7 +60,7 @@ class _Rule(NamedTuple):
     many: bool
     axes: tuple         # pairs (letter or size, smallest size), or None for (...)
     number: bool        # whether the argument may be a number
-    kind: str           # "float", "int" or ""
+    kind: str           # "float", "int", "unread" or ""
     limits: tuple       # (low, high, includes low, includes high), or ()
     values: tuple       # the allowed values, or ()
     range: str          # limits or values as text
@@ -91,7 +92,7 @@ def arrays(rules, *values, dtype=None):
 @functools.lru_cache(maxsize=1024)
 def _read_rules(rules):
     """Return the rules of a text."""
-    found = re.findall(r"(\S+) \((.*?)\)(?: (float|int))?(?: in (.*?[])}]))?", rules)
+    found = re.findall(r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
     return [_read_rule(*parts) for parts in found]
 
 
@@ -112,7 +113,7 @@ def _checked_array(rule, value, known):
     of the results, where each size was first seen, and shapes of earlier arrays."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
-            and known.get(rule.axes) == value.shape and rule.kind != "int" \
+            and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
             and math.isfinite(np.vdot(value, value)):
         return value        # the most frequent case, in half of the time
     a = value if type(value) is np.ndarray else _converted(rule, value)
@@ -123,6 +124,8 @@ def _checked_array(rule, value, known):
         known[rule.axes] = a.shape
     if rule.kind == "float" and dtype is None:
         known["dtype"] = dtype = a.dtype
+    if rule.kind == "unread":
+        return a
     if a.dtype is dtype or dtype is None or rule.kind == "int":
         cast = a
     elif a.ndim == 0 and abs(a.item()) < SAFE:

@@ -63,6 +63,17 @@ def test_large_finite_numbers_fit():
         assert_array_equal(arrays("x (...)", value)[0], value)     # squares overflow
 
 
+def test_entries_that_are_not_read_are_not_cast():
+    for x in (X[..., :0], X * np.nan, X.astype(np.float16)):
+        w, same = arrays("W (n, m) float, x (T, B, _*) unread", W, x)
+        assert same is x and w is W
+    assert message(arrays, "W (n, m) float, x (T, m) unread", W, W.T) == \
+        "x has 2 inputs (axis 1), W has 3 (axis 1): must be equal"
+    assert message(arrays, "x (T) unread", np.ma.masked_array([1.0])).startswith(
+        "x is a masked array")
+    assert message(arrays, "x (T) unread", [1j]).startswith("x is complex128")
+
+
 def test_lists_and_ranges():
     a, b = arrays("a[] (n, _) float, b (n) in {0, 1}", [W, W], [True, False])
     assert len(a) == 2 and b.dtype == np.float32

@@ -30,8 +30,8 @@ import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-RULE = re.compile(r"([^\s,]+) \(([^()]*)\)( float| int|)( in [\[(][^\])]*[\])]| in "
-                  r"\{[^}]*\}|)")
+RULE = re.compile(r"([^\s,]+) \(([^()]*)\)( float| int| unread|)"
+                  r"( in [\[(][^\])]*[\])]| in \{[^}]*\}|)")
 CHECKS = {"arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_of",
           "unread"}
 SWAPPED = {ast.Lt: ast.LtE, ast.LtE: ast.Lt, ast.Gt: ast.GtE, ast.GtE: ast.Gt,
