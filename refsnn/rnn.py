@@ -1,27 +1,27 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements a recurrent network of tanh rate units.
 
-The input x and the weights W and V determine the pre-activations a and the
-states h:
+The input x and the weights W and V determine the pre-activations pre and
+the states h:
 
-    a[t] = W x[t] + V h[t-1]                         (1)  [NMZ19], box 1
-    h[t] = tanh(a[t])                                (2)  [NMZ19], box 1
+    pre[t] = W x[t] + V h[t-1]                       (1)  [NMZ19], box 1
+    h[t] = tanh(pre[t])                              (2)  [NMZ19], box 1
 
 The state before step 0, written h[-1], is 0 by default.  A simulation with
 the input x[0] .. x[T-1] records the states h[0] .. h[T-1].  The last state
 h[T-1] is the initial state of the next simulation.
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  The total derivatives dh = dL/dh and d = dL/da are
+    to h[t].  For any other array A, dA is the total derivative dL/dA:
 
-    d[t] = (1 - h[t]^2) dh[t]                        (3)  [NMZ19], box 2
-    dh[t] = e[t] + V^T d[t+1]                        (4)  [NMZ19], box 2
-    dW = sum_t d[t] x[t]^T,  dV = sum_t d[t] h[t-1]^T               (5)
-    dx[t] = W^T d[t]                                                (6)
+    dpre[t] = (1 - h[t]^2) dh[t]                     (3)  [NMZ19], box 2
+    dh[t] = e[t] + V^T dpre[t+1]                     (4)  [NMZ19], box 2
+    dW = sum_t dpre[t] x[t]^T,  dV = sum_t dpre[t] h[t-1]^T         (5)
+    dx[t] = W^T dpre[t]                                             (6)
 
-    By (4), dh[-1] = V^T d[0] is the derivative with respect to the initial
-    state.  To continue the gradient in the previous simulation, add dh[-1]
-    to e[T-1] of the previous simulation.
+    By (4), dh[-1] = V^T dpre[0] is the derivative with respect to the
+    initial state.  To continue the gradient in the previous simulation,
+    add dh[-1] to e[T-1] of the previous simulation.
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1] and the
     immediate influence F[t] of the weights (W, then V, row by row):
@@ -41,14 +41,13 @@ Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-
 import numpy as np
 
 from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["backward", "linearise", "run", "simulate", "step"]
 
-NETWORK = "W (n, m*) float, x (T, B, m*) float, V (n, n) float, state? (B, n) float"
+NETWORK = "W (n, m*) float, x (T, B, m*), V (n, n), state? (B, n)"
 
 
 def simulate(x, W, V, state=None):
@@ -59,12 +58,12 @@ def simulate(x, W, V, state=None):
 
     Parameters
     ----------
-    x : (T, B, m) float
+    x : (T, B, m) float, int or bool
         Input.
     W, V : (n, m) and (n, n) float
         Input and recurrent weights.  Results have the dtype of W.
     state : (B, n) float, optional
-        State before the first step, in the dtype of W; 0 by default.
+        State before the first step; 0 by default.
 
     Returns
     -------
@@ -92,10 +91,9 @@ def run(x, W, V, state=None):
     h, state : (T, B, n) float, (B, n) float
         States h[t], and a copy of the last one.
     """
-    W, x, V, start = arrays(NETWORK, W, x, V, state)
-    _in_dtype("state", state, W)
+    W, x, V, state = arrays(NETWORK, W, x, V, state)
     (T, B, m), n = x.shape, W.shape[0]
-    h = _scan((x.reshape(T * B, m) @ W.T).reshape(T, B, n), V, start)
+    h = _scan((x.reshape(T * B, m) @ W.T).reshape(T, B, n), V, state)
     return h, h[-1].copy()
 
 
@@ -117,10 +115,9 @@ def step(drive, V, state=None):
     (B, n) float
         State h[t].
     """
-    drive, V, start = arrays(
-        "drive (B, n) float, V (n, n) float, state? (B, n) float", drive, V, state)
-    _in_dtype("state", state, drive)
-    return _scan(drive[None].copy(), V, start)[0]
+    drive, V, state = arrays("drive (B, n) float, V (n, n), state? (B, n)", drive, V,
+                             state)
+    return _scan(drive[None].copy(), V, state)[0]
 
 
 def _scan(h, V, last):
@@ -157,29 +154,28 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
         Gradients; dW and dV are sums over steps and batch.  `dstate` is the
         derivative with respect to the initial state.
     """
-    W, x, V, start, h, dh, later = arrays(
-        NETWORK + ", h (T, B, n) float, dh (T, B, n) float, dstate? (B, n) float",
-        W, x, V, state, h, dh, dstate)
-    _in_dtype("state", state, W)
-    _in_dtype("dstate", dstate, W)
+    W, x, V, state, h, dh, later = arrays(
+        f"{NETWORK}, h (T, B, n), dh (T, B, n), dstate? (B, n)", W, x, V, state, h, dh,
+        dstate)
     (T, B, m), n = x.shape, W.shape[0]
-    d = dh * 1
+    dpre = dh * 1
     if later is not None:
-        d[T - 1] += later
+        dpre[T - 1] += later
     for t in range(T - 1, -1, -1):
         if t < T - 1:
-            d[t] += d[t + 1] @ V                                           # (4)
-        d[t] *= 1 - h[t] ** 2                                              # (3)
-    flat = d.reshape(T * B, n)
+            dpre[t] += dpre[t + 1] @ V                                     # (4)
+        dpre[t] *= 1 - h[t] ** 2                                           # (3)
+    flat = dpre.reshape(T * B, n)
     dW = flat.T @ x.reshape(T * B, m)                                      # (5)
-    dV = flat.T @ _before(h, start).reshape(T * B, n)
-    return dW, dV, (flat @ W).reshape(x.shape), d[0] @ V                   # (6)
+    dV = flat.T @ _before(h, state).reshape(T * B, n)                      # (5)
+    dx = (flat @ W).reshape(x.shape)                                       # (6)
+    return dW, dV, dx, dpre[0] @ V                                         # (4)
 
 
-def _before(h, start):
+def _before(h, state):
     """Return the states h[t-1] for all steps t."""
-    start = np.zeros_like(h[0]) if start is None else start
-    return np.concatenate([start[None], h[:-1]])
+    state = np.zeros_like(h[0]) if state is None else state
+    return np.concatenate([state[None], h[:-1]])
 
 
 def linearise(x, W, V, h, state=None):
@@ -203,21 +199,14 @@ def linearise(x, W, V, h, state=None):
     F : (T, B, n, n m + n n) float
         Immediate influence of W, then V, row by row.
     """
-    W, x, V, start, h = arrays(NETWORK + ", h (T, B, n) float", W, x, V, state, h)
-    _in_dtype("state", state, W)
+    W, x, V, state, h = arrays(f"{NETWORK}, h (T, B, n)", W, x, V, state, h)
     (T, B, m), n = x.shape, W.shape[0]
     slope = 1 - h ** 2
     J = slope[..., None] * V                                               # (7)
     F = np.zeros((T, B, n, n * m + n * n), W.dtype)
-    before = _before(h, start)
+    before = _before(h, state)
     for i in range(n):
         first = n * m + i * n
         F[:, :, i, i * m:(i + 1) * m] = slope[:, :, i, None] * x           # (8)
-        F[:, :, i, first:first + n] = slope[:, :, i, None] * before
+        F[:, :, i, first:first + n] = slope[:, :, i, None] * before        # (8)
     return J, F
-
-
-def _in_dtype(name, state, like):
-    found = str(getattr(state, "dtype", type(state).__name__))
-    if state is not None and found != str(like.dtype):
-        raise ValueError(f"{name} is {found}: must be a {like.dtype} array")
