@@ -59,10 +59,10 @@ def test_outputs_and_gradients(seed, size, masked):
         out, (_, c) = cell(inputs[0], (h[None], c[None]))
         c = c[0]
     ((out * torch.from_numpy(e)).sum() + (c * torch.from_numpy(k)).sum()).backward()
-    run = lstm.simulate(x, W, V, b, h0=h0, c0=c0, **masks)
+    run = lstm.simulate(x, W, V, b, h0=h0, cell0=c0, **masks)
     close(out, run.h)
-    close(c, run.c[-1])
-    grad = lstm.backward(x, W, V, b, run, e, h0=h0, c0=c0, dc_last=k, **masks)
+    close(c, run.cell[-1])
+    grad = lstm.backward(x, W, V, b, run, e, h0=h0, cell0=c0, dcell_last=k, **masks)
     theirs = [a.grad for a in (*list(cell.parameters())[:3], *inputs)]
     for got, wanted in zip(theirs, grad, strict=True):
         close(got, wanted)
