@@ -17,9 +17,9 @@ equations, W and V include the factor gain / threshold.  Let r[t] be
     out[t+1] = beta out[t] + R[t]                                    (6)
 
 The surrogate derivative dS/dU = 1 / (kappa |U - threshold| + 1)^2 of the
-fast sigmoid gives psi = dS/du.  With h = 1 / (kappa threshold),
+fast sigmoid gives psi = dS/du.  With width = 1 / (kappa threshold),
 
-    psi[t] = threshold h^2 / (|u[t] - 1| + h)^2                        (7)
+    psi[t] = threshold width^2 / (|u[t] - 1| + width)^2                (7)
 
 Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     with respect to S and out.  Let dA be the total derivative dL/dA of any
@@ -35,21 +35,22 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
 
     `gradients` multiplies dW and dV by gain / threshold.
 
-    `record` processes blocks of c steps.  In a block that starts at step
-    s, the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t]
-    do not decay.  With these variables and V = 0, (1)-(4) become
+    `record` processes blocks of steps.  In a block that starts at step s,
+    the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t] do
+    not decay.  Let full[t] be the value of v[t+1] without a reset.  With
+    these variables and V = 0, (1)-(4) become
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
-    z[t] = v[t] + beta^-(t-s+1) alpha^(t-s) y[t]                    (15)
-    v[t+1] = z[t] - beta^-(t-s+1) S[t]     reset="subtract"         (16)
-    v[t+1] = z[t] (1 - S[t])               reset="zero"             (17)
+    full[t] = v[t] + beta^-(t-s+1) alpha^(t-s) y[t]                 (15)
+    v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
+    v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    One matrix product computes the linear readout of d <= 64 steps.  The
+    One matrix product computes the linear readout of j <= 64 steps.  The
     matrix K holds the responses of the filter (5)-(6) to unit inputs and
     unit states:
 
-    (out[s:s+d+1], R[s+d]) = K (W_out S[s:s+d], out[s], R[s])       (18)
+    (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
     sigmoid and through_reset=False.  Up to rounding, `record` agrees with
     `lif.simulate` and with `lif.readout` for gain 1.  Rounding can add or
@@ -79,8 +80,14 @@ __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 BLOCK = 2**18           # floats per training block; the block fits the cache
 EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
 SHORT = 10_000          # OpenBLAS splits longer vectors among threads: slower
-RANGE = 1e9             # largest ratio v / u or y / I in a block
-WEIGHTS = "W (n, m) float, V? (n, n) float, W_out (k, n) float"
+RANGE = 1e9             # largest ratio v / u or y / I in a block of several steps
+SPAN = 64               # steps of one product with K; its cost is O(SPAN) per step
+# With steepness in [1e-6, 1e6), these limits keep the factors of (7) within float32.
+SCALES = "gain () in [1e-9, 1e9), threshold () in [1e-9, 1e9)"
+CONSTANTS = f"alpha () in [0, 1), beta () in [0, 1), {SCALES}"
+# In one step, y / I and v / u grow to 1 / alpha and 1 / beta, at most RANGE.
+DECAYS = "alpha () in [1e-9, 1), beta () in [1e-9, 1)"
+WEIGHTS = "W (n, m) float, V? (n, n), W_out (k, n)"
 
 # This array is freed at once.  Afterwards, glibc reuses the memory of freed arrays of
 # up to 8 MB, and no longer returns it to the system: up to 16 % less time in training.
@@ -128,25 +135,24 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     Tape
         Recording of the simulation, as needed by `gradients`.
     """
-    W, V, W_out = arrays(WEIGHTS, W, V, W_out)
-    alpha, beta, gain, threshold = np.array(_constants(
-        0, W.dtype, alpha, beta, gain, threshold), W.dtype)
-    x, T, B = _input(x, W.shape[1], steps)
     one_of("reset", reset, "subtract", "zero")
     one_of("work", work, Tape, type(None))
-    (k, n), scale = W_out.shape, gain / threshold
-    c = min(T, max(1, BLOCK // (B * n)))
-    shapes = (T + 1, B, n), (T, B, k), (T, B, k), (4, c, B, n), (3, B, n)
+    W, V, W_out, *constants = arrays(f"{WEIGHTS}, {CONSTANTS}", W, V, W_out, alpha,
+                                     beta, gain, threshold)
+    x, T, B = _input(x, W, steps)
+    (k, n), (alpha, beta, gain, threshold) = W_out.shape, np.array(constants, W.dtype)
+    scale, size = gain / threshold, min(T, max(1, BLOCK // (B * n)))
+    shapes = (T + 1, B, n), (T, B, k), (T, B, k), (4, size, B, n), (3, B, n)
     buffers = work.buffers if work else tuple(_aligned(s, W.dtype) for s in shapes)
     if tuple(a.shape for a in buffers) != shapes or buffers[0].dtype != W.dtype:
         raise ValueError(f"work is of shape {work.mem.shape}, {work.mem.dtype}: must "
                          f"be of a run of shape {(T, B, n)}, {W.dtype}, {k} outputs")
     weights = W * scale, None if V is None else V * scale, W_out
     with np.errstate(over="ignore", invalid="ignore"):
-        tape = Tape(buffers[0][:T], _blocks(x, B, c, W.dtype), weights,
+        tape = Tape(buffers[0][:T], _blocks(x, B, size, W.dtype), weights,
                     (alpha, beta, scale, threshold), reset, buffers)
         syn = _hidden(tape)
-        _readout(buffers[1], alpha, beta)
+        _filter(buffers[1], alpha, beta)
     if not np.isfinite(syn).all() or not np.isfinite(buffers[0][T]).all():
         raise ValueError("x has NaN or infinite entries, or overflows: must be finite")
     return buffers[1], tape
@@ -158,47 +164,47 @@ def _hidden(tape):
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
-    c, B, n = block.shape[1:]
+    size, B, n = block.shape[1:]
     syn[:], mem[0] = 0, 0
     for t in range(len(tape.mem)):
-        if t % c == 0:
-            drive = (tape.blocks[t // c] @ W).reshape(-1, B, n)
+        if t % size == 0:
+            drive = (tape.blocks[t // size] @ W).reshape(-1, B, n)         # (2)
         np.greater(mem[t], 1, out=S, casting="unsafe")                     # (1)
-        np.matmul(S, W_out, out=sent[t])
-        u = np.multiply(mem[t], beta, out=mem[t + 1])
-        u += syn
+        np.matmul(S, W_out, out=sent[t])                                   # (5)
+        u = np.multiply(mem[t], beta, out=mem[t + 1])                      # (3, 4)
+        u += syn                                                           # (3, 4)
         if tape.reset == "subtract":
             u -= S                                                         # (3)
         else:
             u *= np.subtract(1, S, out=spare)                              # (4)
-        syn *= alpha
-        syn += drive[t % c]                                                # (2)
+        syn *= alpha                                                       # (2)
+        syn += drive[t % size]                                             # (2)
         if V is not None:
-            syn += np.matmul(S, V, out=spare)
+            syn += np.matmul(S, V, out=spare)                              # (2)
     return syn
 
 
-def _readout(record, alpha, beta):
-    """Replace the readout input in `record` by the readout potential, in place."""
-    syn, mem, spare = np.zeros((3,) + record.shape[1:], record.dtype)
+def _filter(record, alpha, beta):
+    """Replace the input of the filter (5)-(6) in `record` by its output."""
+    rise, out, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
-        np.copyto(row, mem)
-        mem *= beta
-        mem += syn                                                         # (6)
-        syn *= alpha
-        syn += spare                                                       # (5)
+        np.copyto(row, out)
+        out *= beta                                                        # (6)
+        out += rise                                                        # (6)
+        rise *= alpha                                                      # (5)
+        rise += spare                                                      # (5)
 
 
-def _blocks(x, B, c, dtype):
-    """Return the input as a list of matrices, one for each block of c steps, of
-    shape (c B, m).  The last block can be shorter."""
+def _blocks(x, B, size, dtype):
+    """Return the input as a list of matrices of shape (size B, m), one for
+    each block of `size` steps.  The last block can be shorter."""
     if not sparse.issparse(x):
-        return [x[t:t + c].reshape(-1, x.shape[2]).astype(dtype, copy=False)
-                for t in range(0, len(x), c)]
+        return [x[t:t + size].reshape(-1, x.shape[2]).astype(dtype, copy=False)
+                for t in range(0, len(x), size)]
     events = x.data.astype(dtype, copy=False), x.indices, x.indptr
-    return [_events(events, row, c * B, x.shape[1])
-            for row in range(0, x.shape[0], c * B)]
+    return [_events(events, row, size * B, x.shape[1])
+            for row in range(0, x.shape[0], size * B)]
 
 
 def _events(events, row, size, m):
@@ -244,57 +250,59 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         Gradients in the shapes of W, V and W_out; dV is None if V is None.
     """
     dtype = one_of("tape", tape, Tape).mem.dtype
-    dout = _shaped("dout", dout, tape.buffers[2].shape)
-    dspikes = None if dspikes is None else _shaped("dspikes", dspikes, tape.mem.shape)
-    if type(steepness) is not float or not 1e-5 < steepness < 1e5:
-        steepness, = arrays("steepness () in [1e-6, 1e6)", steepness, dtype=dtype)
+    *_, dout, dspikes, steepness = arrays(
+        "tape.mem (T, B, n) unread, tape.out (T, B, k) unread, dout (T, B, k) unread, "
+        "dspikes? (T, B, n) unread, steepness () in [1e-6, 1e6)",
+        tape.mem, tape.buffers[1], dout, dspikes, steepness, dtype=dtype)
     with np.errstate(over="ignore", invalid="ignore"):
         tape.buffers[2][:] = dout
-        _readout(tape.buffers[2][::-1], *tape.constants[:2])
-        h = 1 / (dtype.type(steepness) * tape.constants[3])
-        *found, last = _backward(tape, h, dspikes)
-    unread = dout[:2], None if dspikes is None else dspikes[:1]     # affects no result
-    if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unread)):
-        raise ValueError("dout or dspikes has NaN or infinite entries, or overflows")
+        _filter(tape.buffers[2][::-1], *tape.constants[:2])
+        width = 1 / (dtype.type(steepness) * tape.constants[3])
+        *found, last = _backward(tape, width, dspikes)
+    unused = dout[:2], None if dspikes is None else dspikes[:1]     # affect no result
+    if not all(a is None or np.isfinite(a).all() for a in (*found, last, *unused)):
+        raise ValueError("dout or dspikes has NaN or infinite entries, or overflows: "
+                         "must be finite")
     return tuple(found)
 
 
-def _backward(tape, h, dspikes):
+def _backward(tape, width, dspikes):
     """Apply eqs. (7)-(12) backward in time.  Return dW, dV, dW_out and dI[0]."""
-    mem, _, credits, block, (du, carry, spare) = tape.buffers
+    mem, _, dR, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
-    W, V, W_out = (a if a is None else a * (threshold * h * h) for a in tape.weights)
+    W, V, W_out = (a if a is None else a * (threshold * width * width)
+                   for a in tape.weights)
     (T, _, n), size = tape.mem.shape, block.shape[1]
     du[:], carry[:], dW, dV, dW_out = 0, 0, 0, 0, 0
     for start in range((T - 1) // size * size, -1, -size):
         stop = min(start + size, T)
-        S, dS, dsyn, slope = block[:, :stop - start]
-        np.greater(mem[start:stop], 1, out=S, casting="unsafe")
-        np.abs(np.subtract(mem[start:stop], 1, out=slope), out=slope)
-        slope += h
+        S, dS, dI, slope = block[:, :stop - start]
+        np.greater(mem[start:stop], 1, out=S, casting="unsafe")            # (1)
+        np.abs(np.subtract(mem[start:stop], 1, out=slope), out=slope)      # (7)
+        slope += width                                                     # (7)
         slope *= slope                                                     # (7)
-        credit = credits[start:stop].reshape(-1, len(W_out))
-        np.matmul(credit, W_out, out=dS.reshape(-1, n))                    # (8)
+        later = dR[start:stop].reshape(-1, len(W_out))
+        np.matmul(later, W_out, out=dS.reshape(-1, n))                     # (8)
         if dspikes is not None:
-            dS += dspikes[start:stop] * (threshold * h * h)
+            dS += dspikes[start:stop] * (threshold * width * width)        # (8)
         if V is None:           # saves one buffer
-            dS, dsyn = np.divide(dS, slope, out=dS), slope
-        dsyn[-1] = carry
+            dS, dI = np.divide(dS, slope, out=dS), slope
+        dI[-1] = carry
         for i in reversed(range(stop - start)):
             if V is not None:
-                dS[i] += np.matmul(dsyn[i], V, out=spare)
-                dS[i] /= slope[i]
+                dS[i] += np.matmul(dI[i], V, out=spare)                    # (8)
+                dS[i] /= slope[i]                                          # (7)
             if tape.reset == "zero":
-                du *= np.subtract(1, S[i], out=spare)
-            earlier = np.multiply(dsyn[i], alpha, out=dsyn[i - 1] if i else carry)
+                du *= np.subtract(1, S[i], out=spare)                      # (9, 10)
+            earlier = np.multiply(dI[i], alpha, out=dI[i - 1] if i else carry)
             earlier += du                                                  # (9)
-            du *= beta
+            du *= beta                                                     # (10)
             du += dS[i]                                                    # (10)
-        dsyn, S, x = dsyn.reshape(-1, n), S.reshape(-1, n), tape.blocks[start // size]
-        dW += dsyn.T @ x                                                   # (11)
+        dI, S, x = dI.reshape(-1, n), S.reshape(-1, n), tape.blocks[start // size]
+        dW += dI.T @ x                                                     # (11)
         if V is not None:
-            dV += dsyn.T @ S
-        dW_out += credit.T @ S                                             # (12)
+            dV += dI.T @ S                                                 # (11)
+        dW_out += later.T @ S                                              # (12)
     return dW * scale, None if V is None else dV * scale, dW_out, carry
 
 
@@ -319,33 +327,35 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     (T, B, k) float
         Membrane potentials of the readout.
     """
-    W, _, W_out = arrays(WEIGHTS, W, None, W_out)
-    alpha, beta, gain, threshold = _constants(1e-9, float, alpha, beta, gain, threshold)
-    B = _batch(x, W.shape[1], steps)
     one_of("reset", reset, "subtract", "zero")
-    c = int(np.log(RANGE) / -np.log(min(alpha, beta)))
-    c = max(1, min(c, steps, EVENT_BLOCK // (B * len(W))))
-    units = alpha ** -(1.0 + np.arange(steps) % c) * (gain / threshold)
+    W, _, W_out = arrays(WEIGHTS, W, None, W_out)
+    alpha, beta, gain, threshold = arrays(f"{DECAYS}, {SCALES}", alpha, beta, gain,
+                                          threshold, dtype=np.dtype(float))
+    steps, B = _events_size(x, W, steps)
+    size = int(np.log(RANGE) / -np.log(min(alpha, beta)))
+    size = max(1, min(size, steps, EVENT_BLOCK // (B * len(W))))
+    units = alpha ** -(1.0 + np.arange(steps) % size) * (gain / threshold)
     with np.errstate(over="ignore", invalid="ignore"):
         data = np.repeat(units, np.diff(x.indptr[::B])) * x.data
         sent, state = _run((data.astype(W.dtype), x.indices, x.indptr), W, W_out,
-                           (steps, B, c), (alpha, beta), reset == "zero")
+                           (steps, B, size), (alpha, beta), reset == "zero")
         if not np.isfinite(state).all():
-            raise ValueError("x has NaN or infinite entries, or overflows")
-        return _filtered(sent, alpha, beta)
+            raise ValueError("x has NaN or infinite entries, or overflows: must be "
+                             "finite")
+        return _convolved(sent, alpha, beta)
 
 
 def _run(events, W, W_out, sizes, decays, zero):
     """Apply eqs. (13)-(17).  Return W_out S of all steps, and the final states y
     and v."""
-    (T, B, c), (alpha, beta) = sizes, decays
+    (T, B, size), (alpha, beta) = sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
     sent, fired = np.empty((T, B, len(W_out)), dtype), np.empty(B * n, bool)
     parts = [tuple(state[:3, j:j + SHORT]) for j in range(0, B * n, SHORT)]
     W = np.ascontiguousarray(W.T)
-    for s in range(0, T, c):
-        drive = (_events(events, s * B, c * B, m) @ W).reshape(-1, B * n)
+    for s in range(0, T, size):
+        drive = (_events(events, s * B, size * B, m) @ W).reshape(-1, B * n)
         for i, row in enumerate(drive):
             np.greater(v, dtype.type(beta ** -i), out=fired)               # (13)
             np.copyto(S, fired)
@@ -363,19 +373,21 @@ def _run(events, W, W_out, sizes, decays, zero):
     return sent, state[:2]
 
 
-def _filtered(sent, alpha, beta):
+def _convolved(sent, alpha, beta):
     """Replace the readout input `sent` by the readout potential, eq. (18)."""
     T, B, k = sent.shape
-    c = min(T, 64)
-    step = np.arange(c + 1)
-    response = np.append(0, np.convolve(alpha ** step, beta ** step)[:c])   # to R[0]=1
-    K = np.zeros((c + 2, c + 2))
-    K[:-1, :c] = response[np.maximum(step[:, None] - step[None, :c] - 1, 0)]
-    K[:-1, c], K[:-1, c + 1] = beta ** step, response
-    K[c + 1, :c], K[c + 1, c + 1] = alpha ** step[c - 1::-1], alpha ** c
-    K, full = K.astype(sent.dtype), np.zeros((c + 2, B * k), sent.dtype)
-    for s in range(0, T, c):
-        rows = sent[s:s + c].reshape(-1, B * k)
+    size = min(T, SPAN)
+    step = np.arange(size + 1)
+    lag = np.maximum(step[:, None] - step[None, :size] - 1, 0)
+    response = np.append(0, np.convolve(alpha ** step, beta ** step)[:size])    # of R
+    K = np.zeros((size + 2, size + 2))
+    K[:-1, :size] = response[lag]                                          # (18)
+    K[:-1, size], K[:-1, size + 1] = beta ** step, response                # (18)
+    K[size + 1, :size] = alpha ** step[size - 1::-1]                       # (18)
+    K[size + 1, size + 1] = alpha ** size                                  # (18)
+    K, full = K.astype(sent.dtype), np.zeros((size + 2, B * k), sent.dtype)
+    for s in range(0, T, size):
+        rows = sent[s:s + size].reshape(-1, B * k)
         full[:len(rows)] = rows
         full = K @ full                                                    # (18)
         rows[:] = full[:len(rows)]
@@ -405,51 +417,34 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
                   threshold=threshold, reset=reset).max(axis=0)
 
 
-def _constants(least, dtype, *values):
-    """Return the checked constants.  A fast test accepts typical Python floats,
-    and `arrays` checks all other values."""
-    if all(type(value) is float for value in values) \
-            and all(least <= value < 0.9999 for value in values[:2]) \
-            and all(1e-8 < value < 1e8 for value in values[2:]):
-        return values
-    return arrays(f"alpha () in [{least}, 1), beta () in [{least}, 1), gain () in "
-                  "[1e-9, 1e9), threshold () in [1e-9, 1e9)", *values, dtype=dtype)
-
-
-def _input(x, m, steps):
+def _input(x, W, steps):
     """Check the input `x`, but do not test for NaN.  Return `x`, the number of
     steps T and the batch size B."""
     if sparse.issparse(x):
-        B = _batch(x, m, steps)
-        return x, x.shape[0] // B, B
-    x = np.asarray(x)
-    if x.ndim != 3 or 0 in x.shape or x.shape[2] != m or x.dtype.kind not in "fiub":
-        raise ValueError(f"x is {x.dtype} {x.shape}: must be real (T, B, {m})")
-    if steps is not None and (isinstance(steps, bool) or steps != len(x)):
-        raise ValueError(f"steps is {steps!r:.60}: must be None or T, {len(x)} in x")
-    return x, x.shape[0], x.shape[1]
+        return x, *_events_size(x, W, steps)
+    _, x, steps = arrays("W (n, m), x (T, B, m) unread, steps? () int", W, x, steps)
+    if steps not in (None, len(x)):
+        raise ValueError(f"steps is {steps}, x has {len(x)} steps (axis 0): must be "
+                         "equal")
+    return x, *x.shape[:2]
 
 
-def _batch(x, m, steps):
-    """Check the sparse events `x`, but do not test for NaN.  Return the batch
-    size B."""
-    if type(steps) is not int or steps < 1:
-        steps, = arrays("steps () int in [1, inf)", steps)
-    if getattr(x, "format", "") != "csr" or x.shape[1:] != (m,) or not x.shape[0] \
-            or x.dtype.kind not in "fiub":
-        raise ValueError(f"x is of type {type(x).__name__} of shape {np.shape(x)}: must be a "
-                         f"real scipy.sparse CSR matrix of shape (steps * B, {m})")
-    if x.shape[0] % steps:
-        raise ValueError(f"steps is {steps}: must divide the {x.shape[0]} rows of x")
+def _events_size(x, W, steps):
+    """Check the sparse events `x`, but do not test for NaN.  Return the number of
+    steps and the batch size B."""
+    steps, = arrays("steps () int in [1, inf)", steps)
+    if getattr(x, "format", "") != "csr":
+        raise ValueError(f"x is of type {type(x).__name__}: must be a scipy.sparse CSR "
+                         "matrix")
+    arrays("x.data (_*) unread", x.data)
+    if x.shape[1:] != W.shape[1:]:
+        raise ValueError(f"x has shape {x.shape}, W has {W.shape[1]} inputs (axis 1): "
+                         "x must have as many columns")
+    if x.shape[0] == 0 or x.shape[0] % steps:
+        raise ValueError(f"x has {x.shape[0]} rows (axis 0), steps is {steps}: the "
+                         "rows must be a positive multiple of steps")
     try:
         x.check_format(full_check=True)
     except ValueError as error:
         raise ValueError(f"x is not a valid CSR matrix: {error}") from None
-    return x.shape[0] // steps
-
-
-def _shaped(name, value, shape):
-    array = np.asarray(value)
-    if array.shape != shape or array.dtype.kind not in "fiub":
-        raise ValueError(f"{name} is {array.dtype} {array.shape}: must be real {shape}")
-    return array
+    return steps, x.shape[0] // steps
