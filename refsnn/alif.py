@@ -4,33 +4,36 @@ r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
 The threshold of an ALIF neuron rises with each spike of the neuron and
 then decays slowly.  A neuron has a synaptic current I, a membrane
 potential U, an adaptation A and spikes S.  The argument `adaptation` is
-the factor a, H is the step function, and b[t] is 0 for refractory neurons
-and 1 otherwise.  One step is
+the factor a, and H is the step function.  The mask clamp[t] is 1 for
+neurons that cannot spike at step t because they are refractory, and 0 for
+all other neurons.  One step is
 
-    S[t] = b[t] H(U[t] - a A[t] - threshold)             (1)  [BSS20]
+    S[t] = (1 - clamp[t]) H(U[t] - a A[t] - threshold)   (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
     U[t+1] = beta U[t] + gain I[t] - threshold S[t]      (3)  [BSS20]
     A[t+1] = rho A[t] + S[t]                             (4)  [BSS20]
-    refractory=k: b[t] = 0 if any of S[t-k .. t-1] is 1 else 1   (5)
+    refractory=k:
+    clamp[t] = 1 if any of S[t-k .. t-1] is 1 else 0     (5)
 
 A simulation starts from rest, I[0] = U[0] = A[0] = 0, or from a given
 state.  The state at step T consists of I[T], U[T], A[T] and the spikes of
 the last k steps.  A run records the steps 0 to T - 1 and returns the state
 at step T, from which the next run continues.
 
-Let psi be the surrogate derivative of H; psi is 0 where b is 0.  Let
-theta_ij be the weight from signal z_j (x_j or S_j) to neuron i.  The
-derivatives of I_i, U_i and A_i with respect to theta_ij are s_j, u_j and
-eps_ij.  The direct derivatives of the loss L with respect to S and U are
-dspikes and dmem.  The e-prop algorithm propagates the derivatives of the
-states forward in time:
+Let psi be the surrogate derivative of H; psi is 0 where clamp is 1.  The
+presynaptic values z = [x, S] are the m inputs, followed by the n spikes of
+the layer if the layer is recurrent.  Let P_ij be the weight from z_j to
+neuron i, an entry of W or V.  The derivatives of I_i, U_i and A_i with
+respect to P_ij are s_j, u_j and eps_ij.  The direct derivatives of the
+loss L with respect to S and U are dspikes and dmem.  The e-prop algorithm
+propagates the derivatives of the states forward in time:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
     eps_ij[t+1] = (rho - a psi_i[t]) eps_ij[t] + psi_i[t] u_j[t]
                                                          (7)  [BSS20]
     e_ij[t] = psi_i[t] (u_j[t] - a eps_ij[t])            (8)  [BSS20]
-    dL/dtheta_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
+    dL/dP_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
 Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
     t - 1.  The linearised layer is
@@ -51,10 +54,10 @@ Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
-          d[I_k, U_i, A_i][t]/dthreshold_i =
-              [-V_ki psi_i, threshold_i psi_i - S_i, -psi_i]         (14)
-          d[I_k, U_i, A_i][t]/da_i =
-              [-V_ki psi_i, threshold_i psi_i, -psi_i] A_i           (15)
+          d[I_j, U_i, A_i][t]/dthreshold_i =
+              [-V_ji psi_i, threshold_i psi_i - S_i, -psi_i]         (14)
+          d[I_j, U_i, A_i][t]/da_i =
+              [-V_ji psi_i, threshold_i psi_i, -psi_i] A_i           (15)
 
     For one number shared by all neurons, the columns are summed.  If the
     loss depends on spikes, the caller adds two direct terms, summed over
@@ -64,10 +67,10 @@ Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
     gradient is then exact for a simulation in which recorded spikes drive
     these paths.
 Approximate.  `linearise` and `credit` are exact for dS/dU := psi.  The
-    mask b is a recorded value.  `gradient` omits the paths through V and
-    through the reset, as both options together do.
-Cost.   `trace_step` takes O(B n c) time and memory for c signals.
-    `linearise` takes O(T B n p) time and memory for p parameters.
+    mask clamp is a recorded value.  `gradient` omits the paths through V
+    and through the reset, as both options together do.
+Cost.   `trace_step` takes O(B n (m + n)) time and memory.  `linearise`
+    takes O(T B n p) time and memory for p parameters.
 Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
     model of [BSS20], in which spikes arrive one step earlier and inputs
     two steps earlier than here.  [BSS20] filters e with the dynamics of
@@ -78,13 +81,12 @@ Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
 [BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
 """
 
-import math
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Recording", "State", "Traces", "credit", "eligibility", "gradient",
            "linearise", "run", "simulate", "step", "trace_step"]
@@ -93,22 +95,26 @@ NEURONS = ("V? (n, n), alpha (n?) in [0, 1), beta (n?) in [0, 1), rho (n?) in [0
            "adaptation (n?) in [0, inf), gain (n?) in (0, inf), "
            "threshold (n?) in (0, inf)")
 LAYER = "W (n, m*) float, x (T, B, m*), " + NEURONS
-TRACES = ("alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf), "
-          "rho (n?) in [0, 1), adaptation (n?) in [0, inf)")
-RECORDED = "recording.spikes (T*, B*, n*), recording.blocked (T*, B*, n*) in {0, 1}"
-STATES = "recording.syn (T, B, n), recording.mem (T, B, n), recording.adapted (T, B, n)"
+CONSTANTS = ("alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf), "
+             "rho (n?) in [0, 1), adaptation (n?) in [0, inf)")
+SPIKES = "recording.spikes (T*, B*, n), recording.clamp (T*, B*, n) in {0, 1}"
+RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
+             "recording.adapted (T, B, n), " + SPIKES)
+TRACES = ("traces.syn (B*, m+n*), traces.mem (B*, m+n*), "
+          "traces.adapted (B*, n, m+n*)")
+SPIKE = 0.5     # spike functions return numbers near 0 or 1; (5) counts larger ones
 
 
 class Recording(NamedTuple):
     """Hold recorded currents I, potentials U, adaptations A, spikes S and masks.
 
-    Each array has the shape (T, B, n).  The mask marks refractory neurons.
+    Each array has the shape (T, B, n).
     """
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
     spikes: np.ndarray
-    blocked: np.ndarray         # bool, True where b is 0
+    clamp: np.ndarray           # bool, True where the neuron cannot spike
 
 
 class State(NamedTuple):
@@ -125,13 +131,13 @@ class State(NamedTuple):
 
 class Traces(NamedTuple):
     """Hold the e-prop traces s_j, u_j and eps_ij of eqs. (6) and (7)."""
-    syn: np.ndarray             # (B, c)
-    mem: np.ndarray             # (B, c)
-    adapted: np.ndarray         # (B, n, c)
+    syn: np.ndarray             # (B, m + n), or (B, m) without recurrence
+    mem: np.ndarray             # as syn
+    adapted: np.ndarray         # (B, n, m + n) or (B, n, m)
 
 
 def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=1.0,
-             refractory=0, spike: Callable = None, blocked=None, reset_spikes=None,
+             refractory=0, spike: Callable = None, clamp=None, reset_spikes=None,
              recurrent_spikes=None):
     """Simulate one ALIF layer from rest over T steps, eqs. (1)-(5).
 
@@ -157,7 +163,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
         Number of steps after a spike in which the neuron cannot spike.
     spike : callable (t, v) -> (B, n) float, optional
         Function of v = U - a A that replaces H(v - threshold) in (1).
-    blocked, reset_spikes, recurrent_spikes : (T, B, n), optional
+    clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
         Recorded values that replace the mask, the spikes in the reset, and
         the spikes in the recurrence.
 
@@ -167,12 +173,12 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     """
     return run(x, W, V, alpha=alpha, beta=beta, rho=rho, adaptation=adaptation,
                gain=gain, threshold=threshold, refractory=refractory, spike=spike,
-               blocked=blocked, reset_spikes=reset_spikes,
+               clamp=clamp, reset_spikes=reset_spikes,
                recurrent_spikes=recurrent_spikes)[0]
 
 
 def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
-        threshold=1.0, refractory=0, spike: Callable = None, blocked=None,
+        threshold=1.0, refractory=0, spike: Callable = None, clamp=None,
         reset_spikes=None, recurrent_spikes=None):
     """Simulate one ALIF layer from a given state, eqs. (1)-(5).
 
@@ -184,29 +190,30 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     Parameters
     ----------
     x, W, V, alpha, beta, rho, adaptation, gain, threshold, refractory, spike,
-    blocked, reset_spikes, recurrent_spikes
+    clamp, reset_spikes, recurrent_spikes
         Arguments of `simulate`.  Step 0 is the first step of this run.
     state : State, optional
-        State at step 0, in the dtype of W; rest by default.
+        State at step 0; rest by default.
 
     Returns
     -------
     recording, state : Recording, State
         Recorded steps 0 to T - 1, and the state at step T.
     """
-    W, x, V, *constants, mask, resets, sent, refractory = arrays(
-        LAYER + ", blocked? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
+    W, x, V, *constants, clamp, resets, sent, refractory = arrays(
+        LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
         "recurrent_spikes? (T, B, n), refractory () int in [0, inf)", W, x, V, alpha,
-        beta, rho, adaptation, gain, threshold, blocked, reset_spikes, recurrent_spikes,
+        beta, rho, adaptation, gain, threshold, clamp, reset_spikes, recurrent_spikes,
         refractory)
     one_of("spike", spike, Callable, type(None))
-    if refractory and spike is not None and blocked is None:
-        raise ValueError("blocked is None: must be given with spike, refractory > 0")
+    if refractory and spike is not None and clamp is None:
+        raise ValueError("clamp is None: must be given if spike is and refractory > 0")
     if V is None and recurrent_spikes is not None:
         raise ValueError("recurrent_spikes is given: must be None, because V is None")
     (T, B, m), n = x.shape, W.shape[0]
     drive = (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
-    return _scan(drive, V, state, constants, refractory, spike, mask, resets, sent)
+    return _scan(drive, "x@W.T", V, state, constants, refractory, spike, clamp,
+                 resets, sent)
 
 
 def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
@@ -234,36 +241,40 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     drive, V, *constants, refractory = arrays(
         f"drive (B, n) float, {NEURONS}, refractory () int in [0, inf)", drive, V,
         alpha, beta, rho, adaptation, gain, threshold, refractory)
-    recording, state = _scan(drive[None], V, state, constants, refractory)
+    recording, state = _scan(drive[None], "drive", V, state, constants, refractory)
     return Recording(*(field[0] for field in recording)), state
 
 
-def _scan(drive, V, state, constants, k, spike=None, mask=None, resets=None, sent=None):
-    """Iterate eqs. (1)-(5), given the products `drive` of input and weights."""
+def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
+          sent=None):
+    """Iterate eqs. (1)-(5), given the products `drive` of input and weights,
+    which are called `source` in messages."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
         for rows in (T + 1, T + 1, T + 1, k + T))       # k rows of the past
-    held = np.zeros((T, B, n), bool) if mask is None else mask > 0
+    clamp = np.zeros((T, B, n), bool) if recorded is None else recorded > 0
     if state is not None:
-        syn[0], mem[0], adapted[0], spikes[:k] = _checked_state(
-            "state", state, (B, n), drive.dtype, k)
+        syn[0], mem[0], adapted[0], spikes[:k] = _checked(
+            "state", state, drive[0], source, k)
     fired = spikes[k:]
     resets, sent = (fired if s is None else s for s in (resets, sent))
     for t in range(T):
-        if mask is None and k:
-            held[t] = spikes[t:t + k].any(axis=0)                          # (5)
-        v = mem[t] - a * adapted[t]
-        fired[t] = v > threshold if spike is None else arrays(
-            f"spike(t,v) {v.shape}", spike(t, v))[0]
-        fired[t] *= ~held[t]                                               # (1)
+        if recorded is None and k:
+            clamp[t] = spikes[t:t + k].any(axis=0)                         # (5)
+        v = mem[t] - a * adapted[t]                                        # (1)
+        if spike is None:
+            fired[t] = v > threshold                                       # (1)
+        else:
+            fired[t], = arrays(f"spike(t,v) ({B}, {n})", spike(t, v))
+        fired[t] *= ~clamp[t]                                              # (1)
         syn[t + 1] = alpha * syn[t] + drive[t]                             # (2)
         if V is not None:
-            syn[t + 1] += sent[t] @ V.T
+            syn[t + 1] += sent[t] @ V.T                                    # (2)
         leak = beta * mem[t] + gain * syn[t]
         mem[t + 1] = leak - threshold * resets[t]                          # (3)
         adapted[t + 1] = rho * adapted[t] + fired[t]                       # (4)
-    return Recording(syn[:T], mem[:T], adapted[:T], fired, held), State(
+    return Recording(syn[:T], mem[:T], adapted[:T], fired, clamp), State(
         syn[T].copy(), mem[T].copy(), adapted[T].copy(), spikes[T:].copy())
 
 
@@ -304,39 +315,42 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
         `constants` is true, alpha, beta, gain, threshold, rho and adaptation
         follow.
     """
-    W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, blocked = \
-        arrays(f"{LAYER}, psi (T, B, n), {STATES}, {RECORDED}", W, x, V, alpha, beta,
-               rho, adaptation, gain, threshold, psi, *_parts(recording))
-    flags("through_reset", through_reset)
-    flags("through_recurrence", through_recurrence)
-    flags("constants", constants)
-    (T, B, m), n, psi = x.shape, W.shape[0], psi * (1 - blocked)
+    W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, clamp = \
+        arrays(f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, rho,
+               adaptation, gain, threshold, psi,
+               *bundle("recording", recording, Recording))
+    flags("through_reset through_recurrence constants", through_reset,
+          through_recurrence, constants)
+    (T, B, m), n, psi = x.shape, W.shape[0], psi * (1 - clamp)
     if after is not None:
-        _checked_state("after", after, (B, n), W.dtype)
+        _checked("after", after, states[0][0], "recording.syn[0]")
     last, weights = T - (after is None), n * m + (0 if V is None else n * n)
     J, F = (np.zeros((last + 1, B, 3 * n, columns), W.dtype)
             for columns in (3 * n, weights + 6 * n * constants))
-    I, U, A = (np.arange(n) + k * n for k in range(3))
+    I, U, A = (np.arange(n) + i * n for i in range(3))
     before, spikes, syn, mem, adapted = (v[:last] for v in (psi, spikes, *states))
-    reset = before * threshold * through_reset
-    J[1:, :, I, I], J[1:, :, U, I] = alpha, gain                           # (10)
+    by_reset = before * threshold * through_reset
+    J[1:, :, I, I] = alpha                                                 # (10)
+    J[1:, :, U, I] = gain                                                  # (10)
     if V is not None and through_recurrence:
-        J[1:, :, :n, n:2 * n] = V * before[:, :, None, :]
-        J[1:, :, :n, 2 * n:] = -V * (a * before)[:, :, None, :]
-    J[1:, :, U, U], J[1:, :, U, A] = beta - reset, a * reset
-    J[1:, :, A, U], J[1:, :, A, A] = before, rho - a * before
+        J[1:, :, :n, n:2 * n] = V * before[:, :, None, :]                  # (10)
+        J[1:, :, :n, 2 * n:] = -V * (a * before)[:, :, None, :]            # (10)
+    J[1:, :, U, U], J[1:, :, U, A] = beta - by_reset, a * by_reset         # (10)
+    J[1:, :, A, U], J[1:, :, A, A] = before, rho - a * before              # (10)
     for i in range(n):
         F[1:, :, i, i * m:(i + 1) * m] = x[:last]                          # (11)
         if V is not None:
-            F[1:, :, i, n * m + i * n:n * m + (i + 1) * n] = spikes
+            first = n * m + i * n
+            F[1:, :, i, first:first + n] = spikes                          # (11)
     if constants:
         by_alpha, by_beta, by_gain, by_threshold, by_rho, by_a = (
-            F[1:, :, :, weights + k * n:weights + (k + 1) * n] for k in range(6))
-        by_alpha[:, :, I, I], by_rho[:, :, A, I] = syn, adapted
+            F[1:, :, :, weights + i * n:weights + (i + 1) * n] for i in range(6))
+        by_alpha[:, :, I, I], by_rho[:, :, A, I] = syn, adapted            # (13)
         by_beta[:, :, U, I], by_gain[:, :, U, I] = mem, syn                # (13)
-        by_threshold[:, :, :n] = by_a[:, :, :n] = -J[1:, :, :n, n:2 * n]
-        by_threshold[:, :, U, I] = by_a[:, :, U, I] = reset
-        by_threshold[:, :, A, I] = by_a[:, :, A, I] = -before
+        by_a[:, :, :n] = -J[1:, :, :n, n:2 * n]                            # (15)
+        by_a[:, :, U, I] = by_reset                                        # (15)
+        by_a[:, :, A, I] = -before                                         # (15)
+        by_threshold[:] = by_a                                             # (14)
         by_threshold[:, :, U, I] -= spikes                                 # (14)
         by_a *= adapted[:, :, None, :]                                     # (15)
     return J, F
@@ -362,11 +376,11 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     (T, B, 3n) float
         ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
     """
-    psi, _, blocked, dspikes, dmem, a = arrays(
-        f"psi (T*, B*, n*) float, {RECORDED}, dspikes? (T*, B*, n*), "
-        "dmem? (T*, B*, n*), adaptation (n?) in [0, inf)", psi, *_parts(recording)[3:],
-        dspikes, dmem, adaptation)
-    psi = psi * (1 - blocked)
+    psi, dspikes, dmem, a, _, clamp = arrays(
+        "psi (T*, B*, n) float, dspikes? (T*, B*, n), dmem? (T*, B*, n), "
+        f"adaptation (n?) in [0, inf), {SPIKES}", psi, dspikes, dmem, adaptation,
+        *bundle("recording", recording, Recording)[3:])
+    psi = psi * (1 - clamp)
     by_mem = np.zeros_like(psi) if dmem is None else dmem
     by_spike = np.zeros_like(psi) if dspikes is None else psi * dspikes
     return np.concatenate([0 * psi, by_mem + by_spike, -a * by_spike], -1)     # (12)
@@ -385,8 +399,9 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     ----------
     traces : Traces
         Traces at step t.  The traces of step 0 are 0.
-    z : (B, c) float
-        Signals at step t: the input, then the spikes of a recurrent layer.
+    z : (B, m + n) or (B, m) float
+        Presynaptic values at step t: the input, then the spikes of a
+        recurrent layer.
     psi : (B, n) float
         Surrogate derivative at step t, 0 for refractory neurons.
     alpha, beta, rho, adaptation, gain
@@ -397,23 +412,20 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     Traces
         New arrays for step t + 1.
     """
-    traces, z, psi = _checked(traces, np.asarray(z), psi)
-    if type(alpha) is type(beta) is type(gain) is type(rho) is type(adaptation) \
-            is float and 0 <= alpha < 0.9999 and 0 <= beta < 0.9999 \
-            and 0 <= rho < 0.9999 and 1e-9 < gain < 1e9 and 0 <= adaptation < 1e9:
-        constants = np.array([alpha, beta, gain, rho, adaptation], psi.dtype)
-    else:
-        constants = arrays("psi (B*, n*) float, " + TRACES, psi, alpha, beta, gain,
-                           rho, adaptation)[1:]
-    return _trace_step(traces, z, psi, *constants)
+    psi, z, alpha, beta, gain, rho, a, *traces = arrays(
+        f"psi (B*, n) float, z (B*, m+n*), {CONSTANTS}, {TRACES}", psi, z, alpha, beta,
+        gain, rho, adaptation, *bundle("traces", traces, Traces))
+    return _trace_step(traces, z, psi, alpha, beta, gain, rho, a)
 
 
 def _trace_step(traces, z, psi, alpha, beta, gain, rho, a):
     syn, mem, adapted = traces
     spike = psi[:, :, None]
     a, rho = np.reshape(a, (-1, 1)), np.reshape(rho, (-1, 1))
-    return Traces(alpha * syn + z, beta * mem + gain * syn,                # (6)
-                  (rho - a * spike) * adapted + spike * mem[:, None, :])   # (7)
+    return Traces(
+        alpha * syn + z,                                                   # (6)
+        beta * mem + gain * syn,                                           # (6)
+        (rho - a * spike) * adapted + spike * mem[:, None, :])             # (7)
 
 
 def eligibility(traces, psi, *, adaptation):
@@ -431,13 +443,14 @@ def eligibility(traces, psi, *, adaptation):
 
     Returns
     -------
-    (B, n, c) float
-        Derivative e_ij of S_i with respect to theta_ij at this step.
+    (B, n, m + n) or (B, n, m) float
+        Derivative e_ij of S_i with respect to P_ij at this step.
     """
-    traces, _, psi = _checked(traces, None, psi)
-    a = arrays("psi (B*, n*) float, adaptation (n?) in [0, inf)", psi, adaptation)[1]
-    return psi[:, :, None] * (traces.mem[:, None, :]
-                              - np.reshape(a, (-1, 1)) * traces.adapted)   # (8)
+    psi, a, _, mem, adapted = arrays(
+        f"psi (B*, n) float, adaptation (n?) in [0, inf), {TRACES}", psi, adaptation,
+        *bundle("traces", traces, Traces))
+    by_mem = mem[:, None, :] - np.reshape(a, (-1, 1)) * adapted
+    return psi[:, :, None] * by_mem                                        # (8)
 
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
@@ -460,60 +473,32 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch; dV is None if V is None.
     """
-    psi, x, V, spikes, blocked, dspikes, dmem, *constants = arrays(
-        f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {RECORDED}, "
-        f"dspikes? (T, B, n), dmem? (T, B, n), {TRACES}", psi, x, V,
-        *_parts(recording)[3:], dspikes, dmem, alpha, beta, gain, rho, adaptation)
-    psi = psi * (1 - blocked)
+    psi, x, V, spikes, clamp, dspikes, dmem, *constants = arrays(
+        f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {SPIKES}, "
+        f"dspikes? (T, B, n), dmem? (T, B, n), {CONSTANTS}", psi, x, V,
+        *bundle("recording", recording, Recording)[3:], dspikes, dmem, alpha, beta,
+        gain, rho, adaptation)
+    psi = psi * (1 - clamp)
     dspikes, dmem = (np.zeros_like(psi) if d is None else d for d in (dspikes, dmem))
     z = x if V is None else np.concatenate([x, spikes], axis=2)
-    (T, B, n), m, c = psi.shape, x.shape[2], z.shape[2]
-    zero = np.zeros((B, c), psi.dtype)
-    traces = Traces(zero, zero, np.zeros((B, n, c), psi.dtype))
-    total, a = np.zeros((n, c), psi.dtype), np.reshape(constants[4], (-1, 1))
+    (T, B, n), m, size = psi.shape, x.shape[2], z.shape[2]
+    zero = np.zeros((B, size), psi.dtype)
+    traces = Traces(zero, zero, np.zeros((B, n, size), psi.dtype))
+    total, a = np.zeros((n, size), psi.dtype), np.reshape(constants[4], (-1, 1))
     for t in range(1, T):
         traces = _trace_step(traces, z[t - 1], psi[t - 1], *constants)
         by_spike = psi[t] * dspikes[t]
         total += (by_spike + dmem[t]).T @ traces.mem                       # (9)
-        total -= a * np.einsum("bi,bij->ij", by_spike, traces.adapted)
+        total -= a * np.einsum("bi,bij->ij", by_spike, traces.adapted)     # (9)
     return total[:, :m], None if V is None else total[:, m:]
 
 
-def _parts(recording):
-    if not isinstance(recording, tuple) or len(recording) != 5:
-        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
-                         "Recording of five arrays")
-    return recording
-
-
-def _checked_state(name, state, shape, dtype, k=None):
-    """Check the shape and dtype of a state, and return its fields.  The spikes
-    must cover `k` steps, or any number of steps if `k` is None."""
-    if not isinstance(state, tuple) or len(state) != 4:
-        raise ValueError(f"{name} is of type {type(state).__name__}: must be a State")
-    for field, a in zip(State._fields, state, strict=True):
-        found = str(getattr(a, "dtype", type(a).__name__))
-        if a is not None and found != str(dtype):
-            raise ValueError(f"{name}.{field} is {found}: must be a {dtype} array")
-    B, n = shape
-    *values, spikes = arrays("".join(
-        f"{name}.{field} ({B}, {n}), " for field in State._fields[:3])
-        + f"{name}.spikes? ({'k*' if k is None else k}, {B}, {n})", *state)
-    return *values, 0 if spikes is None else spikes > 0.5
-
-
-def _checked(traces, z, psi):
-    """Check the arguments of `trace_step`; return them in the dtype of `psi`."""
-    if not isinstance(traces, tuple) or len(traces) != 3:
-        raise ValueError(f"traces is of type {type(traces).__name__}: must be Traces")
-    shape, dtype = np.shape(psi), getattr(psi, "dtype", None)
-    wide = shape[:1] + np.shape(traces[0])[1:2]
-    pairs = ((psi, shape), (traces[0] if z is None else z, wide), (traces[0], wide),
-             (traces[1], wide), (traces[2], shape + wide[1:]))
-    if len(shape) != 2 or dtype not in (np.float32, np.float64) or not all(
-            type(a) is np.ndarray and a.dtype == dtype and a.shape == size and a.size
-            and math.isfinite(np.vdot(a, a)) for a, size in pairs):
-        psi, z, *traces = arrays(
-            "psi (B*, n*) float, z? (B*, c*), traces.syn (B*, c*), "
-            "traces.mem (B*, c*), traces.adapted (B*, n*, c*)", psi, z, *traces)
-    return Traces(*traces), z, psi
+def _checked(name, state, like, source, k=None):
+    """Check a state against the array `like`, which is called `source` in
+    messages.  Return its arrays.  The spikes must cover `k` steps, or any
+    number of steps if `k` is None."""
+    _, *values, spikes = arrays(
+        f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
+        f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",
+        like, *bundle(name, state, State))
+    return *values, 0 if spikes is None else spikes > SPIKE

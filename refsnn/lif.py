@@ -213,7 +213,7 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     reset_spikes, recurrent_spikes
         Arguments of `simulate`.  Step 0 is the first step of this run.
     state : State, optional
-        State at step 0, in the dtype of W; rest by default.
+        State at step 0; rest by default.
 
     Returns
     -------
@@ -268,8 +268,8 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=None,
           resets=None, sent=None):
-    """Iterate eqs. (1)-(5), given the products `drive` of input and weights, which
-    are called `source` in messages."""
+    """Iterate eqs. (1)-(5), given the products `drive` of input and weights,
+    which are called `source` in messages."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))      # k rows of the past
@@ -530,7 +530,7 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
     x, W, alpha, beta, gain
         Arguments of `readout`.
     state : State, optional
-        State at step 0, in the dtype of W; rest by default.
+        State at step 0; rest by default.
 
     Returns
     -------
@@ -608,7 +608,8 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
     """
     W, x, *decays = arrays(READOUT, W, x, alpha, beta, gain)
     if dmem is None and dstate is None:
-        raise ValueError("dmem and dstate are None: must be given, at least one of them")
+        raise ValueError("dmem and dstate are None: must be given, at least one of "
+                         "them")
     (T, B, m), k = x.shape, W.shape[0]
     rest = np.zeros((T, B, k), W.dtype)
     syn, mem, _ = (rest,) * 3 if not constants else _leak(
@@ -620,9 +621,9 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Check a state against the array `like`, which is called `source` in messages.
-    Return its arrays.  The spikes must cover `k` steps, or any number of steps if
-    `k` is None."""
+    """Check a state against the array `like`, which is called `source` in
+    messages.  Return its arrays.  The spikes must cover `k` steps, or any
+    number of steps if `k` is None."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

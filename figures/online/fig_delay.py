@@ -196,7 +196,7 @@ def backward(condition, weights, x, recording, dspikes):
         V = np.diag(np.diag(V))
     if condition == ALIF:
         dmem = psi * through_adaptation(psi, dspikes)
-        recording = lif.Recording(*recording[:2], recording.spikes, recording.blocked)
+        recording = lif.Recording(*recording[:2], recording.spikes, recording.clamp)
         psi, dspikes = np.zeros_like(psi), None
     found = lif.backward(x, W, V, recording, psi, dspikes, dmem, **CONSTANTS,
                          through_recurrence=condition in ("exact", "block"),
