@@ -5,28 +5,32 @@ r"""Calibrate an analog chip from its spikes and membrane samples.
 function, run(weights, spikes) -> (spikes, samples).  Real chips can
 therefore be calibrated too.  The first 64 images have no input.  All other
 images have the same number of input spikes, which arrive at the end of
-time bin 0.  The drive d of an image is the sum of the weights of these
+time bin 0.  The drive of an image is the sum of the weights of these
 inputs.  Let y be the membrane samples of a neuron in ADC codes, relative
-to the mean sample without input.  Let c be the number of codes from leak
-to threshold.  Let `scale` be the hardware weight of the real weight 1.
-Let t0 be the time from the first sample to the mean arrival of the input.
-The parameters of the neuron follow from
+to the mean sample without input.  Let `unit` be the number of codes from
+leak to threshold.  Let `scale` be the hardware weight of the real weight
+1.  Let t0 be the time from the first sample to the mean arrival of the
+input.  The parameters of the neuron follow from
 
-    below threshold: y_d(t) = d P(t)                                  (1)
-    P(t) = (c gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal   (2)
+    below threshold: y(t) = drive P(t)                                (1)
+    P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
+                                                                      (2)
     p(t, a, b) = (exp(-t/a) - exp(-t/b)) / (1/b - 1/a), 0 for t < 0   (3)
-    after a reset, at time u: y_d(u) - d P(u) = -D exp(-u/tau_mem)    (4)
-    threshold = d50 max_t P(t) / c, neurons spike if d > d50          (5)
-    reset = (mean of y one sample after the first spike) / c,
-    leak = (mean sample without input - reference) / c                (6)
+    at time u after a reset:
+    y(u) - drive P(u) = -jump exp(-u/tau_mem)                         (4)
+    threshold = drive50 max_t P(t) / unit,
+    where neurons spike if drive > drive50                            (5)
+    reset = (mean of y one sample after the first spike) / unit,
+    leak = (mean sample without input - reference) / unit             (6)
 
 Here, p_nominal is p after one time bin for nominal time constants.  The
-constant D differs between images.  `reference` is the code of the nominal
-leak potential, which can be measured for each neuron with a known voltage.
-Let samples be taken at a time s after the start of a time bin, and let the
-input spikes of an image arrive within a time w.  Then t0 = dt + w/2 - s.
-The field `latency` of a `Measurement` is dt - t0 = s - w/2, which is close
-to s if w is small.  P does not change if tau_syn and tau_mem are
+constant `jump` differs between images.  `reference` is the code of the
+nominal leak potential, which can be measured for each neuron with a known
+voltage.  Let samples be taken at a time `late` after the start of a time
+bin, and let the input spikes of an image arrive within a time `width`.
+Then t0 = dt + width/2 - late.  The field `latency` of a `Measurement` is
+dt - t0 = late - width/2, which is close to `late` if `width` is small.  P
+does not change if tau_syn and tau_mem are
 exchanged.  Only eq. (4) determines tau_mem.  `corrected` rounds
 corrections to steps of the settings, and applies them to an emulated chip:
 
@@ -57,13 +61,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, one_of, unread  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
 _RANGE = 2.0, 5.45     # ranges of settings: of factors, and of potentials
 _CLASSES = 10          # input weights are 0 .. 10 units
 _STEPS = 20            # T, number of time bins of an image
+_QUIET = 64            # number of images without input
+_LAGS = 3, 10          # samples after a spike, out of the refractory time, for (4)
+_RESOLVED = 0.5        # codes; smaller values of (4) are rounding errors of the ADC
+_FAINT = 1e-6          # codes; logarithms of smaller amplitudes are not needed
+_SPAN = 6, 400         # range, in tau_syn, and number of points to find the peak of P
+_FITS = 15, 10         # steps of the fit with a t0 of each neuron, and with a common t0
+_MOST = 0.3            # largest change in a step, because long steps diverge
+_DIFFERENCE = 1e-5     # of logarithms and of t0 / dt, in derivatives of the fit
+_DARK = -0.5           # correction of the threshold of a silent neuron
+_RESTLESS = -0.5       # threshold of a neuron that fires without input, as in `chip`
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
+_CHIP = ("chip.gain (2, N) float, chip.tau_syn (2, N), chip.tau_mem (N), "
+         "chip.threshold (N) in (-inf, inf], chip.leak (N), chip.reset (N)")
+_CORRECTIONS = (
+    "corrections.gain (2, N) in (0, inf), corrections.tau_syn (2, N) in (0, inf), "
+    "corrections.tau_mem (N) in (0, inf), corrections.threshold (N), "
+    "corrections.leak (N), corrections.reset (N)")
 
 
 class Measurement(NamedTuple):
@@ -135,15 +155,17 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Measurement
     """
     one_of("run", run, Callable)
-    arrays(f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), "
-           "repeats () int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), "
-           "tau_syn () in (0, inf), scale () in (0, inf), code (2)", neurons, inputs,
-           repeats, dt, tau_mem, tau_syn, scale, code)
+    neurons, inputs, repeats, dt, tau_mem, tau_syn, scale, code = arrays(
+        f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), repeats "
+        "() int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), tau_syn () in "
+        "(0, inf), scale () in (0, inf), code (2)", neurons, inputs, repeats, dt,
+        tau_mem, tau_syn, scale, code)
+    code = code.tolist()
     if code[1] <= 0:
-        raise ValueError(f"code is {code!r}: must be two numbers, the second > 0")
+        raise ValueError(f"code[1] is {code[1]}: must be above 0")
     reference = np.full(neurons, code[0], float) if reference is None else reference
     reference, = arrays(f"reference ({neurons})", reference, dtype=np.float64)
-    images = np.zeros((64, inputs), np.uint8)
+    images = np.zeros((_QUIET, inputs), np.uint8)
     spikes, samples = _trial(run, np.zeros(inputs, int), images, neurons)
     base, restless = samples.mean(axis=(0, 1), dtype=float), spikes.any(axis=(0, 1))
     most = _CLASSES * (inputs // (_CLASSES + 1))
@@ -154,7 +176,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     mem = np.where(np.isnan(tau), tau_mem, tau)
     gains, taus, starts = map(np.stack, zip(*(
         _fit(p, mem, tau_syn, dt) for p in (P, Q)), strict=True))
-    t = tau_syn * np.linspace(0, 6, 400)[:, None]
+    t = tau_syn * np.linspace(0, *_SPAN)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
     blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify tau
@@ -166,7 +188,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return the response P (T, N) of eq. (1) and the drive d50 (N,) of eq. (5)."""
+    """Return P (T, N) of eq. (1) and drive50 (N,) of eq. (5)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -179,7 +201,7 @@ def _response(sweep):
 
 def _jump(sweep, P, dt):
     """Return tau_mem and the mean of y after a spike, or NaN if unmeasurable."""
-    lags, E, count, after, spiking = np.arange(3, 10), 0, 0, 0, 0
+    lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
         early = fired & (first < _STEPS - 1)
@@ -191,12 +213,12 @@ def _jump(sweep, P, dt):
         at = np.minimum(first + lags[:, None, None], _STEPS - 1)
         E = E + (np.take_along_axis(rest, at, 0) * once).sum(axis=1)
         count = count + once.sum(axis=0)
-    E = np.minimum(E / np.maximum(count, 1), -0.5)                         # (4)
-    w = E ** 2 / (E ** 2).sum(axis=0)
-    x = lags[:, None] - (w * lags[:, None]).sum(axis=0)
-    slope = (w * x * np.log(-E)).sum(axis=0) / (w * x ** 2).sum(axis=0)
+    E = np.minimum(E / np.maximum(count, 1), -_RESOLVED)
+    weight = E ** 2 / (E ** 2).sum(axis=0)          # for a fit of log(-E)
+    lag = lags[:, None] - (weight * lags[:, None]).sum(axis=0)
+    slope = (weight * lag * np.log(-E)).sum(axis=0) / (weight * lag ** 2).sum(axis=0)
     known = (count > 0) & (slope < 0)
-    return (np.where(known, -dt / np.where(known, slope, -1), np.nan),
+    return (np.where(known, -dt / np.where(known, slope, -1), np.nan),     # (4)
             np.where(spiking > 0, after / np.maximum(spiking, 1), np.nan))
 
 
@@ -204,26 +226,27 @@ def _fit(P, tau_mem, tau_syn, dt):
     """Fit t0, and the amplitude and tau_syn of each neuron, by Gauss-Newton
     steps."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
-    theta = np.stack([np.log(np.maximum(P.max(axis=0), 1e-6) / tau_syn * np.e),
+    theta = np.stack([np.log(np.maximum(P.max(axis=0), _FAINT) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
-    for k, free in enumerate([3] * 15 + [2] * 10):
-        if k == 15:
+    for k, free in enumerate([3] * _FITS[0] + [2] * _FITS[1]):
+        if k == _FITS[0]:
             theta[2] = np.nanmedian(theta[2])           # t0 is common to all neurons
-        now, J = _shape(theta, t, tau_mem), []
-        for i, small in enumerate((1e-5, 1e-5, 1e-5 * dt)[:free]):
+        now, slopes = _shape(theta, t, tau_mem), []
+        for i, small in enumerate((_DIFFERENCE, _DIFFERENCE, _DIFFERENCE * dt)[:free]):
             moved = theta.copy()
             moved[i] += small
-            J.append((_shape(moved, t, tau_mem) - now) / small * (1, 1, dt)[i])
-        J = np.stack(J, axis=-1).transpose(1, 0, 2)                # (N, T, free)
-        right = np.einsum("ntf,tn->nf", J, P - now)
-        normal = J.transpose(0, 2, 1) @ J
+            slopes.append((_shape(moved, t, tau_mem) - now) / small * (1, 1, dt)[i])
+        slopes = np.stack(slopes, axis=-1).transpose(1, 0, 2)      # (N, T, free)
+        right = np.einsum("ntf,tn->nf", slopes, P - now)
+        normal = slopes.transpose(0, 2, 1) @ slopes
         with np.errstate(invalid="ignore"):
             dead = ~(np.abs(np.linalg.slogdet(normal)[0]) > 0)  # no response to input
         if dead.all():
             raise ValueError("run.samples do not respond to input: must respond")
         normal[dead] = np.nan
         step = np.linalg.solve(normal, right[..., None])[..., 0]
-        theta[:free] += np.clip(step, -0.3, 0.3).T * np.array([1, 1, dt])[:free, None]
+        step = np.clip(step, -_MOST, _MOST).T
+        theta[:free] += step * np.array([1, 1, dt])[:free, None]
     return np.exp(theta[0]), np.exp(theta[1]), theta[2, 0]
 
 
@@ -253,13 +276,13 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 def _stimuli(inputs, unit, most, shift):
     """Return weights, and images whose drives are 0, unit, ..., most * unit."""
-    r = inputs // (_CLASSES + 1)
+    size = inputs // (_CLASSES + 1)         # number of inputs with the same weight
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
-    weights[:r * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), r)
-    for d in range(most + 1):
-        low, more = divmod(d, r)
-        images[d, low * r:(low + 1) * r - more] = 1
-        images[d, (low + 1) * r:(low + 1) * r + more] = 1
+    weights[:size * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), size)
+    for drive in range(most + 1):
+        low, more = divmod(drive, size)
+        images[drive, low * size:(low + 1) * size - more] = 1
+        images[drive, (low + 1) * size:(low + 1) * size + more] = 1
     return np.roll(weights, shift), np.roll(images, shift, axis=1)
 
 
@@ -310,7 +333,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     leak = np.where(found.restless, 0.0, -found.leak)
     away = np.where(able, 1 - known(found.threshold, 1),
-                    found.restless - 0.5 * found.silent)
+                    found.restless + _DARK * found.silent)
     return Corrections(
         1.0 / known(found.gain, 1.0), tau_syn / known(found.tau_syn, tau_syn),
         tau_mem / known(found.tau_mem, tau_mem), away + leak, leak,
@@ -340,11 +363,10 @@ def corrected(chip, corrections):
     """
     levels = getattr(getattr(chip, "effects", None), "levels", None)
     levels, = arrays("chip.effects.levels? () int in [1, inf)", levels)
-    new, factors = {}, ("gain", "tau_syn", "tau_mem")
-    for name in Corrections._fields:
-        old, factor = _old(chip, name), name in factors
-        value, = arrays(f"corrections.{name} {old.shape}" + " in (0, inf)" * factor,
-                        getattr(corrections, name, None), dtype=old.dtype)
+    new, names = {}, Corrections._fields
+    checked = arrays(f"{_CHIP}, {_CORRECTIONS}", *_fields(chip), *_fields(corrections))
+    for name, old, value in zip(names, checked, checked[len(names):], strict=False):
+        factor = name in ("gain", "tau_syn", "tau_mem")
         if levels:
             unit = old.dtype.type(_RANGE[not factor] / levels)
             steps = np.rint((value - factor) / unit)
@@ -388,28 +410,24 @@ def twin(chip, found):
     -------
     Chip
     """
-    new, N = {}, len(one_of("found", found, Measurement).tau_mem)
-    latency, *_ = arrays(
-        f"found.latency () in [-1, 1], found.silent ({N}) in {{0, 1}}, "
-        f"found.restless ({N}) in {{0, 1}}, found.offset ({N})", found.latency,
-        found.silent, found.restless, found.offset)
-    if not found.silent.dtype == found.restless.dtype == bool:
-        raise ValueError("found.silent and found.restless must be arrays of bool")
-    for name in ("gain", "tau_syn", "tau_mem", "threshold", "leak", "reset"):
-        old = _old(chip, name)
-        value = np.asarray(getattr(found, name), old.dtype)
-        if value.shape != old.shape:
-            raise ValueError(f"found.{name} is {value.shape}: must be {old.shape}")
-        new[name] = np.where(np.isfinite(value), value, old)
-    new["threshold"][found.silent], new["threshold"][found.restless] = np.inf, -0.5
-    new["adc_offset"] = np.array(found.offset, new["leak"].dtype)
+    new, found = {}, bundle("found", found, Measurement)
+    checked = arrays(_CHIP, *_fields(chip))
+    for name, old in zip(Corrections._fields, checked, strict=True):
+        value = unread(f"found.{name}", getattr(found, name), old.shape, np.float32,
+                       np.float64)
+        new[name], = arrays(f"found.{name} (...) in [-inf, inf]", np.where(
+            np.isfinite(value), value, old), dtype=old.dtype)
+    old = new["leak"]
+    latency, = arrays("found.latency () in [-1, 1]", found.latency)
+    offset, = arrays(f"found.offset {old.shape}", found.offset, dtype=old.dtype)
+    for name, level in (("silent", np.inf), ("restless", _RESTLESS)):
+        which = unread(f"found.{name}", getattr(found, name), old.shape, bool)
+        new["threshold"][which] = level
+    new["adc_offset"] = offset.copy()
     effects = chip.effects._replace(sampling=(max(latency, 0.0), 0.0))
     return chip._replace(effects=effects, **new)
 
 
-def _old(chip, name):
-    old = np.asarray(getattr(chip, name, None))
-    if old.dtype.kind != "f":
-        raise ValueError(f"chip is of type {type(chip).__name__} without {name}: must be a "
-                         "Chip")
-    return old
+def _fields(chip):
+    """Return the parameters, or their corrections, that calibration reads."""
+    return [getattr(chip, name, None) for name in Corrections._fields]

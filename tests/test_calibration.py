@@ -5,6 +5,8 @@ import inspect
 
 import numpy as np
 import pytest
+from proofs import proves
+from scipy import integrate
 
 from refsnn import calibration as cal
 from refsnn import chip
@@ -50,6 +52,7 @@ def test_an_ideal_chip_is_measured_as_ideal():
     assert not found.restless.any() and not found.silent.any()
 
 
+@proves("calibration", 1, 2, 3, 5, 6)
 def test_a_chip_without_noise_is_measured_exactly():
     c = quiet()
     found = cal.measure(bench(c), **SMALL)
@@ -121,6 +124,19 @@ def test_the_sample_after_a_late_spike_shows_the_reset():
     assert np.isnan(cal._jump(trial(t == 19, t), np.zeros((20, 1)), 1.0)[1])
 
 
+@proves("calibration", 2, 3)
+@pytest.mark.parametrize("syn, mem", [(4.0, 9.0), (9.0, 4.0), (6.0, 6.0)])
+def test_the_response_is_that_of_two_filters_in_series(syn, mem):
+    """Integrate an exponential current with an exponential membrane."""
+    for t in (0.5, 2.0, 3.0, 11.0):
+        wanted = 1.7 * integrate.quad(lambda u, t=t: np.exp(-u / syn) * np.exp(
+            -(t - 2.0 - u) / mem), 0, max(t - 2.0, 0))[0]
+        theta = np.log([[1.7], [syn], [np.exp(2.0)]])
+        found = cal._shape(theta, np.array([t]), np.array([mem]))
+        np.testing.assert_allclose(found, [[wanted]], rtol=1e-10)
+
+
+@proves("calibration", 4)
 @pytest.mark.parametrize("slope, tau", [(-0.25, 4.0), (0.25, np.nan)])
 def test_a_jump_must_decay(slope, tau):
     t = np.arange(20)
@@ -158,6 +174,24 @@ def test_the_latency_is_a_median_over_neurons():
     assert found.latency == pytest.approx(0.4e-6, rel=1e-5)
 
 
+@pytest.mark.parametrize("width", [0.0, 0.152e-6])
+def test_the_latency_under_noise_and_jitter(width):
+    """It precedes the sampling time by half the time in which 20 inputs arrive."""
+    for seed in range(2):
+        c = quiet(seed, noise=chip.UNCALIBRATED.noise, sampling=(0.4e-6, 0.07e-6),
+                  timing=(width / 19, 0.3e-6))
+        found = cal.measure(bench(c), **SMALL, repeats=2)
+        assert found.latency == pytest.approx(0.4e-6 - width / 2, abs=0.02e-6)
+
+
+def test_the_latency_is_fitted_to_all_neurons_together():
+    """With strong noise, single neurons would give errors of up to 0.15 us."""
+    for seed in range(3):
+        c = quiet(seed, noise=(0.2, 0.0, 0.0), sampling=(0.4e-6, 0.0))
+        found = cal.measure(bench(c), **SMALL, repeats=1)
+        assert found.latency == pytest.approx(0.4e-6, abs=0.04e-6)
+
+
 def test_a_twin_keeps_what_could_not_be_measured():
     found = cal.measure(dead, neurons=2, repeats=1)
     model = chip.draw(0, chip.CALIBRATED, neurons=2)
@@ -165,23 +199,12 @@ def test_a_twin_keeps_what_could_not_be_measured():
     assert np.array_equal(twin.tau_mem, model.tau_mem)
     assert np.isinf(twin.threshold).all()
     assert np.array_equal(twin.gain, model.gain) and twin.gain is not model.gain
-    for change, text in (({"latency": np.nan}, "found.latency is nan"),
-                         ({"silent": np.zeros(3, bool)}, "found.silent is"),
-                         ({"offset": np.zeros(3)}, "found.offset is"),
-                         ({"restless": np.zeros(2, int)}, "found.silent and")):
-        with pytest.raises(ValueError, match=f"^{text}"):
-            cal.twin(model, found._replace(**change))
     assert cal.twin(model, found._replace(latency=-1e-9)).effects.sampling == (0, 0)
     single = cal.twin(chip.draw(0, chip.CALIBRATED, neurons=2, dtype=np.float32), found)
     assert {a.dtype for a in single[2:]} == {np.dtype(np.float32)}
-    with pytest.raises(ValueError, match="^found is 3"):
-        cal.twin(model, 3)
-    with pytest.raises(ValueError, match="^chip is a int without gain"):
-        cal.twin(3, found)
-    with pytest.raises(ValueError, match=r"^found.gain is \(2, 2\): must be \(2, 3\)"):
-        cal.twin(chip.draw(0, chip.CALIBRATED, neurons=3), found)
 
 
+@proves("calibration", 2, 4)
 @pytest.mark.parametrize("syn, mem", [(4e-6, 9e-6), (9e-6, 4e-6), (6e-6, 6e-6)])
 def test_the_two_time_constants_are_separated(syn, mem):
     """Below threshold, the responses of both chips differ by a factor only."""
@@ -358,6 +381,7 @@ def test_other_units():
     np.testing.assert_allclose(found.reset, c.reset, atol=1e-5)
 
 
+@proves("calibration", 7)
 def test_offsets_move_potentials():
     c = quiet()
     one, zero = np.ones((2, 40)), np.zeros(40)
@@ -393,6 +417,7 @@ def test_a_reference_parts_the_leak_from_the_converter():
     assert whole.leak.tolist() == [-2, 0]
 
 
+@proves("calibration", 7)
 def test_settings_have_steps():
     c, first = quiet(levels=10), np.eye(40)[0]
     moves = PLAIN._replace(gain=1 + 0.13 * np.stack([first, -0.2 * first]),
@@ -414,7 +439,7 @@ def test_settings_have_steps():
         assert all(np.array_equal(a, b) for a, b in zip(c[2:], same[2:], strict=True))
     for levels in (0, 2.5, True, "x"):
         odd = c._replace(effects=c.effects._replace(levels=levels))
-        with pytest.raises(ValueError, match="^chip.effects.levels is"):
+        with pytest.raises(ValueError, match="^chip.effects.levels "):
             cal.corrected(odd, PLAIN)
     plain = cal.corrected(quiet(), moves)
     assert plain.leak[0] == pytest.approx(c.leak[0] + 0.3)
@@ -434,55 +459,7 @@ PLAIN = cal.Corrections(np.ones((2, 40)), np.ones((2, 40)), np.ones(40),
                         *np.zeros((3, 40)))
 
 
-@pytest.mark.parametrize("function", [cal.measure, cal.calibrate])
-@pytest.mark.parametrize("options, words", [
-    ({"run": None}, "run is None: must be .*Callable"),
-    ({"neurons": 0}, r"neurons is 0: .*int \(\) in \[1, inf\)"),
-    ({"inputs": 10}, r"inputs is 10: .*int \(\) in \[11, inf\)"),
-    ({"repeats": 1.0}, "repeats is 1.0"),
-    ({"repeats": True}, "repeats is True"),
-    ({"dt": 0.0}, r"dt is 0.0: .*in \(0, inf\)"),
-    ({"tau_mem": np.nan}, "tau_mem is nan"),
-    ({"reference": np.zeros(39)}, r"reference is \(39,\) .*\(40\)"),
-    ({"reference": 80.0}, "reference is 80.0"),
-    ({"tau_syn": "short"}, "tau_syn is 'short'"),
-    ({"scale": -1}, "scale is -1"),
-    ({"code": (80.0, 0.0)}, r"code is \(80.0, 0.0\): must be two numbers"),
-    ({"code": (np.inf, 70.0)}, "code is "),
-    ({"code": ("a", "b")}, "code is "),
-    ({"code": 80.0}, r"code is 80.0: .*\(2\)"),
-    ({"run": broken(lambda s, v: (s[:, :, 1:], v))}, r"run.spikes is \(20, 64, 39\)"),
-    ({"run": broken(lambda s, v: (s, v[:-1]))}, r"run.samples is \(19, 64, 40\)"),
-    ({"run": broken(lambda s, v: (s, v * np.nan))}, "run.samples is .*nan.*finite"),
-    ({"run": broken(lambda s, v: (s, v.astype(complex)))}, "run.samples is .*j.*real"),
-    ({"run": broken(lambda s, v: s)}, "run returned a ndarray: must be a pair"),
-    ({"run": broken(lambda s, v: (s, v, v))}, "run returned a tuple"),
-    ({"run": broken(lambda s, v: ([[1], [1, 2]], v))}, r"run.spikes is \[\[1\]"),
-    ({"run": broken(lambda s, v: (s + 2, v))}, r"run.spikes is .*in \{0, 1\}"),
-    ({"run": broken(lambda s, v: (s, np.full(v.shape, 1e300)))}, "run.samples is .*e")])
-def test_refuses(function, options, words):
-    with np.errstate(all="ignore"), pytest.raises(ValueError, match=f"^{words}"):
-        function(**{"run": dead} | SMALL | options)
-
-
 def test_a_list_is_a_pair_too():
     found = cal.measure(broken(lambda s, v: [s.tolist(), v.tolist()]), neurons=2,
                         inputs=11, repeats=1)
     assert found.silent.all() and not found.leak.any()
-
-
-@pytest.mark.parametrize("corrections, words", [
-    (PLAIN._replace(gain=np.ones(40)), r"corrections.gain is \(40,\) .*\(2, 40\)"),
-    (PLAIN._replace(tau_mem=np.zeros(40)),
-     r"corrections.tau_mem is .*\(40,\) in \(0, inf\)"),
-    (PLAIN._replace(reset=np.full(40, np.nan)), "corrections.reset is .* finite"),
-    (PLAIN._replace(leak=np.zeros(40, complex)), "corrections.leak is .*j.*real"),
-    ((), "corrections.gain is None")])
-def test_refuses_corrections(corrections, words):
-    with pytest.raises(ValueError, match=f"^{words}"):
-        cal.corrected(chip.draw(1, **SMALL), corrections)
-
-
-def test_refuses_another_chip():
-    with pytest.raises(ValueError, match="^chip is a NoneType without gain"):
-        cal.corrected(None, PLAIN)

@@ -107,6 +107,8 @@ def run(weights, x):
     (lambda: loop.record(run, NET, X, dtype=np.int8), "^dtype is "),
     (lambda: loop.record(run, NET, X, unit=np.ones(4)),
      r"^unit has 4 entries \(axis 0\), weights has 5"),
+    (lambda: loop.record(run, NET, X[:0]), "^x has 0 steps"),
+    (lambda: loop.record(run, NET, X[:, :0]), "^x has 0 samples"),
     (lambda: loop.record(run, NET, X + 0.5), "^x holds fractions: must hold whole"),
     (lambda: loop.record(lambda *_: (S + 0.5, None), NET, X),
      "^run.spikes holds fractions: must hold whole numbers"),
