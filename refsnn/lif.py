@@ -20,15 +20,17 @@ A step of the simulation is
 The input x[t] first changes the membrane potential at step t + 2.  A
 simulation starts from rest, I[0] = U[0] = 0, or from a given state.  The
 state at step T consists of I[T], U[T] and the spikes of the last k steps.
-A run over the inputs x[0] .. x[T-1] records the steps 0 to T - 1 and
-returns the state at step T, from which the next run continues.  A leaky
-readout follows the same equations without spikes:
+A simulation with the inputs x[0] .. x[T-1] returns two results.  The first
+is the recording, which holds I, U, S and clamp at the steps 0 to T - 1.
+The second is the state at step T, from which the next simulation can
+continue.  A leaky readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
 Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     direct derivatives of the loss L with respect to S and U are dspikes
-    and dmem.  For any other array A, dA is the total derivative dL/dA.
+    and dmem; a direct derivative is taken at fixed values of all other
+    states.  For any other array A, dA is the total derivative dL/dA.
     The derivative of U[t+1] with respect to beta U[t] + gain I[t] is
     keep[t] = (1 - clamp[t+1]) r[t], where r[t] is 1 - S[t] for
     reset="zero" and 1 for reset="subtract".  The derivative of U[t+1] with
@@ -44,8 +46,12 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
 
     `through_recurrence=False` omits the second term of (8), and
     `through_reset=False` omits the third term of (8).  The gradient is
-    then exact for a simulation in which recorded spikes drive the omitted
-    path.  With the state h = [I, U], the linearised layer is
+    then exact for a simulation in which recorded spikes replace the
+    simulated spikes in the omitted path.  Let h = [I, U] be the state.
+    The next equations give the Jacobian J[t] = dh[t]/dh[t-1], the
+    derivative F[t] of h[t] with respect to the weights at fixed h[t-1],
+    the derivative E[t] with respect to the input, and the direct
+    derivative q[t] of the loss with respect to h[t]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)
@@ -53,9 +59,9 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-    Each of the four constants of neuron i adds one column to F.  The
-    threshold acts through the reset and through the spikes, for which
-    dS/dthreshold = -psi:
+    Each of the four constants alpha, beta, gain and threshold of neuron i
+    adds one column to F.  The threshold acts through the reset and through
+    the spikes, for which dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -66,24 +72,27 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     For reset="zero", the last term of (20) is absent.
     `through_recurrence=False` also omits (19), and `through_reset=False`
     also omits the term of (20) with the jump.  If the loss depends on
-    spikes, the loss also depends on the threshold directly:
+    spikes, it has a direct derivative with respect to the threshold:
 
     direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
 
-    Other parameters follow by the chain rule.  For alpha = exp(-dt/tau),
-    dtau = dalpha alpha dt / tau^2.  For beta = 1/(1 + exp(-b)), db = dbeta
-    beta (1 - beta).  For beta = clip(b, low, high), db = dbeta inside the
-    limits and 0 outside.  If gain = 1 - beta, dgain is subtracted from
-    dbeta.  For one number shared by all neurons, the entries are summed.
-    To learn constants online, linearise one step (T = 1) with `after` and
-    `constants`, and pass J[1] and F[1] to `rtrl.step`.
+    The derivatives with respect to other parameters follow by the chain
+    rule.  For alpha = exp(-dt/tau), dtau = dalpha alpha dt / tau^2.  For
+    beta = 1/(1 + exp(-b)), db = dbeta beta (1 - beta).  For beta = clip(b,
+    low, high), db = dbeta inside the limits and 0 outside.  If gain = 1 -
+    beta, dgain is subtracted from dbeta.  If all neurons share one value
+    of a constant, the derivative is the sum over all neurons.  To learn
+    constants online, call `linearise` for one step (T = 1) with the
+    arguments `after` and `constants`, and pass J[1] and F[1] to
+    `rtrl.step`.
 
-Exact.  The gradient is exact for the hard-spiking network with dS/dU :=
-    psi.  The mask clamp is a recorded value without a derivative.  Finite
+Exact.  The gradient is exact for the layer with the hard threshold (1) if
+    dS/dU := psi.  The mask clamp is treated as a constant.  Finite
     differences confirm the gradient if the spike function is S = H(u0 -
     threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
-    function, f' = psi, and u0 is the recorded membrane potential.  To vary
-    the threshold, change it only in f(u - threshold) and in (3).
+    function, f' = psi, and u0 is the recorded membrane potential.  For
+    finite differences with respect to the threshold, vary the threshold
+    only in f(u - threshold) and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
     takes O(T B n p) time and memory for p weights.
@@ -107,7 +116,7 @@ __all__ = ["Gradient", "Recording", "State", "backward", "credit", "linearise",
            "readout", "readout_backward", "readout_run", "readout_step", "run",
            "simulate", "step"]
 
-SPIKE = 0.5     # spike functions return numbers near 0 or 1; (5) counts larger ones
+SPIKE = 0.5     # in (5), any of S[t-k+1 .. t] above SPIKE is a spike
 LEAK = "alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf)"
 READOUT = "W (n, m*) float, x (T, B, m*), " + LEAK
 LAYER = READOUT + ", threshold (n?) in (0, inf), V? (n, n)"
@@ -140,7 +149,7 @@ class State(NamedTuple):
 class Gradient(NamedTuple):
     """Hold the derivatives of the loss with respect to parameters and states.
 
-    The last five fields are None if they are not requested.  The derivative
+    The last five fields are None unless `constants` is true.  The derivative
     with respect to the threshold is ``dthreshold + direct``.
     """
     dW: np.ndarray              # (n, m)
@@ -148,7 +157,7 @@ class Gradient(NamedTuple):
     dx: np.ndarray              # (T, B, m)
     dsyn: np.ndarray            # (T, B, n)
     dstate: State               # with respect to I[0] and U[0]
-    dalpha: np.ndarray = None   # (n,), as the next four
+    dalpha: np.ndarray = None   # (n,), like the next four fields
     dbeta: np.ndarray = None
     dgain: np.ndarray = None
     dthreshold: np.ndarray = None   # by eqs. (19) and (20), without `direct`
@@ -211,7 +220,7 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     ----------
     x, W, V, alpha, beta, gain, threshold, reset, refractory, spike, clamp,
     reset_spikes, recurrent_spikes
-        Arguments of `simulate`.  Step 0 is the first step of this run.
+        Arguments of `simulate`.  Step 0 is the first step of this simulation.
     state : State, optional
         State at step 0; rest by default.
 
@@ -272,7 +281,7 @@ def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=Non
     which are called `source` in messages."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
-                        for rows in (T + 1, T + 1, k + T))      # k rows of the past
+                        for rows in (T + 1, T + 1, k + T))  # first k: earlier spikes
     clamp = np.zeros((T + 1, B, n), bool)
     if state is not None:
         syn[0], mem[0], spikes[:k] = _checked("state", state, drive[0], source, k)
@@ -323,15 +332,17 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
-        At least one of these or `dstate` is needed.
+        At least one of `dspikes`, `dmem` and `dstate` is needed.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
-        recurrent spikes.  The result includes dV in both cases.
+        recurrent spikes.  The result includes dV even if the gradient does
+        not pass through the recurrent spikes.
     after : State, optional
         State at step T that `run` returned, needed with `dstate`.
     dstate : State, optional
-        Derivatives of all later losses with respect to this state, which
-        are the field `dstate` of the gradient of the next run.
+        Derivatives of the loss of all later steps with respect to `after`.
+        The call of `backward` for these later steps returns the derivatives
+        as the field `dstate`.
     constants : bool
         Whether to compute the derivatives with respect to alpha, beta,
         gain and threshold.
@@ -389,8 +400,8 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, after, beta, gain, threshold, reset, through_reset):
-    """Return the factors keep[t] and jump[t] of eqs. (7)-(9).  The last row is
-    t = T - 2, or t = T - 1 if the state `after` is given."""
+    """Return the factors keep[t] and jump[t] of eqs. (7)-(9) for t = 0 to T - 2,
+    or to T - 1 if the state `after` is given."""
     free, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
         clamp = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
@@ -434,8 +445,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     J : (T, B, 2n, 2n) or (T + 1, B, 2n, 2n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0 and unused.
     F : (T, B, 2n, p) or (T + 1, B, 2n, p) float
-        Immediate influence of the parameters: W, then V, row by row, then
-        alpha, beta, gain and threshold if `constants` is true.
+        Derivative of h[t] with respect to the parameters at fixed h[t-1].
+        The columns are the entries of W, then of V, row by row.  If
+        `constants` is true, alpha, beta, gain and threshold follow.
     E : (T, B, 2n, m) or (T + 1, B, 2n, m) float
         Derivative with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
     """
@@ -485,7 +497,7 @@ def credit(psi, dspikes=None, dmem=None):
     Returns
     -------
     (T, B, 2n) float
-        ``q[t] = dL/dh[t]`` for h = [syn, mem].
+        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem].
     """
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
@@ -597,7 +609,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
     dmem : (T, B, k) float or None
         Derivative of the loss with respect to the membrane potentials.
     state : State, optional
-        State at step 0, which only `constants` needs; rest by default.
+        State at step 0, used only if `constants` is true; rest by default.
     dstate, constants
         Arguments of `backward`.
 

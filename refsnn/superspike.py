@@ -4,8 +4,10 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 The neurons are current-based leaky integrate-and-fire neurons with resting
 potential 0 V.  The module simulates one layer and computes the weight
 change of [ZG18].  The layer has B independent copies (replicas) with
-separate weights.  Every quantity is causal, and is local to one synapse or
-one neuron.  Let x be the input spikes.  Each step first updates the
+separate weights.  Every quantity depends only on past activity, and is
+local to one synapse or one neuron.  Let x be the input spikes, S the
+output spikes, and psi the surrogate derivative dS/dU.  The trace het
+measures the recent activity of a neuron.  Each step first updates the
 membrane potential U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
@@ -26,8 +28,9 @@ errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
 decay) / dt.  By (8) and (9), lambda is the convolution of psi_i trace_j
 with a kernel alpha.  This kernel is double-exponential and has unit area.
-The error signal is a train of events of unit area.  The kernel alpha also
-filters the error signal.  With * for convolution, the error e and the
+The error signal of a neuron consists of events of unit area, positive for
+a missing spike and negative for a superfluous spike.  The kernel alpha
+also filters the error signal.  With * for convolution, the error e and the
 weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
@@ -45,14 +48,15 @@ Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
 Approximate.  The traces neglect that a reset to 0 erases the history of
     the membrane potential.  Six networks of six neurons were trained for
     80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
-    between (11) and the gradient through the reset is 0.96 to 0.996.
-    The signals of hidden neurons are heuristic.  For one layer, the sum of
-    (11) over steps equals -dt times the surrogate gradient of the loss
-    under these conditions.  dS/dU := psi, and spikes have the size 1 (not
-    1/dt).  Reset and refractoriness are recorded terms added to U.  x, psi
-    and the signal have equal delays.  The loss extends to the end of the
-    trial.  The options are rho=0, surrogate_read="before_reset",
-    trace="simulator" and drive="paper".
+    between (11) and the negative gradient, which passes through the reset,
+    is 0.96 to 0.996.  The error signals of hidden neurons are heuristic.
+    For one layer, the sum of (11) over steps equals -dt times the
+    surrogate gradient of the loss under five conditions: First, dS/dU :=
+    psi, and a spike has the size 1 (not 1/dt).  Second, reset and
+    refractoriness are recorded terms that are added to U.  Third, x, psi
+    and the error signal have equal delays.  Fourth, the loss extends to
+    the end of the trial.  Fifth, the options are rho=0,
+    surrogate_read="before_reset", trace="simulator" and drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between the paper and the
     published code:
@@ -73,9 +77,10 @@ Departures.  Options cover the differences between the paper and the
         het^exponent where |e| dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
     The module omits other cutoffs of the published code.  These cutoffs
-    set `trace` and e to 0 below 1e-7, and set psi to 0 at more than 20 mV
-    below rest.  The published code applies the optimiser RMaxProp to the
-    sum of (11) every 0.5 s.  The paper suggests an update in every step.
+    set `trace` and e to 0 below 1e-7, and set psi to 0 where U is more
+    than 20 mV below rest.  The published code sums (11) over 0.5 s, and
+    then applies the optimiser RMaxProp to the sum.  The paper suggests an
+    update in every step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -95,7 +100,7 @@ OPTIONS = {"surrogate": ("fast_sigmoid", "linear"),
            "trace": ("simulator", "continuous", "published"),
            "drive": ("paper", "published"),
            "het": ("plain", "error", "published")}
-COEFFICIENTS = (        # decays, and other numbers
+COEFFICIENTS = (        # rules for the decay factors and for other coefficients
     "k.syn,mem,het,trace,alpha (7) in [0, 1), k.dt,gain,threshold,steepness,trace,"
     "alpha,drive,rho,exponent (9) in [0, inf), k.refractory () int in [0, inf), "
     "k.delay () int in [0, inf)")
@@ -104,7 +109,7 @@ STATE = ("state.syn (B, n), state.mem (B, n), state.held (B, n) int, "
          "state.trace (B, m), state.eligibility_rise (B, n, m), state.eligibility "
          "(B, n, m), state.error_rise (B, n), state.error (B, n), state.het (B, n)")
 SILENT = 1e-7       # cutoff of |e| dt in the published code
-ROUNDING = 1e-6     # of a quotient of two times that should be an integer
+ROUNDING = 1e-6     # relative tolerance for a time that is a multiple of dt
 
 
 class Settings(NamedTuple):
@@ -137,7 +142,7 @@ class Coefficients(NamedTuple):
     gain: float                     # dt/tau_mem
     refractory: int                 # steps
     threshold: float                # V
-    steepness: float                # 1/V; psi = 1 if 0
+    steepness: float                # 1/V; if it is 0, psi = 1
     before_reset: bool              # whether psi uses U before the reset
     trace: tuple                    # (a, b, g)
     alpha: tuple                    # (exp(-dt/tau_rise), decay, unit), unit in 1/s
@@ -188,15 +193,15 @@ def coefficients(settings):
     Returns
     -------
     Coefficients
-        Argument `k` of the functions here and in `fast.superspike`.
+        Argument `k` of the other functions, here and in `fast.superspike`.
     """
     s = _settings(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
     apart = s.dt / s.tau_rise - s.dt / s.tau_decay
     rise, decay, syn, het = (float(np.exp(-s.dt / tau)) for tau in
                              (s.tau_rise, s.tau_decay, s.tau_syn, s.tau_het))
-    # The trace "continuous" has g tau_decay = int_0^dt exp((t - dt)/tau_decay
-    # - t/tau_rise) dt = decay mean dt.
+    # For the trace "continuous", g tau_decay is the integral over t from 0 to dt
+    # of exp((t - dt)/tau_decay - t/tau_rise), which is decay mean dt.
     mean = -np.expm1(-apart) / apart if apart else 1.0
     trace = {
         "simulator": (syn, mem, gain),
@@ -297,7 +302,7 @@ def accumulate(k, state, W, step, signal):
     Parameters
     ----------
     k, state, W, step
-        Arguments `k` and `W` of `forward`, and results of `forward`.
+        `k` and `W` as for `forward`; `state` and `step` are its results.
     signal : (B, n) float
         Unfiltered error events of each neuron, delayed by `delay`.  A missing
         spike is a positive event.  A superfluous spike is a negative event.
@@ -307,7 +312,8 @@ def accumulate(k, state, W, step, signal):
     State
         State after the step.
     change : (B, n, m) float
-        Weight change of eq. (11).  The caller sums it between updates.
+        Weight change of eq. (11).  The caller sums the weight changes of all
+        steps between two updates.
     error : (B, n) float
         Filtered error e, in 1/s.
     """

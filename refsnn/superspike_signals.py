@@ -1,8 +1,10 @@
 # refsnn 0.1.0 | superspike_signals.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module computes axonal delays, error feedback and moments of traces.
 
-The functions complement superspike.py.  Time series have shape (T, B, n),
-for T steps, B replicas and n neurons.  An axonal delay of D steps yields
+The functions complement superspike.py, which needs a delayed error signal
+for each neuron.  Time series have shape (T, B, n), for T steps, B
+independent copies (replicas) of a network and n neurons.  An axonal delay
+of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
@@ -21,9 +23,9 @@ cumulants and its moments of order q are
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
                                                      (4)  [ZG18] eq. A.4
 
-With drive="paper" and het="plain" in superspike.py, the fixed point of a
-weight is <e lambda> / (rho <het^exponent>), where <> is the mean over
-time.
+With drive="paper" and het="plain" in superspike.py, the mean change of a
+weight is 0 at the weight <e lambda> / (rho <het^exponent>), where <> is
+the mean over time.
 
 Derivation.  The trace het is the sum of exp(-age/tau) over past spikes.
     By Campbell's theorem, the j-th cumulant of het is nu int_0^inf exp(-j
@@ -60,9 +62,9 @@ def delayed(past, train):
     Parameters
     ----------
     past : (D, B, n) float, int or bool
-        Last D steps of the previous block; zeros for the first block.
+        Spikes of the D steps before this block; zeros for the first block.
     train : (T, B, n) float, int or bool
-        Spikes of the current block.
+        Spikes of the current block of T steps.
 
     Returns
     -------
@@ -147,7 +149,8 @@ def poisson_moment(rate_hz, tau, order=4):
     Parameters
     ----------
     rate_hz, tau : float
-        Firing rate nu in Hz; time constant of the trace in s.  A spike adds 1.
+        Firing rate nu in Hz, and time constant of the trace in s.  Each spike
+        increases the trace by 1.
     order : int
         Order q of the moment, 1 to 100.
 

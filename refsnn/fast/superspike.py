@@ -12,15 +12,16 @@ spike, U is 0 for refractory/dt steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The input trace and the unit-area kernel alpha are cascades of two filters,
-each with its own (a, b, g), input v and output `second`,
+The input trace and the kernel alpha, which has unit area, are two cascades
+of two filters.  Each cascade has its own constants a, b and g, its own
+input v and the output `second`:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
-Let e = alpha*signal be the error, where * is convolution.  Let hebb be the
-product of psi and the input trace, both delayed by `delay`.  The weight
-change is
+Let `signal` be the error signal of superspike.py, and let e = alpha*signal
+be the error, where * is convolution.  Let hebb be the product of psi and
+the input trace, both delayed by `delay`.  The weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
@@ -28,13 +29,15 @@ change is
 In (5), rho is a coefficient, and het_i is an exponential trace of S_i.
 The options for zeta are het_i^exponent, het_i^exponent e^2, and
 het_i^exponent where |e| dt >= 1e-7 and 0 elsewhere.  The option
-drive="published" multiplies the first sum by a factor.
+drive="published" multiplies the first sum by the factor that superspike.py
+states.
 
-Derivation.  The first sum in (5) is linear in hebb.  Its derivative is
-    dhebb[s] = dt^2 sum_{t>=s} alpha[t-s] e[t], the error filtered
-    backward.  Its derivative with respect to the input x_j[s] is
-    dfirst[s], which results from filtering dtrace = psi dhebb backward in
-    time by (4):
+Derivation.  The first sum in (5) is linear in hebb.  The derivative of
+    this sum with respect to hebb[s] is dhebb[s] = dt^2 sum_{t>=s}
+    alpha[t-s] e[t], which is the error filtered backward in time.  The
+    derivative of the same sum with respect to the input x_j[s] is
+    dfirst[s].  The filter (4), run backward in time on dtrace = psi dhebb,
+    gives dfirst:
 
     dsecond[t] = dtrace[t] + b dsecond[t+1],
     dfirst[t] = a dfirst[t+1] + g dsecond[t+1]                          (6)
@@ -42,12 +45,13 @@ Derivation.  The first sum in (5) is linear in hebb.  Its derivative is
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  The final synaptic states of the block are
-    also linear in hebb.  They follow from (6) and (7) with other values of
-    dhebb.
+    j of the weight change.  The eligibilities at the end of the block are
+    also linear in hebb.  Eqs. (6) and (7) give the eligibilities if
+    impulse responses of the kernel alpha replace dhebb.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
-    takes additional O(n) time, and a dense x takes additional O(T B m).
+    takes additional O(n) time.  The conversion of a dense x to a sparse
+    matrix takes additional O(T B m) time.
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
@@ -64,8 +68,8 @@ from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python 
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
-BLOCK = 64      # steps that one matrix product filters
-COEFFICIENTS = (        # decays, and other numbers
+BLOCK = 64      # number of steps that one matrix product filters
+COEFFICIENTS = (        # rules for the decay factors and for other coefficients
     "k.syn,mem,het,trace,alpha (7) in [0, 1), k.dt,gain,threshold,steepness,trace,"
     "alpha,drive,rho,exponent (9) in [0, inf), k.refractory () int in [0, inf), "
     "k.delay () int in [0, inf)")
@@ -84,7 +88,7 @@ class Coefficients(NamedTuple):
     gain: float = 0.01
     refractory: int = 50            # steps
     threshold: float = 10e-3        # V
-    steepness: float = 1e3          # 1/V; psi = 1 if 0
+    steepness: float = 1e3          # 1/V; if it is 0, psi = 1
     before_reset: bool = True
     trace: tuple = (float(np.exp(-0.02)), 0.99, 0.01)
     alpha: tuple = (float(np.exp(-0.02)), float(np.exp(-0.01)),
@@ -167,8 +171,8 @@ def forward(k, state, W, x):
     W : (B, n, m) float
         Weights, in volts.
     x : (T, B, m) float, int or bool, or csr_matrix
-        Input spikes, mostly 0.  To save time with a repeated input, pass the
-        field `x` of the `Block` that the first call returns.
+        Input spikes, mostly 0.  If the same input is used again, time is saved
+        by passing the field `x` of the `Block` that the first call returned.
 
     Returns
     -------
@@ -212,8 +216,9 @@ def _packed(name, x, W):
 
 def _membranes(k, state, current):
     """Return U before the reset, the spikes, and the final `mem` and `held`.
-    A neuron fires at most once in refractory + 1 steps.  In so many steps or
-    fewer, one matrix product computes (1), and U after a spike is set to 0."""
+    A neuron fires at most once in refractory + 1 steps.  For at most this
+    number of steps, one matrix product computes (1) without the reset.  Then
+    U after the spike is set to 0."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
