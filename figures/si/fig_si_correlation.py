@@ -4,19 +4,19 @@ A network of 784-200-200-10 units learns six tasks in sequence.  All tasks use t
 embedded digits, enlarged to the format of MNIST.  The first task shows the digits
 unchanged; each other task permutes the pixels in its own random order.  The
 contribution of a task to the importance of a weight is w / (Delta^2 + xi).  Here, w is
-the path integral of the weight, Delta is the change of the weight during the task, and
-xi is a small constant (damping).  For each layer and each pair of tasks, the
-correlation coefficient of these contributions is computed over the weights of the
-layer.
+the path integral of the weight (its contribution to the decrease of the loss), Delta is
+the change of the weight during the task, and xi is a small constant (damping).  For
+each layer and each pair of tasks, the correlation coefficient of these contributions is
+computed over the weights of the layer.
 
 The first layer reads the permuted pixels.  In this layer, different tasks therefore
 depend on different weights.  Without consolidation, the mean correlation between two
-tasks is at most 0.1 in the first layer (mean over 2 runs).  In the deeper layers,
-different tasks depend partly on the same weights.  Without consolidation, the mean
-correlation is at least 0.15 in the second layer and at least 0.3 in the output layer.
-In [ZPG17] (recalled and not looked up), consolidation decorrelates the importances.  In
-this figure, which has few images and 450 training steps per task, consolidation lowers
-the correlation only slightly.  No bound is set on this reduction.
+tasks is at most 0.1 in the first layer (mean over 2 runs).  In the second layer and the
+output layer, different tasks depend partly on the same weights.  Without consolidation,
+the mean correlation is at least 0.15 in the second layer and at least 0.3 in the output
+layer.  In [ZPG17] (recalled and not looked up), consolidation decorrelates the
+importances.  In this figure, which has few images and 450 training steps per task,
+consolidation lowers the correlation only slightly.  No bound is set on this reduction.
 
 The left panels show the correlation matrices of the three layers, averaged over
 runs.  The right panels show the mean correlation between two tasks against the
@@ -51,7 +51,9 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return one chain of jobs for each consolidation strength and each training run.
+    """Return the jobs of each consolidation strength and each training run.
+
+    Each job continues the training of the previous job with further tasks.
     """
     listed = []
     for repeat in range(REPEATS[size]):
@@ -70,9 +72,10 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
     """Train on the next `number` tasks.
 
-    Return the contribution of each task to the importances.  The sequence has `total`
-    tasks.  The array "added i" holds the contributions in layer i, with one row for
-    each task.  If further tasks follow, the state of the network is returned as well.
+    Return the contribution of each task to the importances of the weights.  The
+    complete sequence has `total` tasks.  The array "added i" holds the contributions in
+    layer i, with one row for each task.  If further tasks follow, the state of the
+    network is returned as well.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))

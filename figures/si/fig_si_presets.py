@@ -16,11 +16,12 @@ before September 2024 (preset mammoth_old) computes the path integral as if the
 parameters had moved by plain gradient descent.  The sum of the importances with
 mammoth_old is at most 0.3 times the sum with the authors' code (preset pathint).  The
 importances are also distributed differently over the parameters.  At strength 10, the
-mean test accuracy is at least 0.005 lower with mammoth_old than with pathint.  The
-library avalanche uses a damping of 1e-7 and caps importances at 1e-3.  The penalty of
-this preset is therefore nearly equal for all parameters, as with an L2 penalty.  The
-correlation between the importances of avalanche and pathint is at most 0.5.  Both
-mammoth_old and avalanche need a larger strength than pathint.
+mean test accuracy is at least 0.005 lower with the preset mammoth_old than with the
+preset pathint.  The library avalanche uses a damping of 1e-7 and caps importances at
+1e-3.  The penalty of this preset is therefore nearly equal for all parameters, as with
+an L2 penalty.  The correlation between the importances of the presets avalanche and
+pathint is at most 0.5.  Both mammoth_old and avalanche need a larger strength than
+pathint.
 
 The left panel shows the mean test accuracy over the five tasks after the last task,
 against the strength c.  A ring marks the default strength of each preset; for
@@ -64,7 +65,8 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return the network, tasks, parameters and random generator of a new run."""
+    """Return the network, tasks, parameters and random generator of a new training run.
+    """
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)

@@ -2,11 +2,11 @@
 
 A network of 64-100-100-10 units learns five pairs of the embedded digits in sequence.
 Each pair is a task with its own two outputs (multi-head): the larger of the two outputs
-of the task determines the predicted class.  Consolidation has strength c = 1 and
-damping 1e-3, as for split MNIST in [ZPG17].  The test accuracy after all tasks is
-averaged over the tasks and over 10 runs.  This mean accuracy is at least 0.96 with
-consolidation and at most 0.92 without consolidation (c = 0).  Consolidation lowers the
-mean test accuracy on the last task by at most 0.06.
+of the task determines the predicted class.  Consolidation (the penalty of synaptic
+intelligence) has strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17].  The
+test accuracy after all tasks is averaged over the tasks and over 10 runs.  This mean
+accuracy is at least 0.96 with consolidation and at most 0.92 without consolidation (c =
+0).  Consolidation lowers the mean test accuracy on the last task by at most 0.06.
 
 Each of the first five panels shows the test accuracy on one task, after training on
 this task and after each later task.  The last panel shows the mean test accuracy over
@@ -23,8 +23,8 @@ consolidation, and consolidation may lower the accuracy on the last task by at m
 training images.  On training images without consolidation, the published mean accuracy
 is 0.86.  The mean over the 10 stored runs is 0.81 with the state of Adam reset and 0.86
 with the state kept (kept minus reset, paired: 0.045, 95 % confidence interval 0.005 to
-0.085).  The authors' code resets the state, and the reason for the difference from the
-published figure remains open.  This figure corresponds to [ZPG17] fig. 3.
+0.085).  The authors' code resets the state of Adam, so the reason for the difference
+from the published figure remains open.  This figure corresponds to [ZPG17] fig. 3.
 """
 
 import numpy as np
@@ -146,7 +146,8 @@ def interval(differences):
 
 
 def shown(test):
-    """Return the curves of the tasks, and the mean over the tasks learnt so far."""
+    """Return the accuracy curves of the tasks, and the mean over tasks learnt so far.
+    """
     tasks = range(test.shape[1])
     seen = np.stack([test[:, i, :i + 1].mean(axis=1) for i in tasks], axis=1)
     return [*(test[:, k:, k] for k in tasks), seen]

@@ -18,11 +18,11 @@ The bottom middle panel shows the sum of the path integrals divided by the decre
 the loss.  The bottom left panel shows this ratio minus 1.  The ratio is 1 in the limit
 of small steps.  To first order, finite learning rates increase the ratio in proportion
 to the rate.  Gradient noise increases the ratio in proportion to the variance of the
-noise.  The ratio agrees with theory, within a relative error of 1e-9 without noise and
-within 5 % with noise (mean over 500 runs, 4,000 with --full).  With noise, the decrease
-of the loss is counted from the start to the minimum.  The bottom right panel shows the
-largest relative difference between single path integrals and theory.  This figure tests
-the theory of quadratic losses in [ZPG17].
+noise.  The ratio agrees with theory, with a relative error of at most 1e-9 without
+noise and at most 5 % with noise (mean over 500 runs, 4,000 with --full).  With noise,
+the decrease of the loss is counted from the start to the minimum.  The bottom right
+panel shows the largest relative difference between single path integrals and theory.
+This figure tests the theory of quadratic losses in [ZPG17].
 """
 
 import numpy as np
@@ -49,7 +49,8 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return the jobs that call `trajectories`, `starts` and `inflation`."""
+    """Return the jobs: single trajectories, random starts, and sums of path integrals.
+    """
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
             for kind in KINDS] + [

@@ -1,11 +1,11 @@
 """Train networks on sequences of tasks with synaptic intelligence (SI).
 
 The figures on [ZPG17] share this module.  The parameters of a network are a
-list of all weights, followed by all biases.  The function `learn` uses
-`fast.si.step` and supports every penalty of `Rule`.  The function
-`learn_clearly` computes the same updates with the functions of `si`, and
-supports all fields of `si.Settings`.  Grey levels are in [0, 1], as in the
-authors' code.
+list of all weight arrays, followed by all bias arrays.  The function
+`learn` uses `fast.si.step` and supports every penalty of `Rule`.  The
+function `learn_clearly` computes the same updates with the functions of
+`si`, and supports all fields of `si.Settings`.  Grey levels of images are
+in [0, 1], as in the code of [ZPG17].
 """
 
 import functools
@@ -54,9 +54,10 @@ class Net(NamedTuple):
 class Rule(NamedTuple):
     """Hold the penalty that keeps parameters near their values after earlier tasks.
 
-    The penalty is strength * sum(importance * (theta - anchor)^2).  For "SI",
-    synaptic intelligence computes the importance.  For "EWC", the importance is half
-    the Fisher information.  For "L2", the importance is 1.
+    The penalty is strength * sum(importance * (theta - anchor)^2).  The anchor holds
+    the values of the parameters theta after the last task.  For "SI", synaptic
+    intelligence computes the importance.  For "EWC", the importance is half the Fisher
+    information.  For "L2", the importance is 1.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -114,7 +115,8 @@ def split(images, groups, classes=10):
 
 
 def sequence(folder, total, repeat, seed):
-    """Return the images of one run on permuted pixels, and the order of each task."""
+    """Return the images of one run, and the order of the pixels in each of its tasks.
+    """
     images = framed(seed, repeat) if folder is None else stored(folder, "mnist")
     return images, task_sequences.permutations(
         seeds.rng(seed, "si", "orders", repeat), total, 784)
@@ -128,7 +130,7 @@ def permuted(images, order):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes, zero=False, keep=1.0):
-    """Return a fully connected ReLU network.
+    """Return the `Net` of a fully connected ReLU network.
 
     sizes : number of units in each layer, starting with the inputs.
     zero : whether the initial output weights are 0; initial biases are always 0.
@@ -140,7 +142,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 
 
 def convolutional(shapes, pools, zero=True, keep=()):
-    """Return a convolutional network.
+    """Return the `Net` of a convolutional network.
 
     `pools` states for each convolution whether its output is pooled.
     """
@@ -171,7 +173,7 @@ def begin(net, generator):
 
 
 def dropout_masks(net, weights, x, generator):
-    """Sample a random dropout mask for the input of each layer.
+    """Sample a random dropout mask for the input of each layer after the first.
 
     An entry is kept with the probability that `net.keep` states for the layer.
     """
@@ -184,7 +186,7 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy loss and its gradient.
+    """Return the cross-entropy loss of a mini-batch, and the gradient of the loss.
 
     If a generator is given, dropout is applied, and the remaining units are scaled by 1
     / keep.  The factor 1 / keep multiplies the weights of the next layer, and therefore
@@ -211,7 +213,7 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
     """Return the accuracy on labelled images.
 
-    If a mask is given, only the outputs in the mask are compared.
+    If a mask is given, only classes whose outputs are in the mask can be predicted.
     """
     weights, biases = halves(parameters)
     right = 0
@@ -225,7 +227,7 @@ def accuracy(net, parameters, x, labels, mask=None, size=1000):
 
 
 def tested(net, parameters, listed):
-    """Return the test accuracy on each of the listed tasks."""
+    """Return the test accuracy of a network on each of the listed tasks."""
     return np.array([accuracy(net, parameters, task.images.x_test,
                               task.images.labels_test, task.mask) for task in listed])
 
@@ -244,7 +246,7 @@ def batches(generator, number, epochs, size):
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Train on one task, and return the learner.
+    """Train a network on one task, and return the learner.
 
     The arrays of the learner are updated in place.
     """
@@ -302,7 +304,9 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the contribution of the current task to the importances, without clamping.
+    """Return the contribution of the current task to the importance of each parameter.
+
+    Negative contributions are not clamped.
     """
     return [w / ((a - b) ** 2 + np.float32(xi)) for w, a, b in zip(
         learner.memory.path_integral, learner.parameters, learner.memory.anchor,

@@ -13,11 +13,11 @@ only the outputs of its head,
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-The softmax of a task therefore does not depend on other heads, and other
-heads receive no gradient.  Eq. (3) is the adjoint of eq. (2).  The code of
-[ZPG17] instead sets the logits of other heads to -1e32.  Both methods yield
-the same loss in dtypes that can represent -1e32.  By default, the first
-task is not permuted, as in the code of [ZPG17].
+The softmax of a task therefore does not depend on the outputs of other
+heads, and these outputs receive no gradient.  Eq.  (3) is the adjoint of
+eq. (2).  The code of [ZPG17] instead sets the logits of other heads to
+-1e32.  Both methods yield the same loss in dtypes that can represent -1e32.
+The pixels of the first task are not permuted, as in the code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -74,7 +74,7 @@ def enter_head(outputs, labels, mask):
 
 
 def leave_head(dhead, mask):
-    """Compute dL/d(outputs) from dL/d(head), eq. (3).
+    """Compute dL/d(outputs) of a loss L from dL/d(head), eq. (3).
 
     >>> mask = np.array([True, False, True])
     >>> leave_head(np.array([[0.5, -0.5]]), mask).tolist()

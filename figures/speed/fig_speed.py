@@ -1,14 +1,15 @@
 """Computing times of other tools, relative to refsnn
 
 A ratio is the computing time of a contender, divided by the time of refsnn for the same
-task; above 1, refsnn is faster.  Contenders are each installed tool, and the bare dense
-matrix products of the task (for SI, a copy of all parameters).  Tools compute the same
-results as refsnn, except that Norse, snnTorch and SpikingJelly use their own LIF
-neurons.  refsnn receives spikes as a sparse matrix, and always uses one thread.
+task; above 1, refsnn is faster.  The contenders are all installed tools, and the dense
+matrix products of the task alone (for synaptic intelligence, SI, a copy of all
+parameters).  Tools compute the same results as refsnn, except that Norse, snnTorch and
+SpikingJelly use their own LIF neurons.  refsnn receives spikes as a sparse matrix, and
+always uses one thread.
 
-Times are medians of 7 interleaved runs (25 with --full) in float32 after a warm-up run;
-lines join the quartiles.  Each contender runs in a process of its own.  Ratios depend
-on the computer, and no ratio is judged.
+Times are medians of 7 interleaved runs (25 with --full) after a warm-up run, in float32
+(float64 for sound); lines join the quartiles.  Each contender runs in a process of its
+own.  Ratios depend on the computer, and no ratio is judged.
 """
 
 import contextlib
@@ -29,7 +30,10 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
 
 
 def jobs(size, seed, data):
-    """Return one job for each module of tasks, and a second for two threads."""
+    """Return one job for each module of tasks, and a second job of `speed_lif`.
+
+    The second job uses two threads; the size "quick" has no second job.
+    """
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")
     return [(measure, {"section": section, "threads": threads, "repeats": repeats,

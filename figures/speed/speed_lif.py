@@ -1,13 +1,14 @@
 """Build the LIF networks of `fig_speed` in refsnn and in other tools.
 
-Each builder returns a function without arguments.  This function runs the network on
-one batch, with or without gradients, and waits for the end of the computation.  For
-other tools, the function returns (out, gradients).  The loops in PyTorch and JAX
-compute the same network as refsnn, and tests/peers compares the results.  The other
-builders use the LIF neuron of their tool, with as little additional code as possible.
-Gradients are derivatives of the inner product <out, dout> with respect to W, W_out and,
-in recurrent networks, V.  Gradients of weights that belong to a layer of a tool are
-computed, but not returned.
+A builder is a function of this module that builds the network in one tool and returns a
+function without arguments.  The returned function runs the network on one batch, with
+or without gradients, and waits for the end of the computation.  For other tools, the
+returned function returns (out, gradients), where `out` holds the potentials of the
+readouts.  The loops in PyTorch and JAX compute the same network as refsnn, and
+tests/peers compares the results.  The other builders use the LIF neuron of their tool,
+with as little additional code as possible.  Gradients are derivatives of the inner
+product <out, dout> with respect to W, W_out and, in recurrent networks, V.  Gradients
+of weights that belong to a layer of a tool are computed, but not returned.
 """
 
 import functools
@@ -161,7 +162,7 @@ def _spike(torch, steepness):
 def pytorch(problem):
     """Build the network as a loop over time in PyTorch.
 
-    One matrix product computes the input currents of all time steps.
+    One matrix product computes the input currents of a layer for all time steps.
     """
     torch, x, (W, V, W_out), step = _torch(problem)
     spike = _spike(torch, problem.steepness)
@@ -317,7 +318,7 @@ PEERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def contenders(task, seed, threads):
-    """Return {name: build} of all contenders in a task, for `speed_workers`."""
+    """Return a dict {name: build} of all contenders in a task, for `speed_workers`."""
     builders = {OURS: refsnn}
     if task == RECURRENT and threads == 1:
         builders |= {DENSE: lambda p: refsnn(p, False), BARE: products}

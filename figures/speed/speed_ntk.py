@@ -1,11 +1,11 @@
 """Compute tangent kernels, and gradients of Neural Tangent Transfer, for `fig_speed`.
 
-Each kernel is the full tangent kernel between all samples of a batch.  Each gradient is
-the gradient of the loss of Neural Tangent Transfer without its L2 term; the kernels in
-this loss are kernels between the two halves of a batch.  Times include the forward pass
-and the kernel of the teacher.  Other tools use the memory layout that they prefer, and
-the JAX code is compiled.  The library neural-tangents has three implementations of the
-kernel.
+A contender is refsnn or another tool.  Each kernel is the full tangent kernel between
+all samples of a batch.  Each gradient is the gradient of the loss of Neural
+Tangent Transfer without its L2 term; the kernels in this loss are kernels between the
+two halves of a batch.  Times include the forward pass and the kernel of the teacher.
+Other tools use the memory layout that they prefer, and the JAX code is compiled.  The
+library neural-tangents has three implementations of the kernel.
 """
 
 import functools
@@ -139,7 +139,7 @@ def _loss(p, f, between, theta, masks, goal, x):
 
 
 def _contracted(jacobians, einsum):
-    """Return a function that multiplies the Jacobians of all samples."""
+    """Return a function that computes a tangent kernel as a product of Jacobians."""
     def between(f, theta, x, y):
         first = jacobians(f, theta, x)
         second = first if y is None else jacobians(f, theta, y)
@@ -263,7 +263,7 @@ PEERS |= {JAX: ("jax", functools.partial(_jax, _jax_jacobians)),
 
 
 def contenders(task, seed, threads):
-    """Return {name: build} of all contenders in a task, for `speed_workers`."""
+    """Return a dict {name: build} of all contenders in a task, for `speed_workers`."""
     p = problem(task, seed)
     found = {OURS: functools.partial(gradient if task == GRADIENT else kernel, p)}
     if task == MLP:

@@ -1,9 +1,11 @@
 """Compute exact RTRL in refsnn and in other tools, for `fig_speed`.
 
-Each contender runs the network, propagates the exact influence of all weights forward
-in time, and returns the gradient with respect to [W | V], of shape (n, m + n).  JAX and
-PyTorch compute the Jacobians of one step of the network by reverse-mode automatic
-differentiation, and multiply them with the influence matrix.  The JAX code is compiled.
+Real-time recurrent learning (RTRL) propagates the exact influence of all weights on the
+states forward in time.  A contender is refsnn or another tool.  Each contender runs a
+network of n neurons and m inputs, and returns the gradient with respect to the weights
+[W | V], of shape (n, m + n).  JAX and PyTorch compute the Jacobians of one step of the
+network by reverse-mode automatic differentiation, and multiply them with the influence
+matrix.  The JAX code is compiled.
 """
 
 import functools
@@ -194,7 +196,7 @@ PEERS = {"JAX": ("jax", jax), "PyTorch": ("torch", pytorch)}
 
 
 def contenders(task, seed, threads):
-    """Return {name: build} of all contenders in a task, for `speed_workers`."""
+    """Return a dict {name: build} of all contenders in a task, for `speed_workers`."""
     builders = {OURS: refsnn, BARE: products} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, problem(task, seed))

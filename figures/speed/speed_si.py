@@ -1,9 +1,9 @@
 """Measure parameter updates with synaptic intelligence and Adam, for `fig_speed`.
 
-The update of all parameters from a given gradient is measured.  Memory access limits
-its time, so that a copy of all parameters replaces the matrix products of other tasks.
-The port to PyTorch uses multi-tensor operations in place, which are faster than copies
-of each parameter.
+The measured time is the time of one update of all parameters from a given gradient.
+Memory access limits this time.  The baseline is therefore a copy of all parameters, in
+place of the matrix products of other tasks.  The PyTorch code updates all arrays in
+place, with multi-tensor operations.
 """
 
 import functools
@@ -26,8 +26,8 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 class Problem(NamedTuple):
     """Hold a network in training, a gradient, and the importances and anchor of SI.
 
-    All but `weights` and `biases` list one array for each weight and then for each
-    bias.
+    Each of the other lists holds one array for each weight array, and then one array
+    for each bias array.
     """
 
     weights: list
@@ -127,7 +127,8 @@ PEERS = {"PyTorch, Adam only": ("torch", torch_update),
 
 
 def contenders(task, seed, threads):
-    """Return {name: build} of all contenders in the task, for `speed_workers`."""
+    """Return a dict {name: build} of all contenders in the task, for `speed_workers`.
+    """
     builders = {OURS: functools.partial(update, path=True, penalty=True), ADAM: update,
                 PATH: functools.partial(update, path=True), COPY: copying} | {
         name: PEERS[name][1] for name in installed(PEERS)}

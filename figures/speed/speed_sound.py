@@ -1,6 +1,7 @@
 """Convert sound into spikes of 700 channels with refsnn and lauscher, for `fig_speed`.
 
-The time of refsnn includes the table of membrane responses.  All numbers are float64.
+The time of refsnn includes the computation of the table of membrane responses.  All
+numbers are float64.
 """
 
 import functools
@@ -44,7 +45,8 @@ PEERS = {"lauscher": ("lauscher", lauscher)}
 
 
 def contenders(task, seed, threads):
-    """Return {name: build} of all contenders in the task, for `speed_workers`."""
+    """Return a dict {name: build} of all contenders in the task, for `speed_workers`.
+    """
     builders = {OURS: lambda x: functools.partial(refsnn, x)} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, sound(seed))

@@ -1,12 +1,14 @@
 """Measure the computing times of contenders, each in a process of its own.
 
-The threads of one tool therefore do not slow another tool.  The runs of the contenders
-are interleaved, and only one contender runs at a time.
+A contender is refsnn or another tool.  Because each contender has its own process, the
+threads of one tool do not slow another tool.  The runs of the contenders are
+interleaved, and only one contender runs at a time.
 
-A module of tasks has the dict TASKS of the titles of its tasks, the name OURS of the
-contender by whose time all times are divided, and the dict PEERS, which maps each other
-tool's contender to (package, build).  Its function `contenders(task, seed, threads)`
-returns a dict {name: build}, and `build()` returns the function to be timed.
+A module of tasks, such as `speed_lif`, defines three constants.  The dict TASKS maps
+each task to a title.  OURS is the name of the contender by whose time all times are
+divided.  The dict PEERS maps the name of each contender from another tool to (package,
+build).  The function `contenders(task, seed, threads)` of the module returns a dict
+{name: build}, and `build()` returns the function to be timed.
 """
 
 import contextlib
@@ -23,7 +25,7 @@ SHORT_S, MORE = 0.1, 3      # a run shorter than SHORT_S is followed by MORE run
 
 
 def installed(peers):
-    """Return the names in a dict PEERS whose package is installed."""
+    """Return the names of the contenders in `peers` whose package is installed."""
     return [name for name, (package, _) in peers.items()
             if importlib.util.find_spec(package) is not None]
 

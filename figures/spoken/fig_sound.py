@@ -1,11 +1,11 @@
 """A model of the inner ear converts spoken digits to spikes
 
-One speaker says the English word "eight", and another the German word "acht".  The
-sound moves the basilar membrane.  Each place of the membrane responds most to one
-frequency, from high frequencies at the base (channel 0) to low frequencies at the apex.
-Hair cells convert the motion at each of 700 places into the firing probability of 40
-nerve fibres.  The fibres excite one bushy cell per place.  The spikes of the bushy
-cells are the output, as in the Spiking Heidelberg Digits [CSSZ20].
+One speaker says the English word "eight", and another speaker says the German word
+"acht".  The sound moves the basilar membrane.  Each place of the membrane responds most
+to one frequency, from high frequencies at the base (channel 0) to low frequencies at
+the apex.  Hair cells convert the motion at each of 700 places into the firing
+probability of 40 nerve fibres.  The fibres excite one bushy cell per place.  The spikes
+of the bushy cells are the output, as in the Spiking Heidelberg Digits [CSSZ20].
 
 A bin is a pair of a channel and a time interval of 2 ms.  At least 60 % of the spikes
 occur in the 20 % of all bins with the highest firing probability.  Successive spikes of

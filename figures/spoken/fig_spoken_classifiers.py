@@ -14,9 +14,9 @@ speakers (speakers of training words), and on words of the held-out speakers 4 a
 Small markers are single runs, large markers are means.  Diamonds are accuracies on all
 test words.  Filled diamonds are computed here.  Open diamonds were published for the
 Spiking Heidelberg Digits (SHD) [CSSZ20].  The published network of 1,024 neurons also
-had noise; the tutorial used 2,048 test words.  Of the open diamonds, only that of the
-tutorial was read at the source.  The others were quoted by another source, or recalled
-(grey).
+had noise; the tutorial used 2,048 test words.  Only the published value of the tutorial
+was read at the source.  The other published values were quoted by another source, or
+recalled and not looked up (grey).
 
 By default, the words are 1,400 Heidelberg Digits with 70 channels.  All networks have
 time steps of 20 ms.  The test accuracy of the recurrent network is at least 0.04 above
@@ -34,13 +34,13 @@ has 200 neurons, time steps of 14 ms and 200 epochs.  Its time constants are 140
 (membrane) and 70 ms (synapse): the tutorial states 10 and 5 ms, but computes its decays
 for steps of 1 ms.
 
-With --full, the claims are: the test accuracy is at least 0.66 (recurrent), 0.82 (LSTM)
+With --full, the bounds are: the test accuracy is at least 0.66 (recurrent), 0.82 (LSTM)
 and 0.86 (CNN); the recurrent network is at least 0.10 more accurate than the
 feed-forward network with one layer; augmentation raises the accuracy of the recurrent
 network by at least 0.02; and each classifier is at least 0.05 less accurate on held-out
 speakers than on known speakers.  These bounds were fixed before the runs.  In the
-stored run on SHD regenerated, the claims on the CNN, on recurrence and on augmentation
-fail.  The figure follows the comparison of classifiers in [CSSZ20].
+stored run on SHD regenerated, the bounds on the CNN, on recurrence and on augmentation
+are not met.  The figure follows the comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np

@@ -4,9 +4,9 @@ The words are ten English and ten German digits, as in the Spiking Heidelberg Di
 (SHD) [CSSZ20].  The test set contains all words of the held-out speakers 4 and 5, and
 some words of every other speaker.  The training set contains no word of a held-out
 speaker.  The number of training words of each class is at least half of the mean over
-classes.  No word is longer than 1.4 s, the time that the authors' tutorial covers.  All
-words have the same loudness, but the mean number of spikes per word differs between
-speakers by a factor of at least 1.2.
+classes.  No word is longer than 1.4 s, the duration that the tutorial of the authors of
+[CSSZ20] uses.  All words have the same loudness, but the mean number of spikes per word
+differs between speakers by a factor of at least 1.2.
 
 The upper row shows the number of words of each speaker and of each class, and the
 distribution of the word durations.  The duration of a word is the time of its last
@@ -15,10 +15,10 @@ number of spikes per word of each speaker, and the mean number of spikes in each
 channel.  Dots are medians, thick lines join the quartiles, and thin lines range from
 5 % to 95 %.  Channel 0 responds to the highest frequencies.
 
-By default, the words are 1,400 of the Heidelberg Digits with 70 channels.  Of each
-word, the same number of recordings was selected from each speaker: six from a known
-speaker, and five from a held-out speaker.  With --full, the words are all 10,420 words
-with 700 channels.  The figure follows the description of the data in [CSSZ20].
+By default, the words are 1,400 of the Heidelberg Digits with 70 channels.  For each
+word, six recordings of each known speaker and five recordings of each held-out speaker
+were selected.  With --full, the words are all 10,420 words with 700 channels.  The
+figure follows the description of the data in [CSSZ20].
 """
 
 import numpy as np
@@ -40,7 +40,8 @@ def jobs(size, seed, data):
 def survey(folder):
     """Return the label, speaker, set, duration and number of spikes for each word.
 
-    Row i of `profile`, of shape (3, channels), averages over the words of set i.
+    Row i of `profile`, of shape (3, channels), holds the mean spike counts of the
+    channels over the words of set i.
     """
     words = spoken_words.read(folder)
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)

@@ -2,15 +2,15 @@
 
 The left panel shows how often the LSTM confuses one spoken digit with another.  The
 middle panel shows the accuracy on the test words of each speaker.  Speakers 4 and 5 are
-held out: no classifier is trained on their words.  In the right panel, the SVM and the
-LSTM are trained on the words of some of the other ten speakers and tested on all words
-of the speakers 4 and 5.  The training speakers are drawn at random for each classifier
-and number of speakers.  With all ten speakers, the accuracy of the LSTM is at least 0.1
-higher than with two speakers.  The number of epochs is the same, so fewer speakers also
-mean fewer weight updates.  At least 10/19 of the errors of the LSTM (with equal weight
-for each class) confuse an English word with a German word, for example "nine" with
-"neun".  Random errors would give 10/19: of the 19 wrong words, 10 are in the other
-language.
+held out: no classifier is trained on their words.  In the right panel, a support vector
+machine (SVM) and the LSTM are trained on the words of some of the other ten speakers
+and tested on all words of the speakers 4 and 5.  The training speakers are drawn at
+random for each classifier and number of speakers.  With all ten speakers, the accuracy
+of the LSTM is at least 0.1 higher than with two speakers.  The number of epochs is the
+same, so fewer speakers also mean fewer weight updates.  At least 10/19 of the errors of
+the LSTM (with equal weight for each class) confuse an English word with a German word,
+for example "nine" with "neun".  Random errors would give a share of 10/19, because 10
+of the 19 wrong words are in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the words.  Dots are single runs, lines and bars are means.  The figure
@@ -28,7 +28,7 @@ from figures.train import spoken_words
 SHOWN = {"counts, radial": (colours.GREY, "SVM on counts"),
          "recurrent": (colours.BLUE, "spiking, recurrent"),
          "LSTM": (colours.VERMILION, "LSTM")}
-COUNTS = (1, 2, 4, 6, 8)                # numbers of training speakers, beside all
+COUNTS = (1, 2, 4, 6, 8)                # numbers of training speakers, besides all ten
 REPEATS = {"quick": 1, "default": 2, "full": 1}
 
 
@@ -45,7 +45,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the predictions of each classifier, and the accuracy by speakers.
+    """Return the accuracies of each classifier, and the confusions of the LSTM.
 
     The entry "CONDITION" holds the accuracies (repeats, speakers) on the test words of
     each speaker.  The entry "confusions" holds the confusion matrix (classes, classes)

@@ -10,9 +10,9 @@ and standard deviation of the training words.  A kernel k compares two words:
     "radial"      k(z, z') = exp(-|z - z'|^2 / m)                (4)
 
 Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the class
-of a word and -1 for the other classes.  For each class, one machine learns to
-separate the class from all other classes.  The coefficients A and the biases b of
-all machines minimise E:
+of a word and -1 for the other classes.  For each class, one support vector machine
+learns to separate the class from all other classes.  The coefficients A and the
+biases b of all machines minimise E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)
@@ -35,8 +35,8 @@ Derivation.  Let D be the derivative of the second term of E with respect to f,
     f(z) = k(z, z_train) A + b                                   (10)
 
 Exact.  The objective E is convex and piecewise quadratic.  The unique minimum
-    in K A and b is found up to rounding.  The second derivative of E jumps
-    at Y f = 1.
+    in K A and b is found up to rounding.  The second derivative of E is
+    discontinuous at Y f = 1.
 Cost.   The kernel matrix takes O(N^2 m) time.  Each class takes about ten
     Newton steps of O(|S|^3) time.
 Departures.  [CSSZ20] used a library with a hinge loss that is not squared.

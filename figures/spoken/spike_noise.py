@@ -14,9 +14,9 @@ Eqs. (3) and (4) are controls that randomise the times and keep the number of
 events of each channel.  Eq. (3) also keeps the number of events at each time,
 summed over channels.
 
-A time that leaves the window is clipped to the boundary, which raises the event
-density there.  An event that leaves the range of channels is dropped, which lowers
-the density near the boundary.
+A time before 0 or after `end` is clipped to this boundary, which raises the density of
+events at the boundary.  An event that leaves the range of channels is dropped, which
+lowers the density of events in the outermost channels.
 
 [CB22] uses eq. (2) without `shared`, before channels are removed.  The spread is
 given in a supplement of [CB22] that was not consulted.  Public code uses other

@@ -1,10 +1,11 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The job `classify` trains one classifier and returns its accuracies.  If the words are
-read from files, the training is split into a chain of jobs.  The networks are spiking
-networks (one to three hidden layers, or one recurrent layer), an LSTM, or a
-convolutional network.  A `Network` holds functions that act on a list of weight arrays.
-Support vector machines on spike counts are the baselines.
+The function `classify`, a job that several figures share, trains one classifier and
+returns the accuracies of the classifier.  If the words are read from files, the
+training is split into a chain of jobs, each of which continues the previous job.  The
+networks are spiking networks (one to three hidden layers, or one recurrent layer), an
+LSTM, or a convolutional network.  A `Network` holds functions that act on a list of
+weight arrays.  Support vector machines on spike counts are the baselines.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -74,7 +75,7 @@ def start(o):
 
 
 def score(record, labels, o):
-    """Return the loss and its derivative for the readout.
+    """Return the loss, and the derivative of the loss for the readout.
 
     The derivative is of shape (T, B, k).  Each readout starts at 0.  If a readout stays
     below 0 in all later steps, its maximum over time is the initial value 0, and the
@@ -86,7 +87,7 @@ def score(record, labels, o):
 
 
 def penalty(spikes):
-    """Return a penalty on the spikes of a layer, and the derivative of the penalty.
+    """Return a penalty on the number of spikes of a layer, and its derivative.
 
     The spikes are of shape (T, B, n).  The penalty follows the authors' tutorial and
     has two terms.  One term is the number of spikes of the layer in a mini-batch.  The
@@ -179,7 +180,7 @@ def long_memory(o):
 def convolutional(o):
     """Return a network with two convolutional layers and two dense layers.
 
-    After each convolution, pooling halves the numbers of time steps and of rows.
+    After each convolution, pooling halves the number of time steps and of channel rows.
     """
     pools, maps, side = (True, True), o.maps, o.side
 
@@ -368,12 +369,12 @@ CONDITIONS = {
     "recurrent, tutorial": ("spiking", RECURRENT),
     "LSTM": ("lstm", {}), "CNN": ("cnn", {})}
 PART = 5                    # epochs in one job of a chain
-# The settings "own" are for the 1,400 embedded words.  The settings "paper" are for
-# all words: time steps, time constants and numbers of neurons and of epochs were fixed
-# in advance, and all others were chosen by the accuracy on the speakers VALIDATED.  The
-# condition "recurrent, tutorial" has the settings of the authors' tutorial on SHD.  The
-# tutorial computes decay factors for steps of 1 ms but uses steps of 14 ms, so that its
-# time constants are 14 times the nominal values.
+# The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
+# words: time steps, time constants and numbers of neurons and of epochs were fixed in
+# advance, and all other settings were chosen by the accuracy on the speakers VALIDATED.
+# The condition "recurrent, tutorial" has the settings of the authors' tutorial on SHD.
+# The tutorial computes decay factors for steps of 1 ms but uses steps of 14 ms, so that
+# its time constants are 14 times the nominal values.
 PAPER = {"batch": 64, "hidden": 128, "dt": 0.01}
 SETTINGS = {
     "own": {

@@ -9,19 +9,19 @@ the final cost is at most 0.85 of the cost of the first trial.  With symmetric f
 the final cost is lower than the cost of the first trial.  With random feedback, the
 final cost is higher than without a hidden layer.
 
-With --full (128 hidden neurons), one network of each kind is trained.  The claim is
-that the ranking of the costs after 1,001 s is as in [ZG18]: symmetric feedback < no
-hidden layer < random feedback < uniform feedback.  As a control, the weights of a
-hidden layer stay fixed while the output weights learn.  Shorter runs show other numbers
-of hidden neurons, the heterosynaptic regulariser, and the linear rule, in which the
-derivative of a spike is set to 1 in both layers.  For a weight w, the regulariser is
-proportional to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the filtered
-output of the hidden neuron and e its filtered error.  The top panels show the target
-and the output in the last trial.  The last panel shows how the cost with random
-feedback depends on the strength and the exponent of the regulariser; labels are mean
-rates of hidden neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18],
-the picture and the costs are published only as plots.  The picture and the network
-sizes in this figure were chosen for this project.
+With --full (128 hidden neurons), one network of each kind is trained.  The ranking of
+the costs after 1,001 s must be as in [ZG18]: symmetric feedback < no hidden layer <
+random feedback < uniform feedback.  As a control, the weights of a hidden layer stay
+fixed while the output weights learn.  Shorter runs show other numbers of hidden
+neurons, the heterosynaptic regulariser, and the linear rule, in which the derivative of
+a spike is set to 1 in both layers.  For a weight w, the regulariser is proportional to
+w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the filtered output of the
+hidden neuron and e its filtered error.  The top panels show the target and the output
+in the last trial.  The last panel shows how the cost with random feedback depends on
+the strength and the exponent of the regulariser; labels are mean firing rates of hidden
+neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture and
+the costs are published only as plots.  The picture and the network sizes in this figure
+were chosen for this project.
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation of the intervals is the standard deviation divided by the mean,

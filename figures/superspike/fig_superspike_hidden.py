@@ -19,7 +19,7 @@ are negative.  All weights of a random sample are negative with probability 1/16
 four weights, and with probability 1/256 for eight weights.  The figure tests the
 failure in networks whose four feedback weights are all made negative.  These networks
 fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4,
-which also finds no large difference between the kinds of feedback.
+where the results of the kinds of feedback also differ little.
 
 The left panels show the spikes of one network with random feedback before training,
 after 40 s and at the end.  This network hit all targets in at least one trial.  The

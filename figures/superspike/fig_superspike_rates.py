@@ -9,13 +9,13 @@ running root mean square of this gradient.  RMaxProp divides the gradient by the
 maximum of its absolute value.  With a "fixed rate", the weight change is the learning
 rate (in V s) times the mean product of error and eligibility (in 1 / s), without
 normalisation.  The usable learning rates of RMSprop and of RMaxProp each span at least
-half a decade more than the usable fixed rates.  If the usable range lies between two
-learning rates of the grid, its span counts as 0.
+half a decade more than the usable fixed rates.  A usable range that contains no
+learning rate of the grid counts as a span of 0.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
---full).  The span is the length of the longest contiguous series of usable learning
-rates on the grid, multiplied by the grid spacing.  With RMaxProp, the learning rate is
-the largest possible weight change in 0.5 s.  Output weights are positive before
+--full).  The span is the number of learning rates in the longest contiguous series of
+usable rates on the grid, multiplied by the grid spacing.  With RMaxProp, the learning
+rate is the largest possible weight change in 0.5 s.  Output weights are positive before
 training, so that every hidden neuron receives a useful error.  The top panels show the
 cost ratio against the learning rate, and the bottom panels the cost in each trial at
 the learning rate with the lowest median ratio.  Thin lines and dots show single

@@ -12,26 +12,26 @@ most 10 % of the patterns of its last 20 s.  With --full (20 runs of 600 s), at 
 zero error.  A run reaches zero error if its last third contains 20 consecutive seconds
 (about 320 patterns) without an error.
 
-The claims on symmetric and random feedback hold under a condition that is not in
-[ZG18].  The two feedback weights of a hidden neuron have opposite signs, and the
-positive weight is the larger one.  Half of the hidden neurons have the positive weight
-from output 0, and the other half from output 1.  With symmetric feedback, the condition
-holds for the initial output weights.  With this condition, fewer hidden neurons become
-permanently silent.  If the sum of both feedback weights is negative, missing spikes of
-both outputs make the hidden neuron less active.  If all hidden neurons have become
-silent in this way, both outputs miss all spikes, and the hidden neurons never recover.
-The case "unbalanced" (--full) has normally distributed feedback weights without the
-condition, as in [ZG18].  In the case "common times" (--full), all inputs of a group
-spike at the same time.
+The networks with symmetric and random feedback satisfy a condition on the feedback
+weights that is not in [ZG18].  The two feedback weights of a hidden neuron have
+opposite signs, and the positive weight is the larger one.  Half of the hidden neurons
+have the positive weight from output 0, and the other half from output 1.  With
+symmetric feedback, the condition holds for the initial output weights.  With this
+condition, fewer hidden neurons become permanently silent.  If the sum of both feedback
+weights is negative, missing spikes of both outputs make the hidden neuron less active.
+If all hidden neurons have become silent in this way, both outputs miss all spikes, and
+the hidden neurons never recover.  The case "unbalanced" (--full) has normally
+distributed feedback weights without the condition, as in [ZG18].  In the case "common
+times" (--full), all inputs of a group spike at the same time.
 
-The lowest panel shows the number of live hidden neurons.  A neuron is live if its mean
-rate in the last 20 s is at least 1 Hz.  With --full, 100 runs have four hidden neurons
-and symmetric or random feedback: 20 in each of five cases, which include "common times"
-and "unbalanced".  In 95 of these runs, three or four hidden neurons are live, and 88 of
-the 95 reach zero error.  In the other 5 runs, at most two are live, and none reaches
-zero error.  The figure also shows networks with eight hidden neurons, and the
-heterosynaptic regulariser of [ZG18] eq.  A.5, which is proportional to z^4 e^2.  Here,
-z is the filtered spike train of the hidden neuron and e its filtered error.  This
+The lowest right panel shows the number of live hidden neurons.  A neuron is live if its
+mean rate in the last 20 s is at least 1 Hz.  With --full, 100 runs have four hidden
+neurons and symmetric or random feedback: 20 in each of five cases, which include
+"common times" and "unbalanced".  In 95 of these runs, three or four hidden neurons are
+live, and 88 of the 95 reach zero error.  In the other 5 runs, at most two are live, and
+none reaches zero error.  The figure also shows networks with eight hidden neurons, and
+the heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.
+Here, z is the filtered spike train of the hidden neuron and e its filtered error.  This
 figure corresponds to [ZG18] fig. 5, in which all runs with random feedback solve the
 task with four hidden neurons, and uniform feedback is worse on average.  With --full,
 no run with uniform feedback solves the task here.
@@ -44,12 +44,13 @@ inputs.  A new pattern begins every 50 to 70 ms.  Output spikes outside the resp
 windows enter the learning rule as wrong spikes, but this figure does not count them as
 errors.  The learning rate of weights from the inputs is 0.3 mV.  The learning rate of
 weights from hidden to output neurons is 10 mV, or 5 mV with symmetric feedback.  The
-learning rates are divided by 10 after 60 % of the time and by 100 after 85 %.  Initial
-weights from the inputs have a standard deviation of 20 mV / sqrt(fan-in).  Initial
-weights from hidden to output neurons have a standard deviation of 30 mV / sqrt(fan-in),
-or of 100 mV / sqrt(fan-in) with symmetric feedback.  Weights from the inputs to hidden
-neurons are clipped to [-3 mV, 3 mV].  Otherwise, the weights of suppressed neurons
-would become very negative.  The strength of the regulariser is 1e-3.
+learning rates are divided by 10 after 60 % of the training time and by 100 after 85 %
+of the training time.  Initial weights from the inputs have a standard deviation of 20
+mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a standard
+deviation of 30 mV / sqrt(fan-in), or of 100 mV / sqrt(fan-in) with symmetric feedback.
+Weights from the inputs to hidden neurons are clipped to [-3 mV, 3 mV].  Otherwise, the
+weights of suppressed neurons would become very negative.  The strength of the
+regulariser is 1e-3.
 
 The left panels show the last 0.5 s of the best run with random feedback.  The right
 panels show the share of wrong patterns.  A pattern is wrong if its response window

@@ -166,7 +166,7 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
-    """Update and clip the weights; return the updated layers.
+    """Update and clip the weights of all layers; return the updated layers.
 
     The learning rate `rate` is a number, an array (B, 1, 1), or a list with one number
     or array for each layer.  `block_s` is the time since the last update, in seconds.
@@ -187,7 +187,7 @@ def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
 
 def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
              watch=None):
-    """Train networks on repeated trials with frozen input and one target raster.
+    """Train networks on repeated trials with the same input and the same target spikes.
 
     Parameters
     ----------

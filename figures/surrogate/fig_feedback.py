@@ -16,19 +16,20 @@ backpropagation, both kinds of feedback alignment lose at most 0.1 in mean test
 accuracy, and local errors lose at most 0.15.  Event-driven random backpropagation
 ignores the neuron dynamics and the reset, and reaches a mean test accuracy of at least
 0.7 (chance is 0.1).  With longer training (--full), event-driven random backpropagation
-reaches 0.80, the other three rules 0.92, and backpropagation 0.95.  Fixed random
-feedback weights work because the forward weights adapt to the feedback weights during
-training.  The cosine between the feedback-alignment gradient and the gradient of
-backpropagation therefore starts near 0 and rises.
+reaches a mean test accuracy of 0.80, the two kinds of feedback alignment and local
+errors reach 0.92, and backpropagation reaches 0.95.  Fixed random feedback weights work
+because the forward weights adapt to the feedback weights during training.  The cosine
+between the feedback-alignment gradient and the gradient of backpropagation therefore
+starts near 0 and rises.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
 with three hidden layers, trained with local errors or end to end, and the accuracy of
-each layer's own local readout.  The local gradient of each layer is only partly aligned
-with the end-to-end gradient.  In these networks, the mean test accuracy with local
-errors is at least 0.02 lower than with backpropagation (end to end).  Bands show the
-range over 2 seeds (5 with --full).  All seeds use the same test images.  This figure
-corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains no
-numbers.
+each layer's own local readout.  With local errors, the gradient of each layer is only
+partly aligned with the end-to-end gradient.  In these networks, the mean test accuracy
+with local errors is at least 0.02 lower than with backpropagation (end to end).  Bands
+show the range over 2 seeds (5 with --full).  All seeds use the same test images.  This
+figure corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains
+no numbers.
 """
 
 import numpy as np

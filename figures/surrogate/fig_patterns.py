@@ -10,8 +10,8 @@ The readout with the larger maximum over time determines the class.  Each readou
 at the resting value 0.  If neither readout exceeds 0, both maxima are 0, and the
 classes tie.  As in the tutorial, a tie counts as class 0.  In a tie, both readouts
 reach their maximum before the first hidden spike.  No weight affects this maximum, so
-its gradient is 0.  The accuracy of a seed therefore depends on the number of ties.  A
-further claim states the accuracy when each tie counts as half correct.
+its gradient is 0.  The accuracy of a seed therefore depends on the number of ties.  The
+figure also reports the accuracy if each tie counts as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000

@@ -4,8 +4,8 @@ A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
 burst penalty on the hidden layer reduces the number of hidden spikes.  The penalty is
 the squared spike count of a neuron per pattern, averaged over neurons and patterns.
 With strong penalties, the whole hidden layer fires at most 20 spikes per pattern.  With
-the weakest such penalty, the mean test accuracy is at most 0.015 below the mean test
-accuracy without the penalty.
+the weakest of these strong penalties, the mean test accuracy is at most 0.015 below the
+mean test accuracy without the penalty.
 
 The left panel shows the test accuracy against the number of hidden spikes, for 3 seeds
 and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test images.

@@ -41,7 +41,7 @@ EPOCHS = {"quick": 60, "default": 300, "full": 1000}
 POINTS = {"quick": 151, "default": 601, "full": 3001}
 NET = lif_training.Net(reset="subtract", through_reset=True)
 NAMES = (*AREAS, "none")
-TINY, SMALL = 1e-9, 1e-6    # finite-difference steps: true, anchored
+TINY, SMALL = 1e-9, 1e-6    # steps of finite differences: true, anchored
 
 
 def steepness(name):
