@@ -68,7 +68,6 @@ def test_each_mutant_is_named_in_float32_too(name, k):
 
 
 def test_there_are_enough():
-    assert len(VECTORS) == 51 and len(MUTANTS) > 380
     assert all(len(v.mutants) >= 5 for v in VECTORS.values())
     places = {mutant.seen for v in VECTORS.values() for mutant in v.mutants}
     assert {"jeshraghian/snntorch#364", "norse/norse#302", "VITA-Group/TENAS#11",

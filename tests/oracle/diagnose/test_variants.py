@@ -23,7 +23,7 @@ def run(change=(), v=ALL, rule="bptt", seed=1):
 
 
 def test_all_combinations_of_terms_are_switched_off():
-    assert len(set(variants._variants())) == 20 and len(LOUD) == 16
+    assert len(set(variants._variants())) == len(variants._variants()) > len(LOUD)
     for v in variants._variants():
         p = variants._network(v, 0)
         assert (p["alpha"], p["beta"], p["V"].any()) == (v.alpha, v.beta, v.V > 0)

@@ -132,7 +132,7 @@ CHANGES = [(name, axis, value) for name in PRESETS for axis in AXES
 def test_one_changed_axis_is_named(name):
     x, W, _ = INPUTS["all"]
     changes = [change for change in CHANGES if change[0] == name]
-    assert len(changes) == 23
+    assert {axis for _, axis, _ in changes} == set(AXES)
     for _, axis, value in thinned(changes):
         step = PRESETS[name]._replace(**{axis: value})
         report = matched(
