@@ -1,31 +1,37 @@
 # refsnn 0.1.0 | checks.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Check gradients of spiking and other networks by finite differences.
 
-The gradient of a function L is tested along a direction d.  The test
-combines the central differences D of two step sizes, h and h/2:
+The gradient of a function L of the parameters theta is tested along a
+direction d.  The test combines the central differences D of two step
+sizes, h and h/2:
 
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
-D must equal <gradient, d>.  A hard threshold has no useful derivative.  A
-spiking network is therefore simulated again with the spike function
+D must equal the inner product <gradient, d>.  The derivative of a hard
+threshold is 0 or infinite, so finite differences of the loss cannot test a
+surrogate gradient.  A spiking network is therefore simulated again with
+the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  At u = u0, s equals the hard spike exactly,
 and ds/du is the surrogate derivative.  If a learning rule omits a gradient
-path, this path must use recorded values, which `frozen` passes.  With a
-correct gradient,
+path, the new simulation must use recorded values in this path.  `frozen`
+passes the recorded values to a loss function.  `taylor_slope` tests how
+the remainder of a linear approximation decreases with h.  With a correct
+gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
 Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
     error eps of L changes D by at most 4 eps |L| / h.  This noise is added
     to the tolerance.  The check fails if this noise exceeds 2e-4 times the
-    larger of gradient and difference.  In `directional`, noise therefore
+    larger of |<gradient, d>| and |D|.  In `directional`, noise therefore
     cannot hide an error of 0.1 %.
-Exact.  The complex step Im L(theta + i h d) / h has no cancellation error.
+Exact.  `complex_step` computes Im L(theta + i h d) / h, which has no
+    cancellation error.
 Cost.   For each direction or gradient entry, L is evaluated 4 times.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.
@@ -42,9 +48,9 @@ __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
 
 STEP = 1e-5         # step h of (1), for parameters of order 1
 RESOLVED = 2e-4     # largest relative noise of a conclusive comparison
-SMALL = 1e-3        # entries below this part of the largest are judged by this part
-LEAN = 0.5          # of directions towards the gradient, so that terms do not cancel
-ROUNDING = 32       # a remainder of that many eps of the loss is rounding error
+SMALL = 1e-3        # times the largest entry: the least scale of relative errors
+LEAN = 0.5          # times sign(gradient), added so that <gradient, d> is not small
+ROUNDING = 32       # times eps times the loss: remainders below are rounding error
 OPTIONS = "rtol () in (0, 1), step () in (0, inf), margin? () in [-inf, inf]"
 
 
@@ -175,7 +181,8 @@ def anchored(surrogate, mem, threshold=1.0):
     surrogate : callable (v) -> (value, derivative)
         Function that returns f(v) and f'(v) of eq. (3) for v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
-        Recorded membrane potentials and threshold of the hard-spiking layer.
+        Recorded membrane potentials and threshold of a layer that was
+        simulated with the hard threshold.
 
     Returns
     -------
@@ -200,7 +207,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss as a function of theta alone, with fixed recorded values.
+    """Return a loss as a function of theta with fixed recorded values.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -258,7 +265,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the order in h of eq. (4), about 2 or more for a correct gradient.
+    """Return the power of h in eq. (4), about 2 or more if the gradient is right.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -277,8 +284,9 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     Returns
     -------
     float
-        Slope of log remainder against log h, for remainders above the rounding
-        error.  With fewer than 3 such remainders (linear f), the slope is inf.
+        Slope of the logarithm of the left side of (4) against log h.  Only
+        values above the rounding error are used.  If fewer than 3 values are
+        left, for example because f is linear, the result is infinity.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
@@ -305,7 +313,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 
 
 def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
-    """Compare a backward map with the transpose of a linear forward map.
+    """Test whether a backward map is the transpose of a linear forward map.
 
     >>> M, rng = np.array([[1.0, 2.0]]), np.random.default_rng(0)
     >>> adjoint_gap(lambda a: M @ a, lambda b: b @ M, (2,), (1,), rng) < 1e-14
@@ -314,7 +322,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     Parameters
     ----------
     jvp, vjp : callable
-        Maps A -> J A and B -> J^T B.
+        Forward map A -> J A, and backward map B -> J^T B.
     shape_in, shape_out : tuple of int
         Shapes of A and B.
     rng : numpy.random.Generator
@@ -322,8 +330,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     Returns
     -------
     float
-        |<J A, B> - <A, J^T B>| / (|J A| |B|).  For adjoint maps, this value is
-        of the order of the rounding error.
+        |<J A, B> - <A, J^T B>| / (|J A| |B|) for random A and B.  If the
+        backward map is the transpose, this value is only a rounding error.
     """
     one_of("jvp", jvp, Callable)
     one_of("vjp", vjp, Callable)

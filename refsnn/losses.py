@@ -2,9 +2,10 @@
 r"""Compute losses, activity regularisers and the derivatives of both.
 
 A record of shape (T, B, k) holds the membrane potentials or the spikes of
-k readout units.  One of eqs. (1)-(3) reduces the record over time to
-scores of shape (B, k).  Eq. (4) is the softmax cross entropy of the scores
-for class labels of shape (B,):
+k readout units at T steps for B samples.  One of eqs. (1)-(3) reduces the
+record over time to scores of shape (B, k).  In (1), s is the last step at
+which the record has its maximum.  Eq. (4) is the softmax cross entropy of
+the scores for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -52,7 +53,8 @@ Derivation.  If several steps share the maximum in (1), the last of these
     are 1 before the first spike and 0 from this spike on, so their sum
     counts the steps before the first spike.  Step s occurs in the products
     as the factor 1 - S[s], whose derivative is -1.  The product of all
-    earlier factors is A[s].  The products of later factors sum to R[s].
+    earlier factors is A[s].  The sum over all products of later factors,
+    including the empty product 1, is R[s].
     The sum in (8) is (rise^t - decay^t)/(rise - decay), or t rise^(t-1)
     if rise = decay, and K[0] = 0.  The total of this sum over t is
     1/((1-rise)(1-decay)), so dt sum_t K[t] = 1.  The adjoint of the
@@ -198,9 +200,9 @@ def first_spike_time(spikes, labels, tau, dt):
     loss, dscores = _softmax_loss(-scale * _first(spikes), labels)
     silent = 1 - spikes
     dspikes = np.ones_like(spikes)
-    np.cumprod(silent[:-1], axis=0, out=dspikes[1:])        # A
+    np.cumprod(silent[:-1], axis=0, out=dspikes[1:])        # A of (7)
     dspikes *= scale * dscores
-    later = np.ones_like(spikes[0])                         # R
+    later = np.ones_like(spikes[0])                         # R of (7)
     for s in range(len(spikes) - 2, -1, -1):
         later = 1 + silent[s + 1] * later
         dspikes[s] *= later                                                # (7)
@@ -245,8 +247,8 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Return the convolution of `trains` with the kernel K of eq. (8).  Two
-    first-order filters in series compute the convolution."""
+    """Return the convolution of `trains` with the kernel K of eq. (8), computed
+    by two first-order filters in series."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -321,8 +323,8 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Return a penalty and its derivative.  The penalty is eq. (15) for sign = -1
-    and eq. (16) for sign = 1."""
+    """Return the penalty (15) for sign = -1, or (16) for sign = 1, and the
+    derivative of the penalty with respect to the spikes."""
     spikes, bound, power = arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                   "power () in {1, 2}", spikes, bound, power)
     one_of("per", per, "neuron", "population")
@@ -379,7 +381,7 @@ def total(spikes):
 
 
 def _labelled(name, record, labels):
-    """Check a record and the labels of its samples."""
+    """Check and return a record and the labels of its samples."""
     record, = arrays(f"{name} (T, B, k) float", record)
     return arrays(f"{name} (T, B, k), labels (B) int in [0, {record.shape[2]})", record,
                   labels)

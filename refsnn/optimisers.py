@@ -3,7 +3,8 @@ r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
 Each optimiser treats one array of parameters.  From a state and a
 gradient, the optimiser computes the next state and an update.  The caller
-adds the update to the parameters.  At step t = 1, 2, ..., `sgd` computes
+adds the update to the parameters.  Let `rate` be the learning rate.  At
+step t = 1, 2, ..., `sgd` computes
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
@@ -30,17 +31,18 @@ are initially 0, and eq. (5) corrects the resulting bias:
 Derivation.  By (9), scale >= gradient^2, so no entry of an `rmaxprop`
     update exceeds the rate.  By (8), scale >= (1 - decay) gradient^2, so
     no entry of an `rmsprop` update exceeds rate / sqrt(1 - decay).
-Exact.  All equations apply to each entry of the arrays.  If the gradient
-    and eps are multiplied by the same factor, (5), (7) and (10) do not
-    change.
+Exact.  All equations apply to each entry of the arrays.  If eps and the
+    gradients of all steps are multiplied by the same positive factor, (5),
+    (7) and (10) do not change.
 Cost.   A step takes O(p) time for p parameters.  A state has 1 or 2
     arrays.
 Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
-    (10), and adds the update of an ascent direction.  The default decay of
-    `rmaxprop` is exp(-0.5 s / 30 s), as in the code of [ZG18].  If a rule
-    squares the gradient, the square must not overflow.  In all rules, the
-    square of eps must not underflow.
+    (10), and has a plus sign in (10), because the gradient is replaced by
+    an ascent direction.  The default decay of `rmaxprop` is exp(-0.5 s /
+    30 s), for an update every 0.5 s and a time constant of 30 s, as in the
+    code of [ZG18].  If an optimiser squares the gradient, the square must
+    not overflow.  The square of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
@@ -61,8 +63,8 @@ __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 class State(NamedTuple):
     """Hold the state of an optimiser for one array of parameters."""
     step: int                       # t, the number of completed steps
-    mean: np.ndarray | None         # shape of the parameters
-    scale: np.ndarray | None        # shape of the parameters
+    mean: np.ndarray | None         # of (1) or (3); None for RMSprop, RMaxProp
+    scale: np.ndarray | None        # of (4), (6), (8) or (9); None for SGD
 
 
 def sgd(state, gradient, *, rate, momentum=0.0, out=None):
@@ -82,8 +84,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
     rate, momentum : float
         Learning rate, and decay factor of past gradients, in [0, 1).
     out : (State, array), optional
-        Earlier result.  The function overwrites the arrays of `out` and
-        returns them.  The entry out[0] may be `state` itself.
+        Result of an earlier call.  The function overwrites the arrays of `out`
+        and returns them.  The entry out[0] may be `state` itself.
 
     Returns
     -------
@@ -99,8 +101,8 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
 
 
 def _begin(state, gradient, fields, out):
-    """Check the arguments.  Return the gradient, the arrays of the old state, the
-    buffers for the results, and the step number t."""
+    """Check the arguments.  Return the gradient, the arrays of the old state,
+    the arrays for the results, and the step number t."""
     g, = arrays("gradient (...) float", gradient)
     if g.size == 0:
         raise ValueError(f"gradient has shape {g.shape}: must not be empty")
@@ -243,8 +245,8 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
 
 def _options(g, *decays):
-    """Return the rules of the options.  The square of a gradient as small as
-    eps must not underflow."""
+    """Return the argument checks of the options, for `arrays`.  The lower limit
+    of eps ensures that the square of eps does not underflow."""
     least = float(np.sqrt(np.finfo(g.dtype).tiny))
     return f"rate () in [0, inf), eps () in [{least}, inf)" + "".join(
         f", {name} () in [0, 1)" for name in decays)

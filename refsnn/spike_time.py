@@ -4,7 +4,8 @@ r"""Compute exact gradients of spike times by implicit differentiation.
 The units are non-leaky integrate-and-fire neurons with exponentially
 decaying currents.  Each unit spikes at most once.  Input j spikes at the
 time t_j, in s.  The weights W_ij are in threshold units per s.  The
-current I_i and the membrane potential U_i of unit i follow
+current I_i, with the time constant tau, and the membrane potential U_i of
+unit i follow
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
@@ -25,7 +26,8 @@ weights can make silent units spike:
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
 The cross-entropy loss trains the unit with index labels[b] to spike first
-in sample b:
+in sample b.  Later times are replaced by the time `late`, and `scale` is
+the time scale of the softmax:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
@@ -35,20 +37,22 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     gives (3).  With I_i(t_i) = sum_C W_ij y_j/y_i, the same equation gives
     (4).  Implicit differentiation of U_i(t_i) = threshold gives dt_i =
     -dU_i/(dU_i/dt).  With dU_i from (2) and dU_i/dt from (4), (5) and (6)
-    follow.  U_i is monotone between two inputs.  Let a_i and t_i be
-    computed from the j earliest inputs, and suppose that U_i has not
-    crossed the threshold up to t_j.  Then I_i(t_j) >= a_i, and U_i
-    crosses the threshold before input j+1 if and only if a_i > 0 and t_i <
-    t_{j+1}.  C consists of the j earliest inputs for the smallest such j.
-    To avoid overflow, the code divides (3) by y_j, which gives t_i = t_j +
-    tau log(I_i(t_j)/a_i).  The code computes I_i(t_j)/a_i as 1 +
-    (threshold - U_i(t_j))/(tau a_i), which is equal by (2) and loses no
-    digits.  In (7), tau sum_j W_ij is the final U_i if all inputs spike.
-    A unit spikes if its final U_i is above the threshold.
+    follow.  Between two successive input spikes, U_i is monotone, because
+    I_i does not change sign.  Let a_i and t_i be computed from the j
+    earliest inputs, and suppose that U_i has not crossed the threshold up
+    to t_j.  Then I_i(t_j) >= a_i, and U_i crosses the threshold before
+    input j+1 if and only if a_i > 0 and t_i < t_{j+1}.  C consists of the
+    j earliest inputs for the smallest such j.  To avoid overflow, the code
+    divides (3) by y_j, which gives t_i = t_j + tau log(I_i(t_j)/a_i).  The
+    code computes I_i(t_j)/a_i as 1 + (threshold - U_i(t_j))/(tau a_i).
+    This expression is equal by (2), and has a smaller rounding error.  In
+    (7), tau sum_j W_ij is the limit of U_i for late times if all inputs
+    spike.  A unit spikes if this limit is above the threshold.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
-    C changes, t_i jumps or has a kink.  If U_i only touches the threshold,
-    unit i does not spike.  Near this case, a_i approaches 0, and (5) and
-    (6) diverge.  The derivative (9) is 0 for t >= late.
+    C changes, t_i jumps or has a kink.  If the maximum of U_i equals the
+    threshold, unit i does not spike.  If the maximum is slightly larger,
+    a_i is close to 0, and (5) and (6) are very large.  The derivative (9)
+    is 0 for t >= late.
 Cost.   A layer takes O(B m (n + log m)) time and O(B n m) memory.
 Departures.  [NMZ19] sets tau = 1 and allows several spikes per input.
     [M17] sets tau = threshold = 1.  In this module, an input that spikes r

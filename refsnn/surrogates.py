@@ -17,12 +17,14 @@ k |v|.  For v >= 0, f' and f are
   slayer        f' = exp(-a)        k f = 1 - exp(-a)   (6)  [NMZ19]
   boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
-with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  Let v0 be a
-recorded value.  At v = v0, the function H(v0) + f(v) - f(v0) of v has the
-value H(v0), and its derivative is the surrogate derivative f'(v0).
+with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  In checks by finite
+differences, the function H(v0) + f(v) - f(v0) replaces H(v), where v0 is a
+recorded value of v.  At v = v0, this function has the value H(v0), and its
+derivative is the surrogate derivative f'(v0).
 
-Derivation.  For v > 0, d(k f)/da = f' and da/dv = k.  Each bump has the
-    peak f'(0) = 1.  For v >= 0, f rises from f(0) = 0 to at most 2/k.
+Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
+    the listed k f with respect to a is f'.  Each bump has the peak f'(0) =
+    1.  For v >= 0, f rises from f(0) = 0 to at most 2/k.
 Exact.  f' is the derivative of f at every v, with one exception.  At |v| =
     1/k, the f of boxcar has the one-sided derivatives 1 and 0, and f' is
     set to 0.  The bumps of triangle and boxcar are 0 for |v| >= 1/k.
