@@ -1,9 +1,9 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
 An emulated chip is calibrated in two rounds.  Each round measures all 256 neurons,
-using only the spikes and membrane samples that the chip records.  The claims compare
-the result with the true parameters of the chip, which the calibration cannot read.  The
-spread of a parameter is its standard deviation over the neurons that can fire.  The
+using only the spikes and membrane samples that the chip records.  The figure evaluates
+the calibration with the true parameters of the chip, which the calibration cannot read.
+The spread of a parameter is its standard deviation over the neurons that can fire.  The
 tests of the chip's public calibration software define conditions that a calibrated chip
 must meet.  The emulated chip meets five of these conditions (means over 3 chips, 10
 with --full): the spreads of synaptic and membrane time constants are at most 0.2 and

@@ -15,7 +15,8 @@ rule ignores the effect of each neuron on the other neurons.  The condition "ada
 e-prop" uses neurons with a longer memory.  The threshold of an adaptive neuron rises
 with each of its spikes and decays with a time constant of 200 ms.  The rule in
 `refsnn.alif` includes the adaptation in the gradient, and ignores the recurrent
-connections and the reset.  This condition also solves the task at 60 ms.
+connections and the reset.  The condition "adaptive, e-prop" also solves the task at a
+delay of 60 ms.
 
 In the condition "readout alone", only the readout weights learn.  All conditions start
 from the same initial weights and receive the same trials.  Each training step uses new

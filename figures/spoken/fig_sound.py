@@ -10,9 +10,9 @@ of the bushy cells are the output, as in the Spiking Heidelberg Digits [CSSZ20].
 A bin is a pair of a channel and a time interval of 2 ms.  At least 60 % of the spikes
 occur in the 20 % of all bins with the highest firing probability.  Successive spikes of
 a cell are at least 1 ms apart.  Spikes are counted in 70 of the channels, at most one
-per channel and millisecond.  This number differs by at most 10 % from the number that
-is stored for the same recording.  The stored spikes were computed with other random
-numbers, which alone change this number by about 2 %.
+per channel and millisecond.  The number of these spikes differs by at most 10 % from
+the number that is stored for the same recording.  The stored spikes were computed with
+other random numbers, which alone change the number of spikes by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a fibre, and the spikes of the bushy cells.  The

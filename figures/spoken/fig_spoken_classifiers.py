@@ -74,7 +74,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies (repeats, 3) of each classifier.
+    """Return the accuracies (repeats, sets of words) of each classifier.
 
     The entry "size" holds the number of words in each set of `spoken_words.SETS`, and
     the entry "title" is the name of the data set.

@@ -18,8 +18,8 @@ filtered error in a trial.  Each neuron has its own inputs and weights.  This fi
 corresponds to [ZG18] figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
-300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  This value
-was chosen with other seeds, so that neurons are silent before training.
+300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The value of
+20 mV was chosen with other seeds, so that neurons are silent before training.
 """
 
 import numpy as np

@@ -100,8 +100,8 @@ def forward(values, weights):
 def gradients(values, labels, weights, followed, steepness):
     """Return the loss, the accuracy and the gradients of one mini-batch.
 
-    If `followed` is True, `lif` computes the gradient through the reset.  Otherwise,
-    `fast.lif` computes the gradient that is stopped at the reset.
+    If `followed` is True, `lif` computes the gradient through the reset.  If `followed`
+    is False, `fast.lif` computes the gradient that is stopped at the reset.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
