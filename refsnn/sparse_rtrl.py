@@ -171,8 +171,8 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     one_of("reset", reset, "subtract", "zero")
     flags("through_reset", through_reset)
     psi, x, V, *now, clamp, alpha, beta, gain, threshold = arrays(
-        "psi (B*, n*) float, x (B*, m*), V? (n*, n*), syn (B*, n*), mem (B*, n*), "
-        "spikes (B*, n*), clamp? (B*, n*) in {0, 1}, " + MODEL[rule], psi, x, V, syn,
+        "psi (B*, n) float, x (B*, m*), V? (n, n), syn (B*, n), mem (B*, n), "
+        "spikes (B*, n), clamp? (B*, n) in {0, 1}, " + MODEL[rule], psi, x, V, syn,
         mem, spikes, clamp, alpha, beta, gain, threshold)
     z = x if V is None else np.concatenate([x, now[2]], axis=1)
     shape = _shape(rule, *psi.shape, z.shape[1])
@@ -272,10 +272,10 @@ def eligibility(traces, psi):
     (B, n, n (m + n)) or (B, n, m + n) float
         Eligibility psi_k u_k for "exact", or psi_i u_ij for other rules.
     """
-    psi, syn, mem = arrays("psi (B*, n*) float, traces.syn (...), traces.mem (...)",
+    psi, syn, mem = arrays("psi (B*, n) float, traces.syn (...), traces.mem (...)",
                            psi, *bundle("traces", traces, Traces))
-    axes = "B*, c*" if mem.ndim == 2 else "B*, n*, c*"
-    arrays(f"psi (B*, n*), traces.syn ({axes}), traces.mem ({axes})", psi, syn, mem)
+    axes = "B*, c*" if mem.ndim == 2 else "B*, n, c*"
+    arrays(f"psi (B*, n), traces.syn ({axes}), traces.mem ({axes})", psi, syn, mem)
     return psi[:, :, None] * (mem[:, None] if mem.ndim == 2 else mem)      # (7)
 
 
@@ -305,8 +305,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     Traces
     """
     e, syn, mem, alpha, beta, gain = arrays(
-        "eligibility (B*, n*, c*) float, filtered.syn (B*, n*, c*), "
-        "filtered.mem (B*, n*, c*), " + LEAK, eligibility,
+        "eligibility (B*, n, c*) float, filtered.syn (B*, n, c*), "
+        "filtered.mem (B*, n, c*), " + LEAK, eligibility,
         *bundle("filtered", filtered, Traces), alpha, beta, gain)
     return Traces(alpha * syn + e, beta * mem + gain * syn)                # (9)
 
@@ -378,8 +378,8 @@ def _checked(traces, shape, psi):
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):
         return traces
-    axes = f"({'B*, n*' if len(shape) == 3 else 'B*'}, {shape[-1]})"
-    return Traces(*arrays(f"psi (B*, n*) float, traces.syn {axes}, traces.mem {axes}",
+    axes = f"({'B*, n' if len(shape) == 3 else 'B*'}, {shape[-1]})"
+    return Traces(*arrays(f"psi (B*, n) float, traces.syn {axes}, traces.mem {axes}",
                           psi, *traces)[1:])
 
 
