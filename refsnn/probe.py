@@ -15,13 +15,13 @@ by `unit`.  Three measurements are made:
     deviation of the samples is the noise.
 (B) Each input j spikes once and alone.  This is repeated for three sets of
     weak random weights W.  Least squares gives the lag L and the measured
-    weights g of neuron q,
+    weights g of neuron i,
 
-        g_qj = sum_t y_qj[t] K[t-L] / sum_t K[t-L]^2,
-        L maximises sum_qj g_qj^2 sum_t K[t-L]^2                      (2)
+        g_ij = sum_t y_ij[t] K[t-L] / sum_t K[t-L]^2,
+        L maximises sum_ij g_ij^2 sum_t K[t-L]^2                      (2)
 
-    Row q of g belongs to the neuron whose row of W has the largest
-    absolute correlation with it (to neuron q if its own correlation is at
+    Row i of g belongs to the neuron whose row of W has the largest
+    absolute correlation with it (to neuron i if its own correlation is at
     most 3 % smaller).  If K explains less than 90 % of sum y^2 beyond the
     noise, time constants or time step are wrong.
 (C) For each neuron, the inputs with positive weights spike together in
@@ -37,16 +37,17 @@ by `unit`.  Three measurements are made:
     If the correlation at lag D is at least 97 % of the maximum, R is set
     to D.
 
-Derivation.  Let the input be i steps late, the recorded spikes s steps,
-    and the samples p steps.  Let a = 1 if the sample of a step is taken
-    after the reset of this step, else a = 0.  Then
+Derivation.  Let `input`, `spikes` and `samples` be the numbers of steps by
+    which these are late.  Let after = 1 if the sample of a step is taken
+    after the reset of this step, else after = 0.  Then
 
-    L = i + p,  R = p - s,  D = p - s - a                             (4)
+    L = input + samples,  R = samples - spikes,
+    D = samples - spikes - after                                      (4)
 
-    Eq. (4) determines a, and two equations for i, s and p remain.  The
-    report has as few nonzero delays as possible.  If two are necessary, p
-    is set to 0.  If a chip has several delays, the report can therefore
-    name the wrong ones.
+    Eq. (4) determines `after`, and two equations for three delays remain.
+    The report has as few nonzero delays as possible.  If two are
+    necessary, `samples` is set to 0.  If a chip has several delays, the
+    report can therefore name the wrong ones.
 Approximate.  Lags are sought between -3 and 3 steps.  Delays for which |L|
     or |R| is 3 or more are noticed but not measured.  If a chip returns no
     samples, (B) is omitted, and (C) compares only spike counts.
@@ -66,11 +67,22 @@ from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE i
 __all__ = ["Report", "probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 START = 4               # first step with input in (B) and (C)
+STEPS = 24              # least number of steps: START, a response, and all lags
+PATTERNS, RATE = 32, 0.3        # in (A): number, and probability of an input spike
+WEAK = 0.4              # peak potential of a weak weight in (B): far from a spike
 DRIVE = 2.5             # steady potential in (C), in thresholds
 LAGS = range(-3, 4)
 SHAPE = 0.9             # least share of the response that K explains
 ROUNDS = 3              # sets of weights in (B)
 WRONG = 1.35            # a scale that is wrong by a larger factor is a fault
+CLOSE = 0.97            # correlations above this share of the largest count as equal
+FOLLOW = 0.8            # median correlation of rows that follow from the weights
+READ = 0.4              # the same for readouts, whose neurons spike almost together
+IDLE = 0.25             # responses below this share of the median count as none
+FAINT = 0.02            # responses below this share of the nominal ones count as none
+ODD = 2                 # ratio of a gain to the median gain from which it is a fault
+LARGE = 0.5             # e of (3) above this share of its maximum is a reset
+TINY = 1e-300           # avoids a division by 0
 
 
 class Report(NamedTuple):
@@ -121,22 +133,24 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         neurons or a wrong order of spikes, delays are not measured.
     """
     one_of("run", run, Callable)
-    arrays("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
-           "scale () in (0, inf), limit () int in [1, inf), unit () in (0, inf), "
-           "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf), "
-           "steps () int in [24, inf), seed () int in [0, inf)", m, n, k, scale, limit,
-           unit, tau_syn, tau_mem, dt, steps, seed)
+    m, n, k, scale, limit, unit, tau_syn, tau_mem, dt, steps, seed = arrays(
+        "m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), scale () in "
+        "(0, inf), limit () int in [1, inf), unit () in (0, inf), tau_syn () in "
+        "(0, inf), tau_mem () in (0, inf), dt () in (0, inf), "
+        f"steps () int in [{STEPS}, inf), seed () int in [0, inf)", m, n, k, scale,
+        limit, unit, tau_syn, tau_mem, dt, steps, seed)
     rng, decays = np.random.default_rng(seed), (np.exp(-dt / tau_syn),
                                                 np.exp(-dt / tau_mem))
     none, quiet = np.zeros((n, m), int), np.zeros((k, n), int)
-    spikes, samples = _call(run, none, quiet, 1.0 * (rng.random((steps, 32, m)) < 0.3))
+    spikes, samples = _call(run, none, quiet, 1.0 * (
+        rng.random((steps, PATTERNS, m)) < RATE))
     restless, found = spikes.any(axis=(0, 1)), {"gain": None, "dead": None}    # (A)
     faults = _told("Neuron", restless, "spikes", "spike", " without weights")
     kernel = _potential(np.eye(1, steps, START)[0], *decays)
-    weak = int(min(limit, 0.4 * scale / kernel.max()))
+    weak = int(min(limit, WEAK * scale / kernel.max()))
     if weak < 1:
         raise ValueError(f"scale is {scale!r}: must be at least "
-                         f"{kernel.max() / 0.4:.3g}, so that a weight of 1 is weak")
+                         f"{kernel.max() / WEAK:.3g}, so that a weight of 1 is weak")
     if samples is not None:
         base, noise = samples.mean(axis=(0, 1)), samples.std(axis=(0, 1))
         W = rng.integers(1, weak + 1, (ROUNDS, n, m)) * rng.choice(
@@ -168,7 +182,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     R, sent, faults = _readouts(y[:, :, n:], spikes @ (W_out / scale).T, decays, D)
     if faults:
         return report._replace(faults=tuple(faults), unit=size)
-    L, after = found["lag"], R == D + 1
+    L, after = found["lag"], R == D + 1                                    # (4)
     if max(abs(L), abs(R)) >= LAGS[-1] or D not in LAGS:
         return report._replace(unit=size, faults=(
             "The delays of input, spikes or samples are too large to measure.",))
@@ -240,21 +254,21 @@ def _late(a, lag):
 def _paired(a, b):
     """Return the row of b that each row of a is most correlated with, and this
     correlation."""
-    a, b = (c - c.mean(axis=1, keepdims=True) for c in (a, b))
-    sizes = (np.sqrt((c ** 2).sum(axis=1)) for c in (a, b))
-    r = a @ b.T / np.maximum(np.outer(*sizes), 1e-300)
-    best, rows = np.abs(r).argmax(axis=1), np.arange(len(a))
-    own = np.abs(np.diagonal(r)) >= 0.97 * np.abs(r[rows, best])
+    a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
+    sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
+    correlation = a @ b.T / np.maximum(np.outer(*sizes), TINY)
+    best, rows = np.abs(correlation).argmax(axis=1), np.arange(len(a))
+    own = np.abs(np.diagonal(correlation)) >= CLOSE * np.abs(correlation[rows, best])
     best = np.where(own, rows, best)
-    return best, r[rows, best]
+    return best, correlation[rows, best]
 
 
-def _ordered(what, a, b, least=0.8):
+def _ordered(what, a, b, least=FOLLOW):
     """Return a list with a sentence if rows of a are in another order than the
     rows of b, or follow none of them."""
-    order, r = _paired(a, b)
+    order, correlation = _paired(a, b)
     own = np.arange(len(order))
-    if np.median(np.abs(r)) < least:
+    if np.median(np.abs(correlation)) < least:
         return [f"The {what} do not follow from the weights."]
     wrong = own[order != own]
     if not wrong.size or (np.sort(order) != own).any():
@@ -267,17 +281,17 @@ def _responses(y, W, kernel, restless, noise):
     """Compare the measured weights of (B) with the weights W (ROUNDS, n, m)."""
     shifted = np.stack([_late(kernel, lag) for lag in LAGS])
     power = (shifted ** 2).sum(axis=1)
-    g = np.einsum("lt,tbi->lib", shifted, y) / power[:, None, None]
-    best = int(np.argmax((g ** 2).sum(axis=(1, 2)) * power))
-    g, w = g[best], np.concatenate(W, axis=1)                              # (2)
+    g = np.einsum("lt,tbi->lib", shifted, y) / power[:, None, None]        # (2)
+    best = int(np.argmax((g ** 2).sum(axis=(1, 2)) * power))               # (2)
+    g, weights = g[best], np.concatenate(W, axis=1)
     found = {"lag": LAGS[best], "gain": None, "dead": None}
 
     def share(axes):        # size of responses relative to that of the weights
         return np.sqrt((g.reshape(W.shape[1], len(W), -1) ** 2).mean(axes) / (
-            w.reshape(W.shape[1], len(W), -1) ** 2).mean(axes))
+            weights.reshape(W.shape[1], len(W), -1) ** 2).mean(axes))
 
     rows, columns = share((1, 2)), share((0, 1))
-    least = max(0.25 * np.median(rows), 0.02)
+    least = max(IDLE * np.median(rows), FAINT)
     idle, found["dead"] = (rows < least) & ~restless, columns < least
     if idle.any():
         return found | {"faults": _told("Neuron", idle, "does", "do",
@@ -288,26 +302,27 @@ def _responses(y, W, kernel, restless, noise):
         return found | {"faults": ["Responses do not have the shape of the nominal "
                                    "time constants and time step."]}
     faults = _told("Input", found["dead"], "has", "have", " no effect")
-    order, r = _paired(g, w)
+    order, correlation = _paired(g, weights)
     turned = W.shape[1] == W.shape[2] and _paired(g, np.concatenate(
         W.transpose(0, 2, 1), axis=1))[1]
-    if np.median(np.abs(r)) < 0.8 and np.median(np.abs(turned)) > 0.8:
+    if np.median(np.abs(correlation)) < FOLLOW < np.median(np.abs(turned)):
         return found | {"faults": ["The matrix of the hidden weights is transposed."]}
     some = ~restless & (order == np.arange(len(g)))
-    faults += _ordered("samples", np.where(restless[:, None], w, g), w)
+    faults += _ordered("samples", np.where(restless[:, None], weights, g),
+                       weights)
     if faults or not some.any():
         return found | {"faults": faults}
-    gain = found["gain"] = (g * w).sum(axis=1) / (w ** 2).sum(axis=1)
+    gain = found["gain"] = (g * weights).sum(axis=1) / (weights ** 2).sum(axis=1)
     inverted = (gain < 0) & some
     if inverted.all():
         faults.append("Weights act with the opposite sign.")
     else:
         faults += _told("Neuron", inverted, "has", "have",
                         " weights that act with the opposite sign")
-        odd = some & ((gain > 2 * np.median(gain)) | (gain < 0.5 * np.median(gain)))
+        odd = some & ((gain > ODD * np.median(gain)) | (gain < np.median(gain) / ODD))
         faults += _told("Neuron", odd & ~inverted, "responds", "respond",
                         " more or less strongly than the other neurons by a factor "
-                        "above 2")
+                        f"above {ODD}")
     return found | {"faults": faults}
 
 
@@ -346,9 +361,11 @@ def _resets(y, spikes, W, x, decays, found):
     for t in range(len(y) - 1):
         syn[t + 1] = alpha * syn[t] + drive[t]
     e = np.zeros(y.shape)
-    e[:-1] = beta * y[:-1] + syn[:-1] - y[1:]                              # (3)
+    expected = beta * y[:-1] + syn[:-1]                                    # (3)
+    e[:-1] = expected - y[1:]
     e[-len(LAGS):] = 0                          # samples may be missing there
-    first, drop = (spikes > 0).argmax(axis=0), (e > e.max(axis=0) / 2).argmax(axis=0)
+    first, drop = (spikes > 0).argmax(axis=0), (e > LARGE * e.max(axis=0)).argmax(
+        axis=0)
     some = spikes[:-2 * len(LAGS)].any(axis=0)          # spikes of (pattern, neuron)
     if not some.any(axis=0).all():
         return None, None
@@ -363,15 +380,15 @@ def _readouts(y, drive, decays, D):
     """Compare readouts with those of the recorded spikes.  Return the lag R, and
     the relative strength of the readouts."""
     v = _potential(drive, *decays)
-    silent = y.std(axis=(0, 1)) < 0.25 * np.median(v.std(axis=(0, 1)))
+    silent = y.std(axis=(0, 1)) < IDLE * np.median(v.std(axis=(0, 1)))
     v, y = (np.diff(a, axis=0, prepend=0) for a in (v, y))
     rows, *sent = (a[:-len(LAGS)].reshape(-1, y.shape[2]).T for a in (y, *(
         (_late(v, lag) + _late(v, lag - half)) / 2 for lag in LAGS for half in (0, 1))))
     if silent.any():
         return 0, 0.0, _told("Readout", silent, "does", "do", " not respond to spikes")
     pairs = [_paired(rows, row) for row in sent]
-    scores = [np.abs(r).sum() for _, r in pairs]
-    close = [i for i, score in enumerate(scores) if score > 0.97 * max(scores)]
+    scores = [np.abs(correlation).sum() for _, correlation in pairs]
+    close = [i for i, score in enumerate(scores) if score > CLOSE * max(scores)]
     best = min(close, key=lambda i: (LAGS[i // 2] != D, -scores[i]))
     gain = np.median((rows * sent[best]).sum(axis=1) / (sent[best] ** 2).sum(axis=1))
-    return LAGS[best // 2], gain, _ordered("readouts", rows, sent[best], 0.4)
+    return LAGS[best // 2], gain, _ordered("readouts", rows, sent[best], READ)
