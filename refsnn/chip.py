@@ -2,10 +2,11 @@
 r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
 The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
-`Effects` lists twenty-one ways in which such a chip departs from an ideal
-network.  `draw` samples the fixed parameters of a chip, and `emulate` runs
-a network on this chip.  `normal` is a standard normal random number, drawn
-anew at each use.  `size` is the magnitude of each effect:
+`Effects` lists twenty-one effects by which such a chip departs from an
+ideal network.  `draw` samples the fixed parameters of a chip, and
+`emulate` simulates a network on this chip.  In the following equations,
+`normal` is a standard normal random number, drawn anew at each use.
+`size` is the magnitude of the effect that the equation describes:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -16,15 +17,18 @@ anew at each use.  `size` is the magnitude of each effect:
     adc_offset, adc_gain = size normal                                (5)
 
 Factors of eq. (1) have mean 1 and standard deviation `size`.  In (4), both
-tau_syn of a neuron have the same number `normal`.  Time constants are at
-least 0.5 microseconds.  The unit of potential is the nominal distance from
-the leak potential to the threshold.  Threshold and reset are relative to
-the leak potential of the neuron.  Offsets of the analog-to-digital
-converter (ADC) are given in codes.
+tau_syn of a neuron share one number `normal`.  In (5), one synapse driver
+serves the synapses of one sign from one input to all neurons.  Time
+constants are at least 0.5 microseconds.  The unit of potential is the
+nominal distance from the leak potential to the threshold.  Threshold and
+reset are relative to the leak potential of the neuron.  Offsets of the
+analog-to-digital converter (ADC) are given in codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
-The membrane potential v, relative to the leak, has the time constant tau:
+The membrane potential v, relative to the leak potential, has the time
+constant tau.  The headroom is the linear range of the membrane potential,
+between a lower and an upper edge:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
@@ -43,11 +47,10 @@ Membrane noise has the amplitude kick = size sqrt(1 - exp(-2h/tau)) and a
 random variable `uniform`, which is uniformly distributed on 2^16 levels
 and has variance 1.  The noise of eq.
 (12) is the sum of read noise, drawn for each sample, and baseline noise,
-drawn once for each neuron and image.  The headroom is the linear range of
-the membrane potential, between two edges.  If h << tau, and a constant
-current would drive the membrane beyond an edge by a distance E, eq. (10)
-limits this distance to slope times E.  80 and 70 are the defaults of the
-argument `code`.  Codes are clipped to 0 .. adc_limit.
+drawn once for each neuron and image.  Suppose that h << tau, and that a
+constant current would drive the membrane beyond an edge by a distance E.
+Eq. (10) reduces this distance to slope times E.  In (12), 80 and 70 are
+the defaults of the argument `code`.  Codes are clipped to 0 .. adc_limit.
 
 Time bin t lasts from t dt to (t+1) dt.  The potential is sampled at the
 start of the bin, and input arrives at the end of the bin.  As in `lif`,
@@ -86,12 +89,12 @@ from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python 
 __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "draw",
            "emulate", "only"]
 _SHORTEST = 0.5e-6     # s, smallest time constant
-_IMAGES = 128          # number of images per batch; their state fits the cache
-_LONGEST = 0.2e-6      # s, longest step but dt: (10) and (11) have errors of order h
-_RESTLESS = -0.5       # threshold below the leak: these neurons fire without input
-_LEVELS = 2 ** 16      # of membrane noise: 16 random bits for each neuron and step
-_ROUNDING = 1e-9       # relative; dt / step may be just above a whole number
-_LARGE = 1e9           # bound of options and weights: float32 results stay finite
+_IMAGES = 128          # images emulated together, so that their state fits the cache
+_LONGEST = 0.2e-6      # s, longest step unless h = dt; limits errors of (10) and (11)
+_RESTLESS = -0.5       # threshold below the leak of neurons that fire without input
+_LEVELS = 2 ** 16      # number of noise levels: 16 random bits per neuron and step
+_ROUNDING = 1e-9       # tolerance, because rounding may lift dt / step above an integer
+_LARGE = 1e9           # bound of options and weights that keeps float32 results finite
 _OFF = {"noise": (0, 0, 0), "sampling": (0, 0), "timing": (0, 0), "refractory": 0,
         "headroom": (-np.inf, np.inf, 1), "loss": 0}
 
@@ -105,10 +108,11 @@ class Effects(NamedTuple):
     standard deviation; the spreads of gains and time constants are relative.
     The sources are [T] the text of [CB22], [S] the authors' training code,
     [H] the chip's public software, and [C] a published calibration of one
-    chip.  Values from [C] assume that parameters are proportional to
-    settings.  Values marked [P] are assumed, not measured.  `CALIBRATED` has
-    published spreads.  On emulated chips, `calibration` reaches smaller
-    spreads, see the figure `chip_pattern`.
+    chip.  [C] reports the digital settings of this chip.  Values from [C]
+    assume that each parameter is proportional to its setting.  Values marked
+    [P] are assumed, not measured.  `CALIBRATED` has published spreads.  On
+    emulated chips, the module `calibration` reaches smaller spreads, as the
+    figure `chip_pattern` shows.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs of a neuron, and
@@ -170,8 +174,9 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 class Chip(NamedTuple):
     """Hold the parameters of one chip.  Learning rules must not use this object.
 
-    N is the number of neurons, and M is the number of inputs.  Along an axis
-    of length 2, the excitatory value precedes the inhibitory value.
+    The parameters of a real chip are unknown.  N is the number of neurons, and
+    M is the number of inputs.  Along an axis of length 2, the excitatory value
+    precedes the inhibitory value.
     """
     effects: Effects
     nominal: Tuple[float, float]    # tau_syn, tau_mem, s
@@ -194,8 +199,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
     True
 
-    Each effect has its own random stream, so that the magnitude of an effect
-    does not change the random values of other effects.
+    Each effect has its own random number generator, so that the magnitude of
+    an effect does not change the random values of other effects.
 
     Parameters
     ----------
@@ -309,19 +314,19 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     rng : numpy.random.Generator
         Random generator for noise, jitter and event losses.
     step, dt : float
-        `dt` is the width of a time bin in seconds, at most 30 nominal time
-        constants.  The integration step is h = dt / K, with the smallest
-        integer K for which h <= `step`.  `step` must be at most 0.2
+        `dt` is the width of a time bin in seconds, at most 30 times each
+        nominal time constant.  The integration step is h = dt / K, with the
+        smallest integer K for which h <= `step`.  `step` must be at most 0.2
         microseconds, or equal to `dt`.
     scale : float
-        Hardware weight that represents the real weight 1.
+        Integer weight that represents the weight 1 of an ideal network.
     code : (float, float)
         ADC code of the leak, and number of codes from leak to threshold.
     reset_after : float, optional
         Time in seconds from the first input of an image to the reset of
-        all membranes (10 microseconds in the chip's fast mode).  Membranes
-        then stay at the reset potential until the image ends.  With this
-        option, each image also starts at the reset potential.
+        all membranes (10 microseconds in the chip's fast mode).  From this
+        reset to the end of the image, membranes stay at the reset potential.
+        With this option, each image also starts at the reset potential.
     details : bool
         If True, `membranes` and `events` are also returned.
 
@@ -368,10 +373,10 @@ class _Model(NamedTuple):
     beta: Any          # (1, N)
     threshold: Any     # (1, N)
     watch: Any         # (1, N), lesser of threshold and upper edge of the headroom
-    kick: Any          # (1, N), membrane noise of one of the levels
+    kick: Any          # (1, N), membrane noise per unit of a random integer
     headroom: Any      # (3, 1, N): lower edge, upper edge and factor of (10)
-    inputs: Any        # (m, 2 n), change of the terms in I of (8) by an input event
-    onward: Any        # (n, 2 targets), current that a spike adds to its targets
+    inputs: Any        # (m, 2 n), change of rise_s I_s in (8) by one input event
+    onward: Any        # (n, 2 targets), change of rise_s I_s of the targets by a spike
     delay: int         # delay from a spike to a synapse, in steps
     hold: int          # refractory time, in steps
 
@@ -399,16 +404,17 @@ def _model(chip, effects, matrices, K, dt, scale):
 def _kernel(h, a, b):
     """Return p(h, a, b) of eq. (9), the membrane response to one arrival."""
     x = np.abs(h * (1 / b - 1 / a))
-    x = x + 1e-30 * (x == 0)                        # -expm1(-x) / x is then 1
+    x = x + 1e-30 * (x == 0)                # for a = b, so that -expm1(-x) / x is 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
 def _synapses(chip, matrices, scale, rise):
-    """Return the synaptic currents caused by one input event and by one spike."""
+    """Return the changes of rise_s I_s by one input event and by one spike."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return the arrivals of eq. (7) times `rise`, as an array (2, post, pre)."""
+        """Return eq. (7) times `rise` for all synapses of the matrix W, as an array
+        with the axes (sign, postsynaptic neuron, presynaptic neuron)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -426,7 +432,7 @@ def _loop(model, x, closes, effects, rng):
     spikes in each bin, and the flat (step, image, neuron) index of each spike."""
     (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
-    model = model._replace(**{                          # saves broadcasting
+    model = model._replace(**{              # full arrays, as broadcasting is slower
         name: np.repeat(getattr(model, name), B, axis=-2)
         for name in ("reset", "alpha", "beta", "threshold", "watch", "kick",
                      "headroom")})
@@ -442,7 +448,7 @@ def _loop(model, x, closes, effects, rng):
     held, noisy = deque([none], model.hold + 1), model.kick.any()
     sent = deque([_onward(model, none, 0, rng)] * min(model.delay, T * model.K))
     for j in range(T * model.K):
-        if noisy and not j % model.K:                   # each draw has 4 numbers
+        if noisy and not j % model.K:       # one 64-bit integer has 4 random numbers
             noise = rng.integers(-2 ** 63, 2 ** 63 - 1, (model.K, -(-B * N // 4)),
                                  endpoint=True).view(np.int16)[:, :B * N]
         if j:
@@ -452,7 +458,7 @@ def _loop(model, x, closes, effects, rng):
         if closes is not None:
             quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
         flat = new.ravel()
-        flat[quiet] = -np.inf                           # no spike
+        flat[quiet] = -np.inf               # refractory neurons do not spike
         last = high[flat.take(high) > threshold.take(high)]                # (11)
         flat[quiet] = reset[quiet]
         shown = new if effects["hidden_peak"] else new.copy()
@@ -482,7 +488,7 @@ def _arrivals(x, model, effects, rng):
     late = np.rint(rank * (effects["timing"][0] / model.h)).astype(int)
     row = ((t + 1) * K + late) * B + b
     order = np.lexsort((row,))                                  # the sort is stable
-    order = order[:np.searchsorted(row[order], T * K * B)]      # drop late arrivals
+    order = order[:np.searchsorted(row[order], T * K * B)]  # without later arrivals
     rows, begin = np.unique(row[order], return_index=True)
     events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
                                 np.append(begin, len(order))), shape=(len(rows), m))
@@ -506,7 +512,8 @@ def _schedule(T, B, model, sampling, rng):
 
 def _advance(model, v, syn, new, work, noise):
     """Write the next membrane potentials to `new`, and update `syn` in place.
-    Return the flat indices of all potentials that may cross a threshold."""
+    Return the flat indices of all potentials that are outside the headroom or
+    above the threshold."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]                                                          # (8)
@@ -526,7 +533,8 @@ def _advance(model, v, syn, new, work, noise):
 
 
 def _sample(seen, samples, j, v, new):
-    """Store in `seen` the samples that are taken between steps j - 1 and j."""
+    """Store in `seen` the ADC samples that are taken between steps j - 1 and j,
+    interpolated linearly between the potentials `v` and `new` of these steps."""
     ends, when, whose, part = samples
     if ends[j] < ends[j + 1]:
         now = slice(ends[j], ends[j + 1])
@@ -579,7 +587,7 @@ _RULES = {                  # all other effects: one number in [0, inf)
 
 
 def _effects(name, effects):
-    """Return checked effects, which hold numbers and tuples of numbers."""
+    """Check the effects, and return them with arrays replaced by tuples."""
     given = bundle(name, effects, Effects)
     found = arrays(", ".join(f"{name}.{field}? {_RULES.get(field, '() in [0, inf)')}"
                              for field in Effects._fields),
@@ -602,7 +610,7 @@ def _effects(name, effects):
 
 
 def _options(chip, rng, step, dt, scale, code, reset_after, details):
-    """Return the checked chip and the checked options of `emulate`."""
+    """Check the chip and the options of `emulate`, and return them."""
     chip = bundle("chip", chip, Chip)
     chip = Chip(_effects("chip.effects", chip.effects), *arrays(
         "chip.nominal (2) in (0, 1), chip.gain (2, N) float, chip.synapse (2, N, M), "
@@ -627,7 +635,8 @@ def _options(chip, rng, step, dt, scale, code, reset_after, details):
 
 
 def _network(chip, effects, weights, spikes):
-    """Check and return ([hidden, recurrent, readout], spikes)."""
+    """Check the weights and the input spikes.  Return the list of the hidden,
+    recurrent and readout weights, and the input spikes."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     for name in weights if isinstance(weights, dict) else ():
         one_of("weights' key", name, *names)

@@ -9,13 +9,14 @@ hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
     readout: w' = round(s w),
              s = min(high / max w, low / min w, most)                 (2)
 
-The range is -limit .. limit if `limit` is a number.  The first term of (2)
-is omitted if max w <= 0, and the second if min w >= 0.  Readouts do not
-spike, so their weights may have any scale.  The scale s maps the largest
-or smallest readout weight to the end of the range.  If all readout weights
-are small or 0, s equals its upper bound `most`.  The gradient at w' is
-used as the gradient at w (straight-through estimator).  After each
-optimiser step, hidden and recurrent weights are clipped to
+The limits are low = -limit and high = limit if `limit` is a number.  The
+term high / max w of (2) is omitted if max w <= 0, and the term low / min w
+is omitted if min w >= 0.  Readouts do not spike, so their weights may have
+any scale.  The scale s maps the largest or the smallest readout weight to
+the end of the range.  If all readout weights are small or 0, s equals its
+upper bound `most`.  The gradient at w' is used as the gradient at w
+(straight-through estimator).  After each optimiser step, hidden and
+recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 
@@ -34,14 +35,16 @@ where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is normal.
 
 Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
     converts the gradient with respect to W' to the gradient with respect
-    to W.  Rounding has derivative 0 almost everywhere.  The estimator uses
-    the mean slope, 1.
+    to W.  The derivative of rounding is 0 almost everywhere.  The
+    straight-through estimator replaces this derivative by the mean slope
+    of rounding, which is 1.
 Exact.  A weight is represented exactly only if its scaled value is an
     integer in the range.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
-    are from the authors' public code.  Recurrent weights are initialised
-    like readout weights.  Ties are rounded to even.
+    are from the authors' public code.  In this module, recurrent weights
+    are initialised like readout weights.  Scaled weights halfway between
+    two integers are rounded to the even integer.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -53,7 +56,7 @@ import numpy as np
 from refsnn._checks import arrays, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Weights", "clip", "drop", "dropout", "initial", "integers", "penalty"]
-SPREAD, MEAN = 0.7, 0.001       # of initial weights, from the authors' public code
+SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
@@ -75,9 +78,9 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     ----------
     weights : Weights, or dict with its fields
     scale : float
-        Hardware weight that represents the real weight 1.
+        Integer weight that represents the real weight 1.
     limit : int or (int, int)
-        Largest hardware weight, or a tuple of the smallest (< 0) and the
+        Largest integer weight, or a tuple of the smallest (< 0) and the
         largest (> 0), such as (-128, 127); at most 32767 in magnitude.
     most : float
         Largest readout scale s.
@@ -85,7 +88,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     Returns
     -------
     Weights
-        Integer weights, int8, or int16 if the range is wider.
+        Integer weights of dtype int8, or int16 if the range exceeds int8.
     s : float
         Scale of the readout weights.
     """
@@ -244,7 +247,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _range(scale, limit):
-    """Return the scale, and the smallest and the largest hardware weight."""
+    """Return the scale, and the smallest and the largest integer weight."""
     if isinstance(limit, tuple) and len(limit) == 2:
         return arrays("scale () in (0, inf), limit[0] () int in [-32767, -1], limit[1] "
                       "() int in [1, 32767]", scale, *limit)

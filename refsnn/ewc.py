@@ -18,10 +18,11 @@ of output k.  With the error e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E over y is computed as a sum over errors e with the
-weights below.  In eqs. (7) and (8), p is the softmax of f.  In eq. (9), p
-is the normal distribution with mean f and variance 1.  The number [A] is 1
-if A holds, else 0:
+The expectation E over y is computed as a weighted sum over error vectors
+e.  Eqs. (7)-(9) list these vectors and their weights for three cases.  In
+eqs. (7) and (8), p is the softmax of f.  In eq. (9), p is the normal
+distribution with mean f and variance 1.  The number [A] is 1 if A holds,
+else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -29,16 +30,17 @@ if A holds, else 0:
 
 Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] =
     dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) differentiates log
-    softmax.  In (9), y - f has a standard normal distribution.  Then the
-    matrix E[(y - f)(y - f)^T] is the identity, and E[dpre^2] = sum_k
-    g_k^2.
+    softmax.  For the normal distribution, e = y - f has a standard normal
+    distribution.  The matrix E[e e^T] is therefore the identity, and
+    E[dpre^2] = sum_k g_k^2.  The K unit vectors of (9) give the same sum.
 Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
     Eq. (8) gives the empirical Fisher information.  With labels sampled
     from the model, (8) is a Monte-Carlo estimate of (7).  If p is normal
     and f is linear in theta, (1) is the diagonal of the Hessian of the
     mean of -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  To combine batches, average F with the weights N.
+    n_out) memory.  For several batches, F is the mean of the F of all
+    batches, weighted by the numbers N of samples.
 Departures.  [KP17] uses one penalty for each earlier task.  This module
     uses one penalty with the sum of F over tasks.  With anchors="latest",
     a common choice, the anchor is set to the latest parameters.  With
@@ -67,9 +69,9 @@ class Fisher(NamedTuple):
 
 class State(NamedTuple):
     """Hold the state of EWC; all arrays have the shapes of the parameters."""
-    importance: Union[np.ndarray, list]     # sum of F over tasks
-    anchor: Union[np.ndarray, list]         # parameters, or mean of anchors
-    tasks: int                              # number of tasks
+    importance: Union[np.ndarray, list]     # sum of F over completed tasks
+    anchor: Union[np.ndarray, list]         # latest parameters, or F-weighted mean
+    tasks: int                              # number of completed tasks
 
 
 def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
@@ -88,8 +90,8 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     outputs : (N, K) float
         Logits or means f.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
-        Labels for the empirical Fisher information, eq. (8), in 0 .. K-1,
-        for the likelihood "categorical".
+        Labels 0 .. K-1 for the empirical Fisher information, eq. (8).  The
+        likelihood must then be "categorical".
     likelihood : {"categorical", "gaussian"}
         Distribution p: the softmax of f, or a normal distribution.
 
@@ -223,7 +225,8 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _quadratic(state, parameters, strength):
-    """Return the importance F, the change of theta, and the penalty coefficient."""
+    """Return the importance F, the distance theta - anchor, and the penalty
+    coefficient."""
     strength, = arrays("strength () in [0, inf)", strength, dtype=np.float64)
     theta = lists("parameters", parameters)
     F, anchor, _ = _state(state, theta)
@@ -233,7 +236,8 @@ def _quadratic(state, parameters, strength):
 
 
 def _formed(name, found, like):
-    """Return the arrays `found` if `like` is a list, else the first array."""
+    """Check that all arrays `found` are finite.  Return all arrays if `like` is a
+    list, and the first array otherwise."""
     if not all(np.isfinite(a).all() for a in found):
         raise ValueError(f"{name} overflows {found[0].dtype}: must be finite, reduce "
                          "importance, parameters or strength")
@@ -241,7 +245,8 @@ def _formed(name, found, like):
 
 
 def _state(state, theta):
-    """Return the importance, the anchor and the number of tasks."""
+    """Check the state.  Return lists of the importances and of the anchors, and
+    the number of tasks."""
     state = bundle("state", state, State)
     tasks, = arrays("state.tasks () int in [0, inf)", state.tasks)
     return (lists("state.importance", state.importance, theta, "parameters"),

@@ -3,17 +3,17 @@ r"""Compute surrogate gradients of a network with a chip in the loop.
 
 The forward pass runs on an emulated or real chip, and the backward pass
 runs in software.  The network has hidden neurons with input weights W,
-optional recurrent weights V, and leaky readouts with weights W_out.
-Membrane samples code[t], in ADC codes, are converted to units of the
-threshold,
+optional recurrent weights V, and leaky readouts with weights W_out.  The
+chip samples membrane potentials with an analog-to-digital converter (ADC).
+The samples code[t], in ADC codes, are converted to units of the threshold,
 
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
 where factor is the argument `gain` of `record`.  The gradient is computed
-in a software model, in which each neuron may have its own nominal
-parameters.  In this model, recorded potentials v and spikes S replace
-simulated values:
+in a software model, whose parameters are the nominal parameters of the
+chip; each neuron may have other nominal parameters.  In this model, the
+recorded potentials v and spikes S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -24,8 +24,11 @@ simulated values:
 For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  Two
 hidden layers of n1 and n2 neurons are one layer with W = [[W1], [0]], V =
 [[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The caller must keep the
-blocks of zeros at 0, because `gradients` does not know them.  With labels
-y and spike counts count = sum_t S, the loss L is the sum of eqs. (4)-(7):
+blocks of zeros at 0, because `gradients` also returns derivatives for
+these entries.  Let y be the labels, let count = sum_t S be the spike
+counts, and let `readout`, `burst` and `rate` be penalty coefficients.  The
+maximum over time in (3) and (5) begins at the step first[b,j].  The loss L
+is the sum of eqs. (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -39,8 +42,8 @@ patterns, its maximum is at step 0.  The gradient then vanishes, and the
 class is lost.  With reduction="reached", `first` of the correct class is
 the first step that a hidden spike can influence.  This step is two steps
 after the first hidden spike of a pattern, but never later than T - 1.  For
-all other classes, first = 0.  With a later first step, the readouts of
-these classes would decrease without bound.
+all other classes, first = 0.  If the maximum over time of these classes
+also began later, training would decrease their readouts without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
@@ -55,8 +58,8 @@ Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
 
     where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0
     and dmem = dout.  If a chip does not report all potentials, `complete`
-    computes them with I as above, the recorded spikes, and a reset by
-    subtraction,
+    simulates these potentials with the currents I of the software model,
+    the recorded spikes, and a reset by subtraction,
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
@@ -118,8 +121,8 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
              "recording.out (T, B, k)")
 PARTS = ("recording.mem? (T, B, n), recording.spikes (T, B, n), "
          "recording.out? (T, B, k)")
-SCALES = "[1e-9, 1e9)"      # of units and gains: products stay finite in float32
-SPIKE = 0.5                 # a count of spikes is an integer, also after a cast
+SCALES = "[1e-9, 1e9)"      # range of units and gains; float32 results stay finite
+SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 
 class Recording(NamedTuple):
@@ -133,7 +136,7 @@ class Loss(NamedTuple):
     """Hold the loss, eqs. (4)-(7), and its derivatives with respect to o and S."""
     value: float
     dout: np.ndarray        # (T, B, k)
-    dspikes: np.ndarray     # (T, B, n), a read-only view
+    dspikes: np.ndarray     # (T, B, n), read-only
 
 
 class Gradient(NamedTuple):
@@ -172,7 +175,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         Number of codes from leak to threshold, hidden neurons first.
     gain : float
         Factor on the readouts, such as 240 / s for the readout scale s of
-        `chip_weights.integers`.
+        `chip_weights.integers`, so that o corresponds to the real weights.
     size : int, optional
         Largest number of patterns in a call of `run`, by default B.
     tries : int
@@ -205,7 +208,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         some = x if size >= x.shape[1] else x[:, first:first + size]
         for left in reversed(range(tries)):
             try:
-                own = some.copy() if left else some     # the next attempt needs `some`
+                own = some.copy() if left else some     # `run` may change its input
                 piece = _piece(run(weights, own), some, n, k, *scale)
                 first_piece = (pieces or [piece])[0]
                 if any((a is None) != (b is None) for a, b in zip(piece, first_piece)):
@@ -283,7 +286,8 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _software(sent, reset, alpha, beta, gain):
-    """Simulate potentials for given inputs and given resets."""
+    """Return the potentials of leaky neurons with the given weighted inputs
+    `sent` and the given changes `reset` at the resets."""
     v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
     for t in range(len(v) - 1):
         v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
@@ -329,7 +333,8 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Coefficients of penalties (5), (6) and (7), at least 0.  The published
         code uses burst = 5e-4 and readout = 0.
     bound : float
-        Hidden spike count of a pattern above which penalty (7) is positive.
+        Total hidden spike count of a pattern above which penalty (7) is
+        positive.
 
     Returns
     -------
@@ -366,7 +371,7 @@ def _peaks(out, spikes, labels):
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= SPIKE)
         counts, rows = np.zeros_like(fired), np.arange(len(labels))
         counts[2:] = fired[:-2]
-        own = np.where(counts, out[:, rows, labels], -np.inf)   # all -inf gives T - 1
+        own = np.where(counts, out[:, rows, labels], -np.inf)   # T - 1 if all are -inf
         last[rows, labels] = len(out) - 1 - own[::-1].argmax(axis=0)
     return last, np.take_along_axis(out, last[None], 0)[0]
 
@@ -403,8 +408,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        As for `record`, but the real numbers before rounding.  Results have
-        the dtype of the weights.
+        As for `record`, but the real-valued weights before rounding.  Results
+        have the dtype of the weights.
     x : (T, B, m)
         Input spikes.
     recording : Recording
@@ -437,7 +442,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     np.square(psi, out=psi)
     np.reciprocal(psi, out=psi)                                            # (2)
     dsyn_out = _back(dout, None, None, *readouts)[1:].reshape(-1, k)
-    dS = np.zeros(mem.shape, mem.dtype)         # in C order even if mem is not
+    dS = np.zeros(mem.shape, mem.dtype)         # in C order, even if mem is not
     np.matmul(dsyn_out, W_out, out=dS[:-1].reshape(-1, n))                 # (10)
     if dspikes is not None:
         dS += dspikes

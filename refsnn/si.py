@@ -3,12 +3,13 @@ r"""Synaptic intelligence (SI) computes parameter importances online.
 
 The path integral of a parameter sums the contributions of the parameter
 to the decrease of the loss during a task.  At the end of the task, the
-normalised path integral is added to the importance of the parameter.  The
-anchor is the value of the parameter after the previous task.  A quadratic
-penalty keeps important parameters near the anchor.  Let theta be the
-parameters.  Let g be the gradient before a step, and let the displacement
-be the change of theta in the step.  With the coefficient `strength` and
-the prefactor `factor` of the penalty,
+path integral is divided by the squared change of the parameter, and added
+to the importance of the parameter.  The anchor is the value of the
+parameter after the previous task.  A quadratic penalty keeps important
+parameters near the anchor.  Let theta be the parameters.  Let g be the
+gradient before an optimiser step, and let the displacement be the change
+of theta in this step.  With the coefficient `strength` and the prefactor
+`factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -34,9 +35,10 @@ After (2), the path integral is set to 0, and the anchor is set to theta.
 "pathint" follows the code of [ZPG17].  "mammoth_old" follows mammoth
 before September 2024.  "nupic" follows nupic.research.  "vandeven" follows
 the repository `continual-learning` of G. van de Ven.  This repository uses
-a strength of 10 for split MNIST with one head per task, and 5e4 or 5e3 for
-other experiments.  The library avalanche has no default strength; 1 was
-chosen here.
+a strength of 10 for split MNIST with one output head per task, and 5e4 or
+5e3 for other experiments.  The library avalanche has no default strength.
+The preset "avalanche" uses a strength of 1.  The columns of the table are
+the following settings:
   g             With "task", g is the gradient of the task loss.  With
                 "total", g is the gradient of the task loss plus the
                 penalty.
@@ -50,8 +52,10 @@ chosen here.
                 not limit the importance.
   clip          The caller clips the entries of the total gradient to
                 [-clip, clip] before the optimiser's step.  In (1), g is
-                clipped only with "descent".
-  reset_optimiser   The caller resets the optimiser after `consolidate`.
+                clipped only if the displacement is "descent".
+
+The setting `reset_optimiser` states whether the caller resets the
+optimiser after `consolidate`.
 
 The code of [ZPG17] uses the following settings:
 
@@ -66,8 +70,8 @@ Derivation.  To first order, a step changes the loss by the sum of g times
     plain gradient descent, all contributions to the path integrals are
     non-negative.  With momentum or the penalty, contributions can be
     negative.  Eq. (2) divides by a squared distance, so (3) has the unit
-    of the loss.  The damping xi keeps (2) bounded for parameters that
-    hardly changed.
+    of the loss.  The damping constant xi keeps (2) bounded for parameters
+    that hardly changed.
 Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all implementations in the table, importances are summed
@@ -102,17 +106,17 @@ class Settings(NamedTuple):
     strength: float = 0.1           # coefficient of the penalty
     factor: float = 1.0             # prefactor of the penalty, 1 or 0.5
     cap: float = math.inf           # largest importance in the penalty
-    clip: float = math.inf          # the caller clips the gradient
-    reset_optimiser: bool = False   # the caller resets the optimiser
+    clip: float = math.inf          # bound to which the caller clips gradients
+    reset_optimiser: bool = False   # whether the caller resets the optimiser
 
 
 class State(NamedTuple):
     """Hold the state of SI; all arrays have the shapes of the parameters."""
     path_integral: Union[np.ndarray, list]      # of the current task
-    importance: Union[np.ndarray, list]         # sum over consolidated tasks
+    importance: Union[np.ndarray, list]         # sum over completed tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
     steps: int          # number of steps in the current task
-    tasks: int          # number of consolidated tasks
+    tasks: int          # number of completed tasks
 
 
 DEFAULT = Settings()
@@ -158,7 +162,7 @@ def _formed(name, function, like, *groups):
     """Apply `function` to each tuple of arrays from `groups`.  Return a list of
     arrays if `like` is a list, and one array otherwise."""
     with np.errstate(over="ignore", invalid="ignore"):
-        # NumPy 1 promotes 0-d float32 arrays to float64; keep the dtype.
+        # NumPy 1 would promote 0-d float32 arrays to float64.
         found = [np.asarray(function(*given), given[0].dtype)
                  for given in zip(*groups, strict=True)]
     if not all(np.isfinite(a).all() for a in found):
@@ -353,7 +357,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Return the checked settings."""
+    """Check the settings, and return them with numbers as floats."""
     s = bundle("settings", settings, Settings)
     one_of("settings.gradient", s.gradient, "task", "total")
     one_of("settings.displacement", s.displacement, "step", "descent")
@@ -366,7 +370,8 @@ def _settings(settings):
 
 
 def _state(state):
-    """Return the checked state, and its arrays as lists."""
+    """Check the state.  Return the state, and lists of the path integrals, of the
+    importances and of the anchors."""
     state = bundle("state", state, State)
     anchor = lists("state.anchor", state.anchor)
     found = [*(lists(f"state.{name}", getattr(state, name), anchor, "state.anchor")
