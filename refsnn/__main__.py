@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
-"""Convert sounds, check results, identify conventions and copy modules.
+"""Convert sounds, check results, identify LIF models and copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--label LABEL] [...]
   python -m refsnn vectors FOLDER
@@ -15,16 +15,18 @@ NumPy alone.
 
 `convert` reads WAV or FLAC recordings, converts them with `audio`,
 `basilar` and `cochlea`, and writes an HDF5 file in the format of `events`.
-By default, the settings are those of the published data sets: each fade
-lasts 0.03 s, and the first spike is moved to t = 0.  Silence is appended
-for speed, which shifts the frequencies slightly.  `--like lauscher-1.0.1`
+By default, the settings are those of the published data sets: the fade at
+each end of a recording lasts 0.03 s, and the first spike is moved to t =
+0.  Silence is appended to reach a length for which the Fourier transform
+is fast; this shifts the frequencies slightly.  `--like lauscher-1.0.1`
 follows the published software: each fade lasts half the recording, no
 spike is moved, and no silence is appended.  The spikes of a recording
 depend on its samples, the seed and the options, but not on the file name
 or on other recordings.
 
 Without `--label`, the label of a single recording is its file name without
-suffix.  Several recordings need this option:
+suffix.  With several recordings, the option is required.  Its value is one
+of
 
   folder       the name of the folder of each recording,
   PATTERN      a regular expression that is searched in each file name
@@ -52,31 +54,36 @@ recordings are bad, the bad recordings are omitted and listed at the end,
 and the exit status is 1.  If an output file would hold no good recording,
 no file is written, and the exit status is 2.
 
-`vectors` writes the golden test vectors of `oracle` as JSON and npz files.
-`check` compares results with these golden vectors.  The exit status of
-`check` is 1 if a result is wrong, or if it is vacuous (for example zero
-everywhere).
+`vectors` writes the golden vectors of `oracle` as JSON and npz files.  A
+golden vector is a small problem with its correct results.  `check`
+compares results with the golden vectors.  The exit status of `check` is 1
+if a result is wrong, or if it is vacuous (for example zero everywhere).
 
-`probes` writes inputs that distinguish the conventions of LIF layers.
-`identify` names the convention that a recording follows.  The exit status
-of `identify` is 1 if no convention fits, if the recording has no spike, or
-if no surrogate explains dW.  A recording is an npz file with
+Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
+details such as the order of updates and the type of reset.  One choice for
+each of these details is called a convention.  `probes` writes inputs for
+which different conventions give different results.  `identify` names the
+convention that a simulator follows, given a recording of its results.  The
+exit status of `identify` is 1 if no convention fits, if the recording has
+no spike, or if no surrogate derivative explains dW.  A recording is an npz
+file with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
   threshold                 optional: leak, reset_to, floor and refractory
-  alpha, beta               or tau_syn, tau_mem and dt; with decays, the
-                            unit of time is the time step
-  dW (n, m), dspikes        optional: gradient of a loss, its derivative
-                            with respect to spikes; optional surrogate,
-                            a name such as "fast_sigmoid" or
+  alpha, beta               or tau_syn, tau_mem and dt; with alpha and
+                            beta, the unit of time is the time step
+  dW (n, m), dspikes        optional: gradient of a loss, and derivative of
+                            the loss with respect to spikes; optional
+                            surrogate, a name such as "fast_sigmoid" or
                             "fast_sigmoid:25", or a steepness
 
 `vendor` copies a module of the core or of `fast` to a folder or to a new
-.py file that stands alone: the argument checks that the module imports
-are appended to the copy.  Data files of the module, and the licence of these data,
-are copied to a folder named `data` next to the copied module.  Line 2 of the
-copied module holds a digest of all other lines.  To test the module, run
+.py file.  The copy needs no other module of the package, because the
+argument checks that the module imports are appended to the copy.  Data
+files of the module, and the licence of these data, are copied to a folder
+named `data` next to the copied module.  Line 2 of the copied module holds
+a digest of all other lines.  To test the module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing
@@ -173,14 +180,14 @@ def _vendor(options):
 
 
 def _alone(text, checks):
-    """Return the source of a module with what it imports from `checks`, the source
-    of the argument checks, appended."""
+    """Return the source `text` of a module with the argument checks appended that
+    the module imports.  `checks` is the source of all argument checks."""
     tree = ast.parse(text)
     wanted = next((node for node in tree.body if isinstance(node, ast.ImportFrom)
                    and node.module == "refsnn._checks"), None)
     if wanted is None:
         return text
-    imports, parts = {}, {}             # statements of `checks`, by the name they bind
+    imports, parts = {}, {}         # statements of `checks`, by the name they define
     for node in ast.parse(checks).body:
         if isinstance(node, (ast.Import, ast.ImportFrom)):
             imports |= {alias.asname or alias.name: node for alias in node.names}
@@ -211,7 +218,8 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write all files of a dict {path: bytes}.  After an error, keep no file."""
+    """Write all files of a dict {path: bytes}.  After an error, remove all files
+    that were written."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():

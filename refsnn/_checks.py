@@ -2,10 +2,11 @@
 """Check the arguments of public functions.
 
 All modules of the core and of `fast` import these functions, and import
-nothing else of the package.  `python -m refsnn vendor NAME FILE` appends
-the functions that a module reaches to the copy of the module.
+nothing else of the package.  `python -m refsnn vendor NAME FILE` copies a
+module, and appends the functions of this file that the module uses.
 
-A function checks its arguments with a text of rules, one for each value:
+A function checks its arguments with a text that holds one rule for each
+argument:
 
     W, x, V, alpha, k = arrays(
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
@@ -13,28 +14,31 @@ A function checks its arguments with a text of rules, one for each value:
 
 A rule consists of
 
-    W           the name for messages; V? may be None; a[] is a list of
-                arrays, each of which follows the rule;
+    W           the name of the argument in messages.  A name such as V?
+                allows the value None, and a[] is a list of arrays, each of
+                which follows the rule;
     (n, m)      the axes.  Axes with the same letter have the same size.  A
-                number is the size of an axis, and _ is an axis of any size.
-                Sizes are positive, except those of axes written as m*.  ()
-                is a number, (n?) is a number or an array (n), and (...) is
-                an array with any axes;
-    float       the type: float32 or float64 (float), an integer (int), or
-                any real number where nothing stands; arrays that are
-                neither cast nor read are marked by unread;
-    in [0, 1)   the range of all entries, or {0, 1}, the allowed values.
-                Without a range, all entries are finite.
+                number such as 3 is the size of an axis.  The sign _ is an
+                axis of any size.  An axis has at least one entry, unless
+                it is written as m*.  An argument with () is a number, one
+                with (n?) is a number or an array (n), and one with (...)
+                is an array with any axes;
+    float       the type: float32 or float64 (float), or an integer (int).
+                Without a type, all real numbers are allowed.  For the type
+                `unread`, the entries are not checked, and the array is not
+                cast;
+    in [0, 1)   the range of all entries, or the allowed values such as
+                {0, 1}.  Without a range, all entries must be finite.
 
 The first array with the type `float`, or the argument `dtype`, sets the
-dtype of the results.  Arrays of another real dtype are cast to it.  Results
-of the type `int` keep their dtype, and numbers () become Python numbers.
-An array that needs no cast is returned as it is.  Masked arrays are
-refused, because NumPy would ignore their mask.
+dtype of the results.  Arrays of another real dtype are cast to this dtype.
+Results of the type `int` keep their dtype, and arguments with () become
+Python numbers.  An array that needs no cast is returned without a copy.
+Masked arrays are refused, because NumPy would ignore their mask.
 
-A message names the argument, what the argument is and what it must be.
-Where two arguments disagree, the message names both arguments, the axes
-and both sizes.  Messages never show the contents of arrays.
+An error message names the argument, and says what the argument is and what
+it must be.  If the sizes of two arguments disagree, the message names both
+arguments, the axes and both sizes.  Messages never show whole arrays.
 """
 
 import functools
@@ -50,14 +54,14 @@ __all__ = ["arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_o
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 SAFE = 1e38         # smaller numbers do not overflow in a cast to float32
 NOUNS = {"T": "steps", "B": "samples", "m": "inputs", "n": "units", "k": "outputs",
-         "p": "parameters"}       # of axes, in messages
+         "p": "parameters"}       # names of the entries along an axis, in messages
 
 
 class _Rule(NamedTuple):
-    """Hold one rule for one argument, read from a text."""
+    """Hold the rule of one argument."""
     name: str
-    optional: bool
-    many: bool
+    optional: bool      # whether the argument may be None
+    many: bool          # whether the argument is a list of arrays
     axes: tuple         # pairs (letter or size, smallest size), or None for (...)
     number: bool        # whether the argument may be a number
     kind: str           # "float", "int", "unread" or ""
@@ -67,7 +71,7 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Return the values as arrays that follow the rules.
+    """Check values against the text `rules`, and return the values as arrays.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()
@@ -91,7 +95,7 @@ def arrays(rules, *values, dtype=None):
 
 @functools.lru_cache(maxsize=1024)
 def _read_rules(rules):
-    """Return the rules of a text."""
+    """Parse the text `rules`, and return a list of `_Rule`."""
     found = re.findall(r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
     return [_read_rule(*parts) for parts in found]
 
@@ -109,13 +113,14 @@ def _read_rule(name, shape, kind, span):
 
 
 def _checked_array(rule, value, known):
-    """Return one value as an array that follows its rule.  `known` holds the dtype
-    of the results, where each size was first seen, and shapes of earlier arrays."""
+    """Check one value against its rule, and return the value as an array.  The
+    dict `known` holds the dtype of the results, the shapes of earlier arrays,
+    and the first size of each axis letter with its argument and axis."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
             and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
             and math.isfinite(np.vdot(value, value)):
-        return value        # the most frequent case, in half of the time
+        return value        # shortcut for the most frequent case: half of the time
     a = value if type(value) is np.ndarray else _converted(rule, value)
     if a.dtype is not dtype or rule.kind == "int":
         _check_type(rule, a, value)
@@ -153,7 +158,7 @@ def _check_type(rule, a, value):
 
 
 def _converted(rule, value):
-    """Return a value that is no plain array as an array."""
+    """Convert a value that is not a plain NumPy array, and return the array."""
     try:
         masked = isinstance(value, np.ma.MaskedArray) or isinstance(
             value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray)
@@ -170,7 +175,7 @@ def _converted(rule, value):
 
 
 def _match_axes(rule, a, value, known):
-    """Check the number of axes and their sizes, and note new sizes."""
+    """Check the number of axes and their sizes, and store new sizes in `known`."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
@@ -195,12 +200,13 @@ def _sized(size, letter):
 
 
 def _in_range(rule, a):
-    """Return whether all entries are in the range of the rule, or finite."""
+    """Return whether all entries are in the range of the rule.  Without a range,
+    return whether all entries are finite."""
     if a.ndim == 0:
         entry = a.item()
         return entry in rule.values if rule.values else _within(rule, entry, entry)
     if a.size == 0 or not rule.range and (
-            a.dtype.kind != "f" or math.isfinite(np.vdot(a, a))):   # a fast test
+            a.dtype.kind != "f" or math.isfinite(np.vdot(a, a))):   # fast if finite
         return True
     if rule.values:
         return bool(_within(rule, a, a).all())
@@ -260,7 +266,7 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice for labels that are floats, or one row for each class."""
+    """Return advice for labels that are floats or one-hot rows."""
     if rule.name != "labels":
         return ""
     return ", for example labels.argmax(axis=1)" if a.ndim == 2 else \
@@ -268,7 +274,8 @@ def _label_advice(rule, a):
 
 
 def _pair_advice(rule, value):
-    """Return advice for a surrogate's result in place of its derivative."""
+    """Return advice if `psi` is the pair that a surrogate function returns,
+    instead of the derivative in this pair."""
     return ", so pass the derivative, element 1 of the pair" if rule.name == "psi" \
         and isinstance(value, tuple) and len(value) == 2 else ""
 
@@ -291,7 +298,8 @@ def one_of(name, value, *allowed):
 
 
 def flags(names, *values):
-    """Check that each value is a bool; `names` separates the names by spaces.
+    """Check that each value is a bool.  The text `names` holds the names of the
+    values, separated by spaces.
 
     >>> flags("through_reset constants", True, np.False_)
     """
@@ -313,8 +321,8 @@ def float_dtype(dtype):
 
 
 def bundle(name, value, kind, dtype=None):
-    """Return a tuple as a named tuple `kind`.  If `dtype` is given, all fields
-    but None must be arrays of this dtype.
+    """Return a tuple as a named tuple of the class `kind`.  If `dtype` is given,
+    all fields that are not None must be arrays of this dtype.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray
@@ -335,9 +343,10 @@ def bundle(name, value, kind, dtype=None):
 
 
 def lists(name, value, like=None, source=None):
-    """Return an array, or a list of arrays, as a list of float arrays that are
-    finite and not empty.  With `like`, they have the shapes and dtypes of `like`,
-    which is the argument `source` in messages.
+    """Return an array, or a list of arrays, as a list of float arrays.  Check
+    that the arrays are finite and not empty.  If the list `like` is given, the
+    arrays must have the shapes of `like`, and are cast to the dtypes of
+    `like`.  Error messages call `like` by the name `source`.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]
@@ -361,8 +370,8 @@ def lists(name, value, like=None, source=None):
 
 
 def unread(name, value, shape, *dtypes):
-    """Return a value as an array of one shape and one of the dtypes.  Its entries
-    are not read.
+    """Return a value as an array.  Check its shape and that it has one of the
+    dtypes, but do not check its entries.
 
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]
@@ -376,8 +385,9 @@ def unread(name, value, shape, *dtypes):
 
 
 def buffer(name, value, shape, dtype, others=()):
-    """Return an array for results: a new one if `value` is None, or `value`, which
-    must be writeable, contiguous and separate from all other arrays.
+    """Return an array for results.  If `value` is None, the array is new.
+    Otherwise, the array is `value`, which must be writeable and contiguous,
+    and must share no memory with the arrays `others`.
 
     >>> buffer("out", None, (2, 3), np.float32).shape
     (2, 3)

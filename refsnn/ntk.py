@@ -1,27 +1,30 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the empirical neural tangent kernel and the adjoint of the kernel.
 
-Let x_n and y_m be samples, let f_k be output k of the network, and let
-theta_p be all weights and biases.  The kernel is
+The kernel compares the gradients of the network outputs for two samples.
+The adjoint propagates the derivatives of a loss back through the kernel.
+Let x_n and y_m be samples of two batches, let f_k be output k of the
+network, and let theta_p be all weights and biases.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
 The factor Q_p is 1 for the kind "at_masked".  For the kind "through_mask",
-Q_p is the mask of a weight, and 1 for a bias.  The kernel is a sum over
-the layers.  A dense layer W a_n + bias has the signals g_nk, which are the
-derivatives of f_k(x_n) with respect to W a_n + bias.  For the sample y_m,
-let b_m be the input of the layer and let h_mq be the signals.  The layer
-adds
+Q_p is the mask of the weight, which is 0 for pruned weights and 1
+otherwise; Q_p is 1 for a bias.  The kernel is a sum over the layers.  A
+dense layer with the input a_n computes W a_n + bias.  The signals g_nk of
+the layer are the derivatives of f_k(x_n) with respect to W a_n + bias.
+For the sample y_m, let b_m be the input of the layer and let h_mq be the
+signals.  The layer adds to the kernel
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  The derivatives of output k with
-respect to the weights are J_nk, and those with respect to the biases are
-s_nk.  The sum is over the positions:
+patch and c is the number of channels.  The derivatives of output k are
+J_nk with respect to the weights, and s_nk with respect to the biases.  The
+sum in s_nk is over the positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
@@ -72,7 +75,7 @@ KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
 RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0})",
          "right.inputs[{0}] (M, {1}i{0})", "right.signals[{0}] (M, K, {1}j{0})",
-         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: positions
+         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: position axis
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
@@ -87,8 +90,9 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     left : (inputs, signals)
         Two lists with one array for each layer.  The shapes are (N, i) and (N,
         K, j) for a dense layer, and (N, P, i) and (N, K, P, c) for a
-        convolution.  Patches are in the order row, column, channel.  Signals
-        are the derivatives of the outputs with respect to the pre-activations.
+        convolution.  The entries of a patch have the order row, column,
+        channel.  Signals are the derivatives of the outputs with respect to
+        the pre-activations.
         Results have the dtype of the first array.
     right : (inputs, signals), optional
         Second batch, with M samples.  The default is `left`.
@@ -137,7 +141,7 @@ def _jacobian(A, G):
 
 
 def _sum(axes, *factors):
-    """Return a sum of products, like `np.einsum`, with one product at a time."""
+    """Return the result of `np.einsum`, computed for two factors at a time."""
     return np.einsum(axes, *factors, optimize=True)
 
 
@@ -155,8 +159,9 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     dkernel : (N, M, K, K) float
         Derivative of the loss with respect to the full kernel.
     constant : bool
-        Whether inputs[0] and signals[-1] are constant, which requires a linear
-        last layer.  The derivatives of constants are None.
+        Whether inputs[0] and signals[-1] do not depend on the parameters, as
+        in a network with a linear last layer.  The derivatives with respect to
+        both are then None.
 
     Returns
     -------
@@ -190,7 +195,8 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Check the arguments.  Return (a, g, b, h, Q) of each layer, and `values`."""
+    """Check the arguments.  Return the inputs, signals and masks (a, g, b, h, Q)
+    of each layer, and the checked `values`."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]
@@ -198,8 +204,9 @@ def _layers(left, right, masks, kind, more="", *values):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check the arguments; `more` holds the rules for `values`.  Return both
-    batches, the masks of the layers (or None), and `values`."""
+    """Check the arguments; the text `more` describes the arrays `values`, as in
+    `arrays`.  Return both batches, the masks of the layers (or None), and
+    `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:
@@ -214,7 +221,7 @@ def _checked(left, right, masks, kind, more="", *values):
             raise ValueError(f"{name} has {len(given)} arrays, left.inputs has "
                              f"{len(lists[0])}: must be equal, and at least 1")
     masks = [M.reshape(len(M), math.prod(M.shape[1:])) if M.ndim == 4 else M
-             for masks in lists[4:] for M in masks]     # of a convolution: (c, k, k, c)
+             for masks in lists[4:] for M in masks]     # convolution: (c, k, k, c)
     rules = ", ".join(rule.format(i, f"P{i}, " * (a.ndim == 3))
                       for rule in RULES[:len(lists)] for i, a in enumerate(lists[0]))
     found = iter(arrays(rules + more, *chain(*lists[:4]), *masks, *values))

@@ -2,11 +2,12 @@
 r"""Real-time recurrent learning (RTRL) computes the exact gradient online.
 
 Consider a recurrence h[t] = f(h[t-1], x[t]; parameters) of the state h.
-RTRL propagates the state together with the influence M[t] =
-dh[t]/dparameters.  The gradient of the loss L[t] is then available at step
-t, and no earlier state is stored.  Let J[t] = dh[t]/dh[t-1] and q[t] =
-dL[t]/dh[t].  Let F[t] be the immediate influence dh[t]/dparameters at
-fixed h[t-1]:
+RTRL propagates the state together with the influence M[t], which is the
+total derivative of h[t] with respect to the parameters.  The gradient of
+the loss L[t] of step t is then available at step t, and no earlier state
+is stored.  Let J[t] = dh[t]/dh[t-1] and q[t] = dL[t]/dh[t].  Let F[t] be
+the immediate influence, which is the derivative of h[t] with respect to
+the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
 
     M[t] = J[t] M[t-1] + F[t],  M[-1] = 0     (1)  [WZ89]
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
@@ -76,8 +77,8 @@ def step_gradient(M, q):
     M : (B, n, p) float
         Influence.  Entries are not checked.
     q : (B, n) float
-        Derivative of the loss of this step with respect to the states.  For
-        the trace `mem` of `sparse_rtrl`, it is dmem + psi dspikes.
+        Derivative of the loss of this step with respect to the states.  If M
+        is the trace `mem` of `sparse_rtrl`, q is dmem + psi dspikes.
 
     Returns
     -------

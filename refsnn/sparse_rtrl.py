@@ -2,16 +2,18 @@
 r"""Compute gradients by exact or approximate real-time recurrent learning.
 
 Real-time recurrent learning (RTRL) propagates the state derivatives of a
-recurrent LIF layer forward in time, and stores no past states.  Four rules
-keep different derivatives.  In the order below, they become cheaper and
-less exact.  The option `rule` selects one of them.  Let z = [x, S] be the
-presynaptic values of the layer: m inputs x and n spikes S, or only the
-inputs if the layer has no recurrence.  Let theta_ij be the weight from z_j
-to neuron i.  The current I_k and the membrane potential U_k of neuron k
-have the derivatives s_k and u_k with respect to theta_ij.  Let psi be the
-surrogate derivative.  The mask clamp is 1 for refractory neurons and 0 for
-others.  A reset by subtraction has r = 1 and drop = threshold.  A reset to
-zero has r = 1 - S and drop = beta U + gain I.
+recurrent layer of leaky integrate-and-fire (LIF) neurons forward in time,
+and stores no past states.  The option `rule` selects exact RTRL or one of
+three approximations, which neglect some of the derivatives.  In the order
+of eqs. (3)-(6), the rules become cheaper and less exact.  Let z = [x, S]
+be the presynaptic values of the layer: m inputs x and n spikes S, or only
+the inputs if the layer has no recurrence.  Let theta_ij be the weight from
+z_j to neuron i.  The current I_k and the membrane potential U_k of neuron
+k have the derivatives s_k and u_k with respect to theta_ij.  Let psi be
+the surrogate derivative.  The mask clamp is 1 for refractory neurons,
+which are held at U = 0, and 0 for others.  A reset by subtraction has r =
+1 and drop = threshold.  A reset to zero has r = 1 - S and drop = beta U +
+gain I.
 
     s_k[t+1] = alpha s_k[t] + [k = i] z_j[t] + R_k[t]                 (1)
     u_k[t+1] = (1 - clamp_k[t+1])
@@ -24,15 +26,18 @@ zero has r = 1 - S and drop = beta U + gain I.
     u_j[t+1] = (beta u_j + gain s_j)[t]               (6)  [ZN21]
 
 Let dspikes and dmem be the direct derivatives of the loss L with respect
-to the spikes S and to U.  The gradient (8) is a sum over time steps.  The
-summand of step t is available at step t:
+to the spikes S and to U, which neglect the influence on later states of
+the layer.  The eligibility e_k is the derivative of S_k with respect to
+theta_ij.  The gradient (8) is a sum over time steps.  The summand of step
+t is available at step t:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
 
-Rules other than "exact" have only k = i.  If a leaky readout y[t] follows
-the layer, the filter of the readout is applied to the eligibility e.  With
-the direct derivative dy[t] = dL/dy[t],
+Rules other than "exact" keep only the terms with k = i.  If a leaky
+readout y[t] with the weights W_out follows the layer, the filter of the
+readout is applied to the eligibility.  With the direct derivative dy[t] =
+dL/dy[t],
 
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
@@ -42,14 +47,15 @@ where alpha, beta and gain are those of the readout.
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  The
     rule "exact" is the recursion of `rtrl` for the Jacobians of the layer,
     without the products with entries that are always 0.  Eqs. (4)-(6)
-    neglect terms of this derivative.  The rule "block" gives the
-    gradient of backpropagation that passes only through the diagonal of V.
-    The rule "implicit" gives the gradient of backpropagation that does not
-    pass through V.
+    neglect terms of this derivative.  The rule "block" gives the same
+    gradient as backpropagation through the diagonal of V only.  The rule
+    "implicit" gives the same gradient as backpropagation that omits the
+    path through V.
 Approximate.  The rule "exact" is exact for the hard-spiking layer with
     dS/dU := psi, where the refractory mask is a recorded constant.  The
-    following table holds for n neurons, m inputs and B sequences; without
-    recurrence, m + n becomes m:
+    following table holds for n neurons, m inputs and B sequences.  Its
+    column "state" counts the numbers that are stored.  The terms of neuron
+    i itself are called "own".  Without recurrence, m + n becomes m:
 
     rule         keeps                      state          time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -138,8 +144,8 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     Parameters
     ----------
     traces : Traces or None
-        Traces at step t; None stands for 0.  Entries are not checked, unless
-        the arrays are cast to the dtype of `psi`.
+        Traces at step t; None stands for 0.  The entries of the arrays are
+        checked only if the arrays must be cast to the dtype of `psi`.
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
@@ -150,7 +156,8 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
         The result has the dtype of `psi`.
     clamp : (B, n) bool, optional
         True for neurons that are refractory at step t + 1; none by default.
-        After a call of `lif.step`, it is ``state.spikes.any(axis=0)``.
+        If `lif.step` returned `state`, the mask is
+        ``state.spikes.any(axis=0)``.
     rule : {"exact", "block", "implicit", "presynaptic"}
         Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold : float or (n,) float
@@ -288,8 +295,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     (1.5, 3.0)
 
     The weight gradient of the layer is the sum over steps and batch of
-    ``(dy @ W_out)[:, :, None] * filtered.mem``.  For "exact", it is also
-    summed over axis 1, and reshaped to (n, m + n).
+    ``(dy @ W_out)[:, :, None] * filtered.mem``.  For "exact", the product is
+    also summed over axis 1, and reshaped to (n, m + n).
 
     Parameters
     ----------
@@ -372,8 +379,9 @@ def _product(rule, q, mem):
 
 
 def _checked(traces, shape, psi):
-    """Return traces of the given shape and of the dtype of psi.  Without a
-    cast, entries are not read: reading takes a tenth of the rule "exact"."""
+    """Return traces of the given shape and of the dtype of psi.  Entries of
+    arrays that need no cast are not checked, because this would take a tenth
+    of the time of a step of the rule "exact"."""
     traces = bundle("traces", traces, Traces)
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):

@@ -2,22 +2,25 @@
 r"""Compute the neural tangent kernel and its adjoint in tiles.
 
 This module computes the kernel of `ntk` and its adjoint as matrix
-products.  A tile of the kernel, which fits in the cache, is computed for
-all dense layers before the next tile.  Units without a signal are left
-out, and the Jacobian of a convolution is formed for a few channels at a
-time.  A dense layer has the inputs a_n and b_m and the signals g_nk and
-h_mq for the samples n and m of the two batches.  To output k of sample n
-and output q of sample m, the layer adds (1), or (2) if the layer has a
-mask Q:
+products.  The kernel is divided into tiles that fit in the cache.  The
+contributions of all dense layers to a tile are computed before those to
+the next tile.  Units whose signals are all 0 are skipped.  The Jacobian of
+a convolution is computed for a few channels at a time.  A dense layer has
+the inputs a_n and b_m for the samples n and m of the two batches.  The
+signals g_nk and h_mq of the layer are the derivatives of output k for
+sample n and of output q for sample m with respect to the pre-activations.
+To the kernel of these two outputs, the layer adds (1), or (2) if the layer
+has a mask Q:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  The layer adds (4), where
-`o` is the entrywise product, and Q is 1 without a mask.  J_mq and s_mq are
-those of the second batch:
+shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
+are J_nk with respect to the weights, and s_nk with respect to the biases.
+The layer adds (4), where `o` is the entrywise product, and Q is 1 without
+a mask.  J_mq and s_mq are the same derivatives for the second batch:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -47,8 +50,9 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
     multiplications.  With a mask, the layer needs N M (i + K^2) j
     multiplications.  A convolutional layer needs (N + M) K P i c +
-    N M K^2 i c multiplications, or half of this for one batch without a
-    mask.  Beside the result, the memory is that of one tile.
+    N M K^2 i c multiplications, or half of this number for the kernel of
+    one batch without a mask.  Beside the result, memory is needed for one
+    tile, and in a convolution for the Jacobians of a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -66,10 +70,10 @@ __all__ = ["adjoint", "kernel"]
 KINDS = ("at_masked", "through_mask")
 REDUCTIONS = ("full", "trace_mean", "trace_sum", "sum_logits", "per_class")
 SIDE = 500          # rows of a kernel tile, chosen to fit in the cache
-CHUNK = 2 ** 20     # maximum number of entries of a temporary Jacobian
+CHUNK = 2 ** 20     # number of entries of a temporary Jacobian, at most
 RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0})",
          "right.inputs[{0}] (M, {1}i{0})", "right.signals[{0}] (M, K, {1}j{0})",
-         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: positions
+         "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: position axis
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
@@ -83,8 +87,8 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     ----------
     left, masks, kind, reduction : as for `ntk.kernel`
     right : (inputs, signals), optional
-        Second batch.  The default is `left`, which almost halves the cost for
-        large batches.
+        Second batch.  The default is `left`.  For large batches, this default
+        almost halves the cost.
 
     Returns
     -------
@@ -126,8 +130,9 @@ def _shapes(inputs, signals):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals with a new axis for groups of outputs.
-    A group consists of one output or of all outputs."""
+    """Return the inputs, and the signals with a new axis 1 for groups of
+    outputs.  A group consists of one output or of all outputs.  Kernel entries
+    are computed only for pairs of outputs of the same group."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -136,7 +141,8 @@ def _grouped(inputs, signals, reduction):
 
 def _tiles(layers, M, K, kind, one=False):
     """Return the row and column slices that divide the kernel into tiles."""
-    # If both batches are the same, the upper half of the kernel is sufficient.
+    # If both batches are the same, the kernel is symmetric, and its upper half is
+    # sufficient.
     N, side = layers[0][0][0], max(1, SIDE // K)
     if kind == "through_mask":
         widest = max([1, *(max(a[1], K * g[-1]) for a, g in layers if len(a) == 2)])
@@ -146,8 +152,8 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the units with nonzero signals.  Also return the signals and the
-    rows of the mask for these units."""
+    """Return the indices of the units with nonzero signals, and for these units
+    the signals of both batches and the rows of the mask."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -193,7 +199,7 @@ def _convolution(tiles, a, b, g, h, mask):
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
         for tile, rows, cols in tiles:
             _gram(tile, first[rows], second[cols])
-        del first, second       # free the memory before the next cut
+        del first, second       # free the memory before the next channels
     for tile, rows, cols in tiles:
         s, s_m = g[rows].sum(axis=3), h[cols].sum(axis=3)                  # (3)
         _gram(tile, s, s_m)
@@ -297,8 +303,9 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check the arguments; `more` holds the rules for `values`.  Return both
-    batches, the masks of the layers (or None), and `values`."""
+    """Check the arguments; the text `more` describes the arrays `values`, as in
+    `arrays`.  Return both batches, the masks of the layers (or None), and
+    `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:
@@ -313,7 +320,7 @@ def _checked(left, right, masks, kind, more="", *values):
             raise ValueError(f"{name} has {len(given)} arrays, left.inputs has "
                              f"{len(lists[0])}: must be equal, and at least 1")
     masks = [M.reshape(len(M), prod(M.shape[1:])) if M.ndim == 4 else M
-             for masks in lists[4:] for M in masks]     # of a convolution: (c, k, k, c)
+             for masks in lists[4:] for M in masks]     # convolution: (c, k, k, c)
     rules = ", ".join(rule.format(i, f"P{i}, " * (a.ndim == 3))
                       for rule in RULES[:len(lists)] for i, a in enumerate(lists[0]))
     found = iter(arrays(rules + more, *chain(*lists[:4]), *masks, *values))
