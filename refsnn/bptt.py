@@ -42,14 +42,13 @@ Departures.  [NMZ19] writes the sums for one layered network; here h holds
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
 
-
 import numpy as np
 
 from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["adjoint", "chunk", "gradient", "truncated"]
 
-SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*) float, q (T, B, n) float"
+SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
@@ -72,11 +71,11 @@ def adjoint(J, q):
     (T, B, n) float
         Total derivative dL/dh[t].
     """
-    J, q = arrays("J (T, B, n, n) float, q (T, B, n) float", J, q)
-    p = np.array(q)
+    J, q = arrays("J (T, B, n, n) float, q (T, B, n)", J, q)
+    a = np.array(q)
     for t in range(len(q) - 2, -1, -1):
-        p[t] += (p[t + 1][:, None, :] @ J[t + 1])[:, 0, :]                 # (1)
-    return p
+        a[t] += (a[t + 1][:, None, :] @ J[t + 1])[:, 0, :]                 # (1)
+    return a
 
 
 def gradient(J, F, q):
@@ -129,11 +128,11 @@ def chunk(J, F, q, dstate):
         Gradient, summed over steps and batch, and the adjoint of the first
         state, which is the gradient with respect to the initial state.
     """
-    J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*) float, "
-                          "dstate (B, n) float", J, F, dstate)
-    q, = arrays(f"q ({len(J) - 1}, {len(dstate)}, {dstate.shape[1]}) float", q)
-    p = adjoint(J, np.concatenate([q, dstate[None]]))                      # (3)
-    return np.einsum("tbi,tbip->p", p, F), p[0]
+    J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*), dstate (B, n)", J, F,
+                          dstate)
+    _, q = arrays(f"dstate (B, n), q ({len(J) - 1}, B, n)", dstate, q, dtype=J.dtype)
+    a = adjoint(J, np.concatenate([q, dstate[None]]))                      # (3)
+    return np.einsum("tbi,tbip->p", a, F), a[0]                            # (2)
 
 
 def truncated(J, F, q, horizon):
@@ -156,8 +155,8 @@ def truncated(J, F, q, horizon):
         Gradient, summed over steps and batch.
     """
     J, F, q, K = arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q, horizon)
-    p, term = q.copy(), np.array(q)
+    a, term = q.copy(), np.array(q)
     for d in range(1, min(K, len(q) - 1) + 1):
         term = (term[1:, :, None, :] @ J[1:len(q) - d + 1])[:, :, 0, :]
-        p[:len(term)] += term                                              # (4)
-    return np.einsum("tbi,tbip->p", p, F)
+        a[:len(term)] += term                                              # (4)
+    return np.einsum("tbi,tbip->p", a, F)                                  # (2)
