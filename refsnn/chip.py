@@ -108,11 +108,11 @@ class Effects(NamedTuple):
     standard deviation; the spreads of gains and time constants are relative.
     The sources are [T] the text of [CB22], [S] the authors' training code,
     [H] the chip's public software, and [C] a published calibration of one
-    chip.  [C] reports the digital settings of this chip.  Values from [C]
-    assume that each parameter is proportional to its setting.  Values marked
-    [P] are assumed, not measured.  `CALIBRATED` has published spreads.  On
-    emulated chips, the module `calibration` reaches smaller spreads, as the
-    figure `chip_pattern` shows.
+    chip.  Values from [C] are computed from its digital settings, on the
+    assumption that each parameter is proportional to its setting.  Values
+    marked [P] are assumed, not measured.  `CALIBRATED` has published
+    spreads.  On emulated chips, the module `calibration` reaches smaller
+    spreads, as the figure `chip_pattern` shows.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs of a neuron, and
@@ -308,7 +308,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         Chip returned by `draw`.  All computations use the dtype of the chip.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
-        integers from -63 to 63, or floats if `weight_limit` is off.
+        integers from -weight_limit to weight_limit, or floats if this effect
+        is off.
     spikes : (T, B, m) float, int or bool
         Input spikes, 0 or 1, of B independent images.
     rng : numpy.random.Generator

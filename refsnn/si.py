@@ -32,13 +32,14 @@ After (2), the path integral is set to 0, and the anchor is set to theta.
     nupic        total  step          task     0.1   0.1      1
 
 "paper" follows the printed equations of [ZPG17].  The default preset
-"pathint" follows the code of [ZPG17].  "mammoth_old" follows mammoth
-before September 2024.  "nupic" follows nupic.research.  "vandeven" follows
-the repository `continual-learning` of G. van de Ven.  This repository uses
-a strength of 10 for split MNIST with one output head per task, and 5e4 or
-5e3 for other experiments.  The library avalanche has no default strength.
-The preset "avalanche" uses a strength of 1.  The columns of the table are
-the following settings:
+"pathint" follows the code of [ZPG17].  "mammoth" follows the library
+mammoth since September 2024, and "mammoth_old" follows earlier versions of
+this library.  "nupic" follows the library nupic.research.  "vandeven"
+follows the repository `continual-learning` of G. van de Ven.  This
+repository uses a strength of 10 for split MNIST with one output head per
+task, and 5e4 or 5e3 for other experiments.  The library avalanche has no
+default strength.  The preset "avalanche" uses a strength of 1.  The
+columns of the table are the following settings:
   g             With "task", g is the gradient of the task loss.  With
                 "total", g is the gradient of the task loss plus the
                 penalty.

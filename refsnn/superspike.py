@@ -37,7 +37,8 @@ weight change are
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
     zeta_i = het_i^exponent, or het_i^exponent e_i^2   (12)  [ZG18] eq. A.5
 
-The second term of (11) is the regulariser, with the coefficient rho.
+The second term of (11) is a regulariser with the coefficient rho, which
+changes the weights of a neuron when the neuron is active.
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
