@@ -25,8 +25,7 @@ depend on its samples, the seed and the options, but not on the file name
 or on other recordings.
 
 Without `--label`, the label of a single recording is its file name without
-suffix.  With several recordings, the option is required.  Its value is one
-of
+suffix.  With several recordings, the option is required.  LABEL is one of
 
   folder       the name of the folder of each recording,
   PATTERN      a regular expression that is searched in each file name
@@ -57,7 +56,7 @@ no file is written, and the exit status is 2.
 `vectors` writes the golden vectors of `oracle` as JSON and npz files.  A
 golden vector is a small problem with its correct results.  `check`
 compares results with the golden vectors.  The exit status of `check` is 1
-if a result is wrong, or if it is vacuous (for example zero everywhere).
+if a result is wrong or vacuous (for example zero everywhere).
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
 details such as the order of updates and the type of reset.  One choice for
@@ -304,7 +303,7 @@ def _parser():
                          help="duration of each fade, in seconds (default: 0.03)")
     convert.add_argument("--like", choices=("lauscher-1.0.1",), help=(
         "fade over half the recording; no shift of spikes, no added silence"))
-    for one in (parser, *commands.choices.values()):    # one line, no usage text
+    for one in (parser, *commands.choices.values()):    # errors without usage text
         one.error = lambda message, one=one: one.exit(
             2, f"{one.prog.removeprefix('python -m ')}: {message}\n")
     return parser

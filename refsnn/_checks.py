@@ -206,7 +206,7 @@ def _in_range(rule, a):
         entry = a.item()
         return entry in rule.values if rule.values else _within(rule, entry, entry)
     if a.size == 0 or not rule.range and (
-            a.dtype.kind != "f" or math.isfinite(np.vdot(a, a))):   # fast if finite
+            a.dtype.kind != "f" or math.isfinite(np.vdot(a, a))):   # a quick test
         return True
     if rule.values:
         return bool(_within(rule, a, a).all())
@@ -370,8 +370,8 @@ def lists(name, value, like=None, source=None):
 
 
 def unread(name, value, shape, *dtypes):
-    """Return a value as an array.  Check its shape and that it has one of the
-    dtypes, but do not check its entries.
+    """Return a value as an array.  Check that the array has the given shape and
+    one of the given dtypes.  The entries are not checked.
 
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]

@@ -108,11 +108,11 @@ class Effects(NamedTuple):
     standard deviation; the spreads of gains and time constants are relative.
     The sources are [T] the text of [CB22], [S] the authors' training code,
     [H] the chip's public software, and [C] a published calibration of one
-    chip.  Values from [C] are computed from its digital settings, on the
-    assumption that each parameter is proportional to its setting.  Values
-    marked [P] are assumed, not measured.  `CALIBRATED` has published
-    spreads.  On emulated chips, the module `calibration` reaches smaller
-    spreads, as the figure `chip_pattern` shows.
+    chip.  Values from [C] are computed from the digital settings of this
+    chip, on the assumption that each parameter is proportional to one
+    setting.  Values marked [P] are assumed, not measured.  `CALIBRATED` has
+    published spreads.  On emulated chips, the module `calibration` reaches
+    smaller spreads, as the figure `chip_pattern` shows.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs of a neuron, and
@@ -459,7 +459,7 @@ def _loop(model, x, closes, effects, rng):
         if closes is not None:
             quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
         flat = new.ravel()
-        flat[quiet] = -np.inf               # refractory neurons do not spike
+        flat[quiet] = -np.inf               # neurons held at the reset do not spike
         last = high[flat.take(high) > threshold.take(high)]                # (11)
         flat[quiet] = reset[quiet]
         shown = new if effects["hidden_peak"] else new.copy()

@@ -12,8 +12,8 @@ The samples code[t], in ADC codes, are converted to units of the threshold,
 
 where factor is the argument `gain` of `record`.  The gradient is computed
 in a software model, whose parameters are the nominal parameters of the
-chip; each neuron may have other nominal parameters.  In this model, the
-recorded potentials v and spikes S replace simulated values:
+chip.  The nominal parameters may differ between neurons.  In this model,
+the recorded potentials v and spikes S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2

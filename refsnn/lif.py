@@ -72,7 +72,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     For reset="zero", the last term of (20) is absent.
     `through_recurrence=False` also omits (19), and `through_reset=False`
     also omits the term of (20) with the jump.  If the loss depends on
-    spikes, it has a direct derivative with respect to the threshold:
+    spikes, the loss has a direct derivative with respect to the threshold:
 
     direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
 
@@ -257,7 +257,8 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     drive : (B, n) float
-        Product ``x[t] @ W.T`` of input and weights.  Results have its dtype.
+        Product ``x[t] @ W.T`` of input and weights.  Results have the dtype of
+        `drive`.
     V, state, alpha, beta, gain, threshold, reset, refractory
         Arguments of `run`.
 
@@ -566,7 +567,7 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
     Parameters
     ----------
     drive : (B, k) float
-        Product ``x[t] @ W.T``.  Results have its dtype.
+        Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
     state, alpha, beta, gain
         Arguments of `readout_run`.
 

@@ -9,8 +9,8 @@ step t = 1, 2, ..., `sgd` computes
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
-`adam` uses running means of the gradient and of its square.  Both means
-are initially 0, and eq. (5) corrects the resulting bias:
+`adam` uses running means of the gradient and of the squared gradient.
+Both means are initially 0, and eq. (5) corrects the resulting bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1

@@ -42,7 +42,7 @@ dL/dy[t],
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
 
-where alpha, beta and gain are those of the readout.
+where alpha, beta and gain are the constants of the readout.
 
 Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  The
     rule "exact" is the recursion of `rtrl` for the Jacobians of the layer,
@@ -107,7 +107,7 @@ MODEL = {rule: (LEAK if rule == "presynaptic" else LEAK.replace("()", "(n?)"))
 
 class Recording(NamedTuple):
     """Hold the recorded I, U and S of a layer, and the mask clamp."""
-    syn: np.ndarray             # (T, B, n), as the other fields
+    syn: np.ndarray             # (T, B, n), like the other fields
     mem: np.ndarray
     spikes: np.ndarray
     clamp: np.ndarray

@@ -77,7 +77,7 @@ Departures.  Options cover the differences between the paper and the
         het^exponent e^2, as in the paper.  "published" uses zeta =
         het^exponent where |e| dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
-    The module omits other cutoffs of the published code.  These cutoffs
+    The module omits further cutoffs of the published code.  These cutoffs
     set `trace` and e to 0 below 1e-7, and set psi to 0 where U is more
     than 20 mV below rest.  The published code sums (11) over 0.5 s, and
     then applies the optimiser RMaxProp to the sum.  The paper suggests an
@@ -303,7 +303,7 @@ def accumulate(k, state, W, step, signal):
     Parameters
     ----------
     k, state, W, step
-        `k` and `W` as for `forward`; `state` and `step` are its results.
+        `k` and `W` as for `forward`; `state` and `step` from `forward`.
     signal : (B, n) float
         Unfiltered error events of each neuron, delayed by `delay`.  A missing
         spike is a positive event.  A superfluous spike is a negative event.

@@ -16,8 +16,8 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
 The feedback matrix holds the transposed output weights for "symmetric",
 standard normal samples for "random", and ones for "uniform".  Let het be
-the trace of a Poisson spike train of rate nu, with time constant tau.  Its
-cumulants and its moments of order q are
+the trace of a Poisson spike train of rate nu, with time constant tau.  The
+cumulants kappa_j of het and the moments of order q of het are
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>

@@ -3,9 +3,9 @@ r"""Compute the neural tangent kernel and its adjoint in tiles.
 
 This module computes the kernel of `ntk` and its adjoint as matrix
 products.  The kernel is divided into tiles that fit in the cache.  The
-contributions of all dense layers to a tile are computed before those to
-the next tile.  Units whose signals are all 0 are skipped.  The Jacobian of
-a convolution is computed for a few channels at a time.  A dense layer has
+code adds the contributions of all dense layers to one tile before the next
+tile.  Units whose signals are all 0 are skipped.  The Jacobian of a
+convolution is computed for a few channels at a time.  A dense layer has
 the inputs a_n and b_m for the samples n and m of the two batches.  The
 signals g_nk and h_mq of the layer are the derivatives of output k for
 sample n and of output q for sample m with respect to the pre-activations.
@@ -38,7 +38,7 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     da_ni = sum_mj R_j[n, m] Q_ji b_mi                      (9)
     dg_nkj = sum_mq D[n, m, k, q] C_j[n, m] h_mqj           (10)
 
-    and those of a convolutional layer are
+    and the derivatives of a convolutional layer are
 
     dJ_nk = sum_mq D[n, m, k, q] Q o J_mq                   (11)
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
