@@ -57,6 +57,8 @@ REC, AFTER = alif.run(X, W, **MODEL)
 @pytest.mark.parametrize("call, match", [
     (lambda: alif.simulate(X, W, refractory=1, spike=lambda t, v: v, **MODEL),
      "^clamp is None: must be given"),
+    (lambda: alif.simulate(X[:0], W, **MODEL), "^x has 0 steps "),
+    (lambda: alif.simulate(X[:, :0], W, **MODEL), "^x has 0 samples "),
     (lambda: alif.simulate(X, W, recurrent_spikes=PSI, **MODEL),
      "^recurrent_spikes is given: must be None"),
     (lambda: alif.simulate(X, W, spike=lambda t, v: v[0] > 1, **MODEL),

@@ -96,7 +96,10 @@ def test_events_are_checked(call, x, steps, match):
      "^work is of shape .* float64: must be of a run of shape .* float32"),
     (lambda: lif.gradients(None, X, steepness=1.0), "^tape is None: must be Tape"),
     (lambda: lif.gradients(TAPE, np.ones((6, 2, 3)), steepness=1.0),
-     r"^dout has 3 outputs \(axis 2\), tape.out has 2 \(axis 2\): must be equal")])
+     r"^dout has 3 outputs \(axis 2\), tape.out has 2 \(axis 2\): must be equal"),
+    (lambda: lif.gradients(TAPE, np.ones((6, 2, 2)), steepness=1.0,
+                           dspikes=np.ones((6, 2, 1))),
+     r"^dspikes has 1 unit \(axis 2\), tape.mem has 4 \(axis 2\): must be equal")])
 def test_relations_between_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()

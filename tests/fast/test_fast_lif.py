@@ -9,10 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import proves
 from scipy import sparse
 from scipy.linalg import blas
 from strategies import live_lif
-from proofs import proves
 from tolerances import RTOL
 
 from refsnn import lif, surrogates
@@ -188,14 +188,6 @@ def test_a_tie_is_no_spike_in_the_gradient(reset, recurrent):
     assert top.dW[0, 0] == 0 and low.dW.all()
 
 
-def broken(x, indices=0, indptr=0):
-    """Return CSR events of x with one column or one row end shifted."""
-    bad = events(x)
-    bad.indices[-1] += indices
-    bad.indptr[1] += indptr
-    return bad
-
-
 def valid():
     rng = np.random.default_rng(1)
     return {"x": (rng.random((6, 2, 3)) < 0.5).astype(float),
@@ -209,75 +201,7 @@ def run(changes):
     return fast_lif.forward(*args, **case)
 
 
-X, NAN = valid()["x"], np.full((4, 3), np.nan)
-
-
-@pytest.mark.parametrize("changes, words", [
-    ({"x": X[0]}, r"^x is float64 \(2, 3\): must be real \(T, B, 3\)"),
-    ({"x": X[:, :, :2]}, r"^x is float64 \(6, 2, 2\)"),
-    ({"x": X[:0]}, r"^x is float64 \(0, 2, 3\)"),
-    ({"x": X + 1j}, "^x is complex128"),
-    ({"x": X, "steps": 5}, "^steps is 5: must be None or T, 6 in x"),
-    ({"x": X, "steps": "6"}, "^steps is '6'"),
-    ({"x": X[:1], "steps": True}, "^steps is True"),
-    ({"x": events(X)}, "^steps is None"),
-    ({"x": events(X), "steps": 5}, "^steps is 5: must divide the 12 rows"),
-    ({"x": events(X), "steps": 0}, r"^steps is 0: .* int \(\) in \[1, inf\)"),
-    ({"x": events(X), "steps": 6.0}, "^steps is 6.0"),
-    ({"x": events(X).tocsc(), "steps": 6}, "^x is a csc_matrix"),
-    ({"x": events(X[:, :, :2]), "steps": 6}, r"^x is a csr_matrix of shape \(12, 2\)"),
-    ({"x": events(X).astype(complex), "steps": 6},
-     "^x is a csr_matrix .*must be a real"),
-    ({"x": broken(X, indices=9), "steps": 6}, "^x is not a valid CSR matrix"),
-    ({"x": broken(X, indices=-9), "steps": 6}, "^x is not a valid CSR matrix"),
-    ({"x": broken(X, indptr=-9), "steps": 6}, "^x is not a valid CSR matrix"),
-    ({"W": X}, r"^W is \(6, 2, 3\) .*finite float \(n, m\)"),
-    ({"W": NAN}, "^W is .*nan"),
-    ({"W": valid()["W"].astype(int)}, "^W is .*finite float"),
-    ({"W": valid()["W"].astype(np.float32), "W_out": np.full((2, 4), 1e300)},
-     "^W_out is .*float32"),
-    ({"V": np.ones((4, 3))}, r"^V is \(4, 3\)"),
-    ({"V": np.full((4, 4), np.inf)}, "^V is .*inf"),
-    ({"W_out": np.ones((2, 3))}, r"^W_out is \(2, 3\)"),
-    ({"W_out": np.full((2, 4), np.nan)}, "^W_out is .*nan"),
-    ({"alpha": 1.0}, r"^alpha is 1.0: must be .* in \[0, 1\)"),
-    ({"alpha": float("nan")}, "^alpha is nan"),
-    ({"beta": -0.1}, "^beta is -0.1"),
-    ({"beta": np.full(4, 0.5)}, r"^beta is \(4,\)"),
-    ({"gain": 0.0}, "^gain is 0.0"),
-    ({"threshold": float("inf")}, "^threshold is inf"),
-    ({"reset": "soft"}, "^reset is 'soft': must be .*'subtract', 'zero'"),
-    ({"reset": np.ones(2)}, "^reset is array"),
-    ({"gain": True}, "^gain is True"),
-    ({"gain": 1e9}, "^gain is 1000000000.0"),
-    ({"threshold": 1e9}, "^threshold is 1000000000.0"),
-    ({"gain": np.complex64(1)}, "gain is"),
-    ({"work": "yes"}, "^work is 'yes': must be .*Tape"),
-    ({"work": ()}, r"^work is \(\): must be .*Tape"),
-])
-def test_forward_refuses(changes, words):
-    with pytest.raises(ValueError, match=words):
-        run(changes)
-
-
-@pytest.mark.parametrize("changes, words", [
-    ({"dout": np.ones((6, 2, 3))},
-     r"^dout is float64 \(6, 2, 3\): must be real \(6, 2, 2\)"),
-    ({"dout": np.ones((6, 2, 2)) * 1j}, "^dout is complex128"),
-    ({"dspikes": np.ones((6, 2, 1))}, r"^dspikes is float64 \(6, 2, 1\)"),
-    ({"steepness": 0.0}, r"^steepness is 0.0: must be .* in \[1e-6, 1e6\)"),
-    ({"steepness": 1e6}, "^steepness is 1000000.0"),
-    ({"steepness": "1"}, "^steepness is"),
-    ({"steepness": True}, "^steepness is True"),
-    ({"steepness": float("nan")}, "^steepness is nan"),
-])
-def test_gradients_refuses(changes, words):
-    _, tape = run({})
-    case = {"dout": np.ones((6, 2, 2)), "steepness": 2.0} | changes
-    with pytest.raises(ValueError, match=words):
-        fast_lif.gradients(tape, case.pop("dout"), **case)
-    with pytest.raises(ValueError, match="^tape is None: must be .*Tape"):
-        fast_lif.gradients(None, np.ones((6, 2, 2)), steepness=2.0)
+X = valid()["x"]
 
 
 def test_weights_are_cast_to_the_dtype_of_the_input_weights():
@@ -292,14 +216,6 @@ def test_weights_are_cast_to_the_dtype_of_the_input_weights():
     assert fast_lif.record(**TRAINED | x).dtype == np.float32
 
 
-@pytest.mark.parametrize("name", ["alpha", "beta", "gain", "threshold"])
-@pytest.mark.parametrize("value", [np.nan, -0.5, "1", None, [0.5]])
-def test_every_constant_is_checked(name, value):
-    for call in (run, lambda changes: fast_lif.record(**TRAINED | changes)):
-        with pytest.raises(ValueError, match=f"^{name} is "):
-            call({name: value})
-
-
 def test_numbers_of_other_types_give_the_same():
     other = {"alpha": np.float64(0.5), "beta": np.array(0.9), "gain": 2, "threshold": 1}
     plain = {name: float(value) for name, value in other.items()}
@@ -309,14 +225,6 @@ def test_numbers_of_other_types_give_the_same():
     gradients = [fast_lif.gradients(run({})[1], np.ones((6, 2, 2)), steepness=k)[0]
                  for k in (2, 2.0, np.float32(2))]
     assert all((dW == gradients[0]).all() and dW.any() for dW in gradients)
-
-
-def test_decays_that_round_to_one_are_refused():
-    case = {k: a.astype(np.float32) for k, a in valid().items() if k[0] in "WV"}
-    for name in ("alpha", "beta"):
-        assert run(case | {name: 1 - 1e-7})[0].dtype == np.float32
-        with pytest.raises(ValueError, match=f"^{name} is .*float32"):
-            run(case | {name: 1 - 1e-9})
 
 
 @given(st.sampled_from((np.nan, np.inf, -np.inf, 1e300)), st.integers(0, 5),
@@ -495,50 +403,5 @@ def test_inference_without_events_is_silent():
 
 
 EVENTS = events((np.arange(36).reshape(6, 2, 3) % 2).astype(float))
-BROKEN = EVENTS.copy()
-BROKEN.indices[0] = 3
 TRAINED = {"x": EVENTS, "W": np.ones((4, 3)), "W_out": np.ones((2, 4)), "steps": 6,
            "alpha": 0.5, "beta": 0.9}
-
-
-@pytest.mark.parametrize("function", [fast_lif.record, fast_lif.scores])
-@pytest.mark.parametrize("changes, words", [
-    ({"x": EVENTS.toarray()}, r"^x is a ndarray of shape \(12, 3\)"),
-    ({"x": EVENTS.tocsc()}, "^x is a csc"),
-    ({"x": EVENTS[:, :2]}, r"^x is a csr_matrix of shape \(12, 2\)"),
-    ({"x": EVENTS[:0]}, r"^x is a csr_matrix of shape \(0, 3\)"),
-    ({"x": EVENTS.astype(complex)}, "must be a real"),
-    ({"x": EVENTS * np.nan}, "^x has NaN or infinite entries, or overflows"),
-    ({"x": EVENTS * np.inf}, "^x has NaN or infinite entries, or overflows"),
-    ({"x": BROKEN}, "^x is not a valid CSR matrix"),
-    ({"steps": 5}, "^steps is 5: must divide"),
-    ({"steps": 0}, "^steps is 0"),
-    ({"steps": None}, "^steps is None"),
-    ({"steps": True}, "^steps is True"),
-    ({"gain": True}, "^gain is True"),
-    ({"threshold": np.complex64(1)}, "threshold is"),
-    ({"reset": np.ones(2)}, "^reset is array"),
-    ({"W": np.ones(3)}, r"^W is \(3,\)"),
-    ({"W": np.ones((4, 3), int)}, "^W is .*finite float"),
-    ({"W": np.full((4, 3), np.inf)}, "^W is .*inf"),
-    ({"W_out": np.ones((2, 3))}, r"^W_out is \(2, 3\)"),
-    ({"W_out": np.full((2, 4), np.nan)}, "^W_out is .*nan"),
-    ({"alpha": 0.0}, r"^alpha is 0.0: must be .* in \[1e-09, 1\)"),
-    ({"beta": 1.0}, "^beta is 1.0"),
-    ({"beta": np.full(4, 0.5)}, r"^beta is \(4,\)"),
-    ({"gain": -1.0}, "^gain is -1.0"),
-    ({"threshold": float("nan")}, "^threshold is nan"),
-    ({"reset": "hard"}, "^reset is 'hard'"),
-])
-def test_inference_refuses(function, changes, words):
-    case = TRAINED | changes
-    with pytest.raises(ValueError, match=words):
-        function(case.pop("x"), case.pop("W"), case.pop("W_out"), **case)
-
-
-def test_work_of_another_dtype_is_refused():
-    x, W, W_out = np.ones((6, 2, 3)), np.ones((4, 3)), np.ones((2, 4))
-    _, tape = fast_lif.forward(x, W.astype("f"), None, W_out.astype("f"), alpha=0.5,
-                               beta=0.9)
-    with pytest.raises(ValueError, match="^work is of shape .*float32"):
-        fast_lif.forward(x, W, None, W_out, alpha=0.5, beta=0.9, work=tape)
