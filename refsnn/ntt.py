@@ -21,8 +21,8 @@ are
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
-Layer l has the inputs a_l, the pre-activations z_l and the signals g_l =
-df/dz_l.  The adjoint of the kernel gives the derivatives da_l and dg_l of
+Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
+df/dpre_l.  The adjoint of the kernel gives the derivatives da_l and dg_l of
 the loss with respect to a_l and g_l.  A second-order pass of the network
 then gives the gradient for the weights:
 
@@ -57,7 +57,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target",
            "transfer"]
@@ -131,11 +131,11 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    if getattr(model, "_fields", None) != Model._fields:
-        raise ValueError(f"model is {model!r:.60}: must be a Model")
-    if np.ndim(x) < 2 or len(x) < 2:
-        raise ValueError(f"x is of shape {np.shape(x)}: must be a batch (B, ...) of "
-                         "at least 2 samples")
+    """Check the model and the inputs, and evaluate the network."""
+    model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
+    if x.ndim < 2 or len(x) < 2:
+        raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "
+                         "2 samples")
     recording = model.forward(weights, biases, x)
     signals, half = model.signals(weights, recording), len(x) // 2
     halves = [([a[part] for a in recording.inputs], [g[part] for g in signals])
@@ -181,19 +181,21 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     density, strength, l2 = arrays(
         "density () in (0, 1], strength () in [0, inf), l2 () in [0, inf)", density,
         strength, l2)
-    live = _masked(student)
+    student, live = _masked(student)
+    goal = bundle("goal", goal, Target)
     recording, signals, halves = _recorded(model, live, student.biases, x)
     options = {"kind": kind, "masks": student.masks if kind == "through_mask" else None}
     kernel = model.kernel(*halves, **options)
-    dkernel = kernel - _goal("kernel", goal, kernel)
-    doutputs = recording.outputs - _goal("outputs", goal, recording.outputs)
+    dkernel = kernel - _like("goal.kernel", goal.kernel, kernel)
+    doutputs = recording.outputs - _like("goal.outputs", goal.outputs,
+                                         recording.outputs)
     squares = [_square(a) / a.size for a in (dkernel, doutputs)]
     decay = sum(map(_square, live))
     total = strength * squares[0]                                          # (1)
     total += squares[1]                                                    # (2)
     total += l2 / density * decay                                          # (3)
     dkernel *= 2 * strength / dkernel.size                                 # (4)
-    doutputs *= 2 / doutputs.size
+    doutputs *= 2 / doutputs.size                                          # (4)
     adjoints = model.adjoint(*halves, dkernel, constant=True, **options)   # (5)
     dinputs, dsignals = (
         [None if pair[0] is None else np.concatenate(pair)
@@ -201,8 +203,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     dweights, dbiases = model.second_order(live, recording, signals, dinputs,
                                            dsignals, doutputs)
     for W, M, dW in zip(live, student.masks, dweights, strict=True):   # in place
-        W *= 2 * l2 / density
-        W += dW
+        W *= 2 * l2 / density                                              # (6)
+        W += dW                                                            # (6)
         W *= M                                                             # (6)
     return Gradient(Loss(total, *squares, decay), live, list(dbiases))
 
@@ -257,10 +259,14 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
         Trained student.  The sparse network has the weights masks * weights.
     """
     arrays("every () int in [1, inf)", every)
+    one_of("optimiser", optimiser, Callable)
+    one_of("watch", watch, Callable, type(None))
     if not hasattr(batches, "__len__"):
         raise ValueError(f"batches is {batches!r:.60}: must have a length")
     if student is None:
+        one_of("prune", prune, Callable)
         student = Student(list(weights), list(biases), prune(weights))
+    student = bundle("student", student, Student)
     states = [[None] * len(weights), [None] * len(biases)]
     for step, x in enumerate(batches):
         if watch is not None:
@@ -284,21 +290,16 @@ def _moved(optimiser, states, arrays, gradients):
 
 
 def _masked(student):
-    """Check a student, and return its masked weights M_l W_l."""
-    if getattr(student, "_fields", None) != Student._fields:
-        raise ValueError(f"student is {student!r:.60}: must be a Student")
-    for name, value in (("weights", student.weights), ("masks", student.masks)):
-        if not one_of(name, value, list, tuple) or len(value) != len(student.weights):
-            raise ValueError(f"{name} has {len(value)} arrays: must have one for each "
-                             "layer, and at least one")
-    live = []
-    for i, pair in enumerate(zip(student.weights, student.masks, strict=True)):
-        W, M = arrays(f"weights[{i}] (...) float, masks[{i}] {np.shape(pair[0])} "
-                      "in {0, 1}", *pair)
-        live.append(W * M)
-    return live
+    """Check a student.  Return it, and its masked weights M_l W_l."""
+    student = bundle("student", student, Student)
+    weights, masks = arrays("student.weights[] (...) float, student.masks[] (...) in "
+                            "{0, 1}", student.weights, student.masks)
+    shapes, found = ([a.shape for a in part] for part in (weights, masks))
+    if not shapes or found != shapes:
+        raise ValueError(f"student.masks has the shapes {found}, student.weights has "
+                         f"{shapes}: must be equal, with at least one layer")
+    return student, [W * M for W, M in zip(weights, masks, strict=True)]
 
 
-def _goal(name, goal, own):
-    return arrays(f"goal.{name} {own.shape}", getattr(goal, name, None),
-                  dtype=own.dtype)[0]
+def _like(name, value, own):
+    return arrays(f"{name} {own.shape}", value, dtype=own.dtype)[0]
