@@ -7,50 +7,51 @@ ReLUs between them.  The input of layer l is a map x[l] of shape (H, W, c).
 The linear operator C extracts the patches A[l] = C x[l], one for each
 position p of the k x k kernel.  A patch holds the k k c entries of the map
 under the kernel, in the order row, column, channel.  A dense layer has one
-patch, the whole map.  The array z[l] has the shape (positions, channels),
-and the output f is z[L-1]:
+patch, the whole map.  The array pre[l] has the shape (positions,
+channels), and the output f is pre[L-1]:
 
-    z[l] = A[l] W[l]^T + b[l]                                    (1)
-    x[l+1] = max(0, largest z[l] of each window)                 (2)
+    pre[l] = A[l] W[l]^T + b[l]                                  (1)
+    x[l+1] = max(0, largest pre[l] of each window)               (2)
 
 A window has 2 x 2 positions with pooling and one position without pooling.
 Pooling ignores an odd last row or column.  Dropout multiplies the entries
 of x[l] by recorded masks m[l] of 0 and 1:
 
-    x[l] becomes m[l] x[l], z[l-1] becomes m[l] z[l-1] in each window  (3)
+    x[l] becomes m[l] x[l],
+    pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
 The gate D is
 
-    D[l]_pi = 1 where z[l]_pi > 0 is the largest of its window in
+    D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-A dropped z is 0, and so is its gate, so eqs. (5)-(11) also hold with
-dropout.  As long as no gate changes, (2) is linear.  Then x[l+1] = S z[l]
-is the sum of D[l] z[l] over each window.  S^T copies an entry of x[l+1] to
-all positions of its window, and multiplies the copies by D[l].  C^T adds
-each entry of a patch to the map at the position from which C takes this
-entry.
+A dropped entry of pre is 0, and so is its gate, so eqs. (5)-(11) also hold
+with dropout.  As long as no gate changes, (2) is linear.  Then x[l+1] =
+S pre[l] is the sum of D[l] pre[l] over each window.  S^T copies an entry
+of x[l+1] to all positions of its window, and multiplies the copies by
+D[l].  C^T adds each entry of a patch to the map at the position from which
+C takes this entry.
 
-Derivation.  Let dz = dE/dz for a loss E.  Summed over the samples, the
-    chain rule gives
+Derivation.  For any array X, let dX be the derivative of a loss with
+    respect to X.  Summed over the samples, the chain rule gives
 
-    dW[l] = sum dz[l]^T A[l],  db[l] = sum_p dz[l]_p             (5)
-    dz[l-1] = S^T C^T (dz[l] W[l])                               (6)
+    dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
+    dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The Jacobian follows from the signals G[l] = df_k/dz[l] of output k:
+    The Jacobian follows from the signals G[l] = df_k/dpre[l] of output k:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    Let a function E of all A, G and f have the partial derivatives abar,
-    gbar and fbar.  Let B be the total derivative dE/dG, in which G[l] also
-    changes G[l-1].  The reverse pass through (7) starts from B[0] =
-    gbar[0] and adds (10) to dW.  The reverse pass through (1)
-    and (2) starts from dz[L-1] = fbar, and uses (11) in place of (6):
+    Let a loss that depends on all A, G and f have the partial derivatives
+    dA, dG and df.  Let B be the total derivative with respect to G, in
+    which G[l] also changes G[l-1].  The reverse pass through (7) starts
+    from B[0] = dG[0] and adds (10) to dW.  The reverse pass through (1)
+    and (2) starts from dpre[L-1] = df, and uses (11) in place of (6):
 
-    Q[l] = C S B[l-1],  B[l] = gbar[l] + Q[l] W[l]^T             (9)
+    Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
-    dz[l-1] = S^T C^T (dz[l] W[l] + abar[l])                    (11)
+    dpre[l-1] = S^T C^T (dpre[l] W[l] + dA[l])                  (11)
 
     Let y be a standard normal variable truncated at -2 and 2, and let s be
     the standard deviation of y.  The initial parameters are
@@ -74,12 +75,13 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
 
 SPREAD = 0.8796256610342398     # s of (12)
+BIAS_STD = 0.01                 # see (12)
 BLOCK = 2 ** 20                 # bytes of rows that are processed together
 ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
     "lenet5_caffe": ((28, 28, 1), ((20, 5, 5, 1), (50, 5, 5, 20), (500, 800), (
@@ -91,7 +93,7 @@ ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
 class Recording(NamedTuple):
     """Hold the layer inputs, the pre-activations and the outputs of a network."""
     inputs: List[np.ndarray]    # patches A[l], (N, P, k k c_in); dense: (N, n_in)
-    pre: List[np.ndarray]       # z[l], (N, rows, columns, c_out); dense: (N, n_out)
+    pre: List[np.ndarray]       # (N, rows, columns, c_out); dense: (N, n_out)
     outputs: np.ndarray         # f, (N, K), equal to pre[-1]
 
 
@@ -129,22 +131,24 @@ def forward(weights, biases, x, pools, dropout=None):
     Recording
     """
     weights, pools = _layers(weights, pools)
-    x, = arrays(f"x (_, _, _, {weights[0].shape[3]})", x, dtype=weights[0].dtype)
-    reads, writes = _maps(weights, pools, x.shape[1:])
-    biases = _list("biases", biases, [(len(W),) for W in weights], dtype=x.dtype)
-    masks = _list("dropout?", dropout, [(len(x), *shape) for shape in reads],
-                  " in {0, 1}", x.dtype)
+    _, x = arrays("weights[0] (_, _, _, c) float, x (N, _, _, c)", weights[0], x)
+    reads, writes = _maps(weights, pools, x.shape[1:], "x")
+    biases = _list("biases", biases, [(f"c{i + 1}",) for i in range(len(weights))],
+                   "", x.dtype, _first(weights))
+    masks = _list("dropout?", dropout, [("N", "H", "W", "c"), *(
+        ("N", *shape) for shape in reads[1:])], " in {0, 1}", x.dtype,
+        [("x (N, H, W, c)", x)])
     inputs, pre = [], []
     for i, (W, b, mask) in enumerate(zip(weights, biases, masks, strict=True)):
         if i:
             x = _largest(pre[-1], pools[i - 1])
         if mask is not None:
-            x = x * mask
+            x = x * mask                                                   # (3)
             for part in _windows(pre[-1], pools[i - 1]) if i else ():
                 part *= mask                                               # (3)
         inputs.append(_patches(x, W))
-        z = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T + b  # (1)
-        pre.append(z.reshape(-1, *writes[i]))
+        found = inputs[-1].reshape(-1, W[0].size) @ W.reshape(len(W), -1).T + b  # (1)
+        pre.append(found.reshape(-1, *writes[i]))
     return Recording(inputs, pre, pre[-1])
 
 
@@ -164,9 +168,9 @@ def _windows(maps, pool):
     return [maps[..., i:rows:2, j:columns:2, :] for i in (0, 1) for j in (0, 1)]
 
 
-def _largest(z, pool):
+def _largest(pre, pool):
     """Return the input x[l+1] of the next layer, eq. (2)."""
-    return functools.reduce(np.maximum, _windows(z, pool), z.dtype.type(0))  # (2)
+    return functools.reduce(np.maximum, _windows(pre, pool), pre.dtype.type(0))  # (2)
 
 
 def backward(weights, recording, doutputs, pools):
@@ -196,24 +200,25 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Return the gradient by eqs. (5), (6) and (11); `dinputs` holds abar."""
-    dz, dW, db = doutputs[:, None], [], []
+    """Return the gradient by eqs. (5), (6) and (11); `dinputs` holds dA."""
+    dW, db, dpre = [None] * len(dinputs), [None] * len(dinputs), doutputs[:, None]
     for i in range(len(dinputs) - 1, -1, -1):
-        W, A, flat = net[0][i], net[2].inputs[i], dz.reshape(-1, dz.shape[-1])
-        dW.insert(0, (flat.T @ A.reshape(-1, W[0].size)).reshape(W.shape))
-        db.insert(0, np.ones(len(flat), W.dtype) @ flat)                   # (5)
+        W, A, flat = net[0][i], net[2].inputs[i], dpre.reshape(-1, dpre.shape[-1])
+        dW[i] = (flat.T @ A.reshape(-1, W[0].size)).reshape(W.shape)       # (5)
+        db[i] = np.ones(len(flat), W.dtype) @ flat                         # (5)
         if i:
-            dz = _below(net, i, dz, dinputs[i])                            # (6, 11)
+            dpre = _below(net, i, dpre, dinputs[i])                        # (6, 11)
     return Gradient(dW, db)
 
 
-def _below(net, i, dz, extra=None):
-    """Return dz[i-1] of eq. (6), or of eq. (11) if `extra` is abar[i]."""
+def _below(net, i, dpre, extra=None):
+    """Return dpre[i-1] of eq. (6), or of eq. (11) if `extra` is dA[i]."""
     weights, pools, recording, reads = net
-    W, z, pool, (N, K) = weights[i], recording.pre[i - 1], pools[i - 1], dz.shape[:2]
-    gate, found = _gate(z, pool), np.zeros((N, K, *z.shape[1:]), z.dtype)
-    for n in _blocks(N, K * z[0].nbytes) if W.ndim == 4 else [slice(N)]:
-        dx = _unpatch(dz[n].reshape(-1, *dz.shape[2:]), W, reads[i],
+    W, pre, pool = weights[i], recording.pre[i - 1], pools[i - 1]
+    N, K = dpre.shape[:2]
+    gate, found = _gate(pre, pool), np.zeros((N, K, *pre.shape[1:]), pre.dtype)
+    for n in _blocks(N, K * pre[0].nbytes) if W.ndim == 4 else [slice(N)]:
+        dx = _unpatch(dpre[n].reshape(-1, *dpre.shape[2:]), W, reads[i],
                       None if extra is None else extra[n]).reshape(-1, K, *reads[i])
         for to, won in zip(_windows(found[n], pool), _windows(gate[n, None], pool),
                            strict=True):
@@ -221,24 +226,24 @@ def _below(net, i, dz, extra=None):
     return found
 
 
-def _gate(z, pool):
-    """Return the gate D of eq. (4) as an array with the shape and dtype of z."""
-    largest, gate = _largest(z, pool), np.zeros_like(z)
+def _gate(pre, pool):
+    """Return the gate D of eq. (4) as an array with the shape and dtype of `pre`."""
+    largest, gate = _largest(pre, pool), np.zeros_like(pre)
     free = largest > 0
-    for value, to in zip(_windows(z, pool), _windows(gate, pool), strict=True):
+    for value, to in zip(_windows(pre, pool), _windows(gate, pool), strict=True):
         to[:] = won = (value == largest) & free                            # (4)
         free ^= won
     return gate
 
 
-def _unpatch(dz, W, shape, extra):
-    """Return the maps C^T (dz W + extra) of eq. (11), each of the given shape."""
+def _unpatch(dpre, W, shape, extra):
+    """Return the maps C^T (dpre W + extra) of eq. (11), each of the given shape."""
     if W.ndim == 2:
-        return (dz @ W if extra is None else dz @ W + extra).reshape(-1, *shape)
-    (rows, columns), k, c = dz.shape[1:3], W.shape[1], W.shape[3]
-    maps = np.zeros((len(dz), *shape), dz.dtype)
+        return (dpre @ W if extra is None else dpre @ W + extra).reshape(-1, *shape)
+    (rows, columns), k, c = dpre.shape[1:3], W.shape[1], W.shape[3]
+    maps = np.zeros((len(dpre), *shape), dpre.dtype)
     for i, j in np.ndindex(k, k):
-        part = (dz.reshape(-1, len(W)) @ W[:, i, j]).reshape(-1, rows, columns, c)
+        part = (dpre.reshape(-1, len(W)) @ W[:, i, j]).reshape(-1, rows, columns, c)
         if extra is not None:
             part += extra.reshape(-1, rows, columns, k, k, c)[:, :, :, i, j]
         maps[:, i:i + rows, j:j + columns] += part
@@ -252,7 +257,7 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Compute the derivatives of the outputs with respect to z[l], eq. (7).
+    """Compute the derivatives of the outputs by pre-activations, eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -272,9 +277,11 @@ def signals(weights, recording, pools):
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
-    found = [np.eye(f.shape[1], dtype=f.dtype) + 0 * f[:, :, None]]
+    G = np.eye(f.shape[1], dtype=f.dtype) + 0 * f[:, :, None]              # (7)
+    found = [G]
     for i in range(len(inputs) - 1, 0, -1):
-        found.insert(0, _below(net, i, found[0]))                          # (7)
+        G = _below(net, i, G)                                              # (7)
+        found.insert(0, G)
     return [G.reshape(*f.shape, *A.shape[1:-1], -1) for A, G in
             zip(inputs, found, strict=True)]
 
@@ -297,11 +304,15 @@ def jacobian(recording, signals):
     (N, K, p) float
         For each layer, the weights, row by row, and then the biases.
     """
-    f, = arrays("recording.outputs (_, _) float", getattr(recording, "outputs", None))
-    inputs = _list("recording.inputs", recording.inputs, [
-        (len(f), *np.shape(A)[1:]) for A in recording.inputs or ()], dtype=f.dtype)
-    signals = _list("signals", signals, [
-        (*f.shape, *A.shape[1:-1], "_") for A in inputs], dtype=f.dtype)
+    inputs, pre, f = bundle("recording", recording, Recording)
+    f, pre = arrays("recording.outputs (_, _) float, recording.pre[] (...)", f, pre)
+    shapes = [("N", *[f"P{i}"] * (maps.ndim == 4), "_") for i, maps in enumerate(pre)]
+    first = [("recording.outputs (N, K)", f)]
+    inputs = _list("recording.inputs", inputs, shapes, "", f.dtype, first)
+    first += [(f"recording.inputs[{i}] ({', '.join(shape)})", A)
+              for i, (shape, A) in enumerate(zip(shapes, inputs, strict=True))]
+    signals = _list("signals", signals, [("N", "K", *shape[1:]) for shape in shapes],
+                    "", f.dtype, first)
     (N, K), parts = f.shape, []
     for A, G in zip(inputs, signals, strict=True):
         A, G = A.reshape(N, 1, -1, A.shape[-1]), G.reshape(N, K, -1, G.shape[-1])
@@ -323,9 +334,9 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     weights, recording, signals, pools
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Partial derivatives abar and gbar.
+        Partial derivatives dA and dG.
     doutputs : (N, K) float, or None
-        Partial derivative fbar.  If an argument or a list entry is None, it
+        Partial derivative df.  If an argument or a list entry is None, it
         stands for 0.
 
     Returns
@@ -333,8 +344,8 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     Gradient
     """
     net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
-    dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], z.shape[-1])
-                              for A, z in zip(inputs, pre, strict=True)]
+    dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], before.shape[-1])
+                              for A, before in zip(inputs, pre, strict=True)]
     signals = _list("signals", signals, shapes, dtype=dtype)
     dinputs = _list("dinputs?", dinputs, [A.shape for A in inputs], dtype=dtype)
     dsignals = _list("dsignals?", dsignals, shapes, dtype=dtype)
@@ -344,15 +355,15 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     dW, db = _sweep(net, dinputs, np.zeros_like(f) if doutputs is None else doutputs)
     B = dsignals[0]
     for i, (W, G) in enumerate(zip(weights[1:], signals[1:], strict=True), 1):
-        z, pool = pre[i - 1], pools[i - 1]
-        x = B.reshape(*f.shape, *z.shape[1:]) * _gate(z, pool)[:, None]
+        before, pool = pre[i - 1], pools[i - 1]
+        x = B.reshape(*f.shape, *before.shape[1:]) * _gate(before, pool)[:, None]
         x = functools.reduce(np.add, _windows(x, pool)).reshape(-1, *reads[i])
         B = dsignals[i].copy()
         G, out = (a.reshape(-1, *G.shape[2:]) for a in (G, B))
-        for r in _blocks(len(x), inputs[i][0].nbytes):
-            Q = _patches(x[r], W).reshape(-1, W[0].size)
-            out[r] += (Q @ W.reshape(len(W), -1).T).reshape(out[r].shape)  # (9)
-            dW[i] += (G[r].reshape(-1, len(W)).T @ Q).reshape(W.shape)     # (10)
+        for part in _blocks(len(x), inputs[i][0].nbytes):
+            Q = _patches(x[part], W).reshape(-1, W[0].size)                # (9)
+            out[part] += (Q @ W.reshape(len(W), -1).T).reshape(out[part].shape)  # (9)
+            dW[i] += (G[part].reshape(-1, len(W)).T @ Q).reshape(W.shape)  # (10)
     return Gradient(dW, db)
 
 
@@ -379,18 +390,20 @@ def init(shapes, rng, dtype=np.float64):
     """
     one_of("rng", rng, np.random.Generator)
     float_dtype(dtype)
-    arrays("shapes[] (_) int in [1, inf)", one_of("shapes", shapes, list, tuple))
+    shapes, = arrays("shapes[] (_) int in [1, inf)", shapes)
     if not shapes or {*map(len, shapes)} - {2, 4}:
-        raise ValueError(f"shapes is {shapes!r:.60}: must hold (c_out, k, k, c_in) or "
-                         "(n_out, n_in) for each layer")
+        raise ValueError(f"shapes has entries of lengths {[*map(len, shapes)]}: must "
+                         "have at least one, each (c_out, k, k, c_in) or (n_out, n_in)")
     weights, biases = [], []
     for shape in shapes:
         W = rng.standard_normal(shape)
         while (beyond := np.abs(W) > 2).any():
             W[beyond] = rng.standard_normal(np.count_nonzero(beyond))
-        W *= np.sqrt(2 / (np.prod(shape[1:-1]) * (shape[0] + shape[-1]))) / SPREAD
-        weights.append(W.astype(dtype))                                    # (12)
-        biases.append(rng.normal(0, 0.01, shape[0]).astype(dtype))
+        inputs = np.prod(shape[1:-1])
+        W *= np.sqrt(2 / (inputs * (shape[0] + shape[-1]))) / SPREAD       # (12)
+        b = rng.normal(0, BIAS_STD, shape[0])                              # (12)
+        weights.append(W.astype(dtype))
+        biases.append(b.astype(dtype))
     return weights, biases
 
 
@@ -398,53 +411,70 @@ def _layers(weights, pools):
     """Return the checked weights, and one pooling flag for each layer."""
     for name, value in (("weights", weights), ("pools", pools)):
         one_of(name, value, list, tuple)
-    if not 0 < len(pools) < len(weights) or {*map(type, pools)} - {bool, np.bool_}:
-        raise ValueError(f"pools is {pools!r}: must hold one bool for each convolution,"
-                         f" and the last of {len(weights)} layers must be dense")
+    flags(" ".join(f"pools[{i}]" for i in range(len(pools))), *pools)
+    if not 0 < len(pools) < len(weights):
+        raise ValueError(f"pools has {len(pools)} entries, weights has {len(weights)}: "
+                         "must be one for each convolution, and the last layer dense")
     dense = len(weights) - len(pools)
     return _list("weights", weights, [
         (f"c{i + 1}", f"k{i}", f"k{i}", f"c{i}") for i in range(len(pools))]
         + [("_", "_")] * dense, " float"), [*pools, *[False] * dense]
 
 
-def _maps(weights, pools, x):
-    """Return the shapes of all x[l] and of all z[l] for the image shape `x`."""
+def _maps(weights, pools, x, source):
+    """Return the shapes of all x[l] and of all pre[l] for the image shape `x`, which
+    follows from the argument `source`."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
-        z = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
-        if min(z) <= pool if z else W.shape[1] != math.prod(x):
-            raise ValueError(f"weights[{i}] is of shape {W.shape}: must fit input maps "
-                             f"{x}" + " and leave 2 x 2 positions to pool" * pool)
+        maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
+        if min(maps) <= pool if maps else W.shape[1] != math.prod(x):
+            raise ValueError(f"weights[{i}] has shape {W.shape}, {source} gives input "
+                             f"maps {x}: must fit"
+                             + ", and leave 2 x 2 positions to pool" * pool)
         reads.append(x)
-        writes.append((*z, len(W)))
-        x = (*(side // (1 + pool) for side in z), len(W))
+        writes.append((*maps, len(W)))
+        x = (*(side // (1 + pool) for side in maps), len(W))
     return reads, writes
 
 
 def _read(weights, recording, pools):
     """Return the checked arguments, and the shape of each layer's input x[l]."""
     weights, pools = _layers(weights, pools)
-    pre, dtype = getattr(recording, "pre", None), weights[0].dtype
-    if not isinstance(pre, (list, tuple)) or not pre or np.ndim(pre[0]) != 4:
-        raise ValueError(f"recording is of type {type(recording).__name__}: must be a "
-                         "Recording whose pre[0] is (N, rows, columns, c_out)")
+    recording, dtype = bundle("recording", recording, Recording), weights[0].dtype
+    inputs, pre = arrays("recording.inputs[] (...), recording.pre[] (...)",
+                         *recording[:2], dtype=dtype)
+    if not pre or pre[0].ndim != 4:
+        raise ValueError("recording.pre has no maps in entry 0: must be those of a "
+                         "convolution, (N, rows, columns, c_out)")
     _, k, k, c = weights[0].shape
-    N, rows, columns, _ = np.shape(pre[0])
-    reads, writes = _maps(weights, pools, (rows + k - 1, columns + k - 1, c))
-    pre = _list("recording.pre", pre, [("N", *z) for z in writes], dtype=dtype)
-    inputs = _list("recording.inputs", recording.inputs, [
-        (N, *[math.prod(z[:-1])] * (W.ndim == 4), W[0].size)
-        for W, z in zip(weights, writes, strict=True)], dtype=dtype)
+    N, rows, columns, _ = pre[0].shape
+    reads, writes = _maps(weights, pools, (rows + k - 1, columns + k - 1, c),
+                          "recording.pre[0]")
+    pre = _list("recording.pre", pre, [("N", *maps[:-1], f"c{i + 1}")
+                                       for i, maps in enumerate(writes)],
+                "", dtype, _first(weights))
+    inputs = _list("recording.inputs", inputs, [
+        (N, *[math.prod(maps[:-1])] * (W.ndim == 4), W[0].size)
+        for W, maps in zip(weights, writes, strict=True)], dtype=dtype)
     return weights, pools, Recording(inputs, pre, pre[-1]), reads
 
 
-def _list(name, given, shapes, kind="", dtype=None):
+def _first(weights):
+    return [(f"weights[{i}] (c{i + 1}{', _' * (W.ndim - 1)})", W)
+            for i, W in enumerate(weights)]
+
+
+def _list(name, given, shapes, kind="", dtype=None, first=()):
     """Return the checked arrays of a list.  If `name` ends in "?", the list or
-    any of its arrays may be None."""
+    any of its arrays may be None.  The pairs (rule, array) in `first` set the sizes
+    of axes."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):
         raise ValueError(f"{name} has {len(given)} arrays: must have {len(shapes)}, "
                          "one for each layer")
-    return arrays(", ".join(f"{name}[{i}]{gap} ({', '.join(map(str, shape))}){kind}"
-                            for i, shape in enumerate(shapes)), *given, dtype=dtype)
+    rules = [rule for rule, _ in first] + [
+        f"{name}[{i}]{gap} ({', '.join(map(str, shape))}){kind}"
+        for i, shape in enumerate(shapes)]
+    return arrays(", ".join(rules), *(a for _, a in first), *given,
+                  dtype=dtype)[len(first):]
