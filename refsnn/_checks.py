@@ -85,8 +85,9 @@ def arrays(rules, *values, dtype=None):
         if value is None and rule.optional:
             found.append(None)
         elif rule.many:
-            found.append([_checked_array(rule._replace(name=f"{rule.name}[{i}]"), a, known)
-                          for i, a in enumerate(one_of(rule.name, value, list, tuple))])
+            entries = enumerate(one_of(rule.name, value, list, tuple))
+            found.append([_checked_array(rule._replace(name=f"{rule.name}[{i}]"), entry,
+                                         known) for i, entry in entries])
         else:
             a = _checked_array(rule, value, known)
             found.append(a.item() if rule.axes == () else a)
@@ -96,7 +97,8 @@ def arrays(rules, *values, dtype=None):
 @functools.lru_cache(maxsize=1024)
 def _read_rules(rules):
     """Parse the text `rules`, and return a list of `_Rule`."""
-    found = re.findall(r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
+    found = re.findall(
+        r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
     return [_read_rule(*parts) for parts in found]
 
 
@@ -182,10 +184,12 @@ def _match_axes(rule, a, value, known):
     for axis, ((letter, positive), size) in enumerate(zip(rule.axes, a.shape)):
         if type(letter) is int:
             if size != letter:
-                _refuse(rule, f"has {_sized(size, letter)} (axis {axis})", f"must have {letter}")
+                _refuse(rule, f"has {_sized(size, letter)} (axis {axis})",
+                        f"must have {letter}")
             continue
         if positive and size == 0:
-            _refuse(rule, f"has {_sized(0, letter)} (axis {axis})", "must have at least 1")
+            _refuse(rule, f"has {_sized(0, letter)} (axis {axis})",
+                    "must have at least 1")
         if letter and letter != "_":
             first, other, where = known.setdefault(letter, (size, rule.name, axis))
             if first != size:
@@ -247,7 +251,8 @@ def _described(a, value):
     """Describe a value that has the wrong type."""
     if value is None or isinstance(value, (str, bytes, bool, np.bool_, float, complex)):
         return f"is {value!r:.60}"
-    return f"is of type {type(value).__name__}" if a.dtype == object else f"is {a.dtype}"
+    return f"is of type {type(value).__name__}" if a.dtype == object \
+        else f"is {a.dtype}"
 
 
 def _axes_text(rule):
@@ -257,12 +262,13 @@ def _axes_text(rule):
 
 
 def _wanted_axes(rule):
+    """Describe the axes that an argument must have."""
     if rule.axes == ():
         return "must be a number"
+    if rule.number:
+        return f"must be a number or an array {_axes_text(rule)}"
     count = len(rule.axes)
-    return "must be a number or an " * rule.number + "must have " * (
-        not rule.number) + (f"array {_axes_text(rule)}" if rule.number else
-                            f"{count} {'axis' if count == 1 else 'axes'}, {_axes_text(rule)}")
+    return f"must have {count} {'axis' if count == 1 else 'axes'}, {_axes_text(rule)}"
 
 
 def _label_advice(rule, a):
@@ -355,7 +361,8 @@ def lists(name, value, like=None, source=None):
     given = list(value) if several else [value]
     as_source = f", as {source}" if source else ""
     if len(given) != (count := len(like or given) or 1):
-        raise ValueError(f"{name} has {len(given)} arrays: must have {count}{as_source}")
+        raise ValueError(f"{name} has {len(given)} arrays: must have {count}"
+                         + as_source)
     found = []
     for i, (entry, model) in enumerate(zip(given, like or given, strict=True)):
         index = f"[{i}]" if several else ""
@@ -376,7 +383,8 @@ def unread(name, value, shape, *dtypes):
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]
     """
-    a = value if type(value) is np.ndarray else _converted(_read_rule(name, "...", "", ""),
+    a = value if type(value) is np.ndarray else _converted(
+        _read_rule(name, "...", "", ""),
                                                            value)
     if a.shape != shape or a.dtype not in dtypes:
         raise ValueError(f"{name} is {a.dtype} of shape {a.shape}: must be "
@@ -396,8 +404,8 @@ def buffer(name, value, shape, dtype, others=()):
         return np.empty(shape, dtype)
     unread(name, value, shape, dtype)
     if not isinstance(value, np.ndarray) or not value.flags.carray:
-        raise ValueError(f"{name} is of type {type(value).__name__}: must be an array that "
-                         "is writeable and C-contiguous")
+        raise ValueError(f"{name} is of type {type(value).__name__}: must be an array "
+                         "that is writeable and C-contiguous")
     if any(np.may_share_memory(value, other) for other in others):
         raise ValueError(f"{name} shares memory with an argument: must be separate")
     return value

@@ -44,7 +44,8 @@ Departures.  [NMZ19] writes the sums for one layered network; here h holds
 
 import numpy as np
 
-from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays
 
 __all__ = ["adjoint", "chunk", "gradient", "truncated"]
 

@@ -61,7 +61,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, one_of, unread  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of, unread
 
 __all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
 _RANGE = 2.0, 5.45     # ranges of settings: of factors, and of potentials

@@ -84,7 +84,8 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 from scipy import sparse
 
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
 
 __all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "draw",
            "emulate", "only"]

@@ -53,7 +53,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from refsnn._checks import arrays, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, flags, float_dtype, one_of
 
 __all__ = ["Weights", "clip", "drop", "dropout", "initial", "integers", "penalty"]
 SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code

@@ -56,7 +56,8 @@ from typing import List, NamedTuple, Union
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, lists, one_of
 
 __all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradient"]
 

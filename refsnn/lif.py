@@ -110,7 +110,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, one_of
 
 __all__ = ["Gradient", "Recording", "State", "backward", "credit", "linearise",
            "readout", "readout_backward", "readout_run", "readout_step", "run",

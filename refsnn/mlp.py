@@ -69,7 +69,8 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, float_dtype, one_of
 
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]

@@ -67,7 +67,8 @@ from itertools import chain
 
 import numpy as np
 
-from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["adjoint", "kernel"]
 

@@ -41,7 +41,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, one_of
 
 __all__ = ["Trajectory", "one_step", "predict"]
 

@@ -55,7 +55,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, one_of, unread  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of, unread
 
 __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 

@@ -62,7 +62,8 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, one_of
 
 __all__ = ["Report", "probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")

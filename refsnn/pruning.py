@@ -50,7 +50,8 @@ Departures.  The random baseline in the code of [LZ20] permutes only the
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, one_of
 
 __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",
            "snip"]

@@ -43,7 +43,8 @@ Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
 
 import numpy as np
 
-from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays
 
 __all__ = ["backward", "linearise", "run", "simulate", "step"]
 

@@ -30,7 +30,8 @@ Departures.  [WZ89] uses rate units and updates the weights at each step.
 
 import numpy as np
 
-from refsnn._checks import arrays, buffer, unread  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, buffer, unread
 
 __all__ = ["gradient", "step", "step_gradient"]
 

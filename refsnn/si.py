@@ -91,7 +91,8 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, flags, lists, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, lists, one_of
 
 __all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
            "penalty", "penalty_gradient"]

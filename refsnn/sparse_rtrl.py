@@ -94,7 +94,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of
 
 __all__ = ["RULES", "Gradient", "Recording", "Traces", "eligibility", "gradient",
            "lif_step", "readout_step", "rest"]

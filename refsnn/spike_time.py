@@ -68,7 +68,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, unread  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, unread
 
 __all__ = ["Crossing", "backward", "cross_entropy", "forward", "potential",
            "silent_cost"]

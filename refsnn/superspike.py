@@ -91,7 +91,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
 
 __all__ = ["Coefficients", "Settings", "State", "Step", "accumulate", "coefficients",
            "forward", "rest"]

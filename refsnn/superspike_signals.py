@@ -47,7 +47,8 @@ import math
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, one_of
 
 __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]
 

@@ -73,7 +73,8 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, one_of
 
 __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 

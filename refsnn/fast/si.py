@@ -36,7 +36,8 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays
 
 __all__ = ["State", "begin", "step"]
 BLOCK = 2**17           # bytes per block; five blocks fit the cache

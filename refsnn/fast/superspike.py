@@ -64,7 +64,8 @@ import numpy as np
 from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
 
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
 
 __all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
 
