@@ -384,8 +384,7 @@ def unread(name, value, shape, *dtypes):
     [1.0, 1.0]
     """
     a = value if type(value) is np.ndarray else _converted(
-        _read_rule(name, "...", "", ""),
-                                                           value)
+        _read_rule(name, "...", "", ""), value)
     if a.shape != shape or a.dtype not in dtypes:
         raise ValueError(f"{name} is {a.dtype} of shape {a.shape}: must be "
                          f"{np.dtype(dtypes[-1])} of shape {shape}")
