@@ -24,8 +24,8 @@ Approximate.  SnAp-n neglects all paths through neurons that are not kept.
     only zeros.  This is the case for n = 2 with a dense V, for n = N on a
     ring of N neurons, and for any n with a diagonal V.  SnAp-1 equals
     `sparse_rtrl` with rule="block".
-Cost.   Each of w parameters has K kept neurons; exact RTRL keeps all
-    neurons.  The memory is O(B w K), and the time is O(T B w K^2).
+Cost.   Each of p parameters has K kept neurons; exact RTRL keeps all
+    neurons.  The memory is O(B p K), and the time is O(T B p K^2).
 Departures.  [MEE21] counts steps between single states.  Here, a step
     leads from neuron to neuron.  The states of a neuron, such as current
     and membrane potential, are all kept or all neglected.
@@ -33,7 +33,6 @@ Departures.  [MEE21] counts steps between single states.  Here, a step
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
     Graves, ICLR 2021, arXiv 2006.07232.
 """
-
 
 import numpy as np
 
@@ -111,7 +110,7 @@ def stored(owner, pattern, states):
     int
     """
     states, = arrays("states () int in [1, inf)", states)
-    groups = _groups(owner, pattern, states, "p*")
+    groups = _groups(owner, pattern, states)
     return sum(len(chosen) * len(kept) for chosen, kept in groups)
 
 
@@ -142,21 +141,24 @@ def step(blocks, J, F, owner, pattern):
     -------
     tuple of (B, k_g, p_g) float
     """
-    J, F = arrays("J (B*, N*, N*) float, F (B*, N*, p*)", J, F)
-    groups = _groups(owner, pattern, *F.shape[1:])
-    if blocks is None:
-        return _step([None] * len(groups), J, F, groups)
-    shapes = [(len(J), len(kept), len(chosen)) for chosen, kept in groups]
-    if list(map(np.shape, one_of("blocks", blocks, tuple))) != shapes:
-        raise ValueError(f"blocks is {blocks!r:.60}: must be arrays of shapes {shapes}")
-    arrays("blocks (*) float", np.concatenate([np.ravel(block) for block in blocks]))
-    return _step([np.asarray(block, J.dtype) for block in blocks], J, F, groups)
+    J, F = arrays("J (B*, N, N) float, F (B*, N, p*)", J, F)
+    groups = _groups(owner, pattern, F.shape[1], F[:1])
+    if blocks is not None:
+        if len(one_of("blocks", blocks, tuple)) != len(groups):
+            raise ValueError(f"blocks has {len(blocks)} arrays: must have {len(groups)}, "
+                             "one for each row of pattern")
+        blocks = arrays(", ".join(
+            f"blocks[{g}] ({len(J)}, {len(kept)}, {len(chosen)})"
+            for g, (chosen, kept) in enumerate(groups)), *blocks, dtype=J.dtype)
+    return _step(blocks, J, F, groups)
 
 
 def _step(blocks, J, F, groups):
-    return tuple((0 if block is None else J[:, kept[:, None], kept] @ block)
-                 + F[:, kept[:, None], chosen]                             # (1)
-                 for block, (chosen, kept) in zip(blocks, groups, strict=True))
+    found = tuple(F[:, kept[:, None], chosen] for chosen, kept in groups)
+    if blocks is not None:
+        for new, block, (_, kept) in zip(found, blocks, groups, strict=True):
+            new += J[:, kept[:, None], kept] @ block                       # (1)
+    return found
 
 
 def gradient(J, F, q, owner, pattern):
@@ -182,9 +184,8 @@ def gradient(J, F, q, owner, pattern):
         Gradient, summed over steps and batch.
     """
     J, F, q = arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
-    groups = _groups(owner, pattern, *F.shape[2:])
-    total = np.zeros(F.shape[3], J.dtype)
-    blocks = [None] * len(groups)
+    groups = _groups(owner, pattern, F.shape[2], F[0, :1])
+    blocks, total = None, np.zeros(F.shape[3], J.dtype)
     for t in range(len(q)):
         blocks = _step(blocks, J[t], F[t], groups)
         for block, (chosen, kept) in zip(blocks, groups, strict=True):
@@ -192,13 +193,15 @@ def gradient(J, F, q, owner, pattern):
     return total
 
 
-def _groups(owner, pattern, states, p):
+def _groups(owner, pattern, states, F=None):
     """For each row of `pattern`, return the indices of the parameters and the
-    indices of the kept states."""
+    indices of the kept states.  F has one column for each parameter."""
     pattern, = arrays("pattern (g, n)", pattern)
-    owner, = arrays(f"owner ({p}) int in [0, {len(pattern)})", owner)
-    if pattern.dtype != bool or states % pattern.shape[1]:
-        raise ValueError(f"pattern is {pattern.dtype} {pattern.shape}: must be bool "
-                         f"(g, n), with n a divisor of the {states} states")
+    _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F, owner)
+    if pattern.dtype != bool:
+        raise ValueError(f"pattern is {pattern.dtype}: must be bool")
+    if states % pattern.shape[1]:
+        raise ValueError(f"pattern has {pattern.shape[1]} neurons (axis 1): must have a "
+                         f"divisor of the {states} states")
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(k)) for g, k in enumerate(kept)]

@@ -6,6 +6,7 @@ import pytest
 import strategies
 from hypothesis import assume, given, settings
 from hypothesis import strategies as st
+from proofs import proves
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import bptt, checks, lif, snap, sparse_rtrl
@@ -58,6 +59,7 @@ def rewired(net, V):
 
 # --- the definition ----------------------------------------------------------------
 
+@proves("snap", 1, 3)
 @given(strategies.linear_systems(), st.data())
 def test_definition_on_any_recurrence(system, data):
     J, F, q = system
@@ -71,6 +73,7 @@ def test_definition_on_any_recurrence(system, data):
     near(snap.gradient(J, F, q, owner, pattern), masked(J, F, q, owner, pattern))
 
 
+@proves("snap", 1, 3)
 @given(strategies.linear_systems())
 def test_all_kept_is_exact(system):
     J, F, q = system
@@ -123,6 +126,7 @@ def test_order_one_is_exact_with_diagonal_recurrence(net):
     near(snap.gradient(*system, owner, snap.reach(net.V, 1)), bptt.gradient(*system))
 
 
+@proves("snap", 1, 2, 3)
 @given(strategies.live_lif(strategies.sizes(T=(14, 18), n=(3, 5)), recurrent=True,
                            refractory=0, reset="subtract"))
 def test_on_a_ring_it_grows_to_the_exact_one(net):
@@ -160,6 +164,7 @@ def kept_run(net, kept, function, W, V):
         refractory=net.refractory, **model, **frozen)
 
 
+@proves("snap", 1, 2, 3)
 @given(strategies.live_lif(strategies.sizes(T=(9, 14), n=(3, 5)), recurrent=True),
        st.integers(1, 4), st.sampled_from(("arctan", "sigmoid", "gaussian")),
        st.booleans())
@@ -215,6 +220,7 @@ def test_the_exact_run_refuses_order_one(net):
 
 # --- by hand, types ----------------------------------------------------------------
 
+@proves("snap", 2)
 def test_reach_by_hand():
     """Test neurons 0 to 1 to 2 in a chain and an isolated neuron 3."""
     V = np.zeros((4, 4))
@@ -255,79 +261,11 @@ def test_first_jacobian_is_not_used_inputs_are_kept_and_float32_too():
     assert {b.dtype for b in blocks} == {np.dtype(np.float32)}
 
 
-# --- what is refused ---------------------------------------------------------------
+# --- types ----------------------------------------------------------------------------
 
 EYE = np.eye(2, dtype=bool)
 GOOD = {"J": np.ones((3, 1, 4, 4)), "F": np.ones((3, 1, 4, 5)), "q": np.ones((3, 1, 4)),
         "owner": [0, 0, 1, 1, 0], "pattern": EYE}
-BLOCKS = (np.ones((1, 2, 3)), np.ones((1, 2, 2)))
-
-
-@pytest.mark.parametrize("change, match", [
-    ({"J": np.ones((3, 1, 4, 3))}, r"J is \(3, 1, 4, 3\).* float \(T, B, N, N\)"),
-    ({"J": np.ones((2, 1, 4, 4))}, r"F is \(3, 1, 4, 5\).*T = 2"),
-    ({"J": GOOD["J"].astype(int)}, r"J is .*1, 1.* float \(T, B, N, N\)"),
-    ({"J": GOOD["J"] * np.nan}, "J is .*nan.*must be finite"),
-    ({"F": np.ones((3, 1, 3, 5))}, r"F is \(3, 1, 3, 5\).*N = 4"),
-    ({"F": np.ones((3, 1, 4))}, r"F is \(3, 1, 4\)"),
-    ({"F": GOOD["F"] * np.inf}, "F is .*inf.*must be finite"),
-    ({"q": np.ones((3, 4))}, r"q is \(3, 4\)"),
-    ({"q": GOOD["q"] * np.nan}, "q is .*nan.*must be finite"),
-    ({"q": None}, "q is None"),
-    ({"q": np.ones((0, 1, 4)), "J": np.ones((0, 1, 4, 4)), "F": np.ones((0, 1, 4, 5))},
-     r"J is \(0, 1, 4, 4\)"),
-    ({"owner": [0, 0, 1, 1]}, r"owner is \[0, 0, 1, 1\]: must be .* int \(5\)"),
-    ({"owner": [0.0] * 5}, r"owner is .*0\.0.*: must be .* int"),
-    ({"owner": [[0] * 5]}, r"owner is \[\[0.*: must be .* int \(5\)"),
-    ({"owner": [0, 0, 1, 1, 2]}, r"owner is .*: must be .* in \[0, 2\)"),
-    ({"owner": [0, 0, 1, 1, -1]}, r"owner is .*: must be .* in \[0, 2\)"),
-    ({"pattern": EYE.astype(int)}, "pattern is .*int64.*: must be bool"),
-    ({"pattern": EYE[0]}, r"pattern is \(2,\).*: must be .* \(g, n\)"),
-    ({"pattern": np.ones((2, 0), bool)}, r"pattern is \(2, 0\).*: must be .* \(g, n\)"),
-    ({"pattern": np.ones((2, 3), bool)}, "pattern is .*a divisor of the 4 states")])
-def test_bad_input_is_named(change, match):
-    with pytest.raises(ValueError, match=f"^{match}"):
-        snap.gradient(**{**GOOD, **change})
-    snap.gradient(**GOOD)
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: snap.reach(np.ones((2, 3)), 1), r"V is \(2, 3\)"),
-    (lambda: snap.reach(np.ones(2), 1), r"V is \(2,\)"),
-    (lambda: snap.reach([["a"]], 1), r"V is \[\['a'\]\]"),
-    (lambda: snap.reach(np.ones((2, 2)) * np.nan, 1), "V is .*nan.*must be finite"),
-    (lambda: snap.reach(np.eye(2), 0), r"order is 0: .*in \[1, inf\)"),
-    (lambda: snap.reach(np.eye(2), True), "order is True"),
-    (lambda: snap.reach(np.eye(2), 1.5), "order is 1.5"),
-    (lambda: snap.owners(0, 1), r"n is 0: .*in \[1, inf\)"),
-    (lambda: snap.owners(1, -1), r"m is -1: .*in \[0, inf\)"),
-    (lambda: snap.owners(1, True), "m is True"),
-    (lambda: snap.owners(1, 1, 1), "recurrent is 1: must be one of .*bool"),
-    (lambda: snap.stored([0, 1], EYE, 3), "pattern is .*a divisor of the 3 states"),
-    (lambda: snap.stored([0, 1], EYE, 0), "states is 0"),
-    (lambda: snap.stored([0, 2], EYE, 2), r"owner is .*in \[0, 2\)"),
-    (lambda: snap.stored([[0, 1]], EYE, 2), r"owner is \[\[0, 1\]\]"),
-    (lambda: snap.step(BLOCKS[:1], GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE),
-     r"blocks is .*: must be .*\(1, 2, 3\), \(1, 2, 2\)"),
-    (lambda: snap.step(BLOCKS[0], GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE),
-     "blocks is .*: must be one of .*tuple"),
-    (lambda: snap.step(BLOCKS[::-1], GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE),
-     r"blocks is .*: must be .*\(1, 2, 3\), \(1, 2, 2\)"),
-    (lambda: snap.step((BLOCKS[0], BLOCKS[1] * np.nan), GOOD["J"][0], GOOD["F"][0],
-                       GOOD["owner"], EYE), "blocks is .*: must be finite float"),
-    (lambda: snap.step(None, GOOD["J"][0], GOOD["F"], GOOD["owner"], EYE),
-     r"F is \(3, 1, 4, 5\)"),
-    (lambda: snap.step(None, GOOD["J"][:, 0], GOOD["F"][0], GOOD["owner"], EYE),
-     r"F is \(1, 4, 5\).*B = 3"),
-    (lambda: snap.step(None, GOOD["J"][0], GOOD["F"][0], [0], EYE),
-     r"owner is \[0\].* int \(5\)")])
-def test_bad_input_is_named_elsewhere(call, match):
-    with pytest.raises(ValueError, match=f"(?s)^{match}"):
-        call()
-    right = [GOOD["J"][0], GOOD["F"][0], GOOD["owner"], EYE]
-    for block, same in zip(snap.step(BLOCKS, *right), snap.step(
-            tuple(block.tolist() for block in BLOCKS), *right), strict=True):
-        assert (block == same).all()
 
 
 def test_the_jacobian_sets_the_dtype():
@@ -335,7 +273,7 @@ def test_the_jacobian_sets_the_dtype():
     assert snap.gradient(**{**GOOD, "J": single}).dtype == np.float32
     blocks = snap.step(None, single[0], GOOD["F"][0], GOOD["owner"], EYE)
     assert {block.dtype for block in blocks} == {np.dtype(np.float32)}
-    with pytest.raises(ValueError, match="^F is .*e.300"):
+    with pytest.raises(ValueError, match="^F overflows in float32"):
         snap.gradient(**{**GOOD, "J": single, "F": 1e300 * GOOD["F"]})
 
 
