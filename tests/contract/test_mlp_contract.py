@@ -58,6 +58,7 @@ MASKS = [np.ones((5, 3)), np.ones((5, 4))]
 
 @pytest.mark.parametrize("call, match", [
     (lambda: mlp.forward([], [], X), "^weights has 0 arrays.* at least 1$"),
+    (lambda: mlp.forward(None, B, X), "^weights is None: must be one of list"),
     (lambda: mlp.forward(W[0], B, X), "^weights is of type ndarray: must be one of"),
     (lambda: mlp.forward(W, B[:1], X), "^biases has 1 arrays, weights has 2: must be"),
     (lambda: mlp.forward(W, None, X), "^biases is None: must be one of list"),
