@@ -75,7 +75,8 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
 
 __all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
            "second_order", "signals"]
@@ -422,8 +423,8 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x, source):
-    """Return the shapes of all x[l] and of all pre[l] for the image shape `x`, which
-    follows from the argument `source`."""
+    """Return the shapes of all x[l] and of all pre[l] for the image shape `x`,
+    which follows from the argument `source`."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -466,8 +467,8 @@ def _first(weights):
 
 def _list(name, given, shapes, kind="", dtype=None, first=()):
     """Return the checked arrays of a list.  If `name` ends in "?", the list or
-    any of its arrays may be None.  The pairs (rule, array) in `first` set the sizes
-    of axes."""
+    any of its arrays may be None.  The pairs (rule, array) in `first` set the
+    sizes of axes."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):

@@ -27,10 +27,10 @@ output k are called signals.  The Jacobian follows from the signals:
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
 Let the loss be a function of the Jacobian, such as the tangent-kernel loss
-of [LZ20].  By (8), the loss is a function of all a[l] and g[l].  Let da[l],
-dg[l]_k and df be its partial derivatives with respect to a[l], g[l]_k and
-f.  The total derivatives B[l]_k with respect to g[l]_k, and dpre[l],
-follow from
+of [LZ20].  By (8), the loss is a function of all a[l] and g[l].  Let
+da[l], dg[l]_k and df be its partial derivatives with respect to a[l],
+g[l]_k and f.  The total derivatives B[l]_k with respect to g[l]_k, and
+dpre[l], follow from
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -185,8 +185,8 @@ def _slopes(inputs, pre, activation):
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Return the gradient of the loss with respect to the parameters, eqs. (5)
-    and (13).  The arguments `dinputs`, `extra` and `gain` hold da of eq. (13), e
-    of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
+    and (13).  The arguments `dinputs`, `extra` and `gain` hold da of eq. (13),
+    e of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
     dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -371,9 +371,9 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check each value against its rule in `spec`.  A rule with [{0}] describes a
-    list with one array for each layer.  In the rule, {0} is the index of the layer,
-    {1} is {0} + 1, and {2} is the number of layers."""
+    """Check each value against its rule in `spec`.  A rule with [{0}] describes
+    a list with one array for each layer.  In the rule, {0} is the index of the
+    layer, {1} is {0} + 1, and {2} is the number of layers."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]

@@ -22,9 +22,9 @@ are
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
-df/dpre_l.  The adjoint of the kernel gives the derivatives da_l and dg_l of
-the loss with respect to a_l and g_l.  A second-order pass of the network
-then gives the gradient for the weights:
+df/dpre_l.  The adjoint of the kernel gives the derivatives da_l and dg_l
+of the loss with respect to a_l and g_l.  A second-order pass of the
+network then gives the gradient for the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)

@@ -260,8 +260,8 @@ def scaled(weights, masks, rho):
 
 
 def _checked(weights, rho, name="weights", others=None, rule=""):
-    """Return the arrays of the weights, those of the list `others`, which have the
-    shapes of the weights, and rho."""
+    """Return the arrays of the weights, those of the list `others`, which have
+    the shapes of the weights, and rho."""
     rho, = arrays("rho () in (0, 1]", rho)              # in float64, as in [LZ20]
     weights, others = arrays(f"weights[] (...) float, {name}[] (...){rule}", weights,
                              weights if name == "weights" else others)
