@@ -1,47 +1,49 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the credit of hidden spikes with exact or random feedback.
 
-Each rule maps an error to `dspikes`, the credit e[t] of the spikes S[t] of
-a hidden layer.  Any learning rule for one layer can use this credit.  W is
+Each rule maps an error to `dspikes`, the credit of the spikes S[t] of a
+hidden layer.  Any learning rule for one layer can use this credit.  W is
 the input matrix of the next layer, and dI is the adjoint of the currents
 of this next layer:
 
-    backpropagation       e[t] = W^T dI[t+1]             (1)  [NMZ19]
-    feedback alignment    e[t] = G^T dI[t+1], G random        [NMZ19]
-    direct feedback       e[t] = H^T o[t], H random      (2)  [NMZ19]
-        from the error o[t] = dL/dU[t] of the readout's membrane
+    backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
+    feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
+    direct feedback       dspikes[t] = H^T error[t], H random
+        with error[t] = dL/dU[t] of the readout's membrane   (2)  [NMZ19]
     local errors          y[t] = G S[t], L = mean sum_t l(y[t])
-                          e[t] = G^T dL/dy[t], G random  (3)  [NMZ19]
-        with l = |y - target|^2 / 2                                (4)
-        or l = -log softmax(y)[label]                              (5)
+        dspikes[t] = G^T dL/dy[t], G random                  (3)  [NMZ19]
+        with l = |y - target|^2 / 2                               (4)
+        or l = -log softmax(y)[label]                             (5)
         and the mean over the batch
 
-A three-factor rule combines the credit with a trace P of each input.  P is
-the potential of a membrane that has no reset and receives only this input:
+A three-factor rule combines the credit with a trace of each input.  The
+trace is the potential of a membrane that has no reset and receives only
+this input, through the current syn:
 
-    i[t+1] = alpha i[t] + x[t],  P[t+1] = beta P[t] + gain i[t]     (6)
-    dW = sum_t (psi[t] e[t]) P[t]^T                                 (7)
+    syn[t+1] = alpha syn[t] + x[t]
+    trace[t+1] = beta trace[t] + gain syn[t]                      (6)
+    dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
 Event-driven random backpropagation combines eqs. (2) and (7).  In this
-rule, psi is a boxcar function, and x replaces P.  The rule neglects
-membrane dynamics and reset.
+rule, psi is a boxcar function, and x replaces the trace.  The rule
+neglects membrane dynamics and reset.
 
 Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].
-    Without reset, U[t] = W P[t], and the chain rule gives (7).
+    Without reset, U[t] = W trace[t], and the chain rule gives (7).
 Approximate.  Rule (1) is exact if no later run continues from the last
     state.  Rule (3) is exact for the local loss.
     Rule (7) is exact for one layer without recurrence and refractory
     period, if the reset subtracts recorded spikes, which are constants.
     Rules (2), (3) and feedback alignment do not compute the derivative of
     the network's loss.  With these rules, the weight change is the
-    gradient of sum_t <e[t], S[t]>, where e is treated as a constant.
+    gradient of sum_t <dspikes[t], S[t]>, where dspikes is treated as a
+    constant.
 Cost.   The time is O(T B n k) for k error units, or O(T B n m) for (7).
 Departures.  In [NMZ19], the error is fed back within one step.  Here,
     spikes enter the currents one step later, which gives t+1 in (1).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
-
 
 import numpy as np
 
@@ -51,7 +53,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
            "presynaptic_trace", "three_factor", "transport"]
 
 
-def transport(dsyn, B):
+def transport(dsyn, G):
     """Compute the credit of a layer from the error of the next layer, eq. (1).
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
@@ -62,7 +64,7 @@ def transport(dsyn, B):
     dsyn : (T, B, k) float
         Adjoint of the currents of the next layer, which has k neurons.  The
         result has the dtype of `dsyn`.
-    B : (k, n) float
+    G : (k, n) float
         Input weights W of the next layer (backpropagation), or a fixed random
         matrix of the same shape (feedback alignment).
 
@@ -71,9 +73,9 @@ def transport(dsyn, B):
     (T, B, n) float
         Credit ``dspikes`` of the layer, which is 0 at the last step.
     """
-    dsyn, B = arrays("dsyn (T, B, k) float, B (k, n)", dsyn, B)
-    dspikes = np.zeros((*dsyn.shape[:2], B.shape[1]), dsyn.dtype)
-    dspikes[:-1] = dsyn[1:] @ B                                            # (1)
+    dsyn, G = arrays("dsyn (T, B, k) float, G (k, n)", dsyn, G)
+    dspikes = np.zeros((*dsyn.shape[:2], G.shape[1]), dsyn.dtype)
+    dspikes[:-1] = dsyn[1:] @ G                                            # (1)
     return dspikes
 
 
@@ -150,7 +152,8 @@ def local_cross_entropy(spikes, G, labels):
     """
     G, spikes = arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
     batch = spikes.shape[1]
-    labels, = arrays(f"labels ({batch}) int in [0, {len(G)})", labels)
+    _, labels = arrays(f"spikes (_, B, _), labels (B) int in [0, {len(G)})",
+                       spikes[:1], labels)
     y = spikes @ G.T
     y -= y.max(axis=2, keepdims=True)
     y -= np.log(np.exp(y).sum(axis=2, keepdims=True))
@@ -158,7 +161,7 @@ def local_cross_entropy(spikes, G, labels):
     loss = -float(np.sum(y[:, own, labels])) / batch                       # (5)
     miss = np.exp(y)
     miss[:, own, labels] -= 1
-    return loss, miss @ G / batch
+    return loss, miss @ G / batch                                          # (3)
 
 
 def presynaptic_trace(x, *, alpha, beta, gain=1.0):
@@ -173,25 +176,25 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     x : (T, B, m) float
         Input spikes.
     alpha, beta, gain : float
-        Decay factors of current and membrane, in [0, 1), and gain of the
-        current, in [1e-9, 1e9).
+        Decay factors of current and membrane, in [0, 1), and positive gain of
+        the current.
 
     Returns
     -------
     (T, B, m) float
-        Trace P[t], which is 0 at the first two steps.
+        Trace, which is 0 at the first two steps.
     """
     x, alpha, beta, gain = arrays(
         "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
-        "gain () in [1e-9, 1e9)", x, alpha, beta, gain)
-    P, i = np.zeros_like(x), np.zeros_like(x[0])
+        "gain () in (0, inf)", x, alpha, beta, gain)
+    trace, syn = np.zeros_like(x), np.zeros_like(x[0])
     for t in range(1, len(x)):
-        P[t] = beta * P[t - 1] + gain * i
-        i = alpha * i + x[t - 1]                                           # (6)
-    return P
+        trace[t] = beta * trace[t - 1] + gain * syn                        # (6)
+        syn = alpha * syn + x[t - 1]                                       # (6)
+    return trace
 
 
-def three_factor(post, pre):
+def three_factor(post, trace):
     """Compute the weight gradient of a three-factor rule, eq. (7).
 
     >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
@@ -200,9 +203,9 @@ def three_factor(post, pre):
     Parameters
     ----------
     post : (T, B, n) float
-        Surrogate derivative multiplied by the credit, psi[t] e[t].  The result
-        has the dtype of `post`.
-    pre : (T, B, m) float
+        Surrogate derivative multiplied by the credit, psi[t] dspikes[t].  The
+        result has the dtype of `post`.
+    trace : (T, B, m) float
         Trace from `presynaptic_trace`, or the input itself (event-driven
         random backpropagation).
 
@@ -211,8 +214,9 @@ def three_factor(post, pre):
     (n, m) float
         Gradient dW, summed over steps and batch.
     """
-    post, pre = arrays("post (T, B, n) float, pre (T, B, m)", post, pre)
-    return post.reshape(-1, post.shape[2]).T @ pre.reshape(-1, pre.shape[2])  # (7)
+    post, trace = arrays("post (T, B, n) float, trace (T, B, m)", post, trace)
+    n, m = post.shape[2], trace.shape[2]
+    return post.reshape(-1, n).T @ trace.reshape(-1, m)                    # (7)
 
 
 def alignment(a, b):
@@ -230,8 +234,9 @@ def alignment(a, b):
     -------
     float in [-1, 1]
     """
-    a, = arrays("a (...)", a, dtype=np.float64)
-    b, = arrays(f"b {a.shape}", b, dtype=np.float64)
+    a, b = arrays("a (...), b (...)", a, b, dtype=np.float64)
+    if a.shape != b.shape:
+        raise ValueError(f"b has shape {b.shape}, a has {a.shape}: must be equal")
     if not (np.any(a) and np.any(b)):
         raise ValueError("a or b is zero or empty: must be non-zero")
     a, b = (v / np.abs(v).max() for v in (a, b))        # so that squares are finite

@@ -145,8 +145,8 @@ def step(blocks, J, F, owner, pattern):
     groups = _groups(owner, pattern, F.shape[1], F[:1])
     if blocks is not None:
         if len(one_of("blocks", blocks, tuple)) != len(groups):
-            raise ValueError(f"blocks has {len(blocks)} arrays: must have {len(groups)}, "
-                             "one for each row of pattern")
+            raise ValueError(f"blocks has {len(blocks)} arrays: must have "
+                             f"{len(groups)}, one for each row of pattern")
         blocks = arrays(", ".join(
             f"blocks[{g}] ({len(J)}, {len(kept)}, {len(chosen)})"
             for g, (chosen, kept) in enumerate(groups)), *blocks, dtype=J.dtype)
@@ -197,11 +197,12 @@ def _groups(owner, pattern, states, F=None):
     """For each row of `pattern`, return the indices of the parameters and the
     indices of the kept states.  F has one column for each parameter."""
     pattern, = arrays("pattern (g, n)", pattern)
-    _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F, owner)
+    _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
+                      owner)
     if pattern.dtype != bool:
         raise ValueError(f"pattern is {pattern.dtype}: must be bool")
     if states % pattern.shape[1]:
-        raise ValueError(f"pattern has {pattern.shape[1]} neurons (axis 1): must have a "
-                         f"divisor of the {states} states")
+        raise ValueError(f"pattern has {pattern.shape[1]} neurons (axis 1): must have "
+                         f"a divisor of the {states} states")
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(k)) for g, k in enumerate(kept)]

@@ -2,10 +2,10 @@
 
 import numpy as np
 import proofs
-import pytest
 import strategies
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import proves
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import checks, feedback, lif, losses
@@ -21,6 +21,7 @@ def above(net, k=3):
     return G, grad, dmem
 
 
+@proves("feedback", 1)
 @given(strategies.live_lif())
 def test_transport_by_the_weights_is_backpropagation(net):
     G, grad, _ = above(net)
@@ -64,6 +65,7 @@ def test_random_feedback_differs_from_backpropagation(net):
         assert abs(feedback.alignment(e, grad.dx)) < 0.999
 
 
+@proves("feedback", 6, 7)
 @given(strategies.live_lif(reset="subtract", recurrent=False, refractory=0,
                            per_neuron=False))
 def test_three_factors_are_exact_where_the_reset_is_a_recorded_term(net):
@@ -92,6 +94,7 @@ def test_three_factors_differ_with_a_hard_reset():
     assert feedback.three_factor(psi, trace) > 1.5 * exact
 
 
+@proves("feedback", 6)
 def test_trace_is_the_membrane_per_weight():
     rng = np.random.default_rng(0)
     x = rng.random((9, 2, 3))
@@ -101,6 +104,7 @@ def test_trace_is_the_membrane_per_weight():
                                                         gain=0.2), rtol=1e-9)
 
 
+@proves("feedback", 3, 4, 5)
 @given(strategies.spike_trains(), st.integers(2, 4))
 def test_local_losses_by_differences(drawn, k):
     spikes, rng = drawn
@@ -113,6 +117,7 @@ def test_local_losses_by_differences(drawn, k):
                            rule(spikes, G, wanted)[1], rng, rtol=RTOL_FD)
 
 
+@proves("feedback", 3, 4, 5)
 @given(strategies.spike_trains(), st.integers(2, 4))
 def test_local_losses_are_those_of_a_readout(drawn, k):
     """Compare with the losses of `losses`, summed over steps, for the record y."""
@@ -139,6 +144,7 @@ def test_logits_of_a_thousand_do_not_overflow():
     assert loss == 500 and e.ravel().tolist() == [0.5, 0]
 
 
+@proves("feedback", 2, 7)
 def test_event_driven_random_backpropagation_by_hand():
     """Test one event with the boxcar 1 and the error 2 at step 1: dW = 2."""
     x = np.array([0.0, 1.0, 1.0]).reshape(3, 1, 1)
@@ -157,13 +163,6 @@ def test_alignment():
     many = np.random.default_rng(0).normal(size=(300, 5))
     cosines = [feedback.alignment(row, s * row) for row in many for s in (3, -3)]
     assert max(cosines) == 1 and min(cosines) == -1     # rounding included
-    for bad in (0 * a, a[:0]):
-        for pair in ((np.ones_like(bad), bad), (bad, np.ones_like(bad))):
-            with pytest.raises(ValueError, match="^a or b is zero or empty"):
-                feedback.alignment(*pair)
-    for bad in (a * np.inf, a * np.nan):
-        with pytest.raises(ValueError, match="^b is .*must be finite"):
-            feedback.alignment(np.ones_like(bad), bad)
 
 
 def test_float32_is_kept():
@@ -175,52 +174,6 @@ def test_float32_is_kept():
               feedback.presynaptic_trace(x, alpha=0.5, beta=0.5),
               feedback.three_factor(x, x)]
     assert {a.dtype for a in arrays} == {np.dtype(np.float32)}
-
-
-X, B1 = np.ones((3, 2, 4)), np.ones((4, 5))
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: feedback.transport(X[0], B1), r"dsyn is \(2, 4\).*\(T, B, k\)"),
-    (lambda: feedback.transport(X, B1[:3]), r"B is \(3, 5\).*\(k, n\).*k = 4"),
-    (lambda: feedback.transport(X, B1 * np.nan), "B is .*nan.*must be finite"),
-    (lambda: feedback.direct(X.astype(int), B1), r"error is .*1, 1.*must be .* float"),
-    (lambda: feedback.direct(X, B1.T), r"H is \(5, 4\).*\(k, n\).*k = 4"),
-    (lambda: feedback.local_square(X, B1, X), r"spikes is \(3, 2, 4\).*n = 5"),
-    (lambda: feedback.local_square(X, B1.T, X), r"target is \(3, 2, 4\).*k = 5"),
-    (lambda: feedback.local_cross_entropy(X, B1.T, [0]), r"labels is .* int \(2\)"),
-    (lambda: feedback.local_cross_entropy(X, B1.T, [0, 5]), r"labels is .*in \[0, 5\)"),
-    (lambda: feedback.local_cross_entropy(X, B1.T, [-1, 0]), r"labels is .*\[0, 5\)"),
-    (lambda: feedback.local_cross_entropy(X, B1.T, [0.0, 1.0]), "labels is .* int"),
-    (lambda: feedback.presynaptic_trace(X, alpha=1, beta=0), r"alpha is 1:.*\[0, 1\)"),
-    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=np.nan), "beta is nan"),
-    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=0),
-     r"gain is 0:.*\[1e-9, 1e9\)"),
-    (lambda: feedback.presynaptic_trace(X, alpha="0.5", beta=0), "alpha is '0.5'"),
-    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=[0.5]), r"beta is \[0.5\]"),
-    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=None), "gain is None"),
-    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=np.inf), "gain is in"),
-    (lambda: feedback.presynaptic_trace(X.astype("f"), alpha=0, beta=1 - 1e-9),
-     "beta is 0.9.*float32"),
-    (lambda: feedback.presynaptic_trace(X, alpha=0, beta=0, gain=1e9), "gain is 1"),
-    (lambda: feedback.presynaptic_trace(X[:0], alpha=0, beta=0), r"x is \(0, 2, 4\)"),
-    (lambda: feedback.local_square(X[:, :0], B1.T, X[:, :0]), r"spikes is \(3, 0, 4\)"),
-    (lambda: feedback.local_cross_entropy(X[:, :0], B1.T, []), r"spikes is \(3, 0"),
-    (lambda: feedback.local_cross_entropy(X, B1.T[:0], [0, 0]), r"G is \(0, 4\)"),
-    (lambda: feedback.direct(X.astype("f"), B1 * 1e300), r"H is .*e\+300.*float32"),
-    (lambda: feedback.alignment(X, X * 1j), "b is .*j.*must be finite real"),
-    (lambda: feedback.alignment(1.0, 0.0), "a or b is zero or empty"),
-    (lambda: feedback.alignment("ab", X), "a is .*'ab': must be finite real"),
-    (lambda: feedback.presynaptic_trace(X[0], alpha=0, beta=0), r"x is \(2, 4\)"),
-    (lambda: feedback.three_factor(X, X[1:]), r"pre is \(2, 2, 4\).*T = 3"),
-    (lambda: feedback.three_factor(X * np.inf, X), "post is .*inf.*must be finite"),
-    (lambda: feedback.alignment(X, X[0]), r"b is \(2, 4\).*\(3, 2, 4\)"),
-    (lambda: feedback.alignment(X, X * np.inf), "b is .*inf.*must be finite"),
-    (lambda: feedback.alignment(X * np.nan, X), "a is .*nan.*must be finite"),
-    (lambda: feedback.alignment(X, 0 * X), "a or b is zero or empty: .*non-zero")])
-def test_bad_input_is_named(call, match):
-    with pytest.raises(ValueError, match=f"^{match}"):
-        call()
 
 
 def test_local_loss_is_a_float():
