@@ -114,9 +114,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
             squared = np.einsum("nmj,nmj->nj", dpre, dpre) / N             # (1)
             weights.append(squared.T @ (a * a))                            # (5)
             biases.append(squared.sum(axis=0))                             # (6)
-    if not all(np.isfinite(a).all() for a in (*weights, *biases)):
-        raise ValueError("inputs or signals are too large: must be smaller, their "
-                         f"squares overflow {outputs.dtype}")
+    _finite("the information of inputs and signals", weights + biases)
     return Fisher(weights, biases)
 
 
@@ -161,20 +159,21 @@ def accumulate(state, importance, parameters, anchors="latest"):
     State
     """
     one_of("anchors", anchors, "latest", "all")
-    theta = lists("parameters", parameters)
+    theta, old, before, tasks, _ = _checked(
+        State(parameters, parameters, 0) if state is None else state, parameters)
     F = lists("importance", importance, theta, "parameters")
     arrays("importance[] (...) in [0, inf)", F)        # F is a mean of squares
-    old, before, tasks = ([np.zeros_like(a) for a in theta], theta, 0) \
-        if state is None else _state(state, theta)
+    if state is None:
+        old = [np.zeros_like(a) for a in theta]
     with np.errstate(over="ignore", invalid="ignore"):
         total = [np.asarray(a + b) for a, b in zip(old, F, strict=True)]
         new = [np.array(a) for a in theta]
         if anchors == "all":
             for a, b, f, s in zip(new, before, old, total, strict=True):
                 a += (b - a) * np.divide(f, s, out=np.zeros_like(s), where=s > 0)
-    return State(_formed("importance", total, parameters),
-                 _formed("anchor", new, parameters),
-                 tasks + 1)
+    _finite("importance", total)
+    _finite("anchor", new)
+    return State(_formed(total, parameters), _formed(new, parameters), tasks + 1)
 
 
 def penalty(state, parameters, strength):
@@ -195,11 +194,13 @@ def penalty(state, parameters, strength):
     -------
     float
     """
-    F, moved, strength = _quadratic(state, parameters, strength)
+    theta, F, anchor, _, strength = _checked(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
+        moved = map(np.subtract, theta, anchor)
         value = strength / 2 * sum((f * change * change).sum(dtype=np.float64)  # (2)
                                    for f, change in zip(F, moved, strict=True))
-    return float(_formed("penalty", [np.asarray(value)], None))
+    _finite("penalty", [np.asarray(value)])
+    return float(value)
 
 
 def penalty_gradient(state, parameters, strength):
@@ -218,37 +219,31 @@ def penalty_gradient(state, parameters, strength):
     -------
     array or list of arrays, as in `parameters`
     """
-    F, moved, strength = _quadratic(state, parameters, strength)
+    theta, F, anchor, _, strength = _checked(state, parameters, strength)
     with np.errstate(over="ignore", invalid="ignore"):
+        moved = map(np.subtract, theta, anchor)
         found = [np.asarray(strength * (f * change))                       # (3)
                  for f, change in zip(F, moved, strict=True)]
-    return _formed("penalty_gradient", found, parameters)
+    _finite("penalty_gradient", found)
+    return _formed(found, parameters)
 
 
-def _quadratic(state, parameters, strength):
-    """Return the importance F, the distance theta - anchor, and the penalty
-    coefficient."""
-    strength, = arrays("strength () in [0, inf)", strength, dtype=np.float64)
-    theta = lists("parameters", parameters)
-    F, anchor, _ = _state(state, theta)
-    with np.errstate(over="ignore"):
-        moved = [t - a for t, a in zip(theta, anchor, strict=True)]
-    return F, moved, strength
-
-
-def _formed(name, found, like):
-    """Check that all arrays `found` are finite.  Return all arrays if `like` is a
-    list, and the first array otherwise."""
-    if not all(np.isfinite(a).all() for a in found):
-        raise ValueError(f"{name} overflows {found[0].dtype}: must be finite, reduce "
-                         "importance, parameters or strength")
+def _formed(found, like):
+    """Return the arrays `found` if `like` is a list, else the first array."""
     return list(found) if isinstance(like, (list, tuple)) else found[0]
 
 
-def _state(state, theta):
-    """Check the state.  Return lists of the importances and of the anchors, and
-    the number of tasks."""
+def _checked(state, parameters, strength=0.0):
+    """Return lists of parameters, importances and anchors, the number of tasks,
+    and the strength."""
     state = bundle("state", state, State)
-    tasks, = arrays("state.tasks () int in [0, inf)", state.tasks)
-    return (lists("state.importance", state.importance, theta, "parameters"),
-            lists("state.anchor", state.anchor, theta, "parameters"), tasks)
+    tasks, strength = arrays("state.tasks () int in [0, inf), strength () in [0, inf)",
+                             state.tasks, strength, dtype=np.float64)
+    theta = lists("parameters", parameters)
+    return (theta, lists("state.importance", state.importance, theta, "parameters"),
+            lists("state.anchor", state.anchor, theta, "parameters"), tasks, strength)
+
+
+def _finite(name, found):
+    if not all(np.isfinite(a).all() for a in found):
+        raise ValueError(f"{name} overflows {found[0].dtype}: must be finite")

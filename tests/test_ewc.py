@@ -298,7 +298,7 @@ ONE = np.ones(2)
 def test_overflow_is_refused():
     A, G, labels = np.ones((2, 3)), [np.ones((2, 2, 4))], np.array([0, 1])
     for a, dtype in ((1e200 * A, float), (1e20 * A, np.float32)):
-        with pytest.raises(ValueError, match=f"squares overflow {np.dtype(dtype)}"):
+        with pytest.raises(ValueError, match=f"signals overflows {np.dtype(dtype)}"):
             ewc.fisher([a], G, np.zeros((2, 2), dtype), labels)
     for state, anchors, match in (
             (ewc.State(1e308 * ONE, ONE, 1), "latest", "importance overflows float64"),
