@@ -112,8 +112,10 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
         for a, g in zip(inputs, signals, strict=True):
             dpre = np.matmul(errors, g) * root                             # (4)
             squared = np.einsum("nmj,nmj->nj", dpre, dpre) / N             # (1)
-            weights.append(squared.T @ (a * a))                            # (5)
-            biases.append(squared.sum(axis=0))                             # (6)
+            F_W = squared.T @ (a * a)                                      # (5)
+            F_b = squared.sum(axis=0)                                      # (6)
+            weights.append(F_W)
+            biases.append(F_b)
     _finite("the information of inputs and signals", weights + biases)
     return Fisher(weights, biases)
 

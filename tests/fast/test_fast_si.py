@@ -5,6 +5,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from proofs import proves
 from strategies import SEEDS
 
 from refsnn import optimisers, si
@@ -61,6 +62,7 @@ def distance(found, right):
     return worst
 
 
+@proves("fast/si", 1, 2, 3, 4, 5, 6)
 @pytest.mark.parametrize("block", [64, 2**17])
 @given(seed=SEEDS, strength=st.sampled_from([0.0, 0.3, 5.0]))
 def test_equals_the_plain_forms_in_float64(block, seed, strength):
@@ -227,32 +229,41 @@ def locked(a):
     return a
 
 
+IN_PLACE = "is of type .*: must be an array that is writeable, C-contiguous and not"
+
+
 @pytest.mark.parametrize("name, value, match", [
-    ("gradient", lambda a: a * np.nan, r"gradient\[0\] has NaN or infinite"),
-    ("gradient", lambda a: a / 1e-300 * 1e300, None),
-    ("gradient", lambda a: a + 1e200, r"gradient\[0\] has .*square overflows float64"),
-    ("gradient", lambda a: a[:2].copy(),
-     r"^gradient\[0\] is .*\(2, 7\): must be .*float64 \(5, 7\)"),
-    ("gradient", lambda a: a.astype("f4"),
-     r"^gradient\[0\] is .*float32, .*: must be .*float64 \(5, 7\)"),
-    ("gradient", lambda a: a.astype(int), r"^gradient\[0\] is .*int64.*: must be "),
-    ("gradient", lambda a: a.tolist(), r"^gradient\[0\] is of <class 'list'>"),
-    ("gradient", view_with_gaps, r"^gradient\[0\] is .*must be C-contiguous, float"),
-    ("parameters", view_with_gaps, r"^parameters\[0\] .*must be C-contiguous, write"),
-    ("parameters", locked, r"^parameters\[0\] is .*must be C-contiguous, writeable"),
-    ("parameters", lambda a: np.zeros((0, 7)), r"^parameters\[0\] .*not empty"),
-    ("path_integral", locked, r"^path_integral\[0\] is .*writeable"),
+    ("gradient", lambda a: a * np.nan, r"^gradient\[0\] has NaN or infinite"),
+    ("gradient", lambda a: a + 1e200, r"^gradient\[0\] .*square overflows float64"),
+    ("gradient", lambda a: a[:2].copy(), r"^gradient\[0\] has shape \(2, 7\): must be "
+     r"\(5, 7\), as parameters\[0\]"),
+    ("parameters", lambda a: a.astype(int), r"^parameters\[0\] is int64 of shape"),
+    ("parameters", view_with_gaps, rf"^parameters\[0\] {IN_PLACE}"),
+    ("parameters", locked, rf"^parameters\[0\] {IN_PLACE}"),
+    ("parameters", np.asfortranarray, rf"^parameters\[0\] {IN_PLACE}"),
+    ("parameters", lambda a: np.zeros((0, 7)), rf"^parameters\[0\] {IN_PLACE}"),
+    ("path_integral", locked, rf"^path_integral\[0\] {IN_PLACE}"),
     ("path_integral", lambda a: a.T.copy(), r"^path_integral\[0\] is .*\(7, 5\)"),
-    ("importance", lambda a: a[0].copy(), r"^importance\[0\] is .*\(7,\)"),
-    ("anchor", lambda a: a.astype("f4"), r"^anchor\[0\] is .*float32"),
-    ("mean", lambda a: a.T.copy(), r"^state.mean\[0\] is .*\(7, 5\)"),
-    ("scale", locked, r"^state.scale\[0\] is .*writeable")])
+    ("path_integral", lambda a: a.tolist(), r"^path_integral\[0\] is .*: must be"),
+    ("mean", lambda a: a.astype("f4"), r"^state.mean\[0\] is float32"),
+    ("scale", lambda a: np.ma.masked_array(a), r"^state.scale\[0\] is a masked array"),
+    ("scale", locked, rf"^state.scale\[0\] {IN_PLACE}")])
 def test_refuses_arrays_and_keeps_all(name, value, match):
-    if match is None:
-        with np.errstate(over="ignore"):
-            refuses_and_keeps("infinite", replaced(name, 0, value))
-    else:
-        refuses_and_keeps(match, replaced(name, 0, value))
+    refuses_and_keeps(match, replaced(name, 0, value))
+
+
+@pytest.mark.parametrize("name", ["gradient", "importance", "anchor"])
+def test_arrays_that_are_only_read_may_have_any_form(name):
+    """Such arrays need not be contiguous, and the other float dtype is cast."""
+    right = run()[0]
+    for value in (view_with_gaps, locked, np.asfortranarray):
+        found = run(changed=replaced(name, 0, value))[0]
+        for key in ("parameters", "path_integral", "mean", "scale"):
+            for a, b in zip(found[key], right[key], strict=True):
+                assert_array_equal(a, b)
+    short = run(changed=replaced(name, 0, lambda a: a.astype("f4")))[0]
+    assert distance([short["parameters"]], [right["parameters"]]) < 1e-5
+    assert short["parameters"][0].dtype == np.float64
 
 
 @pytest.mark.parametrize("name, other", [
@@ -284,18 +295,6 @@ def test_refuses_shared_parts_of_memory_and_takes_shared_reads():
                  anchor=ones, strength=1.0)
 
 
-@pytest.mark.parametrize("name, value", [
-    ("rate", -1.0), ("rate", np.nan), ("rate", np.inf), ("rate", "x"), ("rate", True),
-    ("beta1", 1.0), ("beta2", -0.1), ("beta2", None), ("eps", 0.0), ("eps", 1e-160),
-    ("strength", -1.0), ("strength", np.inf), ("strength", np.nan), ("strength", "x")])
-def test_refuses_numbers(name, value):
-    def change(arguments):
-        arguments[name] = value
-    limits = {"rate": r"\[0, inf\)", "beta1": r"\[0, 1\)", "beta2": r"\[0, 1\)",
-              "eps": r"\[1.49\d*e-154, inf\)", "strength": r"\[0, inf\)"}[name]
-    refuses_and_keeps(f"^{name} is .*must be .* in {limits}", change)
-
-
 def test_takes_numbers_of_other_types():
     ends = []
     for one in (1.0, 1, np.float64(1), np.int64(1), np.float32(1)):
@@ -310,29 +309,10 @@ def test_takes_numbers_of_other_types():
 def test_float32_among_float64_bounds_eps():
     mixed = [np.ones(2), np.ones(2, "f4")]
     for eps in (1e-30, 1e-20):          # the root of float32's tiny is 1.1e-19
-        with pytest.raises(ValueError, match=r"eps is .*must be .* in \[1.08\d*e-19"):
+        with pytest.raises(ValueError, match=r"^eps is .*: must be in \[1.08\d*e-19"):
             fast_si.step(mixed, [a / 2 for a in mixed], fast_si.begin(mixed), rate=0.1,
                          eps=eps)
         assert mixed[0].tolist() == mixed[1].tolist() == [1.0, 1.0]
-
-
-@pytest.mark.parametrize("name, value, match", [
-    ("state", None, "state is None: must be a State"),
-    ("state", fast_si.State(-1, [], []), "must be a State"),
-    ("state", fast_si.State(1.5, [], []), "must be a State"),
-    ("gradient", [], "gradient has 0 arrays: must have 4"),
-    ("path_integral", [np.ones(3)], "path_integral has 1 arrays: must have 4"),
-    ("importance", None, "importance is None: must be given"),
-    ("anchor", None, "anchor is None: must be given")])
-def test_refuses_the_rest(name, value, match):
-    with pytest.raises(ValueError, match=match):
-        run(**{name: value})
-    with pytest.raises(ValueError, match="strength is 1.0: must be 0 if importance"):
-        run(importance=None, anchor=None)       # the penalty would silently be 0
-    with pytest.raises(ValueError, match="parameters has 0 arrays"):
-        fast_si.begin([])
-    with pytest.raises(ValueError, match=r"^parameters\[0\] is of .*float.*must be"):
-        fast_si.begin([1.0])
 
 
 @pytest.mark.parametrize("name, value", [
@@ -362,7 +342,7 @@ def test_nan_in_parameters_is_refused():
     theta = np.array([1.0, np.nan])
     with np.errstate(all="ignore"), pytest.raises(
             ValueError, match="^parameters, state, path_integral.* NaN"):
-        fast_si.step(theta, np.ones(2), fast_si.begin(theta), rate=0.1,
+        fast_si.step(theta, np.ones(2), fast_si.begin(np.ones(2)), rate=0.1,
                      path_integral=np.zeros(2))
 
 
