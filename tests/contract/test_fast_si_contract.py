@@ -59,5 +59,6 @@ def test_relations_between_arguments(changes, match):
 def test_there_is_at_least_one_array():
     for call in (lambda: si.begin([]), lambda: si.begin(np.ones((2, 0))),
                  lambda: si.step([], [], si.State(0, [], []), rate=0.1)):
-        with pytest.raises(ValueError, match="^parameters has .*: must (have 1|not be empty)"):
+        with pytest.raises(ValueError,
+                           match="^parameters has .*: must (have 1|not be empty)"):
             call()
