@@ -47,12 +47,13 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["Binning", "Spikes", "batches", "dense", "sparse", "steps", "thinned",
            "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
+ROUNDING = 1e-9         # relative distance of (t1 - t0) / dt to an integer
 CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
            "outside": ("refuse", "drop", "clip"), "partial": ("refuse", "drop", "keep")}
 
@@ -96,19 +97,21 @@ def steps(binning):
 
 def _edges(binning):
     """Return the T + 1 edges of the time steps, eq. (2)."""
-    t0, t1, dt = _window(binning)
+    binning = _checked(binning)
+    t0, t1, dt, *_ = binning
     bins = (t1 - t0) / dt                                                  # (1)
     T = round(bins)
-    whole = abs(bins - T) <= 1e-9 * bins
+    whole = abs(bins - T) <= ROUNDING * bins
     if not whole:
         if binning.partial == "refuse":
-            raise ValueError(f"dt is {dt}: must divide {t1 - t0}, or partial='keep'")
+            raise ValueError(f"binning.dt is {dt}: must divide {t1 - t0}, or "
+                             "partial='keep'")
         T = math.floor(bins) + (binning.partial == "keep")
     edges = t0 + dt * np.arange(T + 1)                                     # (2)
     if whole or binning.partial == "keep":
         edges[-1] = t1
     if not (np.diff(edges) > 0).all():
-        raise ValueError(f"dt is {dt}: must exceed the float64 spacing at {t1} s")
+        raise ValueError(f"binning.dt is {dt}: must exceed the float64 spacing at {t1}")
     return edges
 
 
@@ -136,9 +139,9 @@ def sparse(times, units, channels, binning):
         Nonzero counts, sorted by step, then sample, then unit.
     """
     times, units, channels = _events(times, units, channels)
-    edges = _edges(binning)
+    edges, binning = _edges(binning), Binning(*binning)
     T, B = len(edges) - 1, len(times)
-    t = np.concatenate(times).astype(np.float64)
+    t = np.concatenate(times)
     unit = np.concatenate(units).astype(np.int64)
     sample = np.repeat(np.arange(B), [len(a) for a in times])
     side = "right" if binning.closed == "left" else "left"
@@ -208,7 +211,7 @@ def thinned(times, units, *, channels, skip, stride):
     (times,), (units,), channels = _events([times], [units], channels)
     skip, stride = arrays(f"skip () int in [0, {channels - 1}], "
                           "stride () int in [1, inf)", skip, stride)
-    times, units = times.astype(np.float64), units.astype(np.int64)
+    units = units.astype(np.int64)
     kept = (units >= skip) & ((units - skip) % stride == 0)
     return times[kept], (units[kept] - skip) // stride
 
@@ -269,24 +272,31 @@ def batches(N, size, *, last):
     return [slice(first, min(first + size, N)) for first in range(0, end, size)]
 
 
-def _window(binning):
-    one_of("binning", binning, Binning)
+def _checked(binning):
+    """Return the checked options."""
+    binning = bundle("binning", binning, Binning)
     for name, allowed in CHOICES.items():
-        one_of(name, getattr(binning, name), *allowed)
-    t0, t1, dt = arrays("t0 (), t1 (), dt () in (0, inf)", *binning[:3],
-                        dtype=np.float64)
-    if not dt <= (t1 - t0) * (1 + 1e-9) <= dt * MOST * (1 + 1e-9):
-        raise ValueError(f"dt is {dt}: must make 1 to {MOST} steps of {t1 - t0} s")
-    return t0, t1, dt
+        one_of(f"binning.{name}", getattr(binning, name), *allowed)
+    t0, t1, dt = arrays("binning.t0 (), binning.t1 (), binning.dt ()",
+                        *binning[:3], dtype=np.float64)
+    if not dt <= (t1 - t0) * (1 + ROUNDING) <= dt * MOST * (1 + ROUNDING):
+        raise ValueError(f"binning.dt is {dt}: must make 1 to {MOST} steps of "
+                         f"{t1 - t0} s")
+    return Binning(t0, t1, dt, *binning[3:])
 
 
 def _events(times, units, n):
-    """Return the checked times and units of a batch, and the number of units."""
+    """Return the float64 times and the units of a batch, and the number of units."""
     n, = arrays("channels () int in [1, inf)", n)
-    times, units = arrays(f"times[] (*), units[] (*) int in [0, {n - 1}]", *(
-        list(a) if hasattr(a, "__len__") else a for a in (times, units)))
-    shapes = [[a.shape for a in arrays] for arrays in (times, units)]
-    if shapes[0] != shapes[1] or not times or any(t.dtype.kind != "f" for t in times):
-        raise ValueError(f"times and units are of shapes {shapes[0]} and {shapes[1]}: "
-                         "must be at least one pair of equal shapes, times float")
+    times, units = arrays(
+        f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(
+            list(a) if isinstance(a, np.ndarray) else a for a in (times, units)),
+        dtype=np.float64)
+    if not 0 < len(times) == len(units):
+        raise ValueError(f"times has {len(times)} recordings, units has {len(units)}: "
+                         "must be equal, and at least 1")
+    for i, (t, u) in enumerate(zip(times, units, strict=True)):
+        if len(t) != len(u):
+            raise ValueError(f"units[{i}] has {len(u)} events (axis 0), times[{i}] has "
+                             f"{len(t)} (axis 0): must be equal")
     return times, units, n

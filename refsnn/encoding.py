@@ -124,15 +124,15 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     -------
     (T, B, m) float in {0, 1}
     """
-    rates, T = arrays("rates_hz (...) float, T () int in [1, inf)", rates_hz, T)
+    rates, T = arrays("rates_hz (...) float in [0, inf), T () int in [1, inf)",
+                      rates_hz, T)
     dt, = arrays("dt () in (0, inf)", dt, dtype=np.float64)
     dtype = float_dtype(rates.dtype if dtype is None else dtype)
     one_of("rng", rng, np.random.Generator)
     if rates.ndim < 2 or rates.shape[:-2] not in ((), (T,)) or rates.size == 0:
-        raise ValueError(f"rates_hz is of shape {rates.shape}: must be (B, m), or "
-                         f"(T, B, m) with T = {T}, and not empty")
+        raise ValueError(f"rates_hz has shape {rates.shape}: must have (B, m), or "
+                         f"(T, B, m) with T = {T}, and not be empty")
     probability = rates.astype(np.float64) * dt                            # (3)
-    if not (probability.min() >= 0 and probability.max() <= 1):
-        raise ValueError(f"rates_hz is from {rates.min()} to {rates.max()}: must be "
-                         f"from 0 to 1/dt = {1 / dt}")
+    if probability.max() > 1:
+        raise ValueError(f"rates_hz exceeds 1/dt = {1 / dt}: must be smaller, or dt")
     return (rng.random((T, *rates.shape[-2:])) < probability).astype(dtype)
