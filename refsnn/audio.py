@@ -8,12 +8,12 @@ infinite samples.  On request, clipped sounds are accepted, and several
 channels are averaged.  Sizes declared in the file header are checked
 before memory is allocated.  The stored numbers s, of size `bits`, are
 converted to samples a.  The samples a are resampled to y, and y is
-normalised to the signal x.  A fade has r = round(ramp rate) samples:
+normalised to the signal x.  A fade has N = round(ramp rate) samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
     x = level fade y / rms(y)                          (3)  [CSSZ20]
-    fade[i] = (1 - cos(2 pi i/(2 r - 1)))/2, i < r, from both ends
+    fade[i] = (1 - cos(2 pi i/(2 N - 1)))/2, i < N, from both ends
               and 1 between                            (4)  [CSSZ20]
 
 Derivation.  Eq. (2) inserts zeros, applies a low-pass filter with a cutoff
@@ -21,11 +21,11 @@ Derivation.  Eq. (2) inserts zeros, applies a low-pass filter with a cutoff
     `scipy.signal.resample_poly`).
 Exact.  Float64 represents integers of up to 32 bits exactly.  The
     symmetric filter of eq. (2) causes no delay.
-Cost.   Time and memory are O(N + max(rate, to) / gcd(rate, to)).  Sounds
-    beyond `longest` are refused.
+Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
+    samples.  Sounds beyond `longest` are refused.
 Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
     resample.  In this software, a fade lasts half the clip (`ramp=None`,
-    r = N//2).  In the paper, a fade lasts 0.03 s (`ramp=0.03`).  Four
+    N = T//2).  In the paper, a fade lasts 0.03 s (`ramp=0.03`).  Four
     successive samples at full scale count as clipping.  For integers, full
     scale is the largest number that fits in the valid bits, as declared in
     the header.  For floats, full scale is the largest magnitude in the
@@ -43,15 +43,17 @@ import numpy as np
 from scipy import signal
 from scipy.io import wavfile
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["prepare", "read", "resample"]
 
 RUN = 4                             # successive full-scale samples, counted as clipping
 FORMATS = {1: (8, 16, 24, 32), 3: (32, 64), 0xFFFE: (8, 16, 24, 32, 64)}
 FLAC_BITS = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
-POSITIVE = "() in (0, 1e12]"
-RATES = "() int in [1000, 768000]"  # samples per second
+LONGEST_FORMAT = 40                 # bytes of a WAV format chunk; SciPy reads no more
+LOWEST, HIGHEST = 1000, 768000      # sampling rates, Hz
+RATE = f"() int in [{LOWEST}, {HIGHEST}]"
+POSITIVE = "() in (0, 1e12]"        # products with numbers of samples stay exact
 
 
 def read(path, *, longest=30.0, clipped="refuse", mix=False):
@@ -80,9 +82,10 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
     audio, rate : (N,) float64 and int
         Samples with a full scale of 1, and sampling rate in Hz.
     """
-    path, (longest,) = os.fspath(path), arrays(f"longest {POSITIVE}", longest)
+    path = os.fspath(one_of("path", path, str, os.PathLike))
+    longest, = arrays(f"longest {POSITIVE}", longest)
     one_of("clipped", clipped, "refuse", "keep")
-    one_of("mix", mix, bool)
+    flags("mix", mix)
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be a WAV or FLAC file")
     if not os.path.isfile(path):
@@ -151,7 +154,7 @@ def _chunks(path, file):
         if name == b"data" and fmt:
             return fmt, length
         if name == b"fmt " and length >= 16:
-            fmt = file.read(min(length, 40) & ~1)      # SciPy pads odd lengths
+            fmt = file.read(min(length, LONGEST_FORMAT) & ~1)  # SciPy pads odd ones
         file.seek(start + length + length % 2)
     raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must be a "
                      "chunk of the file")
@@ -191,9 +194,9 @@ def resample(audio, rate, to=48000):
 
     Returns
     -------
-    (N to/rate, rounded up) float64
+    (N to / rate, rounded up) float64
     """
-    audio, rate, to = arrays(f"audio (N) float, rate {RATES}, to {RATES}", audio, rate,
+    audio, rate, to = arrays(f"audio (N) float, rate {RATE}, to {RATE}", audio, rate,
                              to, dtype=np.float64)
     if rate == to:
         return audio.copy()
@@ -220,29 +223,30 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     -------
     (N,) float64
     """
-    rate, level, ramp = arrays(f"rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}",
-                               rate, level, ramp)
-    audio, = arrays("audio (N) float", audio, dtype=np.float64)
-    r = audio.size // 2 if ramp is None else round(ramp * rate)
-    if not 1 <= r <= audio.size // 2 or audio.size < 4:
-        raise ValueError(f"audio has {audio.size} samples, and ramp = {ramp!r} is {r}: "
+    audio, rate, level, ramp = arrays(
+        f"audio (N) float, rate {POSITIVE}, level {POSITIVE}, ramp? {POSITIVE}", audio,
+        rate, level, ramp, dtype=np.float64)
+    N = audio.size // 2 if ramp is None else round(ramp * rate)
+    if not 1 <= N <= audio.size // 2 or audio.size < 4:
+        raise ValueError(f"audio has {audio.size} samples, and ramp = {ramp!r} is {N}: "
                          "must be 4 or more, with a ramp from 1 to half of them")
     peak = np.abs(audio).max()
     if peak == 0:
         raise ValueError("audio is silent: must have samples other than 0")
     audio = audio / peak                                # squares stay in range
     audio *= level / np.sqrt(np.mean(audio ** 2))                          # (3)
-    fade = np.hanning(2 * r)[:r]                                           # (4)
-    audio[:r] *= fade
-    audio[-r:] *= fade[::-1]
+    fade = np.hanning(2 * N)[:N]                                           # (4)
+    audio[:N] *= fade
+    audio[-N:] *= fade[::-1]
     return audio
 
 
 def _length(path, channels, rate, frames, longest, mix):
     if channels != 1 and not (mix and channels):
         raise ValueError(f"{path} has {channels} channels: must be mono")
-    if not 1000 <= rate <= 768000:
-        raise ValueError(f"{path}, field rate, is {rate}: must be 1000 to 768000 Hz")
+    if not LOWEST <= rate <= HIGHEST:
+        raise ValueError(f"{path}, field rate, is {rate}: must be {LOWEST} to "
+                         f"{HIGHEST} Hz")
     if frames == 0:
         raise ValueError(f"{path}, field data: is empty: must have samples")
     if frames > longest * rate:

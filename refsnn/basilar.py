@@ -2,30 +2,31 @@
 r"""Compute the transfer function of the basilar membrane.
 
 The model describes waves in shallow water over an elastic membrane.  The
-stiffness decreases from the base (c = 0, high tones) to the apex.
-`Membrane` holds the constants in CGS units.  With w = 2 pi f, the membrane
-impedance xi, the wave number g and the phase G of the wave at place c are
+stiffness decreases from the base (high tones) to the apex.  `Membrane`
+holds the constants in CGS units.  With w = 2 pi f, the membrane impedance
+Y, the wave number g and the phase G of the wave at a distance s from the
+base are
 
-    xi(c) = C0 e^(-alpha c) - a - m w^2 - i w R0 e^(-alpha c/2),
-            R0 = delta sqrt(C0 m)                          (1)  [SDR06]
-    g(c) = w sqrt(rho / (h xi(c)))                         (2)  [SDR06]
-    G(c) = (2/alpha) g(0) + int_0^c g(c') dc'              (3)  [SDR06]
+    Y(s) = C0 e^(-alpha s) - a - m w^2 - i w R0 e^(-alpha s/2),
+           R0 = delta sqrt(C0 m)                           (1)  [SDR06]
+    g(s) = w sqrt(rho / (h Y(s)))                          (2)  [SDR06]
+    G(s) = (2/alpha) g(0) + int_0^s g(s') ds'              (3)  [SDR06]
 
 With the Hankel functions H0 and H1 of the first kind, the pressure p, the
 input impedance Z and the velocity V of the membrane are
 
-    p(c) = sqrt(G/g) H0(G)                                 (4)  [SDR06]
+    p(s) = sqrt(G/g) H0(G)                                 (4)  [SDR06]
     Z = i sqrt(2 C0/h) conj(H0(u) / H1(u)),
         u = (2 w/alpha) sqrt(2/(h C0))                     (5)  [SDR06]
-    V(f, c) = (2 w/xi(c)) Z p(c)/p(0)                      (6)  [SDR06]
+    V(f, s) = (2 w/Y(s)) Z p(s)/p(0)                       (6)  [SDR06]
 
 Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
-    This solution is exact if xi is the stiffness C0 e^(-alpha c) only;
-    then G = 2 g/alpha.  With y = e^(alpha c/2), A = a + m w^2 and Q = xi
-    y^2 = C0 - i w R0 y - A y^2, the integral in eq. (3) becomes the
-    integral of dy/sqrt(Q), which is a logarithm:
+    This solution is exact if Y is the stiffness C0 e^(-alpha s) only; then
+    G = 2 g/alpha.  With y = e^(alpha s/2), A = a + m w^2 and Q = Y y^2 =
+    C0 - i w R0 y - A y^2, the integral in eq. (3) becomes the integral of
+    dy/sqrt(Q), which is a logarithm:
 
-    G(c) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
+    G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
     In the complex plane, Q lies below the real axis, and N lies in the
@@ -35,7 +36,7 @@ Exact.  `transfer` evaluates eqs. (1)-(7) up to rounding.  `interpolate`
     uses a spline of degree 7 through values of `transfer` at frequencies
     equidistant in
 
-    s = arcsinh(f / 10 Hz)                                 (8)
+    arcsinh(f / 10 Hz)                                     (8)
 
     With 1500 points up to 24 kHz, the spline error at each place is below
     1e-9 of the largest value there, for both published C0.
@@ -61,7 +62,7 @@ from typing import NamedTuple
 import numpy as np
 from scipy import interpolate as splines, special
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, one_of  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
            "response", "table", "transfer"]
@@ -70,6 +71,7 @@ LENGTH = 3.5            # cm, base to apex
 BEND = 10.0             # Hz; (8) is about linear below this frequency
 DEGREE = 7
 MARGIN = 1.05           # extends a table beyond `top`: splines are inaccurate at ends
+LOWEST = 1.0            # Hz, of a table, as in the published software
 
 
 class Membrane(NamedTuple):
@@ -135,21 +137,21 @@ def phase(frequencies, places, membrane="2021"):
     return _wave(*_grid(frequencies, places, membrane))[2]
 
 
-def _wave(w, c, k):
-    """Return the impedance xi, the wave number g and the phase G of the wave."""
-    A, damping = k.a + k.m * w ** 2, 1j * w * k.delta * np.sqrt(k.C0 * k.m)
+def _wave(w, s, own):
+    """Return the impedance Y, the wave number g and the phase G of the wave."""
+    A, damping = own.a + own.m * w ** 2, 1j * w * own.delta * np.sqrt(own.C0 * own.m)
 
     def at(y):
-        Q = k.C0 - damping * y - A * y ** 2
+        Q = own.C0 - damping * y - A * y ** 2
         N = 2 * A * y + damping + 2j * np.sqrt(A) * np.sqrt(Q)
         return Q / y ** 2, N                                               # (1)
 
-    xi, N = at(np.exp(k.alpha * c / 2))
-    xi0, N0 = at(1.0)
-    scale = w * np.sqrt(k.rho / k.h)
-    g, g0 = scale / np.sqrt(xi), scale / np.sqrt(xi0)                      # (2)
-    path = 1j * scale / np.sqrt(A) * (np.log(N) - np.log(N0))
-    return xi, g, 2 / k.alpha * (g0 + path)                             # (3, 7)
+    Y, N = at(np.exp(own.alpha * s / 2))
+    Y0, N0 = at(1.0)
+    scale = w * np.sqrt(own.rho / own.h)
+    g, g0 = scale / np.sqrt(Y), scale / np.sqrt(Y0)                        # (2)
+    path = 1j * scale / np.sqrt(A) * (np.log(N) - np.log(N0))              # (7)
+    return Y, g, 2 / own.alpha * (g0 + path)                            # (3, 7)
 
 
 def transfer(frequencies, places, membrane="2021"):
@@ -168,16 +170,16 @@ def transfer(frequencies, places, membrane="2021"):
     -------
     (F, C) complex
     """
-    w, c, k = _grid(frequencies, places, membrane)
-    xi, g, G = _wave(w, c, k)
-    _, g0, G0 = _wave(w, np.zeros((1, 1)), k)
+    w, s, own = _grid(frequencies, places, membrane)
+    Y, g, G = _wave(w, s, own)
+    _, g0, G0 = _wave(w, np.zeros((1, 1)), own)
     # Scaled Hankel functions are used because e^(i G) alone would underflow.
     p = np.sqrt(G / g) * special.hankel1e(0, G)                            # (4)
     p0 = np.sqrt(G0 / g0) * special.hankel1e(0, G0)
-    u = 2 * w / k.alpha * np.sqrt(2 / (k.h * k.C0))
-    Z = 1j * np.sqrt(2 * k.C0 / k.h) * special.hankel2(0, u) \
+    u = 2 * w / own.alpha * np.sqrt(2 / (own.h * own.C0))
+    Z = 1j * np.sqrt(2 * own.C0 / own.h) * special.hankel2(0, u) \
         / special.hankel2(1, u)                                            # (5)
-    return 2 * w / xi * Z * (p / p0) * np.exp(1j * (G - G0))               # (6)
+    return 2 * w / Y * Z * (p / p0) * np.exp(1j * (G - G0))               # (6)
 
 
 def table(places, membrane="2021", *, top=24000.0, points=1500):
@@ -199,8 +201,8 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     """
     top, points = arrays("top () in [10, 1e5], points () int in [100, inf)", top,
                          points, dtype=np.float64)
-    s = np.linspace(np.arcsinh(1 / BEND), np.arcsinh(top * MARGIN / BEND), points)
-    frequencies = BEND * np.sinh(s)                                        # (8)
+    ends = np.arcsinh(LOWEST / BEND), np.arcsinh(top * MARGIN / BEND)
+    frequencies = BEND * np.sinh(np.linspace(*ends, points))               # (8)
     values = transfer(frequencies, places, membrane)
     coefficients = _spline(frequencies, values).c.view(np.complex128)
     return Table(frequencies, values, coefficients, top)
@@ -254,12 +256,13 @@ def response(table):
     callable
         Argument `response` of `cochlea.velocity` and `cochlea.convert`.
     """
-    knots = _spline(one_of("table", table, Table).frequencies, table.values[:, :1]).t
+    table = bundle("table", table, Table)
+    knots = _spline(table.frequencies, table.values[:, :1]).t
     known, weights = None, None
 
     def V(frequencies, channels=None):
         nonlocal known, weights
-        f, = arrays(f"frequencies (F) in [1, {table.top}]", frequencies,
+        f, = arrays(f"frequencies (F) in [{LOWEST}, {table.top}]", frequencies,
                     dtype=np.float64)
         one_of("channels", channels, slice, type(None))
         some = table.coefficients[:, slice(None) if channels is None else channels]
@@ -276,9 +279,9 @@ def response(table):
 
 def _grid(frequencies, places, membrane):
     """Return the checked angular frequencies, positions and membrane constants."""
-    f, c = arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
+    f, s = arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                   frequencies, places, dtype=np.float64)
-    if not isinstance(one_of("membrane", membrane, *MEMBRANES, Membrane), Membrane):
-        membrane = MEMBRANES[str(membrane)]
-    arrays(CONSTANTS, *membrane)
-    return 2 * np.pi * f[:, None], c[None], membrane
+    if isinstance(membrane, str):
+        membrane = MEMBRANES[str(one_of("membrane", membrane, *MEMBRANES))]
+    membrane = Membrane(*arrays(CONSTANTS, *bundle("membrane", membrane, Membrane)))
+    return 2 * np.pi * f[:, None], s[None], membrane

@@ -11,18 +11,20 @@ rate fs, N samples, the Fourier transform X of x, n = N//2 + 1 and dt =
     f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
-The transmitter of a hair cell moves between three pools, q (releasable), c
-(cleft) and w (recovery).  `HairCell` holds the constants, such as the rate
-x, which is not the sound.  With s = max(v + A, 0), the permeability k, the
-pools and the firing probability P of a fibre are
+The transmitter of a hair cell moves between three pools: `free` (ready for
+release), `cleft` and `store` (recovery), which are q, c and w in [M86].
+`HairCell` holds the constants, such as the rate x, which is not the sound.
+With s = max(v + A, 0), the permeability k, the pools and the firing
+probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
-    q[t] = q + y dt max(M - q, 0) + x dt w - k[t] q       (4)  [M86]
-    c[t] = c + k[t] q - (l + r) dt c                      (5)  [M86]
-    w[t] = w + r dt c - x dt w                            (6)  [M86]
-    P[t] = h dt c[t]                                      (7)  [M88]
+    free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
+                                                          (4)  [M86]
+    cleft[t] = cleft + k[t] free - (l + r) dt cleft       (5)  [M86]
+    store[t] = store + r dt cleft - x dt store            (6)  [M86]
+    P[t] = h dt cleft[t]                                  (7)  [M88]
 
-where q, c and w on the right-hand sides are the values of step t-1.
+where the pools on the right-hand sides are the values of step t-1.
 Initially, the pools are in the steady state of silence.  A non-refractory
 fibre fires in step t with probability P[t].  If F[t] fibres fire, the
 current I and the membrane potential U of the bushy cell are
@@ -35,11 +37,11 @@ time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
     equations.  Transmitter that leaves one pool enters the next pool.
-    Only the loss l c and the production y (M - q) change the total amount
-    of transmitter.  With probability P, a step contains at least one point
-    of a Poisson process with rate -log(1 - P) per step.  The points of all
-    fibres are therefore sampled together, and points within the refractory
-    time of a spike are deleted.
+    Only the loss l cleft and the production y (M - free) change the total
+    amount of transmitter.  With probability P, a step contains at least
+    one point of a Poisson process with rate -log(1 - P) per step.  The
+    points of all fibres are therefore sampled together, and points within
+    the refractory time of a spike are deleted.
 Exact.  The published software gives the same results for eqs. (1)-(7) and
     the same distribution of spikes.  Each channel has its own random
     stream.
@@ -59,12 +61,13 @@ Departures.  Unlike the software of [CSSZ20], this module uses a seed and
 """
 
 import math
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 from scipy import fft
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, bundle, flags, one_of, unread  # python -m refsnn vendor NAME FILE inlines it
 
 __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
            "firing_probability", "transmitter", "velocity"]
@@ -72,8 +75,10 @@ __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
 TOGETHER = 1 << 18      # limits (steps times channels) that are computed at once
 BUFFER = 5 << 23        # limits (steps times channels), so that v takes 320 MB
 CHUNK = 256             # number of steps whose input is computed at once
-POSITIVE = "() in (0, 1e12]"
+ROUNDING = 1e-9         # relative; refractory / dt may be just above a whole number
+POSITIVE = "() in (0, 1e12]"            # products with numbers of steps stay exact
 COUNT = "() int in [1, 1e12]"
+TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
@@ -85,8 +90,8 @@ class HairCell(NamedTuple):
     x: float = 66.3         # transfer from recovery to release
     A: float = 5.0          # transmitter is released above velocity -A
     B: float = 300.0        # half of the largest release is reached at B - A
-    h: float = 50000.0      # firing rate for c = 1
-    M: float = 1.0          # level to which q is replenished
+    h: float = 50000.0      # firing rate for cleft = 1
+    M: float = 1.0          # level to which `free` is replenished
 
 
 CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
@@ -117,6 +122,7 @@ def velocity(x, rate, response, channels, *, out=None):
         Velocity v, sampled every 2/rate seconds.
     """
     x, rate = arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
+    one_of("response", response, Callable)
     first, last = _range(channels)
     n = x.size // 2 + 1
     if n < 2:
@@ -127,9 +133,8 @@ def velocity(x, rate, response, channels, *, out=None):
     width = 1 + TOGETHER // n
     for i in range(first, last, width):
         j = min(i + width, last)
-        V = np.asarray(response(frequencies, slice(i, j)))
-        if V.shape != (n, j - i):
-            raise ValueError(f"response gives shape {V.shape}: must be {(n, j - i)}")
+        V = unread("response(frequencies,channels)", response(frequencies, slice(i, j)),
+                   (n, j - i), *TYPES)
         # The spectrum of the real part is the Hermitian part of V X.
         half, mirrored = (V[some] * X[some] for some in (
             slice(n // 2 + 1), slice(n - 1, (n - 1) // 2, -1)))
@@ -140,10 +145,10 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Compute the pools q, c and w after each time step, eqs. (3)-(6).
+    """Compute the pools after each time step, eqs. (3)-(6).
 
-    >>> q, c, w = transmitter(np.zeros((100, 1)), 1e-5)
-    >>> bool(np.ptp(q) < 1e-12), float(q[-1, 0].round(3))
+    >>> free, cleft, store = transmitter(np.zeros((100, 1)), 1e-5)
+    >>> bool(np.ptp(free) < 1e-12), float(free[-1, 0].round(3))
     (True, 0.359)
 
     Parameters
@@ -158,8 +163,9 @@ def transmitter(v, dt, *, cell=None):
     Returns
     -------
     (3, T, C) float64
+        The pools `free`, `cleft` and `store`.
     """
-    (v,), cell = arrays("v (T, C) float", v), _cell(cell, dt)
+    (v,), (cell, dt) = arrays("v (T, C) float", v), _cell(cell, dt)
     out = np.empty((3, *v.shape))
     for t, pools in enumerate(_pools(v, dt, cell)):
         out[:, t] = pools
@@ -167,30 +173,31 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools q, c and w after each step.  The arrays are reused."""
+    """Yield the pools after each step.  The arrays are reused."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
-    c = M * y * k / (l * k + y * (l + r))
-    q, c, w = (np.full(v.shape[1], pool) for pool in (c * (l + r) / k, c, c * r / x))
-    released, made, back, kept = (np.empty_like(q) for _ in range(4))
+    cleft = M * y * k / (l * k + y * (l + r))
+    free, cleft, store = (np.full(v.shape[1], pool) for pool in (
+        cleft * (l + r) / k, cleft, cleft * r / x))
+    released, made, back, kept = (np.empty_like(free) for _ in range(4))
     for start in range(0, len(v), CHUNK):
         k = np.maximum(v[start:start + CHUNK] + A, 0)
         k *= g * dt / (k + B)                                              # (3)
         for now in k:
-            np.multiply(now, q, out=released)
-            np.subtract(M, q, out=made)
+            np.multiply(now, free, out=released)
+            np.subtract(M, free, out=made)
             np.maximum(made, 0, out=made)
             made *= y * dt
-            np.multiply(w, x * dt, out=back)
-            np.multiply(c, r * dt, out=kept)
-            q -= released
-            q += made
-            q += back                                                      # (4)
-            c *= 1 - (l + r) * dt
-            c += released                                                  # (5)
-            w -= back
-            w += kept                                                      # (6)
-            yield q, c, w
+            np.multiply(store, x * dt, out=back)
+            np.multiply(cleft, r * dt, out=kept)
+            free -= released
+            free += made                                                   # (4)
+            free += back                                                   # (4)
+            cleft *= 1 - (l + r) * dt                                      # (5)
+            cleft += released                                              # (5)
+            store -= back
+            store += kept                                                  # (6)
+            yield free, cleft, store
 
 
 def firing_probability(v, dt, *, cell=None, out=None):
@@ -210,10 +217,10 @@ def firing_probability(v, dt, *, cell=None, out=None):
     -------
     (T, C) float64
     """
-    (v,), cell = arrays("v (T, C) float", v), _cell(cell, dt)
+    (v,), (cell, dt) = arrays("v (T, C) float", v), _cell(cell, dt)
     out = _buffer(out, v.shape)
-    for t, (_, c, _) in enumerate(_pools(v, dt, cell)):
-        np.multiply(c, cell.h * dt, out=out[t])                            # (7)
+    for t, (_, cleft, _) in enumerate(_pools(v, dt, cell)):
+        np.multiply(cleft, cell.h * dt, out=out[t])                        # (7)
     return out
 
 
@@ -267,7 +274,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
 
 
 def _steps(refractory, dt):
-    return max(math.ceil(refractory / dt - 1e-9), 1)
+    return max(math.ceil(refractory / dt - ROUNDING), 1)
 
 
 def _ready(points, steps):
@@ -376,7 +383,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     if not x.any():
         raise ValueError("x is silent: must have samples other than 0")
     steps = x.size // 2 + 1
-    x = _padded(x) if one_of("padded", padded, bool) else x
+    flags("padded", padded)
+    x = _padded(x) if padded else x
     block = min(BUFFER // steps + 1 if block is None else block, channels)
     n = x.size // 2 + 1
     v = np.empty(n * block)
@@ -424,14 +432,17 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
         sounds, dtype=np.float64)
     if len(sounds) != len(one_of("rngs", rngs, list)):
         raise ValueError(f"rngs has {len(rngs)} entries: must have {len(sounds)}")
+    flags("padded", padded)
+    if not sounds:
+        return []
     steps, dt = [x.size // 2 + 1 for x in sounds], 2 / rate
-    sounds = [_padded(x) if one_of("padded", padded, bool) else x for x in sounds]
+    sounds = [_padded(x) if padded else x for x in sounds]
     n = [x.size // 2 + 1 for x in sounds]
-    v = np.zeros((max(n, default=0), len(sounds) * channels))
+    v = np.zeros((max(n), len(sounds) * channels))
     own = [slice(k * channels, (k + 1) * channels) for k in range(len(sounds))]
     for x, rows, some in zip(sounds, n, own, strict=True):
         velocity(x, rate, response, channels, out=v[:rows, some])
-    v = v[:max(steps, default=0)]
+    v = v[:max(steps)]
     P = firing_probability(v, dt, cell=cell, out=v)
     for T, some in zip(steps, own, strict=True):
         P[T:, some] = 0
@@ -461,19 +472,23 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    out = np.empty(shape) if out is None else out
-    if out.shape != shape or out.dtype != np.float64:
-        raise ValueError(f"out is {out.dtype} {out.shape}: must be float64 {shape}")
+    """Return an array for results, which may have any strides."""
+    if one_of("out", out, np.ndarray, type(None)) is None:
+        return np.empty(shape)
+    if not unread("out", out, shape, np.float64).flags.writeable:
+        raise ValueError("out is read-only: must be writeable")
     return out
 
 
 def _cell(cell, dt):
-    cell = HairCell() if cell is None else one_of("cell", cell, HairCell)
-    arrays(f"dt {POSITIVE}, {CELL}", dt, *cell)
+    """Return the checked constants of a hair cell, and the time step."""
+    dt, *cell = arrays(f"dt {POSITIVE}, {CELL}", dt, *(
+        HairCell() if cell is None else bundle("cell", cell, HairCell)))
+    cell = HairCell(*cell)
     fastest = max(cell.l + cell.r, cell.g, cell.x, cell.y)
     if fastest * dt >= 1:
         raise ValueError(f"dt is {dt!r}: must be below {1 / fastest} for this cell")
-    return cell
+    return cell, dt
 
 
 def _streams(rng, channels):

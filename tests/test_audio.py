@@ -9,6 +9,8 @@ import wave
 
 import numpy as np
 import pytest
+from proofs import proves
+from scipy import signal
 from scipy.io import wavfile
 from tolerances import RTOL
 
@@ -50,6 +52,7 @@ def path(tmp_path):
 
 # ---- what is read
 
+@proves("audio", 1)
 @pytest.mark.parametrize("bits", [8, 16, 24, 32])
 def test_integers_are_read_exactly(path, bits):
     values = np.rint(tone() * 2 ** (bits - 1)).astype(np.int64)
@@ -300,6 +303,20 @@ def test_a_tone_stays_a_tone(rate):
     assert np.abs(np.roll(truth, 1) - y)[400:-400].max() > 0.05
 
 
+@proves("audio", 2)
+@pytest.mark.parametrize("rate, to", [(8000, 12000), (12000, 8000), (8000, 44100)])
+def test_resampling_inserts_zeros_filters_and_keeps_some_samples(rate, to):
+    x = np.random.default_rng(1).normal(size=200)
+    up, down = to // np.gcd(rate, to), rate // np.gcd(rate, to)
+    half = 10 * max(up, down)
+    filled = np.zeros(200 * up)
+    filled[::up] = x
+    low = signal.firwin(2 * half + 1, 1 / max(up, down), window=("kaiser", 5.0)) * up
+    wanted = np.convolve(filled, low)[half::down][:-(-200 * up // down)]
+    np.testing.assert_allclose(audio.resample(x, rate, to), wanted, rtol=1e-9,
+                               atol=1e-12)
+
+
 def test_tones_that_do_not_fit_vanish():
     y = audio.resample(tone(9600, 30000.0, 96000), 96000)
     assert np.abs(y[200:-200]).max() < 0.01
@@ -382,6 +399,7 @@ def test_full_length_window(N):
                                rtol=RTOL, atol=1e-14)
 
 
+@proves("audio", 3, 4)
 def test_short_ramps():
     a = np.full(100, -0.2)
     x = audio.prepare(a, 1000.0, level=0.5, ramp=0.01)
@@ -407,31 +425,6 @@ def test_arguments_are_kept():
 
 
 A = np.ones(10)
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: audio.read("a.wav", longest=0), r"^longest is 0: .* in \(0, 1e12\]"),
-    (lambda: audio.read("a.wav", longest="1"), "longest is '1'"),
-    (lambda: audio.read("a.wav", clipped="no"), "^clipped is 'no': must be one of"),
-    (lambda: audio.resample(A[:0], 8000), r"^audio is \(0,\)"),
-    (lambda: audio.resample(A.astype(int), 8000), "^audio is .*must be finite float"),
-    (lambda: audio.resample(A * np.nan, 8000), "^audio is .*nan.*finite"),
-    (lambda: audio.resample(A, 8000.0), "^rate is 8000.0: .*int"),
-    (lambda: audio.resample(A, 999), r"^rate is 999: .*in \[1000, 768000\]"),
-    (lambda: audio.resample(A, 8000, 768001), "to is 768001"),
-    (lambda: audio.prepare(A * 0, 8000), "audio is silent"),
-    (lambda: audio.prepare(A[None], 8000), r"^audio is \(1, 10\)"),
-    (lambda: audio.prepare(A * np.inf, 8000), "^audio is .*inf.*finite"),
-    (lambda: audio.prepare(A[:3], 8000), "audio has 3 samples"),
-    (lambda: audio.prepare(A, 0), "rate is 0"),
-    (lambda: audio.prepare(A, 8000, level=-0.3), "level is -0.3"),
-    (lambda: audio.prepare(A, 8000, ramp=0.001), "ramp = 0.001 is 8"),
-    (lambda: audio.prepare(A, 8000, ramp=1e-5), "ramp = 1e-05 is 0"),
-    (lambda: audio.prepare(A, 8000, ramp=True), "^ramp is True"),
-    (lambda: audio.prepare(A, 8000, ramp=-0.1), r"^ramp is -0.1: .*in \(0, 1e12\]")])
-def test_bad_arguments_are_named(call, match):
-    with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
-        call()
 
 
 def test_the_ramp_is_rounded_to_samples():

@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from proofs import proves
 from scipy import integrate, special
 from tolerances import RTOL, RTOL_FD
 
@@ -44,6 +45,7 @@ def velocity(f, c, k):
     return 2 * w / impedance(f, c, k) * p / p0 * Z
 
 
+@proves("basilar", 1, 2, 3, 7)
 @pytest.mark.parametrize("name", ["2020", "2021"])
 def test_phase_is_the_integral_of_the_wave_number(name):
     places = np.array([0.0, 0.3, 1.1, 2.5, 3.5])
@@ -63,6 +65,7 @@ def test_phase_with_other_constants(seed):
     assert G.imag > 0
 
 
+@proves("basilar", 4, 5, 6)
 @pytest.mark.parametrize("name", ["2020", "2021"])
 def test_transfer_function_from_quadrature(name):
     places = np.array([0.0, 0.9, 2.0, 3.5])
@@ -120,6 +123,7 @@ def test_table_keeps_its_promise(name):
     assert np.abs(basilar.interpolate(coarse, f) - exact).max() > 100 * error.max()
 
 
+@proves("basilar", 8)
 def test_frequencies_of_the_table():
     """Frequencies are equidistant in arcsinh(f / 10 Hz), to 5 % beyond the top."""
     for table, top, points in ((basilar.table(C), 24000.0, 1500),
@@ -197,42 +201,6 @@ def test_arguments_are_kept():
 
 
 F, C = np.array([1.0, 2.0]), np.array([0.0, 3.5])
-
-
-@pytest.mark.parametrize("call, match", [
-    (lambda: basilar.places(0), r"^channels is 0: .*int .* in \[1, inf\)"),
-    (lambda: basilar.places(True), "channels is True"),
-    (lambda: basilar.places(7.0), "channels is 7.0"),
-    (lambda: basilar.transfer(F * 0, C), r"^frequencies is .*in \[1e-3, 1e6\]"),
-    (lambda: basilar.transfer(F * np.nan, C), "^frequencies is .*nan"),
-    (lambda: basilar.transfer(F[:0], C), r"^frequencies is \(0,\)"),
-    (lambda: basilar.transfer(F[None], C), r"^frequencies is \(1, 2\)"),
-    (lambda: basilar.transfer(F * 1j, C), "^frequencies is .*real"),
-    (lambda: basilar.transfer(F, C + 0.1), r"^places is .*3.6.* in \[0, 3.5\]"),
-    (lambda: basilar.transfer(F, -C), "^places is .*-3.5"),
-    (lambda: basilar.transfer(F, C, "2019"),
-     r"^membrane is '2019': must be one of \('2020', '2021', "),
-    (lambda: basilar.phase(F, C, 1e9), "membrane is 1000000000.0"),
-    (lambda: basilar.phase(F, C, basilar.Membrane(h=0.0)),
-     r"^membrane.h is 0.0: .*\(0, inf\)"),
-    (lambda: basilar.phase(F, C, basilar.Membrane(m=np.nan)), "^membrane.m is nan"),
-    (lambda: basilar.phase(F, C, basilar.Membrane(C0=np.inf)), "^membrane.C0 is inf"),
-    (lambda: basilar.table(C, top=9.0), "^top is 9.0"),
-    (lambda: basilar.table(C, points=99), r"^points is 99: .*int .* in \[100, inf\)"),
-    (lambda: basilar.table(C, points=True), "points is True"),
-    (lambda: basilar.interpolate(basilar.table(C, points=100), F * 12001),
-     r"^frequencies is .* in \[1, 24000.0\]"),
-    (lambda: basilar.interpolate(basilar.table(C, points=100), F / 2),
-     "^frequencies is .*0.5"),
-    (lambda: basilar.interpolate(basilar.table(C, points=100), F, [0, 9]),
-     r"channels is \[0, 9\]: must be one of .*slice"),
-    (lambda: basilar.interpolate(basilar.table(C, points=100), F, slice(2, 3)),
-     "channels is slice"),
-    (lambda: basilar.interpolate(3, F), "^table is 3: must be one of .*Table"),
-    (lambda: basilar.interpolate(basilar.table(C, points=100), F, 0), "channels is 0")])
-def test_bad_input_is_named(call, match):
-    with pytest.raises(ValueError, match=match):
-        call()
 
 
 def test_response_after_changes_in_place():
