@@ -152,6 +152,7 @@ def test_adaptation_by_hand():
     assert run.spikes.ravel().tolist() == [0, 0, 1, 0, 1, 1]
 
 
+@proves("alif", 1, 2, 3)
 def test_a_tie_is_no_spike_and_gain_scales_the_current():
     x = np.zeros((3, 1, 1))
     x[0] = 2
