@@ -361,11 +361,12 @@ def _run(events, W, W_out, sizes, decays, zero):
             np.greater(v, dtype.type(beta ** -i), out=fired)               # (13)
             np.copyto(S, fired)
             np.matmul(S.reshape(B, n), W_out.T, out=sent[s + i])
-            unit = beta ** -(i + 1)
+            by_spike = -beta ** -(i + 1)                                   # (16)
+            by_y = -by_spike * alpha ** i                                  # (15)
             for some_y, some_v, some_S in parts:
-                axpy(some_y, some_v, a=unit * alpha ** i)                  # (15)
+                axpy(some_y, some_v, a=by_y)
                 if not zero:
-                    axpy(some_S, some_v, a=-unit)                          # (16)
+                    axpy(some_S, some_v, a=by_spike)
             if zero:
                 v *= np.subtract(1, S, out=spare)                          # (17)
             y += row                                                       # (14)
