@@ -47,7 +47,7 @@ Departures.  In [NMZ19], the error is fed back within one step.  Here,
 
 import numpy as np
 
-from refsnn._checks import arrays  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays
 
 __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
            "presynaptic_trace", "three_factor", "transport"]

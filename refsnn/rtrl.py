@@ -87,8 +87,8 @@ def step_gradient(M, q):
         Gradient, summed over the batch.
     """
     q, = arrays("q (B, n) float", q)
-    M = unread(f"M, for q of shape {q.shape},", M, (*q.shape, np.size(M) // q.size),
-               np.float32, np.float64)
+    M = unread("M, for this q,", M, (*q.shape, np.size(M) // q.size), np.float32,
+               np.float64)
     return q.reshape(-1) @ M.reshape(q.size, M.shape[2])                   # (2)
 
 

@@ -36,7 +36,7 @@ Departures.  [MEE21] counts steps between single states.  Here, a step
 
 import numpy as np
 
-from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["gradient", "owners", "reach", "stored", "step"]
 

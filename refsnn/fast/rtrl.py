@@ -7,45 +7,48 @@ Eqs. (1) and (2) apply RTRL to a tanh network with inputs x and states h,
 
 RTRL starts from M[-1] = 0 and computes, step by step, the influence matrix
 M[t] = dh[t]/dtheta of the weights theta = [W | V].  Row i of theta holds
-the w weights into neuron i, with w = m + n.  Column i w + j of M holds the
-derivatives with respect to theta_ij.  Each weight directly affects only
-the postsynaptic neuron.  The n x (n w) matrix D(a) therefore has the entry
-a_j in row i and column i w + j.  All other entries of D(a) are 0:
+the m + n weights into neuron i, from the presynaptic values z[t] = [x[t],
+h[t-1]].  Column i (m + n) + j of M holds the derivatives with respect to
+theta_ij.  Each weight directly affects only the postsynaptic neuron.  The
+n x n (m + n) matrix D(z) therefore has the entry z_j in row i and column
+i (m + n) + j.  All other entries of D(z) are 0:
 
-    M[t] = diag(1 - h[t]^2) (V M[t-1] + D(x[t] | h[t-1]))     (1)  [WZ89]
+    M[t] = diag(1 - h[t]^2) (V M[t-1] + D(z[t]))              (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
 In (2), q[t] is the derivative of the loss at step t with respect to h[t].
 The summand of step t in (2) is available at step t.
 
 Eqs. (3)-(5) describe a layer of LIF neurons with the recorded currents I,
-membrane potentials U and spikes S of `lif`.  The surrogate derivative
-psi[t] replaces dS[t]/dU[t].  The factor c[t] is 0 for neurons that are
-refractory at step t, and 1 for all other neurons.  The influences are
-G = dI/dtheta and P = (dU/dtheta) / gain [ZN21].  Starting from 0,
+membrane potentials U and spikes S of `lif`, and z[t] = [x[t], S[t]].  The
+surrogate derivative psi[t] replaces dS[t]/dU[t].  The mask clamp[t] is 1
+for neurons that are refractory at step t, and 0 for all other neurons.  A
+reset by subtraction has r = 1 and drop = threshold.  A reset to zero has
+r = 1 - S and drop = beta U + gain I.  The influences are G = dI/dtheta and
+P = (dU/dtheta) / gain [ZN21].  Starting from 0,
 
-    P[t+1] = diag(beta r - z psi[t]) P[t] + diag(r) G[t]               (3)
-    G[t+1] = alpha G[t] + V diag(gain psi[t]) P[t] + D(x[t] | S[t])    (4)
-    subtract: r = c[t+1],            z = c[t+1] threshold
-    zero:     r = c[t+1] (1 - S[t]), z = c[t+1] (beta U[t] + gain I[t])
+    P[t+1] = diag(1 - clamp[t+1])
+             (diag(beta r - drop psi)[t] P[t] + diag(r[t]) G[t])       (3)
+    G[t+1] = alpha G[t] + V diag(gain psi[t]) P[t] + D(z[t])           (4)
     q[t] = gain (dL[t]/dU[t] + psi[t] dL[t]/dS[t])
     dL/dtheta = sum_t q[t]^T P[t]                                      (5)
 
 The option `through_recurrence=False` omits the second term of (4), and
-`through_reset=False` sets z = 0.  In a feed-forward layer, theta is W.
+`through_reset=False` sets drop = 0.  In a feed-forward layer, theta is W
+and z is x, with m in place of m + n.
 
 Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
     and includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
     total derivatives of U[t+1] / gain and I[t+1].
 Exact.  No term is neglected.  Eqs. (3)-(5) are exact for the hard-spiking
-    layer with dS/dU := psi.  The refractory mask c is a recorded value.
-Cost.   Each step takes O(n^3 w) time for each sequence, and `step` takes
-    O(n^2 w) memory for each sequence.  The columns of M, P and G are
-    independent and are processed in blocks that fit the cache.  If the
-    term with V in (4) is omitted, each weight affects only one neuron, and
-    a step takes O(n w) time.  Layers of a few dozen neurons are fastest
-    with one thread of BLAS, for example with OPENBLAS_NUM_THREADS=1 in the
-    environment.
+    layer with dS/dU := psi.  The refractory mask is a recorded value.
+Cost.   Each step takes O(n^3 (m + n)) time for each sequence, and `step`
+    takes O(n^2 (m + n)) memory for each sequence. The columns of M, P and
+    G are independent and are processed in blocks that fit the cache. If
+    the term with V in (4) is omitted, each weight affects only one neuron,
+    and a step takes O(n (m + n)) time. Layers of a few dozen neurons are
+    fastest with one thread of BLAS, for example with
+    OPENBLAS_NUM_THREADS=1 in the environment.
 Departures.  [WZ89] uses the logistic function and one sequence, and
     updates the weights at each step.  Here the caller updates the weights.
     Eqs. (3) and (4) follow descriptions of [ZN21] by other authors.
@@ -56,18 +59,28 @@ Departures.  [WZ89] uses the logistic function and one sequence, and
 
 import itertools
 import math
+from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+from refsnn._checks import arrays, buffer, bundle, flags, one_of, unread
 
-__all__ = ["gradient", "lif_gradient", "step"]
+__all__ = ["Recording", "gradient", "lif_gradient", "step"]
 
 BLOCK = 2 ** 20         # bytes of the matrices that are processed together
+LINE, PAGE = 64, 4096   # bytes of a line of the cache, and of a page of memory
 RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), "
        "recording.syn (T, B, n), recording.mem (T, B, n), recording.spikes (T, B, n), "
        "recording.clamp (T, B, n) in {0, 1}, V? (n, n), alpha (n?) in [0, 1), "
        "beta (n?) in [0, 1), gain (n?) in (0, inf), threshold (n?) in (0, inf)")
+
+
+class Recording(NamedTuple):
+    """Hold the recorded I, U and S of a layer, and the mask clamp."""
+    syn: np.ndarray             # (T, B, n), as the other fields
+    mem: np.ndarray
+    spikes: np.ndarray
+    clamp: np.ndarray
 
 
 def step(M, x, before, h, V, out=None):
@@ -98,27 +111,25 @@ def step(M, x, before, h, V, out=None):
         Influence matrix M[t].  The sum of q[b] M[b] over the batch is the term
         of eq. (2) for this step, with the entries of [W | V] row by row.
     """
-    shape = np.shape(h)
-    if len(shape) != 2 or not _fit((V, 2 * shape[1:]), (before, shape), (h, shape),
-                                   (x, (shape[0], *np.shape(x)[1:2]))):
-        V, before, h, x = arrays(
-            "V (n, n) float, before (B, n), h (B, n), x (B, m*)", V, before, h, x)
-    pre, slope = np.concatenate([x, before], axis=1), 1 - h ** 2
-    shape = (*h.shape, h.shape[1] * pre.shape[1])
+    V, before, h, x = arrays("V (n, n) float, before (B, n), h (B, n), x (B, m*)", V,
+                             before, h, x)
+    z, slope = np.concatenate([x, before], axis=1), 1 - h ** 2
+    shape = (*h.shape, h.shape[1] * z.shape[1])
     M = np.zeros(shape, V.dtype) if M is None else \
-        np.ascontiguousarray(_unread("M", M, shape, V.dtype))
-    out = _buffer(out, shape, V.dtype, (M, x, before, h, V))
+        np.ascontiguousarray(unread("M, for x and h,", M, shape, V.dtype))
+    out = buffer("out", out, shape, V.dtype, (M, x, before, h, V))
     for b in range(len(h)):
         np.matmul(slope[b][:, None] * V, M[b], out=out[b])
-        view = _diagonal(out[b], 0, pre.shape[1])
-        view += slope[b][:, None] * pre[b]                                 # (1)
+        own = _diagonal(out[b], 0, z.shape[1])
+        own += slope[b][:, None] * z[b]                                    # (1)
     return out
 
 
-def _diagonal(M, first, w):
-    """Return a view of the entries of `M` to which eq. (1) adds D."""
-    k = M.shape[1] // w
-    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, w))
+def _diagonal(M, first, count):
+    """Return a view of the entries of `M` to which eq. (1) adds D, for neurons
+    with `count` weights each.  The first of these neurons is `first`."""
+    k = M.shape[1] // count
+    return np.einsum("iij->ij", M[first:first + k].reshape(k, k, count))
 
 
 def gradient(x, V, h, dh, state=None):
@@ -144,20 +155,16 @@ def gradient(x, V, h, dh, state=None):
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch.
     """
-    shape = np.shape(h)
-    if len(shape) != 3 or state is not None or not _fit(
-            (V, 2 * shape[2:]), (h, shape), (dh, shape),
-            (x, (*shape[:2], *np.shape(x)[2:3]))):
-        V, h, dh, x, state = arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
-                                    "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
+    V, h, dh, x, state = arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
+                                "x (T, B, m*), state? (B, n)", V, h, dh, x, state)
     first = np.zeros_like(h[0]) if state is None else state
-    pre = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
+    z = np.concatenate([x, np.concatenate([first[None], h[:-1]])], axis=2)
     (_, B, n), m = h.shape, x.shape[2]
     slope, total = 1 - h ** 2, np.zeros((n, m + n), V.dtype)
     for b in range(B):
         J = slope[:, b, :, None] * V
         for part in _slices(n, 2 * n * (m + n) * V.itemsize):
-            total[part] += _block(J, slope[:, b, part], pre[:, b], dh[:, b], part.start)
+            total[part] += _block(J, slope[:, b, part], z[:, b], dh[:, b], part.start)
     return total[:, :m], total[:, m:]
 
 
@@ -168,24 +175,24 @@ def _slices(count, size):
         edges.round().astype(int).tolist()))
 
 
-def _block(J, slope, pre, q, first):
+def _block(J, slope, z, q, first):
     """Return the gradient (2) of one sequence with respect to the incoming
     weights of a block of neurons.  `first` is the index of the first neuron of
     the block."""
-    (T, n, _), k, w = J.shape, slope.shape[1], pre.shape[1]
-    M, new = (np.zeros((n, k * w), J.dtype) for _ in range(2))
-    spots = [_diagonal(new, first, w), _diagonal(M, first, w)]
-    total, part = np.zeros((2, k * w), J.dtype)
-    sent = np.empty((k, w), J.dtype)
+    (T, n, _), shape = J.shape, (slope.shape[1], z.shape[1])
+    M, new = (np.zeros((n, math.prod(shape)), J.dtype) for _ in range(2))
+    own = [_diagonal(a, first, shape[1]) for a in (new, M)]
+    total, part = np.zeros((2, math.prod(shape)), J.dtype)
+    sent = np.empty(shape, J.dtype)
     for t in range(T):
         if t:
             np.matmul(J[t], M, out=new)
-        np.multiply(slope[t][:, None], pre[t], out=sent)
-        spots[t % 2] += sent                                               # (1)
+        np.multiply(slope[t][:, None], z[t], out=sent)
+        own[t % 2] += sent                                                 # (1)
         np.matmul(q[t], new, out=part)
         total += part                                                      # (2)
         M, new = new, M
-    return total.reshape(k, w)
+    return total.reshape(shape)
 
 
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
@@ -204,8 +211,9 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Input and surrogate derivative.  Results have the dtype of psi.
     V : (n, n) float or None
         Recurrent weights; None for a feed-forward layer.
-    recording : tuple of (T, B, n) arrays
-        Currents, membrane potentials, spikes and refractory mask (0 or 1).
+    recording : Recording
+        Currents, membrane potentials, spikes and refractory mask (0 or 1), as
+        `lif.simulate` returns.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     alpha, beta, gain, threshold, reset, through_reset
@@ -220,119 +228,84 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     dW, dV : (n, m) and (n, n) float
         Gradients, summed over steps and batch; dV is None if V is None.
     """
-    if not isinstance(recording, tuple) or len(recording) != 4:
-        raise ValueError(f"recording is of type {type(recording).__name__}: must be a tuple "
-                         "of syn, mem, spikes and clamp")
     psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = arrays(
-        RUN, psi, x, dspikes, dmem, *recording, V, alpha, beta, gain, threshold)
+        RUN, psi, x, dspikes, dmem, *bundle("recording", recording, Recording), V,
+        alpha, beta, gain, threshold)
     one_of("reset", reset, "subtract", "zero")
-    flags("through_reset", through_reset)
-    flags("through_recurrence", through_recurrence)
+    flags("through_reset through_recurrence", through_reset, through_recurrence)
     q = np.zeros_like(psi)
     if dmem is not None:
         q += gain * dmem
     if dspikes is not None:
         q += gain * psi * dspikes
-    (syn, mem, S), c = now, 1 - clamp[1:]
+    (syn, mem, spikes), free = now, 1 - clamp[1:]
     if reset == "zero":
-        r, z = c * (1 - S[:-1]), c * (beta * mem[:-1] + gain * syn[:-1])
+        r, drop = free * (1 - spikes[:-1]), free * (beta * mem[:-1] + gain * syn[:-1])
     else:
-        r, z = c, c * threshold
-    a = (beta * r - z * psi[:-1] if through_reset else beta * r)[..., None]
+        r, drop = free, free * threshold
+    decay = (beta * r - drop * psi[:-1] if through_reset else beta * r)[..., None]
     r, alpha = r[..., None], alpha.reshape(-1, 1)
-    pre = x if V is None else np.concatenate([x, S], axis=2)
-    (_, B, n), w = psi.shape, pre.shape[2]
-    total, size = np.zeros((n, w), psi.dtype), n * w * psi.itemsize
+    z = x if V is None else np.concatenate([x, spikes], axis=2)
+    (_, B, n), count = psi.shape, z.shape[2]
+    total, size = np.zeros((n, count), psi.dtype), n * count * psi.itemsize
     if V is None or not through_recurrence:
         for part in _slices(B, 3 * size):
-            total += _local(a[:, part], r[:, part], alpha, pre[:, part], q[:, part])
+            total += _local(decay[:, part], r[:, part], alpha, z[:, part], q[:, part])
     else:
-        # With a larger buffer, NumPy first copies a[t] to all columns: slower.
-        buffer = np.setbufsize(16)
+        # With a larger buffer, NumPy first copies decay[t] to all columns: slower.
+        size_before = np.setbufsize(16)
         try:
             for b in range(B):
                 K = V * (gain * psi[:-1, b])[:, None]
                 for part in _slices(n, 4 * size):
-                    total[part] += _lif_block(K, a[:, b], r[:, b], alpha, pre[:, b],
+                    total[part] += _lif_block(K, decay[:, b], r[:, b], alpha, z[:, b],
                                               q[:, b], part)
         finally:
-            np.setbufsize(buffer)
+            np.setbufsize(size_before)
     return total[:, :x.shape[2]], None if V is None else total[:, x.shape[2]:]
 
 
-def _lif_block(K, a, r, alpha, pre, q, part):
+def _lif_block(K, decay, r, alpha, z, q, part):
     """Return the gradient (5) of one sequence with respect to the incoming
-    weights of the neurons `part`."""
-    (T, n), k, w = q.shape, part.stop - part.start, pre.shape[1]
-    P, G, new, spare = _aligned(4, (n, k * w), q.dtype)
-    spot = _diagonal(G, part.start, w)
-    total, term = np.zeros((2, k * w), q.dtype)
+    weights of the neurons `part`.  The factors 1 - clamp are in decay and r."""
+    (T, n), shape = q.shape, (part.stop - part.start, z.shape[1])
+    P, G, new, spare = _aligned(4, (n, math.prod(shape)), q.dtype)
+    own = _diagonal(G, part.start, shape[1])
+    total, term = np.zeros((2, math.prod(shape)), q.dtype)
     whole = (r == 1).all(axis=(1, 2)).tolist()
     for t in range(T - 1):
         if t > 1:               # P[0] = P[1] = 0
             np.matmul(K[t], P, out=new)
-        P *= a[t]
+        P *= decay[t]
         P += G if whole[t] else np.multiply(r[t], G, out=spare)            # (3)
         G *= alpha
         G += new
-        spot += pre[t]                                                     # (4)
+        own += z[t]                                                        # (4)
         np.matmul(q[t + 1], P, out=term)
         total += term                                                      # (5)
-    return total.reshape(k, w)
+    return total.reshape(shape)
 
 
-def _local(a, r, alpha, pre, q):
+def _local(decay, r, alpha, z, q):
     """Return the gradient (5) if each weight affects only one neuron.  Here, P
-    and G hold the n w entries of each sequence that are not always 0."""
-    (T, B, n), w = q.shape, pre.shape[2]
-    P, G = np.zeros((B, n, w), q.dtype), np.zeros((B, len(alpha), w), q.dtype)
-    total = np.zeros((n, w), q.dtype)
+    and G hold the entries of each sequence that are not always 0."""
+    (T, B, n), count = q.shape, z.shape[2]
+    P, G = np.zeros((B, n, count), q.dtype), np.zeros((B, len(alpha), count), q.dtype)
+    total = np.zeros((n, count), q.dtype)
     for t in range(T - 1):
-        P *= a[t]
+        P *= decay[t]
         P += r[t] * G                                                      # (3)
         G *= alpha
-        G += pre[t][:, None]                                               # (4)
-        total += np.einsum("bi,biw->iw", q[t + 1], P)                      # (5)
+        G += z[t][:, None]                                                 # (4)
+        total += np.einsum("bi,bij->ij", q[t + 1], P)                      # (5)
     return total
 
 
 def _aligned(number, shape, dtype):
-    """Return arrays of zeros.  All are aligned to 64 bytes, for fast products.
-    They start at different offsets in a page of memory, for fast sums."""
+    """Return arrays of zeros.  All start at a line of the cache, for fast
+    products, and at different places in a page of memory, for fast sums."""
     size = math.prod(shape) * dtype.itemsize
-    size += -size % 4096 + 256
-    raw = np.zeros(number * size + 64, np.uint8)
-    first = -raw.ctypes.data % 64
+    size += -size % PAGE + 4 * LINE
+    raw = np.zeros(number * size + LINE, np.uint8)
+    first = -raw.ctypes.data % LINE
     return [np.ndarray(shape, dtype, raw, first + i * size) for i in range(number)]
-
-
-def _fit(*pairs):
-    """Return True if all arrays have the given shapes, one common float dtype and
-    a finite sum of squares.  This test is faster than `arrays`."""
-    dtype = getattr(pairs[0][0], "dtype", None)
-    return dtype in (np.float32, np.float64) and all(
-        type(a) is np.ndarray and a.dtype == dtype and a.shape == shape and a.size
-        and math.isfinite(np.vdot(a, a)) for a, shape in pairs)
-
-
-def _buffer(out, shape, dtype, others):
-    """Check the buffer `out`, or return a new buffer if `out` is None."""
-    if out is None:
-        return np.empty(shape, dtype)
-    _unread("out", out, shape, dtype)
-    if not (isinstance(out, np.ndarray) and out.flags.c_contiguous
-            and out.flags.writeable):
-        raise ValueError(f"out is of type {type(out).__name__}: must be a writeable and "
-                         "C-contiguous array")
-    if any(np.may_share_memory(out, other) for other in others):
-        raise ValueError("out shares memory with an argument: must be separate")
-    return out
-
-
-def _unread(name, value, shape, dtype):
-    """Return `value` as an array.  Check the shape and the dtype, but not the
-    entries."""
-    a = np.asarray(value)
-    if a.shape != shape or a.dtype != dtype:
-        raise ValueError(f"{name} is {a.dtype} {a.shape}: must be {dtype} {shape}")
-    return a
