@@ -43,7 +43,8 @@ import numpy as np
 from scipy import signal
 from scipy.io import wavfile
 
-from refsnn._checks import arrays, flags, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["prepare", "read", "resample"]
 

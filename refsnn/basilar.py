@@ -62,7 +62,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import interpolate as splines, special
 
-from refsnn._checks import arrays, bundle, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of
 
 __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
            "response", "table", "transfer"]

@@ -57,6 +57,10 @@ import numpy as np
 from refsnn._checks import arrays, flags, float_dtype, one_of
 
 __all__ = ["Weights", "clip", "drop", "dropout", "initial", "integers", "penalty"]
+NETWORK = ("weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
+           "weights.readout (k, n) float")
+SIZES = ("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
+         "tau_mem () in (0, inf), dt () in (0, inf)")
 SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
@@ -235,9 +239,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Weights
     """
     one_of("rng", rng, np.random.Generator)
-    m, n, k, tau_mem, dt = arrays(
-        "m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), tau_mem () "
-        "in (0, inf), dt () in (0, inf)", m, n, k, tau_mem, dt)
+    m, n, k, tau_mem, dt = arrays(SIZES, m, n, k, tau_mem, dt)
     flags("recurrent", recurrent)
     float_dtype(dtype)
     g = SPREAD * -np.expm1(-dt / tau_mem)
@@ -249,19 +251,16 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 
 def _range(scale, limit):
     """Return the scale, and the smallest and the largest integer weight."""
-    if isinstance(limit, tuple) and len(limit) == 2:
-        return arrays("scale () in (0, inf), limit[0] () int in [-32767, -1], limit[1] "
-                      "() int in [1, 32767]", scale, *limit)
-    scale, high = arrays("scale () in (0, inf), limit () int in [1, 32767]", scale,
-                         limit)
-    return scale, -high, high
+    pair = isinstance(limit, tuple) and len(limit) == 2
+    scale, low, high = arrays(
+        "scale () in (0, inf), limit () int in [-32767, -1], limit () int in "
+        "[1, 32767]", scale, *(limit if pair else (-1, limit)))
+    return scale, low if pair else -high, high
 
 
 def _weights(weights):
     for name in weights if isinstance(weights, dict) else ():
         one_of("weights' key", name, *Weights._fields)
-    return Weights(*arrays(
-        "weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
-        "weights.readout (k, n) float", *(
-            weights.get(name) if isinstance(weights, dict)
-            else getattr(weights, name, None) for name in Weights._fields)))
+    given = weights if isinstance(weights, dict) else {
+        name: getattr(weights, name, None) for name in Weights._fields}
+    return Weights(*arrays(NETWORK, *map(given.get, Weights._fields)))

@@ -67,7 +67,8 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-from refsnn._checks import arrays, bundle, flags, one_of, unread  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, one_of, unread
 
 __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
            "firing_probability", "transmitter", "velocity"]

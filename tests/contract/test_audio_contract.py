@@ -10,14 +10,15 @@ from scipy.io import wavfile
 
 from refsnn import audio
 
-FOLDER = tempfile.TemporaryDirectory()
-PATH = Path(FOLDER.name) / "a.wav"
-wavfile.write(PATH, 8000, np.arange(8, dtype=np.int16))
 RATE = "() int in [1000, 768000]"
 
 
 def read(**options):
-    return audio.read(**options)[0].sum()
+    """Read a small file, and return the sum of its samples."""
+    with tempfile.TemporaryDirectory() as folder:
+        path = Path(folder) / "a.wav"
+        wavfile.write(path, 8000, np.arange(8, dtype=np.int16))
+        return audio.read(path, **options)[0].sum()
 
 
 def resample(**options):
@@ -35,8 +36,7 @@ def prepare(audio_, **options):
 
 
 FUNCTIONS = [
-    contract(read, "longest () in (0, 1e12], clipped {refuse, keep}, mix bool",
-             given={"path": PATH}),
+    contract(read, "longest () in (0, 1e12], clipped {refuse, keep}, mix bool"),
     contract(resample, f"audio (N) float, rate {RATE}, to {RATE}",
              given={"rate": 8000, "to": 12000}, N=9),
     contract(lambda audio, **more: prepare(audio, **more), "audio (N) float, "
@@ -71,7 +71,7 @@ def test_relations_between_arguments(call, match):
 def test_ends_are_accepted():
     assert audio.prepare(A, 8000, ramp=5 / 8000).shape == (10,)
     assert audio.prepare(A[:4], 1e-12, ramp=1e12).shape == (4,)
-    assert audio.read(PATH, longest=1e12)[1] == 8000
+    assert read(longest=1e12) > 0
     for rate in (1000, 768000):
         assert audio.resample(A, rate, rate).shape == (10,)
     assert audio.prepare(A, 1e12, level=1e12).max() > 1e11

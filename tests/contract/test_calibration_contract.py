@@ -125,3 +125,11 @@ SHORT = {"neurons": 2, "inputs": 11, "repeats": 1}
 def test_relations_between_arguments(call, match):
     with pytest.raises(ValueError, match=match):
         call()
+
+
+def test_ends_are_accepted():
+    assert cal.measure(dead, code=(80.0, 0.5), **SHORT).leak.tolist() == [14, 14]
+    deaf = MODEL._replace(threshold=np.full(2, np.inf))
+    assert np.isinf(cal.corrected(deaf, PLAIN).threshold).all()
+    lost = FOUND._replace(threshold=np.full(2, np.nan))
+    assert np.isinf(cal.twin(deaf, lost).threshold).all()
