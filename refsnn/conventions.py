@@ -9,8 +9,9 @@ reset by spike s[k].  A step with input x[k] computes state k + 1 from
 state k:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
-    d[k] = drive D[k],  D[k] = W x[k] + V s[k]                        (2)
-    I := alpha I ("decay"), I := I + d[k] ("add"), j := I ("read")    (3)
+    net[k] = W x[k] + V s[k]                                          (2)
+    I := alpha I ("decay"), I := I + drive net[k] ("add"),
+    j := I ("read")                                                   (3)
     R(u, s) = u - threshold s  or  u (1 - s) + reset_to s  or  u      (4)
     v = beta R(u[k], s[k]) + gain j + (1 - beta) leak                 (5)
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
@@ -20,32 +21,39 @@ Eq. (5) applies if the reset acts before the decay of u, eq. (6) if it acts
 after.  With mute=True, eq. (7) never sets u to reset_to.  Instead, s[k]
 and psi[k] (below) are 0 while the neuron is refractory.
 
-Derivation.  Except for products with W and V, a step is elementwise.  The
-    derivatives of R with respect to u and s are r1 and z1 in eq. (5), and
-    r2 and z2 in eq. (6).  If a convention uses eq. (5), r2 is 1 and z2 is
-    0.  If a convention uses eq. (6), r1 is 1 and z1 is 0.  With c = 0
-    where u is held or at the floor, else c = 1,
+Derivation.  Except for products with W and V, a step is elementwise.  Let
+    R_u and R_s be the derivatives of R with respect to u and s, at the
+    arguments of R in (5) or (6).  Let Q be R_u if (6) applies, and 1 if
+    (5) applies.  Let fixed be 1 where u[k+1] is held or at the floor, and
+    0 elsewhere.  Then
 
-    a = dI[k+1]/dI[k],  f = dI[k+1]/dD[k]                             (8)
-    b = du[k+1]/dI[k] = c r2 gain dj/dI[k],
-    g = du[k+1]/dD[k] = c r2 gain dj/dD[k]                            (9)
-    e = du[k+1]/du[k] = c r2 beta r1 at fixed s[k]                   (10)
-    z = du[k+1]/ds[k] = c (r2 beta z1 + z2) at fixed D[k]            (11)
+    syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
+    mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
+    mem_by_drive = du[k+1]/dnet[k] = (1 - fixed) Q gain dj/dnet[k]    (9)
+    mem_by_mem = du[k+1]/du[k] = (1 - fixed) beta R_u                (10)
+    mem_by_spikes = du[k+1]/ds[k] = (1 - fixed) beta R_s by (5),
+                    (1 - fixed) R_s by (6)                           (11)
 
-    Eqs. (8)-(11) are the result of `slopes`.  Let psi[k] = ds[k]/du[k] and
-    h = [I, u].  The chain rule gives the arguments of `bptt` and `rtrl`:
+    Each derivative holds the other variables of (9)-(11) fixed.  Eqs.
+    (8)-(11) are the result of `slopes`.  Let psi[k] = ds[k]/du[k] and h =
+    [I, u].  The chain rule gives the arguments of `bptt` and `rtrl`:
 
-    J[k+1] = [[a, f V psi[k]], [b, e + z psi[k] + g V psi[k]]]       (12)
-    F[k+1]: dI_i/dW_ij = f_i x_j[k],  dI_i/dV_ij = f_i s_j[k],
-            du_i/dW_ij = g_i x_j[k],  du_i/dV_ij = g_i s_j[k]        (13)
-    E[k+1] = dh[k+1]/dx[k] = [[f W], [g W]]                          (14)
-    q[k] = [0, psi[k] dspikes + (r + y psi[k]) dmem]                 (15)
+    J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
+              [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
+                           + mem_by_drive V psi[k]]]                 (12)
+    F[k+1]: dI_i/dW_ij = syn_by_drive_i x_j[k],
+            dI_i/dV_ij = syn_by_drive_i s_j[k],
+            du_i/dW_ij = mem_by_drive_i x_j[k],
+            du_i/dV_ij = mem_by_drive_i s_j[k]                       (13)
+    E[k+1] = dh[k+1]/dx[k] = [[syn_by_drive W], [mem_by_drive W]]    (14)
+    q[k] = [0, psi[k] dspikes
+               + (row_by_mem + row_by_spikes psi[k]) dmem]           (15)
 
-    Here r and y are the derivatives of the recorded potential with respect
-    to u and s.  If the potential is recorded after the reset, r and y are
-    the derivatives of R.  If the potential is recorded before the reset, r
-    is 1, and y is 0.  Vectors beside V and W are diagonal matrices, and
-    dspikes and dmem belong to the recorded row of state k.
+    Here row_by_mem and row_by_spikes are the derivatives of the recorded
+    potential with respect to u and s.  If the potential is recorded after
+    the reset, these are R_u and R_s.  If the potential is recorded before
+    the reset, these are 1 and 0.  Vectors beside V and W are diagonal
+    matrices, and dspikes and dmem belong to the recorded row of state k.
 Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
     refractory mask and membrane potentials at the floor are treated as
     constants.  No derivative passes through s in (4) if
@@ -67,7 +75,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, one_of
 
 __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "recorded",
            "simulate", "slopes"]
@@ -79,8 +88,8 @@ class Step(NamedTuple):
     decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
                    ("euler"); beta is analogous
     synapse        position of the decay in (3); "none" means alpha = 0
-    input          in (3), I is read after ("same") or before ("next") d[k]
-                   is added
+    input          in (3), I is read after ("same") or before ("next") the
+                   addition
     drive          1 ("one") or 1 - alpha ("leak")
     gain           1 ("one"), 1 - beta ("leak"), dt/tau_mem ("rate"), or
                    tau_mem (1 - beta) ("integral")
@@ -140,7 +149,7 @@ AXES = {
     "through_reset": (True, False), "floor": (False, True), "refractory": (0, 1, 2),
     "record": ("before", "after"), "mute": (False, True)}
 PARTS = ("syn_by_syn", "syn_by_drive", "mem_by_syn", "mem_by_drive", "mem_by_mem",
-         "mem_by_spikes")                   # a, f, b, g, e, z
+         "mem_by_spikes")                   # eqs. (8)-(11)
 _CONSTANTS = namedtuple(
     "_CONSTANTS", "alpha beta drive gain threshold leak reset_to floor")
 _AFTER = Step(test="after", record="after", reset_at="once")
@@ -167,7 +176,7 @@ PRESETS = {
     "rockpool": _SINABS._replace(gain="one"),
     "spyx_lif": Step(synapse="none", input="same", record="after"),
     "spyx_cubalif": Step("exact", "first", "same", reset_at="before", record="after")}
-LEVELS = ("neurons (n), tau_syn (n?) in [0, inf), tau_mem (n?) in [0, inf), "
+LEVELS = ("tau_syn (n?) in [0, inf), tau_mem (n?) in [0, inf), "
           "dt () in (0, inf), threshold (n?) in (0, inf), leak (n?), reset_to (n?), "
           "floor (n?)")
 
@@ -205,63 +214,71 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Run
         States 0 to T; `recorded` converts these states to T rows.
     """
-    _step(step)
+    step = _step(step)
     one_of("spike", spike, Callable, type(None))
     if step.refractory and spike is not None and clamp is None:
         raise ValueError("clamp is None: must be given if spike is and refractory > 0")
     W, x, V = arrays("W (n, m*) float, x (T, B, m*), V? (n, n)", W, x, V)
     (T, B, m), n = x.shape, W.shape[0]
-    clamp, reset_spikes = arrays(
-        f"clamp? {(T + 1, B, n)}, reset_spikes? {(T + 1, B, n)}", clamp, reset_spikes,
-        dtype=W.dtype)
-    c = _constants(step, n, W.dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to,
-                   floor)
+    _, _, clamp, reset_spikes = arrays(
+        f"W (n, _*) float, x (_, B, _*), clamp? ({T + 1}, B, n) in {{0, 1}}, "
+        f"reset_spikes? ({T + 1}, B, n)", W, x, clamp, reset_spikes)
+    const = _constants(step, "W (n, _*)", W[:, :0], tau_syn, tau_mem, dt, threshold,
+                       leak, reset_to, floor)
     syn, mem, spikes, fired, reset, free = np.zeros((6, T + 1, B, n), W.dtype)
     held = np.zeros((T + 1, B, n), bool) if clamp is None else clamp > 0
-    drive = c.drive * (x.reshape(T * B, m) @ W.T).reshape(T, B, n)
-    mem[0] = c.leak
+    inputs = const.drive * (x.reshape(T * B, m) @ W.T).reshape(T, B, n)    # (2)
+    mem[0] = const.leak
     for k in range(T + 1):
         if k:
-            d = [drive[k - 1]] + ([] if V is None else
-                                  [c.drive * (spikes[k - 1] @ V.T)])       # (2)
+            terms = [inputs[k - 1]]
+            if V is not None:
+                terms.append(
+                    const.drive * (spikes[k - 1] @ V.T))                   # (2)
             u = (mem if step.reset_at == "after" else reset)[k - 1]
-            syn[k], read = _synapse(step, syn[k - 1], d, c.alpha)
-            v = free[k] = c.beta * u + c.gain * read + (1 - c.beta) * c.leak  # (5)
+            syn[k], read = _synapse(step, syn[k - 1], terms, const.alpha)
+            v = free[k] = const.beta * u + const.gain * read \
+                + (1 - const.beta) * const.leak                            # (5)
             if step.reset_at == "after":
-                v = _reset(step, v, fired[k - 1], c)                       # (6)
+                v = _reset(step, v, fired[k - 1], const)                   # (6)
             if clamp is None and step.refractory:
                 held[k] = spikes[max(0, k - step.refractory):k].any(axis=0)
-            v = np.maximum(v, c.floor) if step.floor else v
-            mem[k] = np.where(held[k] & (not step.mute), c.reset_to, v)    # (7)
-        spikes[k] = _count(step, mem[k], c.threshold) if spike is None \
-            else arrays(f"spike(k,u) {mem[k].shape}", spike(k, mem[k]))[0]
+            v = np.maximum(v, const.floor) if step.floor else v            # (7)
+            mem[k] = np.where(
+                held[k] & (not step.mute), const.reset_to, v)              # (7)
+        spikes[k] = _count(step, mem[k], const.threshold) if spike is None else arrays(
+            f"spike(k,u) {mem[k].shape}", spike(k, mem[k]), dtype=W.dtype)[0]
         if step.mute:
             spikes[k][held[k]] = 0
         fired[k] = spikes[k] if reset_spikes is None else reset_spikes[k]
         if step.spikes == "many" and step.reset == "zero":
             fired[k] = fired[k] > 0.5
-        reset[k] = _reset(step, mem[k], fired[k], c)
+        reset[k] = _reset(step, mem[k], fired[k], const)
     return Run(syn, mem, spikes, fired, reset, free, held)
 
 
-def _constants(step, n, dtype, tau_syn, tau_mem, *levels):
-    """Compute the constants of eqs. (2)-(7) in float64, and cast them to `dtype`."""
+def _constants(step, source, like, tau_syn, tau_mem, *levels):
+    """Compute the constants of eqs. (2)-(7) in float64.  Return them in the dtype
+    of the array `like`, whose rule is `source`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
-        LEVELS, np.zeros(n), 0 if none else tau_syn, tau_mem, *levels, dtype=np.float64)
+        f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,
+        dtype=np.float64)
     alpha = 0.0 if none else _decay(step, "tau_syn", tau_syn, dt)
     beta = _decay(step, "tau_mem", tau_mem, dt)
     if step.gain == "rate" and not tau_mem.all():
-        raise ValueError(f"tau_mem is {tau_mem}: must be above 0 for a gain of dt/tau")
+        raise ValueError("tau_mem is 0 for a neuron: must be above 0 for a gain of "
+                         "dt/tau")
     gain = 1.0 if step.gain == "one" else 1 - beta if step.gain == "leak" else \
         dt / tau_mem if step.gain == "rate" else tau_mem * (1 - beta)
     values = alpha, beta, 1 - alpha if step.drive == "leak" else 1.0, gain, *levels
-    return _CONSTANTS(*(np.asarray(value, dtype) for value in values))
+    return _CONSTANTS(*(np.asarray(value, like.dtype) for value in values))
 
 
 def _decay(step, name, tau, dt):
     if step.decay == "euler" and (tau < dt).any():
-        raise ValueError(f"{name} is {tau}: must be at least dt, {dt}, for Euler steps")
+        raise ValueError(f"{name} is below dt = {dt} for a neuron: must be at least dt "
+                         "for Euler steps")
     with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
         return 1 - dt / tau if step.decay == "euler" else np.exp(-dt / tau)
 
@@ -273,7 +290,7 @@ def _synapse(step, current, terms, alpha):
                   "none": int(step.input == "next")}[step.synapse], "decay")
     for name in order:
         if name == "decay":
-            current = alpha * current
+            current = alpha * current                                      # (3)
         elif name == "add":
             current = sum(terms, current)                                  # (3)
         else:
@@ -291,10 +308,12 @@ def _count(step, mem, threshold):
     return over * np.maximum(many, 1) if step.spikes == "many" else over   # (1)
 
 
-def _reset(step, mem, fired, c):
+def _reset(step, mem, fired, const):
     if step.reset == "subtract":
-        return mem - c.threshold * fired                                   # (4)
-    return mem * (1 - fired) + c.reset_to * fired if step.reset == "zero" else mem
+        return mem - const.threshold * fired                               # (4)
+    if step.reset == "zero":
+        return mem * (1 - fired) + const.reset_to * fired                  # (4)
+    return mem
 
 
 def recorded(step, run):
@@ -315,7 +334,7 @@ def recorded(step, run):
     dict
         Arrays "spikes", "mem" and "syn", each of shape (T, B, n).
     """
-    _run(step, run)
+    step, run = _run(step, run)
     spikes, state, shown = _rows(step, len(run.mem))
     return {"spikes": run.spikes[spikes], "syn": run.syn[state],
             "mem": (run.reset if shown else run.mem)[state]}
@@ -347,32 +366,33 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        The keys in `PARTS` hold the derivatives a, f, b, g, e and z; entry k
-        belongs to the step from state k - 1 to state k.  "row_by_mem" and
-        "row_by_spikes" hold r and y of eq. (15).  These eight arrays have the
-        shape (T + 1, B, n).  "rows" holds the first recorded state of s and u.
+        The keys in `PARTS` hold the derivatives (8)-(11); entry k belongs to
+        the step from state k - 1 to state k.  "row_by_mem" and "row_by_spikes"
+        hold those of eq. (15).  These eight arrays have the shape (T + 1, B,
+        n).  "rows" holds the first recorded state of s and u.
         If step.mute is True, "live" is 0 where psi is 0, and 1 elsewhere.
     """
-    _run(step, run)
+    step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
-    c = _constants(step, n, dtype, tau_syn, tau_mem, dt, threshold, leak, reset_to,
-                   floor)
-    by_syn = _synapse(step, 1.0, [], c.alpha)
-    by_drive = _synapse(step, 0.0, [c.drive], c.alpha)
+    const = _constants(step, "run.mem (_*, _, n)", run.mem[:0], tau_syn, tau_mem, dt,
+                       threshold, leak, reset_to, floor)
+    by_syn = _synapse(step, 1.0, [], const.alpha)
+    by_drive = _synapse(step, 0.0, [const.drive], const.alpha)
     spikes, state, shown = _rows(step, states)
-    own = _reset_slopes(step, run.mem, run.fired, c)
-    keep = 1 - (run.held[1:] & (not step.mute))
+    own = _reset_slopes(step, run.mem, run.fired, const)
+    read = 1 - (run.held[1:] & (not step.mute))         # 1 - fixed
     if step.floor:
-        keep = keep * (run.mem[1:] > c.floor)
+        read = read * (run.mem[1:] > const.floor)
     if step.reset_at == "after":
-        r, z = _reset_slopes(step, run.free[1:], run.fired[:-1], c)
-        read, mem, fired = keep * r, c.beta * (keep * r), keep * z
+        by_mem, by_spikes = _reset_slopes(step, run.free[1:], run.fired[:-1], const)
+        fired = read * by_spikes                                          # (11)
+        read = read * by_mem
+        mem = const.beta * read                                           # (10)
     else:
-        read = keep
-        mem, fired = (c.beta * (keep * part[:-1]) for part in own)
-    parts = (by_syn[0], by_drive[0],                                       # (8)
-             read * c.gain * by_syn[1], read * c.gain * by_drive[1],       # (9)
-             mem, fired)                                                   # (10, 11)
+        mem, fired = [const.beta * (read * part[:-1]) for part in own]    # (10, 11)
+    parts = (by_syn[0], by_drive[0],                                      # (8)
+             read * const.gain * by_syn[1], read * const.gain * by_drive[1],  # (9)
+             mem, fired)
     found = {name: np.zeros((states, B, n), dtype) for name in PARTS}
     for name, part in zip(PARTS, parts, strict=True):
         found[name][1:] = part
@@ -383,13 +403,14 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     return found | {"rows": np.array([spikes.start, state.start])}
 
 
-def _reset_slopes(step, mem, fired, c):
-    """Return r and z, the derivatives of R with respect to u and s."""
+def _reset_slopes(step, mem, fired, const):
+    """Return the derivatives of R with respect to u and s."""
     zero, none = step.reset == "zero", step.reset == "none"
     by_mem = 1 - fired if zero else np.ones_like(mem)
     if none or not step.through_reset or zero and step.spikes == "many":
         return by_mem, np.zeros_like(mem)
-    return by_mem, c.reset_to - mem if zero else np.zeros_like(mem) - c.threshold
+    return by_mem, const.reset_to - mem if zero \
+        else np.zeros_like(mem) - const.threshold
 
 
 def linearise(x, W, V, spikes, psi, slopes):
@@ -420,24 +441,27 @@ def linearise(x, W, V, spikes, psi, slopes):
     E : (T + 1, B, 2n, m) float
         Derivative with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
     """
-    psi, a, f, b, g, e, z = _slopes(psi, slopes, PARTS)
-    (states, B, n), dtype = psi.shape, psi.dtype
-    W, V, spikes, x = arrays(
-        f"W ({n}, m*), V? {(n, n)}, spikes {psi.shape}, x ({states - 1}, {B}, m*)", W,
-        V, spikes, x, dtype=dtype)
-    m = W.shape[1]
+    psi, *parts = _slopes(psi, slopes, PARTS)
+    psi, W, V, spikes, x = arrays(
+        "psi (states, B, n) float, W (n, m*), V? (n, n), spikes (states, B, n), "
+        f"x ({len(psi) - 1}, B, m*)", psi, W, V, spikes, x)
+    slope = dict(zip(PARTS, parts, strict=True))
+    (states, B, n), dtype, m = psi.shape, psi.dtype, W.shape[1]
     p = n * m + (0 if V is None else n * n)
     J, F, E = (np.zeros((states, B, 2 * n, size), dtype) for size in (2 * n, p, m))
     I, U = np.arange(n), n + np.arange(n)
-    J[1:, :, I, I], J[1:, :, U, I] = a[1:], b[1:]
-    J[1:, :, U, U] = e[1:] + z[1:] * psi[:-1]
-    for first, by_drive in ((0, f[1:, :, :, None]), (n, g[1:, :, :, None])):
-        rows = slice(first, first + n)
+    J[1:, :, I, I] = slope["syn_by_syn"][1:]                              # (12)
+    J[1:, :, U, I] = slope["mem_by_syn"][1:]                              # (12)
+    J[1:, :, U, U] = slope["mem_by_mem"][1:] \
+        + slope["mem_by_spikes"][1:] * psi[:-1]                           # (12)
+    for first, name in ((0, "syn_by_drive"), (n, "mem_by_drive")):
+        rows, by_drive = slice(first, first + n), slope[name][1:, :, :, None]
         E[1:, :, rows] = by_drive * W                                     # (14)
         if V is not None:
             J[1:, :, rows, n:] += by_drive * (V * psi[:-1, :, None])      # (12)
         for i in range(n):
-            F[1:, :, first + i, i * m:(i + 1) * m] = by_drive[:, :, i] * x
+            at = slice(i * m, (i + 1) * m)
+            F[1:, :, first + i, at] = by_drive[:, :, i] * x               # (13)
             if V is not None:
                 at = slice(n * m + i * n, n * m + (i + 1) * n)
                 F[1:, :, first + i, at] = by_drive[:, :, i] * spikes[:-1]  # (13)
@@ -464,15 +488,17 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     (T + 1, B, 2n) float
         ``q[k] = dL/dh[k]`` for h = [syn, mem].
     """
-    psi, r, y = _slopes(psi, slopes, ("row_by_mem", "row_by_spikes"))
+    psi, row_by_mem, row_by_spikes = _slopes(
+        psi, slopes, ("row_by_mem", "row_by_spikes"))
     (states, B, n), dtype = psi.shape, psi.dtype
-    shape = states - 1, B, n
-    first, dspikes, dmem = arrays(
-        f"slopes.rows (2) in {{0, 1}}, dspikes? {shape}, dmem? {shape}",
-        slopes.get("rows"), dspikes, dmem, dtype=dtype)
+    _, first, dspikes, dmem = arrays(
+        f"psi (_, B, n) float, slopes.rows (2) int in {{0, 1}}, "
+        f"dspikes? ({states - 1}, B, n), dmem? ({states - 1}, B, n)", psi,
+        slopes.get("rows"), dspikes, dmem)
     q = np.zeros((states, B, 2 * n), dtype)
     for value, by_mem, start in ((dspikes, psi, int(first[0])),
-                                 (dmem, r + y * psi, int(first[1]))):
+                                 (dmem, row_by_mem + row_by_spikes * psi,
+                                  int(first[1]))):
         if value is not None:
             rows = slice(start, start + states - 1)
             q[rows, :, n:] += by_mem[rows] * value                        # (15)
@@ -480,20 +506,26 @@ def credit(psi, slopes, dspikes=None, dmem=None):
 
 
 def _step(step):
-    if not isinstance(step, tuple) or getattr(step, "_fields", 0) != Step._fields:
-        raise ValueError(f"step is {step!r}: must be a Step")
-    for axis, value in step._asdict().items():
-        if not (axis == "refractory" and type(value) is int and value >= 0 or any(
-                type(value) is type(v) and value == v for v in AXES[axis])):
-            raise ValueError(f"step.{axis} is {value!r}: must be one of {AXES[axis]}"
-                             + ", or a larger int" * (axis == "refractory"))
+    """Return the checked choices."""
+    step = bundle("step", step, Step)
+    for axis, allowed in AXES.items():
+        if isinstance(allowed[0], str):
+            one_of(f"step.{axis}", getattr(step, axis), *allowed)
+    flags("step.through_reset step.floor step.mute", step.through_reset, step.floor,
+          step.mute)
+    refractory, = arrays("step.refractory () int in [0, inf)", step.refractory)
+    return step._replace(refractory=refractory)
 
 
 def _run(step, run):
-    _step(step)
-    if not isinstance(run, tuple) or getattr(run, "_fields", 0) != Run._fields:
-        raise ValueError(f"run is of type {type(run).__name__}: must be a Run")
-    arrays(", ".join(f"run.{name} (states, B, n)" for name in Run._fields), *run)
+    """Return the checked choices and states."""
+    names = ("syn", "mem", "spikes", "fired", "reset", "free")
+    run = bundle("run", run, Run)
+    _, *states, held = arrays(
+        "run.mem (states, B, n) float, " + ", ".join(
+            f"run.{name} (states, B, n)" for name in names)
+        + ", run.held (states, B, n) in {0, 1}", run.mem, *run)
+    return _step(step), Run(*states, held > 0)
 
 
 def _slopes(psi, slopes, names):
