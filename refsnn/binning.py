@@ -47,7 +47,8 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, bundle, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, bundle, float_dtype, one_of
 
 __all__ = ["Binning", "Spikes", "batches", "dense", "sparse", "steps", "thinned",
            "time_constant"]

@@ -48,7 +48,8 @@ import zlib
 
 import numpy as np
 
-from refsnn._checks import arrays, float_dtype, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, float_dtype, one_of
 
 __all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]
 

@@ -39,7 +39,8 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-from refsnn._checks import arrays, one_of  # python -m refsnn vendor NAME FILE inlines it
+# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+from refsnn._checks import arrays, one_of
 
 __all__ = ["Recordings", "Speakers", "read", "write"]
 
