@@ -110,7 +110,7 @@ def stored(owner, pattern, states):
     int
     """
     states, = arrays("states () int in [1, inf)", states)
-    groups = _groups(owner, pattern, states)
+    groups = _groups(*_checked(owner, pattern, states))
     return sum(len(chosen) * len(kept) for chosen, kept in groups)
 
 
@@ -142,14 +142,14 @@ def step(blocks, J, F, owner, pattern):
     tuple of (B, k_g, p_g) float
     """
     J, F = arrays("J (B*, N, N) float, F (B*, N, p*)", J, F)
-    groups = _groups(owner, pattern, F.shape[1], F[:1])
+    groups = _groups(*_checked(owner, pattern, F.shape[1], F[:1]))
     if blocks is not None:
-        if len(one_of("blocks", blocks, tuple)) != len(groups):
+        shapes = [(len(J), len(kept), len(chosen)) for chosen, kept in groups]
+        if len(one_of("blocks", blocks, tuple)) != len(shapes):
             raise ValueError(f"blocks has {len(blocks)} arrays: must have "
-                             f"{len(groups)}, one for each row of pattern")
-        blocks = arrays(", ".join(
-            f"blocks[{g}] ({len(J)}, {len(kept)}, {len(chosen)})"
-            for g, (chosen, kept) in enumerate(groups)), *blocks, dtype=J.dtype)
+                             f"{len(shapes)}")
+        blocks = arrays(", ".join(f"blocks[{g}] {s}" for g, s in enumerate(shapes)),
+                        *blocks, dtype=J.dtype)
     return _step(blocks, J, F, groups)
 
 
@@ -184,7 +184,7 @@ def gradient(J, F, q, owner, pattern):
         Gradient, summed over steps and batch.
     """
     J, F, q = arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
-    groups = _groups(owner, pattern, F.shape[2], F[0, :1])
+    groups = _groups(*_checked(owner, pattern, F.shape[2], F[0, :1]))
     blocks, total = None, np.zeros(F.shape[3], J.dtype)
     for t in range(len(q)):
         blocks = _step(blocks, J[t], F[t], groups)
@@ -193,16 +193,20 @@ def gradient(J, F, q, owner, pattern):
     return total
 
 
-def _groups(owner, pattern, states, F=None):
+def _groups(owner, pattern, states):
     """For each row of `pattern`, return the indices of the parameters and the
-    indices of the kept states.  F has one column for each parameter."""
+    indices of the kept states."""
+    kept = np.tile(pattern, states // pattern.shape[1])
+    return [(np.flatnonzero(owner == g), np.flatnonzero(states_of_g))
+            for g, states_of_g in enumerate(kept)]
+
+
+def _checked(owner, pattern, states, F=None):
+    """Check the arguments of `_groups`; F has a column for each parameter."""
     pattern, = arrays("pattern (g, n)", pattern)
     _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
                       owner)
-    if pattern.dtype != bool:
-        raise ValueError(f"pattern is {pattern.dtype}: must be bool")
-    if states % pattern.shape[1]:
-        raise ValueError(f"pattern has {pattern.shape[1]} neurons (axis 1): must have "
-                         f"a divisor of the {states} states")
-    kept = np.tile(pattern, states // pattern.shape[1])
-    return [(np.flatnonzero(owner == g), np.flatnonzero(k)) for g, k in enumerate(kept)]
+    if pattern.dtype != bool or states % pattern.shape[1]:
+        raise ValueError(f"pattern is {pattern.dtype} of shape {pattern.shape}: must "
+                         f"be bool with a divisor of the {states} states as axis 1")
+    return owner, pattern, states

@@ -68,7 +68,8 @@ from refsnn._checks import arrays, buffer, bundle, flags, one_of, unread
 __all__ = ["Recording", "gradient", "lif_gradient", "step"]
 
 BLOCK = 2 ** 20         # bytes of the matrices that are processed together
-LINE, PAGE = 64, 4096   # bytes of a line of the cache, and of a page of memory
+LINE = 64               # bytes of a line of the cache
+PAGE = 4096             # bytes of a page of memory
 RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), "
        "recording.syn (T, B, n), recording.mem (T, B, n), recording.spikes (T, B, n), "
        "recording.clamp (T, B, n) in {0, 1}, V? (n, n), alpha (n?) in [0, 1), "
