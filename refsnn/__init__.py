@@ -62,8 +62,8 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si` and
-`ntk`.  These versions compute the same numbers up to rounding.  `refsnn.oracle`
-holds the golden vectors.
+`ntk`.  These versions compute the same numbers up to rounding.
+`refsnn.oracle` holds the golden vectors.
 
 Departures and errata.  Each module lists its own.  The most important, and
 the tests that prove them, are:

@@ -200,12 +200,12 @@ def test_upsample_keeps_dtype_constants_and_size():
 
 
 @pytest.mark.parametrize("x, size, match", [
-    (np.zeros((8, 8)), 16, r"^images is \(8, 8\).*\(N, k, k\)"),
-    (np.zeros((1, 8, 7)), 16, r"^images is \(1, 8, 7\)"),
-    (np.zeros((0, 8, 8)), 16, r"^images is \(0, 8, 8\)"),
+    (np.zeros((8, 8)), 16, r"^images has shape \(8, 8\): must have 3 axes"),
+    (np.zeros((1, 8, 7)), 16, "^images has 7 outputs .axis 2., images has 8 .axis 1."),
+    (np.zeros((0, 8, 8)), 16, "^images has 0 entries .axis 0.: must have at least 1"),
     (np.zeros((1, 8, 8), np.uint8), 16, "^images is .* float"),
     (np.full((1, 8, 8), np.nan), 16, "^images is .*nan.* must be finite"),
-    (np.zeros((1, 8, 8)), 7, r"^size is 7: .*int.* in \[8, inf\)"),
+    (np.zeros((1, 8, 8)), 7, r"^size is 7: must be in \[8, inf\)"),
     (np.zeros((1, 8, 8)), 16.0, "^size is 16.0: .*int"),
     (np.zeros((1, 8, 8)), True, "^size is True"),
 ])
@@ -245,15 +245,15 @@ def test_splits_of_the_digits_are_fixed_and_differ_by_seed():
 
 
 @pytest.mark.parametrize("labels, options, match", [
-    (np.zeros(0, int), {}, r"^labels is \(0,\)"),
+    (np.zeros(0, int), {}, "^labels has 0 entries"),
     (np.zeros(3), {}, "^labels is .* int"),
-    (np.zeros((2, 2), int), {}, r"^labels is \(2, 2\)"),
+    (np.zeros((2, 2), int), {}, r"^labels has shape \(2, 2\): must have 1 axis"),
     (np.array([0, 0, 1]), {}, "1 sample of class 1"),
     (np.array([0, 0]), {"test_fraction": 0.0}, r"^test_fraction is 0.0: .*in \(0, 1\)"),
     (np.array([0, 0]), {"test_fraction": 1.0}, "test_fraction is 1.0"),
     (np.array([0, 0]), {"test_fraction": np.nan}, "test_fraction is nan"),
     (np.array([0, 0]), {"test_fraction": 1}, "test_fraction is 1"),
-    (np.array([0, 0]), {"seed": -1}, r"^seed is -1: .*int.* in \[0, inf\)"),
+    (np.array([0, 0]), {"seed": -1}, r"^seed is -1: must be in \[0, inf\)"),
     (np.array([0, 0]), {"seed": None}, "seed is None"),
     (np.array([0, 0]), {"seed": 1.0}, "seed is 1.0"),
     (np.array([0, 0]), {"seed": True}, "seed is True"),
@@ -384,7 +384,7 @@ def test_idx_limit_is_in_bytes(tmp_path):
     with pytest.raises(ValueError, match=r"x, field dimensions: .* limit = 23"):
         idx(path, limit=23)
     for limit in (-1, np.nan, None):
-        with pytest.raises(ValueError, match=r"^limit is .* in \[0, inf\]"):
+        with pytest.raises(ValueError, match=r"^limit is .*(\[0, inf\]|real number)"):
             idx(path, limit=limit)
 
 
@@ -421,9 +421,9 @@ def test_images_of_a_folder(tmp_path, kind, zipped):
 
 def test_images_refuse(tmp_path):
     folder = folder_of(tmp_path / "a")
-    with pytest.raises(ValueError, match=r"^kind is 'test': .* \('train', 't10k'\)"):
+    with pytest.raises(ValueError, match=r"^kind is 'test': must be one of 'train'"):
         images(folder, "test")
-    with pytest.raises(ValueError, match="dtype is uint8"):
+    with pytest.raises(ValueError, match="dtype is .*uint8"):
         images(folder, dtype=np.dtype(np.uint8))
     with pytest.raises(ValueError, match="dtype is yes: must be float32 or float64"):
         images(folder, dtype="yes")
@@ -692,7 +692,7 @@ def test_other_files_and_options_are_refused(tmp_path, small):
     for read in (cifar, svhn):
         with pytest.raises(ValueError, match="kind is 't10k'"):
             read(tmp_path, "t10k")
-        with pytest.raises(ValueError, match="dtype is int8"):
+        with pytest.raises(ValueError, match="dtype is 'int8'"):
             read(tmp_path, dtype="int8")
 
 

@@ -338,10 +338,10 @@ def test_fewer_channels(tmp_path):
     with pytest.raises(ValueError, match="spike 1 is 699: must be in 0 ... 698"):
         read(path, channels=699)
     for wrong in (0, 1 << 17, 7.0):
-        with pytest.raises(ValueError, match=r"^channels is .* in \[1, 65536\]"):
+        with pytest.raises(ValueError, match=r"^channels is .*(65536\]|an integer)"):
             read(path, channels=wrong)
     for wrong in (-1, np.nan, "1"):
-        with pytest.raises(ValueError, match=r"^limit is .* in \[0, inf\]"):
+        with pytest.raises(ValueError, match=r"^limit is .*(\[0, inf\]|real number)"):
             read(path, limit=wrong)
 
 
@@ -472,7 +472,7 @@ def test_what_could_not_be_read_is_not_written(tmp_path, change, message):
 
 @pytest.mark.parametrize("channels", [0, (1 << 16) + 1, 7.0, True])
 def test_channels_are_an_integer_of_uint16(tmp_path, channels):
-    with pytest.raises(ValueError, match=r"^channels is .*int .* in \[1, 65536\]"):
+    with pytest.raises(ValueError, match=r"^channels is .*(65536\]|an integer)"):
         write(tmp_path / "a.h5", spikes(), [2, 0, 1], KEYS, channels=channels)
     assert os.listdir(tmp_path) == []
 

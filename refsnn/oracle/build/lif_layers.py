@@ -38,8 +38,7 @@ FORWARD = {     # (mistake, public source): changed axes of conventions.Step
 RULES = {"exact": "exact RTRL", "block": "block-diagonal RTRL",
          "implicit": "recurrence dropped (e-prop)",
          "presynaptic": "presynaptic traces alone"}
-# The stored text of "exact" names a function that became the rule "exact".
-SOURCES = {"exact": "rtrl.lif_gradient, (4)-(6)",
+SOURCES = {"exact": "sparse_rtrl, (1)-(3), (7), (8)",
            "block": "sparse_rtrl, (1), (2), (4), (7), (8)",
            "implicit": "sparse_rtrl, (1), (2), (5), (7), (8)"}
 FAST = "surrogate 1/(1 + steepness |mem - threshold|)^2"
