@@ -1,6 +1,6 @@
 """List each equation with its lines of code and its proofs; put faults into the lines.
 
-    python tests/equations.py               print the tables of PROOFS.md
+    python tests/equations.py --write       write the tables of PROOFS.md
     python tests/equations.py lif fast/lif  put one fault into each marked line of these
                                             modules, and run the proofs
 
@@ -31,6 +31,7 @@ import pytest
 
 ROOT = Path(__file__).resolve().parents[1]
 TAG = re.compile(r"#\s*\((\d+(?:,\s*\d+)*)\)$")
+BEGIN, END = "<!-- proofs:begin -->", "<!-- proofs:end -->"
 # Faults that no proof detects, with the reason: (module, equation, code of the line).
 SURVIVORS = {}
 
@@ -216,15 +217,21 @@ def tables():
         told += ["", f"## {module}", "", "| equation | line | proofs |",
                  "|---|---|---|"]
         for k in sorted(equations):
-            tests = ", ".join(f"`{file}::{name}`" for file, name, of, proved in marks
-                              if of == module and k in proved)
-            told.append(f"| ({k}) | {', '.join(map(str, equations[k]))} | {tests} |")
-    return told
+            tests = {}
+            for file, name, of, proved in marks:
+                if of == module and k in proved:
+                    tests.setdefault(file, []).append(f"`{name.removeprefix('test_')}`")
+            told.append(f"| ({k}) | {', '.join(map(str, equations[k]))} | " + "; ".join(
+                f"{file}: {', '.join(names)}" for file, names in tests.items()) + " |")
+    return told[1:]
 
 
 def main(names):
-    if not names:
-        print(*tables(), sep="\n")
+    if names == ["--write"]:
+        path = ROOT / "tests" / "PROOFS.md"
+        head, begin, rest = path.read_text(encoding="utf-8").partition(BEGIN)
+        text = "\n".join([head + begin, *tables(), END]) + rest.partition(END)[2]
+        path.write_text(text, encoding="utf-8")
         return 0
     lines = [line for name in names for line in marked(name)]
     found = [*survivors(lines)]

@@ -21,6 +21,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
+from proofs import proves
 from scipy import ndimage
 from scipy.io import savemat
 from tolerances import RTOL
@@ -176,6 +177,7 @@ def test_upsample_by_hand():
     assert upsample(np.array([[[3.0]]]), 3).tolist() == [[[3.0] * 3] * 3]
 
 
+@proves("datasets", 1, 2)
 @given(SEEDS, st.integers(1, 3), st.integers(2, 9), st.integers(0, 12))
 def test_upsample_against_scipy(seed, N, k, more):
     x = np.random.default_rng(seed).uniform(0, 1, (N, k, k))
@@ -425,7 +427,7 @@ def test_images_refuse(tmp_path):
         images(folder, "test")
     with pytest.raises(ValueError, match="dtype is .*uint8"):
         images(folder, dtype=np.dtype(np.uint8))
-    with pytest.raises(ValueError, match="dtype is yes: must be float32 or float64"):
+    with pytest.raises(ValueError, match="dtype is 'yes': must be float32 or float64"):
         images(folder, dtype="yes")
     with pytest.raises(ValueError, match="labels-idx1-ubyte, field data: largest label "
                                          "is 9: must be below classes = 9"):
@@ -638,6 +640,7 @@ def write_cifar(folder, classes, kind, seed=0):
     return np.concatenate(pixels), np.concatenate(labels)
 
 
+@proves("datasets", 3)
 @pytest.mark.parametrize("classes, kind", list(datasets.CIFAR))
 def test_cifar_is_what_was_written(tmp_path, small, classes, kind):
     pixels, labels = write_cifar(tmp_path, classes, kind)
@@ -704,6 +707,7 @@ def svhn_arrays(N=5):
 
 @pytest.mark.parametrize("packed", [False, True])
 @pytest.mark.parametrize("kind", ["train", "test"])
+@proves("datasets", 4)
 def test_svhn_is_what_was_written(tmp_path, kind, packed):
     arrays = svhn_arrays()
     savemat(tmp_path / f"{kind}_32x32.mat", arrays, do_compression=packed)

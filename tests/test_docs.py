@@ -11,6 +11,7 @@ import re
 import tokenize
 from pathlib import Path
 
+import equations
 import numpy as np
 import pytest
 
@@ -262,60 +263,28 @@ def test_the_map_names_every_module():
         assert f"[{key}]" in read(ROOT / "README.md")
 
 
-def papers(doc):
-    """Papers that a docstring cites for equations, with their numbers if known."""
-    found = {}
-    for key, number in re.findall(r"\[([A-Z]+\d\d)\](?:,? eq\. ([\w.]*\d))?", doc):
-        found.setdefault(key, set()).update({number} - {""})
-    return ", ".join(" ".join((f"[{key}]", ", ".join(sorted(numbers)))).strip()
-                     for key, numbers in found.items())
+def bad_marks(shown, marks, of):
+    """Return equations of a module without proof, and proofs without equation."""
+    proved = {k for _, _, module, equations in marks if module == of
+              for k in equations}
+    return [f"{of}: no proof of ({k})" for k in shown if k not in proved] + [
+        f"{of}: no equation ({k})" for k in sorted(proved - set(shown))]
 
 
-def provers(path):
-    """Return the test files of a module: its own, and the peers' that import it."""
-    folder = path.parent.relative_to(ROOT / "refsnn").as_posix()
-    prefix = "fast_" * (folder == "fast")
-    own = [ROOT / "tests" / folder / f"test_{prefix}{path.stem}.py"]
-    package = "refsnn" if folder == "." else f"refsnn.{folder.replace('/', '.')}"
-    above, _, name = package.rpartition(".")
-    places, route = [(package, path.stem)], rf"from {package}\.{path.stem} import "
-    if re.search(rf"{route}.*\b{name}\b", read(path.parent / "__init__.py")):
-        places.append((above, name))        # as in identify.identify
-    word = re.compile("|".join(rf"(?:from {place} import [^)]*?|{place}\.)\b{one}\b"
-                               for place, one in places))
-    peers = [test for kind in ("peers", "peers_nt") for test in sorted(
-        (ROOT / "tests" / kind).glob("test_*.py")) if word.search(read(test))]
-    return [test.relative_to(ROOT / "tests").as_posix() for test in own + peers
-            if test.exists()]
+def test_each_equation_has_a_proof():
+    marks = equations.proofs()
+    assert [c for of in equations.modules()
+            for c in bad_marks(displayed(equations.source(of)), marks, of)] == []
+    assert {of for _, _, of, _ in marks} <= set(equations.modules())
+    assert bad_marks([1, 2], [("f", "t", "a", [1]), ("f", "t", "b", [2])], "a")
+    assert bad_marks([1], [("f", "t", "a", [1, 2])], "a")
+    assert bad_marks([1], [("f", "t", "a", [1])], "a") == []
 
 
-def proofs(path):
-    """Return the row of PROOFS.md on a module."""
-    tree = ast.parse(read(path))
-    shown = displayed(read(path))
-    equations = {0: "", 1: "(1)"}.get(len(shown), f"(1)-({len(shown)})")
-    public = next(ast.literal_eval(node.value) for node in tree.body
-                  if isinstance(node, ast.Assign)
-                  and getattr(node.targets[0], "id", "") == "__all__")
-    names, proved = (", ".join(f"`{one}`" for one in some)
-                     for some in (public, provers(path)))
-    cited = papers(ast.get_docstring(tree) or "")
-    return (f"| `{label(path).removesuffix('.py')}` | {equations} | {cited} | {names} "
-            f"| {proved} |")
-
-
-def proof_table():
-    """Return the table of PROOFS.md, one row for each module."""
-    head = ["| module | equations | papers (see the modules) | functions | proved by |",
-            "|---|---|---|---|---|"]
-    return head + [proofs(path) for path in MODULES]
-
-
-def test_a_table_says_what_proves_each_module():
-    """`python tests/test_docs.py` prints the table."""
+def test_a_table_lists_the_lines_and_the_proofs_of_each_equation():
+    """`python tests/equations.py --write` writes the table."""
     told = between(read(ROOT / "tests" / "PROOFS.md"), "proofs").strip().splitlines()
-    assert told == proof_table()
-    assert all(row.count("test_") for row in told[2:])
+    assert told == equations.tables()
 
 
 def test_links_lead_somewhere():
@@ -401,7 +370,3 @@ def test_equation_numbers_are_told_from_prose():
         '    d = e        (2)\n    the sum of (2) and  (1) is\n"""\n'
     assert displayed(doc) == [1, 2]
     assert tagged("a = 1  # (1)\nb = 2  # (2, 3)\n# (n, m)\nc = '# (7)'\n") == {1, 2, 3}
-
-
-if __name__ == "__main__":
-    print("\n".join(proof_table()))
