@@ -124,6 +124,7 @@ SOUNDS = {"sounds": [X], "response": flat, "channels": 2, "rngs": [RNG]}
     (lambda: cochlea.convert(X, flat, 2, RNG, rate=-1), "^rate is -1"),
     (lambda: cochlea.convert(X, flat, 2.0, RNG),
      "^channels is 2.0: must be an integer"),
+    (lambda: cochlea.convert_many(**SOUNDS | {"sounds": None}), "^sounds is None"),
     (lambda: cochlea.convert_many(**SOUNDS | {"sounds": 3}),
      "^sounds is 3: must be one"),
     (lambda: cochlea.convert_many(**SOUNDS | {"rngs": [1]}), "^rng is 1: must be Gen"),
