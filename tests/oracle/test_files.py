@@ -98,7 +98,7 @@ def test_every_module_that_computes_is_named(told):
         for word in vector.text.replace(",", " ").replace(":", " ").split():
             if word.startswith("refsnn."):
                 used.add(word.split(".")[1])
-    assert {"lif", "rtrl", "sparse_rtrl", "ntk"} <= used <= set(told["modules"])
+    assert {"lif", "sparse_rtrl", "ntk"} <= used <= set(told["modules"])
 
 
 def test_metadata_by_hand(told):
