@@ -148,7 +148,7 @@ def _checked_array(rule, value, known):
 def _check_type(rule, a, value):
     """Check that an array holds numbers of the type of its rule."""
     if rule.kind == "float" and a.dtype not in FLOATS:
-        _refuse(rule, f"is {a.dtype}", "must be float32 or float64"
+        _refuse(rule, _described(a, value), "must be float32 or float64"
                 + ", for example after .astype(np.float32)" * (a.dtype.kind in "fiub"))
     if rule.kind == "int":
         if a.dtype.kind not in "iu":

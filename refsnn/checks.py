@@ -42,7 +42,7 @@ from collections.abc import Callable
 import numpy as np
 
 # `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, one_of
+from refsnn._checks import arrays, lists, one_of
 
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",
            "gradient", "taylor_slope"]
@@ -359,28 +359,19 @@ def _loss(f, theta):
 
 def _pairs(theta, other, what="gradient"):
     """Check `theta` and another argument, and return both as lists of arrays."""
-    if not isinstance(theta, (list, tuple)):
-        theta, other = [theta], [other]
-    if len(one_of(what, other, list, tuple, np.ndarray)) != len(theta) or not theta:
-        raise ValueError(f"{what} has {len(other)} arrays, theta has {len(theta)}: "
-                         "must be equal, and at least 1")
-    found = []
-    for i, pair in enumerate(zip(theta, other, strict=True)):
-        names = f"theta[{i}]", f"{what}[{i}]"
-        t, o = arrays(f"{names[0]} (...) float, {names[1]} (...) float", *pair)
-        if t.shape != o.shape:
-            raise ValueError(f"{names[1]} has shape {o.shape}, {names[0]} has "
-                             f"{t.shape}: must be equal")
-        _float64(f"{', '.join(names)} are", *pair)
-        found.append((t, o))
-    return [t for t, _ in found], [o for _, o in found]
+    several = isinstance(theta, (list, tuple))
+    thetas = lists("theta", theta if several else [theta])
+    others = lists(what, [*one_of(what, other, list, tuple, np.ndarray)] if several
+                   else [other])
+    _float64(f"theta and {what} are", *thetas, *others)
+    return thetas, lists(what, others, thetas, "theta")
 
 
 def _float64(names, *values):
-    dtypes = [np.asarray(a).dtype for a in values]
-    if dtypes != [np.float64] * len(dtypes):
-        raise ValueError(f"{names} {', '.join(map(str, dtypes))}: must be float64, "
-                         "because rounding in float32 hides errors")
+    dtypes = {np.asarray(a).dtype for a in values}
+    if dtypes != {np.dtype(np.float64)}:
+        raise ValueError(f"{names} {' and '.join(sorted(map(str, dtypes)))}: must be "
+                         "float64, because rounding in float32 hides errors")
 
 
 def _labels(names, count):

@@ -56,7 +56,7 @@ from typing import NamedTuple
 import numpy as np
 
 # `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, one_of, unread
+from refsnn._checks import arrays, bundle
 
 __all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
@@ -68,7 +68,7 @@ class State(NamedTuple):
     scale: np.ndarray | None        # of (4), (6), (8) or (9); None for SGD
 
 
-def sgd(state, gradient, *, rate, momentum=0.0, out=None):
+def sgd(state, gradient, *, rate, momentum=0.0):
     """Compute one step of stochastic gradient descent, eqs. (1) and (2).
 
     >>> state, update = sgd(None, np.array([2.0]), rate=0.5, momentum=0.5)
@@ -84,44 +84,20 @@ def sgd(state, gradient, *, rate, momentum=0.0, out=None):
         Gradient of the loss with respect to the parameters, of any shape.
     rate, momentum : float
         Learning rate, and decay factor of past gradients, in [0, 1).
-    out : (State, array), optional
-        Result of an earlier call.  The function overwrites the arrays of `out`
-        and returns them.  The entry out[0] may be `state` itself.
 
     Returns
     -------
     (State, array)
         State after the step, and update in the shape and dtype of `gradient`.
     """
-    g, (old,), (mean, update), t = _begin(state, gradient, ("mean",), out)
-    rate, momentum = arrays("rate () in [0, inf), momentum () in [0, 1)", rate,
-                            momentum, dtype=np.float64)
-    _blend(momentum, old, 1.0, g, out=mean, work=update)                   # (1)
-    np.multiply(mean, -rate, out=update)                                   # (2)
-    return State(t, mean, None), update
+    g, t, (mean,), (rate, momentum) = _begin(state, gradient, ["mean"], rate=rate,
+                                             momentum=momentum)
+    mean = momentum * mean + g                                             # (1)
+    update = -rate * mean                                                  # (2)
+    return _end(g, t, mean, None, update)
 
 
-def _begin(state, gradient, fields, out):
-    """Check the arguments.  Return the gradient, the arrays of the old state,
-    the arrays for the results, and the step number t."""
-    g, = arrays("gradient (...) float", gradient)
-    if g.size == 0:
-        raise ValueError(f"gradient has shape {g.shape}: must not be empty")
-    t, old = (0, [np.zeros_like(g) for _ in fields]) if state is None \
-        else _past(state, g, fields)
-    new = [np.empty_like(g) for _ in (*fields, "update")] if out is None \
-        else _buffers(out, old, g, fields)
-    return g, old, new, t + 1
-
-
-def _blend(decay, old, weight, new, out, work):
-    """Write decay * old + weight * new to `out`, using the buffer `work`."""
-    np.multiply(new, weight, out=work)
-    np.multiply(old, decay, out=out)
-    out += work
-
-
-def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
+def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     """Compute one step of Adam, eqs. (3)-(5).
 
     >>> state, update = adam(None, np.array([2.0, -4.0]), rate=0.5)
@@ -130,7 +106,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
 
     Parameters
     ----------
-    state, gradient, rate, out : as for `sgd`
+    state, gradient, rate : as for `sgd`
     beta1, beta2 : float
         Decay factors of the two running means, in [0, 1).
     eps : float
@@ -140,34 +116,23 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
     -------
     (State, array)
     """
-    g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
-    rate, eps, beta1, beta2 = arrays(_options(g, "beta1", "beta2"), rate, eps, beta1,
-                                     beta2, dtype=np.float64)
-    _blend(beta2, old[1], 1 - beta2, _square(g, update), out=scale, work=update)  # (4)
-    _blend(beta1, old[0], 1 - beta1, g, out=mean, work=update)             # (3)
-    np.sqrt(scale, out=update)
-    update *= (1 - beta2 ** t) ** -0.5
-    _divide(mean, rate / (1 - beta1 ** t), update, eps, out=update)        # (5)
-    return State(t, mean, scale), update
+    g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
+        state, gradient, ["mean", "scale"], rate=rate, eps=eps, beta1=beta1,
+        beta2=beta2)
+    mean = beta1 * mean + (1 - beta1) * g                                  # (3)
+    scale = beta2 * scale + (1 - beta2) * _squared(g)                      # (4)
+    root = np.sqrt(scale) * (1 - beta2 ** t) ** -0.5
+    update = mean / (root + eps) * (-rate / (1 - beta1 ** t))              # (5)
+    return _end(g, t, mean, scale, update)
 
 
-def _square(g, work):
-    """Write g^2 to `work`, check that g^2 is finite, and return `work`."""
+def _squared(g):
+    """Return g^2, and check that g^2 is finite."""
     with np.errstate(over="ignore"):
-        np.multiply(g, g, out=work)
-    arrays("gradient^2 (...)", work)
-    return work
+        return arrays("gradient^2 (...)", g * g)[0]
 
 
-def _divide(a, factor, scale, eps, out):
-    """Write -factor * a / (scale + eps) to `out`.  The arguments `out` and
-    `scale` may be the same array."""
-    np.add(scale, eps, out=out)
-    np.divide(a, out, out=out)
-    out *= -factor
-
-
-def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None):
+def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     """Compute one step of Adamax, eqs. (3), (6) and (7).
 
     >>> state, update = adamax(None, np.array([2.0, 0.0]), rate=0.5)
@@ -176,7 +141,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
 
     Parameters
     ----------
-    state, gradient, rate, beta1, beta2, eps, out
+    state, gradient, rate, beta1, beta2, eps
         As for `adam`, but `beta2` is the decay factor of the maximum, and
         `eps` is added to |gradient|.
 
@@ -184,19 +149,16 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8, out=None)
     -------
     (State, array)
     """
-    g, old, (mean, scale, update), t = _begin(state, gradient, ("mean", "scale"), out)
-    rate, eps, beta1, beta2 = arrays(_options(g, "beta1", "beta2"), rate, eps, beta1,
-                                     beta2, dtype=np.float64)
-    np.abs(g, out=update)
-    update += eps
-    np.multiply(old[1], beta2, out=scale)
-    np.maximum(scale, update, out=scale)                                   # (6)
-    _blend(beta1, old[0], 1 - beta1, g, out=mean, work=update)             # (3)
-    _divide(mean, rate / (1 - beta1 ** t), scale, 0.0, out=update)         # (7)
-    return State(t, mean, scale), update
+    g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
+        state, gradient, ["mean", "scale"], rate=rate, eps=eps, beta1=beta1,
+        beta2=beta2)
+    mean = beta1 * mean + (1 - beta1) * g                                  # (3)
+    scale = np.maximum(beta2 * scale, np.abs(g) + eps)                     # (6)
+    update = mean / scale * (-rate / (1 - beta1 ** t))                     # (7)
+    return _end(g, t, mean, scale, update)
 
 
-def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
+def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8):
     """Compute one step of RMSprop, eqs. (8) and (10).
 
     >>> state, update = rmsprop(None, np.array([3.0]), rate=0.5, decay=0.75)
@@ -205,7 +167,7 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
 
     Parameters
     ----------
-    state, gradient, rate, eps, out : as for `adam`
+    state, gradient, rate, eps : as for `adam`
     decay : float
         Decay factor of the running mean, in [0, 1).
 
@@ -213,14 +175,14 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8, out=None):
     -------
     (State, array)
     """
-    g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
-    rate, eps, decay = arrays(_options(g, "decay"), rate, eps, decay, dtype=np.float64)
-    _blend(decay, old, 1 - decay, _square(g, update), out=scale, work=update)  # (8)
-    _divide(g, rate, np.sqrt(scale, out=update), eps, out=update)          # (10)
-    return State(t, None, scale), update
+    g, t, (scale,), (rate, eps, decay) = _begin(state, gradient, ["scale"], rate=rate,
+                                                eps=eps, decay=decay)
+    scale = decay * scale + (1 - decay) * _squared(g)                      # (8)
+    update = g / (np.sqrt(scale) + eps) * -rate                            # (10)
+    return _end(g, t, None, scale, update)
 
 
-def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
+def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
     """Compute one step of RMaxProp, eqs. (9) and (10).
 
     >>> state, update = rmaxprop(None, np.array([4.0]), rate=0.5)
@@ -229,59 +191,47 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8, out=None):
 
     Parameters
     ----------
-    state, gradient, rate, decay, eps, out
+    state, gradient, rate, decay, eps
         As for `rmsprop`; `decay` is the decay factor of the maximum.
 
     Returns
     -------
     (State, array)
     """
-    g, (old,), (scale, update), t = _begin(state, gradient, ("scale",), out)
-    rate, eps, decay = arrays(_options(g, "decay"), rate, eps, decay, dtype=np.float64)
-    squared = _square(g, update)
-    np.multiply(old, decay, out=scale)
-    np.maximum(scale, squared, out=scale)                                  # (9)
-    _divide(g, rate, np.sqrt(scale, out=update), eps, out=update)          # (10)
-    return State(t, None, scale), update
+    g, t, (scale,), (rate, eps, decay) = _begin(state, gradient, ["scale"], rate=rate,
+                                                eps=eps, decay=decay)
+    scale = np.maximum(decay * scale, _squared(g))                         # (9)
+    update = g / (np.sqrt(scale) + eps) * -rate                            # (10)
+    return _end(g, t, None, scale, update)
 
 
-def _options(g, *decays):
-    """Return the argument checks of the options, for `arrays`.  The lower limit
-    of eps ensures that the square of eps does not underflow."""
-    least = float(np.sqrt(np.finfo(g.dtype).tiny))
-    return f"rate () in [0, inf), eps () in [{least}, inf)" + "".join(
-        f", {name} () in [0, 1)" for name in decays)
-
-
-def _past(state, g, fields):
-    """Check a state, and return its step and its arrays."""
-    state = bundle("state", state, State)
-    step, *old = arrays("state.step () int in [0, inf), state.mean? (...), "
-                        "state.scale? (...) in [0, inf)", *state, dtype=g.dtype)
-    for field, a in zip(State._fields[1:], old, strict=True):
+def _begin(state, gradient, fields, **options):
+    """Check the arguments.  Return the gradient, the number of this step, the
+    arrays of the state, and the options."""
+    g, = arrays("gradient (...) float", gradient)
+    if g.size == 0:
+        raise ValueError(f"gradient has shape {g.shape}: must not be empty")
+    least = float(np.sqrt(np.finfo(g.dtype).tiny))      # eps^2 must not underflow
+    ranges = {"rate": "[0, inf)", "eps": f"[{least}, inf)"}
+    rules = (f"{name} () in {ranges.get(name, '[0, 1)')}" for name in options)
+    options = arrays(", ".join(rules), *options.values(), dtype=np.float64)
+    if state is None:
+        return g, 1, [np.zeros_like(g) for _ in fields], options
+    step, *past = arrays("state.step () int in [0, inf), state.mean? (...), "
+                         "state.scale? (...) in [0, inf)",
+                         *bundle("state", state, State), dtype=g.dtype)
+    for field, a in zip(State._fields[1:], past, strict=True):
         if (a is None) == (field in fields):
             raise ValueError(f"state.{field} is {'not ' * (a is not None)}None: must "
                              "be that of the same optimiser")
         if a is not None and a.shape != g.shape:
             raise ValueError(f"state.{field} has shape {a.shape}, gradient has "
                              f"{g.shape}: must be equal")
-    return step, [a for a in old if a is not None]
+    return g, step + 1, [a for a in past if a is not None], options
 
 
-def _buffers(out, old, g, fields):
-    """Check `out`, and return its arrays."""
-    if len(one_of("out", out, tuple)) != 2:
-        raise ValueError(f"out has {len(out)} entries: must have 2, state and update")
-    new = bundle("out[0]", out[0], State)
-    names = [*(f"out[0].{field}" for field in fields), "out[1]"]
-    written = [*(getattr(new, field) for field in fields), out[1]]
-    for i, (name, a) in enumerate(zip(names, written, strict=True)):
-        unread(name, one_of(name, a, np.ndarray), g.shape, g.dtype)
-        if not a.flags.writeable:
-            raise ValueError(f"{name} is read-only: must be writeable")
-        others = [g, *written[i + 1:],
-                  *(b for k, b in enumerate(old) if k != i or b is not a)]
-        if any(np.may_share_memory(a, other) for other in others):
-            raise ValueError(f"{name} shares memory with another array: must be "
-                             "separate, but out[0] may be the state")
-    return written
+def _end(g, t, *results):
+    """Return the new state and the update as arrays in the dtype of the gradient."""
+    mean, scale, update = (None if a is None else np.asarray(a, g.dtype)
+                           for a in results)
+    return State(t, mean, scale), update

@@ -275,35 +275,6 @@ def test_float32_is_close_to_float64(optimiser):
     assert_allclose(short, exact, rtol=3e-5, atol=1e-5 * np.abs(exact).max())
 
 
-@EACH
-@given(seed=SEEDS, dtype=st.sampled_from([np.float32, np.float64]))
-def test_out_gives_the_same_bits_without_new_arrays(optimiser, seed, dtype):
-    gradients = draw(seed, 5, (3, 2), dtype)
-    pure = run(optimiser, gradients, rate=0.1)
-    state, update = optimiser(None, gradients[0], rate=0.1)
-    assert_array_equal(update, pure[0])
-    buffers = [update, *state[1:]]
-    for g, expected in zip(gradients[1:], pure[1:], strict=True):
-        state, result = optimiser(state, g, rate=0.1, out=(state, update))
-        assert result is update
-        assert all(a is b for a, b in zip([result, *state[1:]], buffers, strict=True))
-        assert_array_equal(result, expected)
-
-
-@EACH
-def test_out_may_be_other_buffers_and_then_keeps_state(optimiser):
-    gradients = draw(3, 3)
-    state, _ = optimiser(None, gradients[0], rate=0.1)
-    spare = optimiser(None, gradients[2], rate=0.1)
-    copies = [None if a is None else a.copy() for a in state[1:]]
-    expected = optimiser(state, gradients[1], rate=0.1)
-    new, update = optimiser(state, gradients[1], rate=0.1, out=spare)
-    assert update is spare[1] and new.step == 2
-    assert_array_equal(update, expected[1])
-    for a, b, c, d in zip(state[1:], copies, new[1:], expected[0][1:], strict=True):
-        assert a is None or (np.array_equal(a, b) and np.array_equal(c, d))
-
-
 def test_entries_never_seen_stay_where_they_are():
     gradients = np.array([[0.0, 1.0]] * 4)
     for optimiser in ALL.values():

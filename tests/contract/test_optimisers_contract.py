@@ -95,40 +95,6 @@ def test_states_are_cast_to_the_dtype_of_the_gradient(f):
     assert two[1].dtype == np.float64
 
 
-@EACH
-def test_arrays_of_out_are_separate_arrays_like_the_gradient(f):
-    g = ONE.copy()
-    state, update = f(None, g, rate=0.1)
-    new = State(1, *(None if a is None else a.copy() for a in state[1:]))
-    array, inner = (next(a for a in s[1:] if a is not None) for s in (state, new))
-    fixed = update.copy()
-    fixed.setflags(write=False)
-    shares = r"out\[[01]\](\.mean|\.scale)? shares memory with another array: must be "
-    for out, match in (
-            ((new, g), shares), ((new, array), shares), ((new, inner), shares),
-            ((State(1, *(a if a is None else g for a in state[1:])), update), shares),
-            ((new, update[:2]), r"out\[1\] is float64 of shape \(2,\): must be "),
-            ((new, update.astype("f4")), r"out\[1\] is float32 of shape"),
-            ((new, [1.0] * 3), r"out\[1\] is of type list: must be ndarray"),
-            ((new, fixed), r"out\[1\] is read-only: must be writeable"),
-            ((new, np.ma.masked_array(update, update > 0)), r"out\[1\] is a masked"),
-            ((State(1, None, None), update), r"out\[0\]\.(mean|scale) is None: must"),
-            ((None, update), r"out\[0\] is of type NoneType: must be a State"),
-            (update, "out is of type ndarray: must be tuple"),
-            ((new, update, g), "out has 3 entries: must have 2")):
-        with pytest.raises(ValueError, match=f"^{match}"):
-            f(state, g, rate=0.1, out=out)
-    assert g.tolist() == ONE.tolist()
-    memory = [None if a is None else np.zeros(4) for a in state[1:]]
-    here, there = (State(1, *(None if a is None else a[cut] for a in memory))
-                   for cut in (slice(3), slice(1, None)))
-    with pytest.raises(ValueError, match=f"^{shares}"):
-        f(here, g, rate=0.1, out=(there, update))
-    if f in (adam, adamax):
-        with pytest.raises(ValueError, match=f"^{shares}"):
-            f(state, g, rate=0.1, out=(State(1, state.scale, state.mean), update))
-
-
 def test_every_optimiser_has_a_contract():
     assert {c.function.__name__ for c in FUNCTIONS} | {"State"} == set(
         optimisers.__all__)
