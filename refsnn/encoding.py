@@ -136,4 +136,5 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     probability = rates.astype(np.float64) * dt                            # (3)
     if probability.max() > 1:
         raise ValueError(f"rates_hz exceeds 1/dt = {1 / dt}: must be smaller, or dt")
-    return (rng.random((T, *rates.shape[-2:])) < probability).astype(dtype)
+    spikes = rng.random((T, *rates.shape[-2:])) < probability
+    return spikes.astype(dtype)
