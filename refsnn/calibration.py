@@ -1,16 +1,19 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Calibrate an analog chip from its spikes and membrane samples.
 
-`calibrate` accesses a chip, such as that of [CB22], only through a
-function, run(weights, spikes) -> (spikes, samples).  Real chips can
-therefore be calibrated too.  The first 64 images have no input.  All other
-images have the same number of input spikes, which arrive at the end of
-time bin 0.  The drive of an image is the sum of the weights of these
-inputs.  Let y be the membrane samples of a neuron in ADC codes, relative
-to the mean sample without input.  Let `unit` be the number of codes from
-leak to threshold.  Let `scale` be the hardware weight of the real weight
-1.  Let t0 be the time from the first sample to the mean arrival of the
-input.  The parameters of the neuron follow from
+`calibrate` drives a chip, such as the chip of [CB22], only through a
+function run(weights, spikes) that returns spikes and membrane samples.
+Real chips can therefore be calibrated as well as emulated chips.  An image
+is an input pattern that is shown for 20 time bins.  The first 64 images
+have no input.  All other images have the same number of input spikes,
+which arrive at the end of time bin 0.  The drive of an image is the sum of
+the weights of its input spikes.  Membrane potentials are sampled by an
+analog-to-digital converter (ADC).  Let y be the samples of a neuron in ADC
+codes, minus the mean sample without input.  Let `unit` be the nominal
+number of codes from the leak potential to the threshold.  A weight of 1 in
+the network model has the value `scale` on the chip.  Let t0 be the time
+from the first sample to the mean arrival of the input spikes.  The
+parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -23,34 +26,38 @@ input.  The parameters of the neuron follow from
     reset = (mean of y one sample after the first spike) / unit,
     leak = (mean sample without input - reference) / unit             (6)
 
-Here, p_nominal is p after one time bin for nominal time constants.  The
-constant `jump` differs between images.  `reference` is the code of the
-nominal leak potential, which can be measured for each neuron with a known
-voltage.  Let samples be taken at a time `late` after the start of a time
-bin, and let the input spikes of an image arrive within a time `width`.
-Then t0 = dt + width/2 - late.  The field `latency` of a `Measurement` is
-dt - t0 = late - width/2, which is close to `late` if `width` is small.  P
-does not change if tau_syn and tau_mem are
-exchanged.  Only eq. (4) determines tau_mem.  `corrected` rounds
-corrections to steps of the settings, and applies them to an emulated chip:
+Here, p_nominal is the value of p after one time bin of length dt for the
+nominal time constants.  The constant `jump` of eq. (4) differs between
+images.  In eq. (6), `reference` is the ADC code of the nominal leak
+potential.  The code `reference` can be measured for each neuron while a
+known voltage holds the membrane at the nominal leak potential.  Samples
+are taken at a time `late` after the start of each time bin, and the input
+spikes of an image arrive within a time `width`.  The time t0 is therefore
+dt + width/2 - late.  The field `latency` of a `Measurement` is dt - t0,
+which is close to `late` if `width` is small.  Eq. (2) does not change if
+tau_syn and tau_mem are exchanged.  Therefore, tau_mem is determined from
+eq. (4).  Each parameter of a chip has a digital setting with `levels`
+values.  `corrected` rounds corrections to steps of these settings, and
+applies the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
 
-Derivation.  Eq. (2) is the response of two low-pass filters in series.
-    The synaptic currents cancel in the difference between the responses
-    with and without a reset.  Eq. (4) describes this difference.
-Approximate.  Without a reference, the leak includes the offset of the
-    analog-to-digital converter (ADC), and this offset remains in the leak
-    of the calibrated chip.  Gain errors of the ADC affect all measured
-    amplitudes.  Membrane noise lowers the measured threshold by up to the
-    standard deviation of the noise.  Synaptic mismatch is averaged over
-    `repeats` selections of input rows.
-Cost.   Each repetition needs about 1.2 images for each input.
-Departures.  Eq. (7) assumes that nominal gains and time constants are at
-    half of the range of a setting, and that potentials have a range of
-    1.8 V, of which 0.33 V lie between leak and threshold.  Corrections may
-    exceed these ranges.
+Derivation.  Eq. (2) is the impulse response of two low-pass filters in
+    series.  Eq. (4) is the difference between the responses with and
+    without a reset.  The synaptic currents cancel in this difference.
+Approximate.  If `reference` is not given, the measured leak potential
+    includes the offset of the ADC.  Calibration then shifts the true leak
+    potential by minus this offset.  A gain error of the ADC multiplies all
+    measured gains and potentials by the same factor.  Membrane noise
+    lowers the measured threshold by up to the standard deviation of the
+    noise.  Differences between single synapses are averaged over `repeats`
+    assignments of weights to inputs.
+Cost.   Each of the `repeats` repetitions needs about 1.2 images per input.
+Departures.  Eq. (7) assumes that the nominal gains and time constants lie
+    in the middle of the ranges of their settings.  Eq. (7) also assumes
+    that potentials have a range of 1.8 V, of which 0.33 V lie between leak
+    and threshold.  Corrections may exceed the ranges of the settings.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -69,13 +76,13 @@ _RANGE = 2.0, 5.45     # ranges of settings: of factors, and of potentials
 _CLASSES = 10          # input weights are 0 .. 10 units
 _STEPS = 20            # T, number of time bins of an image
 _QUIET = 64            # number of images without input
-_LAGS = 3, 10          # samples after a spike, out of the refractory time, for (4)
+_LAGS = 3, 10          # first and last lag + 1 in (4), in samples after a spike
 _RESOLVED = 0.5        # codes; smaller values of (4) are rounding errors of the ADC
-_FAINT = 1e-6          # codes; logarithms of smaller amplitudes are not needed
+_FAINT = 1e-6          # codes; smallest amplitude, so that its logarithm is finite
 _SPAN = 6, 400         # range, in tau_syn, and number of points to find the peak of P
-_FITS = 15, 10         # steps of the fit with a t0 of each neuron, and with a common t0
+_FITS = 15, 10         # steps of the fit with one t0 per neuron, and with a common t0
 _MOST = 0.3            # largest change in a step, because long steps diverge
-_DIFFERENCE = 1e-5     # of logarithms and of t0 / dt, in derivatives of the fit
+_DIFFERENCE = 1e-5     # finite difference of logarithms and of t0 / dt in the fit
 _DARK = -0.5           # correction of the threshold of a silent neuron
 _RESTLESS = -0.5       # threshold of a neuron that fires without input, as in `chip`
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
@@ -88,10 +95,12 @@ _CORRECTIONS = (
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons, NaN if they are unmeasurable.
+    """Hold the measured parameters of N neurons.
 
-    Potentials are in units of code[1].  The leak of a restless neuron is
-    its mean sample, which includes resets.
+    Parameters that could not be measured are NaN.  Potentials are in units of
+    code[1], the nominal number of ADC codes from leak to threshold.  A
+    restless neuron fires without input, so that its measured leak is the mean
+    of samples that include resets.
     """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
@@ -108,8 +117,9 @@ class Measurement(NamedTuple):
 class Corrections(NamedTuple):
     """Hold factors and offsets that correct the parameters of a chip.
 
-    Offsets are in units of code[1].  The offsets of threshold and reset move
-    the potentials themselves, and not their distances from the leak.
+    Offsets are in units of code[1], the nominal number of ADC codes from leak
+    to threshold.  The offsets of threshold and reset are added to these
+    potentials, and not to their distances from the leak potential.
     """
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
@@ -134,21 +144,23 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         Function that runs the chip with hidden neurons only.  The integers
         weights.hidden have the shape (neurons, inputs), weights.recurrent is
         None, and weights.readout has the shape (0, neurons).  Input spikes (0
-        or 1) have the shape (T, B, inputs), and both results have the shape
-        (T, B, neurons).
+        or 1) have the shape (T, B, inputs) for T time bins and B images.
+        Both results have the shape (T, B, neurons).
     neurons, inputs : int
-        Chip size.  At least 11 inputs are required, and 100 are recommended.
+        Numbers of neurons and inputs of the chip.  At least 11 inputs are
+        required, and 100 inputs are recommended.
     dt, tau_mem, tau_syn : float
         Width of a time bin (at most the refractory time), and nominal membrane
         and synaptic time constants, s.
     scale : float
-        Hardware weight that represents the real weight 1.
+        Weight on the chip for a weight of 1 in the network model.
     code : (float, float)
         Nominal code of the leak, and number of codes from leak to threshold.
     repeats : int
-        Number of sets of input rows over which results are averaged.
+        Number of assignments of weights to inputs.  Results are averaged over
+        these assignments.
     reference : (neurons,) float, optional
-        Samples of the neurons in codes, while a known voltage holds all
+        Samples of the neurons in codes, taken while a known voltage holds all
         membranes at the nominal leak potential.  The default is code[0].
 
     Returns
@@ -201,7 +213,8 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem and the mean of y after a spike, or NaN if unmeasurable."""
+    """Return tau_mem of eq. (4), and the mean of y one sample after the first
+    spike.  Values that cannot be measured are NaN."""
     lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -224,8 +237,8 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit t0, and the amplitude and tau_syn of each neuron, by Gauss-Newton
-    steps."""
+    """Fit eq. (2) to P by Gauss-Newton steps.  Return the amplitude and tau_syn
+    of each neuron, and the common t0."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), _FAINT) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -266,7 +279,8 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return a list of tuples (drive, spikes, y), one for each set of inputs."""
+    """Return a list with one tuple (drive, spikes, y) for each of `repeats`
+    assignments of weights to inputs."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -276,7 +290,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return weights, and images whose drives are 0, unit, ..., most * unit."""
+    """Return the input weights, and images with drives 0, unit, ..., most * unit."""
     size = inputs // (_CLASSES + 1)         # number of inputs with the same weight
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:size * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), size)
@@ -288,7 +302,7 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Run images with input in time bin 0.  Return the spikes and the samples."""
+    """Run images with input in time bin 0, and return the spikes and the samples."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -310,10 +324,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
 
-    If a neuron fires without input, only its threshold is corrected, by +1.
-    If a neuron never fires, or fires too late to measure, its leak is
-    corrected, and its threshold is lowered by 0.5.  In both cases, repeat
-    the calibration on the corrected chip.
+    If a neuron fires without input, the only correction is to raise its
+    threshold by 1.  If a neuron never fires, or fires too late to measure, its
+    leak is corrected, and the distance from leak to threshold is lowered by
+    0.5.  If there are such neurons, repeat the calibration on the corrected
+    chip.
 
     Parameters
     ----------
@@ -355,8 +370,8 @@ def corrected(chip, corrections):
     Parameters
     ----------
     chip, corrections : Chip, Corrections
-        Chip to be corrected, and result of `calibrate`.  Corrections are not
-        rounded if ``chip.effects.levels`` is None.
+        Emulated chip to be corrected, and result of `calibrate`.  Corrections
+        are not rounded if ``chip.effects.levels`` is None.
 
     Returns
     -------
@@ -380,7 +395,7 @@ def corrected(chip, corrections):
 
 
 def twin(chip, found):
-    """Return an emulated chip with the measured parameters of another chip.
+    """Return a twin, an emulated chip with the measured properties of a chip.
 
     >>> names = "effects", *Corrections._fields, "adc_offset"
     >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)
@@ -393,19 +408,22 @@ def twin(chip, found):
     Parameters
     ----------
     chip : Chip
-        Emulated chip with the same number of neurons and without ADC
-        offsets, such as ``draw(0, only(CALIBRATED, "refractory"))`` of the
-        module `chip`.  This chip provides the parameters that `found` does
-        not hold, such as the refractory time.  Samples get the measured
-        latency (0 if it is negative), without jitter.  This latency is too
-        small by w / 2, the mean delay of input spikes, so
-        ``effects.timing[0]`` should be 0.  Without references, the measured
-        leak contains the ADC offset.  This error moves the neuron relative
-        to its headroom.
+        Emulated chip with the same number of neurons, such as
+        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`.
+        `chip` provides the parameters that `found` does not hold, such as
+        the refractory time.  The samples of the twin have the measured
+        latency (0 if it is negative) without jitter.  The measured latency
+        is too small by half of the time in which the input spikes of an
+        image arrive.  In the twin, this time should therefore be 0, which
+        ``chip.effects.timing[0]`` sets.  If `measure` had no reference, the
+        measured leak includes the ADC offset.  The leak potential of the
+        twin is then shifted relative to the headroom, the linear range of
+        the membrane potential.
     found : Measurement
-        Result of `measure`.  Values that could not be measured are replaced
-        by those of `chip`.  Silent neurons, including those that fire too
-        late to measure, never fire.  Restless neurons fire without input.
+        Result of `measure`.  If a value could not be measured, the value of
+        `chip` is used.  Silent neurons, including neurons that fire too
+        late to measure, never fire in the twin.  Restless neurons fire
+        without input.
 
     Returns
     -------
@@ -430,5 +448,5 @@ def twin(chip, found):
 
 
 def _fields(chip):
-    """Return the parameters, or their corrections, that calibration reads."""
+    """Return the fields of a chip or of its corrections that `Corrections` names."""
     return [getattr(chip, name, None) for name in Corrections._fields]
