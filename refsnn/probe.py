@@ -1,56 +1,64 @@
 # refsnn 0.1.0 | probe.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Find mistakes in the connection to a chip, before any training.
 
-`probe` drives a chip through the function run(weights, x) -> (spikes,
-samples) of `in_the_loop.record`.  It compares the results with nominal
-neurons,
+`probe` drives an emulated or real chip through a function run(weights, x)
+that returns spikes and membrane samples, as for `in_the_loop.record`.  The
+chip has m inputs, n hidden neurons with weights W and k readout neurons
+with weights W_out.  The results are compared with nominal neurons, whose
+current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-Let K[t] be the response v[t], at W = 1, to one input spike at the time of
-the spikes in (B).  Let y be the samples minus their mean in (A), divided
-by `unit`.  Three measurements are made:
+Let K[t] be the response v[t] of a nominal neuron to a single input spike
+with W = 1.  In K, this input spike has the same time as in measurement
+(B).  Let y be the samples minus their mean in measurement (A), divided by
+the argument `unit`.  `probe` makes three measurements:
 
-(A) All weights are 0.  Neurons that spike are restless, and the standard
-    deviation of the samples is the noise.
-(B) Each input j spikes once and alone.  This is repeated for three sets of
-    weak random weights W.  Least squares gives the lag L and the measured
-    weights g of neuron i,
+(A) All weights are 0.  Neurons that spike are called restless.  The
+    standard deviation of the samples is the noise.
+(B) In pattern j, only input j spikes, and it spikes once.  All patterns
+    are repeated with three sets of weak random weights W.  A least-squares
+    fit gives the lag L and the measured weight g_ij of neuron i,
 
         g_ij = sum_t y_ij[t] K[t-L] / sum_t K[t-L]^2,
         L maximises sum_ij g_ij^2 sum_t K[t-L]^2                      (2)
 
-    Row i of g belongs to the neuron whose row of W has the largest
-    absolute correlation with it (to neuron i if its own correlation is at
-    most 3 % smaller).  If K explains less than 90 % of sum y^2 beyond the
-    noise, time constants or time step are wrong.
-(C) For each neuron, the inputs with positive weights spike together in
-    each step, so that the neuron spikes.  Let S be the recorded spikes,
-    and let I follow from (1), shifted by L and multiplied by the measured
-    gain.  A spike lowers the potential by
+    Row i of the measured weights g is assigned to the neuron whose row of
+    W has the largest absolute correlation with row i of g.  If the
+    correlation with row i of W is at most 3 % smaller than the largest,
+    row i of g is assigned to neuron i.  For the median neuron, K must
+    explain at least 90 % of the sum of y^2 beyond the noise.  Otherwise,
+    the time constants or the time step are wrong.
+(C) Pattern i makes neuron i spike, because all inputs with positive
+    weights to neuron i spike in each step.  Let S be the recorded spikes.
+    Let I be the current of eq. (1), shifted by L and multiplied by the
+    measured gain.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (3)
 
-    The lag D is the median time from the first spike of a pattern to the
-    first large e.  The lag R maximises the correlation of the changes of
-    the readouts from step to step with those of eq. (1) for W_out and S.
-    If the correlation at lag D is at least 97 % of the maximum, R is set
-    to D.
+    The lag D is the median time from the first spike of a neuron to the
+    first large value of e.  The readouts are compared with readouts that
+    eq. (1) predicts from W_out and S.  The lag R maximises the correlation
+    between the measured and the predicted changes of the readouts from
+    step to step.  If the correlation at lag D is at least 97 % of the
+    maximum, R is set to D.
 
 Derivation.  Let `input`, `spikes` and `samples` be the numbers of steps by
-    which these are late.  Let after = 1 if the sample of a step is taken
-    after the reset of this step, else after = 0.  Then
+    which the input, the spikes and the samples are late.  Let `after` be 1
+    if the sample of a step is taken after the reset of this step, and 0
+    otherwise.  The lags are
 
     L = input + samples,  R = samples - spikes,
     D = samples - spikes - after                                      (4)
 
-    Eq. (4) determines `after`, and two equations for three delays remain.
-    The report has as few nonzero delays as possible.  If two are
-    necessary, `samples` is set to 0.  If a chip has several delays, the
-    report can therefore name the wrong ones.
-Approximate.  Lags are sought between -3 and 3 steps.  Delays for which |L|
-    or |R| is 3 or more are noticed but not measured.  If a chip returns no
-    samples, (B) is omitted, and (C) compares only spike counts.
+    The difference R - D determines `after`.  Two equations for three
+    delays remain.  Therefore, the report contains as few nonzero delays as
+    possible.  If two delays must be nonzero, `samples` is set to 0.  If a
+    chip has several delays, the report may therefore name wrong delays.
+Approximate.  Lags are searched between -3 and 3 steps.  If |L| or |R| is 3
+    or more, or |D| exceeds 3, the report says that the delays are too
+    large to measure.  If a chip returns no samples, (B) is omitted, and
+    (C) compares only spike counts.
 Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,
     in five calls.
 Departures.  This test is not part of a published method.
@@ -70,7 +78,7 @@ _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 START = 4               # first step with input in (B) and (C)
 STEPS = 24              # least number of steps: START, a response, and all lags
 PATTERNS, RATE = 32, 0.3        # in (A): number, and probability of an input spike
-WEAK = 0.4              # peak potential of a weak weight in (B): far from a spike
+WEAK = 0.4              # largest peak potential in (B), in thresholds: no spikes
 DRIVE = 2.5             # steady potential in (C), in thresholds
 LAGS = range(-3, 4)
 SHAPE = 0.9             # least share of the response that K explains
@@ -87,21 +95,21 @@ TINY = 1e-300           # avoids a division by 0
 
 
 class Report(NamedTuple):
-    """Hold what `probe` measured.  Values that could not be measured are None."""
+    """Hold the results of `probe`.  Values that could not be measured are None."""
     faults: tuple                   # sentences; empty if no mistake was found
     delay: Optional[dict]           # of input, spikes, samples; steps, > 0 is late
     after_reset: Optional[bool]     # a sample is taken after the reset of its step
     gain: Optional[np.ndarray]      # (n,) response to input, relative to (1)
-    unit: Optional[np.ndarray]      # (n,) potential at the first spike, over `unit`
+    unit: Optional[np.ndarray]      # (n,) potential at the first spike, in `unit`
     noise: Optional[np.ndarray]     # (n + k,) standard deviation, codes
-    restless: np.ndarray            # (n,) bool: spikes without weights
+    restless: np.ndarray            # (n,) bool: spikes although all weights are 0
     silent: Optional[np.ndarray]    # (n,) bool: never spikes
     dead: Optional[np.ndarray]      # (m,) bool: input without effect
 
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Drive a chip with a few inputs, and describe its mistakes.
+    """Drive a chip with a few patterns, and describe mistakes in the connection.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
@@ -112,16 +120,17 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        As for `in_the_loop.record`, but `weights` is a NamedTuple of
-        integers without recurrent weights, and samples have the shape
-        (T, B, n + k), or are None.
+        Function that runs the chip, as for `in_the_loop.record`.  `weights`
+        is a NamedTuple of integer arrays, in which the recurrent weights
+        are None.  The samples have the shape (T, B, n + k), or are None.
     m, n, k : int
         Numbers of inputs, hidden neurons and readouts.
     scale, limit : float and int
-        Hardware weight that represents the real weight 1, and largest
-        hardware weight.
+        Weight on the chip for a weight of 1 in the network model, and
+        largest weight on the chip.
     unit : float
-        Nominal number of codes from leak to threshold.
+        Nominal number of codes, the units of the samples, from the leak
+        potential to the threshold.
     tau_syn, tau_mem, dt : float
         Nominal time constants and time step, s.
     steps, seed : int
@@ -130,8 +139,9 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     Returns
     -------
     Report
-        If (A) or (B) finds a fault, (C) is omitted.  If (C) finds silent
-        neurons or a wrong order of spikes, delays are not measured.
+        If measurement (A) or (B) finds a mistake, (C) is omitted.  If (C)
+        finds silent neurons or a wrong order of the neurons, delays are not
+        measured.
     """
     one_of("run", run, Callable)
     m, n, k, scale, limit, unit, tau_syn, tau_mem, dt, steps, seed = arrays(
@@ -210,7 +220,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
 
 
 def _far(scale):
-    """Return whether a scale is wrong by the factor WRONG or more."""
+    """Return whether a ratio differs from 1 by the factor `WRONG` or more."""
     return not 1 / WRONG < scale < WRONG
 
 
@@ -229,7 +239,8 @@ def _call(run, W, W_out, x):
 
 
 def _told(name, which, one, many, rest):
-    """Return a list with a sentence on the entries of a mask that are True."""
+    """Return a list with one sentence that names the True entries of a mask.  If
+    no entry is True, the list is empty."""
     *first, last = map(str, np.flatnonzero(which)) if which.any() else ("",)
     if not last:
         return []
@@ -238,7 +249,8 @@ def _told(name, which, one, many, rest):
 
 
 def _potential(drive, alpha, beta):
-    """Return v of eq. (1) for W x = drive; time is the first axis."""
+    """Return v of eq. (1), where `drive` is the product of W and x.  The first
+    axis is time."""
     v, syn = np.zeros(drive.shape), np.zeros(drive.shape[1:])
     for t in range(len(drive) - 1):
         v[t + 1] = beta * v[t] + syn
@@ -247,14 +259,14 @@ def _potential(drive, alpha, beta):
 
 
 def _late(a, lag):
-    """Shift an array by `lag` steps in time, and fill in zeros."""
+    """Shift an array by `lag` steps in time, and fill the gap with zeros."""
     T, zeros = len(a), np.zeros_like(a)
     return np.concatenate([zeros, a, zeros])[T - lag:2 * T - lag]
 
 
 def _paired(a, b):
-    """Return the row of b that each row of a is most correlated with, and this
-    correlation."""
+    """Return, for each row of a, the index of the row of b with the largest
+    absolute correlation, and this correlation."""
     a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
     sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
     correlation = a @ b.T / np.maximum(np.outer(*sizes), TINY)
@@ -265,8 +277,8 @@ def _paired(a, b):
 
 
 def _ordered(what, a, b, least=FOLLOW):
-    """Return a list with a sentence if rows of a are in another order than the
-    rows of b, or follow none of them."""
+    """Return a list with one sentence if the rows of a do not correlate with the
+    rows of b, or are in another order.  Otherwise, the list is empty."""
     order, correlation = _paired(a, b)
     own = np.arange(len(order))
     if np.median(np.abs(correlation)) < least:
@@ -279,7 +291,8 @@ def _ordered(what, a, b, least=FOLLOW):
 
 
 def _responses(y, W, kernel, restless, noise):
-    """Compare the measured weights of (B) with the weights W (ROUNDS, n, m)."""
+    """Compare the measured weights of (B) with the weights W (ROUNDS, n, m).
+    Return the results and the sentences about mistakes as a dict."""
     shifted = np.stack([_late(kernel, lag) for lag in LAGS])
     power = (shifted ** 2).sum(axis=1)
     g = np.einsum("lt,tbi->lib", shifted, y) / power[:, None, None]        # (2)
@@ -328,8 +341,8 @@ def _responses(y, W, kernel, restless, noise):
 
 
 def _bursts(rng, m, n, limit, scale, T, decays):
-    """Return strong weights, and one pattern for each neuron: its inputs with
-    positive weights spike in each step."""
+    """Return the weights of (C), and one pattern for each neuron.  In this
+    pattern, all inputs with positive weights to the neuron spike in each step."""
     signs = rng.choice([-1, 1], (n, m))
     signs[np.arange(n), np.arange(n) % m] = 1
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
@@ -339,7 +352,8 @@ def _bursts(rng, m, n, limit, scale, T, decays):
 
 
 def _trains(spikes, W, x, decays):
-    """Compare spikes with those of nominal neurons."""
+    """Compare the spike counts with those of nominal neurons.  Return the mask of
+    silent neurons, and a list of sentences about mistakes."""
     alpha, beta = decays
     drive, counts = x @ W.T, 0.0
     v, syn = np.zeros((2, *drive.shape[1:]))
@@ -356,7 +370,8 @@ def _trains(spikes, W, x, decays):
 
 
 def _resets(y, spikes, W, x, decays, found):
-    """Return the median potential of each neuron at its first spikes, and D."""
+    """Return the median potential of each neuron at its first spikes, and the lag
+    D.  If a neuron spikes too late to measure D, return None twice."""
     alpha, beta = decays
     drive, syn = _late(x @ W.T, found["lag"]) * found["gain"], np.zeros(y.shape)
     for t in range(len(y) - 1):
@@ -378,8 +393,9 @@ def _resets(y, spikes, W, x, decays, found):
 
 
 def _readouts(y, drive, decays, D):
-    """Compare readouts with those of the recorded spikes.  Return the lag R, and
-    the relative strength of the readouts."""
+    """Compare readouts with the readouts that eq. (1) predicts from the recorded
+    spikes.  Return the lag R, the relative strength of the readouts, and a
+    list of sentences about mistakes."""
     v = _potential(drive, *decays)
     silent = y.std(axis=(0, 1)) < IDLE * np.median(v.std(axis=(0, 1)))
     v, y = (np.diff(a, axis=0, prepend=0) for a in (v, y))
