@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | audio.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: soundfile
 r"""Read sounds, and convert them to a common sampling rate and loudness.
 
-SciPy reads WAV files of 8-, 16-, 24- or 32-bit integers or of floats.  The
-optional package soundfile reads FLAC files.  A ValueError is raised if a
-file is truncated, too long, clipped or not mono, or if it has NaN or
+SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
+The optional package soundfile reads FLAC files.  A ValueError is raised if
+a file is truncated, too long, clipped or not mono, or if it has NaN or
 infinite samples.  On request, clipped sounds are accepted, and several
-channels are averaged.  Sizes declared in the file header are checked
-before memory is allocated.  The stored numbers s, of size `bits`, are
-converted to samples a.  The samples a are resampled to y, and y is
-normalised to the signal x.  A fade has N = round(ramp rate) samples:
+channels are averaged.  Sizes in the file header are checked before memory
+is allocated.  An integer s of `bits` bits in a file is converted to a
+sample a.  The samples a are resampled to y, and y is normalised to the
+signal x.  At both ends, x is multiplied by a fade of N = round(ramp rate)
+samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -16,20 +17,21 @@ normalised to the signal x.  A fade has N = round(ramp rate) samples:
     fade[i] = (1 - cos(2 pi i/(2 N - 1)))/2, i < N, from both ends
               and 1 between                            (4)  [CSSZ20]
 
-Derivation.  Eq. (2) inserts zeros, applies a low-pass filter with a cutoff
-    at half the lower rate, and keeps equidistant samples (with
-    `scipy.signal.resample_poly`).
+Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.  This
+    function inserts zeros, applies a low-pass filter with a cutoff at half
+    the lower rate, and keeps equidistant samples.
 Exact.  Float64 represents integers of up to 32 bits exactly.  The
     symmetric filter of eq. (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
-    samples.  Sounds beyond `longest` are refused.
+    samples.  Sounds that last more than `longest` seconds are rejected.
 Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
-    resample.  In this software, a fade lasts half the clip (`ramp=None`,
-    N = T//2).  In the paper, a fade lasts 0.03 s (`ramp=0.03`).  Four
-    successive samples at full scale count as clipping.  For integers, full
-    scale is the largest number that fits in the valid bits, as declared in
-    the header.  For floats, full scale is the largest magnitude in the
-    file, but at least 1.
+    resample.  In the software of [CSSZ20], a fade lasts half the sound,
+    which corresponds to `ramp=None` with N = T//2.  In the paper, a fade
+    lasts 0.03 s, which corresponds to `ramp=0.03`.  A sound is clipped if
+    four successive samples are at full scale.  For integers, full scale is
+    the largest number that the valid bits in the file header can hold.
+    For floats, full scale is the largest magnitude in the file, but at
+    least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -54,7 +56,7 @@ FLAC_BITS = {"PCM_S8": 8, "PCM_16": 16, "PCM_24": 24}
 LONGEST_FORMAT = 40                 # bytes of a WAV format chunk; SciPy reads no more
 LOWEST, HIGHEST = 1000, 768000      # sampling rates, Hz
 RATE = f"() int in [{LOWEST}, {HIGHEST}]"
-POSITIVE = "() in (0, 1e12]"        # products with numbers of samples stay exact
+POSITIVE = "() in (0, 1e12]"        # such that products with sample counts stay exact
 
 
 def read(path, *, longest=30.0, clipped="refuse", mix=False):
@@ -70,13 +72,13 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
     Parameters
     ----------
     path : str or path
-        Sound file; the format is detected from the content.
+        Path of the sound file.  The content of the file determines its format.
     longest : float
         Longest accepted duration, in seconds.
     clipped : {"refuse", "keep"}
-        Treatment of sounds that are clipped, in any channel.
+        Treatment of sounds in which any channel is clipped.
     mix : bool
-        Average all channels; otherwise only mono sounds are accepted.
+        If True, average all channels.  If False, accept only mono sounds.
 
     Returns
     -------
@@ -112,7 +114,8 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
 
 
 def _wav(path, file, longest, mix):
-    """Return the samples, the sampling rate and the bit depth (0 for floats)."""
+    """Return the samples of a WAV file, the sampling rate, and the number of
+    valid bits (0 for floats)."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
@@ -123,7 +126,7 @@ def _wav(path, file, longest, mix):
     if tag == 0xFFFE and len(fmt) >= 20:                # e.g. 24 valid bits of 32
         valid = struct.unpack("<H", fmt[18:20])[0]
         bits = valid if 8 <= valid <= bits else bits
-    # SciPy gets only the two essential chunks, because other chunks may mislead SciPy.
+    # SciPy reads only the two essential chunks, because other chunks may mislead SciPy.
     head = struct.pack(f"<4sI8sI{len(fmt)}s4sI", b"RIFF", 20 + len(fmt) + length,
                        b"WAVEfmt ", len(fmt), fmt, b"data", length)
     try:
@@ -141,7 +144,8 @@ def _wav(path, file, longest, mix):
 
 
 def _chunks(path, file):
-    """Find the samples in a WAV file.  Return the format and the data size."""
+    """Read a WAV file up to its samples.  Return the format chunk, and the size
+    of the samples in bytes."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
@@ -155,7 +159,7 @@ def _chunks(path, file):
         if name == b"data" and fmt:
             return fmt, length
         if name == b"fmt " and length >= 16:
-            fmt = file.read(min(length, LONGEST_FORMAT) & ~1)  # SciPy pads odd ones
+            fmt = file.read(min(length, LONGEST_FORMAT) & ~1)  # SciPy pads odd sizes
         file.seek(start + length + length % 2)
     raise ValueError(f"{path}, field {'data' if fmt else 'fmt'}: is missing: must be a "
                      "chunk of the file")
@@ -216,9 +220,9 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     audio : (N,) float
         At least four samples in any unit, not all 0.
     rate, level : float
-        Sampling rate in Hz, and root mean square of x without the fades.
+        Sampling rate in Hz, and root mean square of x before the fades.
     ramp : float, optional
-        Duration of each fade in seconds; the default is half the clip.
+        Duration of each fade in seconds; the default is half the sound.
 
     Returns
     -------

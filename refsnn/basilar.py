@@ -2,8 +2,9 @@
 r"""Compute the transfer function of the basilar membrane.
 
 The model describes waves in shallow water over an elastic membrane.  The
-stiffness decreases from the base (high tones) to the apex.  `Membrane`
-holds the constants in CGS units.  With w = 2 pi f, the membrane impedance
+stiffness of the membrane decreases from the base, where high tones are
+detected, to the apex.  `Membrane` holds the constants in CGS units.  Let
+f be the frequency of a tone, and let w be 2 pi f.  The membrane impedance
 Y, the wave number g and the phase G of the wave at a distance s from the
 base are
 
@@ -21,10 +22,11 @@ input impedance Z and the velocity V of the membrane are
     V(f, s) = (2 w/Y(s)) Z p(s)/p(0)                       (6)  [SDR06]
 
 Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
-    This solution is exact if Y is the stiffness C0 e^(-alpha s) only; then
-    G = 2 g/alpha.  With y = e^(alpha s/2), A = a + m w^2 and Q = Y y^2 =
-    C0 - i w R0 y - A y^2, the integral in eq. (3) becomes the integral of
-    dy/sqrt(Q), which is a logarithm:
+    This solution is exact if Y consists only of the stiffness
+    C0 e^(-alpha s).  In this case, G = 2 g/alpha.  In general, let
+    y = e^(alpha s/2), let A = a + m w^2, and let Q = Y y^2.  From eq. (1),
+    Q = C0 - i w R0 y - A y^2.  The integral in eq. (3) then becomes the
+    integral of dy/sqrt(Q), which is a logarithm:
 
     G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
@@ -33,25 +35,28 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     first quadrant.  The square roots and the logarithm therefore cross no
     branch cut.
 Exact.  `transfer` evaluates eqs. (1)-(7) up to rounding.  `interpolate`
-    uses a spline of degree 7 through values of `transfer` at frequencies
-    equidistant in
+    uses a spline of degree 7 through values of `transfer`.  The
+    frequencies f of these values are equidistant in
 
     arcsinh(f / 10 Hz)                                     (8)
 
-    With 1500 points up to 24 kHz, the spline error at each place is below
-    1e-9 of the largest value there, for both published C0.
+    For 1500 frequencies up to 24 kHz and both published values of C0, the
+    error of the spline at each place of the membrane is below 1e-9 of the
+    largest value of V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
     frequencies, `interpolate` is faster than `transfer`, and `response` is
-    fastest.
-Departures.  In August 2021, the software of [CSSZ20] changed C0 from 1e8
-    (`MEMBRANES["2020"]`) to 1e9 (`MEMBRANES["2021"]`).  With C0 = 1e8, the
-    stiffness minus a is negative near the apex.
+    the fastest of the three functions.
+Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
+    software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
+    `MEMBRANES["2021"]`.  With C0 = 1e8, the difference C0 e^(-alpha s) - a
+    is negative near the apex.
 Errata.  Eq. (4) describes a wave that travels to the apex if the time
     factor is e^(-i w t).  The published software applies an inverse
-    Fourier transform to V, which assumes e^(+i w t).  The response then
-    precedes the sound, by a few samples at the base and by 20 to 30 ms at
-    the apex.  V is kept in this form, because the published data depend on
-    V.  The causal response is conj(V).
+    Fourier transform to V, which assumes the time factor e^(+i w t).  As a
+    consequence, the motion of the membrane precedes the sound by a few
+    samples at the base and by 20 to 30 ms at the apex.  This module keeps
+    V in the published form, because the published data depend on V.  The
+    causal response is conj(V).
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
@@ -71,8 +76,8 @@ __all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
 LENGTH = 3.5            # cm, base to apex
 BEND = 10.0             # Hz; (8) is about linear below this frequency
 DEGREE = 7
-MARGIN = 1.05           # extends a table beyond `top`: splines are inaccurate at ends
-LOWEST = 1.0            # Hz, of a table, as in the published software
+MARGIN = 1.05           # tables exceed `top`, because splines are inaccurate at ends
+LOWEST = 1.0            # Hz, lowest frequency of a table, as in the published software
 
 
 class Membrane(NamedTuple):
@@ -91,7 +96,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold the values of `transfer` at frequencies from 1 Hz to 1.05 times `top`."""
+    """Hold values of the transfer function from 1 Hz to 1.05 times `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     coefficients: np.ndarray    # (J, C) complex, of the spline
@@ -117,7 +122,7 @@ def places(channels=700):
 
 
 def phase(frequencies, places, membrane="2021"):
-    """Compute the complex phase G of the travelling wave, eq. (7).
+    """Return the complex phase G of the travelling wave, eq. (7).
 
     >>> G = phase(np.array([1000.0]), places(3))[0]
     >>> bool((np.diff(G.real) > 0).all() and (G.imag > 0).all())
@@ -128,7 +133,7 @@ def phase(frequencies, places, membrane="2021"):
     frequencies, places : (F,) float and (C,) float
         Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
-        Name of a published set of constants, or the constants.
+        Name of a published set of constants, or a `Membrane` of constants.
 
     Returns
     -------
@@ -156,7 +161,7 @@ def _wave(w, s, own):
 
 
 def transfer(frequencies, places, membrane="2021"):
-    """Compute the membrane's velocity V for sound of unit amplitude, eq. (6).
+    """Return the velocity V of the membrane for tones of amplitude 1, eq. (6).
 
     >>> V = abs(transfer(np.array([100.0, 1000.0, 10000.0]), places(50)))
     >>> V.argmax(axis=1).tolist()           # high tones at the base
@@ -216,7 +221,7 @@ def _spline(frequencies, values):
 
 
 def interpolate(table, frequencies, channels=None):
-    """Interpolate the transfer function between the frequencies of a table.
+    """Return the transfer function, interpolated from the values of a table.
 
     >>> f = np.array([440.0])
     >>> close = interpolate(table(places(5)), f, slice(3, 5))
@@ -239,14 +244,15 @@ def interpolate(table, frequencies, channels=None):
 
 
 def response(table):
-    """Return a function (frequencies, channels=None) that interpolates a table.
+    """Return a function that interpolates the transfer function of a table.
 
     >>> V = response(table(places(5)))
     >>> V(np.array([440.0]), slice(3, 5)).shape
     (1, 2)
 
-    Successive calls with the same frequencies are fast, because the function
-    keeps the weights of the spline.
+    The returned function has the arguments (frequencies, channels=None) of
+    `interpolate`.  Successive calls with the same frequencies are fast,
+    because the function stores the weights of the spline.
 
     Parameters
     ----------
@@ -255,7 +261,8 @@ def response(table):
     Returns
     -------
     callable
-        Argument `response` of `cochlea.velocity` and `cochlea.convert`.
+        Function for the argument `response` of `cochlea.velocity` and
+        `cochlea.convert`.
     """
     table = bundle("table", table, Table)
     knots = _spline(table.frequencies, table.values[:, :1]).t
@@ -279,7 +286,8 @@ def response(table):
 
 
 def _grid(frequencies, places, membrane):
-    """Return the checked angular frequencies, positions and membrane constants."""
+    """Check the arguments.  Return the angular frequencies w (F, 1), the
+    positions s (1, C) and the constants of the membrane."""
     f, s = arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                   frequencies, places, dtype=np.float64)
     if isinstance(membrane, str):

@@ -1,21 +1,23 @@
 # refsnn 0.1.0 | cochlea.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Convert sound to spikes as in the Spiking Heidelberg Digits.
+r"""Convert sound to spikes as in the Spiking Heidelberg Digits data set.
 
-A sound x, normalised by `audio.prepare`, moves the basilar membrane.  Each
-place of the membrane drives one hair cell.  The 40 fibres of a hair cell
-fire at random and excite one bushy cell, whose spikes are the output.
-`basilar` supplies the transfer function V of the membrane.  With sampling
-rate fs, N samples, the Fourier transform X of x, n = N//2 + 1 and dt =
-2/fs, the velocity v of the membrane is
+A sound x, normalised by `audio.prepare`, moves the basilar membrane of the
+inner ear.  Each place of the membrane drives one hair cell.  The 40 nerve
+fibres of a hair cell fire at random and excite one bushy cell.  The spikes
+of all bushy cells are the output.  The module `basilar` provides the
+transfer function V of the membrane.  Let X be the Fourier transform of a
+sound x with N samples and the sampling rate fs.  Let n = N//2 + 1.  With
+the time step dt = 2/fs, the velocity v of the membrane is
 
     f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
-The transmitter of a hair cell moves between three pools: `free` (ready for
-release), `cleft` and `store` (recovery), which are q, c and w in [M86].
-`HairCell` holds the constants, such as the rate x, which is not the sound.
-With s = max(v + A, 0), the permeability k, the pools and the firing
-probability P of a fibre are
+The transmitter of a hair cell moves between three pools.  Transmitter in
+the pool `free` is ready for release, the pool `cleft` is the synaptic
+cleft, and transmitter in the pool `store` recovers.  [M86] calls these
+pools q, c and w.  `HairCell` holds the constants.  In eqs. (4) and (6), x
+is a rate constant, not the sound.  Let s = max(v + A, 0).  The
+permeability k, the pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -24,36 +26,38 @@ probability P of a fibre are
     store[t] = store + r dt cleft - x dt store            (6)  [M86]
     P[t] = h dt cleft[t]                                  (7)  [M88]
 
-where the pools on the right-hand sides are the values of step t-1.
-Initially, the pools are in the steady state of silence.  A non-refractory
-fibre fires in step t with probability P[t].  If F[t] fibres fire, the
-current I and the membrane potential U of the bushy cell are
+where the pools on the right-hand sides are the values at step t-1.  At the
+start, the pools are in the steady state for v = 0.  A fibre that is not
+refractory fires in step t with probability P[t].  If F[t] fibres of a hair
+cell fire, the current I and the membrane potential U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + F[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
 
-The bushy cell spikes if U >= 1.  After a spike, U is 0 for the refractory
-time.
+A bushy cell spikes if U >= 1.  After a spike, U is held at 0 for the
+refractory time.
 
-Derivation.  Eqs. (3)-(6) are Euler steps of the model's differential
-    equations.  Transmitter that leaves one pool enters the next pool.
-    Only the loss l cleft and the production y (M - free) change the total
+Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
+    [M86].  Transmitter that leaves one pool enters the next pool.  Only
+    the loss l cleft and the production y (M - free) change the total
     amount of transmitter.  With probability P, a step contains at least
-    one point of a Poisson process with rate -log(1 - P) per step.  The
-    points of all fibres are therefore sampled together, and points within
-    the refractory time of a spike are deleted.
+    one event of a Poisson process with rate -log(1 - P) per step.
+    Therefore, the events of all fibres of a channel are sampled together
+    from Poisson processes.  Events within the refractory time after a
+    spike of the same fibre are deleted.
 Exact.  The published software gives the same results for eqs. (1)-(7) and
     the same distribution of spikes.  Each channel has its own random
-    stream.
+    number generator.
 Cost.   The time is O(C N log N), and the memory is O(C N), for C channels
     processed together.
-Departures.  Unlike the software of [CSSZ20], this module uses a seed and
-    limits the length of a sound.  Some properties of the software are
-    kept.  Sampling v at the rate fs/2 causes aliasing of membrane motion
-    above fs/4.  The n values of v span N/fs, which is slightly less than
-    n time steps of 2/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The
-    sound is treated as periodic, so that a response beyond one end appears
-    at the other end.  Spikes in the last step are discarded.
+Departures.  Unlike the software of [CSSZ20], this module uses random
+    numbers with a seed and limits the length of a sound.  The following
+    properties of this software are kept.  Because v is sampled at the rate
+    fs/2, frequencies of the membrane above fs/4 are aliased.  The n values
+    of v span a time of N/fs, which is slightly less than n time steps of
+    2/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The sound is treated
+    as periodic, so that a response beyond one end of the sound appears at
+    the other end.  Spikes in the last step are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -73,25 +77,25 @@ from refsnn._checks import arrays, bundle, flags, one_of, unread
 __all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
            "firing_probability", "transmitter", "velocity"]
 
-TOGETHER = 1 << 18      # limits (steps times channels) that are computed at once
-BUFFER = 5 << 23        # limits (steps times channels), so that v takes 320 MB
+TOGETHER = 1 << 18      # about the number of steps times channels computed at once
+BUFFER = 5 << 23        # about the largest size of v, so that v takes 320 MB
 CHUNK = 256             # number of steps whose input is computed at once
-ROUNDING = 1e-9         # relative; refractory / dt may be just above a whole number
-POSITIVE = "() in (0, 1e12]"            # products with numbers of steps stay exact
+ROUNDING = 1e-9         # tolerance: refractory / dt may be just above an integer
+POSITIVE = "() in (0, 1e12]"            # such that products with step counts stay exact
 COUNT = "() int in [1, 1e12]"
 TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7) (rates in 1/s, velocities in cm/s)."""
+    """Hold the constants of eqs. (3)-(7), with rates in 1/s and A and B in cm/s."""
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
     r: float = 6580.0       # return from the cleft
-    x: float = 66.3         # transfer from recovery to release
-    A: float = 5.0          # transmitter is released above velocity -A
-    B: float = 300.0        # half of the largest release is reached at B - A
-    h: float = 50000.0      # firing rate for cleft = 1
+    x: float = 66.3         # transfer from `store` to `free`
+    A: float = 5.0          # transmitter is released if v > -A
+    B: float = 300.0        # release is half of the largest release if v = B - A
+    h: float = 50000.0      # firing rate if `cleft` is 1
     M: float = 1.0          # level to which `free` is replenished
 
 
@@ -99,7 +103,7 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Compute the velocity of the membrane at each channel, eq. (2).
+    """Return the velocity of the membrane for each channel, eq. (2).
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -116,11 +120,12 @@ def velocity(x, rate, response, channels, *, out=None):
     channels : int or slice
         Number of channels, or a slice of channels.
     out : (n, C) float64, optional
+        Array to which the result is written.
 
     Returns
     -------
     (n, C) float64
-        Velocity v, sampled every 2/rate seconds.
+        Velocity v in steps of 2/rate seconds.
     """
     x, rate = arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
     one_of("response", response, Callable)
@@ -146,7 +151,7 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Compute the pools after each time step, eqs. (3)-(6).
+    """Return the transmitter pools after each time step, eqs. (3)-(6).
 
     >>> free, cleft, store = transmitter(np.zeros((100, 1)), 1e-5)
     >>> bool(np.ptp(free) < 1e-12), float(free[-1, 0].round(3))
@@ -157,9 +162,9 @@ def transmitter(v, dt, *, cell=None):
     v : (T, C) float
         Velocity of the membrane.
     dt : float
-        Time step, s; must be below 1/(l + r), 1/g, 1/x and 1/y.
+        Time step, s.  The time step must be below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
-        Constants of the hair cell; the default values are published.
+        Constants of the hair cell; the published constants by default.
 
     Returns
     -------
@@ -174,7 +179,7 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools after each step.  The arrays are reused."""
+    """Yield the pools after each step, in arrays that the next step overwrites."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     cleft = M * y * k / (l * k + y * (l + r))
@@ -202,7 +207,7 @@ def _pools(v, dt, cell):
 
 
 def firing_probability(v, dt, *, cell=None, out=None):
-    """Compute the firing probability P of a non-refractory fibre, eq. (7).
+    """Return the firing probability P of a non-refractory fibre, eq. (7).
 
     >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
     0.002699
@@ -212,7 +217,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
     v, dt, cell
         As for `transmitter`.
     out : (T, C) float64, optional
-        Array to which the result is written; it may be `v`.
+        Array to which the result is written.  `out` may be the array `v`.
 
     Returns
     -------
@@ -226,7 +231,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample how many fibres of each channel fire in each time step.
+    """Sample the number of fibres that fire, for each time step and channel.
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -240,7 +245,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     dt, refractory : float
         Time step and refractory time of a fibre, s.
     rng : numpy.random.Generator or list of C generators
-        One random generator, or one for each channel.
+        One random generator for all channels, or one for each channel.
     count : int
         Number of fibres of each channel, from 1 to 255.
 
@@ -265,7 +270,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
             points = own.uniform(0, hazard[-1], own.poisson(count * hazard[-1]))
             points.sort()
             at = np.minimum(np.searchsorted(hazard, points, side="right"), T - 1)
-            # The fibres are joined to one time axis, separated by refractory times.
+            # All fibres share one time axis, on which refractory times separate them.
             at += own.integers(0, count, at.size) * (T + steps)
             at.sort()
             at = _ready(at, steps) % (T + steps)
@@ -279,7 +284,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete points less than `steps` steps after the last point that was kept."""
+    """Delete events less than `steps` steps after the last event that is kept."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     at = np.flatnonzero(heads[:-1] & ~heads[1:])
@@ -292,7 +297,7 @@ def _ready(points, steps):
 
 
 def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 40):
-    """Compute the spikes of the bushy cells, eqs. (8) and (9).
+    """Return the spikes of the bushy cells, eqs. (8) and (9).
 
     >>> n = np.zeros((6, 2), np.uint8)
     >>> n[1, 1] = 40
@@ -360,19 +365,22 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     x, response, rng, rate, cell
         As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
+        Number of channels.
     block : int, optional
-        Number of channels processed together.  By default, v takes at most
-        about 320 MB.  The result does not depend on `block`.
+        Number of channels processed together.  By default, v takes about 320
+        MB or less.  The result does not depend on `block`.
     padded : bool
-        Append silence, so that the Fourier transform is fast.  The frequencies
-        (1) then differ slightly from those of the published software.
+        If True, append silence, so that the Fourier transform is fast.  The
+        frequencies of eq. (1) then differ slightly from the frequencies of
+        the published software.
     longest : float
         Longest accepted duration, in seconds.
 
     Returns
     -------
     times_s, units : (E,) float64 and (E,) int64
-        Sorted spike times in seconds, and channels; channel 0 is at the base.
+        Sorted spike times in seconds, and the channel of each spike.
+        Channel 0 is at the base of the membrane.
     """
     longest, rate, channels, block = arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",
@@ -404,7 +412,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
-    """Convert several sounds together.  This is faster for short sounds.
+    """Convert several sounds to spikes at once, which is faster for short sounds.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng
@@ -416,17 +424,17 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     Parameters
     ----------
     sounds, rngs : lists of (N,) float and of numpy.random.Generator
-        Sounds of any lengths, and a generator for each of them.
+        Sounds of any lengths, and one random generator for each sound.
     response, channels, rate, cell, padded
-        As for `convert`, but `padded` is True by default.  Memory: v takes
-        8 bytes for each channel of each sound in each step of the longest
-        sound.
+        As for `convert`, but `padded` is True by default.  The velocity v
+        takes 8 bytes of memory for each channel of each sound, in each step
+        of the longest sound.
 
     Returns
     -------
     list of (times_s, units)
-        For each sound, the result of `convert`.  Silence and the length of
-        sounds are not checked.
+        Result of `convert` for each sound.  Silent and long sounds are
+        accepted.
     """
     rate, channels, sounds = arrays(
         f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,
@@ -457,13 +465,13 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
 
 
 def _padded(x):
-    """Append zeros until the number of frequencies has small prime factors only."""
+    """Append zeros to x, so that the Fourier transforms of length n are fast."""
     n = fft.next_fast_len(x.size // 2 + 2, real=True)
     return np.pad(x, (0, 2 * (n - 1) - x.size))
 
 
 def _range(channels):
-    """Return the first channel, and the last channel plus one."""
+    """Return the first channel, and the last channel plus 1, of a selection."""
     if not isinstance(channels, slice):
         return 0, *arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
@@ -473,7 +481,7 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return an array for results, which may have any strides."""
+    """Return the array to which results are written, `out` or a new array."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:
