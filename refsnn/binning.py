@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Bin spike events into time steps.
 
-A recording consists of two arrays, the event times in seconds and the
-units (channels) of the events.  Consider E events in B recordings of n
-units, and T time steps of duration dt between t0 and t1:
+In this module, a recording consists of two arrays.  One array holds the
+event times in seconds, and the other array holds the unit (channel) of
+each event.  The B recordings of a batch have n units and together E
+events.  The T time steps between t0 and t1 have the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -11,12 +12,12 @@ units, and T time steps of duration dt between t0 and t1:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    If eq. (1) gives no integer, a shorter step remains before t1.
-           "keep" keeps this step (edges[T] = t1), "drop" omits this step,
-           and "refuse" raises an error.
-outside    If events are before the first or after the last step, "refuse"
-           raises an error, "drop" omits these events, and "clip" moves
-           these events to the first or the last step.
+partial    If T in eq. (1) is not an integer, a shorter step remains
+           before t1.  "keep" keeps this step with edges[T] = t1, "drop"
+           omits this step, and "refuse" raises an error.
+outside    If events are before the first step or after the last step,
+           "refuse" raises an error, "drop" omits these events, and "clip"
+           moves these events to the first or the last step.
 duplicates If one unit has several events in a step, "count" stores the
            number of events, and "clip" stores 1.
 
@@ -25,17 +26,18 @@ A decay factor alpha per step corresponds to the time constant
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) solves alpha = exp(-dt/tau) for tau.
-Exact.  Eqs. (3) and (4) hold for edges and times in float64.  Float16
-    rounds the time 0.1 to 0.09998, which lies below an edge at 0.1.
+Exact.  Eqs. (3) and (4) hold for edges and times in float64.  In float16,
+    the time 0.1 is rounded to 0.09998, which lies below an edge at 0.1.
 Cost.   The time is O(T + E log(E T)); dense results take O(T B n) memory.
-Departures.  T in eq. (1) is rounded if its relative distance to an integer
-    is at most 1e-9.  In floating point, 1.4 / 0.014 is not exactly 100.
+Departures.  T in eq. (1) is rounded to an integer if the relative
+    distance to this integer is at most 1e-9.  This rounding is necessary
+    because 1.4 / 0.014 is not exactly 100 in floating point.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
-    `numpy.digitize`.  Step 0 is then always empty, and an event at t1 is
-    out of range.  The tutorial uses decay factors for steps of 1 ms, but
-    its steps last 14 ms.  Its time constants are therefore 14 times as
-    long as intended.  The tutorial also omits an incomplete last batch
-    without a warning.
+    `numpy.digitize`.  As a consequence, step 0 is always empty, and an
+    event at t1 is out of range.  The tutorial uses decay factors for steps
+    of 1 ms, but its steps last 14 ms.  The time constants in the tutorial
+    are therefore 14 times as long as intended.  The tutorial also omits an
+    incomplete last batch without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -54,13 +56,13 @@ __all__ = ["Binning", "Spikes", "batches", "dense", "sparse", "steps", "thinned"
            "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
-ROUNDING = 1e-9         # relative distance of (t1 - t0) / dt to an integer
+ROUNDING = 1e-9         # largest relative distance of (t1 - t0) / dt to an integer
 CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
            "outside": ("refuse", "drop", "clip"), "partial": ("refuse", "drop", "keep")}
 
 
 class Binning(NamedTuple):
-    """Hold the options of binning.  The module docstring describes the options."""
+    """Hold the options of binning, which the module docstring describes."""
     t0: float               # start of the first step, s
     t1: float               # end of the window, s
     dt: float               # time step, s
@@ -117,7 +119,7 @@ def _edges(binning):
 
 
 def sparse(times, units, channels, binning):
-    """Return the nonzero spike counts x of a batch, eqs. (1)-(5).
+    """Return the nonzero event counts x of a batch, eqs. (1)-(5).
 
     >>> binning = Binning(0.0, 1.0, 0.5, "left", "count", "drop", "refuse")
     >>> times, units = np.array([0.1, 0.2, 0.5, 1.0]), np.array([1, 1, 0, 0])
@@ -129,7 +131,7 @@ def sparse(times, units, channels, binning):
     ----------
     times, units : lists of (E,) float and of (E,) int
         For each recording, the event times in seconds, in any order, and the
-        units of the events, from 0 to channels - 1.
+        unit of each event, from 0 to channels - 1.
     channels : int
         Number of units n.
     binning : Binning
@@ -166,7 +168,7 @@ def sparse(times, units, channels, binning):
 
 
 def dense(times, units, channels, binning, *, dtype=np.float64):
-    """Return all spike counts x of a batch, eqs. (1)-(5).
+    """Return all event counts x of a batch, eqs. (1)-(5).
 
     >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", "clip", "refuse")
     >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
@@ -200,14 +202,15 @@ def thinned(times, units, *, channels, skip, stride):
     Parameters
     ----------
     times, units : (E,) float and (E,) int
-        Event times in seconds, in any order, and the units of the events, from
-        0 to channels - 1.
+        Event times in seconds, in any order, and the channel of each event,
+        from 0 to channels - 1.
     channels, skip, stride : int
         Number of channels, first kept channel, and spacing of kept channels.
 
     Returns
     -------
     times, units : (F,) float64 and (F,) int64
+        Times and renumbered channels of the F events in kept channels.
     """
     (times,), (units,), channels = _events([times], [units], channels)
     skip, stride = arrays(f"skip () int in [0, {channels - 1}], "
@@ -230,8 +233,8 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     decay, dt : float
         Decay factor alpha per step, in (0, 1), and time step in seconds.
     meant, tolerance : float
-        Intended time constant in seconds, or None.  A UserWarning appears if
-        tau and `meant` differ by more than the relative `tolerance`.
+        Intended time constant in seconds, or None.  A UserWarning is issued
+        if tau differs from `meant` by more than `tolerance` times `meant`.
 
     Returns
     -------
@@ -274,7 +277,7 @@ def batches(N, size, *, last):
 
 
 def _checked(binning):
-    """Return the checked options."""
+    """Check the options, and return them with float64 times."""
     binning = bundle("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         one_of(f"binning.{name}", getattr(binning, name), *allowed)
@@ -287,7 +290,7 @@ def _checked(binning):
 
 
 def _events(times, units, n):
-    """Return the float64 times and the units of a batch, and the number of units."""
+    """Check a batch.  Return its float64 times, its units, and their number n."""
     n, = arrays("channels () int in [1, inf)", n)
     times, units = arrays(
         f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(

@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate LIF layers in published conventions, with exact gradients.
 
-Simulators differ in fifteen details of a LIF step.  These details are
-called axes.  A `Step` holds one choice for each axis, `simulate` runs any
-combination of choices, and `PRESETS` holds the choices of published tools.
-State k consists of the current I and the membrane potential u before the
-reset by spike s[k].  A step with input x[k] computes state k + 1 from
-state k:
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+properties of a time step.  In this module, each of these properties is
+called an axis.  A convention consists of one choice for each axis.  A
+`Step` holds a convention, `simulate` simulates a layer in any convention,
+and `PRESETS` holds the conventions of published tools.  State k consists
+of the current I[k] and the membrane potential u[k] before the reset by the
+spikes s[k].  A step with the input x[k] computes state k + 1 from state k:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     net[k] = W x[k] + V s[k]                                          (2)
@@ -17,15 +18,17 @@ state k:
     v = R(beta u[k] + gain j + (1 - beta) leak, s[k])                 (6)
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
-Eq. (5) applies if the reset acts before the decay of u, eq. (6) if it acts
-after.  With mute=True, eq. (7) never sets u to reset_to.  Instead, s[k]
-and psi[k] (below) are 0 while the neuron is refractory.
+Eq. (3) lists three operations, whose order depends on the convention.  R
+in eq. (4) is the reset.  If the reset precedes the decay of u, eq. (5)
+applies.  If the reset follows the decay of u, eq. (6) applies.  With
+mute=True, eq. (7) never sets u to reset_to.  Instead, the spikes s[k] and
+their derivatives psi[k] are 0 while a neuron is refractory.
 
 Derivation.  Except for products with W and V, a step is elementwise.  Let
     R_u and R_s be the derivatives of R with respect to u and s, at the
     arguments of R in (5) or (6).  Let Q be R_u if (6) applies, and 1 if
-    (5) applies.  Let fixed be 1 where u[k+1] is held or at the floor, and
-    0 elsewhere.  Then
+    (5) applies.  Let the mask `fixed` be 1 if u[k+1] is held at reset_to
+    or is at the floor, and 0 otherwise.  The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
@@ -34,9 +37,12 @@ Derivation.  Except for products with W and V, a step is elementwise.  Let
     mem_by_spikes = du[k+1]/ds[k] = (1 - fixed) beta R_s by (5),
                     (1 - fixed) R_s by (6)                           (11)
 
-    Each derivative holds the other variables of (9)-(11) fixed.  Eqs.
-    (8)-(11) are the result of `slopes`.  Let psi[k] = ds[k]/du[k] and h =
-    [I, u].  The chain rule gives the arguments of `bptt` and `rtrl`:
+    Each derivative with respect to I[k], net[k], u[k] or s[k] is taken at
+    fixed values of the other three.  `slopes` computes eqs. (8)-(11).
+    Let psi[k] be ds[k]/du[k], and let h = [I, u] be the state.  The chain
+    rule gives the Jacobian J, the derivatives F and E with respect to the
+    weights and the input, and the direct derivative q of the loss.  The
+    modules `bptt` and `rtrl` use these arrays:
 
     J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
               [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
@@ -49,11 +55,13 @@ Derivation.  Except for products with W and V, a step is elementwise.  Let
     q[k] = [0, psi[k] dspikes
                + (row_by_mem + row_by_spikes psi[k]) dmem]           (15)
 
-    Here row_by_mem and row_by_spikes are the derivatives of the recorded
-    potential with respect to u and s.  If the potential is recorded after
-    the reset, these are R_u and R_s.  If the potential is recorded before
-    the reset, these are 1 and 0.  Vectors beside V and W are diagonal
-    matrices, and dspikes and dmem belong to the recorded row of state k.
+    In (15), row_by_mem and row_by_spikes are the derivatives of the
+    recorded potential with respect to u and s.  If the potential is
+    recorded after the reset, row_by_mem is R_u and row_by_spikes is R_s.
+    If the potential is recorded before the reset, row_by_mem is 1 and
+    row_by_spikes is 0.  In products with V and W, vectors denote diagonal
+    matrices.  The arrays dspikes and dmem hold the direct derivatives of
+    the loss with respect to the recorded values of s[k] and u[k].
 Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
     refractory mask and membrane potentials at the floor are treated as
     constants.  No derivative passes through s in (4) if
@@ -61,12 +69,14 @@ Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory, and k
     refractory steps add O(T B n k) time.  `linearise` takes O(T B n p)
     time and memory for p = n m + n n.
-Departures.  The presets follow tools of 2024 to 2026 with default options.
-    Those of norse, snntorch, spikingjelly and spyx are tested against the
-    installed tools, the others against loops or results by hand.  If
-    a membrane trace is injected, hxtorch has no reset.  A run of T
-    steps has T + 1 states; state 0 is at rest.  The module `lif` records T
-    states, which do not depend on the last input.
+Departures.  The presets follow versions of the tools from 2024 to 2026
+    with default options.  The presets of norse, snntorch, spikingjelly and
+    spyx are tested against the installed tools.  All other presets are
+    tested against explicit loops or manual calculations.  Unlike its
+    preset, hxtorch applies no reset if a recorded membrane trace replaces
+    the simulated potential.  A simulation of T steps has T + 1 states, and
+    state 0 is the resting state.  The module `lif` records T states, which
+    do not depend on the last input.
 """
 
 from collections import namedtuple
@@ -83,34 +93,39 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold one choice for every axis.  The defaults describe the module `lif`.
+    """Hold a convention, one choice for each axis.  The default is that of `lif`.
 
-    decay          alpha is exp(-dt/tau_syn) ("exact") or 1 - dt/tau_syn
-                   ("euler"); beta is analogous
-    synapse        position of the decay in (3); "none" means alpha = 0
-    input          in (3), I is read after ("same") or before ("next") the
-                   addition
-    drive          1 ("one") or 1 - alpha ("leak")
-    gain           1 ("one"), 1 - beta ("leak"), dt/tau_mem ("rate"), or
-                   tau_mem (1 - beta) ("integral")
+    decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
+                   1 - dt/tau_syn for "euler"; beta is analogous
+    synapse        position of the decay among the operations of (3), or
+                   "none" for alpha = 0
+    input          order of reading I and adding the input in (3); I is read
+                   after ("same") or before ("next") the addition
+    drive          factor in (3), 1 ("one") or 1 - alpha ("leak")
+    gain           factor in (5) and (6), 1 ("one"), 1 - beta ("leak"),
+                   dt/tau_mem ("rate"), or tau_mem (1 - beta) ("integral")
     test           row t of the recording holds the spikes s[t] ("before"
                    the update with x[t]) or s[t+1] ("after" the update)
-    compare        a spike requires u > threshold or u >= threshold; "half"
-                   is the mean of both, so a tie gives half a spike
-    spikes         at most "one" spike per step, or "many": one for each
-                   multiple of the threshold for which `compare` is true
-    reset          form of R in (4); "zero" sets u to `reset_to`
-    reset_at       the reset is applied at "once" after the spike (5), or in
-                   the next step "before" (5) or "after" (6) the decay;
-                   "once" and "before" differ only in recorded u
+    compare        condition of a spike in (1), u > threshold or
+                   u >= threshold; "half" averages the spikes of both
+                   conditions, so that u = threshold gives half a spike
+    spikes         at most one spike per step ("one"), or one spike for each
+                   multiple of the threshold that u exceeds ("many"), where
+                   `compare` decides whether a tie counts
+    reset          form of R in (4); "zero" sets u to `reset_to`, and "none"
+                   does not reset
+    reset_at       time of the reset: immediately after the spike, by (5)
+                   ("once"), or in the next step, before the decay by (5)
+                   ("before") or after the decay by (6) ("after"); "once"
+                   and "before" differ only in the recorded u
     through_reset  if True, derivatives pass through s in (4)
-    floor          if True, u is bounded below in (7)
-    refractory     number of steps for which a neuron is refractory after a
-                   spike, with u held at reset_to
-    record         row t holds state t ("before") or t + 1 ("after"); if
-                   reset_at="once", R(u, s) replaces u, except for
-                   test="before", record="after"
-    mute           if True, a refractory neuron does not spike, and u evolves
+    floor          if True, (7) bounds u from below
+    refractory     number of steps after a spike in which the neuron is
+                   refractory and u is held at reset_to
+    record         row t of the recording holds state t ("before") or t + 1
+                   ("after"); for reset_at="once", R(u, s) replaces u,
+                   except for test="before" with record="after"
+    mute           if True, a refractory neuron does not spike, but u evolves
     """
     decay: str = "exact"
     synapse: str = "between"
@@ -134,10 +149,10 @@ class Run(NamedTuple):
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
-    fired: np.ndarray       # s as used in the reset; s > 0.5 for "many" and "zero"
+    fired: np.ndarray       # s in the reset; s > 0.5 if spikes="many", reset="zero"
     reset: np.ndarray       # R(u, s)
     free: np.ndarray        # membrane potential before the reset of (6) and before (7)
-    held: np.ndarray        # bool, True while refractory
+    held: np.ndarray        # bool, True while a neuron is refractory
 
 
 AXES = {
@@ -194,7 +209,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Parameters
     ----------
     step : Step
-        Choice for each axis.
+        Convention.
     x : (T, B, m) float, int or bool
         Input of the layer.
     W, V : (n, m) float, (n, n) float or None
@@ -203,16 +218,19 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         Time constants and time step, s.  With decay="exact", a time constant
         of 0 gives a decay factor of 0.
     threshold, leak, reset_to, floor : float or (n,) float
-        Membrane potentials; `floor` is used only if step.floor is True.
+        Membrane potentials of eqs. (1) and (4)-(7).  `floor` is used only if
+        step.floor is True.
     spike : callable (k, u) -> (B, n) float, optional
-        Spike function that replaces eq. (1) in finite-difference checks.
+        Spike function that replaces eq. (1), for finite differences.
     clamp, reset_spikes : (T + 1, B, n), optional
-        Fields `held` and `fired` of a recorded run, used in this simulation.
+        Fields `held` and `fired` of an earlier run.  These recorded values
+        replace the values of this simulation, for finite differences.
 
     Returns
     -------
     Run
-        States 0 to T; `recorded` converts these states to T rows.
+        States 0 to T.  The function `recorded` converts these states to a
+        recording of T rows.
     """
     step = _step(step)
     one_of("spike", spike, Callable, type(None))
@@ -258,8 +276,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, source, like, tau_syn, tau_mem, *levels):
-    """Compute the constants of eqs. (2)-(7) in float64.  Return them in the dtype
-    of the array `like`, whose rule is `source`."""
+    """Compute the constants of eqs. (1)-(7) in float64.  Return the constants in
+    the dtype of the array `like`, whose shape and dtype `source` describes."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
         f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,
@@ -317,7 +335,7 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Convert the states of a run to a recording in the given convention.
+    """Return the recording of a run in the given convention.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
@@ -341,7 +359,8 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the recorded slices of s and u, and whether R(u, s) replaces u."""
+    """Return the slices of states whose s and u are recorded, and whether R(u, s)
+    replaces u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -366,11 +385,12 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        The keys in `PARTS` hold the derivatives (8)-(11); entry k belongs to
-        the step from state k - 1 to state k.  "row_by_mem" and "row_by_spikes"
-        hold those of eq. (15).  These eight arrays have the shape (T + 1, B,
-        n).  "rows" holds the first recorded state of s and u.
-        If step.mute is True, "live" is 0 where psi is 0, and 1 elsewhere.
+        The keys in `PARTS` hold the derivatives of eqs. (8)-(11).  Entry k of
+        these arrays belongs to the step from state k - 1 to state k.  The keys
+        "row_by_mem" and "row_by_spikes" hold the factors of eq. (15).  All
+        eight arrays have the shape (T + 1, B, n).  The key "rows" holds the
+        indices of the first recorded states of s and u.  If step.mute is True,
+        "live" is a mask that is 0 for refractory neurons, and 1 otherwise.
     """
     step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -414,7 +434,7 @@ def _reset_slopes(step, mem, fired, const):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Return the Jacobians of the layer along a run, eqs. (12)-(14).
+    """Return the derivatives J, F and E of a layer along a run, eqs. (12)-(14).
 
     >>> two = np.ones((2, 1, 1))
     >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
@@ -437,9 +457,10 @@ def linearise(x, W, V, spikes, psi, slopes):
     J : (T + 1, B, 2n, 2n) float
         ``J[k] = dh[k]/dh[k-1]`` of h = [syn, mem]; J[0] is 0 and not used.
     F : (T + 1, B, 2n, p) float
-        Immediate derivatives with respect to W, then V, row by row.
+        Derivatives of h[k] with respect to W and then V, row by row, at fixed
+        h[k-1].
     E : (T + 1, B, 2n, m) float
-        Derivative with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
+        Derivatives with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
     """
     psi, *parts = _slopes(psi, slopes, PARTS)
     psi, W, V, spikes, x = arrays(
@@ -469,7 +490,7 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Compute the direct derivative q of the loss with respect to h, eq. (15).
+    """Return the direct derivative q of the loss with respect to h, eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
@@ -481,12 +502,13 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     psi, slopes
         As for `linearise`.
     dspikes, dmem : (T, B, n) float, optional
-        Loss derivatives with respect to recorded spikes and membranes.
+        Direct derivatives of the loss L with respect to the recorded spikes
+        and membrane potentials.
 
     Returns
     -------
     (T + 1, B, 2n) float
-        ``q[k] = dL/dh[k]`` for h = [syn, mem].
+        ``q[k] = dL/dh[k]`` for h = [syn, mem], a direct derivative.
     """
     psi, row_by_mem, row_by_spikes = _slopes(
         psi, slopes, ("row_by_mem", "row_by_spikes"))
@@ -506,7 +528,7 @@ def credit(psi, slopes, dspikes=None, dmem=None):
 
 
 def _step(step):
-    """Return the checked choices."""
+    """Check a convention, and return it."""
     step = bundle("step", step, Step)
     for axis, allowed in AXES.items():
         if isinstance(allowed[0], str):
@@ -518,7 +540,7 @@ def _step(step):
 
 
 def _run(step, run):
-    """Return the checked choices and states."""
+    """Check a convention and the states of a run, and return both."""
     names = ("syn", "mem", "spikes", "fired", "reset", "free")
     run = bundle("run", run, Run)
     _, *states, held = arrays(
@@ -529,7 +551,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return `psi`, set to 0 for muted neurons, and named entries of `slopes`."""
+    """Return `psi`, set to 0 for mute neurons, and the named entries of `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

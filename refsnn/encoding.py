@@ -1,24 +1,27 @@
 # refsnn 0.1.0 | encoding.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Encode numbers as spikes with the latency code or the Poisson code.
 
-In the latency code, each value v yields at most one spike.  The spike time
-t decreases with the value:
+In the latency code, each value v gives at most one spike.  Larger values
+give earlier spike times t:
 
     t = tau log(v / (v - threshold)) for v > threshold      (1)  [NMZ19]
     step = floor(t / dt), a spike if step < T               (2)
 
-In the Poisson code, the spikes S[t] are independent random variables with
+In the Poisson code, the spikes S[t] of all steps are independent random
+variables with
 
     P(S[t] = 1) = rate dt                                   (3)
 
 Derivation.  A leaky integrator with the constant input v has the potential
-    v (1 - exp(-t/tau)), which reaches the threshold at the time t of
-    eq. (1).  The function log1p reduces the rounding error in eq. (1).
+    v (1 - exp(-t/tau)).  This potential reaches the threshold at the time
+    t of eq. (1).  Eq. (1) is computed with the function log1p to reduce
+    the rounding error.
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
-Cost.   `latency_events` takes O(B m log(B m)) time, and dense results take
-    O(T B m) time.
+Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
+    `poisson` take O(T B m) time.
 Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
-    paper.  Rates above 1/dt are rejected, because eq. (3) would exceed 1.
+    paper.  Rates above 1/dt raise an error, because the probability of
+    eq. (3) would exceed 1.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -90,7 +93,7 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     values, T, tau, threshold, dt
         Arguments of `latency_events`.
     dtype : float32 or float64, optional
-        Dtype of the result; the dtype of `values` by default.
+        Dtype of the result.  The default is the dtype of `values`.
 
     Returns
     -------
@@ -113,13 +116,14 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float
-        Firing rates in Hz, constant or different for each step, at most 1/dt.
+        Firing rates in Hz, at most 1/dt.  The shape (T, B, m) gives different
+        rates for each step.
     T, dt : int and float
         Number of time steps, and time step in seconds.
     rng : numpy.random.Generator
-        Random generator; the samples do not depend on `dtype`.
+        Random generator.  The sampled spikes do not depend on `dtype`.
     dtype : float32 or float64, optional
-        Dtype of the result; the dtype of `rates_hz` by default.
+        Dtype of the result.  The default is the dtype of `rates_hz`.
 
     Returns
     -------
