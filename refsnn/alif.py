@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | alif.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements adaptive LIF (ALIF) neurons and e-prop.
+r"""This module implements adaptive LIF neurons and the learning rule e-prop.
 
-The threshold of an ALIF neuron rises with each spike of the neuron and
-then decays slowly.  A neuron has a synaptic current I, a membrane
-potential U, an adaptation A and spikes S.  The argument `adaptation` is
-the factor a, and H is the step function.  The mask clamp[t] is 1 for
-neurons that cannot spike at step t because they are refractory, and 0 for
-all other neurons.  One step is
+An adaptive LIF (ALIF) neuron is a leaky integrate-and-fire neuron whose
+threshold rises with each spike of the neuron and decays between spikes.
+The neuron has a synaptic current I, a membrane potential U, an adaptation
+A and spikes S.  A spike raises the threshold by the constant a, which is
+the argument `adaptation`.  H is the Heaviside step function with H(0) = 0.
+The mask clamp[t] is 1 for neurons that cannot spike at step t because they
+are refractory, and 0 for all other neurons.  A step of the simulation is
 
     S[t] = (1 - clamp[t]) H(U[t] - a A[t] - threshold)   (1)  [BSS20]
     I[t+1] = alpha I[t] + W x[t] + V S[t]                (2)
@@ -17,16 +18,19 @@ all other neurons.  One step is
 
 A simulation starts from rest, I[0] = U[0] = A[0] = 0, or from a given
 state.  The state at step T consists of I[T], U[T], A[T] and the spikes of
-the last k steps.  A run records the steps 0 to T - 1 and returns the state
-at step T, from which the next run continues.
+the last k steps.  A simulation of T steps returns the recording, which
+holds I, U, A, S and clamp at the steps 0 to T - 1, and the state at step
+T.  The next simulation can continue from this state.
 
-Let psi be the surrogate derivative of H; psi is 0 where clamp is 1.  The
-presynaptic values z = [x, S] are the m inputs, followed by the n spikes of
-the layer if the layer is recurrent.  Let P_ij be the weight from z_j to
-neuron i, an entry of W or V.  The derivatives of I_i, U_i and A_i with
-respect to P_ij are s_j, u_j and eps_ij.  The direct derivatives of the
-loss L with respect to S and U are dspikes and dmem.  The e-prop algorithm
-propagates the derivatives of the states forward in time:
+Let psi be the surrogate derivative of H.  For refractory neurons, psi is
+0.  The presynaptic values z = [x, S] are the m inputs, followed by the n
+spikes of the layer if the layer is recurrent.  Let P_ij be the weight from
+the presynaptic value z_j to neuron i, which is an entry of W or V.  The
+traces s_j, u_j and eps_ij approximate the derivatives of I_i, U_i and A_i
+with respect to P_ij.  The direct derivatives of the loss L with respect to
+S and U are dspikes and dmem.  A direct derivative is taken at fixed values
+of all other states.  The learning rule e-prop advances the traces forward
+in time, and multiplies the eligibility trace e by dspikes:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -35,8 +39,11 @@ propagates the derivatives of the states forward in time:
     e_ij[t] = psi_i[t] (u_j[t] - a eps_ij[t])            (8)  [BSS20]
     dL/dP_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
-Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
-    t - 1.  The linearised layer is
+Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
+    Jacobian J[t] = dh[t]/dh[t-1], the derivative F[t] of h[t] with respect
+    to the weights at fixed h[t-1], and the direct derivative q[t] of the
+    loss with respect to h[t].  In the Jacobian (10), psi is the surrogate
+    derivative at step t - 1:
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -44,12 +51,13 @@ Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
     F[t]: dI_i[t]/dW_ij = x_j[t-1],  dI_i[t]/dV_ij = S_j[t-1]        (11)
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
-    The derivative M[t] of h[t] with respect to the weights obeys M[t] =
-    J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of J that contain
-    V or threshold.  Neurons with equal constants then share u_j.
+    The total derivative M[t] of h[t] with respect to the weights obeys
+    M[t] = J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of J that
+    contain V or threshold.  In e-prop, all neurons have the same alpha,
+    beta and gain.  All neurons therefore share the traces s_j and u_j.
 
-    The constants of neuron i add six columns to F.  By (1), dS_i/da_i =
-    -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides
+    The six constants of neuron i add six columns to F.  By (1), dS_i/da_i
+    = -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides
     at step t - 1, the columns are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
@@ -59,24 +67,30 @@ Derivation.  Let h = [I, U, A].  In eq. (10), psi is evaluated at step
           d[I_j, U_i, A_i][t]/da_i =
               [-V_ji psi_i, threshold_i psi_i, -psi_i] A_i           (15)
 
-    For one number shared by all neurons, the columns are summed.  If the
-    loss depends on spikes, the caller adds two direct terms, summed over
-    steps and batch: -psi_i dspikes_i to dL/dthreshold_i and -psi_i A_i
-    dspikes_i to dL/da_i.  `through_recurrence=False` omits the terms with
-    V psi, and `through_reset=False` omits those with threshold psi.  The
-    gradient is then exact for a simulation in which recorded spikes drive
-    these paths.
-Approximate.  `linearise` and `credit` are exact for dS/dU := psi.  The
-    mask clamp is a recorded value.  `gradient` omits the paths through V
-    and through the reset, as both options together do.
+    If all neurons share one value of a constant, the derivative with
+    respect to this constant is the sum of its columns over all neurons.
+    If the loss depends on spikes, the loss also has direct derivatives
+    with respect to the threshold and a.  The caller adds these
+    derivatives, summed over steps and batch: -psi_i dspikes_i to
+    dL/dthreshold_i, and -psi_i A_i dspikes_i to dL/da_i.
+    `through_recurrence=False` omits the terms with V psi, and
+    `through_reset=False` omits the terms with threshold psi.  The gradient
+    is then exact for a simulation in which recorded spikes replace the
+    simulated spikes in the omitted path.
+Approximate.  `linearise` and `credit` are exact if dS/dU := psi and if the
+    mask clamp is treated as a constant.  `gradient` omits the paths
+    through V and through the reset.  The result of `gradient` equals the
+    exact gradient with through_recurrence=False and through_reset=False.
 Cost.   `trace_step` takes O(B n (m + n)) time and memory.  `linearise`
     takes O(T B n p) time and memory for p parameters.
-Departures.  [BSS20] has no synaptic current; alpha = 0 gives the neuron
-    model of [BSS20], in which spikes arrive one step earlier and inputs
-    two steps earlier than here.  [BSS20] filters e with the dynamics of
-    the readout, as does `sparse_rtrl.readout_step`.  In eq. (9), the
-    caller supplies dspikes and dmem.  Published code removes
-    self-connections; here the caller sets the diagonal of V to 0.
+Departures.  The neuron model of [BSS20] has no synaptic current.  With
+    alpha = 0, this module has the same dynamics as [BSS20], except that
+    spikes arrive one step later and inputs arrive two steps later than in
+    [BSS20].  [BSS20] filters the trace e with the dynamics of the readout,
+    as `sparse_rtrl.readout_step` does.  In this module, the caller
+    computes dspikes and dmem.  The published code removes connections from
+    a neuron to itself.  In this module, the caller can set the diagonal of
+    V to 0.
 
 [BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
 """
@@ -103,11 +117,11 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
              "recording.adapted (T, B, n), " + SPIKES)
 TRACES = ("traces.syn (B*, m+n*), traces.mem (B*, m+n*), "
           "traces.adapted (B*, n, m+n*)")
-SPIKE = 0.5     # spike functions return numbers near 0 or 1; (5) counts larger ones
+SPIKE = 0.5     # entries of State.spikes above SPIKE are spikes in (5)
 
 
 class Recording(NamedTuple):
-    """Hold recorded currents I, potentials U, adaptations A, spikes S and masks.
+    """Hold the recorded states I, U and A, the spikes S and the mask clamp.
 
     Each array has the shape (T, B, n).
     """
@@ -121,8 +135,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the current I, potential U, adaptation A and last spikes of a layer.
 
-    `spikes` covers the last `refractory` steps.  None means that no neuron
-    spiked.
+    The field `spikes` covers the last `refractory` steps.  If `spikes` is
+    None, no neuron spiked in these steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -157,7 +171,8 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     alpha, beta, rho : float or (n,) float
         Decay factors of I, U and A in one step, in [0, 1).
     adaptation : float or (n,) float
-        Threshold increase per spike, at least 0; 0 gives a LIF neuron.
+        Threshold increase a per spike, at least 0.  If a is 0, the neuron is
+        a LIF neuron.
     gain, threshold : float or (n,) float
         Positive gain of the current and positive resting threshold.
     refractory : int
@@ -192,7 +207,7 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     ----------
     x, W, V, alpha, beta, rho, adaptation, gain, threshold, refractory, spike,
     clamp, reset_spikes, recurrent_spikes
-        Arguments of `simulate`.  Step 0 is the first step of this run.
+        Arguments of `simulate`.  Step 0 is the first step of this simulation.
     state : State, optional
         State at step 0; rest by default.
 
@@ -230,7 +245,8 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     Parameters
     ----------
     drive : (B, n) float
-        Product ``x[t] @ W.T`` of input and weights.  Results have its dtype.
+        Product ``x[t] @ W.T`` of input and weights.  Results have the dtype of
+        `drive`.
     V, state, alpha, beta, rho, adaptation, gain, threshold, refractory
         Arguments of `run`.
 
@@ -248,8 +264,8 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
 def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
           sent=None):
-    """Iterate eqs. (1)-(5), given the products `drive` of input and weights,
-    which are called `source` in messages."""
+    """Iterate eqs. (1)-(5) from the products `drive` of input and weights.
+    Error messages call the array `drive` by the name `source`."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -282,7 +298,7 @@ def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, rese
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptation,
               gain=1.0, threshold=1.0, through_reset=True, through_recurrence=True,
               constants=False):
-    """Linearise an ALIF layer along a recording, eqs. (10), (11), (13)-(15).
+    """Linearise an ALIF layer at recorded states, eqs. (10), (11), (13)-(15).
 
     >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
     >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,
@@ -297,22 +313,24 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     recording : Recording
         Recorded states of `simulate`.
     psi : (T, B, n) float
-        Surrogate derivative at ``mem - adaptation * adapted - threshold``;
-        for refractory neurons, 0 replaces the given value.
+        Surrogate derivative at ``mem - adaptation * adapted - threshold``.
+        For refractory neurons, 0 replaces the given value.
     after : State, optional
-        State at step T that `run` returned.  If it is given, the results
-        include step T.  Its values are not used.
+        State at step T that `run` returned.  If `after` is given, the results
+        include step T.  The entries of `after` have no effect.
     through_reset, through_recurrence : bool
-        Whether derivatives pass through the reset, and through V.
+        Whether derivatives pass through the reset, and through the recurrent
+        spikes.
     constants : bool
-        Whether F includes the columns of the constants.
+        Whether F includes the columns of eqs. (13)-(15).
 
     Returns
     -------
     J : (T, B, 3n, 3n) or (T + 1, B, 3n, 3n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) or (T + 1, B, 3n, p) float
-        Immediate influence of the parameters: W, then V, row by row.  If
+        Derivative of h[t] with respect to the parameters at fixed h[t-1].
+        The columns are the entries of W, then of V, row by row.  If
         `constants` is true, alpha, beta, gain, threshold, rho and adaptation
         follow.
     """
@@ -358,7 +376,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivative q[t] of the loss, eq. (12).
+    """Return the direct derivatives of the loss by the states, eq. (12).
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -375,7 +393,7 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
     Returns
     -------
     (T, B, 3n) float
-        ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
+        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
     """
     psi, dspikes, dmem, a, _, clamp = arrays(
         "psi (T*, B*, n) float, dspikes? (T*, B*, n), dmem? (T*, B*, n), "
@@ -401,17 +419,17 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     traces : Traces
         Traces at step t.  The traces of step 0 are 0.
     z : (B, m + n) or (B, m) float
-        Presynaptic values at step t: the input, then the spikes of a
-        recurrent layer.
+        Presynaptic values at step t.  The m inputs come first.  For a
+        recurrent layer, the n spikes of the layer follow.
     psi : (B, n) float
-        Surrogate derivative at step t, 0 for refractory neurons.
+        Surrogate derivative at step t, which must be 0 for refractory neurons.
     alpha, beta, rho, adaptation, gain
         As for `simulate`, but all neurons share alpha, beta and gain.
 
     Returns
     -------
     Traces
-        New arrays for step t + 1.
+        Traces at step t + 1, in new arrays.
     """
     psi, z, alpha, beta, gain, rho, a, *traces = arrays(
         f"psi (B*, n) float, z (B*, m+n*), {CONSTANTS}, {TRACES}", psi, z, alpha, beta,
@@ -445,7 +463,8 @@ def eligibility(traces, psi, *, adaptation):
     Returns
     -------
     (B, n, m + n) or (B, n, m) float
-        Derivative e_ij of S_i with respect to P_ij at this step.
+        Eligibility trace e_ij, which approximates the derivative of the spikes
+        S_i with respect to the weight P_ij.
     """
     psi, a, _, mem, adapted = arrays(
         f"psi (B*, n) float, adaptation (n?) in [0, inf), {TRACES}", psi, adaptation,
@@ -456,7 +475,7 @@ def eligibility(traces, psi, *, adaptation):
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
              adaptation, gain=1.0):
-    """Return the e-prop gradient of a whole recording, eq. (9).
+    """Compute the e-prop gradient of a recorded simulation, eq. (9).
 
     >>> one = np.ones((3, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -495,9 +514,10 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _checked(name, state, like, source, k=None):
-    """Check a state against the array `like`, which is called `source` in
-    messages.  Return its arrays.  The spikes must cover `k` steps, or any
-    number of steps if `k` is None."""
+    """Check that the arrays of a state have the shape of the array `like`, and
+    return these arrays.  Error messages call `like` by the name `source`.  The
+    field `spikes` must cover `k` steps, or any number of steps if `k` is
+    None."""
     _, *values, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",
