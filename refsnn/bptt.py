@@ -1,26 +1,31 @@
 # refsnn 0.1.0 | bptt.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Backpropagation through time (BPTT) computes the exact gradient of a loss.
 
-Three arrays describe a recurrence h[t] = f(h[t-1], x[t]; parameters) with
-loss L along one trajectory:
+A recurrence h[t] = f(h[t-1], x[t]; parameters) computes the states h from
+the inputs x, and the loss L depends on the states.  BPTT needs three
+arrays, which are evaluated along one trajectory of the states:
 
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
 
-The adjoint a[t] = dL/dh[t] includes the effect of h[t] on later states:
+The direct derivative q[t] excludes the effect of h[t] on later states.
+The adjoint a[t] is the total derivative dL/dh[t], which includes this
+effect:
 
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-A long trajectory can be processed in chunks.  The last state of a chunk is
-the first state of the next chunk, in which F[first] = 0.  With
+A long trajectory can be processed in chunks of steps.  The last state of a
+chunk is also the first state of the next chunk.  Each chunk has F = 0 at
+its first state, and the following q at its last state:
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-the gradients of all chunks add up to (2).  Truncated BPTT has two
-forms.  Truncation by chunks sets dstate = 0.  Each q[t] is then propagated
-back to the start of its chunk, over a number of steps that depends on t.
-Rolling truncation propagates each q[t] back over K steps:
+The sum of the gradients of all chunks is then the gradient (2).  Truncated
+BPTT has two forms.  Truncation by chunks sets dstate = 0, and therefore
+propagates the derivative q[t] back only to the start of the chunk.
+Rolling truncation propagates the derivative q[t] of every step t back over
+K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
@@ -28,16 +33,17 @@ Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
     the two sums.  The factor in front of F[s] is then the adjoint (1).
-Exact.  The gradient is exact for the given J, F and q, from which the
-    caller may omit terms.  Truncation (4) omits the influence of a
-    parameter at step s on the loss after step s + K.  Truncation by chunks
-    omits the influence of a parameter in one chunk on the loss in later
-    chunks.
+Exact.  The gradient is exact for the given J, F and q.  The caller may
+    omit terms from J, F and q.  Rolling truncation (4) omits the influence
+    of a parameter at step s on the loss after step s + K.  Truncation by
+    chunks omits the influence of a parameter in one chunk on the loss in
+    later chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
-Departures.  [NMZ19] writes the sums for one layered network; here h holds
-    all states of all layers.  The caller adds loss terms that depend
-    directly on the parameters, such as weight decay.
+Departures.  [NMZ19] writes the sums for a network with several layers.  In
+    this module, the vector h holds all states of all layers.  If the loss
+    has terms that depend directly on the parameters, such as weight decay,
+    the caller adds the gradients of these terms.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -53,7 +59,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the adjoints a[t] of the states, eq. (1).
+    """Return the total derivatives of the loss by the states, eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -65,7 +71,8 @@ def adjoint(J, q):
         State Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``;
         J[0] is not used.  The result has the dtype of J.
     q : (T, B, n) float
-        Direct derivative of the loss, in units of loss per unit of state.
+        Direct derivative of the loss with respect to h[t], in units of loss
+        per unit of state.
 
     Returns
     -------
@@ -91,7 +98,7 @@ def gradient(J, F, q):
     J, q
         Arguments of `adjoint`.
     F : (T, B, n, p) float
-        Immediate influence of the parameters on the states.
+        Derivative of h[t] with respect to the parameters at fixed h[t-1].
 
     Returns
     -------
@@ -103,10 +110,10 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient of a chunk and the adjoint of its first state.
+    """Return the gradient of a chunk of steps, eqs. (1)-(3).
 
-    The function evaluates eqs. (1)-(3).  Process the chunks of a trajectory
-    from the last to the first.
+    The chunks of a trajectory must be processed from the last chunk to the
+    first chunk.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]
@@ -116,18 +123,20 @@ def chunk(J, F, q, dstate):
     ----------
     J, F : (T + 1, B, n, n) and (T + 1, B, n, p) float
         Arguments of `gradient` for the T steps of the chunk and for the
-        first step of the next chunk, as `lif.linearise` returns for `after`.
-        If the first state is given, F[0] must be 0.
+        first step of the next chunk.  `lif.linearise` returns these arrays
+        if the argument `after` is given.  F[0] must be 0 if the first state
+        of the chunk is the last state of an earlier chunk.
     q : (T, B, n) float
         Direct derivative of the loss for the T steps of the chunk.
     dstate : (B, n) float
-        Second result for the next chunk; 0 truncates the gradient.
+        Second result of `chunk` for the next chunk.  The value 0 truncates
+        the gradient.
 
     Returns
     -------
     gradient, dstate : (p,) float, (B, n) float
-        Gradient, summed over steps and batch, and the adjoint of the first
-        state, which is the gradient with respect to the initial state.
+        Gradient, summed over steps and batch, and the total derivative of the
+        loss with respect to the first state.
     """
     J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*), dstate (B, n)", J, F,
                           dstate)
@@ -148,7 +157,7 @@ def truncated(J, F, q, horizon):
     J, F, q
         Arguments of `gradient`.
     horizon : int
-        Number of steps K, at least 0; exact if K >= T - 1.
+        Number of steps K, at least 0.  The gradient is exact if K >= T - 1.
 
     Returns
     -------

@@ -3,9 +3,10 @@ r"""This module implements long short-term memory (LSTM) with dropout.
 
 The network has inputs x, cell states `cell` and outputs h.  The vector
 pre[t] stacks the pre-activations of the input gate i, the forget gate f,
-the candidate g and the output gate o.  By default, all entries of the
-dropout masks x_mask and h_mask are 1.  The symbol * is the entrywise
-product, and s is the logistic function s(a) = 1/(1 + exp(-a)).
+the candidate g and the output gate o.  The candidate is the value that can
+be added to the cell state.  Dropout multiplies the inputs and outputs by
+the masks x_mask and h_mask, which are 1 by default.  The symbol * is the
+entrywise product, and s is the logistic function s(a) = 1/(1 + exp(-a)).
 
     pre[t] = W (x_mask[t] * x[t]) + V (h_mask[t] * h[t-1]) + b   (1)
     i, f, o = s(pre_i), s(pre_f), s(pre_o),  g = tanh(pre_g)     (2)
@@ -13,8 +14,9 @@ product, and s is the logistic function s(a) = 1/(1 + exp(-a)).
     h[t] = o[t] * tanh(cell[t])                                  (4)
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  For any array A, let dA be the total derivative dL/dA.
-    The chain rule gives
+    to h[t].  A direct derivative is taken at fixed values of all other
+    states.  For any array A, let dA be the total derivative dL/dA.  The
+    chain rule gives
 
     dh[t] = e[t] + h_mask[t+1] * V^T dpre[t+1]                   (5)
     dcell[t] = dh[t] * o[t] * (1 - tanh(cell[t])^2)
@@ -28,7 +30,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     db = sum_t dpre[t]                                           (8)
     dx[t] = x_mask[t] * W^T dpre[t]                              (9)
 
-    One `tanh` per step computes all gates, because
+    The function `simulate` computes all four gates of a step by one call
+    of `tanh`, because
 
     s(a) = 1/2 + tanh(a/2) / 2                                   (10)
 
@@ -43,20 +46,22 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     limit = sqrt(6/(m + 4 n))                                    (12)
 
-    The initial V has orthonormal columns.  The initial biases of forget
-    gates are 1.  The other initial biases are 0.
-Exact.  The gradient is exact, because the network is smooth and no path is
-    omitted.  For s(a) close to 0, the rounding error of (10) is large
-    relative to s(a).
+    The columns of the initial recurrent weights V are orthonormal.  The
+    initial biases are 1 for forget gates, and 0 for the other gates and
+    the candidate.
+Exact.  The gradient is exact, because the network is smooth and no term of
+    the gradient is omitted.  If the logistic function s(a) is close to 0,
+    the rounding error of (10) is large relative to s(a).
 Cost.   `simulate` takes 4 T B n (m + n) multiplications.  `backward` takes
     8 T B n (m + n) multiplications.  Both functions take O(T B (m + n))
     memory.
-Departures.  [HS97] truncates the gradient where the backpropagated error
-    leaves a memory cell.  This module does not truncate the gradient.  The
-    network has the forget gates of [GSC00], but no peephole connections.
-    All gates share one dropout mask.  A mask of shape (B, m) is used at
-    all time steps, as in [GG16].  [CSSZ20] trained an LSTM network on
-    binned spikes.
+Departures.  The algorithm of [HS97] truncates the gradient where the
+    backpropagated error leaves a memory cell.  This module computes the
+    full gradient.  The network has the forget gates of [GSC00], but no
+    peephole connections, which are connections from cell states to gates.
+    All gates share one dropout mask.  A dropout mask without a time axis
+    is used at all time steps, as in [GG16].  An LSTM network was trained
+    on binned spikes in [CSSZ20].
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -76,14 +81,15 @@ __all__ = ["Gradient", "Recording", "backward", "dropout", "init", "simulate"]
 
 
 class Recording(NamedTuple):
-    """Hold the outputs, cell states and gates of a simulation."""
+    """Hold the outputs, cell states and gates of a simulated LSTM network."""
     h: np.ndarray           # outputs, (T, B, n)
     cell: np.ndarray        # cell states, (T, B, n)
     gates: np.ndarray       # i, f, g, o of (2), (T, B, 4 n)
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives of the loss with respect to parameters and states."""
+    """Hold the derivatives of the loss with respect to parameters, inputs and
+    initial state."""
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
@@ -110,7 +116,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
     h0, cell0 : (B, n) float, optional
         Outputs and cell states before the first step; 0 by default.
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
-        Dropout masks.  A mask with two axes is used at all steps.
+        Dropout masks.  A mask without a time axis is used at all steps.
 
     Returns
     -------
@@ -159,7 +165,7 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
         Arguments and result of `simulate`.
     dh : (T, B, n) float
         Direct derivative e[t] of the loss with respect to the outputs.  The
-        argument `dh` is thus e, not dh of (5).
+        argument `dh` is the array e of (5).
     dcell_last : (B, n) float, optional
         Derivative of the loss with respect to the last cell states.
     inputs : bool
@@ -195,8 +201,8 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
 
 
 def _sweep(V, cells, gates, e, cell0, dcell, h_mask):
-    """Return the derivatives dpre of eq. (7) at all time steps, and the
-    derivatives dh0 and dcell0 with respect to the initial state."""
+    """Return the derivatives of the loss with respect to the pre-activations,
+    by eq. (7), the initial outputs and the initial cell states."""
     n, dpre, dcell = cells.shape[2], np.empty_like(gates), dcell.copy()
     dh, squashed, spare = np.zeros((3,) + dcell.shape, dcell.dtype)
     slope = np.empty_like(gates[0])
@@ -234,9 +240,10 @@ def dropout(shape, rate, rng, dtype=np.float64):
     Parameters
     ----------
     shape : tuple of int
-        Shape (B, m) of a mask for all steps, or (T, B, m) of separate masks.
+        Shape (B, m) of one mask for all steps, or shape (T, B, m) of a
+        separate mask for each step.
     rate : float
-        Dropout probability, in [0, 1).
+        Probability that an entry is 0, in [0, 1).
     rng : numpy.random.Generator
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.
@@ -281,7 +288,8 @@ def init(m, n, rng, dtype=np.float64):
 
 
 def _network(W, V, b, x, h0, cell0, x_mask, h_mask, *more):
-    """Check the arguments of `simulate`, and `more` arguments of `backward`."""
+    """Check and return the arguments of `simulate`.  Further arguments `more` are
+    additional arguments of `backward`."""
     for_x, for_h = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *others = arrays(
         "W (4n, m) float, V (4n, n), b (4n), x (T, B, m), h0? (B, n), cell0? (B, n), "

@@ -1,42 +1,49 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements a recurrent network of tanh rate units.
+r"""This module implements a recurrent network of units with tanh activation.
 
-The input x and the weights W and V determine the pre-activations pre and
-the states h:
+The input x[t] and the previous states h[t-1] enter the pre-activations
+through the weights W and V.  The states h[t] are the hyperbolic tangent of
+the pre-activations:
 
     pre[t] = W x[t] + V h[t-1]                       (1)  [NMZ19], box 1
     h[t] = tanh(pre[t])                              (2)  [NMZ19], box 1
 
 The state before step 0, written h[-1], is 0 by default.  A simulation with
-the input x[0] .. x[T-1] records the states h[0] .. h[T-1].  The last state
-h[T-1] is the initial state of the next simulation.
+the input x[0] .. x[T-1] returns the states h[0] .. h[T-1].  The next
+simulation can continue from the last state h[T-1].
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
-    to h[t].  For any other array A, dA is the total derivative dL/dA:
+    to h[t].  A direct derivative is taken at fixed values of all other
+    states.  For any other array A, let dA be the total derivative dL/dA.
+    The chain rule gives
 
     dpre[t] = (1 - h[t]^2) dh[t]                     (3)  [NMZ19], box 2
     dh[t] = e[t] + V^T dpre[t+1]                     (4)  [NMZ19], box 2
     dW = sum_t dpre[t] x[t]^T,  dV = sum_t dpre[t] h[t-1]^T         (5)
     dx[t] = W^T dpre[t]                                             (6)
 
-    By (4), dh[-1] = V^T dpre[0] is the derivative with respect to the
-    initial state.  To continue the gradient in the previous simulation,
-    add dh[-1] to e[T-1] of the previous simulation.
+    By (4), dh[-1] = V^T dpre[0] is the derivative of the loss with respect
+    to the initial state.  If the initial state is the last state of an
+    earlier simulation, the gradient continues in the earlier simulation.
+    For this purpose, dh[-1] is added to e[T-1] of the earlier simulation.
 
-    The linearised network has the Jacobian J[t] = dh[t]/dh[t-1] and the
-    immediate influence F[t] of the weights (W, then V, row by row):
+    The linearised network has the Jacobian J[t] = dh[t]/dh[t-1], and the
+    derivative F[t] of h[t] with respect to the weights at fixed h[t-1]:
 
     J[t] = diag(1 - h[t]^2) V                                       (7)
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
-Exact.  The gradient is exact, because the network is smooth.
+Exact.  The gradient is exact, because the network is smooth and no term of
+    the gradient is omitted.
 Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B (m +
-    n)) memory, `linearise` O(T B n p) time and memory for p weights.
-Departures.  There are no departures from [NMZ19].  To represent a bias,
-    add an input that is always 1.
-Errata.  In box 2 of [NMZ19], the presynaptic factor of dV has the time
-    index t.  The correct index is t - 1, as in (5).
+    n)) memory.  `linearise` takes O(T B n p) time and memory for p
+    weights.
+Departures.  There are no departures from [NMZ19].  The network has no
+    biases.  An additional input that is always 1 has the effect of a bias.
+Errata.  Box 2 of [NMZ19] prints the gradient dV of the recurrent weights
+    with the presynaptic state h[t].  The correct presynaptic state is
+    h[t-1], as in (5).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -64,7 +71,7 @@ def simulate(x, W, V, state=None):
     W, V : (n, m) and (n, n) float
         Input and recurrent weights.  Results have the dtype of W.
     state : (B, n) float, optional
-        State before the first step; 0 by default.
+        States before the first step; 0 by default.
 
     Returns
     -------
@@ -75,7 +82,9 @@ def simulate(x, W, V, state=None):
 
 
 def run(x, W, V, state=None):
-    """Return all states and the last state of the network, eqs. (1) and (2).
+    """Simulate the network, and return all states and the last state.
+
+    The function evaluates eqs. (1) and (2).
 
     >>> x, W, V = np.zeros((2, 1, 1)), np.ones((1, 1)), np.eye(1)
     >>> h, state = run(x, W, V, np.ones((1, 1)))
@@ -90,7 +99,7 @@ def run(x, W, V, state=None):
     Returns
     -------
     h, state : (T, B, n) float, (B, n) float
-        States h[t], and a copy of the last one.
+        States h[t] at all steps, and a copy of the last state h[T-1].
     """
     W, x, V, state = arrays(NETWORK, W, x, V, state)
     (T, B, m), n = x.shape, W.shape[0]
@@ -107,7 +116,7 @@ def step(drive, V, state=None):
     Parameters
     ----------
     drive : (B, n) float
-        Product ``x[t] @ W.T``.  The result has its dtype.
+        Product ``x[t] @ W.T``.  The result has the dtype of `drive`.
     V, state
         Arguments of `run`.
 
@@ -122,7 +131,8 @@ def step(drive, V, state=None):
 
 
 def _scan(h, V, last):
-    """Replace the products W x[t] in `h` by the states h[t], eqs. (1) and (2)."""
+    """Replace the products W x[t] in the array `h` by the states of the network,
+    eqs. (1) and (2).  Return `h`."""
     last = np.zeros_like(h[0]) if last is None else last
     for t in range(len(h)):
         h[t] += last @ V.T                                                 # (1)
@@ -143,17 +153,19 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
     x, W, V, state
         Arguments of `simulate`.
     h, dh : (T, B, n) float
-        States from `simulate`, and direct derivatives e[t] of the loss.
-        The argument `dh` is thus e, not dh of (4).
+        States from `simulate`, and direct derivatives e[t] of the loss with
+        respect to the states.  The argument `dh` is the array e of (4).
     dstate : (B, n) float, optional
-        Derivative of all later losses with respect to the last state, which
-        is the last result of `backward` for the next run.
+        Derivative of the loss of all later steps with respect to the last
+        state.  The call of `backward` for these later steps returns this
+        derivative as the last result.
 
     Returns
     -------
     dW, dV, dx, dstate : (n, m), (n, n), (T, B, m) and (B, n) float
-        Gradients; dW and dV are sums over steps and batch.  `dstate` is the
-        derivative with respect to the initial state.
+        Derivatives of the loss.  The gradients dW and dV are sums over steps
+        and batch.  `dstate` is the derivative of the loss with respect to the
+        initial state.
     """
     W, x, V, state, h, dh, later = arrays(
         f"{NETWORK}, h (T, B, n), dh (T, B, n), dstate? (B, n)", W, x, V, state, h, dh,
@@ -174,13 +186,13 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
 
 
 def _before(h, state):
-    """Return the states h[t-1] for all steps t."""
+    """Return the previous states h[t-1] of all steps t, starting with `state`."""
     state = np.zeros_like(h[0]) if state is None else state
     return np.concatenate([state[None], h[:-1]])
 
 
 def linearise(x, W, V, h, state=None):
-    """Linearise the network along a recording, eqs. (7) and (8).
+    """Linearise the network at simulated states, eqs. (7) and (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> J, F = linearise(x, W, V, simulate(x, W, V))
@@ -198,7 +210,8 @@ def linearise(x, W, V, h, state=None):
         Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to
         the initial state.
     F : (T, B, n, n m + n n) float
-        Immediate influence of W, then V, row by row.
+        Derivative of h[t] with respect to the weights at fixed h[t-1].  The
+        columns are the entries of W, then of V, row by row.
     """
     W, x, V, state, h = arrays(f"{NETWORK}, h (T, B, n)", W, x, V, state, h)
     (T, B, m), n = x.shape, W.shape[0]
