@@ -1,34 +1,41 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute gradients by SnAp-n, a sparse n-step approximation of RTRL.
+r"""SnAp-n is a sparse approximation of real-time recurrent learning (RTRL).
 
-The influence matrix M holds the influence of each parameter p on the
-states h.  Like real-time recurrent learning (RTRL), SnAp-n propagates M
-forward in time.  SnAp-n keeps only the influence on neurons that p reaches
-along at most n synapses, of which p is the first, and sets all other
-entries of M to 0.  Let J be the state Jacobian, let F be the immediate
-influence, and let q be the direct derivative dL/dh.  Let i(p) be the
-postsynaptic neuron of p.  With the entrywise product o,
+Both algorithms propagate the influence matrix M forward in time.  In RTRL,
+M holds the total derivative of each state in h with respect to each weight
+p.  SnAp-n stores only the influence of p on neurons that p reaches along
+at most n synapses.  The weight p itself is the first of these synapses.
+SnAp-n sets all other entries of M to 0.  Let J[t] = dh[t]/dh[t-1] be the
+Jacobian, and let F[t] be the derivative of h[t] with respect to the
+weights at fixed h[t-1].  Let q[t] be the direct derivative of the loss L
+with respect to h[t], at fixed values of all other states.  Let i(p) be the
+postsynaptic neuron of p, and let V be the recurrent weights.  With the
+entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if the neuron of state k is reached from i(p) along at
     most n - 1 nonzero entries of V, else 0         (2)  [MEE21]
     dL/dp = sum_t q[t] M[t]                         (3)
 
-Derivation.  Without P, (1) gives the exact M[t] = dh[t]/dp.  Entries of M
-    where P is 0 are not stored.  Parameters with the same i(p) share one
-    block of M.  The update of a block needs only the entries of J between
-    its kept neurons.
+Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
+    influence M[t] = dh[t]/dp.  Entries of M where P is 0 are not stored.
+    The stored influence of all weights into one neuron is a block of M.  A
+    neuron is called kept if the block contains the influence on this
+    neuron.  The update of a block needs only the entries of J between the
+    kept neurons of the block.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    The gradient of one block is exact for a simulation in which all other
-    neurons repeat their recorded states.  SnAp-n is exact if P removes
-    only zeros.  This is the case for n = 2 with a dense V, for n = N on a
-    ring of N neurons, and for any n with a diagonal V.  SnAp-1 equals
-    `sparse_rtrl` with rule="block".
-Cost.   Each of p parameters has K kept neurons; exact RTRL keeps all
-    neurons.  The memory is O(B p K), and the time is O(T B p K^2).
-Departures.  [MEE21] counts steps between single states.  Here, a step
-    leads from neuron to neuron.  The states of a neuron, such as current
-    and membrane potential, are all kept or all neglected.
+    The gradient of one block is exact for a simulation in which all
+    neurons that are not kept repeat their recorded states.  SnAp-n is
+    exact if P removes only zeros.  Three examples are n = 2 with a matrix
+    V without zeros, n = N for a ring of N neurons, and any n with a
+    diagonal V.  SnAp-1 equals `sparse_rtrl` with rule="block".
+Cost.   Let p be the number of parameters, and let K be the number of
+    neurons that are kept in each block.  SnAp-n takes O(B p K) memory and
+    O(T B p K^2) time.  For exact RTRL, K is the number of all neurons.
+Departures.  [MEE21] counts steps from state to state.  This module counts
+    steps from neuron to neuron.  A neuron can have several states, such as
+    the current and the membrane potential.  The influence on these states
+    is kept for all states of the neuron or for none.
 
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
     Graves, ICLR 2021, arXiv 2006.07232.
@@ -42,7 +49,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons reached in at most order - 1 synapses, eq. (2).
+    """Find all neurons within order - 1 synapses of each neuron, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -51,15 +58,16 @@ def reach(V, order):
     Parameters
     ----------
     V : (n, n) float
-        Recurrent weights (post x pre); only the positions of zeros matter.
+        Recurrent weights, with one row for each postsynaptic neuron.  Only the
+        positions of the zeros in V have an effect.
     order : int
         Order n of SnAp-n, at least 1.
 
     Returns
     -------
     (n, n) bool
-        Entry [i, k] is True if SnAp-n keeps the influence on neuron k of the
-        weights into neuron i.  The diagonal is True.
+        Entry [i, k] is True if SnAp-n stores the influence of the weights into
+        neuron i on neuron k.  The diagonal is True.
     """
     V, order = arrays("V (n*, n*), order () int in [1, inf)", V, order)
     onward = (V != 0).T
@@ -80,7 +88,8 @@ def owners(n, m, recurrent=True):
     n, m : int
         Number of neurons, at least 1, and number of inputs, at least 0.
     recurrent : bool
-        True if n x n recurrent weights V follow the n x m input weights W.
+        True if the layer has n x n recurrent weights V in addition to the
+        n x m input weights W.
 
     Returns
     -------
@@ -93,7 +102,7 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Count the entries of M that SnAp-n stores for one sequence.
+    """Count the entries of the influence matrix M that SnAp-n stores.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)
@@ -108,6 +117,7 @@ def stored(owner, pattern, states):
     Returns
     -------
     int
+        Number of stored entries for one sequence.
     """
     states, = arrays("states () int in [1, inf)", states)
     groups = _groups(*_checked(owner, pattern, states))
@@ -125,21 +135,26 @@ def step(blocks, J, F, owner, pattern):
     Parameters
     ----------
     blocks : tuple of (B, k_g, p_g) float, or None
-        One block for each row g of `pattern`: the influence of the parameters
-        of row g on the states that row g keeps.  None stands for 0.
+        One block for each row g of `pattern`.  The block holds the influence
+        of the p_g parameters of row g on the k_g states of the neurons that
+        row g keeps.  None stands for the initial value 0.
     J : (B, N, N) float
-        State Jacobian of this step.  The result has the dtype of `J`.
+        Jacobian dh[t]/dh[t-1] of this step.  The result has the dtype of J.
     F : (B, N, p) float
-        Immediate influence.  Entries outside `pattern` are ignored.
+        Derivative of the states of this step with respect to the parameters,
+        at fixed previous states.  Entries outside `pattern` are ignored.
     owner : (p,) int
-        Index of the row of `pattern` that belongs to each parameter.
+        Index of the row of `pattern` that applies to each parameter, for
+        example from `owners`.
     pattern : (g, n) bool
-        Entry [g, k] is True if row g keeps neuron k; see `reach`.  The states
-        k, n + k, 2 n + k, ... belong to neuron k.  N is a multiple of n.
+        Entry [g, k] is True if row g keeps neuron k, as in the result of
+        `reach`.  The states k, n + k, 2 n + k, ... belong to neuron k.  The
+        number of states N is a multiple of the number of neurons n.
 
     Returns
     -------
     tuple of (B, k_g, p_g) float
+        Blocks after this step.
     """
     J, F = arrays("J (B*, N, N) float, F (B*, N, p*)", J, F)
     groups = _groups(*_checked(owner, pattern, F.shape[1], F[:1]))
@@ -162,7 +177,7 @@ def _step(blocks, J, F, groups):
 
 
 def gradient(J, F, q, owner, pattern):
-    """Compute the loss gradient of a trajectory forward in time, eq. (3).
+    """Compute the gradient of the loss forward in time, eqs. (1) and (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
@@ -172,9 +187,9 @@ def gradient(J, F, q, owner, pattern):
     Parameters
     ----------
     J, F : (T, B, N, N) float, (T, B, N, p) float
-        State Jacobian and immediate influence at each step; J[0] is unused.
+        Arguments of `step` at all steps; J[0] is not used.
     q : (T, B, N) float
-        Direct derivative dL/dh[t] of the loss.
+        Direct derivative of the loss with respect to the states h[t].
     owner, pattern
         As for `step`.
 
@@ -194,15 +209,16 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states):
-    """For each row of `pattern`, return the indices of the parameters and the
-    indices of the kept states."""
+    """Return two arrays of indices for each row of `pattern`: the parameters of
+    the row, and the states of the neurons that the row keeps."""
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(states_of_g))
             for g, states_of_g in enumerate(kept)]
 
 
 def _checked(owner, pattern, states, F=None):
-    """Check the arguments of `_groups`; F has a column for each parameter."""
+    """Check and return the arguments of `_groups`.  The array F has a column for
+    each parameter."""
     pattern, = arrays("pattern (g, n)", pattern)
     _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
                       owner)
