@@ -1,10 +1,12 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the credit of hidden spikes with exact or random feedback.
 
-Each rule maps an error to `dspikes`, the credit of the spikes S[t] of a
-hidden layer.  Any learning rule for one layer can use this credit.  W is
-the input matrix of the next layer, and dI is the adjoint of the currents
-of this next layer:
+The credit `dspikes` of a hidden layer is the derivative of the loss L with
+respect to the spikes S[t] of the layer, or an estimate of this derivative.
+Each of the following rules computes the credit from an error.  A learning
+rule for one layer can use this credit as its error signal.  Let W be the
+input weights of the next layer.  Let dI be the derivative of the loss with
+respect to the synaptic currents of the next layer:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -16,31 +18,38 @@ of this next layer:
         or l = -log softmax(y)[label]                             (5)
         and the mean over the batch
 
-A three-factor rule combines the credit with a trace of each input.  The
-trace is the potential of a membrane that has no reset and receives only
-this input, through the current syn:
+A three-factor rule multiplies the credit by the surrogate derivative psi
+of the spikes and by a trace of each input x.  The trace is the membrane
+potential of a neuron that has no reset and receives only this input,
+through the synaptic current syn:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation combines eqs. (2) and (7).  In this
-rule, psi is a boxcar function, and x replaces the trace.  The rule
-neglects membrane dynamics and reset.
+Event-driven random backpropagation combines direct feedback (2) with the
+three-factor rule (7).  In event-driven random backpropagation, psi is a
+boxcar function of the membrane potential, and the input x replaces the
+trace.  Event-driven random backpropagation neglects the dynamics and the
+reset of the membrane.
 
-Derivation.  Eq. (1) is the chain rule through I[t+1] = ... + W S[t].
-    Without reset, U[t] = W trace[t], and the chain rule gives (7).
-Approximate.  Rule (1) is exact if no later run continues from the last
-    state.  Rule (3) is exact for the local loss.
+Derivation.  Eq. (1) is the chain rule for the spikes S[t], which enter the
+    current I[t+1] of the next layer as the term W S[t].  Without a reset,
+    the membrane potential is U[t] = W trace[t], and the chain rule gives
+    (7).
+Approximate.  Backpropagation (1) is exact if the loss does not depend on
+    any state after the last step.  Rule (3) is exact for the local loss.
     Rule (7) is exact for one layer without recurrence and refractory
     period, if the reset subtracts recorded spikes, which are constants.
-    Rules (2), (3) and feedback alignment do not compute the derivative of
-    the network's loss.  With these rules, the weight change is the
-    gradient of sum_t <dspikes[t], S[t]>, where dspikes is treated as a
-    constant.
-Cost.   The time is O(T B n k) for k error units, or O(T B n m) for (7).
-Departures.  In [NMZ19], the error is fed back within one step.  Here,
-    spikes enter the currents one step later, which gives t+1 in (1).
+    Feedback alignment and rules (2) and (3) do not compute the derivative
+    of the loss of the network.  With these rules, the computed weight
+    gradient is the gradient of sum_t <dspikes[t], S[t]>, where dspikes is
+    treated as a constant.
+Cost.   The credit takes O(T B n k) time for k error units.  Rule (7) takes
+    O(T B n m) time.
+Departures.  In [NMZ19], the error is fed back within one time step.  In
+    this module, spikes enter the currents of the next layer one step
+    later, so the error in (1) has the index t+1.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -54,7 +63,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the credit of a layer from the error of the next layer, eq. (1).
+    """Compute the credit of spikes from the error of the next layer, eq. (1).
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -62,16 +71,16 @@ def transport(dsyn, G):
     Parameters
     ----------
     dsyn : (T, B, k) float
-        Adjoint of the currents of the next layer, which has k neurons.  The
-        result has the dtype of `dsyn`.
+        Derivative of the loss with respect to the synaptic currents of the
+        next layer, which has k neurons.  The result has the dtype of `dsyn`.
     G : (k, n) float
-        Input weights W of the next layer (backpropagation), or a fixed random
-        matrix of the same shape (feedback alignment).
+        Input weights W of the next layer for backpropagation, or a fixed
+        random matrix of the same shape for feedback alignment.
 
     Returns
     -------
     (T, B, n) float
-        Credit ``dspikes`` of the layer, which is 0 at the last step.
+        Credit ``dspikes`` of the spikes, which is 0 at the last step.
     """
     dsyn, G = arrays("dsyn (T, B, k) float, G (k, n)", dsyn, G)
     dspikes = np.zeros((*dsyn.shape[:2], G.shape[1]), dsyn.dtype)
@@ -80,7 +89,7 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the credit of a layer directly from the output error, eq. (2).
+    """Compute the credit of spikes directly from the output error, eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
@@ -88,22 +97,23 @@ def direct(error, H):
     Parameters
     ----------
     error : (T, B, k) float
-        Derivative dL/dU of the readout membranes, or any other output error.
-        The result has the dtype of `error`.
+        Derivative of the loss with respect to the membrane potentials of the
+        readout, or another output error.  The result has the dtype of
+        `error`.
     H : (k, n) float
         Fixed random matrix.
 
     Returns
     -------
     (T, B, n) float
-        Credit ``dspikes`` of the layer.
+        Credit ``dspikes`` of the spikes.
     """
     error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
     return error @ H                                                       # (2)
 
 
 def local_square(spikes, G, target):
-    """Return the squared error of a fixed random readout, eqs. (3) and (4).
+    """Compute the squared error of a random local readout, eqs. (3) and (4).
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -121,8 +131,8 @@ def local_square(spikes, G, target):
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss, summed over steps and readout units and averaged over the batch,
-        and its derivative with respect to the spikes.
+        Local loss, summed over steps and readout units and averaged over the
+        batch, and the derivative of this loss with respect to the spikes.
     """
     G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
                                G, spikes, target)
@@ -132,7 +142,7 @@ def local_square(spikes, G, target):
 
 
 def local_cross_entropy(spikes, G, labels):
-    """Return the cross entropy of a fixed random readout, eqs. (3) and (5).
+    """Compute the cross entropy of a random local readout, eqs. (3) and (5).
 
     >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.eye(2, 1), [0])
     >>> round(loss, 3), e.tolist()
@@ -141,7 +151,7 @@ def local_cross_entropy(spikes, G, labels):
     Parameters
     ----------
     spikes, G
-        As for `local_square`; a trace of the spikes can replace the spikes.
+        As for `local_square`.  A trace of the spikes can replace the spikes.
     labels : (B,) int
         Class of each sample, in [0, k).
 
@@ -176,8 +186,8 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     x : (T, B, m) float
         Input spikes.
     alpha, beta, gain : float
-        Decay factors of current and membrane, in [0, 1), and positive gain of
-        the current.
+        Decay factors of the synaptic current and of the membrane potential, in
+        [0, 1), and positive gain of the current.
 
     Returns
     -------
@@ -203,11 +213,11 @@ def three_factor(post, trace):
     Parameters
     ----------
     post : (T, B, n) float
-        Surrogate derivative multiplied by the credit, psi[t] dspikes[t].  The
-        result has the dtype of `post`.
+        Product psi[t] dspikes[t] of the surrogate derivative and the credit.
+        The result has the dtype of `post`.
     trace : (T, B, m) float
-        Trace from `presynaptic_trace`, or the input itself (event-driven
-        random backpropagation).
+        Trace from `presynaptic_trace`.  For event-driven random
+        backpropagation, the input itself.
 
     Returns
     -------
@@ -228,7 +238,7 @@ def alignment(a, b):
     Parameters
     ----------
     a, b : (...) float
-        Gradients of the same shape, each with a non-zero entry.
+        Gradients of the same shape.  Each gradient has a non-zero entry.
 
     Returns
     -------
