@@ -1,38 +1,43 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Predict the training of a network from its neural tangent kernel.
 
-Let f be the outputs for the training samples, and let f* be the outputs
-for any samples.  Let K* be the tangent kernel between these samples and
-the training samples.  To first order in the learning rate, one step of
-gradient descent on a loss L gives
+The neural tangent kernel of two samples is the matrix of scalar products
+of the gradients of the network outputs for the two samples.  Let f be the
+outputs for the training samples.  Let f* be the outputs for test samples,
+which can be any samples.  Let K* be the kernel between the test samples
+and the training samples.  To first order in the learning rate `rate`, one
+step of gradient descent on a loss L gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
-Let the kernels be constant, and let the loss be share/2 times the sum of
-(f - y)^2 over all outputs of the N training samples.  The factor `share`
-is 1 for the loss "sum" and 1/N for the loss "mean".  For the kernel
-K = Q diag(lambda) Q^T of the training samples, s steps give
+Let y be the targets of the N training samples.  The squared loss is
+share/2 times the sum of (f - y)^2 over all outputs of the training
+samples.  The factor `share` is 1 for the loss "sum" and 1/N for the loss
+"mean".  Let K = Q diag(lambda) Q^T be the eigendecomposition of the kernel
+between the training samples.  If the kernels are constant, s steps of
+gradient descent give
 
     f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
     f*_s = f*_0 - K* Q diag(D_s) Q^T (f_0 - y)                 (4)
 
-Eq. (2) holds for the training samples, and eq. (4) for any samples.
+Eq. (2) predicts the outputs for the training samples, and eq. (4) predicts
+the outputs for the test samples.
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
-    (2).  The geometric series gives (3), because
-    D_s = sum_{t<s} rate share (1 - rate share lambda)^t.  For lambda = 0,
+    (2).  Eq. (3) is the geometric series D_s = sum_{t<s} rate share
+    (1 - rate share lambda)^t.  For lambda = 0, the series is
     D_s = rate share s.
-Approximate.  The predictions are exact for a network that is linear in the
-    weights.  For other networks, the predictions neglect the change of
-    the kernels.
-    For a masked network, compute the kernel by `ntk.kernel` with
+Approximate.  The predictions are exact for a network whose outputs are
+    linear in the weights.  For other networks, the predictions neglect the
+    change of the kernels during training.  For a network with masked
+    weights, the kernel must be computed by `ntk.kernel` with
     kind="through_mask".
-Cost.   Let there be k outputs, N training samples and M test samples.  The
-    eigendecomposition takes O((N k)^3) time.  For each number of steps s,
-    the prediction takes O((N + M) N k^2) time.
-Departures.  The module predicts discrete steps of gradient descent, not a
-    gradient flow.
+Cost.   Let the network have k outputs, and let there be N training samples
+    and M test samples.  The eigendecomposition takes O((N k)^3) time.  For
+    each number of steps s, the prediction takes O((N + M) N k^2) time.
+Departures.  The module predicts the effect of discrete steps of gradient
+    descent, and not of a gradient flow in continuous time.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -47,14 +52,14 @@ from refsnn._checks import arrays, one_of
 __all__ = ["Trajectory", "one_step", "predict"]
 
 LOSSES = ("sum", "mean")
-SYMMETRY = 1e-3         # of the largest entry, by which a kernel may be asymmetric
-NEGATIVE = 100          # units of rounding that an eigenvalue may be below zero
-SLOW = 0.5              # below, 1 - rate * lambda loses digits of the second term
+SYMMETRY = 1e-3         # tolerated asymmetry, as a fraction of the largest entry
+NEGATIVE = 100          # tolerated negative eigenvalue, in units of rounding
+SLOW = 0.5              # for smaller rate * lambda, log1p and expm1 lose no digits
 RATE = "rate () in (0, inf)"
 
 
 class Trajectory(NamedTuple):
-    """Hold the predicted outputs for each number of training steps."""
+    """Hold the outputs that are predicted after each number of training steps."""
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
@@ -69,17 +74,19 @@ def one_step(kernel, outputs, doutputs, rate):
     Parameters
     ----------
     kernel : (M, N, K, K) float
-        Tangent kernel between the M predicted and the N training samples.
+        Tangent kernel between the M test samples and the N training samples.
     outputs : (M, K) float
-        Outputs before the step.
+        Outputs for the test samples before the step.
     doutputs : (N, K) float
-        Derivative of the loss with respect to the training outputs.
+        Derivative of the loss with respect to the outputs for the training
+        samples.
     rate : float
         Learning rate.
 
     Returns
     -------
     (M, K) float
+        Outputs for the test samples after the step.
     """
     outputs, doutputs, kernel, _ = arrays(
         f"outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K), {RATE}", outputs,
@@ -89,7 +96,7 @@ def one_step(kernel, outputs, doutputs, rate):
 
 
 def _matrix(kernel):
-    """Reshape a kernel of shape (N, M, K, K) into a matrix of shape (N K, M K)."""
+    """Return a kernel of shape (N, M, K, K) as a matrix of shape (N K, M K)."""
     N, M, K, _ = kernel.shape
     return kernel.swapaxes(1, 2).reshape(N * K, M * K)
 
@@ -106,18 +113,18 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     Parameters
     ----------
     kernel : (N, N, K, K) float
-        Tangent kernel of the training samples.
+        Tangent kernel between the training samples.
     outputs, targets : (N, K) float
-        Outputs f_0 and targets y of the training samples.
+        Outputs f_0 before training and targets y, for the training samples.
     steps : int or (S,) int
         One or several numbers of steps, each at least 0.
     rate : as for `one_step`
     loss : {"sum", "mean"}
-        Half the sum of squared errors for "sum"; the same divided by N for
-        "mean".
+        The loss "sum" is half the sum of squared errors.  The loss "mean" is
+        the loss "sum" divided by N.
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional
         Tangent kernel between the test samples and the training samples, and
-        outputs f_0 of the test samples.
+        outputs f*_0 before training for the test samples.
 
     Returns
     -------
@@ -160,8 +167,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return (1 - pace * values)^s, and D_s of eq. (3).  In both results,
-    each row is for one number of steps s."""
+    """Return the factors (1 - pace * values)^s of eq. (2), and D_s of eq. (3).
+    Both results have one row for each number of steps s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():
