@@ -1,36 +1,44 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
 
-The activation phi is ReLU or tanh.  Layer l = 0 ... L-1 has weights W[l]
-and biases b[l].  The symbol * is the entrywise product.  For a sample x,
+The activation function phi of the hidden layers is ReLU or tanh.  Layer l
+= 0 ... L-1 has weights W[l], biases b[l], inputs a[l] and pre-activations
+pre[l].  The symbol * is the entrywise product.  For a sample x, the
+outputs f of the network are given by
 
     a[0] = x,  pre[l] = W[l] a[l] + b[l]                         (1)
     a[l+1] = phi(pre[l]),  f = pre[L-1]                          (2)
 
-Dropout multiplies the inputs of layer l by a recorded mask m[l]:
+Dropout multiplies the inputs of layer l by a mask m[l] of 0 and 1, which
+is an argument:
 
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
-Only inputs and ReLU units can be dropped.  A dropped unit has phi'(pre) =
-0, so eqs. (4)-(13) also hold with dropout.  For any array A, let dA be the
-derivative of a loss with respect to A.  The gradient of the loss is
+Dropout is possible for the inputs x and for ReLU units, but not for tanh
+units.  A dropped ReLU unit has phi'(pre) = 0, so eqs. (4)-(13) also hold
+with dropout.  For any array A, let dA be the derivative of a loss with
+respect to A.  The gradient of the loss is
 
     dpre[L-1] = df,
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
     dW[l] = sum_n dpre[l] a[l]^T,  db[l] = sum_n dpre[l]         (5)
 
-Both sums are over the samples n.  The derivatives g[l]_k = df_k/dpre[l] of
-output k are called signals.  The Jacobian follows from the signals:
+The sums in (5) are over the samples n.  The signals g[l]_k = df_k/dpre[l]
+are the derivatives of output k with respect to the pre-activations.  The
+Jacobian of the outputs with respect to the parameters follows from the
+signals:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-Let the loss be a function of the Jacobian, such as the tangent-kernel loss
-of [LZ20].  By (8), the loss is a function of all a[l] and g[l].  Let
-da[l], dg[l]_k and df be its partial derivatives with respect to a[l],
-g[l]_k and f.  The total derivatives B[l]_k with respect to g[l]_k, and
-dpre[l], follow from
+Some losses depend on the Jacobian, such as the loss of [LZ20], which
+compares tangent kernels.  By (8), such a loss is a function of all layer
+inputs a[l] and all signals g[l].  The loss can also depend on the outputs
+f.  Let da[l], dg[l]_k and df be the partial derivatives of the loss with
+respect to a[l], g[l]_k and f.  Let B[l]_k and dpre[l] be the total
+derivatives of the loss with respect to g[l]_k and pre[l].  The total
+derivatives follow from
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -40,25 +48,28 @@ dpre[l], follow from
               + e[l],  dpre[L-1] = df                           (13)
 
 The gradient of the loss is the sum of (5) and (11).  The initial weights
-follow a truncated normal distribution with the variance proposed by
-[GB10].  Let n_in and n_out be the numbers of inputs and of units:
+of a layer with n_in inputs and n_out units follow a truncated normal
+distribution with the variance proposed by [GB10].  The initial biases
+follow a normal distribution:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
 
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
-    (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13), with
-    da and e added.  da[0] and dg[L-1] have no effect, because x and
-    g[L-1] are constant.  For a = phi(pre), tanh has phi' = 1 - a^2 and
+    (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13), in
+    which da and e are additional derivatives of the loss.  The derivatives
+    da[0] and dg[L-1] have no effect, because x and g[L-1] are constant.
+    The function a = tanh(pre) has the derivatives phi' = 1 - a^2 and
     phi'' = -2 a phi', so (7) gives e[l] = -2 a[l+1] * sum_k B[l]_k *
     g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is the standard
-    deviation of N(0, 1) truncated at -2 and 2.
-Exact.  The derivatives are exact, except for ReLU units with pre = 0.  For
-    these units, phi'(0) is set to 0.
+    deviation of a standard normal variable that is truncated at -2 and 2.
+Exact.  The derivatives are exact, except for ReLU units with a
+    pre-activation of exactly 0.  For these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
-    operations.  `signals`, `jacobian` and `second_order` need O(N K p).
-Departures.  No departures are known.
+    operations.  The functions `signals`, `jacobian` and `second_order`
+    need O(N K p) operations.
+Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 [GB10] X. Glorot and Y. Bengio, AISTATS 2010, PMLR 9, 249-256.
@@ -90,13 +101,16 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss for each layer, as a sum over all samples."""
+    """Hold the gradient of a loss with respect to the parameters of each layer.
+
+    The gradient is summed over all samples.
+    """
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, activation="relu", dropout=None):
-    """Compute the activations and outputs of a batch, eqs. (1)-(3).
+    """Compute the activations and outputs for a batch, eqs. (1)-(3).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> biases = [np.zeros(2), np.ones(1)]
@@ -108,13 +122,14 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
         Parameters of each layer.  The results have the dtype of the weights.
     x : (N, n) float
+        Inputs of N samples.
     activation : {"relu", "tanh"}
-        Activation function of the hidden layers; the last layer is linear.
+        Activation function of the hidden layers.  The last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
-        Mask m[l] of each layer, or None for a layer without dropout.  Outputs
-        of tanh units cannot be masked.  For inverted dropout, divide W[l] by
-        the keep probability of m[l] in all calls, and divide the gradient of
-        W[l] by the same number.
+        Mask m[l] of each layer, or None for a layer without dropout.  Tanh
+        units cannot be masked.  For inverted dropout, the caller divides W[l]
+        by the keep probability of m[l] in all calls, and divides the gradient
+        of W[l] by the same number.
 
     Returns
     -------
@@ -142,7 +157,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
 
 def backward(weights, recording, doutputs, activation="relu"):
-    """Compute the gradient of a loss on the network outputs, eqs. (4) and (5).
+    """Compute the gradient of a loss of the network outputs, eqs. (4) and (5).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -166,8 +181,8 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Check that the recording fits `activation`.  Return the derivatives
-    phi'(pre[l]) of all hidden layers."""
+    """Check that the recorded inputs are the activations of the recorded
+    pre-activations.  Return the derivatives phi'(pre[l]) of all hidden layers."""
     found = []
     for i, (a, before) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -185,8 +200,8 @@ def _slopes(inputs, pre, activation):
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Return the gradient of the loss with respect to the parameters, eqs. (5)
-    and (13).  The arguments `dinputs`, `extra` and `gain` hold da of eq. (13),
-    e of eq. (12) and the sums of eq. (11).  The value None stands for 0."""
+    and (13).  `dinputs` holds da of eq. (13), `extra` holds e of eq. (12), and
+    `gain` holds the sums of eq. (11).  An entry None stands for 0."""
     dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -204,7 +219,9 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the derivatives of the outputs by pre-activations, eqs. (6)-(7).
+    """Compute the signals, the derivatives of the outputs by pre-activations.
+
+    The function evaluates eqs. (6) and (7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -219,8 +236,8 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        Signals g[l] of each layer. Entry [n, k] belongs to output k of sample
-        n.
+        Signals g[l] of each layer.  Entry [n, k] holds the derivatives of
+        output k for sample n with respect to the pre-activations.
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
@@ -235,8 +252,8 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the units with a nonzero signal, and a matrix of the signals of
-    these units."""
+    """Return the indices of the units with a nonzero signal, and the matrix of
+    the signals of these units."""
     rows = signals.reshape(-1, signals.shape[2])    # row (n, k): sample n, output k
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -244,7 +261,7 @@ def _live(signals):
 
 
 def jacobian(recording, signals):
-    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
+    """Compute the Jacobian of the outputs by all parameters, eq. (8).
 
     >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
     >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
@@ -258,7 +275,8 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        Each layer contributes its weights, row by row, then its biases.
+        Jacobian of the outputs for each sample.  The last axis holds, for
+        each layer, the weights, row by row, and then the biases.
     """
     inputs, pre, signals = _layers(
         RECORDING.replace("n{0})", "n{0}) float") + "; signals[{0}] (N, n{2}, n{1})",
@@ -272,8 +290,10 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a loss that depends on the inputs a, the signals g
-    and the outputs f, eqs. (5) and (9)-(13).
+    """Compute the gradient of a loss that depends on the Jacobian.
+
+    The function evaluates eqs. (5) and (9)-(13) for a loss that depends on
+    the layer inputs a, the signals g and the outputs f.
 
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))
@@ -286,9 +306,10 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     weights, recording, signals, activation
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Partial derivatives da and dg.  da[0] and dg[L-1] are not used.
+        Partial derivatives da and dg of the loss.  The entries da[0] and
+        dg[L-1] are not used.  None, or an entry None, stands for 0.
     doutputs : (N, K) float, optional
-        Partial derivative df.  None, also in a list, stands for 0.
+        Partial derivative df of the loss.  None stands for 0.
 
     Returns
     -------
@@ -304,7 +325,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Return e[l] of eq. (12) and the sum of eq. (11) for all layers.  The value
+    """Return e[l] of eq. (12) and the sum of eq. (11) for all layers.  An entry
     None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
@@ -371,9 +392,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check each value against its rule in `spec`.  A rule with [{0}] describes
-    a list with one array for each layer.  In the rule, {0} is the index of the
-    layer, {1} is {0} + 1, and {2} is the number of layers."""
+    """Check each value against a rule of the text `spec`, and return the values
+    as arrays.  A rule that contains [{0}] describes a list with one array for
+    each layer.  In a rule, {0} is the index of the layer, {1} is the index of
+    the next layer, and {2} is the number of layers."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]
