@@ -1,70 +1,81 @@
 # refsnn 0.1.0 | convnet.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the outputs and the derivatives of a convolutional ReLU network.
 
-Each convolution (stride 1, no padding) is followed by a ReLU and, where
-`pools` is True, by 2 x 2 max pooling.  The last layers are dense, with
-ReLUs between them.  The input of layer l is a map x[l] of shape (H, W, c).
-The linear operator C extracts the patches A[l] = C x[l], one for each
-position p of the k x k kernel.  A patch holds the k k c entries of the map
-under the kernel, in the order row, column, channel.  A dense layer has one
-patch, the whole map.  The array pre[l] has the shape (positions,
-channels), and the output f is pre[L-1]:
+The first layers are convolutions with stride 1 and without padding.  A
+ReLU follows each convolution.  2 x 2 max pooling follows the ReLU where
+the argument `pools` is True.  The last layers are dense, with ReLUs
+between the dense layers.  The input of layer l is a map x[l] of shape (H,
+W, c) with c channels.  The linear operator C extracts the patches A[l] =
+C x[l], one patch for each position p of the k x k kernel.  A patch holds
+the k k c entries of the map under the kernel, in the order row, column,
+channel.  A dense layer has one patch, which is the whole map.  The
+pre-activations pre[l] have the shape (positions, channels).  The outputs f
+are the pre-activations pre[L-1] of the last layer:
 
     pre[l] = A[l] W[l]^T + b[l]                                  (1)
     x[l+1] = max(0, largest pre[l] of each window)               (2)
 
-A window has 2 x 2 positions with pooling and one position without pooling.
-Pooling ignores an odd last row or column.  Dropout multiplies the entries
-of x[l] by recorded masks m[l] of 0 and 1:
+A pooling window has 2 x 2 positions.  Without pooling, a window has one
+position.  Pooling ignores the last row or column of a map if the number of
+rows or columns is odd.  Dropout multiplies the entries of x[l] by masks
+m[l] of 0 and 1, which are arguments:
 
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-The gate D is
+The gate D selects the positions whose pre-activations determine x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-A dropped entry of pre is 0, and so is its gate, so eqs. (5)-(11) also hold
-with dropout.  As long as no gate changes, (2) is linear.  Then x[l+1] =
-S pre[l] is the sum of D[l] pre[l] over each window.  S^T copies an entry
-of x[l+1] to all positions of its window, and multiplies the copies by
-D[l].  C^T adds each entry of a patch to the map at the position from which
-C takes this entry.
+A dropped entry of pre is 0, and the gate of this entry is 0.  Eqs.
+(5)-(11) therefore also hold with dropout.  As long as no gate changes, (2)
+is a linear operator S.  S multiplies pre[l] by the gate D[l], and sums
+over each window, so that x[l+1] = S pre[l].  The transposed operator S^T
+copies an entry of x[l+1] to all positions of the window, and multiplies
+the copies by D[l].  The transposed operator C^T adds each entry of a patch
+to the map at the position from which C takes this entry.
 
 Derivation.  For any array X, let dX be the derivative of a loss with
-    respect to X.  Summed over the samples, the chain rule gives
+    respect to X.  The chain rule, summed over the samples, gives
 
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The Jacobian follows from the signals G[l] = df_k/dpre[l] of output k:
+    The signals G[l] = df_k/dpre[l] are the derivatives of output k with
+    respect to the pre-activations.  The Jacobian of the outputs with
+    respect to the parameters follows from the signals:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    Let a loss that depends on all A, G and f have the partial derivatives
-    dA, dG and df.  Let B be the total derivative with respect to G, in
-    which G[l] also changes G[l-1].  The reverse pass through (7) starts
-    from B[0] = dG[0] and adds (10) to dW.  The reverse pass through (1)
-    and (2) starts from dpre[L-1] = df, and uses (11) in place of (6):
+    A loss that depends on the Jacobian is a function of all patches A and
+    all signals G.  The loss can also depend on the outputs f.  Let dA, dG
+    and df be the partial derivatives of such a loss.  Let B be the total
+    derivative with respect to the signals G, which includes the effect of
+    G[l] on G[l-1].  The reverse pass through (7) starts from B[0] = dG[0],
+    and adds (10) to dW.  The reverse pass through (1) and (2) starts from
+    dpre[L-1] = df, and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
     dpre[l-1] = S^T C^T (dpre[l] W[l] + dA[l])                  (11)
 
-    Let y be a standard normal variable truncated at -2 and 2, and let s be
-    the standard deviation of y.  The initial parameters are
+    Let y be a standard normal variable that is truncated at -2 and 2, and
+    let s be the standard deviation of y.  The initial parameters are
 
     W = sqrt(2 / (k k (c_in + c_out))) y / s,
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
-Exact.  The derivatives are exact unless the largest entry of a window is 0
-    or occurs twice.  In these cases, the gate (4) defines the derivatives.
-Cost.   For N samples, P positions and k x k kernels, a layer needs
-    N P k^2 c_in c_out multiplications.  For K outputs, `signals` needs K
-    times this number, and `second_order` needs 2 K + 2 times this number.
-Departures.  No departures are known.
+Exact.  The derivatives are exact unless the largest pre-activation of a
+    window is exactly 0, or is positive and occurs twice in the window.
+    For such a window, the derivatives follow from the gate (4).
+Cost.   For N samples, P positions and k x k kernels, a convolution needs
+    N P k^2 c_in c_out multiplications in the forward pass.  For a network
+    with K outputs, the function `signals` needs about K times as many
+    multiplications as the forward pass.  The function `second_order` needs
+    about 2 K + 2 times as many multiplications as the forward pass.
+Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -99,13 +110,16 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss, summed over samples, for each layer."""
+    """Hold the gradient of a loss with respect to the parameters of each layer.
+
+    The gradient is summed over all samples.
+    """
     weights: List[np.ndarray]
     biases: List[np.ndarray]
 
 
 def forward(weights, biases, x, pools, dropout=None):
-    """Run the network on a batch of images, eqs. (1)-(3).
+    """Compute the activations and outputs for a batch of images, eqs. (1)-(3).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -116,16 +130,20 @@ def forward(weights, biases, x, pools, dropout=None):
     Parameters
     ----------
     weights : list of (c_out, k, k, c_in) and then (n_out, n_in) float
-        Weights of the convolutions, then of the dense layers.  Each kind has
-        at least one layer.  The results have the dtype of the weights.
+        Weights of the convolutions, then of the dense layers.  The network has
+        at least one convolution and at least one dense layer.  The results
+        have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
+        Biases of each layer.
     x : (N, H, W, c_in) float
+        Images.
     pools : sequence of bool
-        For each convolution, True if 2 x 2 max pooling follows it.
+        Entry l is True if 2 x 2 max pooling follows convolution l.
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
-        Mask m[l] of each layer; None masks no entry.  The mask of the first
-        dense layer has the shape of the maps.  For inverted dropout, divide
-        W[l] and its gradient by the keep probability of m[l] in all calls.
+        Mask m[l] of each layer, or None for a layer without dropout.  The mask
+        of the first dense layer has the shape of the maps.  For inverted
+        dropout, the caller divides W[l] by the keep probability of m[l] in all
+        calls, and divides the gradient of W[l] by the same number.
 
     Returns
     -------
@@ -154,7 +172,8 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches C x; a dense layer has one patch, the flat input."""
+    """Return the patches C x of all samples.  For a dense layer, the only patch
+    is the flattened input."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -162,7 +181,8 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return one view of the maps for each position in a window, row by row."""
+    """Return a list with one view of the maps for each position in a window.  A
+    view holds the entries of all windows at this position."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -175,7 +195,7 @@ def _largest(pre, pool):
 
 
 def backward(weights, recording, doutputs, pools):
-    """Compute the gradient of a loss on the network outputs, eqs. (5) and (6).
+    """Compute the gradient of a loss of the network outputs, eqs. (5) and (6).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -201,7 +221,8 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Return the gradient by eqs. (5), (6) and (11); `dinputs` holds dA."""
+    """Return the gradient of the loss with respect to the parameters, by eqs.
+    (5), (6) and (11).  The list `dinputs` holds the derivatives dA."""
     dW, db, dpre = [None] * len(dinputs), [None] * len(dinputs), doutputs[:, None]
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dpre.reshape(-1, dpre.shape[-1])
@@ -213,7 +234,8 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dpre, extra=None):
-    """Return dpre[i-1] of eq. (6), or of eq. (11) if `extra` is dA[i]."""
+    """Return the derivative dpre[i-1] of eq. (6).  If the array `extra` is given
+    as dA[i], return dpre[i-1] of eq. (11)."""
     weights, pools, recording, reads = net
     W, pre, pool = weights[i], recording.pre[i - 1], pools[i - 1]
     N, K = dpre.shape[:2]
@@ -228,7 +250,7 @@ def _below(net, i, dpre, extra=None):
 
 
 def _gate(pre, pool):
-    """Return the gate D of eq. (4) as an array with the shape and dtype of `pre`."""
+    """Return the gate D of eq. (4) in the shape and dtype of the array `pre`."""
     largest, gate = _largest(pre, pool), np.zeros_like(pre)
     free = largest > 0
     for value, to in zip(_windows(pre, pool), _windows(gate, pool), strict=True):
@@ -238,7 +260,8 @@ def _gate(pre, pool):
 
 
 def _unpatch(dpre, W, shape, extra):
-    """Return the maps C^T (dpre W + extra) of eq. (11), each of the given shape."""
+    """Return the maps C^T (dpre W + extra) of eq. (11).  Each map has the shape
+    `shape`."""
     if W.ndim == 2:
         return (dpre @ W if extra is None else dpre @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dpre.shape[1:3], W.shape[1], W.shape[3]
@@ -258,7 +281,9 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Compute the derivatives of the outputs by pre-activations, eq. (7).
+    """Compute the signals, the derivatives of the outputs by pre-activations.
+
+    The function evaluates eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -274,7 +299,8 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        Signals G[l] of each layer; entry [n, k] is for sample n and output k.
+        Signals G[l] of each layer.  Entry [n, k] holds the derivatives of
+        output k for sample n with respect to the pre-activations.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -288,7 +314,7 @@ def signals(weights, recording, pools):
 
 
 def jacobian(recording, signals):
-    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
+    """Compute the Jacobian of the outputs by all parameters, eq. (8).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -303,7 +329,8 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        For each layer, the weights, row by row, and then the biases.
+        Jacobian of the outputs for each sample.  The last axis holds, for
+        each layer, the weights, row by row, and then the biases.
     """
     inputs, pre, f = bundle("recording", recording, Recording)
     f, pre = arrays("recording.outputs (_, _) float, recording.pre[] (...)", f, pre)
@@ -322,7 +349,10 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient of a function of A, G and f, eqs. (5) and (9)-(11).
+    """Compute the gradient of a loss that depends on the Jacobian.
+
+    The function evaluates eqs. (5) and (9)-(11) for a loss that depends on
+    the patches A, the signals G and the outputs f.
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -335,10 +365,10 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     weights, recording, signals, pools
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Partial derivatives dA and dG.
-    doutputs : (N, K) float, or None
-        Partial derivative df.  If an argument or a list entry is None, it
+        Partial derivatives dA and dG of the loss.  None, or an entry None,
         stands for 0.
+    doutputs : (N, K) float, or None
+        Partial derivative df of the loss.  None stands for 0.
 
     Returns
     -------
@@ -409,7 +439,8 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Return the checked weights, and one pooling flag for each layer."""
+    """Check the weights and the pooling flags.  Return the weights, and one
+    pooling flag for each layer, which is False for dense layers."""
     for name, value in (("weights", weights), ("pools", pools)):
         one_of(name, value, list, tuple)
     flags(" ".join(f"pools[{i}]" for i in range(len(pools))), *pools)
@@ -423,8 +454,9 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x, source):
-    """Return the shapes of all x[l] and of all pre[l] for the image shape `x`,
-    which follows from the argument `source`."""
+    """Return the shapes of all layer inputs x[l] and of all pre-activations
+    pre[l], given the shape `x` of the images.  The shape `x` follows from the
+    argument that error messages call `source`."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -439,7 +471,8 @@ def _maps(weights, pools, x, source):
 
 
 def _read(weights, recording, pools):
-    """Return the checked arguments, and the shape of each layer's input x[l]."""
+    """Check the weights, the pooling flags and the recording.  Return the checked
+    arguments, and the shape of the input x[l] of each layer."""
     weights, pools = _layers(weights, pools)
     recording, dtype = bundle("recording", recording, Recording), weights[0].dtype
     inputs, pre = arrays("recording.inputs[] (...), recording.pre[] (...)",
@@ -466,9 +499,9 @@ def _first(weights):
 
 
 def _list(name, given, shapes, kind="", dtype=None, first=()):
-    """Return the checked arrays of a list.  If `name` ends in "?", the list or
-    any of its arrays may be None.  The pairs (rule, array) in `first` set the
-    sizes of axes."""
+    """Check and return a list of arrays.  If the text `name` ends in "?", the
+    list and each array in the list may be None.  Each pair of a rule and an
+    array in `first` determines the sizes of the axes that the rule names."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):
