@@ -2,52 +2,59 @@
 r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
-random weights that are never trained.  No labels are used.  Layer l of the
-student has the weights M_l W_l.  The mask M_l is 0 for pruned weights and
-1 for all other weights.  The student learns to reproduce the outputs f* of
-the teacher for a batch.  The student also learns to reproduce the tangent
-kernel K* of the teacher between the two halves of the batch.  For a batch
-of B = N + N' inputs and for k outputs, the loss is
+random weights that are never trained.  The student is a sparse network
+that learns to reproduce the teacher.  NTT uses inputs, but no labels.
+Layer l of the student has the weights M_l W_l.  The mask M_l is 0 for
+pruned weights and 1 for all other weights.  The student learns to
+reproduce the outputs f* of the teacher for each batch of inputs.  The
+student also learns to reproduce the neural tangent kernel K* of the
+teacher between the first half and the second half of the batch.  The
+entries of this kernel are the scalar products of the gradients of the
+outputs for two inputs.  For a batch of B = N + N' inputs, and for networks
+with k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The kernel K of the student has the shape (N, N', k, k), and the outputs f
-of the student have the shape (B, k).  The sums in (1) and (2) are over all
-entries of K and f.  The derivatives of the loss with respect to K and f
-are
+The three terms have the coefficients `strength`, 1 and `l2` / `density`,
+where `density` is the fraction of unpruned weights.  The kernel K of the
+student has the shape (N, N', k, k), and the outputs f of the student have
+the shape (B, k).  The sums in (1) and (2) are over all entries of K and f.
+The derivatives of the loss with respect to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
-df/dpre_l.  The adjoint of the kernel gives the derivatives da_l and dg_l
-of the loss with respect to a_l and g_l.  A second-order pass of the
-network then gives the gradient for the weights:
+df/dpre_l.  The kernel K is a function of all a_l and g_l.  The function
+`adjoint` computes the derivatives da_l and dg_l of the loss through the
+kernel.  The function `second_order` computes the gradient of the loss with
+respect to the weights from da_l, dg_l and df:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-The masks are computed again from the dense weights W_l after each block of
-`every` steps, if more than `every` steps remain.  Pruned weights receive
+After every block of `every` steps, new masks are computed from the dense
+weights W_l, if more than `every` steps remain.  Pruned weights receive
 neither a gradient nor weight decay, but the momentum of an optimiser can
-still change these weights.  A new mask can restore a pruned weight.
+still change the pruned weights.  A pruned weight is used again if a new
+mask is 1 for this weight.
 
-Derivation.  Terms (1)-(3) depend on the weights only through M_l W_l.
-    This dependence gives the factor M_l in (6).  The kernel K is a
-    function of all a_l and g_l.  The chain rule for this function gives
-    (5) and (6).
-Exact.  The gradient is exact wherever K is smooth.  K jumps where a ReLU
-    unit switches on or off, or where the maximum of a pooling window
-    moves.
-Cost.   Each batch needs two forward passes and two computations of the
-    signals.  It also needs two kernels, one adjoint of the kernel and one
-    pass for second derivatives.
-Departures.  No departures are known.  As in the code of [LZ20], the kernel
-    of kind "at_masked" includes the derivatives with respect to pruned
-    weights.  The kernel of kind "through_mask" describes the training of
-    the sparse network.
+Derivation.  Terms (1)-(3) of the loss depend on the weights only through
+    M_l W_l.  The factor M_l in (6) is the derivative of M_l W_l.  Eqs. (5)
+    and (6) are the chain rule for the kernel K as a function of all a_l
+    and g_l.
+Exact.  The gradient is exact wherever the kernel K is a smooth function of
+    the weights.  K jumps where a ReLU unit switches on or off, or where
+    another position of a pooling window becomes the maximum.
+Cost.   Each training step needs two forward passes, two computations of
+    the signals, two kernels, one call of `adjoint` and one call of
+    `second_order`.
+Departures.  No departures from [LZ20] are known.  The kernel of kind
+    "at_masked" includes the derivatives with respect to pruned weights, as
+    in the code of [LZ20].  The kernel of kind "through_mask" excludes
+    these derivatives, and describes the training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -65,8 +72,8 @@ __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target
 
 
 class Model(NamedTuple):
-    """Hold functions that evaluate a network (see `mlp`) and a kernel (see
-    `ntk`)."""
+    """Hold the functions that evaluate a network, such as the functions of
+    `mlp`, and a tangent kernel, such as the functions of `ntk`."""
     forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
@@ -82,7 +89,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the transfer loss, and the terms of the loss without coefficients."""
+    """Hold the transfer loss L, and its terms without their coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -121,7 +128,8 @@ def target(model, weights, biases, x):
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
-        Batch of at least 2 inputs.  The first half consists of B // 2 inputs.
+        Batch of at least 2 inputs.  The first half of the batch consists of
+        the first B // 2 inputs.
 
     Returns
     -------
@@ -132,7 +140,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Check the model and the inputs, and evaluate the network."""
+    """Check the model and the inputs, and evaluate the network.  Return the
+    recording, the signals, and both for each half of the batch."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "
@@ -171,7 +180,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
         Fraction of unpruned weights, in (0, 1], coefficient of the kernel loss
         (1), and coefficient of the weight decay (3).
     kind : {"at_masked", "through_mask"}
-        Kind of the student's kernel.
+        Kind of the student's kernel, with or without the derivatives with
+        respect to pruned weights.
 
     Returns
     -------
@@ -241,18 +251,20 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     weights, biases : lists of arrays
         Weights and biases of the teacher.
     batches : sequence of (B, ...) float
-        One batch for each step.  The sequence must have a length.
+        One batch of inputs for each training step.  The sequence must have a
+        length.
     prune : callable (dense weights) -> masks
+        Function that computes the masks, for example by `pruning.magnitude`.
     optimiser : callable (state, gradient) -> (state, update)
-        Optimiser of one array; the first state is None.
+        Optimiser of one array.  The first state is None.
     every : int
-        Number of steps between mask updates, at least 1.
+        Number of steps between two computations of the masks, at least 1.
     student : Student, optional
-        Initial student; by default, its weights and biases equal those of the
-        teacher, and its masks are prune(weights).
+        Initial student.  By default, the student has the weights and biases
+        of the teacher and the masks prune(weights).
     watch : callable (step, student), optional
-        Function that is called before each step, before the masks are updated,
-        and once after the last step.
+        Function that is called before each step and once after the last step.
+        The call before a step precedes the computation of new masks.
 
     Returns
     -------
@@ -291,7 +303,7 @@ def _moved(optimiser, states, arrays, gradients):
 
 
 def _masked(student):
-    """Check a student.  Return it, and its masked weights M_l W_l."""
+    """Check a student.  Return the student and the masked weights M_l W_l."""
     student = bundle("student", student, Student)
     weights, masks = arrays("student.weights[] (...) float, student.masks[] (...) in "
                             "{0, 1}", student.weights, student.masks)
