@@ -1,47 +1,51 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute masks that prune a network by magnitude, by saliency or at random.
 
-With scope="layer", the weights of each layer form a group.  With
-scope="global", all weights form one group.  Of the P weights W of a group,
-about rho P weights are kept, where rho is the density.  Let s be the
-scores of a group in ascending order.  With the index
+A mask is 0 for pruned weights and 1 for kept weights.  Weights are pruned
+in groups.  With scope="layer", the weights of each layer form a group.
+With scope="global", all weights form one group.  Of the P weights W of a
+group, about rho P weights are kept, where rho is the density.  All methods
+except random pruning compare the score of each weight with a threshold.
+Let s be the scores of a group in ascending order.  The threshold is the
+score s_idx with the index
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
-the mask is 1 for the following weights and 0 for all other weights:
+The methods keep the following weights and prune all other weights:
 
     magnitude     |W| > s_idx,  s = |W|                  (2)  [LZ20]
     snip          |W g| >= s_idx,  s = |W g|             (3)  [LZ20]
     grasp         W h >= s_idx,  s = W h                 (4)  [WZG20]
     random        P - idx - 1 weights, chosen uniformly  (5)
 
-In (3), g is the gradient of a loss with respect to W.  In (4), h = H g is
-the product of the Hessian H of the loss and this gradient.  To first
-order, the removal of one weight W changes |g|^2 / 2 by -W h.  GraSP keeps
-the weights whose removal would reduce this value most.  SNIP and GraSP use
-the cross-entropy loss.  Logit SNIP uses a loss of the logits f that does
-not require labels:
+In SNIP (3), g is the gradient of a loss with respect to W.  In GraSP (4),
+h = H g is the product of the Hessian H of the loss and the gradient g.  To
+first order, the removal of one weight W changes the squared gradient norm
+|g|^2 / 2 by -W h.  GraSP keeps the weights whose removal would reduce the
+gradient norm most.  SNIP and GraSP use the cross-entropy loss, which needs
+labels.  Logit SNIP uses a loss of the network outputs f that needs no
+labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
-The function `scaled` divides the masked weights by sqrt(rho).  If the
-masks do not depend on the weights, this scaling approximately preserves
-the variance of the input to each unit:
+The function `scaled` divides the masked weights by the square root of the
+density rho.  If the masks do not depend on the weights, the division
+approximately preserves the variance of the total input of each unit:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
 Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     weights, and rules (3) and (4) keep P - idx weights.  At low density,
-    rule (2) can thus prune all weights of a small layer.  If several
+    rule (2) can therefore prune all weights of a small layer.  If several
     weights have the score s_idx, rule (2) prunes these weights, and rules
     (3) and (4) keep these weights.
-Exact.  Without equal scores, the counts are exact.  As in the code of
-    [LZ20], (1 - rho) P is computed in float64.  Rounding can make idx one
-    smaller: rho = 0.9 and P = 10 give idx = 0.
-    Biases are not pruned.
+Exact.  The numbers of kept weights are exact if no two scores are equal.
+    As in the code of [LZ20], (1 - rho) P is computed in float64.  Rounding
+    can decrease the index idx by one.  For example, rho = 0.9 and P = 10
+    give idx = 0.  Biases are not pruned.
 Cost.   Time and memory are O(P).
-Departures.  The random baseline in the code of [LZ20] permutes only the
-    first axis of the magnitude mask, with a fixed random key.  In this
+Departures.  The code of [LZ20] computes random masks by permuting only the
+    first axis of the magnitude mask, with a fixed random seed.  In this
     module, rule (5) samples from all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -60,7 +64,7 @@ SCOPES = ("layer", "global")
 
 
 def magnitude(weights, rho, *, scope="layer"):
-    """Return masks that keep the weights with the largest magnitude, eq. (2).
+    """Compute masks that keep the weights of largest magnitude, eq. (2).
 
     >>> magnitude([np.array([[0.1, -4.0], [3.0, 2.0]])], 0.75)[0].tolist()
     [[0.0, 1.0], [1.0, 0.0]]
@@ -70,7 +74,8 @@ def magnitude(weights, rho, *, scope="layer"):
     weights : list of arrays of float
         Weights of each layer, of any shape, without the biases.
     rho : float
-        Density, in (0, 1].  At density 1, the smallest weight is pruned.
+        Density, in (0, 1].  At density 1, the smallest weight of each group is
+        pruned.
     scope : {"layer", "global"}
         Group of weights to which the density applies.
 
@@ -88,7 +93,8 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Apply `keep` to the flattened scores of each group.  Return the masks."""
+    """Apply the function `keep` to the flattened scores of each group, and return
+    the masks."""
     one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -110,7 +116,7 @@ def _threshold(scores, rho):
 
 
 def snip(weights, gradients, rho, *, scope="global"):
-    """Return masks that keep the weights with the largest saliency, eq. (3).
+    """Compute masks that keep the weights of largest |W g| (SNIP), eq. (3).
 
     >>> snip([np.array([1.0, -3.0])], [np.array([5.0, 0.0])], 0.5)[0].tolist()
     [1.0, 0.0]
@@ -119,12 +125,13 @@ def snip(weights, gradients, rho, *, scope="global"):
     ----------
     weights, rho, scope : as for `magnitude`
     gradients : list of arrays of float
-        Gradients of the loss with respect to the weights.  The loss is the
+        Gradients g of the loss with respect to the weights.  The loss is the
         cross entropy for SNIP, and eq. (6) for logit SNIP.
 
     Returns
     -------
     list of arrays of 0 and 1
+        Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "gradients", gradients, rho)
 
@@ -135,7 +142,8 @@ def snip(weights, gradients, rho, *, scope="global"):
 
 
 def _products(weights, name, slopes, rho):
-    """Check the arguments.  Return the products of weights and slopes, and rho."""
+    """Check the arguments.  Return the entrywise products of the lists `weights`
+    and `slopes`, and rho."""
     weights, slopes, rho = _checked(weights, rho, name, slopes)
     with np.errstate(over="ignore"):
         products = [W * slope for W, slope in zip(weights, slopes, strict=True)]
@@ -143,7 +151,7 @@ def _products(weights, name, slopes, rho):
 
 
 def grasp(weights, hessian_gradients, rho, *, scope="global"):
-    """Return masks that keep the weights with the largest W h, eq. (4).
+    """Compute masks that keep the weights of largest W h (GraSP), eq. (4).
 
     >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
     [1.0, 0.0]
@@ -152,12 +160,13 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
     ----------
     weights, rho, scope : as for `snip`
     hessian_gradients : list of arrays of float
-        Product h = H g of each layer.  This product is the gradient of half
+        Product h = H g for each layer.  The product h is the gradient of half
         the squared norm of g.
 
     Returns
     -------
     list of arrays of 0 and 1
+        Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
 
@@ -168,7 +177,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df of the label-free logit loss, eq. (6).
+    """Return the derivative of the logit-SNIP loss by the outputs, eq. (6).
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -176,19 +185,19 @@ def logit_doutputs(outputs):
     Parameters
     ----------
     outputs : (N, K) float
-        Logits of N samples.
+        Network outputs (logits) for N samples.
 
     Returns
     -------
     (N, K) float
-        Derivative dL/df, to be passed to the function `backward` of the model.
+        Derivative dL/df, for example for `mlp.backward`.
     """
     outputs, = arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (6)
 
 
 def random(weights, rho, rng, *, scope="layer"):
-    """Return random masks that keep P - idx - 1 weights of each group, eq. (5).
+    """Sample masks that keep P - idx - 1 of the P weights of a group, eq. (5).
 
     >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
     >>> float(masks[0].sum())
@@ -197,13 +206,14 @@ def random(weights, rho, rng, *, scope="layer"):
     Parameters
     ----------
     weights, rho, scope
-        As for `magnitude`; the values of the weights have no effect.
+        As for `magnitude`.  The values of the weights have no effect.
     rng : numpy.random.Generator
-        Random number generator; each group uses one permutation.
+        Random number generator, which draws one permutation for each group.
 
     Returns
     -------
     list of arrays of 0 and 1
+        Masks in the shapes and dtype of the weights.
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)
@@ -215,7 +225,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of kept weights, in total and for each layer.
+    """Return the fraction of kept weights in the network and in each layer.
 
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])
@@ -260,8 +270,8 @@ def scaled(weights, masks, rho):
 
 
 def _checked(weights, rho, name="weights", others=None, rule=""):
-    """Return the arrays of the weights, those of the list `others`, which have
-    the shapes of the weights, and rho."""
+    """Check and return the weights, the list `others`, and rho.  The arrays of
+    `others` must have the shapes of the weights."""
     rho, = arrays("rho () in (0, 1]", rho)              # in float64, as in [LZ20]
     weights, others = arrays(f"weights[] (...) float, {name}[] (...){rule}", weights,
                              weights if name == "weights" else others)
