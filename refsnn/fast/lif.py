@@ -1,13 +1,16 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""This module provides fast training and inference for one LIF layer.
 
-The network consists of one layer of LIF neurons, as in `lif`, and a leaky
-readout.  For training, `forward` simulates the network, and `gradients`
-computes the surrogate gradient.  For inference, `record` and `scores`
-simulate a feed-forward network with sparse input events.  The membrane
-potential u = U / threshold is in units of the threshold.  In the
-equations, W and V include the factor gain / threshold.  Let r[t] be
-1 - S[t] if reset="zero", and 1 otherwise.  Starting from rest,
+The network consists of one layer of leaky integrate-and-fire (LIF)
+neurons, as in `lif`, and a non-spiking leaky readout.  For training,
+`forward` simulates the network, and `gradients` computes the surrogate
+gradient.  For inference, `record` and `scores` simulate a feed-forward
+network with sparse input events.  The layer has inputs x, synaptic
+currents I, membrane potentials U and spikes S.  The scaled membrane
+potential is u = U / threshold.  In the equations, the input weights W and
+the recurrent weights V include the factor gain / threshold.  The readout
+has currents R and membrane potentials out.  Let r[t] be 1 - S[t] if
+reset="zero", and 1 if reset="subtract".  Starting from rest,
 
     S[t]   = 1 if u[t] > 1 else 0                     (1)  [NMZ19]
     I[t+1] = alpha I[t] + W x[t] + V S[t]             (2)  [NMZ19]
@@ -16,16 +19,19 @@ equations, W and V include the factor gain / threshold.  Let r[t] be
     R[t+1] = alpha R[t] + W_out S[t]                                 (5)
     out[t+1] = beta out[t] + R[t]                                    (6)
 
-The surrogate derivative dS/dU = 1 / (kappa |U - threshold| + 1)^2 of the
-fast sigmoid gives psi = dS/du.  With width = 1 / (kappa threshold),
+The surrogate derivative of the spikes is the derivative of the fast
+sigmoid with the steepness kappa, dS/dU = 1 / (kappa |U - threshold| +
+1)^2.  With width = 1 / (kappa threshold), the derivative psi = dS/du with
+respect to the scaled membrane potential is
 
     psi[t] = threshold width^2 / (|u[t] - 1| + width)^2                (7)
 
 Derivation.  Let dspikes and dout be the direct derivatives of the loss L
-    with respect to S and out.  Let dA be the total derivative dL/dA of any
-    other array A.  Eqs. (5) and (6) filter W_out S.  The same filter,
-    applied to dout backward in time, gives dR[t+1].  The chain rule,
-    applied to (2)-(4), gives
+    with respect to S and out, at fixed values of all other states.  Let dA
+    be the total derivative dL/dA of any other array A.  By (5) and (6),
+    the readout potentials are W_out S after a linear filter.  The same
+    filter, applied to dout backward in time, gives dR[t+1].  The chain
+    rule for (2)-(4), with constant spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -33,12 +39,14 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    `gradients` multiplies dW and dV by gain / threshold.
+    The function `gradients` multiplies dW and dV by gain / threshold, to
+    obtain the derivatives with respect to the unscaled weights.
 
-    `record` processes blocks of steps.  In a block that starts at step s,
-    the variables y[t] = alpha^-(t-s) I[t] and v[t] = beta^-(t-s) u[t] do
-    not decay.  Let full[t] be the value of v[t+1] without a reset.  With
-    these variables and V = 0, (1)-(4) become
+    The function `record` processes blocks of steps.  In a block that
+    starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
+    beta^-(t-s) u[t] replace I and u, because y and v do not decay.  Let
+    full[t] be the value of v[t+1] without a reset.  For V = 0, eqs.
+    (1)-(4) become
 
     S[t] = 1 if v[t] > beta^-(t-s) else 0                           (13)
     y[t+1] = y[t] + alpha^-(t-s+1) W x[t]                           (14)
@@ -46,22 +54,26 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    One matrix product computes the linear readout of j <= 64 steps.  The
+    The readout potentials of up to 64 steps are the product of a matrix K
+    and a vector of the inputs and the initial state of the readout.  The
     matrix K holds the responses of the filter (5)-(6) to unit inputs and
-    unit states:
+    to unit states.  For j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
+
 Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
-    sigmoid and through_reset=False.  Up to rounding, `record` agrees with
-    `lif.simulate` and with `lif.readout` for gain 1.  Rounding can add or
-    remove a spike if the membrane potential is very close to the
-    threshold.
-Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory,
-    and O(T B m) memory to convert a dense input to the dtype of W.
-    Inference of E events takes O(n) time per event, O(B n k) time per step
-    and O(E + B n + T B k) memory.
+    sigmoid and through_reset=False.  Up to rounding, the potentials that
+    `record` returns agree with the result of `lif.simulate`, followed by
+    `lif.readout` with gain 1.  Rounding can add or remove a spike if the
+    membrane potential is very close to the threshold.
+Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
+    for k readout units.  If the input is dense and has another dtype than
+    W, the conversion of the input takes O(T B m) memory.  Inference takes
+    O(n) time for each input event and O(B n k) time for each step.
+    Inference with E events takes O(E + B n + T B k) memory.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
-    through the reset.  Unlike `lif`, this module has no refractory period.
+    through the reset.  In this module, the gradient does not pass through
+    the reset, and the neurons have no refractory period.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -80,23 +92,25 @@ __all__ = ["Tape", "forward", "gradients", "record", "scores"]
 
 BLOCK = 2**18           # floats per training block; the block fits the cache
 EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
-SHORT = 10_000          # OpenBLAS splits longer vectors among threads: slower
+SHORT = 10_000          # OpenBLAS splits longer vectors among threads, which is slower
 RANGE = 1e9             # largest ratio v / u or y / I in a block of several steps
 SPAN = 64               # steps of one product with K; its cost is O(SPAN) per step
 # With steepness in [1e-6, 1e6), these limits keep the factors of (7) within float32.
 SCALES = "gain () in [1e-9, 1e9), threshold () in [1e-9, 1e9)"
 CONSTANTS = f"alpha () in [0, 1), beta () in [0, 1), {SCALES}"
-# In one step, y / I and v / u grow to 1 / alpha and 1 / beta, at most RANGE.
+# In one step, y / I and v / u grow by the factors 1 / alpha and 1 / beta.  These limits
+# keep the factors at most RANGE.
 DECAYS = "alpha () in [1e-9, 1), beta () in [1e-9, 1)"
 WEIGHTS = "W (n, m) float, V? (n, n), W_out (k, n)"
 
 # This array is freed at once.  Afterwards, glibc reuses the memory of freed arrays of
-# up to 8 MB, and no longer returns it to the system: up to 16 % less time in training.
+# up to 8 MB, and no longer returns this memory to the system.  Training takes up to
+# 16 % less time.
 np.empty(2**23, np.uint8)
 
 
 class Tape(NamedTuple):
-    """Hold the recording of a simulation, and buffers for `gradients`."""
+    """Hold the results of a simulation that `gradients` needs, and buffers."""
     mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
     blocks: list
     weights: tuple
@@ -117,7 +131,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     x : (T, B, m) array, or (T * B, m) scipy.sparse CSR
-        Input; row t * B + b of the sparse form is ``x[t, b]``.
+        Input.  Row t * B + b of a sparse input is ``x[t, b]``.
     W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
         Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
@@ -127,14 +141,15 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
         Number of steps T, required if x is sparse.
     work : Tape, optional
         Tape of an earlier simulation of the same size.  The new simulation
-        overwrites the arrays and the `out` of this tape.
+        overwrites the arrays of this tape and the result `out` of the earlier
+        simulation.
 
     Returns
     -------
     out : (T, B, k) float
         Membrane potentials of the readout.
     Tape
-        Recording of the simulation, as needed by `gradients`.
+        Argument of `gradients`.
     """
     one_of("reset", reset, "subtract", "zero")
     one_of("work", work, Tape, type(None))
@@ -160,8 +175,9 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Write u and W_out S of all steps to the buffers of `tape`.  Return the
-    final synaptic current I."""
+    """Write the scaled potentials u and the readout inputs W_out S of all steps
+    to the buffers of `tape`.  Return the synaptic currents I after the last
+    step."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -186,7 +202,8 @@ def _hidden(tape):
 
 
 def _filter(record, alpha, beta):
-    """Replace the input of the filter (5)-(6) in `record` by its output."""
+    """Replace the filter inputs in the array `record` by the outputs of the
+    filter, eqs. (5) and (6)."""
     rise, out, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -198,8 +215,8 @@ def _filter(record, alpha, beta):
 
 
 def _blocks(x, B, size, dtype):
-    """Return the input as a list of matrices of shape (size B, m), one for
-    each block of `size` steps.  The last block can be shorter."""
+    """Divide the input into blocks of `size` steps.  Return a list with a matrix
+    of shape (size B, m) for each block.  The last block can be shorter."""
     if not sparse.issparse(x):
         return [x[t:t + size].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), size)]
@@ -209,8 +226,9 @@ def _blocks(x, B, size, dtype):
 
 
 def _events(events, row, size, m):
-    """Return the rows from `row` on, at most `size`, of the CSR matrix with the
-    arrays `events` and m columns.  Slicing the matrix would take longer."""
+    """Return at most `size` rows of a CSR matrix with m columns, starting with
+    the row `row`.  The argument `events` holds the arrays of the matrix, because
+    slicing a sparse matrix takes longer."""
     data, indices, indptr = events
     ends = indptr[row:row + size + 1]
     part = slice(ends[0], ends[-1])
@@ -219,13 +237,14 @@ def _events(events, row, size, m):
 
 
 def _aligned(shape, dtype):
-    """Return an array of zeros, aligned to 64 bytes for fast vectorised code."""
+    """Return an array of zeros that is aligned to 64 bytes, because vectorised
+    code is faster on aligned arrays."""
     raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
     return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Return surrogate gradients that exclude the reset path, eqs. (7)-(12).
+    """Compute surrogate gradients that exclude the reset path, eqs. (7)-(12).
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
@@ -236,7 +255,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     Parameters
     ----------
     tape : Tape
-        Tape of `forward` that no later simulation has overwritten.
+        Result of `forward` that no later simulation has overwritten.
     dout : (T, B, k) float
         Derivative of the loss with respect to the readout potentials.
     steepness : float
@@ -268,7 +287,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, width, dspikes):
-    """Apply eqs. (7)-(12) backward in time.  Return dW, dV, dW_out and dI[0]."""
+    """Apply eqs. (7)-(12) backward in time.  Return the gradients dW, dV and
+    dW_out, and the derivative dI[0] with respect to the initial currents."""
     mem, _, dR, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * width * width)
@@ -309,7 +329,7 @@ def _backward(tape, width, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the readout potentials for sparse input events, eqs. (13)-(18).
+    """Compute the readout potentials for sparse input events, eqs. (13)-(18).
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> one = np.array([[2.0]])
@@ -319,9 +339,10 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     x : (T * B, m) scipy.sparse CSR
-        Events; row t * B + b holds the events of step t and pattern b.
+        Events.  Row t * B + b holds the events of step t and pattern b.
     W, W_out, steps, alpha, beta, gain, threshold, reset
-        As for `forward`; alpha and beta must be at least 1e-9.
+        As for `forward`.  The decay factors alpha and beta must be at least
+        1e-9.
 
     Returns
     -------
@@ -347,8 +368,8 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Apply eqs. (13)-(17).  Return W_out S of all steps, and the final states y
-    and v."""
+    """Apply eqs. (13)-(17).  Return the readout inputs W_out S of all steps, and
+    the variables y and v after the last step."""
     (T, B, size), (alpha, beta) = sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -376,7 +397,8 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _convolved(sent, alpha, beta):
-    """Replace the readout input `sent` by the readout potential, eq. (18)."""
+    """Replace the readout inputs in the array `sent` by the readout potentials,
+    eq. (18).  Return `sent`."""
     T, B, k = sent.shape
     size = min(T, SPAN)
     step = np.arange(size + 1)
@@ -398,7 +420,7 @@ def _convolved(sent, alpha, beta):
 
 def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Return the maximum over time of each readout potential.
+    """Compute the maximum over time of each readout potential.
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])
@@ -413,15 +435,15 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     (B, k) float
-        Class scores; the predicted class is the argmax over the last axis.
+        Class scores.  The predicted class has the largest score.
     """
     return record(x, W, W_out, steps=steps, alpha=alpha, beta=beta, gain=gain,
                   threshold=threshold, reset=reset).max(axis=0)
 
 
 def _input(x, W, steps):
-    """Check the input `x`, but do not test for NaN.  Return `x`, the number of
-    steps T and the batch size B."""
+    """Check the shape of the input `x`.  The entries of `x` are not checked.
+    Return `x`, the number of steps and the batch size."""
     if sparse.issparse(x):
         return x, *_events_size(x, W, steps)
     _, x, steps = arrays("W (n, m), x (T, B, m) unread, steps? () int", W, x, steps)
@@ -432,8 +454,8 @@ def _input(x, W, steps):
 
 
 def _events_size(x, W, steps):
-    """Check the sparse events `x`, but do not test for NaN.  Return the number of
-    steps and the batch size B."""
+    """Check the structure and the shape of the sparse events `x`.  The values of
+    the events are not checked.  Return the number of steps and the batch size."""
     steps, = arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr":
         raise ValueError(f"x is of type {type(x).__name__}: must be a scipy.sparse CSR "
