@@ -227,8 +227,8 @@ def _blocks(x, B, size, dtype):
 
 def _events(events, row, size, m):
     """Return at most `size` rows of a CSR matrix with m columns, starting with
-    the row `row`.  The argument `events` holds the arrays of the matrix, because
-    slicing a sparse matrix takes longer."""
+    the row `row`.  The argument `events` holds the three arrays of the matrix,
+    because slicing a sparse matrix takes longer."""
     data, indices, indptr = events
     ends = indptr[row:row + size + 1]
     part = slice(ends[0], ends[-1])

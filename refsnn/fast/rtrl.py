@@ -1,31 +1,37 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module implements fast real-time recurrent learning (RTRL).
 
-Eqs. (1) and (2) apply RTRL to a tanh network with inputs x and states h,
+RTRL computes gradients forward in time.  Eqs. (1) and (2) apply RTRL to a
+tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
-RTRL starts from M[-1] = 0 and computes, step by step, the influence matrix
-M[t] = dh[t]/dtheta of the weights theta = [W | V].  Row i of theta holds
-the m + n weights into neuron i, from the presynaptic values z[t] = [x[t],
-h[t-1]].  Column i (m + n) + j of M holds the derivatives with respect to
-theta_ij.  Each weight directly affects only the postsynaptic neuron.  The
-n x n (m + n) matrix D(z) therefore has the entry z_j in row i and column
+The parameters are the weights theta = [W | V].  RTRL starts from M[-1] = 0
+and computes, step by step, the influence matrix M[t], which is the total
+derivative of h[t] with respect to theta.  Row i of theta holds the m + n
+weights into neuron i, from the presynaptic values z[t] = [x[t], h[t-1]].
+Column i (m + n) + j of M holds the derivatives with respect to theta_ij.
+Each weight directly affects only the postsynaptic neuron.  The n x
+n (m + n) matrix D(z) therefore has the entry z_j in row i and column
 i (m + n) + j.  All other entries of D(z) are 0:
 
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(z[t]))              (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
-In (2), q[t] is the derivative of the loss at step t with respect to h[t].
-The summand of step t in (2) is available at step t.
+In the gradient (2), q[t] is the derivative of the loss at step t with
+respect to h[t].  The contribution of step t to the gradient is available
+at step t.
 
-Eqs. (3)-(5) describe a layer of LIF neurons with the recorded currents I,
-membrane potentials U and spikes S of `lif`, and z[t] = [x[t], S[t]].  The
-surrogate derivative psi[t] replaces dS[t]/dU[t].  The mask clamp[t] is 1
-for neurons that are refractory at step t, and 0 for all other neurons.  A
-reset by subtraction has r = 1 and drop = threshold.  A reset to zero has
-r = 1 - S and drop = beta U + gain I.  The influences are G = dI/dtheta and
-P = (dU/dtheta) / gain [ZN21].  Starting from 0,
+Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
+neurons with the synaptic currents I, the membrane potentials U and the
+spikes S that `lif` records.  The presynaptic values are z[t] = [x[t],
+S[t]].  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The mask
+clamp[t] is 1 for neurons that are refractory at step t, and 0 for all
+other neurons.  A reset by subtraction has r = 1 and drop = threshold.  A
+reset to zero has r = 1 - S and drop = beta U + gain I.  The influence of
+the weights on the currents is G = dI/dtheta.  The influence of the weights
+on the membrane potentials is gain P, with P = (dU/dtheta) / gain [ZN21].
+Starting from 0,
 
     P[t+1] = diag(1 - clamp[t+1])
              (diag(beta r - drop psi)[t] P[t] + diag(r[t]) G[t])       (3)
@@ -34,24 +40,25 @@ P = (dU/dtheta) / gain [ZN21].  Starting from 0,
     dL/dtheta = sum_t q[t]^T P[t]                                      (5)
 
 The option `through_recurrence=False` omits the second term of (4), and
-`through_reset=False` sets drop = 0.  In a feed-forward layer, theta is W
-and z is x, with m in place of m + n.
+`through_reset=False` sets drop = 0.  In a feed-forward layer, theta is W,
+z is x, and the number of weights into a neuron is m instead of m + n.
 
-Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta
-    and includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
+Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta,
+    which includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
     total derivatives of U[t+1] / gain and I[t+1].
-Exact.  No term is neglected.  Eqs. (3)-(5) are exact for the hard-spiking
-    layer with dS/dU := psi.  The refractory mask is a recorded value.
+Exact.  The gradient (2) is exact.  The gradient (5) is exact if dS/dU :=
+    psi and if the refractory mask is treated as a constant.
 Cost.   Each step takes O(n^3 (m + n)) time for each sequence, and `step`
-    takes O(n^2 (m + n)) memory for each sequence. The columns of M, P and
-    G are independent and are processed in blocks that fit the cache. If
-    the term with V in (4) is omitted, each weight affects only one neuron,
-    and a step takes O(n (m + n)) time. Layers of a few dozen neurons are
-    fastest with one thread of BLAS, for example with
-    OPENBLAS_NUM_THREADS=1 in the environment.
-Departures.  [WZ89] uses the logistic function and one sequence, and
-    updates the weights at each step.  Here the caller updates the weights.
-    Eqs. (3) and (4) follow descriptions of [ZN21] by other authors.
+    takes O(n^2 (m + n)) memory for each sequence.  The columns of M, P and
+    G are independent of each other.  The gradient functions process the
+    columns in blocks that fit the cache.  If the term with V in (4) is
+    omitted, each weight affects only one neuron, and a step takes O(n (m +
+    n)) time.  Layers of a few dozen neurons are fastest with one thread of
+    BLAS, for example with OPENBLAS_NUM_THREADS=1 in the environment.
+Departures.  [WZ89] uses the logistic function instead of tanh, processes
+    one sequence, and updates the weights at each step.  In this module,
+    the caller updates the weights.  Eqs. (3) and (4) follow descriptions
+    of [ZN21] by other authors.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -77,7 +84,8 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 
 class Recording(NamedTuple):
-    """Hold the recorded I, U and S of a layer, and the mask clamp."""
+    """Hold the recorded states of a LIF layer: the currents I, the membrane
+    potentials U, the spikes S and the mask clamp."""
     syn: np.ndarray             # (T, B, n), as the other fields
     mem: np.ndarray
     spikes: np.ndarray
@@ -95,8 +103,8 @@ def step(M, x, before, h, V, out=None):
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence matrix of [W | V] one step earlier; None stands for 0.  The
-        entries are not checked.
+        Influence matrix of [W | V] one step earlier.  None stands for the
+        initial value 0.  The entries are not checked.
     x : (B, m) float
         Input of this step.
     before, h : (B, n) float
@@ -104,13 +112,15 @@ def step(M, x, before, h, V, out=None):
     V : (n, n) float
         Recurrent weights.  The result has the dtype of V.
     out : (B, n, n (m + n)) float, optional
-        Buffer for the result, which must not share memory with an argument.
+        Buffer for the result.  The buffer must not share memory with another
+        argument.
 
     Returns
     -------
     (B, n, n (m + n)) float
-        Influence matrix M[t].  The sum of q[b] M[b] over the batch is the term
-        of eq. (2) for this step, with the entries of [W | V] row by row.
+        Influence matrix M[t] of each sequence b.  The sum of q[b] M[b] over
+        the batch is the contribution of this step to the gradient (2), with
+        the entries of [W | V] row by row.
     """
     V, before, h, x = arrays("V (n, n) float, before (B, n), h (B, n), x (B, m*)", V,
                              before, h, x)
@@ -127,14 +137,15 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, count):
-    """Return a view of the entries of `M` to which eq. (1) adds D, for neurons
-    with `count` weights each.  The first of these neurons is `first`."""
+    """Return a view of the entries of `M` to which eq. (1) or (4) adds the
+    presynaptic values z.  The columns of `M` belong to neighbouring neurons
+    with `count` weights each.  The first neuron has the index `first`."""
     k = M.shape[1] // count
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, count))
 
 
 def gradient(x, V, h, dh, state=None):
-    """Return the loss gradient of a recorded tanh network, eqs. (1) and (2).
+    """Compute the gradient for a recorded tanh network, eqs. (1) and (2).
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -147,9 +158,10 @@ def gradient(x, V, h, dh, state=None):
     V : (n, n) float
         Recurrent weights.  Results have the dtype of V.
     h, dh : (T, B, n) float
-        Recorded states h, and the derivative q of the loss with respect to h.
+        Recorded states h, and the derivative q[t] of the loss at step t with
+        respect to h[t].
     state : (B, n) float, optional
-        State before the first step; 0 by default.
+        States before the first step; 0 by default.
 
     Returns
     -------
@@ -178,8 +190,8 @@ def _slices(count, size):
 
 def _block(J, slope, z, q, first):
     """Return the gradient (2) of one sequence with respect to the incoming
-    weights of a block of neurons.  `first` is the index of the first neuron of
-    the block."""
+    weights of a block of neurons.  The first neuron of the block has the index
+    `first`."""
     (T, n, _), shape = J.shape, (slope.shape[1], z.shape[1])
     M, new = (np.zeros((n, math.prod(shape)), J.dtype) for _ in range(2))
     own = [_diagonal(a, first, shape[1]) for a in (new, M)]
@@ -199,7 +211,7 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Return the gradient of a recorded LIF layer, eqs. (3)-(5).
+    """Compute the gradient for a recorded LIF layer, eqs. (3)-(5).
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
@@ -218,11 +230,12 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     alpha, beta, gain, threshold, reset, through_reset
-        Arguments of `sparse_rtrl.gradient`, of which this function computes
-        the rule "exact".
+        Arguments of `sparse_rtrl.gradient`.  The results equal the results of
+        `sparse_rtrl.gradient` with rule="exact".
     through_recurrence : bool
-        Whether the gradient passes through V.  If it does not, this function
-        computes the rule "implicit".
+        Whether the gradient passes through the recurrent spikes.  If False,
+        the results equal the results of `sparse_rtrl.gradient` with
+        rule="implicit".
 
     Returns
     -------
@@ -253,7 +266,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         for part in _slices(B, 3 * size):
             total += _local(decay[:, part], r[:, part], alpha, z[:, part], q[:, part])
     else:
-        # With a larger buffer, NumPy first copies decay[t] to all columns: slower.
+        # A small buffer is faster, because NumPy otherwise copies decay[t] to all
+        # columns first.
         size_before = np.setbufsize(16)
         try:
             for b in range(B):
@@ -268,7 +282,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 def _lif_block(K, decay, r, alpha, z, q, part):
     """Return the gradient (5) of one sequence with respect to the incoming
-    weights of the neurons `part`.  The factors 1 - clamp are in decay and r."""
+    weights of the neurons `part`.  The arguments `decay` and `r` include the
+    factor 1 - clamp."""
     (T, n), shape = q.shape, (part.stop - part.start, z.shape[1])
     P, G, new, spare = _aligned(4, (n, math.prod(shape)), q.dtype)
     own = _diagonal(G, part.start, shape[1])
@@ -288,8 +303,8 @@ def _lif_block(K, decay, r, alpha, z, q, part):
 
 
 def _local(decay, r, alpha, z, q):
-    """Return the gradient (5) if each weight affects only one neuron.  Here, P
-    and G hold the entries of each sequence that are not always 0."""
+    """Return the gradient (5) for layers in which each weight affects only one
+    neuron.  The arrays P and G hold only the entries that are not always 0."""
     (T, B, n), count = q.shape, z.shape[2]
     P, G = np.zeros((B, n, count), q.dtype), np.zeros((B, len(alpha), count), q.dtype)
     total = np.zeros((n, count), q.dtype)
@@ -303,8 +318,9 @@ def _local(decay, r, alpha, z, q):
 
 
 def _aligned(number, shape, dtype):
-    """Return arrays of zeros.  All start at a line of the cache, for fast
-    products, and at different places in a page of memory, for fast sums."""
+    """Return `number` arrays of zeros.  Each array starts at a line of the cache,
+    because matrix products are then faster.  The arrays start at different
+    positions within a page of memory, because sums are then faster."""
     size = math.prod(shape) * dtype.itemsize
     size += -size % PAGE + 4 * LINE
     raw = np.zeros(number * size + LINE, np.uint8)
