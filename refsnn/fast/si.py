@@ -1,12 +1,17 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module computes Adam and synaptic intelligence in one memory pass.
 
-In large networks, memory bandwidth limits the speed of Adam, the path
-integral and the penalty gradient.  This module computes all three
-quantities in one loop over blocks of parameters.  A block is small enough
-for the cache.  Let g be the gradient of the task loss, let theta be the
-parameters, and let `strength` be the penalty coefficient.  Let t = 1, 2,
-... be the step, and let root = sqrt(1 - beta2^t).  Then
+Adam is an optimiser.  Synaptic intelligence (SI) adds a penalty to the
+loss of a task, which keeps important parameters near an anchor.  The
+anchor is the value of the parameters after the previous task.  The path
+integral of SI measures how much each parameter decreases the loss.  In
+large networks, memory bandwidth limits the speed of Adam and SI.  This
+module therefore computes the update of Adam, the path integral and the
+gradient of the penalty in one loop over blocks of parameters.  A block is
+small enough for the cache.  Let g be the gradient of the task loss, let
+theta be the parameters, and let `strength` be the penalty coefficient.
+Let t = 1, 2, ... be the number of the step, and let root = sqrt(1 -
+beta2^t).  A step computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4
     mean = beta1 mean + (1 - beta1) total                (2)  [KB15] alg. 1
@@ -16,15 +21,17 @@ parameters, and let `strength` be the penalty coefficient.  Let t = 1, 2,
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Eq. (4) multiplies the numerator and the denominator of Adam's
-    update by root.  The bias correction of `scale` then needs no
-    additional pass.
+Derivation.  Eq. (4) is Adam's update, with numerator and denominator
+    multiplied by `root`.  Because of this factor, the bias correction of
+    `scale` needs no additional pass over the arrays.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient twice and all other arrays once, and
-    writes all updated arrays once.  The extra memory is two blocks.
-Departures.  The parameters, the path integral and the state are updated in
+    writes all updated arrays once.  The additional memory is the size of
+    two blocks.
+Departures.  The function `si.accumulate` returns new arrays.  This module
+    updates the parameters, the path integral and the state of Adam in
     place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
@@ -46,10 +53,10 @@ LEAST_EPS = {np.dtype(kind): float(np.finfo(kind).tiny) ** 0.5     # eps^2 is no
 
 
 class State(NamedTuple):
-    """Hold the state of Adam; each list has one array for each parameter array."""
-    step: int                   # t, number of completed steps
-    mean: List[np.ndarray]      # of gradients
-    scale: List[np.ndarray]     # mean of squared gradients
+    """Hold the state of Adam.  Each list has one array for each parameter array."""
+    step: int                   # number of completed steps
+    mean: List[np.ndarray]      # running mean of gradients
+    scale: List[np.ndarray]     # running mean of squared gradients
 
 
 def begin(parameters):
@@ -61,10 +68,12 @@ def begin(parameters):
     Parameters
     ----------
     parameters : float array or list of float arrays
+        Parameters that Adam will update.
 
     Returns
     -------
     State
+        State in which all arrays are 0.
     """
     theta = lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in theta] for _ in range(2)))
@@ -85,32 +94,36 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     parameters : float array or list of float arrays
         C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
-        Gradient of the task loss without the penalty.  A gradient, importance
-        or anchor of the other float dtype is cast in each step.
+        Gradient of the task loss without the penalty.  If the gradient, the
+        importance or the anchor has another dtype than the parameters, the
+        array is cast in each step.
     state : State
-        State from `begin` or the previous step, updated in place.
+        State from `begin` or from the previous step.  The arrays of the state
+        are updated in place.
     rate, beta1, beta2, eps : float
         Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral, importance, anchor : array or list of arrays, optional
-        Fields of an `si.State`.  The path integral is updated in place.  Pass
-        both the importance and the anchor, or neither.  Both are ignored if
-        strength = 0.
+        Fields of an `si.State`.  The path integral is updated in place.  The
+        importance and the anchor must be given together.  Both arrays have no
+        effect if strength = 0.
     strength : float
-        Penalty coefficient, at least 0: factor * strength of `si.Settings`.
+        Penalty coefficient, at least 0.  The coefficient is the product of
+        `factor` and `strength` of `si.Settings`.
 
     Returns
     -------
     State
+        State after this step, with the same arrays as the given state.
 
     Raises
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another array.  In these cases, no array is modified.  If
-        another array has NaN or infinite entries, or if the update overflows,
-        the error is raised after the update, and the updated arrays are
-        invalid.  An infinite entry of state.scale causes no error; its
-        parameter is not updated.
+        memory with another array.  In both cases, no array is modified.  The
+        error is raised after the update if another array has NaN or infinite
+        entries, or if the update overflows.  The updated arrays are then
+        invalid.  An infinite entry of state.scale causes no error, and the
+        parameter of this entry is not updated.
     """
     theta = _written("parameters", parameters)
     g, none = _read("gradient", gradient, theta), [None] * len(theta)
@@ -151,8 +164,9 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(column, t, adam, factor):
-    """Apply eqs. (1)-(6) in place.  Return a sum of squares, which is not finite
-    if an array has a NaN or infinite entry."""
+    """Apply eqs. (1)-(6) in place.  Return the sum of squares of the gradient
+    `total`, the parameters and the path integral.  The sum is not finite if one
+    of these arrays has a NaN or infinite entry."""
     rate, beta1, beta2, eps = adam
     root = math.sqrt(1 - beta2 ** t)
     rate, eps = -rate * root / (1 - beta1 ** t), eps * root
@@ -187,8 +201,9 @@ def _pass(column, t, adam, factor):
 
 
 def _written(name, value, like=None):
-    """Return a list of arrays that can be updated in place, without reading their
-    entries.  With `like`, they have the shapes and dtypes of `like`."""
+    """Check and return a list of arrays that can be updated in place.  The
+    entries of the arrays are not read.  If the list `like` is given, the
+    arrays must have the shapes and dtypes of the arrays of `like`."""
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(found) != (count := len(like or found) or 1):
         raise ValueError(f"{name} has {len(found)} arrays: must have {count}, as "
@@ -203,8 +218,8 @@ def _written(name, value, like=None):
 
 
 def _read(name, value, like):
-    """Return a list of arrays with the shapes and dtypes of `like`.  The entries
-    of arrays that need no cast are not read."""
+    """Return a list of arrays with the shapes and dtypes of the arrays of `like`.
+    If no array needs a cast, the entries of the arrays are not checked."""
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(found) != len(like) or not all(map(_fits, found, like)):
         found = lists(name, value, like, "parameters")
