@@ -22,15 +22,16 @@ the last k steps.  A simulation of T steps returns the recording, which
 holds I, U, A, S and clamp at the steps 0 to T - 1, and the state at step
 T.  The next simulation can continue from this state.
 
-Let psi be the surrogate derivative of H.  For refractory neurons, psi is
-0.  The presynaptic values z = [x, S] are the m inputs, followed by the n
-spikes of the layer if the layer is recurrent.  Let P_ij be the weight from
-the presynaptic value z_j to neuron i, which is an entry of W or V.  The
-traces s_j, u_j and eps_ij approximate the derivatives of I_i, U_i and A_i
-with respect to P_ij.  The direct derivatives of the loss L with respect to
-S and U are dspikes and dmem.  A direct derivative is taken at fixed values
-of all other states.  The learning rule e-prop advances the traces forward
-in time, and multiplies the eligibility trace e by dspikes:
+Let psi be the surrogate derivative of the step function H, which is set to
+0 for refractory neurons.  The presynaptic values z = [x, S] are the m
+inputs, followed by the n spikes of the layer if the layer is recurrent.
+The weight P_ij from the presynaptic value z_j to neuron i is an entry of W
+or V.  The traces s_j, u_j and eps_ij approximate the derivatives of I_i,
+U_i and A_i with respect to P_ij.  The direct derivatives of the loss L
+with respect to S and U are dspikes and dmem.  A direct derivative is taken
+at fixed values of all other states.  The learning rule e-prop advances the
+traces forward in time, and computes the gradient from the traces and the
+direct derivatives:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -56,9 +57,10 @@ Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
     contain V or threshold.  In e-prop, all neurons have the same alpha,
     beta and gain.  All neurons therefore share the traces s_j and u_j.
 
-    The six constants of neuron i add six columns to F.  By (1), dS_i/da_i
-    = -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides
-    at step t - 1, the columns are
+    If the constants are also learned, each of the six constants of neuron
+    i adds one column to F.  By (1), dS_i/da_i = -psi_i A_i and
+    dS_i/dthreshold_i = -psi_i.  With the right-hand sides at step t - 1,
+    the columns are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
@@ -92,7 +94,7 @@ Departures.  The neuron model of [BSS20] has no synaptic current.  With
     a neuron to itself.  In this module, the caller can set the diagonal of
     V to 0.
 
-[BSS20] G. Bellec et al., Nature Communications 11, 3625, 2020.
+[BSS20] G. Bellec et al., Nat. Commun. 11, 3625, 2020.
 """
 
 from collections.abc import Callable
@@ -264,8 +266,9 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
 def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
           sent=None):
-    """Iterate eqs. (1)-(5) from the products `drive` of input and weights.
-    Error messages call the array `drive` by the name `source`."""
+    """Simulate all steps by eqs. (1)-(5), given the products `drive` of input
+    and weights.  In error messages, the array `drive` has the name
+    `source`."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -376,7 +379,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivatives of the loss by the states, eq. (12).
+    """Return direct derivatives of the loss with respect to states, eq. (12).
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -515,9 +518,9 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 def _checked(name, state, like, source, k=None):
     """Check that the arrays of a state have the shape of the array `like`, and
-    return these arrays.  Error messages call `like` by the name `source`.  The
-    field `spikes` must cover `k` steps, or any number of steps if `k` is
-    None."""
+    return these arrays.  In error messages, the array `like` has the name
+    `source`.  The field `spikes` must cover `k` steps, or any number of steps
+    if `k` is None."""
     _, *values, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",

@@ -16,8 +16,8 @@ effect:
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks of steps.  The last state of a
-chunk is also the first state of the next chunk.  Each chunk has F = 0 at
-its first state, and the following q at its last state:
+chunk is also the first state of the next chunk.  Each chunk has F[first] =
+0 at the first state, and the following derivative q at the last state:
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
@@ -59,7 +59,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the total derivatives of the loss by the states, eq. (1).
+    """Return total derivatives of the loss with respect to states, eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -87,7 +87,7 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss along a trajectory, eqs. (1) and (2).
+    """Return the gradient of the loss for one trajectory, eqs. (1) and (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()
@@ -146,7 +146,7 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Return the gradient of rolling truncated BPTT, eqs. (2) and (4).
+    """Compute the gradient by rolling truncated BPTT, eqs. (2) and (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]

@@ -17,8 +17,8 @@ are the pre-activations pre[L-1] of the last layer:
 
 A pooling window has 2 x 2 positions.  Without pooling, a window has one
 position.  Pooling ignores the last row or column of a map if the number of
-rows or columns is odd.  Dropout multiplies the entries of x[l] by masks
-m[l] of 0 and 1, which are arguments:
+rows or columns is odd.  Dropout multiplies the inputs x[l] of layer l by a
+binary mask m[l]:
 
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
@@ -51,11 +51,12 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
     A loss that depends on the Jacobian is a function of all patches A and
     all signals G.  The loss can also depend on the outputs f.  Let dA, dG
-    and df be the partial derivatives of such a loss.  Let B be the total
-    derivative with respect to the signals G, which includes the effect of
-    G[l] on G[l-1].  The reverse pass through (7) starts from B[0] = dG[0],
-    and adds (10) to dW.  The reverse pass through (1) and (2) starts from
-    dpre[L-1] = df, and uses (11) in place of (6):
+    and df be the partial derivatives of the loss.  Let B be the total
+    derivative of the loss with respect to the signals G, which includes
+    the effect of G[l] on G[l-1].  Reverse-mode differentiation of (7)
+    starts from B[0] = dG[0], and adds the sum (10) to the gradient dW.
+    Reverse-mode differentiation of (1) and (2) starts from dpre[L-1] = df,
+    and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
@@ -69,7 +70,8 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
 Exact.  The derivatives are exact unless the largest pre-activation of a
     window is exactly 0, or is positive and occurs twice in the window.
-    For such a window, the derivatives follow from the gate (4).
+    For such a window, the gate (4) selects one of several possible
+    derivatives.
 Cost.   For N samples, P positions and k x k kernels, a convolution needs
     N P k^2 c_in c_out multiplications in the forward pass.  For a network
     with K outputs, the function `signals` needs about K times as many
@@ -181,8 +183,8 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return a list with one view of the maps for each position in a window.  A
-    view holds the entries of all windows at this position."""
+    """Return a list of views of the maps.  Each view holds the entries of all
+    windows at one position within the window."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -281,9 +283,7 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Compute the signals, the derivatives of the outputs by pre-activations.
-
-    The function evaluates eq. (7).
+    """Return derivatives of outputs with respect to pre-activations, eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -314,7 +314,7 @@ def signals(weights, recording, pools):
 
 
 def jacobian(recording, signals):
-    """Compute the Jacobian of the outputs by all parameters, eq. (8).
+    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))

@@ -3,10 +3,11 @@ r"""This module implements long short-term memory (LSTM) with dropout.
 
 The network has inputs x, cell states `cell` and outputs h.  The vector
 pre[t] stacks the pre-activations of the input gate i, the forget gate f,
-the candidate g and the output gate o.  The candidate is the value that can
-be added to the cell state.  Dropout multiplies the inputs and outputs by
-the masks x_mask and h_mask, which are 1 by default.  The symbol * is the
-entrywise product, and s is the logistic function s(a) = 1/(1 + exp(-a)).
+the candidate g and the output gate o.  The candidate g is the value that,
+multiplied by the input gate i, is added to the cell state.  Dropout
+multiplies the inputs and the recurrent outputs by the masks x_mask and
+h_mask, which are 1 by default.  The symbol * is the entrywise product, and
+s is the logistic function s(a) = 1/(1 + exp(-a)).
 
     pre[t] = W (x_mask[t] * x[t]) + V (h_mask[t] * h[t-1]) + b   (1)
     i, f, o = s(pre_i), s(pre_f), s(pre_o),  g = tanh(pre_g)     (2)
@@ -288,7 +289,7 @@ def init(m, n, rng, dtype=np.float64):
 
 
 def _network(W, V, b, x, h0, cell0, x_mask, h_mask, *more):
-    """Check and return the arguments of `simulate`.  Further arguments `more` are
+    """Check and return the arguments of `simulate` and, in `more`, the
     additional arguments of `backward`."""
     for_x, for_h = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *others = arrays(

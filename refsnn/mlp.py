@@ -9,8 +9,7 @@ outputs f of the network are given by
     a[0] = x,  pre[l] = W[l] a[l] + b[l]                         (1)
     a[l+1] = phi(pre[l]),  f = pre[L-1]                          (2)
 
-Dropout multiplies the inputs of layer l by a mask m[l] of 0 and 1, which
-is an argument:
+Dropout multiplies the inputs of layer l by a binary mask m[l]:
 
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
@@ -219,9 +218,7 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Compute the signals, the derivatives of the outputs by pre-activations.
-
-    The function evaluates eqs. (6) and (7).
+    """Return derivatives of outputs with respect to pre-activations, eq. (7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -236,8 +233,8 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        Signals g[l] of each layer.  Entry [n, k] holds the derivatives of
-        output k for sample n with respect to the pre-activations.
+        Signals g[l] of each layer, by eqs. (6) and (7).  Entry [n, k] holds
+        the derivatives of output k for sample n.
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
@@ -261,7 +258,7 @@ def _live(signals):
 
 
 def jacobian(recording, signals):
-    """Compute the Jacobian of the outputs by all parameters, eq. (8).
+    """Return the Jacobian of the outputs with respect to all parameters, eq. (8).
 
     >>> rec = forward([np.ones((1, 1))], [np.ones(1)], np.full((1, 1), 3.0))
     >>> jacobian(rec, [np.full((1, 1, 1), 2.0)]).tolist()
@@ -325,8 +322,8 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Return e[l] of eq. (12) and the sum of eq. (11) for all layers.  An entry
-    None stands for 0."""
+    """Return the terms e[l] of eq. (12) and the sums of eq. (11) for all
+    layers.  An entry None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):

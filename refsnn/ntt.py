@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | ntt.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Transfer the tangent kernel of a dense network to a sparse network (NTT).
+r"""Train a sparse network to reproduce the tangent kernel of a dense network.
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  The student is a sparse network
@@ -27,9 +27,10 @@ The derivatives of the loss with respect to K and f are
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
-df/dpre_l.  The kernel K is a function of all a_l and g_l.  The function
-`adjoint` computes the derivatives da_l and dg_l of the loss through the
-kernel.  The function `second_order` computes the gradient of the loss with
+df/dpre_l.  The kernel K is a function of all layer inputs a_l and all
+signals g_l.  The function `adjoint` computes the derivatives da_l and dg_l
+of the loss with respect to a_l and g_l from the derivative D with respect
+to K.  The function `second_order` computes the gradient of the loss with
 respect to the weights from da_l, dg_l and df:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
@@ -42,19 +43,20 @@ still change the pruned weights.  A pruned weight is used again if a new
 mask is 1 for this weight.
 
 Derivation.  Terms (1)-(3) of the loss depend on the weights only through
-    M_l W_l.  The factor M_l in (6) is the derivative of M_l W_l.  Eqs. (5)
-    and (6) are the chain rule for the kernel K as a function of all a_l
-    and g_l.
+    M_l W_l.  The factor M_l in (6) is the derivative of M_l W_l with
+    respect to W_l.  Eqs. (5) and (6) are the chain rule for the kernel K
+    as a function of all layer inputs a_l and all signals g_l.
 Exact.  The gradient is exact wherever the kernel K is a smooth function of
-    the weights.  K jumps where a ReLU unit switches on or off, or where
-    another position of a pooling window becomes the maximum.
-Cost.   Each training step needs two forward passes, two computations of
-    the signals, two kernels, one call of `adjoint` and one call of
+    the weights.  The kernel K jumps where a ReLU unit switches on or off,
+    or where another position of a pooling window becomes the maximum.
+Cost.  Each training step needs two computations of the outputs, the
+    signals and the kernel, one call of `adjoint` and one call of
     `second_order`.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
-    in the code of [LZ20].  The kernel of kind "through_mask" excludes
-    these derivatives, and describes the training of the sparse network.
+    in the code of [LZ20].  The kernel of kind "through_mask" excludes the
+    derivatives with respect to pruned weights, and therefore describes the
+    training of the sparse network.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -141,7 +143,8 @@ def target(model, weights, biases, x):
 
 def _recorded(model, weights, biases, x):
     """Check the model and the inputs, and evaluate the network.  Return the
-    recording, the signals, and both for each half of the batch."""
+    recording and the signals of the whole batch, and the layer inputs and the
+    signals of each half of the batch."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

@@ -29,8 +29,9 @@ labels:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by the square root of the
-density rho.  If the masks do not depend on the weights, the division
-approximately preserves the variance of the total input of each unit:
+density rho.  If the masks do not depend on the weights, the division by
+sqrt(rho) approximately preserves the variance of the total input of each
+unit:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
@@ -142,8 +143,8 @@ def snip(weights, gradients, rho, *, scope="global"):
 
 
 def _products(weights, name, slopes, rho):
-    """Check the arguments.  Return the entrywise products of the lists `weights`
-    and `slopes`, and rho."""
+    """Check the arguments.  Return the entrywise products of the arrays in
+    `weights` and `slopes`, and the density rho."""
     weights, slopes, rho = _checked(weights, rho, name, slopes)
     with np.errstate(over="ignore"):
         products = [W * slope for W, slope in zip(weights, slopes, strict=True)]
@@ -177,7 +178,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative of the logit-SNIP loss by the outputs, eq. (6).
+    """Return the derivative dL/df of the loss of logit SNIP, eq. (6).
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -197,7 +198,7 @@ def logit_doutputs(outputs):
 
 
 def random(weights, rho, rng, *, scope="layer"):
-    """Sample masks that keep P - idx - 1 of the P weights of a group, eq. (5).
+    """Sample random masks for each group of weights, eq. (5).
 
     >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
     >>> float(masks[0].sum())

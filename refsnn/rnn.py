@@ -24,8 +24,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     By (4), dh[-1] = V^T dpre[0] is the derivative of the loss with respect
     to the initial state.  If the initial state is the last state of an
-    earlier simulation, the gradient continues in the earlier simulation.
-    For this purpose, dh[-1] is added to e[T-1] of the earlier simulation.
+    earlier simulation, dh[-1] must be added to the direct derivative
+    e[T-1] of the earlier simulation.
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1], and the
     derivative F[t] of h[t] with respect to the weights at fixed h[t-1]:
