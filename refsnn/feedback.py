@@ -4,7 +4,7 @@ r"""Compute the credit of hidden spikes with exact or random feedback.
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
 respect to the spikes S[t] of the layer, or an estimate of this derivative.
 Each of the following rules computes the credit from an error.  A learning
-rule for one layer can use this credit as its error signal.  Let W be the
+rule for one layer can use the credit as an error signal.  Let W be the
 input weights of the next layer.  Let dI be the derivative of the loss with
 respect to the synaptic currents of the next layer:
 

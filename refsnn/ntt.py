@@ -49,7 +49,7 @@ Derivation.  Terms (1)-(3) of the loss depend on the weights only through
 Exact.  The gradient is exact wherever the kernel K is a smooth function of
     the weights.  The kernel K jumps where a ReLU unit switches on or off,
     or where another position of a pooling window becomes the maximum.
-Cost.  Each training step needs two computations of the outputs, the
+Cost.   Each training step needs two computations of the outputs, the
     signals and the kernel, one call of `adjoint` and one call of
     `second_order`.
 Departures.  No departures from [LZ20] are known.  The kernel of kind

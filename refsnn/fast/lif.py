@@ -28,10 +28,11 @@ respect to the scaled membrane potential is
 
 Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     with respect to S and out, at fixed values of all other states.  Let dA
-    be the total derivative dL/dA of any other array A.  By (5) and (6),
-    the readout potentials are W_out S after a linear filter.  The same
-    filter, applied to dout backward in time, gives dR[t+1].  The chain
-    rule for (2)-(4), with constant spikes in the reset, gives
+    be the total derivative dL/dA of any other array A.  Eqs. (5) and (6)
+    are a linear filter with the input W_out S and the output `out`.  The
+    same linear filter, applied to dout backward in time, gives the
+    derivative dR[t+1].  The chain rule for (2)-(4), with constant spikes
+    in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -238,7 +239,7 @@ def _events(events, row, size, m):
 
 def _aligned(shape, dtype):
     """Return an array of zeros that is aligned to 64 bytes, because vectorised
-    code is faster on aligned arrays."""
+    code is faster for aligned arrays."""
     raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
     return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 

@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module computes Adam and synaptic intelligence in one memory pass.
+r"""This module computes Adam and synaptic intelligence in a single pass.
 
 Adam is an optimiser.  Synaptic intelligence (SI) adds a penalty to the
-loss of a task, which keeps important parameters near an anchor.  The
-anchor is the value of the parameters after the previous task.  The path
-integral of SI measures how much each parameter decreases the loss.  In
-large networks, memory bandwidth limits the speed of Adam and SI.  This
-module therefore computes the update of Adam, the path integral and the
-gradient of the penalty in one loop over blocks of parameters.  A block is
-small enough for the cache.  Let g be the gradient of the task loss, let
+loss of a task.  The penalty keeps important parameters near an anchor,
+which is the value of the parameters after the previous task.  The path
+integral of SI measures how much the change of each parameter decreases the
+loss.  In large networks, memory bandwidth limits the speed of Adam and SI.
+This module therefore computes the update of Adam, the path integral and
+the gradient of the penalty in one loop over blocks of parameters.  A block
+is small enough for the cache.  Let g be the gradient of the task loss, let
 theta be the parameters, and let `strength` be the penalty coefficient.
 Let t = 1, 2, ... be the number of the step, and let root = sqrt(1 -
 beta2^t).  A step computes
@@ -22,7 +22,7 @@ beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is Adam's update, with numerator and denominator
-    multiplied by `root`.  Because of this factor, the bias correction of
+    multiplied by `root`.  With the factor `root`, the bias correction of
     `scale` needs no additional pass over the arrays.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
@@ -165,8 +165,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 def _pass(column, t, adam, factor):
     """Apply eqs. (1)-(6) in place.  Return the sum of squares of the gradient
-    `total`, the parameters and the path integral.  The sum is not finite if one
-    of these arrays has a NaN or infinite entry."""
+    `total`, the parameters and the path integral.  The sum of squares is not
+    finite if one of these arrays has a NaN or infinite entry."""
     rate, beta1, beta2, eps = adam
     root = math.sqrt(1 - beta2 ** t)
     rate, eps = -rate * root / (1 - beta1 ** t), eps * root
