@@ -58,8 +58,9 @@ def counted(stored):
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
-    return (f"Of {hold + fail} judged claims in {len(stored)} figures, {hold} hold and "
-            f"{fail} fail; {rest} further values are not judged.")
+    return (f"In {len(stored)} figures, {hold + fail} claims compare a computed value "
+            f"with a bound: {hold} claims hold and {fail} claims fail. Another {rest} "
+            "values have no bound.")
 
 
 def published_number(claim, entry):

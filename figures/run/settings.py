@@ -329,8 +329,6 @@ HEADLINES = (
              "demo's size and data, 5 runs"),
     Headline("ntt_transfer", 1, "NTT: kernel distance after / before transfer",
              "5 runs, other weights and images"),
-    Headline("ntt_replay", 16, "NTT replayed: final kernel distance, relative "
-             "difference from the log", "demo's size and data"),
     Headline("si_permuted", 0, "SI, 10 tasks of permuted MNIST: mean accuracy",
              "paper's size and data"),
     Headline("si_transfer", 2, "SI, later tasks: accuracy minus that of separate "

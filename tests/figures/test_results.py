@@ -162,7 +162,7 @@ def test_only_the_marked_part_of_the_readme_is_written(tmp_path, monkeypatch):
         "RESULTS.md", "README.md"]
     page = (tmp_path / "README.md").read_text()
     assert page.startswith(f"before\n{results.BEGIN}| result | published |")
-    assert page.endswith("0 further values are not judged.\n" + results.END + "after")
+    assert page.endswith("Another 0 values have no bound.\n" + results.END + "after")
     assert "| short | 0.95 | 0.9877 | ≥ 0.9 | holds | d |" in page
     assert "stale" not in page
     text = (tmp_path / "figures" / "RESULTS.md").read_text()
