@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
-"""Convert sounds, check results, identify LIF models and copy modules.
+"""This command line converts sounds, checks results and copies modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--label LABEL] [...]
   python -m refsnn vectors FOLDER
@@ -13,59 +13,64 @@ returns status 2.  Output files appear only when they are complete, and
 existing files are never overwritten.  Commands other than `convert` need
 NumPy alone.
 
-`convert` reads WAV or FLAC recordings, converts them with `audio`,
-`basilar` and `cochlea`, and writes an HDF5 file in the format of `events`.
-By default, the settings are those of the published data sets: the fade at
-each end of a recording lasts 0.03 s, and the first spike is moved to t =
-0.  Silence is appended to reach a length for which the Fourier transform
-is fast; this shifts the frequencies slightly.  `--like lauscher-1.0.1`
-follows the published software: each fade lasts half the recording, no
-spike is moved, and no silence is appended.  The spikes of a recording
-depend on its samples, the seed and the options, but not on the file name
-or on other recordings.
+`convert` reads sounds from WAV or FLAC files, converts them to spikes with
+a model of the cochlea, and writes an HDF5 file in the format of the module
+`events`.  The default options are those of the published data sets.  The
+fade at each end of a sound lasts 0.03 s, and the first spike is moved to
+t = 0.  Silence is appended to a sound, so that the sound reaches a length
+for which the Fourier transform is fast.  This silence shifts the
+frequencies slightly.  The option `--like lauscher-1.0.1` follows the
+published software.  With this option, each fade lasts half the sound, no
+spike is moved, and no silence is appended.  The spikes of a sound depend
+on its samples, on the seed and on the options, but not on the file name or
+on other sounds.
 
-Without `--label`, the label of a single recording is its file name without
-suffix.  With several recordings, the option is required.  LABEL is one of
+Without the option `--label`, the label of a single sound is its file name
+without suffix.  If several sounds are converted, the option `--label` is
+required.  LABEL is one of
 
-  folder       the name of the folder of each recording,
+  folder       the name of the folder of each sound,
   PATTERN      a regular expression that is searched in each file name
                without suffix; its groups, joined by "-", are the label,
   FILE.csv     a file with the columns file and label.
 
-The list `extra/keys` holds the sorted labels of all recordings.  The first
-group of the regular expression `--speaker PATTERN` is the number of the
-speaker.  Without this option, the number is 0.  With `--test LIST
-TEST.h5`, the recordings named in the file LIST, one per line, are written
-to TEST.h5.  All other recordings are written to FILE.h5.  In a LIST or CSV
-file, recordings are named by their file name, with or without suffix and
-with or without folders.  For example,
+In the HDF5 file, the list `extra/keys` holds the sorted labels of all
+sounds.  With `--speaker PATTERN`, the first group of the regular
+expression PATTERN is the number of the speaker.  Without the option
+`--speaker`, the number of the speaker is 0.  With `--test LIST TEST.h5`,
+the file LIST names one sound per line.  The sounds in LIST are written to
+TEST.h5, and all other sounds are written to FILE.h5.  In a LIST or CSV
+file, a sound is named by its file name, with or without suffix and with or
+without folders.  For example, the command
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-writes a data set with labels such as english-0.  The option `--jobs` sets
-the number of processes, which does not affect the result.  Converted
-recordings are kept in the work folder FILE.h5.parts.  If the command is
-interrupted, the same command continues the conversion.  The work folder is
-removed at the end, unless some recordings are bad.  If some of several
-recordings are bad, the bad recordings are omitted and listed at the end,
-and the exit status is 1.  If an output file would hold no good recording,
-no file is written, and the exit status is 2.
+writes a training file and a test file with labels such as english-0.  The
+option `--jobs` sets the number of processes.  This number does not affect
+the result.  The spikes of each sound are first stored in the work folder
+FILE.h5.parts.  If the command is interrupted, the same command continues
+the conversion.  The work folder is removed at the end, unless some sounds
+cannot be converted.  If some of several sounds cannot be converted, these
+sounds are omitted and listed at the end, and the exit status is 1.  If an
+output file would hold no sound, no file is written, and the exit status is
+2.
 
-`vectors` writes the golden vectors of `oracle` as JSON and npz files.  A
-golden vector is a small problem with its correct results.  `check`
+A golden vector is a small problem with its correct results.  `vectors`
+writes the golden vectors of `oracle` as JSON and npz files.  `check`
 compares results with the golden vectors.  The exit status of `check` is 1
-if a result is wrong or vacuous (for example zero everywhere).
+if a result is wrong, if all entries of a result are 0, or if an option
+should change a result but does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
 details such as the order of updates and the type of reset.  One choice for
 each of these details is called a convention.  `probes` writes inputs for
-which different conventions give different results.  `identify` names the
-convention that a simulator follows, given a recording of its results.  The
-exit status of `identify` is 1 if no convention fits, if the recording has
-no spike, or if no surrogate derivative explains dW.  A recording is an npz
-file with
+which different conventions give different results.  A recording holds the
+results of a simulator, and `identify` names the convention that a
+recording follows.  The exit status of `identify` is 1 if no convention
+fits, if the recording has no spike, or if no surrogate derivative explains
+the recorded gradient dW.  A recording is an npz file with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -77,12 +82,12 @@ file with
                             surrogate, a name such as "fast_sigmoid" or
                             "fast_sigmoid:25", or a steepness
 
-`vendor` copies a module of the core or of `fast` to a folder or to a new
-.py file.  The copy needs no other module of the package, because the
-argument checks that the module imports are appended to the copy.  Data
-files of the module, and the licence of these data, are copied to a folder
-named `data` next to the copied module.  Line 2 of the copied module holds
-a digest of all other lines.  To test the module, run
+`vendor` copies a module of `refsnn` or of `refsnn.fast` to a folder or to
+a new .py file.  The copied module needs no other module of the package,
+because the argument checks that the module imports are appended to the
+copy.  Data files of the module, and the licence of these data, are copied
+to a folder named `data` next to the copied module.  Line 2 of the copied
+module holds a digest of all other lines.  To test the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing
@@ -179,8 +184,8 @@ def _vendor(options):
 
 
 def _alone(text, checks):
-    """Return the source `text` of a module with the argument checks appended that
-    the module imports.  `checks` is the source of all argument checks."""
+    """Append the argument checks that a module imports to its source `text`, and
+    return the new source.  `checks` is the source of all argument checks."""
     tree = ast.parse(text)
     wanted = next((node for node in tree.body if isinstance(node, ast.ImportFrom)
                    and node.module == "refsnn._checks"), None)
@@ -217,8 +222,8 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write all files of a dict {path: bytes}.  After an error, remove all files
-    that were written."""
+    """Write all files of a dict {path: bytes}.  After an error, remove all new
+    files and folders."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():
@@ -257,12 +262,12 @@ def _parser():
     parser.add_argument("--version", action="version", version=refsnn.__version__)
     commands = parser.add_subparsers(dest="command", required=True)
     for name, run, text, arguments in (
-            ("convert", _convert, "convert recordings to spikes", {}),
+            ("convert", _convert, "convert sounds to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {
                 "folder": "new or empty folder for the vectors"}),
             ("check", _check, "compare results with the golden vectors", {
                 "results": "npz file of arrays named VECTOR.OUTPUT"}),
-            ("probes", _probes, "write inputs that tell LIF conventions apart", {
+            ("probes", _probes, "write inputs that distinguish LIF conventions", {
                 "folder": "new or empty folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {
                 "recording": "npz file, described in help('refsnn.__main__')"}),
@@ -282,9 +287,9 @@ def _parser():
     convert.add_argument("--label", metavar="LABEL", help=(
         "folder, a regular expression with groups, or FILE.csv"))
     convert.add_argument("--speaker", metavar="PATTERN", help=(
-        "regular expression whose group is the speaker (default: speaker 0)"))
+        "regular expression whose first group is the speaker (default: speaker 0)"))
     convert.add_argument("--test", nargs=2, default=[], metavar=("LIST", "TEST.h5"),
-                         help="write recordings named in LIST to TEST.h5")
+                         help="write the sounds named in LIST to TEST.h5")
     convert.add_argument("--jobs", type=int, default=1, metavar="N",
                          help="number of processes (default: 1)")
     convert.add_argument("--channels", type=int, default=700, metavar="N",
@@ -292,17 +297,17 @@ def _parser():
     convert.add_argument("--seed", type=int, default=0, metavar="N",
                          help="seed of the random spikes (default: 0)")
     convert.add_argument("--longest", type=float, default=LONGEST, metavar="S",
-                         help=f"longest recording, in seconds (default: {LONGEST:g})")
+                         help=f"longest sound, in seconds (default: {LONGEST:g})")
     convert.add_argument("--clipped", default="refuse", choices=("refuse", "keep"),
-                         help="treatment of clipped recordings (default: refuse)")
+                         help="treatment of clipped sounds (default: refuse)")
     convert.add_argument("--mix", action="store_true",
-                         help="average the channels of stereo recordings")
+                         help="average the channels of stereo sounds")
     convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
                          help="membrane constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",
                          help="duration of each fade, in seconds (default: 0.03)")
     convert.add_argument("--like", choices=("lauscher-1.0.1",), help=(
-        "fade over half the recording; no shift of spikes, no added silence"))
+        "fade over half the sound, shift no spikes and append no silence"))
     for one in (parser, *commands.choices.values()):    # errors without usage text
         one.error = lambda message, one=one: one.exit(
             2, f"{one.prog.removeprefix('python -m ')}: {message}\n")
@@ -323,9 +328,10 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status: 0 after success, 1 for wrong or vacuous results, if no
-        convention fits or if recordings are left out, 2 for bad input, 130
-        after an interrupt.  Unparsable arguments raise SystemExit.
+        Exit status.  Success gives 0.  The exit status is 1 if a result is
+        wrong or vacuous (for example 0 everywhere), if no convention fits, or
+        if sounds are omitted.  Invalid input gives 2, and an interrupt gives
+        130.  Arguments that cannot be parsed raise SystemExit.
     """
     options = _parser().parse_args(arguments)
     try:
