@@ -1,18 +1,22 @@
 # refsnn 0.1.0 | oracle/identify/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This package identifies the conventions of a recorded LIF layer.
+"""This package identifies how a simulator updates its LIF neurons.
 
-`identify` compares a recording with all conventions of a LIF step.  A
-preset is the convention of an existing tool, and an axis is one choice
-within a convention, such as the kind of reset.  `identify` reports the
-presets that fit, the axes that the recording settles, and for each open
-axis an input (a stimulus) that settles it.  The modules are:
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+details of a time step, such as the kind of reset.  Each of these details
+is called an axis.  A convention is one choice for each axis, and a preset
+is the convention of a published tool.  The function `identify` compares a
+recording of a simulator with all conventions.  The report of `identify`
+names the presets that agree with the recording, and the axes for which the
+recording shows the choice.  For each other axis, the report names an input
+that would show the choice.  Such an input is called a stimulus.  The
+modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments
-    elimination     search for the conventions that fit
-    ties            the axis "compare"
+    elimination     search for all conventions that agree with a recording
+    ties            membrane potentials that equal the threshold
     fitting         surrogate gradients, and least squares for constants
-    nearest         recordings that no convention fits
+    nearest         recordings that agree with no convention
     stimuli         inputs that distinguish conventions
     comparison      candidates that the caller supplies
     report          the report in words

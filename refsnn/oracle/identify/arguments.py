@@ -28,7 +28,8 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices of each axis around a given refractory period."""
+    """Return the choices that are tested for each axis of a convention.  If
+    `refractory` is above 2, similar refractory periods are tested."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)
@@ -37,7 +38,8 @@ def _axes(refractory):
 
 
 def _recorded(recording, shape):
-    """Return the recorded arrays and their precision."""
+    """Return the recorded arrays as float64, and their relative precision.  If
+    the precision differs between arrays, return the larger number."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -57,9 +59,9 @@ def _recorded(recording, shape):
 
 
 def _precision(values, name="gradients", counts=False):
-    """Return the relative precision of an array: 2^-23 for float16 and
-    float32, 2^-52 for other dtypes.  The dtype float16 is accepted only for
-    counts."""
+    """Return the relative precision of an array.  The precision is 2^-23 for
+    float16 and float32, and 2^-52 for all other dtypes.  The dtype float16 is
+    accepted only for spike counts."""
     dtype = np.asarray(values).dtype
     if dtype == np.float16 and not counts:
         raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
@@ -67,8 +69,8 @@ def _precision(values, name="gradients", counts=False):
 
 
 def _decays(tau_syn, tau_mem, dt, alpha, beta):
-    """Return the two decay factors for each choice of the axis "decay".  Also
-    return the time constants and the time step."""
+    """Return the decay factors of the current and of the membrane for each
+    formula of the decay, and the tuple (tau_syn, tau_mem, dt)."""
     if alpha is None and beta is None:
         tau_syn, tau_mem, dt = _checks.arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
@@ -87,8 +89,8 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
     """Validate the arguments that concern gradients.  Return the gradients,
-    `dspikes`, the surrogate with its steepness, and the precision of the
-    gradients."""
+    `dspikes`, the pair (surrogate, steepness), and the relative precision of
+    the gradients."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

@@ -1,21 +1,25 @@
 # refsnn 0.1.0 | oracle/identify/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module compares a recording with candidates that a caller simulates.
+r"""This module compares a recording with simulations of the caller.
 
-The caller supplies presets (`Tools`).  A candidate is a preset, or a
-variant of a preset with one changed axis.  A candidate matches a recording
-r if
+The caller defines a set of conventions, called presets, and a function
+that simulates neurons with any of these conventions.  A convention holds
+one choice for each detail of an update step, and each of these details is
+called an axis.  A candidate is a preset, or a preset with another choice
+on one axis.  A candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
 
 Derivation.  Spikes are integers, so rounding does not change them.
-Exact.  All presets that match are members.  If some presets match, their
-    variants are compared as well.  If no preset matches, the variants of
-    all presets are compared.
+Exact.  The members of the report are all tested candidates that match the
+    recording.  All presets are tested.  If some presets match, only these
+    presets are also tested with a change on one axis.  If no preset
+    matches, all presets are tested with a change on one axis.
 Cost.   Each candidate is simulated once.  For each further member,
-    `_telling` searches for a stimulus that distinguishes this member from
-    the first member.  The search takes up to four simulations per
-    stimulus, and two gradients with `differentiate`.
+    `_telling` searches for an input that distinguishes this member from
+    the first member.  Such an input is called a stimulus.  The search
+    takes up to four simulations for each stimulus.  If gradients are
+    available, the search also takes up to two gradients for each stimulus.
 Departures.  Conventions with several changed axes are not tested.
 """
 
@@ -33,7 +37,7 @@ __all__ = ["Tools"]
 
 
 class Tools(NamedTuple):
-    """Hold the candidates and the functions that simulate them.
+    """Hold conventions of the caller, and functions that simulate them.
 
     An update step is a NamedTuple that holds one choice for each axis.  The
     function `simulate` returns a dict of "syn", "mem" and "spikes".  The
@@ -41,15 +45,15 @@ class Tools(NamedTuple):
     """
 
     presets: dict       # update step of each preset
-    axes: dict          # values of each axis; if empty, only presets are tested
+    axes: dict          # choices of each axis; if empty, only presets are tested
     simulate: Callable                  # called as simulate(step, x, W)
     differentiate: Callable = None      # called as differentiate(step, x, W)
     inputs: dict = None                 # `Stimulus` for each name
 
 
 def _among(x, W, rows, gradients, tools, rtol):
-    """Compare a recording with the presets in `tools` and with their variants,
-    eqs. (1) and (2).  Return the report."""
+    """Compare a recording with the candidates that `tools` defines, eqs. (1) and
+    (2).  Return the report."""
     gradients = _validated(rows, gradients, tools, rtol)
 
     def judged(candidates):
@@ -72,10 +76,11 @@ def _among(x, W, rows, gradients, tools, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare a recording with one update step.
+    """Compare a recording with the simulation of one update step.
 
-    Return the first difference (or None) and the number of wrong entries.
-    Gradients are compared only if the recorded arrays match.
+    Return the first difference, or None if the simulation matches, and the
+    number of entries that differ.  Gradients are compared only if the
+    recorded arrays match.
     """
     parting, count = _compared(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
@@ -91,8 +96,8 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _compared(rows, run, rtol):
-    """Compare recorded and simulated arrays.  Return the first difference (or
-    None) and the number of wrong entries."""
+    """Compare recorded and simulated arrays.  Return the first difference, or
+    None if all entries match, and the number of entries that differ."""
     run = {name: np.asarray(run[name]) for name in rows}
     wrong = {name: row != run[name] if name == "spikes" else               # (1)
              _differs(row, run[name], rtol) for name, row in rows.items()}
@@ -100,14 +105,14 @@ def _compared(rows, run, rtol):
 
 
 def _differs(found, wanted, rtol):
-    """Mark the entries that violate eq. (2)."""
+    """Return a mask of the entries that violate eq. (2)."""
     scale = np.abs(found).max(initial=0)
     return ~(np.abs(found - wanted) <= rtol * scale)                       # (2)
 
 
 def _telling(one, other, names, tools, rtol):
-    """Return the name of a stimulus that distinguishes two update steps.  If
-    no stimulus does, return ""."""
+    """Return the name of a stimulus for which two update steps give different
+    results.  If no stimulus distinguishes the two steps, return ""."""
     inputs = tools.inputs or {}
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, (x, W, _) in inputs.items():
@@ -122,7 +127,7 @@ def _telling(one, other, names, tools, rtol):
 
 
 def _text(members, apart):
-    """Describe the members in words."""
+    """Describe in words the candidates that match a recording."""
     others = "; ".join(f"{_words(c)} ({name})" for c, name in apart.items() if name)
     same = "; ".join(_words(c) for c, name in apart.items() if not name)
     return (f"as {_words(members[0])}"
@@ -133,7 +138,8 @@ def _text(members, apart):
 # ---- validation
 
 def _validated(rows, gradients, tools, rtol):
-    """Validate the arguments used with `tools`; return the gradients as an array."""
+    """Validate the arguments that are used with `tools`.  Return the gradients as
+    an array."""
     for name, row in rows.items():
         if not row.any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must not be, "

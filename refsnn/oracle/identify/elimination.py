@@ -1,24 +1,28 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module finds all conventions of a LIF step that fit a recording.
 
-A convention is one choice for each axis of `conventions.Step`.  The number
-of conventions is the product of the numbers of choices, about 330,000
-without `through_reset`.  By default, about 140,000 conventions differ in
-effect.  `_search` simulates these conventions step by step, and drops a
-convention at the first recorded row that contradicts it.  Let r be a
-recorded row of syn or mem, and v the simulated row.  If spikes are
-recorded, resets and recurrence use the recorded spikes.  A convention is
-dropped in row t if (1) or (3) holds:
+A step of leaky integrate-and-fire (LIF) neurons has fifteen details that
+differ between simulators.  These details are called axes.  A convention is
+one choice for each axis, as in `conventions.Step`.  Without the axis
+`through_reset`, which affects only gradients, about 330,000 combinations
+of choices exist.  Of these combinations, about 140,000 differ in effect by
+default.  `_search` simulates these conventions step by step, and drops a
+convention at the first time step of the recording that contradicts this
+convention.  Let r be the recorded synaptic currents (syn) or membrane
+potentials (mem) of one time step, and v the simulated values.  If spikes
+are recorded, the recorded spikes drive the resets and the recurrent
+inputs of the simulation.  A convention is dropped in row t, which is the
+recorded time step t, if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
-Here eps is the precision of the recording, s are the recorded spikes (0 in
-S(t) of syn), c(u) is the number of spikes at the membrane potential u, and
-tol is the tolerance in (1).  If u is within tol of the threshold, neither
-a recorded spike nor its absence contradicts the convention.  S(t) depends
-on the recording alone.
+In (1), eps is the relative precision of the recording.  In (2), s are the
+recorded spikes.  For syn, s is replaced by 0 in (2).  In (3), c(u) is the
+number of spikes at the membrane potential u, and tol is the right-hand
+side of (1) for mem.  If u differs from the threshold by less than tol,
+neither a recorded spike nor a missing spike contradicts the convention.
 
 Derivation.  For given spikes, the new current I and the current j that
     enters the membrane are linear in the old I and in the input
@@ -27,19 +31,23 @@ Derivation.  For given spikes, the new current I and the current j that
     j = p I + q d,  I := a I + f d                                    (4)
 
     Conventions with equal numbers a, f, p, q, beta and gain therefore
-    share one simulation.  Conventions that differ only in `record` also
-    share one simulation, and so do the choices "once" and "before" of
-    `reset_at`.
-Approximate.  If spikes are not recorded, the simulated spikes are used.
-    The simulated spikes depend on `compare` if u is within (16 + t/2) eps
-    S(t) of the threshold.
-Cost.   For rows of P entries, each simulation takes O(T P) time, or less
-    if all its conventions are dropped.  If P > 32, the conventions are
-    first compared in the 32 entries that most often differ from row 0.  If
-    V acts on simulated spikes, all entries of one sample are compared
-    first instead.
-Departures.  This module uses no gradients, so it does not determine
-    `through_reset`.
+    share one simulation.  Conventions that differ only in the axis
+    `record` also share one simulation, because this axis only selects
+    which state is recorded.  Conventions that differ only in the choices
+    "once" and "before" of the axis `reset_at` share one simulation for the
+    same reason.
+Approximate.  If spikes are not recorded, the simulated spikes drive the
+    resets and the recurrent inputs.  If u differs from the threshold by
+    less than (16 + t/2) eps S(t), the choice of the axis `compare` alone
+    decides whether a neuron spikes.
+Cost.   Let P be the number of entries of a row, which is the number of
+    samples times the number of neurons.  Each simulation takes O(T P)
+    time, or less time if all its conventions are dropped.  If P > 32, the
+    conventions are first compared in the 32 entries that most often differ
+    from row 0.  If the recurrent weights V act on simulated spikes, the
+    conventions are first compared in all neurons of one sample instead.
+Departures.  This module uses no gradients, so it does not determine the
+    axis `through_reset`.
 """
 
 from typing import NamedTuple
@@ -56,12 +64,12 @@ AXES = {name: values for name, values in conventions.AXES.items()
 FORMS = (("subtract", "before"), ("subtract", "after"), ("zero", "before"),
          ("zero", "after"), ("none", "before"))
 LINEAR = ("decay", "synapse", "input", "drive", "gain")
-FIRST = 32              # entries of a row that are compared first
+FIRST = 32              # entries of a row that are compared before all others
 WIDE = 256              # rounding errors allowed, in units of eps
-NARROW = 16             # the same, for simulated spikes
+NARROW = 16             # rounding errors allowed for simulated spikes
 GROWTH = 8              # further rounding errors in each step
 EQUAL = 1e-12           # relative difference of gains that no recording can show
-ENTRIES = 400_000       # runs times entries of a row that are simulated at once: 3 MB
+ENTRIES = 400_000       # largest number of entries simulated together: 3 MB
 
 
 class Problem(NamedTuple):
@@ -78,7 +86,8 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """Hold a problem with samples and neurons flattened to one axis of P entries."""
+    """Hold a problem in which samples and neurons form a single axis of P
+    entries."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -102,8 +111,10 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return, for each convention, the first row that contradicts it, (1)-(4).
-    If `fits_only` is True and no convention fits, rows can be too late.
+    """Return the row in which each convention is dropped, eqs. (1)-(4).
+
+    If `fits_only` is True and no convention fits, the true rows may be
+    earlier than the returned rows.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -116,10 +127,11 @@ def _search(problem, fits_only=False):
     Returns
     -------
     codes : (c, 14) int
-        All conventions that differ in effect; for each axis in `AXES`, the
-        index of the choice.
+        All conventions that differ in effect.  Each row holds the index of the
+        choice for each axis in `AXES`.
     parted : (c) int
-        For each convention, the first row that contradicts it, or T.
+        First row of the recording that contradicts the convention, or T if
+        the convention fits.
     """
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
@@ -141,7 +153,7 @@ def _search(problem, fits_only=False):
 
 def _product(problem):
     """Return all conventions that differ in effect.  Each row of the result
-    holds the index of the choice for each axis."""
+    holds the index of the choice for each axis of one convention."""
     axes = problem.axes
     drop = np.zeros([len(values) for values in axes.values()], bool)
 
@@ -172,7 +184,8 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return the numbers a, f, p and q of eq. (4), beta, and the gain."""
+    """Return the numbers a, f, p and q of eq. (4), the decay factor beta of the
+    membrane, and the gain of the current."""
     alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
@@ -185,20 +198,23 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _gains(problem, decay):
-    """Return the gain for each choice of `gain`."""
+    """Return the gain of the current for each choice of the axis "gain"."""
     (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
     return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
             "integral": tau * (1 - beta)}
 
 
 def _runs(problem, codes):
-    """Group conventions by kind, by run and by leaf.
+    """Group conventions that can be simulated together.
 
-    Return two dicts with the kinds as keys.  The first dict holds the
-    result of `_numbers` for each run, (runs, 6).  The second dict holds
-    three arrays: the positions of the conventions in `codes`, the run of
-    each convention, and its leaf.  A leaf is twice the index of `record`,
-    plus 1 if R(u, s) is recorded.
+    A run is a simulation of one set of numbers of `_numbers`.  All runs of a
+    `_Kind` are simulated together.  The leaves of a run are the four ways to
+    record its membrane potential.  A leaf is twice the index of `record`,
+    plus 1 if the potential after the reset is recorded.  Return two dicts
+    with the kinds as keys.  The first dict holds the result of `_numbers`
+    for each run, (runs, 6).  The second dict holds three arrays, which are
+    the positions of the conventions in `codes`, the run of each convention,
+    and the leaf of each convention.
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -233,7 +249,8 @@ def _runs(problem, codes):
 
 
 def _distinct(*columns):
-    """Return the distinct rows of integer columns, and the index of each row."""
+    """Return the distinct rows of a table, and the index of each row of the table
+    among the distinct rows.  The arguments are the columns of the table."""
     sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
     count = np.bincount(key)
@@ -242,7 +259,7 @@ def _distinct(*columns):
 
 
 def _flatten(problem, dtype=float):
-    """Return the problem as a `_Flat`, which also holds the tolerances of (1)."""
+    """Convert a problem to a `_Flat`, which also holds the tolerances of (1)."""
     T, B, _ = problem.x.shape
     x, W, V = (None if value is None else value.astype(dtype) for value in (
         problem.x, problem.W, problem.V))
@@ -271,10 +288,11 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the indices of the entries that differ most often from row 0.
+    """Return the indices of the `FIRST` entries that differ most often from row
+    0.
 
-    The number of entries is `FIRST`.  If V acts on simulated spikes,
-    return the indices of all neurons of the most active sample instead.
+    If V acts on simulated spikes, return the indices of all neurons of the
+    most active sample instead.
     """
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
@@ -284,7 +302,7 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Return the problem restricted to the entries `keep` of each row."""
+    """Restrict a problem to the entries `keep` of each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -293,8 +311,9 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Return the first row that contradicts each run and leaf, for each kind.
-    The result is T if there is no such row."""
+    """Return a dict that maps each kind to the first recorded rows that
+    contradict its runs and leaves.  The entry is T if no row contradicts a
+    leaf of a run."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -309,9 +328,9 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Simulate runs of one kind.  Return the first row that contradicts
-    each run and leaf, or T if there is no such row.  Runs are dropped if
-    all their leaves are contradicted."""
+    """Simulate runs of one kind.  Return the first recorded row that contradicts
+    each leaf of each run, or T if no row contradicts the leaf.  A run is
+    dropped as soon as all its leaves are contradicted."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -337,8 +356,8 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Return the row in which state k contradicts each run and leaf.  If no
-    row does, the result is T."""
+    """Compare state k with the rows that can record this state.  Return the row
+    that contradicts each leaf of each run, or T if no row does."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -368,8 +387,8 @@ def _off(value, row, slack):
 
 
 def _bounds(spikes, mem, thr, slack):
-    """Return the smallest and the largest spike count for membrane potentials
-    within `slack` of `mem`."""
+    """Return the smallest and the largest number of spikes at membrane potentials
+    that differ from `mem` by at most `slack`."""
     low, high = mem - slack, mem + slack
     if spikes == "one":
         return (low > thr) * 1.0, (high >= thr) * 1.0
@@ -378,8 +397,8 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Simulate runs, and yield (k, state) for k = 0 to T.  If the caller sends
-    indices of runs, all other runs are dropped."""
+    """Simulate runs, and yield (k, state k) for k = 0 to T.  If the caller sends
+    indices of runs to this generator, all other runs are dropped."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -446,13 +465,15 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one convention, driven by the recorded spikes if there are any.
+    """Simulate one convention, and return a dict of arrays.
 
-    Return the rows "syn", "mem" and "spikes" of this convention, each (T, B,
-    n); the spikes follow from the simulated membrane potentials.  The row
-    "states" holds these potentials, "forced" holds the spikes that drive
-    resets and V, and "held" is True while a neuron is refractory.  The
-    rows "states", "forced" and "held" have the shape (T + 1, B, n).
+    The arrays "syn", "mem" and "spikes", each (T, B, n), are the recording
+    in this convention.  The other arrays have the shape (T + 1, B, n).  The
+    array "states" holds the simulated membrane potentials.  The array
+    "forced" holds the spikes that drive resets and recurrent inputs, which
+    are the recorded spikes if spikes are recorded.  The array "spikes"
+    follows from the simulated membrane potentials in any case.  The array
+    "held" is True while a neuron is refractory.
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
@@ -485,41 +506,45 @@ def _count(step, mem, thr):
 
 
 def _recorded_states(step, states):
-    """Return which states a recording shows: a slice for the spikes, and a
-    slice for the membrane potentials.  Also return whether the potentials are
-    shown after the reset."""
+    """Return the slice of states whose spikes are recorded, and the slice of
+    states whose membrane potentials are recorded.  Also return whether the
+    recorded potentials are those after the reset."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def _steps(codes, axes=AXES):
-    """Return the `Step` of each code, with through_reset=True."""
+    """Return the `Step` for each row of `codes`, with through_reset=True.  A row
+    holds the index of the choice for each axis."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
 
 def _slack(problem):
-    """Return the tolerances of "syn" and of "mem" in (1), each (T,)."""
+    """Return the tolerances of "syn" and of "mem" in (1), in a dict of (T,)
+    arrays."""
     return _flatten(problem).slack
 
 
 def _codes_of(step, axes=AXES):
-    """Return the code of a `Step`: the index of its choice for each axis.
+    """Return the indices of the choices of a `Step` for each axis.
 
-    Without refractory steps, `mute` has no effect and is set to False.
+    Without refractory steps, the axis `mute` has no effect, and its choice is
+    set to False.
     """
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
 
 
 def _grouped(codes):
-    """Convert each code to an integer; equal codes give equal integers."""
+    """Convert each row of `codes` to one integer.  Equal rows give equal
+    integers."""
     return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
 
 
 def _distance(codes, steps, axes=AXES):
-    """Return the number of axes in which each code differs from the nearest step.
-    Axes in `report.RARE` count three times."""
+    """Return the number of axes in which each row of `codes` differs from the
+    nearest step in `steps`.  Axes in `report.RARE` count three times."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
     return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
                   axis=0)

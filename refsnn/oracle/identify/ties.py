@@ -2,8 +2,9 @@
 """This module determines whether a recorded tool counts a tie as a spike.
 
 In a tie, the membrane potential equals the threshold.  Only a tie shows
-whether a tool compares with > or >= (axis "compare").  Rounding hides a
-tie, because a rounded potential may lie on either side of the threshold.
+whether a tool tests potential > threshold or potential >= threshold.  A
+convention states this choice in its axis "compare".  Rounding hides a tie,
+because a rounded potential may lie on either side of the threshold.
 """
 
 import numpy as np
@@ -16,10 +17,11 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Return the conventions that fit and that treat ties as the recording does.
+    """Return the conventions that fit, and that treat ties as the recording does.
 
-    All choices of "compare" are returned if no tie distinguishes them, and for
-    conventions after the first `most`.
+    If the recording has no tie, a convention is returned with all choices of
+    "compare".  To save time, ties are examined only for the first 4 to 200
+    conventions.  The conventions of known tools are the first.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
@@ -48,21 +50,20 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices of "compare" in `codes` if ties occur in the
-    simulation of every code.  Otherwise, return an empty set."""
+    """Return the choices of "compare" in `codes`, if a tie occurs in the
+    simulation of each convention in `codes`.  Otherwise, return an empty set."""
     steps = elimination._steps(codes, problem.axes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return the set of choices of "compare" that the ties of a recording
-    show.
+    """Return the choices of "compare" that agree with some tie of a recording.
 
-    A tie counts in two cases.  In the first case, simulations in float32
-    and float64 give equal membrane potentials up to the tie.  In the
-    second case, the recorded potential equals the threshold.  The mask
-    `exact`, (T, B, n), marks the second case.
+    A tie is used in two cases.  In the first case, simulations in float32
+    and float64 give equal membrane potentials up to the tie.  In the second
+    case, the recorded potential equals the threshold.  The mask `exact`,
+    (T, B, n), marks the entries of the second case.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
