@@ -1,43 +1,50 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module fits constants and surrogate gradients to a recorded LIF layer.
 
-If no convention fits a recording with the given constants, `_constants`
-estimates constants by least squares.  Let y[k] be the recorded potential
-before the reset by spike s[k], and z[k] the potential that decays in the
-next step.  Both follow from the recorded rows and spikes.  The model is
+A convention is one choice for each detail in which simulators of leaky
+integrate-and-fire (LIF) neurons differ.  If a recording follows no
+convention with the given constants, `_constants` estimates constants by
+least squares.  Let y[k] be the recorded membrane potential before the
+reset by spike s[k].  Let z[k] be the membrane potential that decays in the
+next step.  Both potentials follow from the recorded potentials and spikes.
+The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  The model holds for every position of the decay of
-the current, because this position changes only g.  `_gradients` finds the
-surrogate derivative and the reset path of a recorded gradient:
+for a delay of 0 or 1.  Conventions differ in the position of the decay of
+the current within a step.  The model holds for each of these positions,
+because the position changes only g.  `_gradients` finds the surrogate
+derivative and the reset path of a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
-The side tells on which side of the threshold the derivative is not 0, the
-peak is its value at the threshold, and the reset path tells whether the
-gradient passes through the reset.  Gradients that do not pass through the
-recurrent spikes are tried last.
+The side states whether the surrogate derivative is 0 above or below the
+threshold.  The peak is the value of the surrogate derivative at the
+threshold.  The reset path states whether the gradient passes through the
+reset.  Gradients that do not pass through the recurrent spikes are tried
+last.
 
 Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
     alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
     backward recursion follows from eqs. (12)-(15) of `conventions`.
-Exact.  In (3), resets and recurrence use the recorded spikes.
+Exact.  In (3), the recorded spikes drive the resets and the recurrent
+    inputs, if spikes are recorded.
 Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
-    `record`, reset and delay.  Here G is the number of grid points, P is
-    the number of entries of a row, and E <= `SCANNED` is the number of
-    entries with which the grid is scanned.  `_gradients` takes O(T B n (m
-    + n)) time for each surrogate.
+    `record`, reset and delay.  G is the number of values in the grid of
+    alpha, and P is the number of samples times the number of neurons.  The
+    grid is tested for E entries, with E <= max(T, `SCANNED`).
+    `_gradients` takes O(T B n (m + n)) time for each surrogate.
 Departures.  This module defines the derivatives of `surrogates` again,
     because `surrogates` needs SciPy for an antiderivative.  A derivative
-    may also be 0 on one side of the threshold.  The derivative "step" is 1
-    for v > -1/k, as in sinabs Heaviside and rockpool StepPWL.  With k = 0,
-    it is 1 everywhere (straight-through).  Peaks other than 1 are tried
-    only if no surrogate with a peak of 1 explains the gradient.  For these
-    peaks, the factor must be 1.  A peak is not equivalent to a factor if
-    spikes act on the layer through resets or V.
+    in this module may also be 0 on one side of the threshold.  The
+    derivative "step" is 1 for v > -1/k, as in sinabs Heaviside and
+    rockpool StepPWL.  With k = 0, the derivative "step" is 1 everywhere,
+    as in a straight-through estimator.  Peaks other than 1 are tried only
+    if no surrogate with a peak of 1 explains the gradient.  If the peak is
+    not 1, the factor must be 1.  A peak is not equivalent to a factor if
+    spikes act on the layer through resets or through V.
 """
 
 import itertools
@@ -50,7 +57,7 @@ from refsnn.oracle.identify import elimination
 
 __all__ = ["BUMPS", "Fit", "Match"]
 
-BUMPS = {       # derivatives f'(v), as functions of k v
+BUMPS = {       # surrogate derivatives f'(v), as functions of z = k v
     "fast_sigmoid": lambda z: 1 / (1 + np.abs(z)) ** 2,
     "sigmoid": lambda z: 1 - np.tanh(z / 2) ** 2,
     "triangle": lambda z: np.maximum(0, 1 - np.abs(z)),
@@ -69,10 +76,10 @@ PEAKS = (lambda k: 1.0,), (     # f'(0), as in snntorch atan, fast sigmoids, nor
 CLOSE = 0.05            # root mean square error at most, relative to the potential
 GRID = np.concatenate([[0.0], 1 - np.geomspace(0.99, 1e-3, 48)])
 FEWEST = 8              # entries in a fit of three constants and a decay factor
-REFINED = 12            # Gauss-Newton steps at most; they stop if the error grows
+REFINED = 12            # Gauss-Newton steps at most, until the error no longer falls
 SLOWEST = 0.9999        # largest decay factor of the current: 10,000 steps
-USEFUL = 0.5            # error with the input, relative to the error without it
-SCANNED = 4000          # entries of a recording with which the grid is scanned
+USEFUL = 0.5            # largest error, relative to that of a fit without input
+SCANNED = 4000          # entries of a recording for which the grid is tested
 
 
 class Fit(NamedTuple):
@@ -102,8 +109,8 @@ def _constants(problem):
     """Fit decays and gain by least squares, eqs. (1) and (2).
 
     Return None if membrane potentials or spikes are not recorded.  Also return
-    None if the error of every fit with decays in [0, 1) exceeds 5 % of the
-    root mean square of the membrane potential.
+    None if the root mean square error of every fit exceeds 5 % of the root
+    mean square of the membrane potential.  Fits need decay factors in [0, 1).
 
     >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -173,7 +180,7 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return y[k+1] and z[k] of (2), and a mask of y, each (T - 1, P).
+    """Return the potentials y[k+1] and z[k] of (2), and a mask, each (T - 1, P).
 
     The mask is False where a reset to `reset_to` overwrites y[k+1].
     """
@@ -192,9 +199,9 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
-    """Fit (2).  Return a list of the root mean square error, the largest error,
-    the constants and the number of entries, or None if the fit fails.  If
-    `start` is given, it replaces the grid of alpha."""
+    """Fit the constants of (2).  Return a list of the root mean square error, the
+    largest error, the constants and the number of entries.  If the fit fails,
+    return None.  If `start` is given, `start` replaces the grid of alpha."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -233,7 +240,8 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return h of (1) and its derivative with respect to alpha, for each alpha."""
+    """Return the filtered input h of (1), and the derivative of h with respect to
+    alpha, for each alpha."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):
@@ -247,7 +255,7 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find the surrogates and reset paths that explain a gradient, eq. (3).
+    """Find the surrogate derivatives and reset paths of a gradient, eq. (3).
 
     Parameters
     ----------
@@ -259,15 +267,15 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
         Recorded gradient with respect to W, and the derivative of the loss
         with respect to the recorded spikes.
     surrogate : tuple (name or callable or None, steepness or None)
-        For None, all choices are tried.  A callable returns f'(v).
+        For None, all choices are tried.  A callable (v) returns f'(v).
     rtol : float
         Tolerance of eq. (3), relative to the largest entry.
 
     Returns
     -------
     found : list of Match
-        Matches, those with a factor of 1 first.  Other factors are tested
-        only if the gradient has at least 3 entries.
+        Matches; matches with a factor of 1 are first.  Other factors are
+        tested only if the gradient has at least 3 entries.
     nearest : array
         Computed gradient with the smallest error.
     """
@@ -311,7 +319,8 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
 
 
 def _kinds(kind, widths, peaks):
-    """Return all tuples (steepness, side, peak) that are tried for a surrogate."""
+    """Return all tuples (steepness, side, peak) that are tried for a surrogate
+    derivative."""
     if callable(kind):
         return [(0.0, "both", 1.0)]
     if kind == "step" and len(widths) > 1:      # the steepness is not given
@@ -322,7 +331,7 @@ def _kinds(kind, widths, peaks):
 
 def _compared(dW, wanted, rtol):
     """Return the factor of (3), and the largest error relative to the largest
-    entry."""
+    entry of the recorded gradient."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf
@@ -334,9 +343,8 @@ def _compared(dW, wanted, rtol):
 
 
 def _adjoint(problem, psi, slopes, dspikes):
-    """Return a gradient dW for each of several surrogate derivatives psi.
-    The shape of psi is (count, T + 1, B, n), and the result has the shape
-    (count, n, m)."""
+    """Return the gradients dW, (count, n, m), for several surrogate derivatives.
+    The array `psi` of these derivatives has the shape (count, T + 1, B, n)."""
     x, V = problem.x, problem.V
     psi = psi * slopes.get("live", 1.0)
     a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)

@@ -1,20 +1,24 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module identifies the conventions of a recorded LIF layer.
 
-A convention is one choice for each axis of `conventions.Step`, and a
-preset is the convention of an existing tool.  `identify` compares a
-recording with all conventions, which `elimination` simulates, and names
-the presets that fit.  An axis is settled if all conventions that fit agree
-in this axis.  Of several conventions with the same effect, only one is
-counted.  For each open axis, the report names a stimulus that excludes at
-least one choice, if one of `stimuli` does.  Gradients settle
-`through_reset`, and rule out conventions that do not reproduce the
-gradients.
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+details of a time step, which are called axes.  A convention is one choice
+for each axis, and a preset is the convention of a published tool.
+`identify` compares a recording with all conventions.  A convention fits if
+its simulation, with the recorded input and weights, agrees with the
+recording.  An axis is settled if all conventions that fit make the same
+choice.  All other axes are open.  If several conventions have the same
+effect, only one of these conventions is counted.  An input that
+distinguishes conventions is called a stimulus.  For each open axis, the
+report names a stimulus that excludes at least one choice, if the module
+`stimuli` has such a stimulus.  Gradients settle the axis `through_reset`,
+which states whether derivatives pass through the reset.  Gradients also
+rule out conventions that do not reproduce the gradients.
 
 The list `members` of the report holds all presets that fit.  A convention
 that fits is also a member if it differs in one axis from the first preset
 that fits.  If no preset fits, the members are the conventions that fit and
-differ from a preset in the fewest axes.  At most 20 conventions are
+that differ from a preset in the fewest axes.  At most 20 conventions are
 members in this case.
 """
 
@@ -33,14 +37,14 @@ from refsnn.oracle.identify.stimuli import _simulator
 __all__ = ["identify", "relative"]
 
 SHOWN = 20              # members at most, if no preset fits
-FEW_CHANGES = 3         # more changes of the right layer describe no mistake
+FEW_CHANGES = 3         # a mistake changes at most this number of axes
 RTOL = 1e-9             # tolerance for stimuli, and for `tools` by default
 LONE = ("the gradient is not used, because many surrogates explain a single entry: "
         "give the surrogate with its steepness, or record two neurons")
 HELD = "equal: a membrane held at reset_to for one step after each spike (refractory 1)"
 FEW = ("only the times of {} spikes are known, which other models or constants may "
        "also explain: record mem")
-PATH = "reset", "reset_at", "refractory", "mute"        # axes of the reset path
+PATH = "reset", "reset_at", "refractory", "mute"        # axes that concern the reset
 IDLE = "test", "compare", "record"      # the gradient does not depend on these axes
 
 
@@ -48,7 +52,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, tools=None, rtol=None, alpha=None,
              beta=None, refractory=None):
-    """Identify the conventions that a recording follows.
+    """Identify the conventions that a recording of LIF neurons follows.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -60,18 +64,18 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Parameters
     ----------
     x : (T, B, m) float
-        Input of the recording, which starts from rest: with syn 0 and mem at
-        `leak`.
+        Input of the recording.  The recording must start from rest, where the
+        current syn is 0 and the membrane potential mem is `leak`.
     W, V : (n, m) and (n, n) float
-        Input weights and recurrent weights; V may be None.  A bias is the
-        weight of an input that is 1 in all steps.  If the tool multiplies
+        Input weights and recurrent weights; V may be None.  To represent a
+        bias, add an input that is 1 in all steps.  If the tool multiplies
         currents by a gain that is not in `conventions.AXES`, multiply W and
         V by this gain, and do not record syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Keep the dtype of the tool, because the dtype sets the tolerance.
     tau_syn, tau_mem, dt : float
-        Time constants and time step, in seconds.  For an absent synaptic
+        Time constants and time step, in seconds.  If the tool has no synaptic
         filter, give any time constant of at least dt.
     threshold, leak, reset_to, floor : float or (n,) float
         Threshold, leak, reset value and floor of the membrane potential.
@@ -84,26 +88,29 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     surrogate : str, float or callable, optional
         Name in `fitting.BUMPS`, steepness, or both ("fast_sigmoid:25"); or a
         function that maps the membrane potential minus the threshold to
-        (value, derivative).  By default, all are tried.
+        (value, derivative).  By default, all names and several steepnesses
+        are tried.
     tools : Tools, optional
-        Candidates that replace the candidates from `conventions`.  V, time
-        constants, decay factors, `refractory`, `dspikes` and `surrogate` must
-        then be None, and all other constants have no effect.
+        Conventions of the caller, which replace those of `conventions`.  With
+        `tools`, the arguments V, tau_syn, tau_mem, alpha, beta, `refractory`,
+        `dspikes` and `surrogate` must be None, and all other constants have
+        no effect.
     rtol : float, optional
         Tolerance of (2) of `comparison`, used only with `tools`.  The default
         is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.
     alpha, beta : float, optional
-        Decay factors that replace the time constants.  The unit of time is
-        then the time step, and the axis "decay" is not judged.  For
-        membranes without a leak, beta is 1.
+        Decay factors per time step, which replace the time constants.  With
+        decay factors, the unit of time is the time step, and the axis "decay"
+        is not judged.  For membranes without a leak, beta is 1.
     refractory : int, optional
-        Refractory period in time steps.  If it is longer than 2, the periods
-        refractory - 1 to refractory + 1 are tried in place of 0 to 2.
+        Refractory period in time steps.  If the period is longer than 2, the
+        periods refractory - 1 to refractory + 1 are tried in place of 0 to 2.
 
     Returns
     -------
     Report
-        Members, settled and open axes, or the nearest candidate.
+        Conventions that fit, settled axes and open axes.  If no convention
+        fits, the report names the nearest convention, if possible.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
@@ -146,7 +153,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe the convention of a report by its differences from another one.
+    """Describe how the convention of a report differs from a given convention.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -160,15 +167,17 @@ def relative(report, right, alone=False):
     right : conventions.Step
         Convention of the right layer.
     alone : bool
-        Whether only spikes were recorded.  If no convention fits, many
-        conventions are then equally near, and no difference is described.
+        Whether only spikes were recorded.  If only spikes were recorded and no
+        convention fits, many conventions are equally near.  No difference is
+        described in this case.
 
     Returns
     -------
     list of str
-        The first line of the report, unless at most three axes of `right` must
-        be changed and no preset fits; and a line about these changes, or about
-        the first difference of the nearest convention.
+        Lines of text.  The first line of the report is omitted if no preset
+        fits, and if at most three axes of `right` must be changed.  Another
+        line describes these changes, or the first difference between the
+        recording and the nearest convention.
     """
     near = [_described(_step(c, conventions.PRESETS), {"the right layer": right},
                        elimination.AXES)
@@ -185,11 +194,11 @@ def relative(report, right, alone=False):
 
 
 def _identified(problem, exact, gradient, given):
-    """Return the report on a recording.
+    """Compare a recording with all conventions, and return the report.
 
-    The mask `exact` marks potentials that were recorded as equal to the
-    threshold.  If `given` is True, the caller gave decay factors in place of
-    time constants.
+    The mask `exact` marks membrane potentials that were recorded as equal to
+    the threshold.  If `given` is True, the caller gave decay factors in place
+    of time constants.
     """
     longer = {"refractory": problem.axes["refractory"][1]} if (
         problem.axes != elimination.AXES) else {}
@@ -208,7 +217,7 @@ def _identified(problem, exact, gradient, given):
 
 def _recognised(problem, presets, fits, gradient, given):
     """Return the report on a recording that at least one convention fits."""
-    # Recorded membranes settle all axes that change the gradient, except PATH.
+    # Recorded potentials settle all axes that change the gradient, except PATH.
     axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
                                                if a not in IDLE]
     paths, matches = _paths(problem, presets, fits, axes), {}
@@ -228,7 +237,7 @@ def _recognised(problem, presets, fits, gradient, given):
     plain = tools._replace(inputs={name: one for name, one in tools.inputs.items()
                                    if name not in ("ties", "all")})
 
-    def tell(step):     # ties settle nothing else, because rounding decides them
+    def tell(step):     # ties settle only "compare", because rounding decides ties
         used = plain if step.compare == first.compare else tools
         return comparison._telling(first, step, problem.rows, used, RTOL)
 
@@ -264,13 +273,14 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return the choices of some axes, for each convention."""
+    """Return a tuple with the choices of some axes, for each row of `codes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Return {choices of the axes: rows of `fits`}, nearest to a preset first."""
+    """Return a dict {choices of the axes: rows of `fits`}.  The first entries are
+    nearest to a preset."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}
@@ -280,11 +290,13 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Return the matches of each of the `paths` that explains a gradient.
+    """Return the surrogate gradients that explain a recorded gradient.
 
-    Matches with other factors than 1 are returned only if no path has a
-    match with a factor of 1.  Also return a step with the first path, and
-    the gradient of this step that is nearest to the recorded gradient.
+    The keys of the returned dict are those entries of `paths` for which a
+    surrogate gradient equals the recorded gradient times a factor.  Factors
+    other than 1 are accepted only if no surrogate gradient has a factor of
+    1.  Also return a convention of the first path, and the gradient of this
+    convention that is nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -301,7 +313,7 @@ def _explained(problem, fits, paths, gradient):
 
 
 def _unexplained(candidate, wanted, near):
-    """Return the report on a gradient that no surrogate explains."""
+    """Return the report on a gradient that no surrogate derivative explains."""
     at = np.unravel_index(np.argmax(np.abs(wanted - near)), wanted.shape)
     parting = Parting(None, None, None, "gradients", float(wanted[at]), float(near[at]))
     return Report([], {}, candidate, parting, (
@@ -311,7 +323,7 @@ def _unexplained(candidate, wanted, near):
 
 
 def _members(problem, presets, fits, choices):
-    """Return the candidates that fit, presets first."""
+    """Return the candidates that fit a recording.  Presets are first."""
     known = problem.axes
 
     def fit(step):      # and with an allowed choice of `through_reset`
@@ -337,8 +349,8 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return the choice of each settled axis.  For each open axis, return the
-    possible choices and a stimulus."""
+    """Return a dict with the choice of each settled axis, and a dict with the
+    possible choices of each open axis and a stimulus."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

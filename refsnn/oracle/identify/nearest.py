@@ -1,30 +1,36 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module reports on recordings that follow no convention.
 
-The constants of the neurons are refitted by least squares.  If the
-refitted constants explain the recording, the report states these
-constants.  The nearest convention is the one with the largest step
+A convention is one choice for each detail in which simulators of leaky
+integrate-and-fire (LIF) neurons differ.  A preset is the convention of a
+published tool.  If no convention fits a recording, the constants of the
+neurons are refitted by least squares.  If the refitted constants explain
+the recording, the report states these constants.  The report also names
+the nearest convention.  The nearest convention has the largest step
 
-    t = first row that contradicts the convention                     (1)
+    t = first row that contradicts the convention,                    (1)
 
-A convention is considered only if at least one of three conditions holds:
+where row t of a recording belongs to time step t.  A convention can be the
+nearest one only if at least one of three conditions holds:
 
 - Refitted constants explain the recording.
-- The convention reproduces at least 12 nonzero entries before row t, and
-  t > 1.
+- The recording has at least 12 nonzero entries before row t, and t > 1.
 - The root mean square error of each recorded quantity is below half of the
   standard deviation of this quantity.
 
-White noise and recordings that diverge have no nearest convention.
+White noise has no nearest convention, because no condition holds.
 
-Derivation.  Tolerances are those of `elimination`.
-Approximate.  The search for the nearest convention covers the presets and
-    up to 24 conventions that `elimination` dropped last.
-Cost.   The search by `elimination` is repeated up to eight times: with the
-    refitted gain, with transposed weights, with V = 0, with swapped axes
-    or with a threshold of 1.
-Departures.  If the recording fits with one of these changes, the report
-    says so, but its list of members is empty.
+Derivation.  The tolerances are those of `elimination`.
+Approximate.  The search for the nearest convention covers the presets, and
+    up to 24 of the conventions that agree with the recording for the
+    largest number of rows.
+Cost.   The search of `elimination` is repeated up to eight times.  Each
+    repetition makes one change to the problem.  The changes are a
+    refitted gain, transposed weights, V = 0, swapped axes of time and
+    batch, and a threshold of 1.
+Departures.  If a convention fits the recording after one of these changes,
+    the report names the change and the convention, but the list of members
+    in the report is empty.
 """
 
 import numpy as np
@@ -35,9 +41,9 @@ from refsnn.oracle.identify.report import (Candidate, Report, _described, _diffe
 
 __all__ = []
 
-COMPARED = 24           # conventions that were dropped last
-MATCHED = 12            # least number of entries that it reproduces
-CLOSE = 0.5             # or its largest error, in standard deviations
+COMPARED = 24           # number of conventions compared, besides the presets
+MATCHED = 12            # least number of nonzero entries before the first difference
+CLOSE = 0.5             # or largest error, in standard deviations
 
 
 def _nothing(problem, codes, parted, presets):
@@ -64,7 +70,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _spiking(problem, step):
-    """Return a text on the thresholds that explain the recorded spikes."""
+    """Return a text that states which thresholds explain the recorded spikes."""
     threshold, untested = problem.levels["threshold"], (
         "; spikes and the threshold are not tested")
     if np.ndim(threshold):
@@ -85,8 +91,10 @@ def _spiking(problem, step):
 
 
 def _thresholds(problem, late, reset):
-    """Return the bounds of the thresholds that explain the recorded spikes.  The
-    spikes are `late` rows late, and `reset` was subtracted from mem."""
+    """Return the lower and the upper bound of thresholds that explain the
+    recorded spikes.  The spikes are recorded `late` rows after mem.  `reset`
+    is added to mem at each spike, because mem was recorded after this
+    subtraction."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
@@ -95,8 +103,9 @@ def _thresholds(problem, late, reset):
 
 
 def _constant(problem):
-    """Return a list with a sentence if the membrane potential has the same
-    value after each spike, and if this is not expected; else an empty list."""
+    """Return a list with a question about the reset or the refractory period, if
+    the membrane potential has one value after each spike, and if this value or
+    its duration is unexpected.  Otherwise, return an empty list."""
     if not {"mem", "spikes"} <= problem.rows.keys():
         return []
     mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
@@ -122,7 +131,8 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate and its first difference, or (None, None)."""
+    """Return the nearest candidate and its first difference from the recording.
+    If no candidate is near, return (None, None)."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
@@ -142,9 +152,9 @@ def _nearest(problem, codes, parted, presets, fitted):
 
 
 def _first(problem, step, run):
-    """Return the first difference between a recording and a convention, or
-    None.  Also return the number of nonzero recorded entries in earlier
-    rows."""
+    """Return the first difference between a recording and a convention, or None
+    if all entries agree.  Also return the number of nonzero recorded entries
+    in earlier rows."""
     slack, wrong, alive = elimination._slack(problem), {}, {}
     for name, row in problem.rows.items():
         limit = 0 if name == "spikes" else slack[name][:, None, None]
@@ -164,8 +174,9 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Divide the root mean square error of each recorded quantity by the
-    standard deviation of this quantity.  Return the largest ratio."""
+    """Return the largest relative error of the recorded quantities.  The relative
+    error is the root mean square error of a quantity divided by the standard
+    deviation of this quantity."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -182,11 +193,11 @@ def _fired(problem):
 
 
 def _changed(problem, presets, fit):
-    """Search again with the gain of an exact `fit`, with transposed weights,
-    with V = 0, with batch and time swapped, and with a threshold of 1.  Return
-    a list with a line for the report, or an empty list if nothing fits.  If
-    only spikes are recorded, there must be at least `MATCHED` spikes, and only
-    presets count."""
+    """Search again with the gain of an exact `fit`, with a threshold of 1, with
+    batch and time swapped, with V = 0 and with transposed weights.  Return a
+    list with a line for the report, or an empty list if no convention fits.
+    If only spikes are recorded, the recording must have at least `MATCHED`
+    spikes, and only presets are accepted."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

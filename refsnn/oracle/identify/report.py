@@ -1,10 +1,13 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify` and describes it in words.
 
-A candidate is a preset of `conventions`, or a preset with changed axes.
-The report describes a convention by the candidate with the fewest changes.
-In the text of the report, a probe is a stimulus of `stimuli`, as in the
-command `python -m refsnn probes`.
+A convention is one choice for each detail in which simulators of leaky
+integrate-and-fire (LIF) neurons differ.  These details are called axes.  A
+preset is the convention of a published tool.  A candidate is a preset, or
+a preset with changed choices on some axes.  The report describes a
+convention by the candidate with the fewest changes.  In the text of the
+report, a probe is an input that distinguishes conventions.  The command
+`python -m refsnn probes` writes these inputs.
 """
 
 from typing import NamedTuple
@@ -24,7 +27,7 @@ TITLES = {
     "snntorch_synaptic": "snntorch Synaptic, subtract",
     "spikingjelly": "spikingjelly LIFNode", "lava": "lava LIF", "sinabs": "sinabs LIF",
     "rockpool": "rockpool LIF", "spyx_lif": "spyx LIF", "spyx_cubalif": "spyx CuBaLIF"}
-WORDS = {       # for each axis and value: how a recording differs from a preset
+WORDS = {       # text on a recording that differs from a preset, by axis and choice
     "decay": {"exact": "decays are exp(-dt/tau)", "euler": "decays are 1 - dt/tau"},
     "synapse": {"none": "no synaptic filter",
                 "first": "current decays first in a step",
@@ -60,14 +63,16 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold a preset, the axes that differ from this preset, and the new choices."""
+    """Hold a preset, the axes in which the candidate differs from this preset,
+    and the choices of the candidate."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
 
 
 class Parting(NamedTuple):
-    """Hold the first entry in which a recording differs from a candidate."""
+    """Hold the position of the first difference between a recording and a
+    candidate, and both values."""
     step: int           # step, sample and neuron are None for gradients
     sample: int
     neuron: int
@@ -79,19 +84,20 @@ class Parting(NamedTuple):
 class Report(NamedTuple):
     """Hold the conventions that a recording follows."""
     members: list       # candidates that fit the recording, presets first
-    apart: dict         # other member: stimulus that tells it from the first, or ""
-    nearest: Candidate  # the closest candidate if none fits, else None
+    apart: dict         # other member: stimulus that excludes it or the first, or ""
+    nearest: Candidate  # the nearest candidate if no candidate fits, else None
     parting: Parting    # first difference of `nearest` from the recording
     lines: tuple        # the report in words
     text: str = ""      # `lines` in one line
-    settled: dict = {}  # choice for each axis in which all fits agree
-    open: dict = {}     # (choices, stimulus that settles them) for each other axis
-    fit: object = None  # fitting.Fit, refitted constants
+    settled: dict = {}  # choice for each axis on which all conventions that fit agree
+    open: dict = {}     # (choices, stimulus that distinguishes them) of other axes
+    fit: object = None  # refitted constants, a fitting.Fit
     gradients: list = []        # fitting.Match of each surrogate that fits
 
 
 def _changes(candidate):
-    """Return the new choice of each axis that a candidate changes."""
+    """Return a dict with the choice of each axis in which a candidate differs
+    from its preset."""
     _, axis, value = candidate
     if isinstance(axis, tuple):
         return dict(zip(axis, value, strict=True))
@@ -99,12 +105,12 @@ def _changes(candidate):
 
 
 def _cost(changes):
-    """Return the number of changed axes.  Axes in `RARE` count three times."""
+    """Return the number of changed axes.  Each axis in `RARE` counts three times."""
     return len(changes) + 2 * len(RARE & set(changes))
 
 
 def _step(candidate, presets):
-    """Return the update step of a candidate."""
+    """Return the convention of a candidate as a `conventions.Step`."""
     return presets[candidate.preset]._replace(**_changes(candidate))
 
 
@@ -116,9 +122,8 @@ def _variants(names, presets, axes):
 
 
 def _described(step, presets, axes):
-    """Return the candidate that agrees with the convention `step` in all
-    `axes`.  If several candidates agree, return the candidate with the
-    fewest changes."""
+    """Return the candidate that describes the convention `step` with the fewest
+    changes.  The candidate agrees with `step` in all `axes`."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -134,8 +139,8 @@ def _candidate(name, changes):
 
 
 def _whole(candidate, presets):
-    """Return the candidate.  If the caller gave a refractory period, which
-    all `presets` then have, this period is one of the changes."""
+    """Return a candidate.  If the caller gave a refractory period, all `presets`
+    have this period, and the period becomes a change of the candidate."""
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate
@@ -143,7 +148,8 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the first entry that any mask in `wrong` marks, or None."""
+    """Return the `Parting` of the first entry that a mask in `wrong` marks, or
+    None if no entry is marked."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:
@@ -161,14 +167,16 @@ def _title(preset):
 
 
 def _words(candidate, name=None):
-    """Describe a candidate; `name` replaces the name of the preset."""
+    """Describe a candidate in words.  The text `name` replaces the name of the
+    preset."""
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
                for axis, value in _changes(candidate).items()]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
 
 
 def _difference(nearest, parting):
-    """Describe the nearest candidate and its first difference."""
+    """Describe in words the nearest candidate and its first difference from the
+    recording."""
     step, sample, neuron, quantity, found, wanted = parting
     where = "in the gradients: an entry" if step is None else \
         f"first at step {step}, sample {sample}, neuron {neuron}: {quantity}"
@@ -177,7 +185,7 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Return three lines: the convention, the settled axes and the open axes.
+    """Describe in three lines the convention, the settled axes and the open axes.
 
     If `given` is True, the caller gave decay factors in place of time
     constants.
@@ -202,7 +210,7 @@ def _lines(members, settled, undecided, given):
 
 
 def _surrogates(matches):
-    """Describe at most four of the surrogates that explain a gradient."""
+    """Describe in words up to four surrogates that explain a gradient."""
     some = []
     for match in matches[:4]:
         width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")

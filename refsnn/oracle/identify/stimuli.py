@@ -1,27 +1,31 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes inputs that distinguish between LIF conventions.
 
-Such an input is called a stimulus.  The command `python -m refsnn probes`
-writes the stimuli, which it and the reports of `identify` call probes.
+A convention is one choice for each detail in which simulators of leaky
+integrate-and-fire (LIF) neurons differ.  An input that distinguishes
+conventions is called a stimulus.  The command `python -m refsnn probes`
+writes the stimuli.  This command and the reports of `identify` call a
+stimulus a probe.
 
-Some conventions have an effect only for special inputs.  In a tie, the
+Some details have an effect only for special inputs.  In a tie, the
 membrane potential equals the threshold to the last bit.  Let f1 be 1 or
-1 - alpha, f2 be 1 or alpha, and f3 be the gain.  The stimulus "ties"
-contains inputs x such that, in floating-point arithmetic,
+1 - alpha, f2 be 1 or alpha, and f3 be the gain of the current.  The
+stimulus "ties" contains inputs x such that, in floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
 Derivation.  Inputs that drive the membrane potential above twice the
-    threshold reveal whether a neuron spikes several times per step, and
-    how it is reset.  Negative inputs reveal a lower bound of the membrane
-    potential (floor).  Only gradients reveal a detached reset.  Membrane
+    threshold show whether a neuron spikes several times per step, and how
+    the potential is reset.  Negative inputs show whether the membrane
+    potential has a lower bound, which is called the floor.  Only gradients
+    show whether derivatives pass through the reset.  Recorded membrane
     potentials distinguish a delay of the input from a delay of the output,
     but spikes do not.
 Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
     threshold / (f1 f2 f3) are tested as solutions of (1).
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
-    sample for each product f1 f2 f3.  "overdrive" and "inhibition" have 40
-    samples each.
+    sample for each product f1 f2 f3.  The stimuli "overdrive" and
+    "inhibition" have 40 samples each.
 Departures.  The inputs of "ties" cause no tie in a tool that rounds
     differently.
 """
@@ -35,8 +39,8 @@ from refsnn import _checks, conventions
 
 __all__ = ["Stimulus", "make_stimuli"]
 
-STEPS = 25              # time steps of a stimulus: input in the first 8, then decay
-SIZES = 40              # amplitudes of a stimulus
+STEPS = 25              # time steps of a stimulus, with input in at most the first 8
+SIZES = 40              # number of input amplitudes of a stimulus
 WEAK = 0.6              # smallest drive, in units of the threshold
 STRONG = 9.0            # largest drive, which makes a neuron spike several times
 NEAR = 8                # floating-point numbers tried on each side, for (1)
@@ -57,9 +61,9 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     [2.0, 2.6666666666666665, 4.0]
 
     A stimulus drives one neuron with weight 1.  The samples of the batch
-    differ in input amplitude.  Rounding destroys ties.  If your tool
-    permits, set the leak potential to 0, and use decay factors that are
-    exact in binary.
+    differ in the amplitude of the input.  Rounding can destroy ties.  To
+    avoid rounding, set the leak potential of your tool to 0, and use decay
+    factors that are exact in binary, such as 0.75.
 
     Parameters
     ----------
@@ -68,7 +72,7 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     threshold : float
         Firing threshold of the neuron, above 0.
     gains : list of float
-        Possible gains of the membrane other than 1 and 1 - beta.
+        Possible gains of the current other than 1 and 1 - beta.
 
     Returns
     -------
@@ -98,7 +102,8 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """Return, for each f1 f2 f3, an input x that fulfils eq. (1) if there is one."""
+    """Return one input x that fulfils eq. (1) for each product f1 f2 f3, if such
+    an input exists."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -112,11 +117,11 @@ def _ties(alphas, betas, gains, threshold):
 
 
 def _simulator(problem):
-    """Return a function that simulates stimuli with the constants of a problem.
+    """Return a function that simulates with the constants of a problem, None, and
+    the stimuli for these constants.
 
-    The result holds the last three fields of `comparison.Tools`: `simulate`,
-    `differentiate` (None, because no gradients are compared), and the
-    stimuli.
+    These three values are the last three fields of `comparison.Tools`.  The
+    field `differentiate` is None, because no gradients are compared.
     """
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
@@ -133,7 +138,7 @@ def _simulator(problem):
 
 
 def _decay(kind, tau, dt):
-    """Compute a decay factor to the last bit as `conventions.simulate` does,
-    because rounding errors destroy ties."""
+    """Compute a decay factor with the same rounding as `conventions.simulate`,
+    because other rounding errors would destroy ties."""
     with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
         return float(1 - dt / tau if kind == "euler" else np.exp(-dt / tau))
