@@ -1,14 +1,16 @@
 # refsnn 0.1.0 | oracle/diagnose/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This package tests a function of another tool and finds its wrong term.
+"""This package tests a function that computes gradients of a LIF layer.
+
+The function may come from another program, and is called f here:
 
     diagnose(f)                infer which term of the equations is wrong
     assert_correct("bptt", f)  test f on random networks; if f is wrong,
-                               report a small network that shows it
+                               report a small network that shows the error
 
 The modules are:
 
     diagnosis        the function `diagnose`
-    variants         networks in which terms of the LIF equations are off
+    variants         networks in which terms of the LIF equations are 0
     random_networks  the function `assert_correct`
 """
 

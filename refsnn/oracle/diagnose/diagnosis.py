@@ -1,13 +1,16 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module infers which term of the LIF equations is wrong in a function.
 
-`diagnose` runs a function on networks in which terms of the equations of
-`lif` are switched off, and compares the results with the right results.
-`diagnose` uses no list of mistakes.  The conclusions follow from six
+The function under test simulates a layer of leaky integrate-and-fire (LIF)
+neurons, and computes gradients.  `diagnose` calls this function with
+several variants of a network, and compares the results with the right
+results.  In a variant, some terms of the equations of the module `lif` are
+0.  `diagnose` uses no list of mistakes.  The conclusions follow from six
 statements:
 
-(A) If one term is wrong, the results are wrong in all variants in which
-    this term acts, and right in all others.  A term does not act if:
+(A) If exactly one term is wrong, the results are wrong in all variants in
+    which this term has an effect, and right in all other variants.  A term
+    has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -17,32 +20,36 @@ statements:
 
     In the forward pass, a threshold of almost 0 hides some reset errors.
 (B) If an output is right in all variants, its computation is right.
-(C) The returned spikes and membranes determine each term on the right-hand
-    sides of (2) and (3) of `lif`.  The returned dW or dx gives the
-    adjoints, which determine the terms of (7) and (9).  If one term has a
-    wrong factor, the residual of its equation is a multiple of this term.
-(D) If the returned membranes follow from the returned spikes, but the
-    spikes do not follow from the membranes, the threshold is wrong.  If
-    spikes are only missing, and if all missing spikes are in the first
-    steps after a spike, there is a refractory period instead.  The
-    threshold is also wrong if another threshold explains the spikes and
-    the reset.
-(E) No term of (A) acts on the first response of the membrane, mem[2], or
-    on the last adjoint of the current, dI[T-2] = gain psi[T-1] dS[T-1].
-    If this response or this adjoint is wrong, the input, the gain, the
-    surrogate, the derivative of the loss ("error"), or the step at which
-    the current is read ("current") is wrong.  A wrong gain maps all
-    currents by a fixed linear map.  A wrong step shifts the currents in
-    time.  A wrong input leaves no residual after the input ends.  With a
-    wrong surrogate, the last adjoint is proportional to the error.  With a
-    wrong error, the last adjoint is proportional to the surrogate.
-(F) A second call gives the same results as the first call, changes no
-    inputs, and reads all inputs again.
+(C) The returned spikes and membrane potentials determine each term on the
+    right-hand sides of equations (2) and (3) of `lif`.  The returned dW or
+    dx gives the adjoints, which are the derivatives of the loss with
+    respect to the states.  The adjoints determine the terms of (7) and
+    (9).  If one term has a wrong factor, the residual of its equation is a
+    multiple of this term.
+(D) Suppose that the returned membrane potentials follow from the returned
+    spikes, but that the spikes do not follow from the membrane potentials.
+    The threshold is then wrong, with one exception.  If all errors are
+    missing spikes in the first steps after a spike, the function has a
+    refractory period.  The threshold is also wrong if another threshold
+    explains the spikes and the reset.
+(E) No term of (A) has an effect on the first response of the membrane,
+    mem[2], or on the last adjoint of the current, dI[T-2] = gain psi[T-1]
+    dS[T-1].  If this response or this adjoint is wrong, one of five
+    quantities is wrong.  These are the input, the gain, the surrogate
+    derivative, the derivative of the loss ("error"), and the step at which
+    the current is read ("current").  A wrong gain maps all currents by a
+    fixed linear map.  A wrong step shifts the currents in time.  A wrong
+    input leaves no residual after the input ends.  With a wrong surrogate,
+    the last adjoint is proportional to the error.  With a wrong error, the
+    last adjoint is proportional to the surrogate.
+(F) A correct function gives the same results in a second call as in the
+    first call, changes no inputs, and reads all inputs in each call.
 
 In the variants, each input is 1 in one step of one sample, and 0
-elsewhere.  If a function is right in all variants, it is therefore also
-called for longer networks with several nonzero inputs in each step.  No
-membrane potential equals the threshold, so ties are not tested.
+elsewhere.  If a function is right in all variants, the function is
+therefore also called for longer networks with several nonzero inputs in
+each step.  No membrane potential equals the threshold.  This module
+therefore does not test whether such a potential causes a spike.
 """
 
 import functools
@@ -59,8 +66,8 @@ from refsnn.oracle.locate import locate
 __all__ = ["Diagnosis", "diagnose"]
 
 SEEDS = 3                   # networks of each variant
-SMALL = 0.01                # largest error of rounding
-STOP = 5                    # step at which the input ends, for (E)
+SMALL = 0.01                # largest relative error that rounding can cause
+STOP = 5                    # step at which the input ends, for statement (E)
 EXTRAS = {"one sample": ALL._replace(B=1), "a diagonal V": ALL._replace(diagonal=True),
           "gain = 1": ALL._replace(gain=1.0),
           "a flat surrogate": ALL._replace(steepness=TINY)}
@@ -88,16 +95,16 @@ WHY = {"gain": "One linear map explains the errors of all currents.",
 
 
 class Diagnosis(NamedTuple):
-    """Hold the wrong pass and the wrong terms of a function, and the reason."""
+    """Hold the wrong pass and the wrong terms of a function, with a reason."""
     side: str           # "right", "forward", "backward", "between calls", "unknown"
     terms: tuple        # at most two wrong terms, outputs or dtypes
     arrays: tuple       # wrong outputs
-    variants: dict      # variant: its wrong outputs
-    text: str
+    variants: dict      # wrong outputs of each variant
+    text: str           # reason in words
 
 
 def diagnose(function, rule="bptt"):
-    """Infer whether the forward or the backward pass is wrong, and in which term.
+    """Infer which pass of a function is wrong, and in which term.
 
     >>> from refsnn import lif
     >>> def function(p):
@@ -110,17 +117,20 @@ def diagnose(function, rule="bptt"):
     Parameters
     ----------
     function : callable (p) -> dict
-        Function under test.  It maps the inputs of a golden vector, x (T, B,
-        m), W, V, target, alpha, beta, gain, threshold, steepness, spikes, mem
-        and syn, to some or all outputs of this vector.  Time constants are not
-        given.  The function is called about 100 times; compile slow functions.
+        Function under test.  The argument `p` is a dict that holds the inputs
+        of a golden vector, which is a small problem with its correct results.
+        The inputs are x (T, B, m), W, V, target, alpha, beta, gain, threshold,
+        steepness, spikes, mem and syn, but not the time constants.  The
+        function returns some or all outputs of this golden vector.  The
+        function is called about 100 times; compile slow functions.
     rule : {"bptt", "bptt_detached", "rtrl"}
         Name of the golden vector.
 
     Returns
     -------
     Diagnosis
-        No term is named if several terms explain the results.
+        Wrong pass and wrong term.  If several terms explain the results, no
+        term is named.
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
@@ -140,9 +150,9 @@ def diagnose(function, rule="bptt"):
 
 
 def _judged(call, note=""):
-    """Return the diagnosis of a function whose calls are independent, with
-    `note` as last sentence.  Without a note, return None if float64 results
-    are rounded to float32 and have other errors, too."""
+    """Return the diagnosis of a function whose calls are independent.  The text
+    `note` is the last sentence of the diagnosis.  If `note` is empty, and if
+    results are rounded to float32 but have other errors, too, return None."""
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
     table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
@@ -189,7 +199,8 @@ def _judged(call, note=""):
 
 
 def _rounded(runs):
-    """Return whether all results of float64 hold numbers of float32."""
+    """Return whether all numbers in results of dtype float64 can be stored as
+    float32 without a change."""
     values = [value for run in runs for name, value in run.found.items()
               if name != "spikes"]
     return any(value.dtype == np.float64 for value in values) and all(
@@ -221,20 +232,21 @@ def _even(runs, forward):
 
 
 def _sizes(runs, forward):
-    """Return the sizes of all errors of arrays in the forward or the backward
-    pass; if there are none, return 0."""
+    """Return a list of the relative errors of all wrong arrays of the forward or
+    the backward pass.  If no array is wrong, return [0]."""
     return [_size(run, name) for run in runs for name in run.wrong
             if (name in FORWARD) == forward and name != "loss"] or [0.0]
 
 
 def _size(run, name):
-    """Return the largest error of an output, relative to its largest right entry."""
+    """Return the largest error of an output, relative to the largest correct
+    entry of this output."""
     return np.abs(run.found[name] - run.right[name]).max() / max(
         np.abs(run.right[name]).max(), TINY)
 
 
 def _listed(names):
-    """Join names as in "a, b and c"."""
+    """Join names to a text such as "a, b and c"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
@@ -253,7 +265,8 @@ def _conclusion(side, terms, dtypes):
 
 
 def _broken(run, where=""):
-    """Return the diagnosis of a call that fails or returns an unusable result."""
+    """Return the diagnosis of a function that fails in a call, or that returns an
+    unusable result."""
     name, why = run.broken
     if not name:
         return Diagnosis("unknown", (), (), {}, (
@@ -264,11 +277,13 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Find the wrong output with the smallest relative error in the forward or
-    the backward pass.  The loss is chosen only if no array is wrong.  Return
-    the `Place` of the error, whether the error is below 1 %, and a text that
-    names the variant and the output.  If `rounding` is False, rounding is no
-    explanation."""
+    """Find the wrong output of the forward or the backward pass that has the
+    smallest relative error.  The loss is chosen only if no array is wrong.
+
+    Return the `Place` of the error, a bool that states whether the error is
+    below 1 %, and a text that names the variant and the output.  If
+    `rounding` is False, rounding is not accepted as an explanation.
+    """
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -286,9 +301,9 @@ def _simplest(runs, forward, rounding=True):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Find the terms that explain by (A) which variants are wrong.  Return
-    the term and the reason if there is exactly one such term, else no
-    term."""
+    """Find the terms that explain by statement (A) which variants are wrong.  If
+    exactly one term does, return this term and the reason.  Otherwise, return
+    no term."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -298,16 +313,16 @@ def _switched(runs, wrong, forward):
                 "recurrence": spikes and v.V > 0, "reset": reset}
         idle = {"current decay": not v.alpha, "membrane decay": not v.beta,
                 "recurrence": not v.V, "reset": v.threshold == TINY}     # both passes
-        some = any(run.wrong - {"dV"} for run in row)     # dV is not 0 if V = 0
+        some = any(run.wrong - {"dV"} for run in row)     # V = 0 does not make dV 0
         terms = {term for term in terms if acts[term] in (off, None)
                  and not (idle[term] and acts[term] is False and some)}
     return (tuple(terms), IFF) if len(terms) == 1 else ((), "")
 
 
 def _only(names, why):
-    """Return the single term in `names`, if any, and the reason `why`.  If
-    `names` holds several terms, return no term and a sentence that lists
-    them."""
+    """Return `names` and the reason `why`, if `names` holds at most one term.  If
+    `names` holds several terms, return no term and a sentence that lists these
+    terms."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -315,10 +330,10 @@ def _only(names, why):
 
 def _forward(call, runs, given, wrong, small):
     """Infer which terms or outputs of the forward pass are wrong.  Return the
-    names of these terms or outputs, and a sentence that gives the reason."""
+    names of these terms or outputs, and a sentence that states the reason."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
-    exact = others & {"dW", "dx"}               # the dynamics are right, too
+    exact = others & {"dW", "dx"}               # shows that the dynamics are right
     if exact or "mem" in others or "spikes" in others and (
             bad == {"loss"} or not small):
         terms = tuple(sorted(bad - {"loss"} or bad))
@@ -377,9 +392,9 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the number of steps without spikes after each spike, if this
-    pause explains all wrong spikes, else 0.  Also return whether no neuron
-    spikes twice."""
+    """Return the number of steps without spikes after each spike, if this pause
+    explains all wrong spikes.  Otherwise, return 0.  Also return whether no
+    neuron spikes twice."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -395,23 +410,23 @@ def _pause(runs):
 
 
 def _gap(run):
-    """Return the largest membrane potential without a spike and the smallest
-    membrane potential with a spike."""
+    """Return the largest membrane potential at which a neuron does not spike, and
+    the smallest membrane potential at which a neuron spikes."""
     mem, fired = run.found["mem"], run.found["spikes"] > 0
     return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
 
 
 def _moved(runs):
-    """Return whether a threshold in each run separates the membrane potentials
-    with and without spikes, but in some run not the right threshold."""
+    """Return whether some threshold explains the spikes of each run, although the
+    right threshold does not explain the spikes of all runs."""
     gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
     return all(low < high for low, high, _ in gaps) and any(
         not low <= threshold < high for low, high, threshold in gaps)
 
 
 def _resets_alike(run):
-    """Return whether the reset subtracts a number that also separates the
-    membrane potentials with and without spikes."""
+    """Return whether the reset subtracts a number that also explains the spikes
+    if the number is used as the threshold."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
@@ -422,8 +437,8 @@ def _resets_alike(run):
 
 def _prompt(run):
     """Return whether the first wrong membrane potential is one step after the
-    first spike.  A reset acts one step after a spike, and the recurrent
-    current acts two steps after a spike."""
+    first spike.  A reset changes the potential one step after a spike, and a
+    recurrent current changes the potential two steps after a spike."""
     mem, right = run.found["mem"], run.right["mem"]
     wrong = np.abs(mem - right) > RTOL.get(mem.dtype, 1e-9) * np.abs(right).max()
     first, spike = (np.argmax(a.any(axis=(1, 2))) for a in (wrong, run.right["spikes"]))
@@ -432,13 +447,13 @@ def _prompt(run):
 
 def _backward(call, runs, given, wrong, small):
     """Infer which terms or outputs of the backward pass are wrong.  Return the
-    names of these terms or outputs, and a sentence that gives the reason."""
+    names of these terms or outputs, and a sentence that states the reason."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(
             "tbi,tbj->ij", _adjoints(run)[0], run.right["spikes"]),
             _scale(run.right, "dV"))
-        for row in runs.values() for run in row)    # dV does not show the fault
+        for row in runs.values() for run in row)    # dV does not show the error
     if others and not blind and (len(wrong) == 1 or others & sums):
         terms = tuple(sorted(wrong))
         return terms, f"Right: {_listed(sorted(others))}."       # statement (B)
@@ -449,7 +464,7 @@ def _backward(call, runs, given, wrong, small):
     terms, why = _switched(runs, wrong, False)
     if last and terms:
         return terms, why
-    if not last and len(given - set(FORWARD)) == 1:  # or the sum over adjoints is wrong
+    if not last and len(given - set(FORWARD)) == 1:     # or a wrong sum over adjoints
         return (), ""
     terms = _fits([_back_residuals(run) for run in runs[ALL]])
     if last or terms:
@@ -458,9 +473,9 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer by (E) which term of the last adjoint is wrong.  Return the
-    name of this term and the reason.  If the term remains unknown, return
-    no name."""
+    """Infer by statement (E) which term of the last adjoint is wrong.  Return the
+    name of this term and the reason.  If the term remains unknown, return no
+    name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""
@@ -510,8 +525,8 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Return a diagnosis if the function violates (F) or fails.  Otherwise,
-    return None."""
+    """Return a diagnosis if the function violates statement (F) or fails.
+    Otherwise, return None."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)
@@ -542,7 +557,7 @@ def _calls(call):
     active = "mem" in first.found and np.any(first.found.get("spikes", off)[:T - 2])
 
     def stale(run):
-        """Return whether a run repeats results of the first call."""
+        """Return whether a call repeats results of the first call."""
         same = {key for key in first.found if _same(run.found[key], first.found[key])}
         return same >= set(first.found) if first.wrong else bool(same & run.wrong)
 
