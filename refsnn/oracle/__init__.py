@@ -1,10 +1,12 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package provides known answers for testing other implementations.
 
-A golden test vector is a small problem with its correct outputs and with
-the outputs that known mistakes produce.  To start, run `python -m refsnn
-vectors FOLDER`, compute the outputs with your code, and run `python -m
-refsnn check RESULTS.npz`.  In Python, call the following functions:
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes.  A known mistake is an error that was found in
+public code, or a similar error.  To write the golden vectors to a folder,
+run `python -m refsnn vectors FOLDER`.  Compute the outputs with your code,
+and save them in an npz file.  To check the file, run `python -m refsnn
+check RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -13,26 +15,29 @@ refsnn check RESULTS.npz`.  In Python, call the following functions:
     identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write vectors, read results
 
-The golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` are exact in float32, for use with C++ and hardware.
+The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
+`bptt_dyadic_detached` can be computed in float32 without rounding.  These
+golden vectors are intended for C++ code and hardware.
 
-The field `text` of a golden vector names the equations that define its
-arrays.  In golden vectors of spiking layers, inputs x are of shape (T, B,
-m), weights W of shape (n, m) and V of shape (n, n), unless `text` says
-otherwise.  For `identify`, set the decay
-factor of an absent filter to 0.
+The field `text` of a golden vector describes the problem and names the
+equations that define its arrays.  In golden vectors of spiking layers,
+inputs x have the shape (T, B, m), weights W have the shape (n, m), and
+recurrent weights V have the shape (n, n), unless `text` says otherwise.
 
-In golden vectors of `lif`, align time as follows, or no result will match.
-Step 0 is the resting state.  Input x[t] enters the current at step t + 1
-and the membrane at step t + 2, and mem[t] determines spikes[t].
-`identify` names the conventions of other tools, such as "as lava LIF
-(lava), but reset by subtraction".
+In golden vectors of leaky integrate-and-fire (LIF) layers, step 0 is the
+resting state.  Input x[t] enters the current at step t + 1 and the
+membrane potential at step t + 2, and mem[t] determines spikes[t].  Results
+match only if time is counted in this way.  Simulators differ in such
+properties of a LIF step, and a convention is one choice for each property.
+`identify` describes the convention of a recorded layer in words, such as
+"as lava LIF (lava), but reset by subtraction".  If the layer has no
+synaptic filter, pass the decay factor alpha = 0 to `identify`.
 
 The folder `vectors` holds the golden vectors as JSON files, which other
-languages can read, and `stored` reads and writes these files.  `matching`
-compares results with one golden vector, and `locate` finds where and how
-two arrays differ.  Three packages hold the rest: `build` computes the
-golden vectors, `identify` recognises LIF conventions, and `diagnose` tests
-functions.  The modules of this package import `refsnn` and each other, so
-no module can be copied alone.
+languages can read.  The module `stored` reads and writes these files.
+`matching` compares results with one golden vector, and `locate` finds
+where and how two arrays differ.  The package `build` computes the golden
+vectors, the package `identify` identifies conventions, and the package
+`diagnose` tests functions.  The modules of `oracle` import `refsnn` and
+each other.  Therefore, no module can be copied alone.
 """

@@ -1,23 +1,29 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module checks results against golden vectors and names known mistakes.
 
-`check` needs only the results, not the code that computed the results.
-For each wrong output, `check` reports where and how the output differs
-from the correct output (see `locate`).  If a golden vector has outputs of
-both passes, `check` reports whether the forward pass, the loss or the
-backward pass is at fault, or only the layout or the dtype of results.  A
-known mistake is named only if it reproduces all given outputs of the
-golden vector.
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes, which are errors of public code or similar
+errors.  `check` needs only the results, not the code that computed the
+results.  For each wrong output, `check` reports where and how the output
+differs from the correct output.  If a golden vector has outputs of the
+forward pass and of the backward pass, `check` reports whether the forward
+pass, the loss or the backward pass is wrong.  If only the layout or the
+dtype of outputs is wrong, `check` reports the layout or the dtype instead.
+`check` names a known mistake only if this mistake reproduces all given
+outputs of the golden vector.
 
-The tolerance, relative to the largest correct value, is 1e-9 for float64
-results and 1e-4 for float32 results.  Spikes and counts must be equal to
-the correct values.  In exact golden vectors, all outputs must be equal to
-the correct values.  All-zero results are rejected, and so are results that
-ignore an option.  A golden vector is rejected if its spikes are constant,
-if an output is all zero, or if a known mistake changes no output.  In
-golden vectors except `lif_wide`, each neuron spikes in some steps and is
-silent in others.  Each entry of an input affects an output, unless the
-field `idle` marks this entry.
+The tolerance is relative to the largest correct value of an output.  For
+float64 results, the tolerance is 1e-9, and for float32 results, the
+tolerance is 1e-4.  Spikes and counts must be equal to the correct values.
+The outputs of an exact golden vector can be computed without rounding, so
+that all results must be equal to the correct values.  All-zero results are
+rejected, and so are results that ignore an option.
+
+A golden vector raises an error if its spikes are constant, if an output is
+all zero, or if a known mistake changes no output.  If a golden vector
+holds spikes, each neuron spikes in some steps and is silent in others.
+Each entry of an input affects an output, unless the field `idle` marks
+this entry.
 """
 
 import re
@@ -32,7 +38,7 @@ from refsnn.oracle.matching import _alive, _backward, _comparable, _same
 
 __all__ = ["Finding", "check", "vectors"]
 
-KNOBS = (       # two golden vectors of equal inputs, the option that differs, a source
+KNOBS = (       # two golden vectors with equal inputs, their differing option, a source
     ("bptt", "bptt_detached", "detaching the reset", "norse lif_step"),
     ("bptt_dyadic", "bptt_dyadic_detached", "detaching the reset", "norse lif_step"),
     ("rtrl", "rtrl_block", "the choice of terms", "chaobrain/braintrace#141"),
@@ -54,7 +60,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one output, and the reason for this status as text.
+    """Hold the status of one output, and a text that explains this status.
     If `output` is "", the text summarises the wrong outputs of a golden
     vector."""
     vector: str
@@ -64,7 +70,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Return stored golden vectors; verify that they detect all known mistakes.
+    """Load golden vectors, and verify that they detect all their known mistakes.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -96,16 +102,18 @@ def check(results, known=None):
     Parameters
     ----------
     results : dict
-        Arrays with keys "VECTOR.OUTPUT", for outputs of golden vectors.
+        Array for each key "VECTOR.OUTPUT", which names a golden vector and
+        one of its outputs.
     known : dict, optional
-        The `Vector` for each name; by default, the result of `vectors`.
+        Golden `Vector` for each name.  The default is the result of
+        `vectors`.
 
     Returns
     -------
     list of Finding
-        One finding for each output of each golden vector in the results, a
+        One finding for each output of each golden vector in the results, one
         summary of each golden vector with a wrong output, and one finding
-        for each output on which an option has no effect.
+        for each output on which an option has no effect although it should.
     """
     if known is None:
         wanted = {str(key).rpartition(".")[0] for key in results} if isinstance(
@@ -129,10 +137,11 @@ def check(results, known=None):
 
 
 def _convention(vector, results, wrong):
-    """Describe the convention that the results follow, or the nearest one,
-    relative to the right layer if few axes differ.  Return "" if no wrong
-    result can be used, or if `identify` raises an error, for example because
-    the time constants differ between neurons."""
+    """Return a text about the convention that the results follow, or about the
+    nearest convention.  A convention is one choice for each property of the
+    LIF step in which simulators differ.  Return "" if no wrong result is
+    usable, or if `identify` raises an error, for example because the time
+    constants differ between neurons."""
     p, rows = vector.inputs, {}
     for name in [name for name in QUANTITIES if name in results]:
         row = _comparable(results[name])[0]
@@ -152,9 +161,9 @@ def _convention(vector, results, wrong):
 # ---- one golden vector
 
 def _judged(vector, results):
-    """Compare results with a golden vector; return a finding for each output.
-    Rounding is tested as an explanation only if no known mistake explains the
-    results."""
+    """Compare results with a golden vector.  Return a finding for each output.
+    Rounding is tested as an explanation only if no known mistake reproduces
+    the results."""
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -201,7 +210,7 @@ def _summary(vector, results, findings):
 
 def _side(vector, wrong, right):
     """Return a text that says whether the forward pass, the loss or the
-    backward pass is at fault."""
+    backward pass is wrong.  If this cannot be decided, return ""."""
     forward = [name for name in vector.outputs if name in FORWARD]
     if not forward or not any(map(_backward, vector.outputs)):
         return ""

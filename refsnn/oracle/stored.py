@@ -1,19 +1,21 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module reads and writes the stored golden vectors.
 
-The folder `vectors` beside this module holds one JSON file for each golden
-vector.  The README and the JSON schema in the folder describe the format.
-The following command recomputes all golden vectors and replaces the files
-that differ:
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes.  The folder `vectors` beside this module holds
+one JSON file for each golden vector.  The files README.md and schema.json
+in this folder describe the format.  The following command recomputes all
+golden vectors and replaces the files that differ:
 
     python -m refsnn.oracle.stored
 
-Identifiers never change.  The name of a golden vector is its identifier.
-The identifier of a mistake, such as "bptt/reset-detached", is found in the
-stored file by the name of the mistake.  If this name is changed in the
-code, it must also be changed in the stored file.  The identifier of a new
-mistake is derived from the name of the mistake.  This identifier may be
-shortened in the file until it is published.
+The identifiers of golden vectors and mistakes never change.  The name of a
+golden vector is its identifier.  A mistake has an identifier, such as
+"bptt/reset-detached", and a name.  The function `write` finds the stored
+identifier of a mistake by the name of the mistake.  If the name of a
+mistake is changed in the code, the name must also be changed in the stored
+file.  The identifier of a new mistake is derived from its name.  The
+stored identifier may be shortened until it is published.
 """
 
 import json
@@ -28,7 +30,7 @@ __all__ = ["load", "names", "write"]
 
 FOLDER = pathlib.Path(__file__).with_name("vectors")
 FORMAT = 1
-UNIT = 2.0 ** -30       # its multiples below 2**20 are computed without rounding
+UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without rounding
 
 
 def names(folder=FOLDER):
@@ -62,7 +64,7 @@ def load(chosen=None):
     Parameters
     ----------
     chosen : list of str, optional
-        Names of the golden vectors; by default, all are read.
+        Names of the golden vectors.  By default, all golden vectors are read.
 
     Returns
     -------
@@ -105,10 +107,11 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute all golden vectors and replace the stored files that differ.
 
-    Rounding depends on the machine.  Numbers may therefore differ by 1e-12 of
-    the largest entry of their array.  For outputs of mistakes, the limit is
-    1e-10.  Multiples of 2**-30 below 2**20 are computed without rounding.
-    Arrays of such numbers, for example spikes and most inputs, must be equal.
+    Rounding depends on the machine.  Therefore, a stored file is kept if the
+    numbers differ by at most 1e-12 of the largest entry of their array.  For
+    the outputs of mistakes, the limit is 1e-10.  Multiples of 2**-30 below
+    2**20 are computed without rounding.  If all numbers of an array are such
+    multiples, the stored and the recomputed array must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -143,7 +146,8 @@ def write(folder=FOLDER):
 
 
 def _recomputed(name, old):
-    """Build a golden vector; return its contents with the stored identifiers."""
+    """Compute a golden vector.  Return the contents of its JSON file, with the
+    stored identifiers of known mistakes."""
     from refsnn.oracle import matching
     from refsnn.oracle.build import registry
     vector = matching._alive(registry.build(name))
@@ -160,7 +164,7 @@ def _recomputed(name, old):
 
 
 def _identifier(name, mistake):
-    """Derive an identifier from the names of a vector and of a mistake."""
+    """Return an identifier, derived from the names of a vector and a mistake."""
     return f"{name}/" + re.sub("[^a-z0-9]+", "-", mistake.lower()).strip("-")
 
 
@@ -185,21 +189,23 @@ def _rows(arrays):
 
 
 def _idle(vector):
-    """Return the positions of idle entries in the data of each input."""
+    """Return the positions of idle entries, which affect no output, in the data
+    of each input."""
     return {name: {"reason": reason, "entries": np.flatnonzero(mask).tolist()}
             for name, (mask, reason) in vector.idle.items()}
 
 
 def _text(contents):
-    """Return a JSON text with all numbers of an array in one line."""
+    """Return the JSON text of `contents`, with all numbers of an array in one
+    line."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
     return re.sub(r'"(data|shape|entries)": \[[^]]*\]',
                   lambda match: re.sub(r"\s", "", match[0]), text)
 
 
 def _differences(old, new, place=""):
-    """Return the paths at which two JSON values differ beyond the tolerances
-    that `write` describes."""
+    """Return the paths within a JSON file at which two contents differ beyond the
+    tolerances of `write`."""
     if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
         return [where for key in new
                 for where in _differences(old[key], new[key], f"{place}.{key}")]
