@@ -1,14 +1,21 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module writes golden vectors and stimuli, and reads results.
 
-`write` copies the stored golden vectors to a folder.  For each golden
-vector, `write` also writes one uncompressed .npz file.  The file
-vectors.json describes the arrays.  `write_stimuli` creates a folder with
-inputs that distinguish between LIF conventions; in the command line and in
-these files, they are called probes.  `read` loads results, and
-`read_recording` loads a recorded LIF layer.  The file may be truncated,
-malicious or too large.  Both functions verify array sizes before they
-allocate memory, and neither function unpickles objects.
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes.  `write` copies the stored golden vectors to a
+folder.  For each golden vector, `write` also creates one uncompressed npz
+file.  The file vectors.json describes the arrays of all npz files.
+
+Simulators differ in some properties of a leaky integrate-and-fire (LIF)
+step, and a convention is one choice for each property.  `write_stimuli`
+creates a folder with inputs, called stimuli, that distinguish between
+conventions.  In the command line and in the written files, stimuli are
+called probes.
+
+`read` loads results, and `read_recording` loads a recorded LIF layer.  The
+file that is read may be truncated, malicious or too large.  Therefore,
+both functions check the sizes of arrays before they allocate memory, and
+neither function unpickles objects.
 """
 
 import hashlib
@@ -41,7 +48,7 @@ STIMULI = (
     "dt/tau, otherwise -1/log(alpha) and -1/log(beta).  The file may hold tau_syn, "
     "tau_mem and dt instead of alpha and beta.  probes.json says what each probe tells "
     "apart.")
-RECORDED = ("x", "W", "threshold")      # and some of the following
+RECORDED = ("x", "W", "threshold")      # required, unlike the following names
 OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to",
             "floor", "refractory", "dspikes", "dW", "surrogate")
 LEVELS = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}      # ties exact in float32
@@ -61,8 +68,8 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        Path of a new folder, which appears only after all files are written,
-        or of an empty folder.
+        Path of a new or empty folder.  A new folder appears only after all
+        files are written.
 
     Returns
     -------
@@ -99,7 +106,8 @@ def _free(folder):
 
 
 def _fill(folder, fill):
-    """Let `fill` write files to a temporary folder; move these files to `folder`."""
+    """Call `fill` to write files to a temporary folder.  Move these files to
+    `folder`."""
     there = os.path.isdir(folder)
     folder = os.path.normpath(folder)
     part = os.path.join(folder, f".{os.getpid()}.part") if there \
@@ -148,7 +156,8 @@ def _description(found):
 
 
 def _described(values):
-    """Replace each array in a dict by its shape and dtype, and keep numbers."""
+    """Return a dict that holds the shape and the dtype of each array instead of
+    the array.  Numbers are kept."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
@@ -168,7 +177,7 @@ def _measured(vector):
 
 
 def write_stimuli(folder):
-    """Write the stimuli of `identify` into a new or empty folder.
+    """Write inputs that distinguish conventions into a new or empty folder.
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
@@ -216,7 +225,7 @@ def read(path, texts=()):
         Path of a file with at most 1000 real arrays.  The file and its
         unpacked arrays must not exceed 100 MB.
     texts : tuple of str
-        Names of arrays that may hold a single string instead.
+        Names of arrays that may hold a single string instead of real numbers.
 
     Returns
     -------
@@ -253,8 +262,8 @@ def read(path, texts=()):
 
 
 def _short(path, size):
-    """Return the path of a zip file.  Raise an error if the file's list of
-    entries is too long."""
+    """Return the path of a zip file.  Raise an error if the list of entries in
+    the zip file is missing or too long."""
     with open(path, "rb") as file:
         file.seek(max(0, size - 22))
         end = file.read()
@@ -268,7 +277,7 @@ def _short(path, size):
 
 
 def _entry(archive, info, text):
-    """Validate the header of an array in an archive, then read the array."""
+    """Check the header of an array in a zip file, and return the array."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = {(1, 0): np.lib.format.read_array_header_1_0,
@@ -297,14 +306,15 @@ def read_recording(path):
     Parameters
     ----------
     path : str
-        Path of a file with x, W and threshold, some of spikes, mem and syn,
-        and either alpha and beta or tau_syn, tau_mem and dt.  It may also
-        hold V, leak, reset_to, floor, refractory, dspikes, dW and surrogate.
+        Path of an npz file.  The file must hold x, W and threshold, at least
+        one of spikes, mem and syn, and either alpha and beta, or tau_syn,
+        tau_mem and dt.  The file may also hold V, leak, reset_to, floor,
+        refractory, dspikes, dW and surrogate.
 
     Returns
     -------
     arguments : tuple
-        x, W, the recording and V, as for `identify.identify`.
+        The arrays x, W, the recording and V, as for `identify.identify`.
     options : dict
         Other arguments of `identify.identify`.
     """

@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module finds where and how a wrong array differs from the right array.
 
-`locate` uses no list of mistakes.  `locate` reports which entries are
-wrong, and tests three explanations.  In the first explanation, the axes of
-the right array are transposed, reshaped, reversed or shifted, perhaps with
-a factor.  In the second explanation, the wrong entries are the right
-entries times a factor.  In the third explanation, all errors are as small
-as the rounding errors of a dtype.  An explanation is reported only if it
-holds for every entry that it concerns, and if the array has enough
-distinct entries to contradict a false explanation.  For a single number,
-no explanation is reported, because every number is a multiple of every
-other number.
+`locate` does not need a list of known mistakes.  `locate` reports which
+entries are wrong, and tests three explanations of the errors.  In the
+first explanation, the wrong array is the right array with its axes
+transposed, reshaped, reversed or shifted, and perhaps multiplied by a
+factor.  In the second explanation, the wrong entries are the right entries
+times a factor.  In the third explanation, all errors are as small as the
+rounding errors of a dtype.  An explanation is reported only if it holds
+for all entries that it concerns.  The arrays must also have enough entries
+to contradict a false explanation.  For a single number, no explanation is
+reported, because every number is a multiple of every nonzero number.
 """
 
 import itertools
@@ -23,28 +23,28 @@ __all__ = ["Place", "holds", "locate"]
 
 DTYPES = {      # significant bits, exponent of the smallest step, largest error in ulps
     "bfloat16": (8, -133, 8), "float16": (11, -24, 8), "float32": (24, -149, 64)}
-STEPS = 3       # largest shift
+STEPS = 3       # largest shift in time, in steps
 ROUND = 1e-9    # smallest tolerance of a factor, for results without rounding errors
-CLEAR = 100     # tolerances between two magnitudes that differ clearly
+CLEAR = 100     # magnitudes differ clearly if they differ by this many tolerances
 MANY = 7        # more values than this contradict an explanation that holds by chance
 TERMS = 4       # largest numerator and denominator of a factor such as 2/3
-AXES = 4        # largest number of axes whose orders are tried: 24 orders
+AXES = 4        # arrays with more axes have too many orders of axes to try
 UNBIASED = 0.6, 0.7     # bounds of the mean sign of rounding errors, and of their
 #                         correlation with the right values; both are near 0
-USED = 0.5      # share of values that use the last bits of a dtype, if it is theirs
+USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
     """Hold where and how a wrong array differs from the right array."""
     share: float        # share of wrong entries
-    step: int | None    # first wrong time step, or last one of an adjoint
+    step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
-    #                     "diagonal": whether the wrong entries lie on the diagonal
+    #                     "diagonal": True if the wrong entries lie on the diagonal
     change: str         # "transposed", "one step late" and the like, or ""
     factor: float | None    # factor on the right values, or None
     names: tuple        # simple expressions of the factor, such as "1/2" or "B"
     dtypes: tuple       # dtypes whose rounding has the size of the error
-    text: str           # all this as one sentence
+    text: str           # text with all these results
 
 
 def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
@@ -60,23 +60,24 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     Parameters
     ----------
     found, right : array
-        Wrong and right array, perhaps of different shapes.
+        Wrong and right array.  The shapes may differ.
     rtol : float
         Tolerance, relative to the largest right entry.
     axes : tuple of str
         Names of the axes of `right`, such as ("step", "sample", "neuron").
-        The name "step" marks time.
+        The name "step" denotes the time axis.
     backward : bool
-        Whether the array is computed backward in time.
+        True if the array is computed backward in time.
     sizes : dict, optional
         Numbers that may occur in a factor, such as {"B": 3, "gain": 0.2}.
     rounding : bool
-        Whether rounding may explain the difference.
+        True if rounding may explain the difference.
 
     Returns
     -------
     Place
-        Place of the difference.  If the shapes differ, all entries are wrong.
+        Description of the difference.  If the shapes differ, all entries
+        are wrong.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -133,22 +134,22 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    These arrays may be too small for an explanation by `locate`.
+    The two arrays may be too small for `locate` to find an explanation.
 
     Parameters
     ----------
     place : Place
-        As returned by `locate`.
+        Result of `locate` for other arrays.
     found, right, rtol, axes, sizes
         As for `locate`.
 
     Returns
     -------
     bool
-        True if the arrays differ, but only within the blocks of `place`, and
-        if the explanation of `place` holds.  If the factor of `place` has
-        names, the factor of the arrays must have one of these names.
-        Otherwise, both factors must be 0, or both factors must be nonzero.
+        True if the arrays differ only within the blocks of `place`, and if
+        the explanation of `place` holds for the arrays.  If the factor of
+        `place` has names, the factor of the arrays must have one of these
+        names.  Otherwise, both factors must be 0, or both must be nonzero.
         If `place` has no explanation, no factor may explain the difference.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
@@ -184,10 +185,10 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the first wrong step, or the last one if `backward` is True.
-    Also return the wrong indices along each other axis, unless the axis
-    has no right index.  An index is right if some entries at this index
-    are nonzero (`live`) and no entry is wrong."""
+    """Return the first wrong step, or the last wrong step if `backward` is True.
+    Also return the wrong indices along each other axis that has a right index.
+    An index is right if no entry at this index is wrong and some entries at
+    this index are nonzero, as marked by `live`."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -217,7 +218,7 @@ def _where(step, blocks, backward):
 
 
 def _within_blocks(blocks, bad, axes):
-    """Return whether all wrong entries lie within the blocks of a place."""
+    """Return whether all wrong entries lie within the blocks of a `Place`."""
     for axis, at in blocks.items():
         if axis == "diagonal":
             if (bad & (np.eye(*bad.shape) != at)).any():
@@ -230,9 +231,10 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether the values suffice to contradict a false explanation.
-    The values suffice if three magnitudes differ clearly, or if at least eight
-    values are 0 and at least eight are nonzero.  Not all values may be 0."""
+    """Return whether the values suffice to contradict a false explanation.  The
+    values suffice if three nonzero magnitudes differ clearly, or if at least
+    eight values are 0 and at least eight are nonzero.  At least one value must
+    be nonzero."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -240,9 +242,8 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return k if `found` equals k times `right`, or None if no k fits.
-    If `sure` is False, also return None for values that `_telling`
-    rejects."""
+    """Return the factor k if `found` equals k times `right`, or None if no factor
+    fits.  If `sure` is False, also return None if `_telling` rejects `right`."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -273,8 +274,8 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Describe the change of the axes that explains `found`, or return ""
-    if no change explains `found`.  Also return the factor, or None if it
+    """Return a text about the change of the axes that explains `found`, or "" if
+    no change explains `found`.  Also return the factor, or None if the factor
     is 1."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
@@ -333,7 +334,7 @@ def _moved(right, axes):
 
 
 def _largest(dtype):
-    """Return the largest relative error that rounding to a dtype explains."""
+    """Return the largest relative error that rounding to a dtype can explain."""
     bits, _, most = DTYPES[dtype]
     return most * 2.0 ** -bits
 
@@ -346,7 +347,7 @@ def _rounded(values, dtype, fewer=0):
 
 
 def _rounding(found, right):
-    """Return the dtypes whose rounding explains all errors."""
+    """Return the dtypes whose rounding can explain all errors."""
     right, error = right.ravel(), (found - right).ravel()
     found, signs = found[found != 0], np.sign(error[error != 0])
     size, likely = np.linalg.norm(error), []
@@ -359,7 +360,7 @@ def _rounding(found, right):
         own = np.linalg.norm(_rounded(right, dtype) - right)
         if len(found) > 2 and own and np.all(_rounded(found, dtype) == found) \
                 and np.mean(_rounded(found, dtype, 3) != found) > USED:
-            return dtype,       # all are of this dtype, and most use its last bits
+            return dtype,       # all values fit this dtype, and most use its last bits
         if mixed and own / 8 <= size <= own * DTYPES[dtype][2]:
             likely.append(dtype)
     return tuple(likely)

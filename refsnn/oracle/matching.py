@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module compares the results of other code with one golden vector.
 
-The result of an output is right if it equals the correct output within the
-tolerance that `check` states.  A known mistake explains results if it
-reproduces all of them.  The modules `check` and `diagnose.random_networks`
-use these comparisons.
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes.  A result is right if it equals the correct
+output within the tolerance that the module `check` describes.  A known
+mistake explains the results if the mistake reproduces all results.  The
+modules `check` and `diagnose.random_networks` use these comparisons.
 """
 
 from typing import NamedTuple
@@ -17,10 +18,10 @@ from refsnn.oracle.locate import holds, locate
 __all__ = ["Judged", "counts", "flaw", "group", "judge", "mistakes", "place",
            "same_place", "unseen"]
 
-FINE = 1e-9        # tolerance of float64 results, far above their rounding errors
+FINE = 1e-9        # tolerance of float64 results, far above rounding errors
 RTOL = {np.dtype(np.float64): FINE, np.dtype(np.float32): 1e-4}
 COUNTED = ("spikes", "spikes2", "counts")       # rounded, then compared exactly
-VISIBLE = 1e-4      # change, of the largest entry, that float32 results can show
+VISIBLE = 1e-4      # smallest change that float32 results show, of the largest entry
 HALVES = np.float16, np.float32     # dtypes whose counts have the precision of float32
 SLACK = 4           # rounding errors of a count, such as h + f - f, that are removed
 
@@ -41,19 +42,21 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     If a result of a golden vector has the dtype float32, Python floats and
-    float64 scalars of this vector are rounded to float32, too.
+    float64 scalars of this golden vector are rounded to float32, too.
 
     Parameters
     ----------
     results : dict
-        Arrays with keys "VECTOR.OUTPUT".
+        Array for each key "VECTOR.OUTPUT", which names a golden vector and
+        one of its outputs.
     known : dict
-        The golden `Vector` for each name.
+        Golden `Vector` for each name.
 
     Returns
     -------
     dict
-        For each golden vector in the results, a dict of its outputs.
+        For each golden vector in the results, a dict with the result of
+        each output.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -78,7 +81,7 @@ def group(results, known):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return why a golden vector could accept wrong results.
+    """Return the reason why a golden vector could accept wrong results, or "".
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -92,7 +95,8 @@ def flaw(vector):
     Returns
     -------
     str
-        A message if spikes are constant or an output is all zero, else "".
+        A message if spikes are constant or an output is all zero; otherwise
+        "".
     """
     for arrays in (vector.inputs, vector.outputs):
         for name in {"spikes", "spikes2"} & arrays.keys():
@@ -122,8 +126,9 @@ def unseen(vector):
     Returns
     -------
     list of str
-        Names of the mistakes that change no output by more than 1e-4 of its
-        largest entry.  If outputs are compared exactly, every change counts.
+        Names of the mistakes that change no output by more than 1e-4 of the
+        largest entry of this output.  If an output is compared exactly,
+        every change of this output counts.
     """
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, VISIBLE)
@@ -131,7 +136,7 @@ def unseen(vector):
 
 
 def _alive(vector):
-    """Return a golden vector unchanged.  Raise an error if spikes are
+    """Return a golden vector unchanged.  Raise an error if its spikes are
     constant, if an output is all zero, or if a known mistake changes no
     output."""
     why = flaw(vector)
@@ -163,7 +168,8 @@ def judge(vector, name, value):
     Returns
     -------
     Judged
-        Rounding errors of counts are removed from `found`.
+        Comparison of the result.  The field `found` holds counts without
+        rounding errors.
     """
     found, rtol = _given(vector, name, value)
     if found is None:
@@ -185,13 +191,13 @@ def mistakes(vector, results):
     vector : Vector
         Golden vector.
     results : dict
-        Result for each of some outputs.
+        Result for each output that is given.
 
     Returns
     -------
     list of str
         Names of the mistakes, with their sources.  If a mistake changes
-        outputs that are missing from the results, a note lists them.
+        outputs that are not given, a note lists these outputs.
     """
     given = {name: _given(vector, name, value) for name, value in results.items()}
     if any(found is None for found, _ in given.values()):
@@ -203,8 +209,8 @@ def mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Return a note that lists the outputs that a mistake changes but that
-    are missing from the results.  The note omits derivatives."""
+    """Return a note that lists the outputs that a mistake changes and that are
+    not given.  The note omits derivatives."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], FINE)]
@@ -227,14 +233,14 @@ def place(vector, name, judged, rounding=True):
     name : str
         Name of the output.
     judged : Judged
-        As returned by `judge`, for a valid result.
+        Result of `judge` for a valid array.
     rounding : bool
-        Whether rounding may explain the difference.
+        True if rounding may explain the difference.
 
     Returns
     -------
     Place
-        As returned by `locate.locate`.
+        Result of `locate.locate`.
     """
     return locate(judged.found, vector.outputs[name], backward=_backward(name),
                   rounding=rounding, **_context(vector, name, judged.rtol))
@@ -255,20 +261,20 @@ def same_place(vector, name, judged, place):
     vector, name, judged
         As for `place`.
     place : Place
-        Place of the errors of a result for the same golden vector, or for a
-        golden vector that was built by the same function.
+        Place of the errors in the result of another golden vector that the
+        same function built, or of the same golden vector.
 
     Returns
     -------
     bool
-        As returned by `locate.holds`.
+        Result of `locate.holds`.
     """
     return holds(place, judged.found, vector.outputs[name],
                  **_context(vector, name, judged.rtol))
 
 
 def counts(values, array):
-    """Remove the rounding errors of counts, such as h + f - f leaves.
+    """Return counts without the rounding errors of sums such as h + f - f.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]
@@ -276,14 +282,15 @@ def counts(values, array):
     Parameters
     ----------
     values : array
-        The counts in their own dtype, which sets the tolerance.
+        Counts in their own dtype, which determines the tolerance.
     array : array
-        The counts in float64.
+        Counts in float64.
 
     Returns
     -------
     array
-        Entries within the tolerance of a whole number are replaced by it.
+        Counts in float64.  If the distance to the nearest integer is within
+        the tolerance, this integer replaces the count.
     """
     single = np.asarray(values).dtype in HALVES
     whole = np.rint(array)
@@ -295,8 +302,8 @@ def counts(values, array):
 # ---- comparison of arrays
 
 def _differs(found, right, exact, rtol=FINE):
-    """Mark wrong entries.  The tolerance is `rtol` times the largest right
-    entry, or 0 if `exact` is True."""
+    """Return a mask of the wrong entries.  The tolerance is `rtol` times the
+    largest right entry, or 0 if `exact` is True."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
@@ -309,8 +316,8 @@ def _same(found, right, exact, rtol=FINE):
 
 
 def _comparable(value):
-    """Return a result in float64 and its relative tolerance.  For an invalid
-    result, return None and an error message."""
+    """Return a result in float64 and the relative tolerance of its dtype.  If the
+    result is invalid, return None and an error message."""
     try:
         found = np.asarray(value)
     except Exception as error:          # tensors raise errors of many kinds
@@ -326,8 +333,9 @@ def _comparable(value):
 
 
 def _given(vector, name, value):
-    """Call `_comparable`; accept counts in float16 and remove their rounding
-    errors.  Reshape a single entry to () if the output is a scalar."""
+    """Return the same as `_comparable` for the result of the output `name`.
+    Counts may also have the dtype float16, and their rounding errors are
+    removed.  If the output is a scalar, a single entry is reshaped to ()."""
     half = name in COUNTED and getattr(value, "dtype", None) == np.float16
     found, rtol = _comparable(np.float32(value) if half else value)
     if found is not None and name in COUNTED and not vector.exact:
@@ -338,8 +346,8 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two values of the output `name` agree within the
-    tolerance `rtol`, or exactly if the output is exact."""
+    """Return whether two values of the output `name` agree within the tolerance
+    `rtol`.  If the output is compared exactly, the values must be equal."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
@@ -355,7 +363,7 @@ def _context(vector, name, rtol):
     sizes = {name: size for name, size in sizes.items() if size}
     if np.ndim(vector.inputs.get("W")) == 2:
         sizes["n"], sizes["m"] = vector.inputs["W"].shape
-    if np.ndim(vector.inputs.get("V")) == 2:    # W may stack the weights of gates
+    if np.ndim(vector.inputs.get("V")) == 2:    # because W may hold n rows per gate
         sizes["n"] = vector.inputs["V"].shape[1]
     sizes |= {key: a for key, a in vector.inputs.items() if type(a) in (int, float)}
     return {"rtol": 0 if vector.exact or name in COUNTED else rtol, "axes": axes,
