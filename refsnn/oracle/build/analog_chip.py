@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for analog chips and their training."""
+"""This module builds golden vectors for analog chips and their training."""
 
 import numpy as np
 
@@ -12,7 +12,8 @@ WEIGHTS = ("hidden", "recurrent", "readout")
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise, and return its spikes and its ADC codes."""
+    """Emulate a chip without noise.  Return the spikes, and the codes of the
+    analog-to-digital converter."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -84,7 +85,7 @@ def _chip():
 
 
 def _chip_idle(p, right):
-    """Mark the input entries that affect no output, and give the reason."""
+    """Return masks of the input entries that affect no output, and the reasons."""
     (n, m), N = p["hidden"].shape, len(p["leak"])
     weights = np.zeros((N, m + n))
     weights[:n] = np.hstack([p["hidden"], p["recurrent"]])

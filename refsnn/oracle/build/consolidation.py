@@ -1,7 +1,8 @@
 # refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for synaptic intelligence and EWC.
+"""This module builds golden vectors for two methods of continual learning.
 
-Each golden vector consists of two consecutive tasks.
+The methods are synaptic intelligence (SI) and elastic weight consolidation
+(EWC).  Each golden vector consists of two consecutive tasks.
 """
 
 import math
@@ -28,7 +29,7 @@ OTHER = {       # mistakes of presets that differ from the paper in these fields
     ("damping of 0.1", COMPARED): {"xi": 0.1},
     ("importance not capped", COMPARED): {"cap": math.inf},
     ("penalty doubled", COMPARED): {"factor": 1.0}}
-NEW = {         # presets with the mistakes `OTHER`: additional inputs of the vector
+NEW = {         # preset with the mistakes `OTHER`: additional inputs of the vector
     "vandeven": (), "mammoth": (), "mammoth_old": ("rate", "clip"),
     "avalanche": ("factor", "cap"), "nupic": ()}
 
@@ -84,7 +85,7 @@ def _si(*, preset):
 
 def _path(p, settings, overwrite=False, kept=False):
     """Return the outputs of synaptic intelligence along a path of two tasks.
-    The options `overwrite` and `kept` are mistakes."""
+    The options `overwrite` and `kept` introduce mistakes."""
     theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
     for t, g in enumerate(p["task_gradient"]):
         state = si.accumulate(state, theta[t + 1] - theta[t], g,
@@ -165,8 +166,8 @@ def _traced(p, when):
 
 
 def _fisher(run, signals, labels, kind="softmax"):
-    """Return the Fisher information of W0, W1, b0 and b1.  Each `kind` other
-    than "softmax" is a mistake."""
+    """Return the diagonal Fisher information of W0, W1, b0 and b1.  Each `kind`
+    other than "softmax" is a mistake."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

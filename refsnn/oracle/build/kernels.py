@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for tangent kernels and pruning."""
+"""This module builds golden vectors for tangent kernels and pruning."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ REDUCED = {     # reduction of ntk.kernel: (mistake, public source)
 
 
 def _network(seed, samples):
-    """Sample the weights, biases and inputs of a small ReLU network."""
+    """Return random weights, biases and inputs of a small ReLU network."""
     weights = [2 * numbers([seed, i], rows, columns) - 1 for i, (columns, rows) in
                enumerate(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))]
     biases = [numbers([seed, 5 + i], len(W)) - 0.5 for i, W in enumerate(weights)]
@@ -115,7 +115,7 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Build the golden vector for outputs that the tangent kernel predicts."""
+    """Build the golden vector for outputs predicted with the tangent kernel."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,

@@ -1,8 +1,10 @@
 # refsnn 0.1.0 | oracle/build/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for LIF layers and their gradients.
+"""This module builds golden vectors for LIF layers and their gradients.
 
-In dyadic golden vectors, decay factors are 1/2 and weights are multiples
-of 1/4, so that all values are exact in float32.
+The neurons of LIF layers are leaky integrate-and-fire neurons.  In golden
+vectors that are called dyadic, the decay factors are 1/2, and the weights
+are multiples of 1/4.  All values of these golden vectors can therefore be
+computed in float32 without rounding.
 """
 
 import numpy as np
@@ -46,7 +48,7 @@ TRIANGLE = "surrogate max(0, 1 - steepness |mem - threshold|)"
 
 
 def _drawn(seed, T, B, m, n):
-    """Sample input spikes and weights such that the neurons of a layer spike."""
+    """Return random input spikes and weights that make the neurons spike."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
@@ -72,7 +74,7 @@ def _shown(run):
 
 
 def _idle(p):
-    """Mark the input entries that affect no output, and give the reason."""
+    """Return masks of the input entries that affect no output, and the reasons."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -82,7 +84,8 @@ def _idle(p):
 
 
 def _repeated(p):
-    """Mark the time constants as idle, because alpha, beta and gain replace them."""
+    """Return masks of the time constants, which affect no output if alpha, beta
+    and gain are used instead."""
     return {key: (marked(p[key]), "alpha, beta and gain give the same information")
             for key in TIMES if key in p}
 
@@ -118,9 +121,9 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
 
 
 def _recorded(p, seed, dyadic=False):
-    """Simulate the layer of a problem.  Return the problem, the recording, the
-    surrogate derivative, the loss, and the derivative of the loss with respect
-    to the spikes."""
+    """Simulate the layer of a problem.  Return the problem with its target, the
+    recording, the surrogate derivative, the loss, and the derivative of the
+    loss with respect to the spikes."""
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3) / 2 + 0.25
     p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]
@@ -186,8 +189,8 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Return the arrays J and F of `lif.linearise`, and the credit q of
-    `lif.credit`."""
+    """Return the Jacobians J, the derivatives F with respect to the weights, and
+    the direct derivative q of the loss, computed by the module `lif`."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
@@ -232,8 +235,8 @@ def _rtrl(seed, T, B, m, n, *, rule="exact"):
 
 
 def _truncated(seed, T, B, m, n, *, kind):
-    """Build the golden vector for truncated BPTT.  The truncation `kind`
-    is "rolling" or "chunks"."""
+    """Build the golden vector for truncated backpropagation through time.  The
+    truncation `kind` is "rolling" or "chunks"."""
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     p["K"] = K = 5
 
@@ -285,7 +288,8 @@ def _truncated(seed, T, B, m, n, *, kind):
 
 
 def _snap(*, order):
-    """Build the golden vector for SnAp of the given order in a ring of neurons."""
+    """Build the golden vector for SnAp, a sparse approximation of real-time
+    recurrent learning, of a given order in a ring of neurons."""
     m, n = 3, 4
     p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

@@ -1,7 +1,9 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden test vectors for networks of LIF layers.
+"""This module builds golden vectors for networks of LIF layers.
 
-The inputs contain no recorded spikes or membrane potentials of the layers.
+The neurons of LIF layers are leaky integrate-and-fire neurons.  The inputs
+of the golden vectors contain no recorded spikes or membrane potentials of
+these neurons.
 """
 
 import numpy as np
@@ -27,8 +29,8 @@ IDLE = "the last two steps reach no recorded membrane"
 
 
 def _psi(p, run, threshold, scale):
-    """Return the surrogate derivative times `scale`.  If `threshold` is not
-    None, it replaces the threshold of the problem."""
+    """Return the surrogate derivative times `scale`.  The argument `threshold`
+    replaces the threshold of the problem, unless `threshold` is None."""
     v = run.mem - (p["threshold"] if threshold is None else threshold)
     return scale * surrogates.fast_sigmoid(v, p["steepness"])[1]
 
@@ -87,7 +89,8 @@ def _lif_constants(seed, T, B, m, n):
 
 
 def _lif_wide():
-    """Build the golden vector of a wide layer, with sums over neurons as outputs."""
+    """Build the golden vector for a wide layer.  Most outputs of this golden
+    vector are sums over the neurons."""
     T, B, m, n = 12, 2, 4, 2048
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]
@@ -153,7 +156,7 @@ def _lif_stack(seed, T, B, m, n):
 
 
 def _every_step(out, labels):
-    """Return the cross entropy, averaged over all steps, and its derivative."""
+    """Return the mean over all steps of the cross entropy, and its derivative."""
     steps = [losses.cross_entropy(row[None], labels) for row in out]
     return (np.mean([loss for loss, _ in steps]),
             np.concatenate([slope for _, slope in steps]) / len(out))

@@ -1,14 +1,16 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module lists all golden vectors and the functions that build them.
 
-`build` calls these functions with the arguments (*size, **options).  The
-tuple `size` is (seed, T, B, m, n) for T steps, B samples, m inputs and n
-neurons.  For a problem of fixed size, `size` is empty.  Each function
-returns a description, the inputs, the correct outputs, and a dict of
-mistakes.  A key of this dict is the name of a mistake, or a pair of the
-name and a public source.  The value holds the outputs that the mistake
-changes.  If some entries of the inputs change no output, the function also
-returns the field `idle` of `vector.Vector`.
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes.  The function `build` calls the function of a
+golden vector with the arguments (*size, **options).  The tuple `size` is
+(seed, T, B, m, n) for T steps, B samples, m inputs and n neurons.  For a
+problem of fixed size, `size` is empty.  Each function returns a
+description, the inputs, the correct outputs, and a dict of known mistakes.
+A key of this dict is the name of a mistake, or a pair of the name and a
+public source.  The value for this key is a dict of the outputs that the
+mistake changes.  If some entries of the inputs affect no output, the
+function also returns the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
@@ -96,14 +98,14 @@ def build(name, size=()):
     Parameters
     ----------
     name : str
-        Name of the golden vector in the registry.
+        Name of the golden vector in `REGISTRY`.
     size : tuple, optional
-        Replaces the size in the registry.
+        Size of the problem.  The default is the size in `REGISTRY`.
 
     Returns
     -------
     Vector
-        The golden vector; its mistakes have no identifiers.
+        Golden vector, whose mistakes have no identifiers yet.
     """
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")

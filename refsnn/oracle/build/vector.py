@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the types and shared functions of golden vectors.
 
-A golden vector is a small problem with its correct outputs and with the
-outputs that known mistakes produce.  Each entry of each input affects at
-least one output.  The field `idle` lists all exceptions to this rule, with
-the reasons.  Inputs are derived from a random bit stream that is the same
-in every version of NumPy.
+A golden vector is a small problem with its correct outputs and the wrong
+outputs of known mistakes.  Each entry of each input affects at least one
+output.  The field `idle` marks all entries that are exceptions, and gives
+the reasons.  Random inputs are derived from a bit generator whose output
+is the same in every version of NumPy.
 """
 
 from typing import NamedTuple
@@ -16,7 +16,7 @@ __all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "marked",
            "numbers"]
 
 TIMES = {"tau_syn": 5e-3, "tau_mem": 10e-3, "dt": 2e-3}     # s
-LEVELS = {"threshold": 0.75, "steepness": 2.0}              # 1 would hide lost factors
+LEVELS = {"threshold": 0.75, "steepness": 2.0}      # 1 would hide missing factors
 DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
           "beta": float(np.exp(-TIMES["dt"] / TIMES["tau_mem"])),
           "gain": 1 - float(np.exp(-TIMES["dt"] / TIMES["tau_mem"]))}
@@ -27,11 +27,11 @@ class Mutant(NamedTuple):
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
-    id: str = ""        # stored golden vectors: identifier, which never changes
+    id: str = ""        # identifier in stored golden vectors, which never changes
 
 
 class Vector(NamedTuple):
-    """Hold a problem, its correct outputs, and the outputs of known mistakes."""
+    """Hold a problem, its correct outputs, and the wrong outputs of mistakes."""
     name: str
     text: str           # description of the problem
     inputs: dict
@@ -42,7 +42,7 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Sample multiples of 1/64 in [0, 1), the same in all NumPy versions.
+    """Return random multiples of 1/64 in [0, 1), equal in all NumPy versions.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
@@ -51,7 +51,8 @@ def numbers(seed, *shape):
     ----------
     seed : int or list of int
         Seed of the random numbers.  If the first entry of a list is a
-        function, it supplies the numbers instead: function(rest, shape).
+        function, the result is function(rest, shape), where `rest` is the
+        rest of the list.
     shape : int
         Axis lengths of the result, each at least 1.
 
@@ -69,7 +70,7 @@ def numbers(seed, *shape):
 
 
 def marked(array, *places):
-    """Mark some entries of an array.
+    """Return a mask of some entries of an array.
 
     >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
     [[1, 1], [0, 0], [0, 1]]
@@ -77,9 +78,9 @@ def marked(array, *places):
     Parameters
     ----------
     array : array or float
-        Array whose shape the result has.
+        Array with the shape of the mask.
     places : index, optional
-        Indices of the marked entries; by default, all entries are marked.
+        Indices of the marked entries.  By default, all entries are marked.
 
     Returns
     -------
@@ -93,7 +94,7 @@ def marked(array, *places):
 
 
 def delayed(array):
-    """Delay a time series by one step; the first step of the result is 0.
+    """Return a time series that is delayed by one step and starts with 0.
 
     >>> delayed(np.array([1, 2, 3])).tolist()
     [0, 1, 2]
