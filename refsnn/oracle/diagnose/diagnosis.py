@@ -258,7 +258,7 @@ def _conclusion(side, terms, dtypes):
     if not terms:
         return "The wrong term is not known."
     if terms == ("refractory period",):
-        return "In (1) of lif, there is no refractory period."
+        return "The function has a refractory period, but (1) of lif has none."
     if not set(terms) <= set(SHOWN):
         return f"The computation of {_listed(terms)} is wrong."
     return f"The {terms[0]} is wrong: {SHOWN[terms[0]][side == 'backward']} of lif."

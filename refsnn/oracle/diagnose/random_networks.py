@@ -1,14 +1,17 @@
 # refsnn 0.1.0 | oracle/diagnose/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
 """This module tests a function of another tool on random networks.
 
-`assert_correct` builds golden vectors from random weights and inputs.  If
-the function returns a wrong output, `assert_correct` looks for a smaller
-and simpler network on which the function fails in the same way.  The same
-outputs must be wrong, and `locate` must find the errors in the same blocks
-and with the same explanation.  If known mistakes explain the results of
-the first network, then at least one of these mistakes also explains the
-results of the smaller network.  The search first makes the network
-smaller, and then sets weights and inputs to 0 or to round numbers.
+A golden vector is a small problem with its correct outputs, and with the
+wrong outputs of known mistakes.  `assert_correct` builds golden vectors
+from random weights and inputs.  If the function returns a wrong output,
+`assert_correct` searches for a smaller and simpler network for which the
+function fails in the same way.  Two failures are equal in this sense if
+the same outputs are wrong, and if the function `locate` finds the errors
+at the same places with the same explanation.  If known mistakes explain
+the results for the first network, at least one of these mistakes must also
+explain the results for the smaller network.  The search first reduces the
+size of the network, and afterwards sets weights and inputs to 0 or to
+round numbers.
 """
 
 import itertools
@@ -24,8 +27,8 @@ from refsnn.oracle.build.vector import Vector, numbers
 __all__ = ["assert_correct"]
 
 SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
-SEED = 2            # of the sizes and seeds that Hypothesis draws
-LARGE = 3, 2, 4, 20                 # n, m, B and T of a network with clear faults
+SEED = 2            # seed with which Hypothesis draws sizes and seeds of networks
+LARGE = 3, 2, 4, 20                 # n, m, B and T of a network that shows faults well
 SEEDS = 5           # seeds that the search for a smaller network tries
 REPEATED = 1e-6     # difference between two calls, relative to the largest entry
 TRIES = 600         # largest number of networks in this search
@@ -39,13 +42,14 @@ class _Fault(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the properties that a fault must keep while its network shrinks."""
-    places: dict        # wrong output: its place, or "refused" or "vacuous"
+    """Hold the properties of a fault that smaller networks must also show."""
+    places: dict        # place of the error, "refused" or "vacuous", by wrong output
     mistakes: list      # known mistakes that give the same results
 
 
 def assert_correct(rule, function, examples=60):
-    """Test a function on random networks; report the smallest network that fails.
+    """Test a function on random networks, and report a small one for which it
+    fails.
 
     >>> try:
     ...     assert_correct("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -56,17 +60,18 @@ def assert_correct(rule, function, examples=60):
     Parameters
     ----------
     rule : str
-        Name of a golden vector whose entry in the registry has a size.
+        Name of a golden vector that can be built in any size, such as "bptt".
     function : callable (inputs) -> dict
-        Maps the inputs of the golden vector to some or all of its outputs.
+        Function under test, which maps the inputs of the golden vector to some
+        or all of its outputs.
     examples : int
         Number of networks that Hypothesis samples.
 
     Returns
     -------
     int
-        Number of tested networks.  Networks with constant spikes or an output
-        of zeros are not counted.
+        Number of tested networks.  Networks with constant spikes, or with an
+        output that is 0 everywhere, are not tested.
 
     Raises
     ------
@@ -75,7 +80,7 @@ def assert_correct(rule, function, examples=60):
         with the inputs, the right outputs and the outputs of the function.
     ValueError
         If an argument is invalid, or if a known mistake gives correct outputs
-        for all tested networks.  In this case, increase `examples`.
+        for all tested networks.  In the second case, increase `examples`.
     """
     sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:
@@ -91,7 +96,7 @@ def assert_correct(rule, function, examples=60):
     judged, mutants, told, bad = [], set(), set(), []
     checks = hypothesis.HealthCheck
 
-    @hypothesis.seed(SEED)          # otherwise, it would depend on the text of `run`
+    @hypothesis.seed(SEED)          # the default seed depends on the text of `run`
     @hypothesis.settings(max_examples=examples, deadline=None, derandomize=True,
                          database=None, phases=[hypothesis.Phase.generate],
                          suppress_health_check=[checks.filter_too_much,
@@ -129,9 +134,10 @@ def assert_correct(rule, function, examples=60):
 def _built(rule, draws, n, m, B, T):
     """Build the golden vector of a network, with `exact` set to False.
 
-    The pair `draws` consists of a seed and a dict of random numbers for
-    each stream.  If a stream is new, its numbers are drawn and added to
-    `draws`.  Smaller networks use the first entries of each stream.
+    The pair `draws` consists of a seed and a dict of random arrays.  Each
+    array, called a stream, determines one weight matrix or input.  If a
+    stream is missing, the stream is drawn and added to the dict.  Smaller
+    networks use the first entries of each stream.
     """
     seed, streams = draws
 
@@ -155,7 +161,8 @@ def _copied(inputs):
 
 
 def _fault(vector, function):
-    """Return the wrong results of a function for a golden vector, or None."""
+    """Return the wrong results of a function for a golden vector, or None if all
+    results are right."""
     results = function(_copied(vector.inputs))
     if not isinstance(results, dict):
         raise ValueError(f"function returns a {type(results).__name__}: must be a dict")
@@ -180,7 +187,7 @@ def _varies(function, fault):
 
 
 def _kind(fault):
-    """Return the properties of a fault that smaller networks must show."""
+    """Return the properties of a fault that smaller networks must also show."""
     places = {}
     for name in fault.wrong:
         judged = matching.judge(fault.vector, name, fault.results[name])
@@ -190,12 +197,13 @@ def _kind(fault):
 
 
 def _state(found):
-    """Return "refused" for an invalid result, "vacuous" for zeros, else ""."""
+    """Return "refused" for an invalid result, and "vacuous" for a result that is
+    0 everywhere.  Otherwise, return ""."""
     return "refused" if found is None else "" if found.any() else "vacuous"
 
 
 def _shows(kind, fault):
-    """Return whether a fault has the properties of an earlier fault."""
+    """Return whether a fault has the properties `kind` of an earlier fault."""
     if sorted(kind.places) != sorted(fault.wrong):
         return False
     for name, place in kind.places.items():
@@ -210,7 +218,9 @@ def _shows(kind, fault):
 
 
 def _common(kind, fault):
-    """Return the known mistakes that explain both faults."""
+    """Return the known mistakes in `kind` that also explain the results of a
+    fault.
+    """
     names = matching.mistakes(fault.vector, fault.results)
     return [name for name in kind.mistakes if name in names]
 
@@ -227,10 +237,10 @@ def _failure(rule, function, fault, draws, sizes):
         try:
             vector = _network(rule, draws, *sizes)
             return vector and _fault(vector, function)
-        except Exception:               # not the fault that is sought
+        except Exception:               # this failure is another one
             return None
 
-    for seed in range(SEEDS):           # a large network tells kinds of faults apart
+    for seed in range(SEEDS):       # a large network distinguishes kinds of faults
         large = found((seed, {}), LARGE)
         if large and _shows(_kind(large), fault):
             fault, draws, sizes = large, (seed, {}), LARGE
@@ -252,8 +262,12 @@ def _failure(rule, function, fault, draws, sizes):
 
 def _smaller(attempt, fault, draws, sizes, seeds):
     """Return the fault, the draws and the sizes of the smallest network that
-    shows a fault.  The search varies n, m and B first, and then T.  For each
-    size, the search tries the cropped network first, and then other seeds."""
+    shows a fault.
+
+    The search first varies n, m and B, and afterwards T.  For each size, the
+    search first tries the weights and inputs of the larger network, cropped
+    to this size, and afterwards other seeds.
+    """
     best = fault, draws, sizes
 
     def shown(*sizes):
@@ -276,8 +290,9 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 
 def _simpler(rule, attempt, fault, draws, sizes):
-    """Set weights and inputs to 0 or to round numbers where the fault remains.
-    Return the fault, the draws and the sizes of the simplified network."""
+    """Set weights and inputs of a network to 0 or to round numbers, wherever the
+    fault remains.  Return the fault, the draws and the sizes of the simplified
+    network."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):
@@ -304,7 +319,7 @@ def _simpler(rule, attempt, fault, draws, sizes):
 
 
 def _goals(value):
-    """Return values that may replace `value`, starting with the simplest.  An
+    """Return values that may replace `value`, in the order of simplicity.  An
     array may be replaced only by 0."""
     if np.ndim(value):
         return [0.0] * bool(np.any(value))
@@ -327,7 +342,8 @@ def _told(kind, fault):
 
 
 def _code(fault, function):
-    """Return Python code that calls a function and shows its fault."""
+    """Return Python code that calls a function and shows that its results are
+    wrong."""
     name = getattr(function, "__name__", "")
     name = name if name.isidentifier() else "function"
     right = {key: fault.vector.outputs[key] for key in fault.results}

@@ -1,9 +1,12 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module runs a function on networks without some of the LIF terms.
+"""This module calls a function for networks without some of the LIF terms.
 
-`diagnose` infers from the results which term is wrong.  Each input is 1 in
-one step of one sample, and 0 elsewhere.  The column of dW for this input
-thus holds the adjoint of the current.  The adjoint also follows from dx.
+A variant is a network in which some terms of the equations of leaky
+integrate-and-fire (LIF) neurons are 0.  `diagnose` infers from the results
+for these variants which term is wrong in the function.  Each input is 1 in
+one step of one sample, and 0 elsewhere.  Because each input is nonzero
+only once, a column of dW holds the derivatives of the loss with respect to
+the currents, which are called adjoints.  The adjoints also follow from dx.
 """
 
 import itertools
@@ -17,17 +20,17 @@ __all__ = ["Run", "Variant"]
 
 RTOL = {np.dtype(np.float32): 1e-4}     # of the largest entry; 1e-9 for other dtypes
 FORWARD = ("loss", "spikes", "mem")
-ORDER = ("spikes", "mem", "loss", "dW", "dV", "dx")     # in which they are computed
+ORDER = ("spikes", "mem", "loss", "dW", "dV", "dx")     # order of the computation
 RULES = {"bptt": (*FORWARD, "dW", "dV", "dx"), "rtrl": (*FORWARD, "dW", "dV"),
          "bptt_detached": (*FORWARD, "dW", "dV", "dx")}
 T = 12                      # steps
 LONG = 4                    # T of the longer network, in units of T
 N = 3                       # neurons
-TINY = 1e-12                # a threshold whose reset has no visible effect
+TINY = 1e-12                # threshold so small that the reset has no visible effect
 
 
 class Variant(NamedTuple):
-    """Hold the constants of a network; a scale of 0 switches weights off."""
+    """Hold the constants of a network.  If a scale is 0, the weights are 0."""
     alpha: float = 0.7
     beta: float = 0.8
     V: float = 1.0              # scale of V
@@ -40,12 +43,13 @@ class Variant(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold a problem, its right outputs, and the results of a function."""
+    """Hold a problem, its right outputs, and the results of the function under
+    test."""
     p: dict
     right: dict
-    found: dict                 # the right outputs if the result is unusable
-    wrong: frozenset
-    given: dict                 # outputs found, not copied
+    found: dict                 # results, or the right outputs if results are unusable
+    wrong: frozenset            # names of wrong outputs
+    given: dict                 # results as returned, not copied
     reset: bool                 # whether the gradient passes through the reset
     broken: tuple = ()          # (output or "", message) if the result is unusable
     changed: tuple = ()         # inputs that the call changed
@@ -55,8 +59,7 @@ ALL = Variant()
 
 
 def _variants():
-    """Return all variants.  Each variant switches off a different combination
-    of terms."""
+    """Return all variants.  In each variant, another combination of terms is 0."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
         found += [Variant(alpha, beta, *rest) for rest in itertools.product(
@@ -73,8 +76,8 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a network.  If `v.W` is 1, each neuron spikes in 10 to 70 % of
-    the steps.  Otherwise, no neuron spikes."""
+    """Draw a random network for the variant `v`.  If `v.W` is 1, each neuron
+    spikes in 10 to 70 % of the steps.  Otherwise, no neuron spikes."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -90,8 +93,9 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a longer network with several nonzero inputs in each step, and
-    with one more sample.  The inputs also have values other than 0 and 1."""
+    """Return a network with a longer input sequence, with one more sample, and
+    with several nonzero inputs in each step.  The inputs also have values
+    other than 0 and 1."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
@@ -100,8 +104,8 @@ def _long(seed):
 
 
 def _recorded(p):
-    """Simulate the network of a problem.  Return the inputs, the spikes, the
-    membrane potentials and the currents."""
+    """Simulate the network of a problem.  Return a dict with the inputs of the
+    problem, the spikes, the membrane potentials and the currents."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
                                  "threshold", "steepness")}
     run = _follow(p)
@@ -118,7 +122,7 @@ def _follow(p, spikes=None):
 
 
 def _slope(p):
-    """Return the surrogate derivative."""
+    """Return the surrogate derivative at each membrane potential."""
     return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
 
 
@@ -141,11 +145,11 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    """Call a function with a copy of a problem, and compare the results with
-    the right outputs.
+    """Call a function with a copy of a problem, and compare the results with the
+    right outputs.
 
-    If `own` is given, `own` is used as the copy.  If `single` is true, the
-    results are first converted to float32.
+    If `own` is given, the function is called with `own` in place of a copy.
+    If `single` is true, the results are first converted to float32.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
@@ -187,8 +191,8 @@ def _ask(function, rule, p, own=None, single=False):
 
 
 def _copied(p):
-    """Return a copy of a problem.  Numbers become NumPy numbers, because PyTorch
-    would convert Python numbers to float32."""
+    """Return a copy of a problem.  Python numbers become NumPy numbers, because
+    PyTorch would convert Python numbers to float32."""
     return {key: np.array(value)[()] for key, value in p.items()}
 
 
@@ -202,15 +206,17 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the scale of an output.  The scale is above 0 even if all entries
-    of the output are 0."""
+    """Return the size to which errors of an output are compared.  The size is
+    above 0 even if all entries of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
 
 
 def _same(found, right, scale=None):
-    """Return whether two arrays agree to the tolerance for the dtype of `found`."""
+    """Return whether two arrays agree within the tolerance for the dtype of
+    `found`.
+    """
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
@@ -219,9 +225,9 @@ def _same(found, right, scale=None):
 def _residuals(run):
     """Return the residual and the value of each term in (2) and (3) of `lif`.
 
-    The residual is the error of the equation that contains the term.  This
-    error is computed from the spikes and membrane potentials that the
-    function returned.
+    The residual is the left-hand side minus the right-hand side of the
+    equation that contains the term.  Both sides are computed from the spikes
+    and membrane potentials that the function returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -238,14 +244,15 @@ def _residuals(run):
 
 
 def _cast(dtype, pairs):
-    """Return all arrays in the dtype of the results, which sets the tolerance."""
+    """Convert all arrays to the dtype of the results, because this dtype sets the
+    tolerance."""
     return {name: (residual.astype(dtype), term.astype(dtype))
             for name, (residual, term) in pairs.items()}
 
 
 def _adjoints(run):
-    """Return the adjoints dI[t+1], (T, B, n), from the results and from
-    the right outputs."""
+    """Return the adjoints dI[t+1], (T, B, n), once from the results of the
+    function and once from the right outputs."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -256,8 +263,9 @@ def _adjoints(run):
 def _back_residuals(run):
     """Return the residual and the value of each term in (7)-(9) of `lif`.
 
-    The residual is the error of (7) or (9), computed from the adjoints
-    that the function returned.
+    The residual is the left-hand side minus the right-hand side of (7) or
+    (9).  Both sides are computed from the adjoints, which follow from the
+    results of the function.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
@@ -278,8 +286,8 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms whose residual is the same multiple of the term in all
-    runs."""
+    """Return the names of the terms whose residual is the same multiple of the
+    term in all runs."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -292,7 +300,8 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """Return k if a residual is k times a term up to rounding, else infinity."""
+    """Return k if a residual equals k times a term up to rounding.  Otherwise,
+    return infinity."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
@@ -304,13 +313,14 @@ def _zero(residual, term):
 
 
 def _mapped(found, right):
-    """Return whether one linear map turns each row of `right` into the same
-    row of `found`."""
+    """Return whether one linear map converts each row of `right` to the same row
+    of `found`."""
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)
 
 
 def _ratio(found, right, found2, right2):
-    """Return whether found / found2 = right / right2, computed without division."""
+    """Return whether found / found2 equals right / right2.  The comparison avoids
+    division."""
     return _same((found * right2).astype(found.dtype), found2 * right)

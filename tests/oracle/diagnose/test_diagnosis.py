@@ -350,8 +350,8 @@ def test_a_refractory_period_is_no_wrong_threshold(steps, words):
     for change in ("", " + 1e-12"):
         told = diagnose(loop((old, new.format(steps) + change)))
         assert told[:2] == ("forward", ("refractory period",))
-        assert f" Spikes are missing {words} each spike, and only there. In (1) of " \
-            "lif, there is no refractory period. " in told.text
+        assert f" Spikes are missing {words} each spike, and only there. The " \
+            "function has a refractory period, but (1) of lif has none. " in told.text
 
 
 @pytest.mark.parametrize("change", [
