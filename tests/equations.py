@@ -14,20 +14,17 @@ equation must then fail.
 """
 
 import ast
-import contextlib
 import hashlib
-import importlib
 import io
 import os
 import re
 import sys
 import tokenize
-import types
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-import pytest
+from forked import fails, tests_fail
 
 ROOT = Path(__file__).resolve().parents[1]
 TAG = re.compile(r"#\s*\((\d+(?:,\s*\d+)*)\)$")
@@ -158,30 +155,10 @@ def changeable(parent, child):
                     child.value, (str, type(None))))
 
 
-def run(module, text, tests):
-    """Run tests in a process in which a module has another source; return whether
-    one of them fails."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), \
-                    contextlib.redirect_stderr(sink):
-                sys.path[:0] = [str(ROOT), str(ROOT / "tests")]
-                full = f"refsnn.{module.replace('/', '.')}"
-                package = importlib.import_module(full.rpartition(".")[0])
-                made = types.ModuleType(full)
-                made.__file__ = str(ROOT / "refsnn" / f"{module}.py")
-                made.__dict__.update(_fault=fault, _fault_out=fault_out)
-                sys.modules[full] = made
-                setattr(package, full.rpartition(".")[2], made)
-                exec(compile(text, made.__file__, "exec"), made.__dict__)
-                status = int(pytest.main([
-                    "-x", "-q", "-p", "no:cacheprovider", "-W",
-                    "ignore::pytest.PytestAssertRewriteWarning", *tests]) != 0)
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
+def detect(tests, module, text):
+    """Return whether one of the tests fails if the module has the source `text`."""
+    return fails(module, text, lambda: tests_fail(tests), _fault=fault,
+                 _fault_out=fault_out)
 
 
 def survivors(lines):
@@ -193,7 +170,7 @@ def survivors(lines):
                  for file, name, module, equations in marks
                  if module == line.module and line.equation in equations]
         code = text.splitlines()[line.number - 1].rpartition("#")[0].strip()
-        if not tests or not run(line.module, faulty(text, line.number), tests):
+        if not tests or not detect(tests, line.module, faulty(text, line.number)):
             yield line, code
 
 

@@ -84,8 +84,9 @@ def test_a_fault_without_a_failing_proof_survives(tmp_path):
     text = equations.source("lif")
     for name, seen in (("test_seen.py", True), ("test_blind.py", False)):
         tests = [str(tmp_path / name), "-c", str(equations.ROOT / "setup.cfg")]
-        assert equations.run("lif", equations.faulty(text, line.number), tests) is seen
-        assert not equations.run("lif", text, tests)
+        assert equations.detect(tests, "lif", equations.faulty(
+            text, line.number)) is seen
+        assert not equations.detect(tests, "lif", text)
 
 
 def test_a_part_is_a_tenth():

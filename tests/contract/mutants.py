@@ -16,20 +16,21 @@ A condition is never true, or has another comparison, connective or number.
 
 import argparse
 import ast
-import contextlib
 import copy
 import importlib
 import json
 import os
 import re
 import sys
-import types
 from pathlib import Path
 
 import numpy as np
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+sys.path.insert(0, str(ROOT / "tests"))
+from forked import fails, tests_fail  # noqa: E402
+
 RULE = re.compile(r"([^\s,]+) \(([^()]*)\)( float| int| unread|)"
                   r"( in [\[(][^\])]*[\])]| in \{[^}]*\}|)")
 CHECKS = {"arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_of",
@@ -173,46 +174,12 @@ def relaxed():
     pytest.raises = named
 
 
-def installed(name, text):
-    """Make a source the module NAME of this process, before anything imports it."""
-    sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "contract")]
-    full = f"refsnn.{name.replace('/', '.')}"
-    package = importlib.import_module(full.rpartition(".")[0])
-    module = types.ModuleType(full)
-    module.__file__ = str(ROOT / "refsnn" / f"{name}.py")
-    sys.modules[full] = module
-    setattr(package, full.rpartition(".")[2], module)
-    exec(compile(text, module.__file__, "exec"), module.__dict__)
-
-
-def fails(name, text, run):
-    """Return whether `run` returns True or raises in a process with the faulty text."""
-    child = os.fork()
-    if child == 0:
-        status = 1
-        try:
-            with open(os.devnull, "w") as sink, contextlib.redirect_stdout(sink), \
-                    contextlib.redirect_stderr(sink):
-                installed(name, text)
-                status = int(run())
-        finally:
-            os._exit(status)
-    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) != 0
-
-
 def contract_fails(name):
     contracts = importlib.import_module(f"test_{name.replace('/', '_')}_contract")
     complaints = importlib.import_module("harness").complaints
     with np.errstate(divide="raise", over="raise", invalid="raise", under="ignore"):
         return any(complaint for c in contracts.FUNCTIONS
                    for complaint in complaints(c))
-
-
-def tests_fail(arguments, names):
-    if names:
-        relaxed()
-    return pytest.main(["-x", "-q", "-p", "no:cacheprovider", "-W",
-                        "ignore::pytest.PytestAssertRewriteWarning", *arguments]) != 0
 
 
 def main():
@@ -225,8 +192,10 @@ def main():
     arguments = arguments or [f"tests/{'fast/' * ('/' in name)}test_{stem}.py"]
     os.chdir(ROOT)
     source = (ROOT / "refsnn" / f"{name}.py").read_text()
+    if options.names:
+        relaxed()
     runs = {"contract": lambda: contract_fails(name),
-            "hand": lambda: tests_fail(arguments, options.names)}
+            "hand": lambda: tests_fail(arguments)}
     for run in runs.values():
         if fails(name, ast.unparse(ast.parse(source)), run):
             sys.exit("the tests fail without a fault")
