@@ -211,7 +211,7 @@ def main():
     if options.write:
         path = ROOT / "tests" / "contract" / "faults" / f"{stem}.json"
         path.parent.mkdir(exist_ok=True)
-        path.write_text(json.dumps(found, indent=0) + "\n")
+        path.write_text("[\n" + ",\n".join(map(json.dumps, found)) + "\n]\n")
 
 
 if __name__ == "__main__":
