@@ -78,15 +78,19 @@ important differences and errors, with the tests that prove them, are:
   tutorials that accompany [NMZ19], the reset is to zero, and the gradient
   does not pass through the reset
   (test_conventions.py::test_every_preset_by_hand).
+
 - In `lif`, a neuron does not spike if its membrane potential equals the
   threshold (test_lif.py::test_a_tie_is_no_spike).
+
 - All surrogate derivatives have the value 1 at the threshold.  In some
   other implementations, this value depends on the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
+
 - In `losses`, if several steps share the maximum over time, the last of
   these steps receives the gradient.  If the first of these steps received
   the gradient, a silent network would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
+
 - If a readout stays below zero for every pattern, its maximum over time is
   its initial value 0.  The gradient of this readout then vanishes, and the
   network never learns its class.  On small data sets, this failure occurs
@@ -94,28 +98,34 @@ important differences and errors, with the tests that prove them, are:
   maximum of the correct class is taken only over steps that a spike can
   influence
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
+
 - Implementations of synaptic intelligence differ in several choices, and
   `si` has an argument for each of these choices.  The default choices are
   those of the authors' code
   (test_si.py::test_defaults_are_those_of_the_authors_code).
+
 - The tangent kernel of a masked network has two versions.  The version of
   the authors' code includes the derivatives with respect to pruned
   weights.  The other version omits these derivatives
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
+
 - [NMZ19] prints the input current with a minus sign in the membrane
   equation.  The correct sign is plus
   (test_lif.py::test_one_input_spike_below_threshold).  Box 2 of [NMZ19]
   prints the presynaptic factor of the recurrent gradient at the wrong time
   step.  The presynaptic factor must be taken one step before the error
   (test_rnn.py::test_gradient_by_differences).
+
 - The tutorial on the data of [CSSZ20] numbers its time bins from 1.  The
   time bins have a length of 14 ms, but the decay factors are computed for
   steps of 1 ms (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
+
 - [CB22] prints its surrogate derivative without the summand 1 in the
   denominator.  This summand keeps the surrogate derivative finite at the
   threshold
   (test_in_the_loop.py::test_the_surrogate_in_closed_form).
+
 - The basilar membrane model of [CSSZ20] responds before the sound arrives,
   and so do the published data
   (test_basilar.py::test_answers_come_before_or_after_the_sound).

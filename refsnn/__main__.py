@@ -32,7 +32,7 @@ required.  LABEL is one of
   folder       the name of the folder of each sound,
   PATTERN      a regular expression that is searched in each file name
                without suffix; its groups, joined by "-", are the label,
-  FILE.csv     a file with the columns file and label.
+  FILE.csv     a file with the columns file and label
 
 In the HDF5 file, the list `extra/keys` holds the sorted labels of all
 sounds.  With `--speaker PATTERN`, the first group of the regular
@@ -41,21 +41,21 @@ expression PATTERN is the number of the speaker.  Without the option
 the file LIST names one sound per line.  The sounds in LIST are written to
 TEST.h5, and all other sounds are written to FILE.h5.  In a LIST or CSV
 file, a sound is named by its file name, with or without suffix and with or
-without folders.  For example, the command
+without folders.  For example, the following command writes a training file
+and a test file with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-writes a training file and a test file with labels such as english-0.  The
-option `--jobs` sets the number of processes.  This number does not affect
-the result.  The spikes of each sound are first stored in the work folder
-FILE.h5.parts.  If the command is interrupted, the same command continues
-the conversion.  The work folder is removed at the end, unless some sounds
-cannot be converted.  If some of several sounds cannot be converted, these
-sounds are omitted and listed at the end, and the exit status is 1.  If an
-output file would hold no sound, no file is written, and the exit status is
-2.
+The option `--jobs` sets the number of processes.  This number does not
+affect the result.  The spikes of each sound are first stored in the work
+folder FILE.h5.parts.  If the command is interrupted, the same command
+continues the conversion.  The work folder is removed at the end, unless
+some sounds cannot be converted.  If some of several sounds cannot be
+converted, these sounds are omitted and listed at the end, and the exit
+status is 1.  If an output file would hold no sound, no file is written,
+and the exit status is 2.
 
 A golden vector is a small problem with its correct results.  `vectors`
 writes the golden vectors of `oracle` as JSON and npz files.  `check`
@@ -64,11 +64,11 @@ if a result is wrong, if all entries of a result are 0, or if an option
 should change a result but does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
-details such as the order of updates and the type of reset.  One choice for
-each of these details is called a convention.  `probes` writes inputs for
-which different conventions give different results.  A recording holds the
-results of a simulator, and `identify` names the convention that a
-recording follows.  The exit status of `identify` is 1 if no convention
+details such as the order of updates and the type of reset.  A convention
+is one choice for each detail in which simulators differ.  `probes` writes
+inputs for which different conventions give different results.  A recording
+holds the results of a simulator, and `identify` names the convention that
+a recording follows.  The exit status of `identify` is 1 if no convention
 fits, if the recording has no spike, or if no surrogate derivative explains
 the recorded gradient dW.  A recording is an npz file with
 

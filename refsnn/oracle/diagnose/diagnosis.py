@@ -301,9 +301,9 @@ def _simplest(runs, forward, rounding=True):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Find the terms that explain by statement (A) which variants are wrong.  If
-    exactly one term does, return this term and the reason.  Otherwise, return
-    no term."""
+    """Find the terms that explain by statement (A) for which variants the
+    function is wrong.  If exactly one term is found, return this term and the
+    reason.  Otherwise, return no term."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -330,7 +330,7 @@ def _only(names, why):
 
 def _forward(call, runs, given, wrong, small):
     """Infer which terms or outputs of the forward pass are wrong.  Return the
-    names of these terms or outputs, and a sentence that states the reason."""
+    names of the wrong terms or outputs, and a sentence that states the reason."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # shows that the dynamics are right
@@ -425,8 +425,8 @@ def _moved(runs):
 
 
 def _resets_alike(run):
-    """Return whether the reset subtracts a number that also explains the spikes
-    if the number is used as the threshold."""
+    """Return whether the number that the reset subtracts also explains the
+    spikes, if this number is used as the threshold."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
@@ -447,7 +447,7 @@ def _prompt(run):
 
 def _backward(call, runs, given, wrong, small):
     """Infer which terms or outputs of the backward pass are wrong.  Return the
-    names of these terms or outputs, and a sentence that states the reason."""
+    names of the wrong terms or outputs, and a sentence that states the reason."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(
@@ -474,8 +474,8 @@ def _backward(call, runs, given, wrong, small):
 
 def _last_adjoint(call, runs):
     """Infer by statement (E) which term of the last adjoint is wrong.  Return the
-    name of this term and the reason.  If the term remains unknown, return no
-    name."""
+    name of the wrong term and the reason.  If the term remains unknown, return
+    no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""

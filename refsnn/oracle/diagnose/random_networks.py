@@ -261,8 +261,8 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Return the fault, the draws and the sizes of the smallest network that
-    shows a fault.
+    """Return the fault, the random numbers and the sizes of the smallest network
+    that shows this fault.
 
     The search first varies n, m and B, and afterwards T.  For each size, the
     search first tries the weights and inputs of the larger network, cropped
@@ -291,8 +291,8 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 def _simpler(rule, attempt, fault, draws, sizes):
     """Set weights and inputs of a network to 0 or to round numbers, wherever the
-    fault remains.  Return the fault, the draws and the sizes of the simplified
-    network."""
+    fault remains.  Return the fault, the random numbers and the sizes of the
+    simplified network."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):

@@ -30,7 +30,8 @@ TINY = 1e-12                # threshold so small that the reset has no visible e
 
 
 class Variant(NamedTuple):
-    """Hold the constants of a network.  If a scale is 0, the weights are 0."""
+    """Hold the constants of a network.  If the scale of W or V is 0, all weights
+    of this matrix are 0."""
     alpha: float = 0.7
     beta: float = 0.8
     V: float = 1.0              # scale of V
@@ -206,8 +207,8 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the size to which errors of an output are compared.  The size is
-    above 0 even if all entries of the output are 0."""
+    """Return the scale of the tolerance for an output.  The scale is above 0 even
+    if all entries of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))

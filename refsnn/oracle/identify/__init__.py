@@ -6,9 +6,9 @@ details of a time step, such as the kind of reset.  Each of these details
 is called an axis.  A convention is one choice for each axis, and a preset
 is the convention of a published tool.  The function `identify` compares a
 recording of a simulator with all conventions.  The report of `identify`
-names the presets that agree with the recording, and the axes for which the
-recording shows the choice.  For each other axis, the report names an input
-that would show the choice.  Such an input is called a stimulus.  The
+names the presets that agree with the recording, and the axes whose choice
+follows from the recording.  For each other axis, the report names an input
+that would reveal the choice.  Such an input is called a stimulus.  The
 modules are:
 
     identification  the function `identify`

@@ -34,8 +34,9 @@ Derivation.  For given spikes, the new current I and the current j that
     share one simulation.  Conventions that differ only in the axis
     `record` also share one simulation, because this axis only selects
     which state is recorded.  Conventions that differ only in the choices
-    "once" and "before" of the axis `reset_at` share one simulation for the
-    same reason.
+    "once" and "before" of the axis `reset_at` also share one simulation,
+    because these choices only select whether the potential is recorded
+    after the reset.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  If u differs from the threshold by
     less than (16 + t/2) eps S(t), the choice of the axis `compare` alone
@@ -111,10 +112,10 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return the row in which each convention is dropped, eqs. (1)-(4).
+    """Return all conventions and the rows that contradict them, eqs. (1)-(4).
 
-    If `fits_only` is True and no convention fits, the true rows may be
-    earlier than the returned rows.
+    If `fits_only` is True and no convention fits, earlier rows than the
+    returned rows may contradict a convention.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -207,14 +208,14 @@ def _gains(problem, decay):
 def _runs(problem, codes):
     """Group conventions that can be simulated together.
 
-    A run is a simulation of one set of numbers of `_numbers`.  All runs of a
+    A run is a simulation with one set of constants of eq. (4).  All runs of a
     `_Kind` are simulated together.  The leaves of a run are the four ways to
-    record its membrane potential.  A leaf is twice the index of `record`,
-    plus 1 if the potential after the reset is recorded.  Return two dicts
-    with the kinds as keys.  The first dict holds the result of `_numbers`
-    for each run, (runs, 6).  The second dict holds three arrays, which are
-    the positions of the conventions in `codes`, the run of each convention,
-    and the leaf of each convention.
+    record its membrane potential.  The number of a leaf is twice the index of
+    `record`, plus 1 if the potential after the reset is recorded.  Return two
+    dicts with the kinds as keys.  The first dict holds the result of
+    `_numbers` for each run, (runs, 6).  The second dict holds three arrays,
+    which are the positions of the conventions in `codes`, the run of each
+    convention, and the leaf of each convention.
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -302,7 +303,7 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Restrict a problem to the entries `keep` of each row."""
+    """Restrict a problem to the entries with the indices `keep` in each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -311,9 +312,8 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Return a dict that maps each kind to the first recorded rows that
-    contradict its runs and leaves.  The entry is T if no row contradicts a
-    leaf of a run."""
+    """Return a dict that maps each kind to the results of `_eliminate` for its
+    runs."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -328,9 +328,9 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Simulate runs of one kind.  Return the first recorded row that contradicts
-    each leaf of each run, or T if no row contradicts the leaf.  A run is
-    dropped as soon as all its leaves are contradicted."""
+    """Simulate runs of one kind.  For each run and each way to record the run
+    (leaf), return the first recorded row that contradicts the leaf, or T if no
+    row does.  A run is dropped as soon as all its leaves are contradicted."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -356,8 +356,9 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Compare state k with the rows that can record this state.  Return the row
-    that contradicts each leaf of each run, or T if no row does."""
+    """Compare the simulated state k with the recorded rows that can show this
+    state.  For each run and each way to record the run (leaf), return the row
+    that contradicts the leaf, or T if no row does."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -467,13 +468,13 @@ def _reset(flat, reset, mem, fired):
 def _trace(problem, step, dtype=float):
     """Simulate one convention, and return a dict of arrays.
 
-    The arrays "syn", "mem" and "spikes", each (T, B, n), are the recording
-    in this convention.  The other arrays have the shape (T + 1, B, n).  The
-    array "states" holds the simulated membrane potentials.  The array
-    "forced" holds the spikes that drive resets and recurrent inputs, which
-    are the recorded spikes if spikes are recorded.  The array "spikes"
-    follows from the simulated membrane potentials in any case.  The array
-    "held" is True while a neuron is refractory.
+    The arrays "syn", "mem" and "spikes", each (T, B, n), are the recording in
+    this convention.  The other arrays have the shape (T + 1, B, n).  The array
+    "states" holds the simulated membrane potentials.  The array "forced" holds
+    the spikes that drive resets and recurrent inputs, which are the recorded
+    spikes if spikes are recorded.  The array "spikes" always follows from the
+    simulated membrane potentials.  The array "held" is True while a neuron is
+    refractory.
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,

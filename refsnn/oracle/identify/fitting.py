@@ -15,7 +15,8 @@ The model is
 for a delay of 0 or 1.  Conventions differ in the position of the decay of
 the current within a step.  The model holds for each of these positions,
 because the position changes only g.  `_gradients` finds the surrogate
-derivative and the reset path of a recorded gradient:
+derivative that explains a recorded gradient, and finds whether the
+gradient passes through the reset:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
@@ -33,9 +34,10 @@ Exact.  In (3), the recorded spikes drive the resets and the recurrent
     inputs, if spikes are recorded.
 Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
     `record`, reset and delay.  G is the number of values in the grid of
-    alpha, and P is the number of samples times the number of neurons.  The
-    grid is tested for E entries, with E <= max(T, `SCANNED`).
-    `_gradients` takes O(T B n (m + n)) time for each surrogate.
+    alpha, and P is the number of samples times the number of neurons.  E
+    is the number of entries for which the grid is tested, at most max(T,
+    `SCANNED`).  `_gradients` takes O(T B n (m + n)) time for each
+    surrogate.
 Departures.  This module defines the derivatives of `surrogates` again,
     because `surrogates` needs SciPy for an antiderivative.  A derivative
     in this module may also be 0 on one side of the threshold.  The

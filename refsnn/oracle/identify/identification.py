@@ -279,8 +279,8 @@ def _path(codes, axes):
 
 
 def _paths(problem, presets, fits, axes):
-    """Return a dict {choices of the axes: rows of `fits`}.  The first entries are
-    nearest to a preset."""
+    """Return a dict that maps choices of some axes to the rows of `fits` with
+    these choices.  Entries near a preset are first."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}
@@ -294,9 +294,9 @@ def _explained(problem, fits, paths, gradient):
 
     The keys of the returned dict are those entries of `paths` for which a
     surrogate gradient equals the recorded gradient times a factor.  Factors
-    other than 1 are accepted only if no surrogate gradient has a factor of
-    1.  Also return a convention of the first path, and the gradient of this
-    convention that is nearest to the recorded gradient.
+    other than 1 are accepted only if no surrogate gradient has a factor of 1.
+    Also return a convention from the first entry of `paths`, and the gradient
+    of this convention that is nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -349,8 +349,9 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return a dict with the choice of each settled axis, and a dict with the
-    possible choices of each open axis and a stimulus."""
+    """Return a dict with the choice of each axis on which all conventions that
+    fit agree.  Also return a dict with the possible choices of each other
+    axis, and a stimulus that distinguishes these choices."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -8,17 +8,20 @@ neurons are refitted by least squares.  If the refitted constants explain
 the recording, the report states these constants.  The report also names
 the nearest convention.  The nearest convention has the largest step
 
-    t = first row that contradicts the convention,                    (1)
+    t = first row that contradicts the convention                     (1)
 
-where row t of a recording belongs to time step t.  A convention can be the
-nearest one only if at least one of three conditions holds:
+Row t of a recording belongs to time step t.  A convention can be the
+nearest convention only if at least one of three conditions holds:
 
 - Refitted constants explain the recording.
+
 - The recording has at least 12 nonzero entries before row t, and t > 1.
+
 - The root mean square error of each recorded quantity is below half of the
   standard deviation of this quantity.
 
-White noise has no nearest convention, because no condition holds.
+White noise has no nearest convention, because white noise meets none of
+these conditions.
 
 Derivation.  The tolerances are those of `elimination`.
 Approximate.  The search for the nearest convention covers the presets, and
@@ -92,9 +95,8 @@ def _spiking(problem, step):
 
 def _thresholds(problem, late, reset):
     """Return the lower and the upper bound of thresholds that explain the
-    recorded spikes.  The spikes are recorded `late` rows after mem.  `reset`
-    is added to mem at each spike, because mem was recorded after this
-    subtraction."""
+    recorded spikes.  The spikes are recorded `late` rows after mem.  The
+    number `reset` was subtracted from mem at each spike."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]

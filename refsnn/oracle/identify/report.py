@@ -72,7 +72,7 @@ class Candidate(NamedTuple):
 
 class Parting(NamedTuple):
     """Hold the position of the first difference between a recording and a
-    candidate, and both values."""
+    candidate, the recorded value and the value of the candidate."""
     step: int           # step, sample and neuron are None for gradients
     sample: int
     neuron: int
@@ -148,8 +148,8 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the `Parting` of the first entry that a mask in `wrong` marks, or
-    None if no entry is marked."""
+    """Return the position and both values of the first entry that a mask in
+    `wrong` marks, or None if no entry is marked."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:

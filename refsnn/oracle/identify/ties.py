@@ -21,7 +21,7 @@ def _settled(problem, fits, presets, exact):
 
     If the recording has no tie, a convention is returned with all choices of
     "compare".  To save time, ties are examined only for the first 4 to 200
-    conventions.  The conventions of known tools are the first.
+    conventions.  Conventions of known tools are examined first.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
@@ -60,10 +60,10 @@ def _simulated(problem, codes):
 def _ties(problem, step, exact=False):
     """Return the choices of "compare" that agree with some tie of a recording.
 
-    A tie is used in two cases.  In the first case, simulations in float32
-    and float64 give equal membrane potentials up to the tie.  In the second
-    case, the recorded potential equals the threshold.  The mask `exact`,
-    (T, B, n), marks the entries of the second case.
+    A tie is used if simulations in float32 and float64 give equal membrane
+    potentials up to the tie.  A tie is also used if the recorded membrane
+    potential equals the threshold.  The mask `exact`, (T, B, n), marks the
+    entries in which the recorded potential equals the threshold.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
