@@ -15,12 +15,12 @@ The top left panel (before calibration) and the top middle panel (after calibrat
 show the responses of all membranes to one input spike with the largest weight.  Black
 lines are means over the neurons.  The top right panel shows the membranes of the hidden
 neurons during one test image, after training with the calibrated chip in the loop.  The
-dashed line is the nominal threshold.  These membranes also differ because the weights
-differ.  The bottom panel shows the spreads before and after calibration.  Spreads of
-the gain and the time constants are relative to the mean.  Spreads of potentials are
-relative to the difference between threshold and leak potential.  Bars are means, dots
-are single chips, and diamonds are values for a calibrated chip, read or estimated from
-the conditions of the public tests.
+dashed line is the nominal threshold.  The membranes of the hidden neurons also differ
+because the weights differ.  The bottom panel shows the spreads before and after
+calibration.  Spreads of the gain and the time constants are relative to the mean.
+Spreads of potentials are relative to the difference between threshold and leak
+potential.  Bars are means, dots are single chips, and diamonds are values for a
+calibrated chip, read or estimated from the conditions of the public tests.
 
 The spreads before calibration are inputs of the model, taken mostly from the
 calibration of one chip.  No bound is set on these spreads.  Samples alone do not show
@@ -28,8 +28,8 @@ whether the leak or the converter of a neuron is shifted.  Calibration removes t
 of both shifts, so that the spread of the converters remains in the leak.  A second
 calibration of the same uncalibrated chip also uses the reference code of each neuron,
 which is the sample of this neuron while a known voltage holds all membranes at the
-nominal leak potential.  The spread of the leak is then at most half as large as without
-references.
+nominal leak potential.  With these references, the spread of the leak is at most half
+as large as without references.
 
 With references, every spread is below the value from the public tests.  Without
 references, this is true for every quantity except the leak.  The spreads are smaller

@@ -3,19 +3,19 @@
 The emulation of a chip detects spikes at the ends of integration steps.  This figure
 compares steps of several lengths with a step of 5 ns.  A network of 256-100-10 neurons
 is trained in software, with weights in the range of the chip, to classify the embedded
-digits.  Its rounded weights are used on emulated chips with mismatch.  Noise, the
-latency of samples and the loss of events are switched off.  Errors are differences from
-the results with the step of 5 ns, over all test images.  At the default step of 0.1 µs,
-the number of hidden spikes is wrong by at most 2 %, and the root mean square (RMS)
-error of the readouts is at most 5 % of the RMS value of the readouts (means over 3
-chips, 5 with --full).
+digits.  The rounded weights of this network are used on emulated chips with mismatch.
+Noise, the latency of samples and the loss of events are switched off.  Errors are
+differences from the results with the step of 5 ns, over all test images.  At the
+default step of 0.1 µs, the number of hidden spikes is wrong by at most 2 %, and the
+root mean square (RMS) error of the readouts is at most 5 % of the RMS value of the
+readouts (means over 3 chips, 5 with --full).
 
 Each spike of a neuron is detected up to one step late, and these delays accumulate.  If
 a membrane only just reaches the threshold, a late detection can add or remove a spike.
-The probability of such an error grows with the step, but the size of the error does
-not.  Therefore the RMS error decreases more slowly with the step than the mean absolute
-error.  When the step decreases from 0.189 to 0.0125 µs, a factor of 15, the mean
-absolute error decreases at least by a factor of 8.
+The probability that a spike is added or removed grows with the step, but the size of
+this error does not.  Therefore the RMS error decreases more slowly with the step than
+the mean absolute error.  When the step decreases from 0.189 to 0.0125 µs, a factor of
+15, the mean absolute error decreases at least by a factor of 8.
 
 The left panel shows four errors against the step.  "Fewer hidden spikes" is the
 relative decrease of the number of hidden spikes.  "Hidden spikes not in the same bin"
@@ -23,8 +23,8 @@ is the fraction of the spikes at 5 ns that are missing or fall in another time b
 Lines are means over chips, dots are single chips.  The right panel shows the readouts
 of one test image on one chip.  The refractory time (2 µs) and the delay of spikes (0.3
 µs) are multiples of 0.1 µs, but not of 1.7 / 9 = 0.189 µs, the longest step below 0.2
-µs that divides a time bin.  The emulation rounds both times at steps of 0.189 µs, but
-not at steps of 0.1 µs.
+µs that divides a time bin.  With steps of 0.189 µs, the emulation therefore rounds the
+refractory time and the delay, but not with steps of 0.1 µs.
 """
 
 import numpy as np

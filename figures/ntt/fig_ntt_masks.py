@@ -29,13 +29,13 @@ seed.  A blank square is an empty unit: it has no live weights.
 The data are the embedded digits.  The network has 256-100-50-10 units, the density is
 0.1, and the transfer has 500 steps.  With --full, the data are MNIST, the network has
 784-300-100-10 units, the density is 0.03, and the transfer has 18,720 steps, as
-published.  Three bounds are then not met: the bound on the variance per pixel of NTT
-masks, and both bounds on the variance per unit relative to NTT.  In the first layer,
-36 % of the units are empty with NTT (0.2 % after 5,000 steps), 12 % with SNIP, and 30 %
-with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels that hardly vary.  If
-the pixels are sorted by the standard deviation of their grey level, the variance within
-groups of 28 pixels is 1.4 times the chance variance.  This figure tests the statements
-of [LZ20] on layer-wise pruning.
+published.  With these data, three bounds are not met: the bound on the variance per
+pixel of NTT masks, and both bounds on the variance per unit relative to NTT.  In the
+first layer, 36 % of the units are empty with NTT (0.2 % after 5,000 steps), 12 % with
+SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels that
+hardly vary.  If the pixels are sorted by the standard deviation of their grey level,
+the variance within groups of 28 pixels is 1.4 times the chance variance.  This figure
+tests the statements of [LZ20] on layer-wise pruning.
 """
 
 import numpy as np

@@ -33,7 +33,7 @@ networks have 784-300-100-10 units, and the masks keep 3 % of the weights.  The 
 has 5,000 steps, followed by 5,000 steps with labels.  Networks for two classes have
 784-300-100-2 units and 2,000 steps of transfer.  If the data folder holds
 cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000 images of each set.
-This run has 200 transfer steps with mini-batches of 16 images, and is only a test of
+The run of Conv-4 has 200 transfer steps with mini-batches of 16 images, and only tests
 the code.  This figure corresponds to the experiments of [LZ20] on merged data and on
 two classes.
 """

@@ -9,7 +9,7 @@ live weights of each of the four networks differs from the published value by at
 
 With --full, the figure repeats the published runs with the same images in the same
 mini-batches.  The perceptrons have 18,720 transfer steps, as published.  LeNet has
-1,100 of 18,720 steps.  The first 1,000 of these steps are compared with the log, but
+1,100 of 18,720 steps.  The first 1,000 steps of LeNet are compared with the log, but
 not judged.  The kernel distance is the mean squared difference between the tangent
 kernels of the sparse network and of the teacher on 64 held-out images.  The output
 distance is the mean squared difference between the outputs of the sparse network and of

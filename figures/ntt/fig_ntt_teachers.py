@@ -18,8 +18,8 @@ The right panel shows the distance ratio against the initial distance.
 With --full, the data are MNIST, and there are twenty teachers.  The networks have
 784-300-100-10 units, and each student keeps 3 % of the weights.  All teachers have the
 same held-out images.  For five of the teachers, and for the teacher with the largest
-initial kernel distance, the transfer has 18,720 steps.  The bound on the mean distance
-ratio after these steps, 0.09, is not met.  As in the authors' code, distances are
+initial kernel distance, the transfer has 18,720 steps.  After 18,720 steps, the bound
+of 0.09 on the mean distance ratio is not met.  As in the authors' code, distances are
 computed on 64 of 120 held-out images.  The authors used other images and other
 teachers.  Stars mark the two published runs, with initial distances of 6,439 and 8,147.
 Of 100 further teachers on the authors' images, four have an initial distance of 6,439

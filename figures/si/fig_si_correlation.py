@@ -9,14 +9,15 @@ the change of the weight during the task, and xi is a small constant (damping). 
 each layer and each pair of tasks, the correlation coefficient of these contributions is
 computed over the weights of the layer.
 
-The first layer reads the permuted pixels.  In this layer, different tasks therefore
-depend on different weights.  Without consolidation, the mean correlation between two
-tasks is at most 0.1 in the first layer (mean over 2 runs).  In the second layer and the
-output layer, different tasks depend partly on the same weights.  Without consolidation,
-the mean correlation is at least 0.15 in the second layer and at least 0.3 in the output
-layer.  In [ZPG17] (recalled and not looked up), consolidation decorrelates the
-importances.  In this figure, which has few images and 450 training steps per task,
-consolidation lowers the correlation only slightly.  No bound is set on this reduction.
+The first layer reads the permuted pixels.  In the first layer, different tasks
+therefore depend on different weights.  Without consolidation, the mean correlation
+between two tasks is at most 0.1 in the first layer (mean over 2 runs).  In the second
+layer and the output layer, different tasks depend partly on the same weights.  Without
+consolidation, the mean correlation is at least 0.15 in the second layer and at least
+0.3 in the output layer.  In [ZPG17] (recalled and not looked up), consolidation
+decorrelates the importances.  In this figure, which has few images and 450 training
+steps per task, consolidation lowers the correlation only slightly.  No bound is set on
+this reduction.
 
 The left panels show the correlation matrices of the three layers, averaged over
 runs.  The right panels show the mean correlation between two tasks against the

@@ -5,23 +5,23 @@ the embedded digits and has its own two outputs.  The figure compares the settin
 synaptic intelligence in seven implementations, which are listed in `si.PRESETS`.  At
 equal consolidation strength c, five implementations differ by at most 0.03 in their
 mean test accuracy after all tasks (means over 3 runs, 10 with --full).  In some of
-these five implementations, the penalty gradient enters the path integral; this choice
-hardly changes the accuracy.  Some of the five implementations clamp negative
-importances at 0; this choice has no effect, because no importance is negative.  The
-default strength is 10 in the preset vandeven and 0.1 in the other four.  The
-consolidation strength affects the accuracy more than these two choices.
+these implementations, the penalty gradient enters the path integral, which hardly
+changes the accuracy.  Some implementations clamp negative importances at 0, which has
+no effect, because no importance is negative.  The default strength c is 10 in the
+preset vandeven, and 0.1 in the other four of these implementations.  The consolidation
+strength affects the accuracy more than the penalty gradient or the clamping does.
 
 Two of the seven implementations deviate from the other five.  The library mammoth
 before September 2024 (preset mammoth_old) computes the path integral as if the
 parameters had moved by plain gradient descent.  The sum of the importances with
-mammoth_old is at most 0.3 times the sum with the authors' code (preset pathint).  The
-importances are also distributed differently over the parameters.  At strength 10, the
-mean test accuracy is at least 0.005 lower with the preset mammoth_old than with the
-preset pathint.  The library avalanche uses a damping of 1e-7 and caps importances at
-1e-3.  The penalty of this preset is therefore nearly equal for all parameters, as with
-an L2 penalty.  The correlation between the importances of the presets avalanche and
-pathint is at most 0.5.  Both mammoth_old and avalanche need a larger strength than
-pathint.
+mammoth_old is at most 0.3 times the sum with the authors' code (preset pathint).  In
+these two presets, the importances are also distributed differently over the parameters.
+At strength 10, the mean test accuracy is at least 0.005 lower with the preset
+mammoth_old than with the preset pathint.  The library avalanche uses a damping of 1e-7
+and caps importances at 1e-3.  The penalty of the preset avalanche is therefore nearly
+equal for all parameters, as with an L2 penalty.  The correlation between the
+importances of the presets avalanche and pathint is at most 0.5.  Both mammoth_old and
+avalanche need a larger strength than pathint.
 
 The left panel shows the mean test accuracy over the five tasks after the last task,
 against the strength c.  A ring marks the default strength of each preset; for

@@ -9,20 +9,21 @@ rate of 1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore equals 
 original loss.  For a Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue
 for every parameter, independent of the diagonal entry.  For generic Hessians, some
 parameters hardly move.  The largest ratio of w / Delta^2 to half the diagonal entry is
-at least 10.  The top middle panel shows that the damping xi limits this ratio.  The top
-right panel shows the path integral w itself, averaged over 4,000 isotropic random
-starts (40,000 with --full).  The mean path integral equals half the diagonal entry of
-the Hessian within 10 %.
+at least 10.  The top middle panel shows that the damping xi limits the ratio of w /
+(Delta^2 + xi) to half the diagonal entry.  The top right panel shows the path integral
+w itself, averaged over 4,000 isotropic random starts (40,000 with --full).  The mean
+path integral equals half the diagonal entry of the Hessian within 10 %.
 
 The bottom middle panel shows the sum of the path integrals divided by the decrease of
-the loss.  The bottom left panel shows this ratio minus 1.  The ratio is 1 in the limit
-of small steps.  To first order, finite learning rates increase the ratio in proportion
-to the rate.  Gradient noise increases the ratio in proportion to the variance of the
-noise.  The ratio agrees with theory, with a relative error of at most 1e-9 without
-noise and at most 5 % with noise (mean over 500 runs, 4,000 with --full).  With noise,
-the decrease of the loss is counted from the start to the minimum.  The bottom right
-panel shows the largest relative difference between single path integrals and theory.
-This figure tests the theory of quadratic losses in [ZPG17].
+the loss.  The bottom left panel shows this ratio minus 1.  The ratio of the path
+integrals to the decrease of the loss is 1 in the limit of small steps.  To first order,
+finite learning rates increase the ratio in proportion to the rate.  Gradient noise
+increases the ratio in proportion to the variance of the noise.  The ratio agrees with
+theory, with a relative error of at most 1e-9 without noise and at most 5 % with noise
+(mean over 500 runs, 4,000 with --full).  With noise, the decrease of the loss is
+counted from the start to the minimum.  The bottom right panel shows the largest
+relative difference between single path integrals and theory.  This figure tests the
+theory of quadratic losses in [ZPG17].
 """
 
 import numpy as np

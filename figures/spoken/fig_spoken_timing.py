@@ -4,27 +4,28 @@ Three networks are trained on the spikes of spoken digits: a recurrent spiking n
 an LSTM and a convolutional network (CNN).  The caption of the figure
 `spoken_classifiers` describes the networks and the words.  In a control, networks are
 trained and tested on words whose spike times are drawn from a uniform distribution.
-These words preserve only the number of spikes in each channel.  The test accuracy of
-each network is at least 0.1 lower in the control than with recorded spike times.  In
-the stored run with --full, on all Heidelberg Digits as converted by refsnn, this bound
-is not met: the recurrent network loses less.  The LSTM loses at least 0.05 of test
-accuracy with time steps of 160 ms, compared with the best shorter time step.  If the
-spike times of test words are jittered with a standard deviation of 160 ms, the
-recurrent network and the LSTM each lose at least 0.1 of test accuracy.
+Words with uniform spike times preserve only the number of spikes in each channel.  The
+test accuracy of each network is at least 0.1 lower in the control than with recorded
+spike times.  In the stored run with --full, on all Heidelberg Digits as converted by
+refsnn, this bound is not met: the recurrent network loses less.  The LSTM loses at
+least 0.05 of test accuracy with time steps of 160 ms, compared with the best shorter
+time step.  If the spike times of test words are jittered with a standard deviation of
+160 ms, the recurrent network and the LSTM each lose at least 0.1 of test accuracy.
 
-The first panel also shows a second control.  This control permutes the times among the
-spikes of a word, so that the number of spikes in each time step also stays the same.
-The black dotted line is the best support vector machine on spike counts, and grey
-dotted lines are chance.  The second and third panels show the recurrent network and the
-LSTM.  In the second panel, both networks are trained and tested with other time steps.
-The time constants of the spiking network do not change.  In the third panel, both
-networks are trained on unchanged words, and each spike of the test words is shifted by
-a normally distributed random time.  In the fourth panel, the loss and the prediction
-use the maximum, the sum or the last step of the readouts of the recurrent network.
-Most words end before the last step, and the readouts have a time constant of 20 ms.  In
-the last step, the readouts have therefore decayed.  With the maximum, the test accuracy
-is at least as high as with the last step.  Bars and lines are means, dots are single
-runs.  The figure follows the comparisons of losses and of time steps in [CSSZ20].
+The first panel also shows a second control, which permutes the times among the spikes
+of a word.  This permutation also preserves the number of spikes in each time step.  The
+black dotted line is the best support vector machine on spike counts, and grey dotted
+lines are chance.  The second and third panels show the recurrent network and the LSTM.
+In the second panel, both networks are trained and tested with other time steps.  The
+time constants of the spiking network do not change.  In the third panel, both networks
+are trained on unchanged words, and each spike of the test words is shifted by a
+normally distributed random time.  In the fourth panel, the loss and the prediction use
+the maximum, the sum or the last step of the readouts of the recurrent network.  Most
+words end before the last step, and the readouts have a time constant of 20 ms.  In the
+last step, the readouts have therefore decayed for most words.  With the maximum, the
+test accuracy is at least as high as with the last step.  Bars and lines are means, dots
+are single runs.  The figure follows the comparisons of losses and of time steps in
+[CSSZ20].
 """
 
 import numpy as np

@@ -8,8 +8,8 @@ feedback), through fixed random weights (random feedback), or unweighted (unifor
 feedback).  A network hits all targets if its output neuron fires exactly one spike
 within 5 ms of each target and no other spike.  With each kind of feedback, at least 6
 of 8 networks hit all five targets in at least one of 300 trials (150 s; with --full, 30
-of 40 networks in one of 500 trials).  The same holds for random feedback with eight
-hidden neurons (dotted curves).
+of 40 networks in one of 500 trials).  With eight hidden neurons and random feedback
+(dotted curves), the number of networks that hit all targets must meet the same bound.
 
 With random feedback, at least three quarters of the hidden neurons acquire an output
 weight with the same sign as their fixed feedback weight.  Hidden neurons with a
@@ -22,12 +22,12 @@ fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18]
 where the results of the kinds of feedback also differ little.
 
 The left panels show the spikes of one network with random feedback before training,
-after 40 s and at the end.  This network hit all targets in at least one trial.  The
-right panels show the cost of each network (except with eight hidden neurons), the mean
-cost, and the share of networks that have hit all targets in this trial or in an earlier
-trial.  The cost is the root mean square of the filtered error.  The learning rate is 1
-mV, reduced to 0.1 mV after trial 250.  The standard deviation of the initial weights is
-20 mV / sqrt(fan-in).
+after 40 s and at the end.  The network shown hit all targets in at least one trial.
+The right panels show the cost of each network (except with eight hidden neurons), the
+mean cost, and the share of networks that have hit all targets in this trial or in an
+earlier trial.  The cost is the root mean square of the filtered error.  The learning
+rate is 1 mV, reduced to 0.1 mV after trial 250.  The standard deviation of the initial
+weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np

@@ -2,39 +2,39 @@
 
 The 100 inputs form three groups.  In each pattern, the reference group spikes, and
 groups A and B each spike with probability 1/2.  If a group spikes, each of its inputs
-spikes once, at an individual time within the 10 ms of the stimulus.  These times are
-drawn once for each run.  Output neuron 1 must spike if exactly one of the groups A and
-B spikes.  Output neuron 0 must spike in all other cases.  Without a hidden layer, every
-run makes errors in at least 10 % of the patterns of its last 20 s.  With four hidden
-neurons and symmetric or random feedback, the best of 6 runs of 100 s makes errors in at
-most 10 % of the patterns of its last 20 s.  With --full (20 runs of 600 s), at least
-90 % of the runs with symmetric feedback and 80 % of the runs with random feedback reach
-zero error.  A run reaches zero error if its last third contains 20 consecutive seconds
-(about 320 patterns) without an error.
+spikes once, at an individual time within the 10 ms of the stimulus.  The individual
+spike times are drawn once for each run.  Output neuron 1 must spike if exactly one of
+the groups A and B spikes.  Output neuron 0 must spike in all other cases.  Without a
+hidden layer, every run makes errors in at least 10 % of the patterns of its last 20 s.
+With four hidden neurons and symmetric or random feedback, the best of 6 runs of 100 s
+makes errors in at most 10 % of the patterns of its last 20 s.  With --full (20 runs of
+600 s), at least 90 % of the runs with symmetric feedback and 80 % of the runs with
+random feedback reach zero error.  A run reaches zero error if its last third contains
+20 consecutive seconds (about 320 patterns) without an error.
 
 The networks with symmetric and random feedback satisfy a condition on the feedback
 weights that is not in [ZG18].  The two feedback weights of a hidden neuron have
 opposite signs, and the positive weight is the larger one.  Half of the hidden neurons
 have the positive weight from output 0, and the other half from output 1.  With
-symmetric feedback, the condition holds for the initial output weights.  With this
-condition, fewer hidden neurons become permanently silent.  If the sum of both feedback
-weights is negative, missing spikes of both outputs make the hidden neuron less active.
-If all hidden neurons have become silent in this way, both outputs miss all spikes, and
-the hidden neurons never recover.  The case "unbalanced" (--full) has normally
-distributed feedback weights without the condition, as in [ZG18].  In the case "common
-times" (--full), all inputs of a group spike at the same time.
+symmetric feedback, the condition holds for the initial output weights.  With the
+condition on the feedback weights, fewer hidden neurons become permanently silent.  If
+the sum of both feedback weights is negative, missing spikes of both outputs make the
+hidden neuron less active.  If all hidden neurons have become silent, both outputs miss
+all spikes, and the hidden neurons never recover.  The case "unbalanced" (--full) has
+normally distributed feedback weights without the condition, as in [ZG18].  In the case
+"common times" (--full), all inputs of a group spike at the same time.
 
 The lowest right panel shows the number of live hidden neurons.  A neuron is live if its
 mean rate in the last 20 s is at least 1 Hz.  With --full, 100 runs have four hidden
 neurons and symmetric or random feedback: 20 in each of five cases, which include
-"common times" and "unbalanced".  In 95 of these runs, three or four hidden neurons are
-live, and 88 of the 95 reach zero error.  In the other 5 runs, at most two are live, and
-none reaches zero error.  The figure also shows networks with eight hidden neurons, and
-the heterosynaptic regulariser of [ZG18] eq. A.5, which is proportional to z^4 e^2.
-Here, z is the filtered spike train of the hidden neuron and e its filtered error.  This
-figure corresponds to [ZG18] fig. 5, in which all runs with random feedback solve the
-task with four hidden neurons, and uniform feedback is worse on average.  With --full,
-no run with uniform feedback solves the task here.
+"common times" and "unbalanced".  In 95 of these 100 runs, three or four hidden neurons
+are live, and 88 of the 95 runs reach zero error.  In the other 5 runs, at most two
+hidden neurons are live, and no run reaches zero error.  The figure also shows networks
+with eight hidden neurons, and the heterosynaptic regulariser of [ZG18] eq. A.5, which
+is proportional to z^4 e^2.  Here, z is the filtered spike train of the hidden neuron
+and e its filtered error.  This figure corresponds to [ZG18] fig. 5, in which all runs
+with random feedback solve the task with four hidden neurons, and uniform feedback is
+worse on average.  With --full, no run with uniform feedback solves the task here.
 
 As in [ZG18], 100 inputs have noise of 4 Hz and fixed random spike times within 10 ms.
 The response window ends 15 ms after the stimulus.  A wrong spike is an error at the

@@ -25,11 +25,11 @@ starts near 0 and rises.
 The top panels show networks with two hidden layers.  The bottom panels show networks
 with three hidden layers, trained with local errors or end to end, and the accuracy of
 each layer's own local readout.  With local errors, the gradient of each layer is only
-partly aligned with the end-to-end gradient.  In these networks, the mean test accuracy
-with local errors is at least 0.02 lower than with backpropagation (end to end).  Bands
-show the range over 2 seeds (5 with --full).  All seeds use the same test images.  This
-figure corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains
-no numbers.
+partly aligned with the end-to-end gradient.  In networks with three hidden layers, the
+mean test accuracy with local errors is at least 0.02 lower than with backpropagation
+(end to end).  Bands show the range over 2 seeds (5 with --full).  All seeds use the
+same test images.  This figure corresponds to [NMZ19] fig. 5, which is a schematic of
+these rules and contains no numbers.
 """
 
 import numpy as np

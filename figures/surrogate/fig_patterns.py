@@ -9,9 +9,10 @@ gradient, only the readout learns, and the mean accuracy is at most 0.62.
 The readout with the larger maximum over time determines the class.  Each readout starts
 at the resting value 0.  If neither readout exceeds 0, both maxima are 0, and the
 classes tie.  As in the tutorial, a tie counts as class 0.  In a tie, both readouts
-reach their maximum before the first hidden spike.  No weight affects this maximum, so
-its gradient is 0.  The accuracy of a seed therefore depends on the number of ties.  The
-figure also reports the accuracy if each tie counts as half correct.
+reach their maximum before the first hidden spike.  No weight affects the maximum of a
+readout in a tie, so the gradient of a tied pattern is 0.  The accuracy of a seed
+therefore depends on the number of ties.  The figure also reports the accuracy if each
+tie counts as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000

@@ -12,9 +12,9 @@ and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test 
 In the right panels, the hidden layer is silent before training.  The surrogate gradient
 alone makes the layer active, because the derivative of the fast sigmoid is nowhere 0.
 A lower-bound penalty acts on each neuron in each pattern in which the neuron does not
-spike.  With this penalty, the layer becomes active faster.  After one epoch, the mean
-number of hidden spikes is at least twice as high with the lower-bound penalty as
-without.
+spike.  With the lower-bound penalty, the hidden layer becomes active faster.  After one
+epoch, the mean number of hidden spikes is at least twice as high with the lower-bound
+penalty as without.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
 penalty for MNIST on an analog chip.  In [CB22], the accuracy is constant down to about

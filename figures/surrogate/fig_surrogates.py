@@ -5,12 +5,12 @@ network.  The loss is evaluated on the line in weight space that passes through 
 initial and the trained hidden weights.  At 99 % or more of the points on this line, the
 true derivative of the loss is exactly 0, and the loss jumps between these points.  At
 each point of the line, `refsnn.checks` replaces the step function of each spike by a
-smooth function (anchored network).  At this point, the anchored network has the same
-output as the spiking network.  The true derivative of the anchored network differs from
-the surrogate derivative by at most 1e-6 of the largest surrogate derivative on the
-line.  With each of seven surrogates, training reduces the loss of the median network
-(of 12, or 50 with --full) to at most half of its initial value.  Only the hidden
-weights learn.
+smooth function (anchored network).  At the point where the anchored network is built,
+the anchored network has the same output as the spiking network.  The true derivative of
+the anchored network differs from the surrogate derivative by at most 1e-6 of the
+largest surrogate derivative on the line.  With each of seven surrogates, training
+reduces the loss of the median network (of 12, or 50 with --full) to at most half of its
+initial value.  Only the hidden weights learn.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
 same peak value (1) and the same area (2/3 of the threshold).  Thus the surrogate
