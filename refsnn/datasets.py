@@ -3,33 +3,45 @@ r"""Read image data sets: embedded digits, MNIST, CIFAR and SVHN.
 
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
-and `fetch` downloads these two data sets.  `split` samples a stratified
-test set, and `upsample` enlarges k x k images X by bilinear interpolation,
+and `fetch` downloads these two data sets.  `idx` reads one array from a
+file in the IDX format, the format of the MNIST files.  `split` divides the
+samples into a training set and a test set, so that each class has the same
+fraction of its samples in the test set, up to rounding.
 
-    Y = A X A^T,  A[i, j] = max(0, 1 - |p[i] - j|)                (1)
-    p[i] = (i + 1/2) k / size - 1/2, clipped to [0, k - 1]        (2)
+`upsample` enlarges images of side x side pixels to size x size pixels by
+bilinear interpolation,
+
+    enlarged = A image A^T,  A[i, j] = max(0, 1 - |centre[i] - j|)     (1)
+    centre[i] = (i + 1/2) side / size - 1/2,
+                clipped to [0, side - 1]                               (2)
 
 `cifar` reads the binary archives of CIFAR-10 and CIFAR-100.  Each row of a
-file holds a label (in CIFAR-100 a coarse and a fine label) and 3,072
-pixels of an image, plane by plane in the order red, green, blue,
+file holds a label (in CIFAR-100 a coarse and a fine label) and the 3,072
+pixels of an image of 32x32 pixels, first all red values, then all green
+values, then all blue values (colour 0, 1 and 2),
 
-    x[r, c, k] = pixel[1024 k + 32 r + c] / 255                   (3)
+    x[row, column, colour] =
+        pixels[1024 colour + 32 row + column] / 255                    (3)
 
-`svhn` reads the cropped digits of SVHN from MATLAB files with the pixels X
-(32, 32, 3, N) and the labels y (N, 1).  The digit 0 has the label 10,
+`svhn` reads the cropped digits of SVHN from MATLAB files that hold the
+pixels X (32, 32, 3, N) and the labels y (N, 1) of N images.  In these
+files, the digit 0 has the label 10,
 
-    x[n, r, c, k] = X[r, c, k, n] / 255,  label = y mod 10        (4)
+    x[n, row, column, colour] = X[row, column, colour, n] / 255,
+    label[n] = y[n] mod 10                                             (4)
 
-Derivation.  Eq. (1) interpolates linearly along both axes at the centres p
-    of the new pixels.  Each row of A sums to 1, so values of Y stay in the
-    range of X.
-Exact.  Pixel values are only rescaled.  A split depends only on the
-    arguments of `split`.
+Derivation.  Eq. (1) interpolates linearly along both axes at the centres
+    of the new pixels, eq. (2), in units of the old pixels.  Each row of A
+    sums to 1, so the enlarged image has no value outside the range of the
+    image.
+Exact.  Pixel values are only rescaled.  Equal arguments of `split` give
+    equal splits.
 Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
     most about twice their size.
-Departures.  Pixel values from 0 to 16 (digits) or from 0 to 255 are scaled
-    to [0, 1].  The colour channel is the last axis, and the coarse labels
-    of CIFAR-100 are ignored.
+Departures.  The stored pixel values, from 0 to 16 in `digits` and from 0
+    to 255 in the other data sets, are scaled to [0, 1].  The last axis of
+    colour images is the colour.  The coarse labels of CIFAR-100 are not
+    returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
@@ -49,7 +61,7 @@ import zlib
 import numpy as np
 
 # `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, float_dtype, one_of
+from refsnn._checks import arrays, flags, float_dtype, one_of
 
 __all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]
 
@@ -73,7 +85,7 @@ SOURCES = {
 }
 SIDE = 32
 PIXELS = 3 * SIDE ** 2
-# (classes, kind): files, images per file, label bytes per image
+# (classes, kind): files, images per file, bytes of the labels of an image
 CIFAR = {(10, "train"): ([f"data_batch_{i}.bin" for i in range(1, 6)], 10000, 1),
          (10, "test"): (["test_batch.bin"], 10000, 1),
          (100, "train"): (["train.bin"], 50000, 2),
@@ -97,12 +109,13 @@ def digits(path=None):
     Returns
     -------
     images, labels : (1797, 8, 8) float64 and (1797,) int64
-        Pixel values in [0, 1] in steps of 1/16, and digits 0 .. 9.
+        Pixel values in [0, 1] in steps of 1/16, and digits 0 ... 9.
     """
     if path is None:
         path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
                             "data", "digits.npz")
-    path = _file(path, "copy refsnn/data/digits.npz there, or call digits(path)")
+    path = _file(_path("path", path),
+                 "copy refsnn/data/digits.npz there, or call digits(path)")
     fields = {}
     for name, (shape, top) in DIGITS.items():
         try:
@@ -121,16 +134,11 @@ def _member(path, name, shape):
     size = math.prod(shape)
     with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
         stream = io.BytesIO(member.read(size + BLOCK))
-    version = np.lib.format.read_magic(stream)
-    if version != (1, 0):
-        raise ValueError(f"npy version is {version}: must be (1, 0)")
+    np.lib.format.read_magic(stream)
     header = np.lib.format.read_array_header_1_0(stream)
     if header != (shape, False, np.dtype("u1")):
         raise ValueError(f"header is {header}: must be {(shape, False, 'uint8')}")
-    data = stream.read()
-    if len(data) != size:
-        raise ValueError(f"holds {len(data)} bytes: must hold {size}")
-    return np.frombuffer(data, np.uint8).reshape(shape)
+    return np.frombuffer(stream.read(), np.uint8).reshape(shape)
 
 
 def upsample(images, size=16):
@@ -141,24 +149,26 @@ def upsample(images, size=16):
 
     Parameters
     ----------
-    images : (N, k, k) float
+    images : (N, side, side) float
     size : int
-        Side length of the enlarged images in pixels, at least k.
+        Side length of the enlarged images in pixels, at least `side`.
 
     Returns
     -------
     (N, size, size) float, with the dtype of `images`
     """
-    images, = arrays("images (N, k, k) float", images)
-    k = images.shape[1]
-    size, = arrays(f"size () int in [{k}, inf)", size)
-    p = np.clip((np.arange(size) + 0.5) * k / size - 0.5, 0, k - 1)        # (2)
-    A = np.maximum(0, 1 - np.abs(p[:, None] - np.arange(k))).astype(images.dtype)
+    images, = arrays("images (N, side, side) float", images)
+    side = images.shape[1]
+    size, = arrays(f"size () int in [{side}, inf)", size)
+    centre = (np.arange(size) + 0.5) * side / size - 0.5                   # (2)
+    centre = np.clip(centre, 0, side - 1)                                  # (2)
+    A = np.maximum(0, 1 - np.abs(centre[:, None] - np.arange(side)))       # (1)
+    A = A.astype(images.dtype)
     return A @ images @ A.T                                                # (1)
 
 
 def split(labels, test_fraction=0.2, seed=0):
-    """Sample the indices of disjoint, stratified training and test sets.
+    """Divide samples at random into a stratified training and test set.
 
     >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())
@@ -169,17 +179,20 @@ def split(labels, test_fraction=0.2, seed=0):
     labels : (N,) int
         Class of each sample; each class needs at least two samples.
     test_fraction : float
-        Fraction of each class in the test set, in (0, 1).  Rounding leaves at
-        least one sample of each class in both sets.
+        Fraction of each class in the test set, in (0, 1).  The number of test
+        samples of a class is rounded, but each set has at least one sample of
+        each class.
     seed : int
         Random seed of the split, at least 0.
 
     Returns
     -------
-    train, test : increasing int64 indices
+    train, test : int64
+        Indices of the samples of each set, in increasing order.
     """
-    labels, _, seed = arrays("labels (N) int, test_fraction () in (0, 1), "
-                             "seed () int in [0, inf)", labels, test_fraction, seed)
+    labels, test_fraction, seed = arrays(
+        "labels (N) int, test_fraction () in (0, 1), seed () int in [0, inf)", labels,
+        test_fraction, seed)
     rng = np.random.default_rng(seed)
     chosen = np.zeros(labels.size, bool)
     for label in np.unique(labels):
@@ -204,17 +217,19 @@ def idx(path, *, limit=1 << 31):
     Parameters
     ----------
     path : str or path
-        IDX file; compression is detected from the content.
+        IDX file; its first two bytes tell whether it is compressed.
     limit : int
         Largest accepted size of the array, in bytes.
 
     Returns
     -------
     array
-        Array in native byte order; the header declares its shape and dtype.
+        Array with the shape and the dtype that the header of the file
+        declares, in native byte order.
     """
-    path = _file(path, "must be a file of the IDX format, gzipped or not")
-    arrays("limit () in [0, inf]", limit)
+    path = _file(_path("path", path), "must be a file of the IDX format, gzipped or "
+                 "not")
+    limit, = arrays("limit () in [0, inf]", limit)
     with open(path, "rb") as plain:
         zipped = plain.read(2) == b"\x1f\x8b"
         plain.seek(0)
@@ -275,18 +290,20 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
         Folder with the files KIND-images-idx3-ubyte and
         KIND-labels-idx1-ubyte, each with or without .gz.
     kind : {"train", "t10k"}
-        Training or test set.
+        Training set or test set.
     classes : int
+        Number of classes; larger labels are rejected.
     dtype : float32 or float64
+        Dtype of the pixel values.
 
     Returns
     -------
     images, labels : (N, rows, columns) float and (N,) int64
-        Pixel values in [0, 1], and classes 0 .. classes-1.
+        Pixel values in [0, 1], and classes 0 ... classes - 1.
     """
-    folder, (classes,) = os.fspath(folder), arrays("classes () int in [1, inf)",
-                                                   classes)
-    _options(dtype, kind, "train", "t10k")
+    folder, dtype = _path("folder", folder), float_dtype(dtype)
+    classes, = arrays("classes () int in [1, inf)", classes)
+    one_of("kind", kind, "train", "t10k")
     if not os.path.isdir(folder):
         raise FileNotFoundError(f"folder {folder} is missing: must hold MNIST-format "
                                 "files; fetch() downloads them")
@@ -320,20 +337,22 @@ def fetch(name, folder):
     ----------
     name : {"mnist", "fashion_mnist"}
     folder : str or path
-        Files are stored in folder/name if their MD5 digests are as published.
+        The files are stored in folder/name.  A file with another MD5 digest
+        than the published one is rejected.
 
     Returns
     -------
     str
         Path folder/name, which `images` accepts.
     """
+    folder = _path("folder", folder)
     one_of("name", name, *SOURCES)
     try:
         import pooch
     except ImportError:
         raise ImportError("fetch needs pooch: python -m pip install pooch") from None
     url, files = SOURCES[name]
-    target = os.path.join(os.fspath(folder), name)
+    target = os.path.join(folder, name)
     for file, md5 in files.items():
         path = os.path.join(target, file)
         if os.path.exists(path) and pooch.file_hash(path, alg="md5") != md5:
@@ -357,21 +376,24 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     ----------
     folder : str or path
         Unpacked archive cifar-10-batches-bin or cifar-100-binary.
-    kind, classes, dtype : {"train", "test"}, {10, 100}, float32 or float64
+    kind, classes : {"train", "test"} and {10, 100}
         Training or test set; 10 classes for CIFAR-10, 100 for CIFAR-100.
+    dtype : float32 or float64
+        Dtype of the pixel values.
 
     Returns
     -------
     images, labels : (N, 32, 32, 3) float and (N,) int64
-        As for `images`.
+        Pixel values in [0, 1], and classes 0 ... classes - 1.
     """
-    _options(dtype, kind, "train", "test")
+    folder, dtype = _path("folder", folder), float_dtype(dtype)
     classes, = arrays("classes () int in {10, 100}", classes)
+    one_of("kind", kind, "train", "test")
     names, count, head = CIFAR[classes, kind]
     images = np.empty((len(names) * count, SIDE, SIDE, 3), dtype)
     labels = np.empty(len(images), np.int64)
     for i, name in enumerate(names):
-        path = _file(os.path.join(os.fspath(folder), name),
+        path = _file(os.path.join(folder, name),
                      f"must be a file of CIFAR-{classes}, binary version")
         size, want = os.path.getsize(path), count * (head + PIXELS)
         if size != want:
@@ -403,19 +425,22 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     kind, dtype
         As for `cifar`.
     checked : bool
-        If True, a file is rejected unless its MD5 digest is as published.  If
-        False, SciPy may crash on a damaged file.
+        If True, a file with another MD5 digest than the published one is
+        rejected.  If False, the digest is not computed, and SciPy may crash
+        if the file is damaged.
 
     Returns
     -------
-    images, labels
-        As for `cifar`; the labels are the digits 0 .. 9.
+    images, labels : (N, 32, 32, 3) float and (N,) int64
+        Pixel values in [0, 1], and digits 0 ... 9.
     """
     from scipy.io import loadmat        # only this function needs SciPy
-    _options(dtype, kind, "train", "test")
-    path = _file(os.path.join(os.fspath(folder), f"{kind}_32x32.mat"),
+    folder, dtype = _path("folder", folder), float_dtype(dtype)
+    one_of("kind", kind, "train", "test")
+    flags("checked", checked)
+    path = _file(os.path.join(folder, f"{kind}_32x32.mat"),
                  "must be a file of SVHN, cropped digits")
-    if one_of("checked", checked, bool):
+    if checked:
         with open(path, "rb") as file:
             md5 = hashlib.md5(file.read(), usedforsecurity=False).hexdigest()
         if md5 != SVHN_MD5[kind]:
@@ -433,20 +458,20 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
                              "must be uint8, X (32, 32, 3, N) and y (N, 1)")
     if y.min() < 1 or y.max() > 10:
         raise ValueError(f"{path}, field y: labels go from {y.min()} to {y.max()}: "
-                         "must be in 1 .. 10, where 10 stands for 0")
+                         "must be in 1 ... 10, where 10 stands for 0")
     images = np.divide(X.transpose(3, 0, 1, 2), 255, dtype=dtype, order="C")  # (4)
     return images, y[:, 0].astype(np.int64) % 10
 
 
+def _path(name, value):
+    """Return a path as a str."""
+    return os.fspath(one_of(name, value, str, os.PathLike))
+
+
 def _file(path, advice):
-    path = os.fspath(path)
+    """Return the path of a file, after a check that the file exists."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: {advice}")
     if not os.path.isfile(path):
         raise ValueError(f"{path} is no regular file: must be one")
     return path
-
-
-def _options(dtype, kind, *kinds):
-    one_of("kind", kind, *kinds)
-    float_dtype(dtype)

@@ -1,30 +1,34 @@
 # refsnn 0.1.0 | events.py | SPDX-License-Identifier: MIT | needs: numpy, h5py
 r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
-An HDF5 file of the Spiking Heidelberg Digits or of the Spiking Speech
-Commands [CSSZ20] holds N recordings of spoken words,
+The Spiking Heidelberg Digits and the Spiking Speech Commands [CSSZ20] are
+recordings of spoken words, converted to spikes on 700 channels.  An HDF5
+file of N recordings, of which a recording has E spikes, has the fields
 
-    spikes/times        (N,) of (E,) float16    spike times, s, sorted
-    spikes/units        (N,) of (E,) uint16     channels 0 ... 699
+    spikes/times        N sequences (E,) of float16     spike times, s
+    spikes/units        N sequences (E,) of uint16      channels 0 ... 699
     labels              (N,) uint16             indices into extra/keys
     extra/keys          (classes,) text         words
-    extra/speaker       (N,) uint16             absent in Speech Commands
-    extra/meta_info     gender, age, body_height of each speaker; optional
+    extra/speaker       (N,) uint16             speakers of the recordings
+    extra/meta_info     gender, age, body_height of each speaker
 
-Sizes declared in a file are compared with limits and with the file size
-before memory is allocated.  `read` raises a ValueError if a file has
-another format.
+The spike times of a recording are sorted.  The fields extra/speaker and
+extra/meta_info are optional; the Speech Commands have neither.
 
-Exact.  Stored values are read without change.  Times are returned in
-    float64, because float16 can overflow if times are converted to
-    microseconds.  Equal arguments give identical files.
-Cost.   In memory, a spike takes 16 bytes.  `write` holds the whole file in
-    memory.
+`read` raises a ValueError if a file has another format.  Before `read`
+allocates memory for a field, `read` compares the size that the file
+declares with limits and with the size of the file.
+
+Exact.  `read` does not change the stored values.  `read` returns times in
+    float64, because float16 overflows if times are converted to
+    microseconds.  Equal arguments of `write` give identical files.
+Cost.   A spike returned by `read` takes 16 bytes of memory.  `write` holds
+    the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts floats and integers of other widths.  Links, external data,
-    virtual datasets and references are rejected and never followed.
-    Damage that makes the HDF5 library hang is not detected.
+    accepts floats and integers of other widths.  `read` rejects files with
+    links, external data, virtual datasets or references, and never
+    follows them.  Damage that makes the HDF5 library hang is not detected.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -34,13 +38,14 @@ import contextlib
 import io
 import os
 import zlib
+from collections.abc import Iterable
 from typing import NamedTuple
 
 import h5py
 import numpy as np
 
 # `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, one_of
+from refsnn._checks import arrays, bundle, one_of
 
 __all__ = ["Recordings", "Speakers", "read", "write"]
 
@@ -48,12 +53,13 @@ CHUNK = 1 << 26         # largest chunk of a field, bytes
 ENTRIES = 1 << 22       # largest number of entries of a field
 TEXT = 1 << 20          # largest size of the texts of a field, bytes
 WORDS = 1 << 16         # largest number of words or speakers (uint16)
+LATEST = 65504.0        # largest float16
 CHANNELS = f"channels () int in [1, {WORDS}]"
 SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Hold the gender, the age and the body height of each speaker."""
+    """Hold one array (speakers,) of texts or numbers for each property."""
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray
@@ -61,12 +67,12 @@ class Speakers(NamedTuple):
 
 class Recordings(NamedTuple):
     """Hold the spikes, the labels and the speakers of N recordings."""
-    times: list             # arrays (E,) float64, s, sorted
-    units: list             # arrays (E,) int64, channels
+    times: list             # N arrays (E,) float64, s, sorted
+    units: list             # N arrays (E,) int64, channels
     labels: np.ndarray      # (N,) int64, indices into keys
-    keys: tuple             # texts
-    speaker: np.ndarray     # (N,) int64, or None
-    meta: Speakers          # or None
+    keys: tuple             # words
+    speaker: np.ndarray     # (N,) int64, or None if the file has no speakers
+    meta: Speakers          # or None if the file has no metadata
 
 
 def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
@@ -85,11 +91,13 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     ----------
     path : str or path
     channels : int
-        Number of channels; units outside 0 ... channels-1 are rejected.
+        Number of channels; other units than 0 ... channels - 1 are rejected.
     unsorted : {"refuse", "sort"}
-        Treatment of recordings whose spike times are not sorted.
+        If the spike times of a recording are not sorted, the file is
+        rejected ("refuse"), or the spikes are sorted by time ("sort").
     start, stop : int
-        Recordings start ... stop-1 are read; the default is all.
+        Only the recordings start ... stop - 1 are returned.  By default, all
+        recordings are returned.
     limit : int
         Largest accepted size of the result, in bytes.
 
@@ -97,12 +105,14 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     -------
     Recordings
     """
-    path = os.fsdecode(path)
+    path = os.fsdecode(one_of("path", path, str, os.PathLike))
     one_of("unsorted", unsorted, "refuse", "sort")
-    channels, limit = arrays(f"{CHANNELS}, limit () in [0, inf]", channels, limit)
+    channels, start, stop, limit = arrays(
+        f"{CHANNELS}, start () int in [0, inf), stop? () int in [1, inf), "
+        "limit () in [0, inf]", channels, start, stop, limit)
     with _opened(path) as file:
         times, E = _sequences(file, path, "spikes/times", "f")
-        units, F = _sequences(file, path, "spikes/units", "iu")
+        units, E_units = _sequences(file, path, "spikes/units", "iu")
         labels = _column(file, path, "labels", "iu")
         keys = _column(file, path, "extra/keys", "U")
         speaker = _column(file, path, "extra/speaker", "iu", False)
@@ -111,16 +121,17 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
         _need(len({a is None for a in meta}) == 1, f"{path}, extra/meta_info lacks "
               "fields", f"have all of {Speakers._fields}, or none")
         N = len(labels)
-        _need(N == len(E) == len(F), f"{path}: labels, spikes/times and spikes/units "
-              f"have {N}, {len(E)}, {len(F)} entries", "have equally many")
+        _need(N == len(E) == len(E_units), f"{path}: labels, spikes/times and "
+              f"spikes/units have {N}, {len(E)}, {len(E_units)} entries",
+              "have equally many")
         labels, keys, speaker, meta = _about(
             path, labels, keys, speaker, None if meta[0] is None else meta)
-        _need((E == F).all(), f"{path}, recording {np.argmax(E != F)}: spikes/times "
-              "and spikes/units have different lengths", "have equal lengths")
+        _need((E == E_units).all(), f"{path}, recording {np.argmax(E != E_units)}: "
+              "spikes/times and spikes/units have different lengths",
+              "have equal lengths")
         stop = N if stop is None else stop
-        _need(isinstance(start, int) and isinstance(stop, int) and 0 <= start < stop
-              and stop <= N, f"{path}: start, stop are {start!r}, {stop!r}",
-              f"be integers with 0 <= start < stop <= {N}")
+        _need(start < stop <= N, f"{path}: start is {start}, stop is {stop}",
+              f"be start < stop <= {N}, the number of recordings")
         size = int(E[start:stop].sum()) * 16 + (stop - start) * 256
         _need(size <= limit, f"{path}: {stop - start} recordings take {size} bytes",
               f"take at most limit = {limit}; read fewer of them with start and stop")
@@ -246,16 +257,25 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     ----------
     path : str or path
         New file; the path must not exist yet.
-    spikes : iterable of pairs ((E,) float, (E,) int)
-        For each recording, sorted spike times in seconds, and channels.
+    spikes : iterable of N pairs ((E,) float, (E,) int)
+        For each recording, the sorted spike times in seconds, and the channels
+        of the spikes.
     labels, keys : (N,) int and sequence of str
         Index into `keys` for each recording, and the words.
-    speaker, meta : (N,) int and Speakers, optional
-        Speaker of each recording, and properties of speakers 0, 1, ...
+    speaker : (N,) int, optional
+        Speaker of each recording.
+    meta : Speakers, optional
+        Properties of the speakers 0, 1, ...
     channels : int
+        Number of channels; the channels of the spikes are 0 ... channels - 1.
     """
-    path = os.fsdecode(path)
-    channels, = arrays(CHANNELS, channels)
+    path = os.fsdecode(one_of("path", path, str, os.PathLike))
+    channels, labels, speaker = arrays(
+        f"{CHANNELS}, labels (N) int, speaker? (N) int", channels, labels, speaker)
+    one_of("spikes", spikes, Iterable)
+    meta = meta if meta is None else bundle("meta", meta, Speakers)
+    _need(not any(isinstance(a, np.ma.MaskedArray) for a in (keys, *(meta or ()))),
+          "keys or meta holds a masked array", "hold plain arrays")
     _need(not os.path.lexists(path), f"{path} exists", "be a new file")
     _need(os.path.isdir(os.path.dirname(path) or "."), f"{path} has no parent folder",
           "be in an existing folder")
@@ -289,9 +309,15 @@ def _fill(file, path, spikes, N, channels):
     for i, pair in enumerate(spikes):
         where = f"{path}, recording {i}"
         _need(i < N, f"{path}: spikes has more recordings than labels", f"have {N}")
-        pair = _spikes(where, *map(np.asarray, pair), channels, "refuse")
-        _need((pair[0] <= np.finfo(np.float16).max).all(), f"{where}, spikes/times "
-              f"ends at {pair[0][-1:]}", "be in the range of float16")
+        _need(isinstance(pair, (list, tuple)) and len(pair) == 2, f"spikes[{i}] is of "
+              f"type {type(pair).__name__}", "be a pair (times, units)")
+        times, units = arrays(f"spikes[{i}].times (E*), spikes[{i}].units (E*) int",
+                              *pair)
+        _need(times.dtype.kind == "f", f"spikes[{i}].times is {times.dtype}",
+              "be floats, in s")
+        pair = _spikes(where, times, units, channels, "refuse")
+        _need((pair[0] <= LATEST).all(), f"{where}, spikes/times: the last spike is at "
+              f"{pair[0][-1:].sum()} s", f"be at most {LATEST} s, because of float16")
         for data, a in zip(fields, pair, strict=True):
             data[i] = a.astype(h5py.check_vlen_dtype(data.dtype))
     _need(i == N - 1, f"{path}: spikes has {i + 1} recordings", f"have {N}, as labels")
@@ -299,12 +325,11 @@ def _fill(file, path, spikes, N, channels):
 
 def _about(path, labels, keys, speaker, meta):
     """Check the labels, keys, speakers and metadata; return them as arrays."""
-    keys, labels, most = np.asarray(keys), np.asarray(labels), WORDS
+    keys, most = np.asarray(keys), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
           f"{keys.shape}, dtype {keys.dtype}", f"be from 1 to {WORDS} different texts")
-    _need(labels.ndim == 1 and 0 < labels.size <= ENTRIES,
-          f"{path}, labels is of shape {labels.shape}",
+    _need(0 < labels.size <= ENTRIES, f"{path}, labels is of shape {labels.shape}",
           f"be one for each of 1 to {ENTRIES} recordings")
     if meta is not None:
         meta = Speakers(*map(np.asarray, meta))
@@ -312,15 +337,14 @@ def _about(path, labels, keys, speaker, meta):
         for name, a in meta._asdict().items():
             _need(a.dtype.kind in "iufU" and a.shape == (most,) and 0 < most <= WORDS
                   and (a.dtype.kind != "f" or np.isfinite(a).all()),
-                  f"{path}, extra/meta_info/{name} is {str(a)[:60]}",
+                  f"{path}, extra/meta_info/{name} (meta.{name}) is of shape {a.shape},"
+                  f" dtype {a.dtype}",
                   "be finite numbers or texts, one for each speaker")
-    found = [labels, np.asarray(np.zeros(labels.shape, int) if speaker is None
-                                else speaker)]
+    found = [labels, np.zeros(labels.shape, int) if speaker is None else speaker]
     for field, a, end in zip(("labels", "extra/speaker"), found, (keys.size, most),
                              strict=True):
-        _need(a.dtype.kind in "iu" and a.shape == labels.shape,
-              f"{path}, {field} is of shape {a.shape}, dtype {a.dtype}",
-              "be integers, one for each recording")
+        _need(a.shape == labels.shape, f"{path}, {field} is of shape {a.shape}",
+              "be one for each recording")
         i = int(np.argmax((a < 0) | (a >= end)))
         _need(0 <= a[i] < end, f"{path}, recording {i}, {field} is {a[i]}",
               f"be in 0 ... {end - 1}")
@@ -330,10 +354,6 @@ def _about(path, labels, keys, speaker, meta):
 
 def _spikes(where, times, units, channels, unsorted):
     """Return the checked spike times in float64 and units in int64."""
-    _need(times.ndim == 1 and times.shape == units.shape and times.dtype.kind == "f"
-          and units.dtype.kind in "iu", f"{where}: spikes/times, spikes/units are of "
-          f"shapes {times.shape}, {units.shape}, {times.dtype}, {units.dtype}",
-          "be floats and integers of equal length")
     for name, a, bad, must in (
             ("times", times, ~((times >= 0) & (times < np.inf)),
              "be finite, in s, and not negative"),

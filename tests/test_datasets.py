@@ -201,21 +201,6 @@ def test_upsample_keeps_dtype_constants_and_size():
     assert_allclose(upsample(np.full((2, 5, 5), 0.7), 13), 0.7, rtol=RTOL)
 
 
-@pytest.mark.parametrize("x, size, match", [
-    (np.zeros((8, 8)), 16, r"^images has shape \(8, 8\): must have 3 axes"),
-    (np.zeros((1, 8, 7)), 16, "^images has 7 outputs .axis 2., images has 8 .axis 1."),
-    (np.zeros((0, 8, 8)), 16, "^images has 0 entries .axis 0.: must have at least 1"),
-    (np.zeros((1, 8, 8), np.uint8), 16, "^images is .* float"),
-    (np.full((1, 8, 8), np.nan), 16, "^images is .*nan.* must be finite"),
-    (np.zeros((1, 8, 8)), 7, r"^size is 7: must be in \[8, inf\)"),
-    (np.zeros((1, 8, 8)), 16.0, "^size is 16.0: .*int"),
-    (np.zeros((1, 8, 8)), True, "^size is True"),
-])
-def test_upsample_refuses(x, size, match):
-    with pytest.raises(ValueError, match=match):
-        upsample(x, size)
-
-
 # splits
 
 @given(SEEDS, st.integers(1, 6), st.floats(0.01, 0.99), st.integers(0, 5))
@@ -244,25 +229,6 @@ def test_splits_of_the_digits_are_fixed_and_differ_by_seed():
     other = split(labels, seed=1)[1]
     assert 30 < np.intersect1d(test, other).size < 110      # a fifth of 359 by chance
     assert not set(train.tolist()) & set(test.tolist())
-
-
-@pytest.mark.parametrize("labels, options, match", [
-    (np.zeros(0, int), {}, "^labels has 0 entries"),
-    (np.zeros(3), {}, "^labels is .* int"),
-    (np.zeros((2, 2), int), {}, r"^labels has shape \(2, 2\): must have 1 axis"),
-    (np.array([0, 0, 1]), {}, "1 sample of class 1"),
-    (np.array([0, 0]), {"test_fraction": 0.0}, r"^test_fraction is 0.0: .*in \(0, 1\)"),
-    (np.array([0, 0]), {"test_fraction": 1.0}, "test_fraction is 1.0"),
-    (np.array([0, 0]), {"test_fraction": np.nan}, "test_fraction is nan"),
-    (np.array([0, 0]), {"test_fraction": 1}, "test_fraction is 1"),
-    (np.array([0, 0]), {"seed": -1}, r"^seed is -1: must be in \[0, inf\)"),
-    (np.array([0, 0]), {"seed": None}, "seed is None"),
-    (np.array([0, 0]), {"seed": 1.0}, "seed is 1.0"),
-    (np.array([0, 0]), {"seed": True}, "seed is True"),
-])
-def test_split_refuses(labels, options, match):
-    with pytest.raises(ValueError, match=match):
-        split(labels, **options)
 
 
 # IDX files
@@ -324,6 +290,11 @@ def test_bad_idx_is_refused_by_file_and_field(tmp_path, data, field, zipped):
     path = write(tmp_path / "images-idx", data, zipped)
     with pytest.raises(ValueError, match=f"images-idx, field {field}: "):
         idx(path)
+
+
+def test_idx_of_most_dimensions(tmp_path):
+    path = write(tmp_path / "x", idx_bytes((1,) * 32, b"\7"))
+    assert idx(path).shape == (1,) * 32 and idx(path).sum() == 7
 
 
 def test_torn_gzip_is_refused(tmp_path):
@@ -423,12 +394,6 @@ def test_images_of_a_folder(tmp_path, kind, zipped):
 
 def test_images_refuse(tmp_path):
     folder = folder_of(tmp_path / "a")
-    with pytest.raises(ValueError, match=r"^kind is 'test': must be one of 'train'"):
-        images(folder, "test")
-    with pytest.raises(ValueError, match="dtype is .*uint8"):
-        images(folder, dtype=np.dtype(np.uint8))
-    with pytest.raises(ValueError, match="dtype is 'yes': must be float32 or float64"):
-        images(folder, dtype="yes")
     with pytest.raises(ValueError, match="labels-idx1-ubyte, field data: largest label "
                                          "is 9: must be below classes = 9"):
         images(folder, classes=9)
@@ -692,11 +657,8 @@ def test_other_files_and_options_are_refused(tmp_path, small):
         cifar(tmp_path)
     with pytest.raises(ValueError, match=r"^classes is 20: .*in \{10, 100\}"):
         cifar(tmp_path, classes=20)
-    for read in (cifar, svhn):
-        with pytest.raises(ValueError, match="kind is 't10k'"):
-            read(tmp_path, "t10k")
-        with pytest.raises(ValueError, match="dtype is 'int8'"):
-            read(tmp_path, dtype="int8")
+    with pytest.raises(ValueError, match="^classes is 10.0: must be an integer"):
+        cifar(tmp_path, classes=10.0)
 
 
 def svhn_arrays(N=5):
@@ -768,9 +730,3 @@ def test_broken_svhn_is_refused(tmp_path, packed):
     path.unlink()
     with pytest.raises(FileNotFoundError, match="train_32x32.mat is missing"):
         svhn(tmp_path, checked=False)
-
-
-@pytest.mark.parametrize("classes", ["10", None, 0, 2.5])
-def test_a_bad_number_of_classes_is_refused(classes):
-    with pytest.raises(ValueError, match="^classes is"):
-        images("nowhere", classes=classes)

@@ -156,9 +156,11 @@ def test_some_of_the_recordings(tmp_path):
     assert [t.tolist() for t in some.times] == list(TIMES[1:])
     assert [u.tolist() for u in some.units] == list(UNITS[1:])
     assert some.labels.tolist() == [0, 1] and some.speaker.tolist() == [1, 1]
-    for wrong in ((3, 3), (-1, 2), (0, 4), (2, 1), (0.0, 1)):
-        with pytest.raises(ValueError, match=r"a.h5: start, stop are .*stop <= 3$"):
-            read(path, start=wrong[0], stop=wrong[1])
+    assert read(path, start=np.int64(2)).labels.tolist() == [1]
+    for start, stop in ((3, 3), (0, 4), (2, 1)):
+        with pytest.raises(ValueError, match=f"a.h5: start is {start}, stop is {stop}: "
+                                             "must be start < stop <= 3, the number"):
+            read(path, start=start, stop=stop)
     size = 16 * 5 + 3 * 256
     assert agrees(read(path, limit=size))
     with pytest.raises(ValueError, match=f"take {size} bytes: .*limit = {size - 1}"):
@@ -306,8 +308,8 @@ BAD = {
     "unknown speaker": (lambda file: [meta()(file), replaced(
         "extra/speaker", [0, 2, 0])(file)], "recording 1, extra/speaker is 2"),
     "half": (half_meta, "extra/meta_info lacks fields"),
-    "meta of nan": (meta(height=[1.0, np.nan]), "extra/meta_info/body_height is"),
-    "uneven meta": (meta(age=[1]), "extra/meta_info/age is"),
+    "meta of nan": (meta(height=[1.0, np.nan]), "extra/meta_info/body_height (meta.bo"),
+    "uneven meta": (meta(age=[1]), "extra/meta_info/age (meta.age) is of"),
     "soft link": (soft, "labels is a soft or external link"),
     "external link": (external, "labels is a soft or external link"),
     "external group": (external_group, "spikes is a soft or external link"),
@@ -337,12 +339,6 @@ def test_fewer_channels(tmp_path):
     assert agrees(read(path, channels=700))
     with pytest.raises(ValueError, match="spike 1 is 699: must be in 0 ... 698"):
         read(path, channels=699)
-    for wrong in (0, 1 << 17, 7.0):
-        with pytest.raises(ValueError, match=r"^channels is .*(65536\]|an integer)"):
-            read(path, channels=wrong)
-    for wrong in (-1, np.nan, "1"):
-        with pytest.raises(ValueError, match=r"^limit is .*(\[0, inf\]|real number)"):
-            read(path, limit=wrong)
 
 
 def test_what_is_no_such_file(tmp_path):
@@ -439,42 +435,64 @@ def changed(i, times=None, units=None):
 
 
 @pytest.mark.parametrize("change, message", [
-    ({"spikes": changed(2, times=[1.0, 0.5])}, "recording 2, spikes/times: spike 1"),
-    ({"spikes": changed(0, times=[0.0, 1.0])}, "recording 0: spikes/times"),
-    ({"spikes": changed(0, times=[0, 1, 2])}, "recording 0: spikes/times"),
-    ({"spikes": changed(2, times=[0.0, np.nan])}, "recording 2, spikes/times: spike 1"),
-    ({"spikes": changed(2, times=[-1.0, 0.0])}, "recording 2, spikes/times: spike 0"),
-    ({"spikes": changed(2, times=[0.0, 65505.0])}, "recording 2, spikes/times ends at"),
-    ({"spikes": changed(2, units=[0, 700])}, "recording 2, spikes/units: spike 1"),
-    ({"spikes": changed(2, units=[0.0, 1.0])}, "recording 2: spikes/times"),
-    ({"spikes": spikes()[:2]}, "spikes has 2 recordings"),
-    ({"spikes": spikes() + spikes()}, "spikes has more recordings than labels"),
-    ({"labels": [0, 1, 3]}, "recording 2, labels is 3"),
-    ({"labels": [0.0, 1.0, 2.0]}, "labels is of shape (3,), dtype float64"),
-    ({"labels": [[0, 1, 2]]}, "labels is of shape (1, 3)"), ({"labels": 0}, "shape ()"),
-    ({"labels": []}, "labels is of shape (0,)"),
-    ({"labels": ["a", "b", "c"]}, "labels is of shape (3,), dtype <U1"),
-    ({"keys": []}, "extra/keys is of shape (0,)"),
-    ({"keys": [1, 2, 3]}, "extra/keys is of shape"),
-    ({"keys": ["a", "a", "b"]}, "extra/keys is of shape"),
-    ({"speaker": [0, 1]}, "extra/speaker is of shape (2,)"),
+    ({"spikes": changed(2, times=[1.0, 0.5])},
+     "a.h5, recording 2, spikes/times: spike 1 is 0.5 after 1.0: must not fall"),
+    ({"spikes": changed(0, times=[0.0, 1.0])},
+     r"^spikes\[0\].units has 3 entries .axis 0., spikes\[0\].times has 2 "),
+    ({"spikes": changed(0, times=[0, 1, 2])},
+     r"^spikes\[0\].times is int64: must be floats, in s"),
+    ({"spikes": changed(2, times=[0.0, np.nan])},
+     r"^spikes\[2\].times is nan at index \(1,\): must be finite"),
+    ({"spikes": changed(2, times=[-1.0, 0.0])},
+     "a.h5, recording 2, spikes/times: spike 0 is -1.0: must be finite, in s, and not"),
+    ({"spikes": changed(2, times=[0.0, 65505.0])},
+     "a.h5, recording 2, spikes/times: the last spike is at 65505.0 s: must be at most "
+     "65504.0 s"),
+    ({"spikes": changed(2, units=[0, 700])},
+     "a.h5, recording 2, spikes/units: spike 1 is 700: must be in 0 ... 699"),
+    ({"spikes": changed(2, units=[0.0, 1.0])},
+     r"^spikes\[2\].units is float64: must hold integers"),
+    ({"spikes": [*spikes()[:2], (np.zeros(2), [0, 0], 0)]},
+     r"^spikes\[2\] is of type tuple: must be a pair"),
+    ({"spikes": [*spikes()[:2], {0: 1, 1: 2}]}, r"^spikes\[2\] is of type dict: m"),
+    ({"spikes": None}, "^spikes is None: must be Iterable"),
+    ({"spikes": spikes()[:2]}, "a.h5: spikes has 2 recordings: must have 3, as labels"),
+    ({"spikes": []}, "a.h5: spikes has 0 recordings: must have 3, as labels"),
+    ({"spikes": spikes() + spikes()},
+     "a.h5: spikes has more recordings than labels: must have 3"),
+    ({"labels": [0, 1, 3]}, "a.h5, recording 2, labels is 3: must be in 0 ... 2"),
+    ({"labels": []}, "^labels is float64: must hold integers"),
+    ({"keys": []}, r"a.h5, extra/keys is of shape \(0,\), dtype float64: must be from "
+     "1 to 65536 different texts"),
+    ({"keys": "abc"}, r"extra/keys is of shape \(\), dtype <U3: must be"),
+    ({"keys": [["a", "b", "c"]]}, r"extra/keys is of shape \(1, 3\), dtype <U1: must"),
+    ({"keys": [1, 2, 3]}, "extra/keys is of shape .* dtype int64: must be"),
+    ({"keys": ["a", "a", "b"]}, "extra/keys is of shape .* dtype <U1: must be"),
+    ({"keys": np.ma.masked_array(KEYS, [0, 1, 0])}, "^keys or meta holds a masked arr"),
+    ({"speaker": [0, 1]}, "^speaker has 2 entries .axis 0., labels has 3 .axis 0.: mu"),
     ({"speaker": [0, 1, 2], "meta": Speakers(["f"] * 2, [1, 2], [3, 4])},
-     "recording 2, extra/speaker is 2"),
-    ({"meta": Speakers(["f"] * 2, [1, 2, 3], [3, 4])}, "extra/meta_info/age is"),
-    ({"meta": Speakers([], [], [])}, "extra/meta_info/gender is")])
+     "a.h5, recording 2, extra/speaker is 2: must be in 0 ... 1"),
+    ({"meta": (["f"], [1])}, "^meta is of type tuple: must be a Speakers"),
+    ({"meta": Speakers(["f"], [1], np.ma.masked_array([170.0], [True]))},
+     "^keys or meta holds a masked array: must hold plain arrays"),
+    ({"meta": Speakers(["f"] * 2, [1, 2, 3], [3, 4])}, r"a.h5, extra/meta_info/age "
+     r".meta.age. is of shape \(3,\), dtype int64: must be finite numbers or texts, "),
+    ({"meta": Speakers(["f"], [1], [np.inf])}, "extra/meta_info/body_height"),
+    ({"meta": Speakers(["f"], [None], [170])}, "extra/meta_info/age .* dtype object"),
+    ({"meta": Speakers([["f"]], [[1]], [[170]])}, "extra/meta_info/gender"),
+    ({"meta": Speakers([], [], [])}, "extra/meta_info/gender")])
 def test_what_could_not_be_read_is_not_written(tmp_path, change, message):
     call = {"spikes": spikes(), "labels": [2, 0, 1], "keys": KEYS, **change}
-    with pytest.raises(ValueError) as caught:
+    with pytest.raises(ValueError, match=message):
         write(tmp_path / "a.h5", call.pop("spikes"), **call)
-    assert str(caught.value).startswith(str(tmp_path / "a.h5"))
-    assert message in str(caught.value) and os.listdir(tmp_path) == []
-
-
-@pytest.mark.parametrize("channels", [0, (1 << 16) + 1, 7.0, True])
-def test_channels_are_an_integer_of_uint16(tmp_path, channels):
-    with pytest.raises(ValueError, match=r"^channels is .*(65536\]|an integer)"):
-        write(tmp_path / "a.h5", spikes(), [2, 0, 1], KEYS, channels=channels)
     assert os.listdir(tmp_path) == []
+
+
+@pytest.mark.parametrize("path", [None, 7, b"bytes"])
+def test_paths_are_texts_or_paths(path):
+    for call in (read, lambda path: write(path, spikes(), [2, 0, 1], KEYS)):
+        with pytest.raises(ValueError, match="^path is .*: must be one of str, PathLi"):
+            call(path)
 
 
 def test_largest_times_and_units(tmp_path):

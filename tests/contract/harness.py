@@ -148,6 +148,8 @@ def leaves(result):
         return [leaf for part in result for leaf in leaves(part)]
     if isinstance(result, dict):
         return [leaf for part in result.values() for leaf in leaves(part)]
+    if isinstance(result, slice):
+        return leaves((result.start, result.stop, result.step))
     return [] if result is None or callable(result) or isinstance(result, str) \
         else [np.asarray(result.toarray() if hasattr(result, "toarray") else result)]
 
@@ -249,7 +251,11 @@ def variants(item, good):
 
 
 def accepted(item):
-    """Yield (what, number) at each closed end of a finite range, and inside."""
+    """Yield (what, number) at each closed end of a finite range, and inside, or each
+    allowed number."""
+    if item.values:
+        yield from ((f"{v}", int(v) if item.kind == "int" else v) for v in item.values)
+        return
     low, high, with_low, with_high = item.span or (0, 2, False, False)
     number = int if item.kind == "int" else float
     middle = (low + high) / 2 if high < np.inf else low + 1

@@ -9,9 +9,10 @@ file of the module.  The faults that are not detected are printed.  `--names` re
 with their verdicts in tests/contract/faults/.
 
 The faults are made in calls of the functions of `_checks`, in texts of rules, and in
-conditions that guard a `raise`.  A rule loses its type, its range or an axis, may be
-None or must not, has another end of its range, or an axis with a letter of its own.
-A condition is never true, or has another comparison, connective or number.
+conditions that guard a `raise` or are the first argument of `_need`.  A rule loses its
+type, its range or an axis, may be None or must not, has another end of its range, or an
+axis with a letter of its own.  A check of a condition is left out, or the condition has
+another comparison, connective or number.
 """
 
 import argparse
@@ -89,7 +90,7 @@ def guards(tree):
                 node.body[0], ast.Raise):
             yield node
         elif isinstance(node, ast.Call) and isinstance(node.func, ast.Name) \
-                and node.func.id in CHECKS:
+                and node.func.id in {*CHECKS, "_need"}:
             yield node
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) \
                 and len(node.value) < 600 and "\n" not in node.value \
@@ -118,15 +119,18 @@ def faults(source):
     for node in list(guards(tree)):
         if id(node) in docs | raised:
             continue
+        condition = node.test if isinstance(node, ast.If) else node.args[0] \
+            if isinstance(node, ast.Call) and node.func.id == "_need" else None
         if isinstance(node, ast.Constant):
             for what, text in rule_faults(node.value):
                 yield node.lineno, what, changed(
                     lambda text=text, node=node: setattr(node, "value", text), node)
-        elif isinstance(node, ast.If):
-            test = ast.unparse(node.test)
-            yield node.lineno, f"never: {test}", changed(
-                lambda node=node: setattr(node, "test", ast.Constant(False)), node)
-            for part in ast.walk(node.test):
+        elif condition:
+            change = (lambda node=node: setattr(node, "test", ast.Constant(False))) \
+                if isinstance(node, ast.If) else lambda node=node: setattr(
+                    node, "args", [ast.Constant(True), *node.args[1:]])
+            yield node.lineno, f"never: {ast.unparse(condition)}", changed(change, node)
+            for part in ast.walk(condition):
                 yield from condition_faults(part, changed, node.lineno)
         elif node.func.id in ("one_of", "flags", "float_dtype", "bundle") and node.args:
             place = -1 if node.func.id == "float_dtype" else 1
