@@ -8,8 +8,8 @@ infinite samples.  On request, clipped sounds are accepted, and several
 channels are averaged.  Sizes in the file header are checked before memory
 is allocated.  An integer s of `bits` bits in a file is converted to a
 sample a.  The samples a are resampled to y, and y is normalised to the
-signal x.  At both ends, x is multiplied by a fade of N = round(ramp rate)
-samples:
+signal x.  The signal x has a fade of N = round(ramp rate) samples at each
+end:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -210,7 +210,7 @@ def resample(audio, rate, to=48000):
 
 
 def prepare(audio, rate, *, level=0.3, ramp=None):
-    """Compute the normalised signal x with fades at both ends, eqs. (3), (4).
+    """Return the normalised signal x with fades at both ends, eqs. (3), (4).
 
     >>> prepare(np.array([1.0, -1.0, 1.0, -1.0, 1.0]), 8, level=2).tolist()
     [0.0, -1.5, 2.0, -1.5, 0.0]

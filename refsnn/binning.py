@@ -3,8 +3,8 @@ r"""Bin spike events into time steps.
 
 In this module, a recording consists of two arrays.  One array holds the
 event times in seconds, and the other array holds the unit (channel) of
-each event.  The B recordings of a batch have n units and together E
-events.  The T time steps between t0 and t1 have the duration dt:
+each event.  A batch consists of B recordings of n units with E events in
+total.  The T time steps between t0 and t1 have the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -12,14 +12,14 @@ events.  The T time steps between t0 and t1 have the duration dt:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-partial    If T in eq. (1) is not an integer, a shorter step remains
-           before t1.  "keep" keeps this step with edges[T] = t1, "drop"
-           omits this step, and "refuse" raises an error.
-outside    If events are before the first step or after the last step,
-           "refuse" raises an error, "drop" omits these events, and "clip"
-           moves these events to the first or the last step.
-duplicates If one unit has several events in a step, "count" stores the
-           number of events, and "clip" stores 1.
+If T in eq. (1) is not an integer, a shorter step remains before t1.  The
+option `partial` decides whether this shorter step is kept with
+edges[T] = t1 ("keep"), is omitted ("drop"), or raises an error ("refuse").
+Events may be before the first step or after the last step.  The option
+`outside` decides whether these events are omitted ("drop"), are moved to
+the first or the last step ("clip"), or raise an error ("refuse").  If one
+unit has several events in a step, the option `duplicates` decides whether
+x is the number of events ("count") or 1 ("clip").
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -33,7 +33,7 @@ Departures.  T in eq. (1) is rounded to an integer if the relative
     distance to this integer is at most 1e-9.  This rounding is necessary
     because 1.4 / 0.014 is not exactly 100 in floating point.
 Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
-    `numpy.digitize`.  As a consequence, step 0 is always empty, and an
+    `numpy.digitize`.  With this numbering, step 0 is always empty, and an
     event at t1 is out of range.  The tutorial uses decay factors for steps
     of 1 ms, but its steps last 14 ms.  The time constants in the tutorial
     are therefore 14 times as long as intended.  The tutorial also omits an
@@ -277,7 +277,7 @@ def batches(N, size, *, last):
 
 
 def _checked(binning):
-    """Check the options, and return them with float64 times."""
+    """Check the options of binning, and return them with times in float64."""
     binning = bundle("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         one_of(f"binning.{name}", getattr(binning, name), *allowed)
@@ -290,7 +290,7 @@ def _checked(binning):
 
 
 def _events(times, units, n):
-    """Check a batch.  Return its float64 times, its units, and their number n."""
+    """Check a batch.  Return the times in float64, the units, and the number n."""
     n, = arrays("channels () int in [1, inf)", n)
     times, units = arrays(
         f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(

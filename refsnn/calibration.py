@@ -26,19 +26,19 @@ parameters of the neuron follow from
     reset = (mean of y one sample after the first spike) / unit,
     leak = (mean sample without input - reference) / unit             (6)
 
-Here, p_nominal is the value of p after one time bin of length dt for the
-nominal time constants.  The constant `jump` of eq. (4) differs between
-images.  In eq. (6), `reference` is the ADC code of the nominal leak
-potential.  The code `reference` can be measured for each neuron while a
-known voltage holds the membrane at the nominal leak potential.  Samples
-are taken at a time `late` after the start of each time bin, and the input
-spikes of an image arrive within a time `width`.  The time t0 is therefore
-dt + width/2 - late.  The field `latency` of a `Measurement` is dt - t0,
-which is close to `late` if `width` is small.  Eq. (2) does not change if
-tau_syn and tau_mem are exchanged.  Therefore, tau_mem is determined from
-eq. (4).  Each parameter of a chip has a digital setting with `levels`
-values.  `corrected` rounds corrections to steps of these settings, and
-applies the rounded corrections to an emulated chip:
+In eq. (2), p_nominal is the value of p at t = dt for the nominal time
+constants, where dt is the length of a time bin.  The constant `jump` of
+eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
+the nominal leak potential.  The code `reference` can be measured for each
+neuron while a known voltage holds the membrane at the nominal leak
+potential.  Samples are taken at a time `late` after the start of each time
+bin, and the input spikes of an image arrive within a time `width`.  The
+time t0 is therefore dt + width/2 - late.  The field `latency` of a
+`Measurement` is dt - t0, which is close to `late` if `width` is small.
+Eq. (2) does not change if tau_syn and tau_mem are exchanged.  Therefore,
+tau_mem is determined from eq. (4).  Each parameter of a chip has a digital
+setting with `levels` values.  `corrected` rounds corrections to steps of
+these settings, and applies the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -47,12 +47,13 @@ Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the responses with and
     without a reset.  The synaptic currents cancel in this difference.
 Approximate.  If `reference` is not given, the measured leak potential
-    includes the offset of the ADC.  Calibration then shifts the true leak
-    potential by minus this offset.  A gain error of the ADC multiplies all
-    measured gains and potentials by the same factor.  Membrane noise
-    lowers the measured threshold by up to the standard deviation of the
-    noise.  Differences between single synapses are averaged over `repeats`
-    assignments of weights to inputs.
+    includes the offset of the ADC.  After calibration, the leak potential
+    is then too low for a positive ADC offset, and too high for a negative
+    ADC offset.  A gain error of the ADC multiplies all measured gains and
+    potentials by the same factor.  Membrane noise lowers the measured
+    threshold by up to the standard deviation of the noise.  Differences
+    between single synapses are averaged over `repeats` assignments of
+    weights to inputs.
 Cost.   Each of the `repeats` repetitions needs about 1.2 images per input.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
     in the middle of the ranges of their settings.  Eq. (7) also assumes
@@ -98,9 +99,9 @@ class Measurement(NamedTuple):
     """Hold the measured parameters of N neurons.
 
     Parameters that could not be measured are NaN.  Potentials are in units of
-    code[1], the nominal number of ADC codes from leak to threshold.  A
-    restless neuron fires without input, so that its measured leak is the mean
-    of samples that include resets.
+    code[1], the nominal number of ADC codes from leak to threshold.  If a
+    neuron fires without input, its measured leak is the mean of samples that
+    include resets.
     """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
@@ -327,8 +328,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     If a neuron fires without input, the only correction is to raise its
     threshold by 1.  If a neuron never fires, or fires too late to measure, its
     leak is corrected, and the distance from leak to threshold is lowered by
-    0.5.  If there are such neurons, repeat the calibration on the corrected
-    chip.
+    0.5.  If some neurons fire without input or never fire, repeat the
+    calibration on the corrected chip.
 
     Parameters
     ----------
@@ -395,7 +396,7 @@ def corrected(chip, corrections):
 
 
 def twin(chip, found):
-    """Return a twin, an emulated chip with the measured properties of a chip.
+    """Return a twin, an emulated chip with measured properties of another chip.
 
     >>> names = "effects", *Corrections._fields, "adc_offset"
     >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)
@@ -448,5 +449,5 @@ def twin(chip, found):
 
 
 def _fields(chip):
-    """Return the fields of a chip or of its corrections that `Corrections` names."""
+    """Return the fields of `chip` that have the names of `Corrections`' fields."""
     return [getattr(chip, name, None) for name in Corrections._fields]

@@ -13,11 +13,12 @@ the time step dt = 2/fs, the velocity v of the membrane is
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
 The transmitter of a hair cell moves between three pools.  Transmitter in
-the pool `free` is ready for release, the pool `cleft` is the synaptic
-cleft, and transmitter in the pool `store` recovers.  [M86] calls these
-pools q, c and w.  `HairCell` holds the constants.  In eqs. (4) and (6), x
-is a rate constant, not the sound.  Let s = max(v + A, 0).  The
-permeability k, the pools and the firing probability P of a fibre are
+the pool `free` can be released, transmitter in the pool `cleft` is in the
+synaptic cleft, and transmitter in the pool `store` is recycled.  The pools
+`free`, `cleft` and `store` are called q, c and w in [M86].  `HairCell`
+holds the constants of a hair cell.  In eqs. (4) and (6), x is a rate
+constant, not the sound.  Let s = max(v + A, 0).  The permeability k, the
+pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -34,14 +35,14 @@ cell fire, the current I and the membrane potential U of the bushy cell are
     I[t] = e^(-dt/tau_syn) I[t-1] + F[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
 
-A bushy cell spikes if U >= 1.  After a spike, U is held at 0 for the
-refractory time.
+A bushy cell spikes if U >= 1.  After a spike, the membrane potential U is
+held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool.  Only
-    the loss l cleft and the production y (M - free) change the total
-    amount of transmitter.  With probability P, a step contains at least
-    one event of a Poisson process with rate -log(1 - P) per step.
+    [M86].  Transmitter that leaves one pool enters the next pool.  The
+    total amount of transmitter changes only by the loss, l cleft, and by
+    the production, y (M - free).  With probability P, a step contains at
+    least one event of a Poisson process with rate -log(1 - P) per step.
     Therefore, the events of all fibres of a channel are sampled together
     from Poisson processes.  Events within the refractory time after a
     spike of the same fibre are deleted.
@@ -51,13 +52,14 @@ Exact.  The published software gives the same results for eqs. (1)-(7) and
 Cost.   The time is O(C N log N), and the memory is O(C N), for C channels
     processed together.
 Departures.  Unlike the software of [CSSZ20], this module uses random
-    numbers with a seed and limits the length of a sound.  The following
-    properties of this software are kept.  Because v is sampled at the rate
-    fs/2, frequencies of the membrane above fs/4 are aliased.  The n values
-    of v span a time of N/fs, which is slightly less than n time steps of
-    2/fs.  Frequencies start at 1 Hz instead of 0 Hz.  The sound is treated
-    as periodic, so that a response beyond one end of the sound appears at
-    the other end.  Spikes in the last step are discarded.
+    numbers with a seed and limits the length of a sound.  This module
+    keeps the following properties of the published software.  Because v is
+    sampled at the rate fs/2, frequencies of the membrane above fs/4 are
+    aliased.  The n values of v span a time of N/fs, which is slightly less
+    than n time steps of 2/fs.  The frequencies f[j] start at 1 Hz instead
+    of 0 Hz.  The sound is treated as periodic, so that a response beyond
+    one end of the sound appears at the other end.  Spikes in the last step
+    are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -87,7 +89,8 @@ TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7), with rates in 1/s and A and B in cm/s."""
+    """Hold the constants of eqs. (3)-(7).  The unit of the rates is 1/s, and the
+    unit of A and B is cm/s."""
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
@@ -353,7 +356,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     >>> times.size > 10, sorted(set(units.tolist()))
     (True, [0, 1])
 
-    A recording is converted with the membrane of `basilar` as follows::
+    The next lines convert a recorded word with the membrane of `basilar`::
 
         x = audio.prepare(audio.resample(*audio.read("word.wav")), 48000)
         table = basilar.table(basilar.places(700))      # once for all words
@@ -481,7 +484,7 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return the array to which results are written, `out` or a new array."""
+    """Return `out` after checking it, or a new array if `out` is None."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:

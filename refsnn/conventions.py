@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate LIF layers in published conventions, with exact gradients.
+r"""Simulate LIF layers as published tools do, with exact gradients.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step.  In this module, each of these properties is
@@ -26,8 +26,8 @@ their derivatives psi[k] are 0 while a neuron is refractory.
 
 Derivation.  Except for products with W and V, a step is elementwise.  Let
     R_u and R_s be the derivatives of R with respect to u and s, at the
-    arguments of R in (5) or (6).  Let Q be R_u if (6) applies, and 1 if
-    (5) applies.  Let the mask `fixed` be 1 if u[k+1] is held at reset_to
+    arguments of R in (5) or (6).  Let the factor Q be R_u for eq. (6), and
+    1 for eq. (5).  Let the mask `fixed` be 1 if u[k+1] is held at reset_to
     or is at the floor, and 0 otherwise.  The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
@@ -38,11 +38,12 @@ Derivation.  Except for products with W and V, a step is elementwise.  Let
                     (1 - fixed) R_s by (6)                           (11)
 
     Each derivative with respect to I[k], net[k], u[k] or s[k] is taken at
-    fixed values of the other three.  `slopes` computes eqs. (8)-(11).
+    fixed values of the other three variables.  `slopes` computes eqs.
+    (8)-(11).
     Let psi[k] be ds[k]/du[k], and let h = [I, u] be the state.  The chain
     rule gives the Jacobian J, the derivatives F and E with respect to the
     weights and the input, and the direct derivative q of the loss.  The
-    modules `bptt` and `rtrl` use these arrays:
+    modules `bptt` and `rtrl` use J, F and q:
 
     J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
               [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
@@ -73,10 +74,10 @@ Departures.  The presets follow versions of the tools from 2024 to 2026
     with default options.  The presets of norse, snntorch, spikingjelly and
     spyx are tested against the installed tools.  All other presets are
     tested against explicit loops or manual calculations.  Unlike its
-    preset, hxtorch applies no reset if a recorded membrane trace replaces
-    the simulated potential.  A simulation of T steps has T + 1 states, and
-    state 0 is the resting state.  The module `lif` records T states, which
-    do not depend on the last input.
+    preset, the tool hxtorch applies no reset if a recorded membrane trace
+    replaces the simulated potential.  A simulation of T steps has T + 1
+    states, and state 0 is the resting state.  The module `lif` records T
+    states, which do not depend on the last input.
 """
 
 from collections import namedtuple
@@ -277,7 +278,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 def _constants(step, source, like, tau_syn, tau_mem, *levels):
     """Compute the constants of eqs. (1)-(7) in float64.  Return the constants in
-    the dtype of the array `like`, whose shape and dtype `source` describes."""
+    the dtype of the array `like`.  The string `source` states which shape and
+    dtype `like` must have."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
         f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,
@@ -359,8 +361,8 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the slices of states whose s and u are recorded, and whether R(u, s)
-    replaces u."""
+    """Return the slices of the recorded states of s and u, and whether the
+    potential after the reset, R(u, s), is recorded instead of u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -551,7 +553,8 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return `psi`, set to 0 for mute neurons, and the named entries of `slopes`."""
+    """Return the named entries of `slopes`, and `psi`, which is set to 0 for mute
+    neurons."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

@@ -13,8 +13,8 @@ variables with
     P(S[t] = 1) = rate dt                                   (3)
 
 Derivation.  A leaky integrator with the constant input v has the potential
-    v (1 - exp(-t/tau)).  This potential reaches the threshold at the time
-    t of eq. (1).  Eq. (1) is computed with the function log1p to reduce
+    v (1 - exp(-t/tau)), which reaches the threshold at the time t of
+    eq. (1).  The code computes eq. (1) with the function log1p to reduce
     the rounding error.
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and

@@ -16,19 +16,22 @@ the argument `unit`.  `probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike are called restless.  The
     standard deviation of the samples is the noise.
-(B) In pattern j, only input j spikes, and it spikes once.  All patterns
-    are repeated with three sets of weak random weights W.  A least-squares
-    fit gives the lag L and the measured weight g_ij of neuron i,
+
+(B) In pattern j, input j spikes once, and all other inputs are silent.
+    All patterns are repeated with three sets of weak random weights W.  A
+    least-squares fit gives the lag L and the measured weight g_ij of
+    neuron i for input j,
 
         g_ij = sum_t y_ij[t] K[t-L] / sum_t K[t-L]^2,
         L maximises sum_ij g_ij^2 sum_t K[t-L]^2                      (2)
 
     Row i of the measured weights g is assigned to the neuron whose row of
     W has the largest absolute correlation with row i of g.  If the
-    correlation with row i of W is at most 3 % smaller than the largest,
-    row i of g is assigned to neuron i.  For the median neuron, K must
-    explain at least 90 % of the sum of y^2 beyond the noise.  Otherwise,
-    the time constants or the time step are wrong.
+    correlation with row i of W is at most 3 % smaller than the largest
+    correlation, row i of g is assigned to neuron i.  If K explains less
+    than 90 % of the sum of y^2 beyond the noise for the median neuron, the
+    time constants or the time step are wrong.
+
 (C) Pattern i makes neuron i spike, because all inputs with positive
     weights to neuron i spike in each step.  Let S be the recorded spikes.
     Let I be the current of eq. (1), shifted by L and multiplied by the
@@ -225,7 +228,7 @@ def _far(scale):
 
 
 def _call(run, W, W_out, x):
-    """Return the checked spikes and samples of a chip."""
+    """Run a chip.  Check and return the spikes and the samples."""
     result = run(_WEIGHTS(W, None, W_out), x)
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
@@ -341,8 +344,9 @@ def _responses(y, W, kernel, restless, noise):
 
 
 def _bursts(rng, m, n, limit, scale, T, decays):
-    """Return the weights of (C), and one pattern for each neuron.  In this
-    pattern, all inputs with positive weights to the neuron spike in each step."""
+    """Return the weights of measurement (C), and one pattern for each neuron.  In
+    the pattern of a neuron, all inputs with positive weights to this neuron
+    spike in each step."""
     signs = rng.choice([-1, 1], (n, m))
     signs[np.arange(n), np.arange(n) % m] = 1
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
@@ -352,8 +356,8 @@ def _bursts(rng, m, n, limit, scale, T, decays):
 
 
 def _trains(spikes, W, x, decays):
-    """Compare the spike counts with those of nominal neurons.  Return the mask of
-    silent neurons, and a list of sentences about mistakes."""
+    """Compare the spike counts with the counts of nominal neurons.  Return the
+    mask of silent neurons, and a list of sentences about mistakes."""
     alpha, beta = decays
     drive, counts = x @ W.T, 0.0
     v, syn = np.zeros((2, *drive.shape[1:]))

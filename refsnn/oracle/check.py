@@ -7,8 +7,8 @@ errors.  `check` needs only the results, not the code that computed the
 results.  For each wrong output, `check` reports where and how the output
 differs from the correct output.  If a golden vector has outputs of the
 forward pass and of the backward pass, `check` reports whether the forward
-pass, the loss or the backward pass is wrong.  If only the layout or the
-dtype of outputs is wrong, `check` reports the layout or the dtype instead.
+pass, the loss or the backward pass is wrong.  If only the layout or only
+the dtype of the outputs is wrong, `check` reports this instead of a pass.
 `check` names a known mistake only if this mistake reproduces all given
 outputs of the golden vector.
 
@@ -19,8 +19,8 @@ The outputs of an exact golden vector can be computed without rounding, so
 that all results must be equal to the correct values.  All-zero results are
 rejected, and so are results that ignore an option.
 
-A golden vector raises an error if its spikes are constant, if an output is
-all zero, or if a known mistake changes no output.  If a golden vector
+An error is raised if a golden vector has constant spikes, an output that
+is all zero, or a known mistake that changes no output.  If a golden vector
 holds spikes, each neuron spikes in some steps and is silent in others.
 Each entry of an input affects an output, unless the field `idle` marks
 this entry.
@@ -139,8 +139,8 @@ def check(results, known=None):
 def _convention(vector, results, wrong):
     """Return a text about the convention that the results follow, or about the
     nearest convention.  A convention is one choice for each property of the
-    LIF step in which simulators differ.  Return "" if no wrong result is
-    usable, or if `identify` raises an error, for example because the time
+    LIF step in which simulators differ.  Return an empty text if `identify`
+    can use no wrong result or raises an error, for example because the time
     constants differ between neurons."""
     p, rows = vector.inputs, {}
     for name in [name for name in QUANTITIES if name in results]:

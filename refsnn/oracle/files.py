@@ -12,10 +12,10 @@ creates a folder with inputs, called stimuli, that distinguish between
 conventions.  In the command line and in the written files, stimuli are
 called probes.
 
-`read` loads results, and `read_recording` loads a recorded LIF layer.  The
-file that is read may be truncated, malicious or too large.  Therefore,
-both functions check the sizes of arrays before they allocate memory, and
-neither function unpickles objects.
+`read` reads a file with results, and `read_recording` reads a file with a
+recorded LIF layer.  These files may be truncated, malicious or too large.
+Therefore, both functions check the sizes of arrays before they allocate
+memory, and neither function unpickles objects.
 """
 
 import hashlib
@@ -164,7 +164,7 @@ def _described(values):
 
 
 def _measured(vector):
-    """Return statistics of a golden vector, such as its norms and spike rate."""
+    """Return statistics of a golden vector, such as the norms of its outputs."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}

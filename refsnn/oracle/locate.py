@@ -125,7 +125,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether a `Place` also describes how two other arrays differ.
+    """Return whether a result of `locate` also applies to two other arrays.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -186,7 +186,7 @@ def _within(rtol):
 
 def _blocks(bad, live, axes, backward):
     """Return the first wrong step, or the last wrong step if `backward` is True.
-    Also return the wrong indices along each other axis that has a right index.
+    For each other axis that has right indices, also return the wrong indices.
     An index is right if no entry at this index is wrong and some entries at
     this index are nonzero, as marked by `live`."""
     step, blocks = None, {}
@@ -218,7 +218,7 @@ def _where(step, blocks, backward):
 
 
 def _within_blocks(blocks, bad, axes):
-    """Return whether all wrong entries lie within the blocks of a `Place`."""
+    """Return whether a `Place` lists the indices of all wrong entries."""
     for axis, at in blocks.items():
         if axis == "diagonal":
             if (bad & (np.eye(*bad.shape) != at)).any():
@@ -231,10 +231,10 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether the values suffice to contradict a false explanation.  The
-    values suffice if three nonzero magnitudes differ clearly, or if at least
-    eight values are 0 and at least eight are nonzero.  At least one value must
-    be nonzero."""
+    """Return whether the values suffice to contradict a false explanation.
+    Values suffice if three nonzero magnitudes differ clearly, or if at least
+    eight values are 0 and at least eight values are nonzero.  At least one
+    value must be nonzero."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -243,7 +243,8 @@ def _telling(values, rtol):
 
 def _factor(found, right, rtol, sure=False):
     """Return the factor k if `found` equals k times `right`, or None if no factor
-    fits.  If `sure` is False, also return None if `_telling` rejects `right`."""
+    fits.  If `sure` is False, also return None if the values of `right` do not
+    suffice to contradict a false factor."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -275,8 +276,8 @@ def _names(factor, sizes, rtol):
 
 def _change(found, right, rtol, axes):
     """Return a text about the change of the axes that explains `found`, or "" if
-    no change explains `found`.  Also return the factor, or None if the factor
-    is 1."""
+    no change explains `found`.  Also return the factor by which the values
+    change, or None if the factor is 1."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -289,7 +290,7 @@ def _change(found, right, rtol, axes):
 
 def _changes(right, shape, axes):
     """Yield all changes of the axes that turn `right` into an array of the
-    given shape.  Each change is a tuple of words, the changed array, and a
+    given shape.  Each change is a tuple of a text, the changed array, and a
     mask of the entries that the change determines."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
@@ -340,7 +341,7 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to b - `fewer` bits, where a dtype has b significant bits."""
+    """Round values to b - `fewer` significant bits, where the dtype has b bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit

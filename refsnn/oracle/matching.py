@@ -4,8 +4,8 @@
 A golden vector is a small problem with its correct outputs and the wrong
 outputs of known mistakes.  A result is right if it equals the correct
 output within the tolerance that the module `check` describes.  A known
-mistake explains the results if the mistake reproduces all results.  The
-modules `check` and `diagnose.random_networks` use these comparisons.
+mistake explains the results if the mistake reproduces all given results.
+The modules `check` and `diagnose.random_networks` use this module.
 """
 
 from typing import NamedTuple
@@ -136,9 +136,9 @@ def unseen(vector):
 
 
 def _alive(vector):
-    """Return a golden vector unchanged.  Raise an error if its spikes are
-    constant, if an output is all zero, or if a known mistake changes no
-    output."""
+    """Return a golden vector unchanged.  Raise an error if the golden vector has
+    constant spikes, an output that is all zero, or a known mistake that
+    changes no output."""
     why = flaw(vector)
     if not why and unseen(vector):
         why = f"blind to the mistakes {unseen(vector)}"
@@ -274,7 +274,7 @@ def same_place(vector, name, judged, place):
 
 
 def counts(values, array):
-    """Return counts without the rounding errors of sums such as h + f - f.
+    """Return spike counts without rounding errors of floating-point sums.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]
@@ -289,8 +289,8 @@ def counts(values, array):
     Returns
     -------
     array
-        Counts in float64.  If the distance to the nearest integer is within
-        the tolerance, this integer replaces the count.
+        Counts in float64.  If the distance of a count to the nearest integer
+        is within the tolerance, this integer replaces the count.
     """
     single = np.asarray(values).dtype in HALVES
     whole = np.rint(array)

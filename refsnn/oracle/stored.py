@@ -107,11 +107,12 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute all golden vectors and replace the stored files that differ.
 
-    Rounding depends on the machine.  Therefore, a stored file is kept if the
-    numbers differ by at most 1e-12 of the largest entry of their array.  For
-    the outputs of mistakes, the limit is 1e-10.  Multiples of 2**-30 below
-    2**20 are computed without rounding.  If all numbers of an array are such
-    multiples, the stored and the recomputed array must be equal.
+    Rounding depends on the machine.  Therefore, a stored file is kept if its
+    numbers differ from the recomputed numbers by at most 1e-12 of the largest
+    entry of their array.  For the wrong outputs of mistakes, the limit is
+    1e-10 of the largest entry.  Multiples of 2**-30 below 2**20 are computed
+    without rounding.  Arrays that hold only such multiples, for example
+    spikes, must therefore be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -146,8 +147,8 @@ def write(folder=FOLDER):
 
 
 def _recomputed(name, old):
-    """Compute a golden vector.  Return the contents of its JSON file, with the
-    stored identifiers of known mistakes."""
+    """Compute a golden vector.  Return the contents of the JSON file of this
+    golden vector, with the stored identifiers of known mistakes."""
     from refsnn.oracle import matching
     from refsnn.oracle.build import registry
     vector = matching._alive(registry.build(name))

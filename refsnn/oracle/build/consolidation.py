@@ -166,8 +166,8 @@ def _traced(p, when):
 
 
 def _fisher(run, signals, labels, kind="softmax"):
-    """Return the diagonal Fisher information of W0, W1, b0 and b1.  Each `kind`
-    other than "softmax" is a mistake."""
+    """Return the diagonal Fisher information of W0, W1, b0 and b1.  Each value of
+    `kind` other than "softmax" introduces a mistake."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

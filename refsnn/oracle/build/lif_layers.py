@@ -3,7 +3,7 @@
 
 The neurons of LIF layers are leaky integrate-and-fire neurons.  In golden
 vectors that are called dyadic, the decay factors are 1/2, and the weights
-are multiples of 1/4.  All values of these golden vectors can therefore be
+are multiples of 1/4.  All values of dyadic golden vectors can therefore be
 computed in float32 without rounding.
 """
 

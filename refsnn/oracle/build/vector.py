@@ -3,9 +3,10 @@
 
 A golden vector is a small problem with its correct outputs and the wrong
 outputs of known mistakes.  Each entry of each input affects at least one
-output.  The field `idle` marks all entries that are exceptions, and gives
-the reasons.  Random inputs are derived from a bit generator whose output
-is the same in every version of NumPy.
+output, unless the field `idle` marks this entry.  The field `idle` also
+gives the reasons why the marked entries affect no output.  Random inputs
+are derived from a bit generator whose output is the same in every version
+of NumPy.
 """
 
 from typing import NamedTuple
