@@ -234,7 +234,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     N = audio.size // 2 if ramp is None else round(ramp * rate)
     if not 1 <= N <= audio.size // 2 or audio.size < 4:
         raise ValueError(f"audio has {audio.size} samples, and ramp = {ramp!r} is {N}: "
-                         "must be 4 or more, with a ramp from 1 to half of them")
+                         "must be 4 or more, with a ramp of 1 to half of the samples")
     peak = np.abs(audio).max()
     if peak == 0:
         raise ValueError("audio is silent: must have samples other than 0")

@@ -507,5 +507,6 @@ def _streams(rng, channels):
     many = isinstance(rng, list)
     if any(not isinstance(own, np.random.Generator) for own in (
             rng if many else [rng])) or (many and len(rng) != channels):
-        raise ValueError(f"rng is {rng!r:.60}: must be Generator or list of {channels}")
+        raise ValueError(f"rng is {rng!r:.60}: must be a Generator, or a list of "
+                         f"{channels} Generators")
     return rng if many else rng.spawn(channels)

@@ -561,5 +561,5 @@ def _slopes(psi, slopes, names):
             f", slopes.{name} (states, B, n)" for name in names), psi,
         slopes.get("live"), *map(slopes.get, names))
     if len(psi) < 2:
-        raise ValueError(f"psi is of {len(psi)} state: must have T + 1 >= 2 states")
+        raise ValueError(f"psi has {len(psi)} state: must have T + 1 >= 2 states")
     return psi if live is None else psi * live, *parts

@@ -143,7 +143,7 @@ def _alive(vector):
     if not why and unseen(vector):
         why = f"blind to the mistakes {unseen(vector)}"
     if why:
-        raise ValueError(f"vector {vector.name} is {why}: must be able to fail")
+        raise ValueError(f"vector {vector.name} is {why}: must reject wrong results")
     return vector
 
 

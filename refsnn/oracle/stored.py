@@ -156,7 +156,7 @@ def _recomputed(name, old):
     ids = [known.get(m.name) or _identifier(name, m.name) for m in vector.mutants]
     lost = sorted(set(known.values()) - set(ids))
     if lost:
-        raise ValueError(f"mutants {lost} are stored: must have the names of mistakes")
+        raise ValueError(f"mutants {lost} are stored: must have names that the code uses")
     if len(set(ids)) < len(ids):
         raise ValueError(f"identifiers are {ids}: must be unique")
     return _contents(vector._replace(mutants=[

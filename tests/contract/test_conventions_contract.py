@@ -86,7 +86,7 @@ def simulate(step=S, **changes):
     (lambda: conventions.linearise(X, W, None, PSI, PSI, list(PARTS_1)),
      "slopes is of type list: must be dict"),
     (lambda: conventions.linearise(X[:1], W, None, PSI[:1], PSI[:1], {
-        name: PSI[:1] for name in PARTS}), "psi is of 1 state: must have T"),
+        name: PSI[:1] for name in PARTS}), "psi has 1 state: must have T"),
     (lambda: conventions.credit(PSI, {"rows": [0, 0], "row_by_mem": PSI}),
      "slopes.row_by_spikes is None: must be")])
 def test_relations_between_arguments(call, match):
