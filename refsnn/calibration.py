@@ -449,5 +449,5 @@ def twin(chip, found):
 
 
 def _fields(chip):
-    """Return the fields of `chip` that have the names of `Corrections`' fields."""
+    """Return the six parameters of a chip, or the six corrections."""
     return [getattr(chip, name, None) for name in Corrections._fields]

@@ -484,7 +484,7 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return `out` after checking it, or a new array if `out` is None."""
+    """Return the checked array `out`, or a new array if `out` is None."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:

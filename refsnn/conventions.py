@@ -553,8 +553,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return the named entries of `slopes`, and `psi`, which is set to 0 for mute
-    neurons."""
+    """Return `psi` with zeros for mute neurons, and named entries of `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

@@ -15,7 +15,7 @@ with W = 1.  In K, this input spike has the same time as in measurement
 the argument `unit`.  `probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike are called restless.  The
-    standard deviation of the samples is the noise.
+    standard deviation of the samples in (A) is called the noise.
 
 (B) In pattern j, input j spikes once, and all other inputs are silent.
     All patterns are repeated with three sets of weak random weights W.  A

@@ -8,7 +8,7 @@ results.  For each wrong output, `check` reports where and how the output
 differs from the correct output.  If a golden vector has outputs of the
 forward pass and of the backward pass, `check` reports whether the forward
 pass, the loss or the backward pass is wrong.  If only the layout or only
-the dtype of the outputs is wrong, `check` reports this instead of a pass.
+the dtype of the outputs is wrong, `check` names the layout or the dtype.
 `check` names a known mistake only if this mistake reproduces all given
 outputs of the golden vector.
 

@@ -231,10 +231,10 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether the values suffice to contradict a false explanation.
-    Values suffice if three nonzero magnitudes differ clearly, or if at least
-    eight values are 0 and at least eight values are nonzero.  At least one
-    value must be nonzero."""
+    """Return whether the values suffice to contradict a false explanation.  Three
+    nonzero magnitudes that differ clearly suffice, as do at least eight values
+    that are 0 together with at least eight nonzero values.  At least one value
+    must be nonzero."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))

@@ -110,9 +110,9 @@ def write(folder=FOLDER):
     Rounding depends on the machine.  Therefore, a stored file is kept if its
     numbers differ from the recomputed numbers by at most 1e-12 of the largest
     entry of their array.  For the wrong outputs of mistakes, the limit is
-    1e-10 of the largest entry.  Multiples of 2**-30 below 2**20 are computed
-    without rounding.  Arrays that hold only such multiples, for example
-    spikes, must therefore be equal.
+    1e-10 of the largest entry.  Arrays that hold only multiples of 2**-30
+    below 2**20, for example spikes, must be equal, because these numbers are
+    computed without rounding.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -156,7 +156,7 @@ def _recomputed(name, old):
     ids = [known.get(m.name) or _identifier(name, m.name) for m in vector.mutants]
     lost = sorted(set(known.values()) - set(ids))
     if lost:
-        raise ValueError(f"mutants {lost} are stored: must have names that the code uses")
+        raise ValueError(f"mutants {lost} are stored: must have names in the code")
     if len(set(ids)) < len(ids):
         raise ValueError(f"identifiers are {ids}: must be unique")
     return _contents(vector._replace(mutants=[

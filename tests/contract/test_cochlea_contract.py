@@ -127,7 +127,7 @@ SOUNDS = {"sounds": [X], "response": flat, "channels": 2, "rngs": [RNG]}
     (lambda: cochlea.convert_many(**SOUNDS | {"sounds": None}), "^sounds is None"),
     (lambda: cochlea.convert_many(**SOUNDS | {"sounds": 3}),
      "^sounds is 3: must be one"),
-    (lambda: cochlea.convert_many(**SOUNDS | {"rngs": [1]}), "^rng is 1: must be a Gen"),
+    (lambda: cochlea.convert_many(**SOUNDS | {"rngs": [1]}), "^rng is 1: must be a G"),
     (lambda: cochlea.convert_many(**SOUNDS | {"rngs": []}),
      "^rngs has 0 entries: must "),
     (lambda: cochlea.convert_many(**SOUNDS | {"rngs": RNG}),
