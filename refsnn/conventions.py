@@ -39,11 +39,10 @@ Derivation.  Except for products with W and V, a step is elementwise.  Let
 
     Each derivative with respect to I[k], net[k], u[k] or s[k] is taken at
     fixed values of the other three variables.  `slopes` computes eqs.
-    (8)-(11).
-    Let psi[k] be ds[k]/du[k], and let h = [I, u] be the state.  The chain
-    rule gives the Jacobian J, the derivatives F and E with respect to the
-    weights and the input, and the direct derivative q of the loss.  The
-    modules `bptt` and `rtrl` use J, F and q:
+    (8)-(11).  Let psi[k] be ds[k]/du[k], and let h = [I, u] be the state.
+    The chain rule gives the Jacobian J, the derivatives F and E with
+    respect to the weights and the input, and the direct derivative q of
+    the loss.  The modules `bptt` and `rtrl` use J, F and q:
 
     J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
               [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
