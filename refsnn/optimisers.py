@@ -90,8 +90,8 @@ def sgd(state, gradient, *, rate, momentum=0.0):
     (State, array)
         State after the step, and update in the shape and dtype of `gradient`.
     """
-    g, t, (mean,), (rate, momentum) = _begin(state, gradient, ["mean"], rate=rate,
-                                             momentum=momentum)
+    g, t, (mean,), (rate, momentum) = _begin(
+        state, gradient, ["mean"], {"rate": rate, "momentum": momentum})
     mean = momentum * mean + g                                             # (1)
     update = -rate * mean                                                  # (2)
     return _end(g, t, mean, None, update)
@@ -117,8 +117,8 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     (State, array)
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
-        state, gradient, ["mean", "scale"], rate=rate, eps=eps, beta1=beta1,
-        beta2=beta2)
+        state, gradient, ["mean", "scale"],
+        {"rate": rate, "eps": eps, "beta1": beta1, "beta2": beta2})
     mean = beta1 * mean + (1 - beta1) * g                                  # (3)
     scale = beta2 * scale + (1 - beta2) * _squared(g)                      # (4)
     root = np.sqrt(scale) * (1 - beta2 ** t) ** -0.5
@@ -150,8 +150,8 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     (State, array)
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
-        state, gradient, ["mean", "scale"], rate=rate, eps=eps, beta1=beta1,
-        beta2=beta2)
+        state, gradient, ["mean", "scale"],
+        {"rate": rate, "eps": eps, "beta1": beta1, "beta2": beta2})
     mean = beta1 * mean + (1 - beta1) * g                                  # (3)
     scale = np.maximum(beta2 * scale, np.abs(g) + eps)                     # (6)
     update = mean / scale * (-rate / (1 - beta1 ** t))                     # (7)
@@ -175,8 +175,8 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8):
     -------
     (State, array)
     """
-    g, t, (scale,), (rate, eps, decay) = _begin(state, gradient, ["scale"], rate=rate,
-                                                eps=eps, decay=decay)
+    g, t, (scale,), (rate, eps, decay) = _begin(
+        state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})
     scale = decay * scale + (1 - decay) * _squared(g)                      # (8)
     update = g / (np.sqrt(scale) + eps) * -rate                            # (10)
     return _end(g, t, None, scale, update)
@@ -198,14 +198,14 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
     -------
     (State, array)
     """
-    g, t, (scale,), (rate, eps, decay) = _begin(state, gradient, ["scale"], rate=rate,
-                                                eps=eps, decay=decay)
+    g, t, (scale,), (rate, eps, decay) = _begin(
+        state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})
     scale = np.maximum(decay * scale, _squared(g))                         # (9)
     update = g / (np.sqrt(scale) + eps) * -rate                            # (10)
     return _end(g, t, None, scale, update)
 
 
-def _begin(state, gradient, fields, **options):
+def _begin(state, gradient, fields, options):
     """Check the arguments.  Return the gradient, the number of this step, the
     arrays of the state, and the options."""
     g, = arrays("gradient (...) float", gradient)
