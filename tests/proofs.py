@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from hypothesis import settings
 from tolerances import RTOL_FD
 
 from refsnn import checks, lif, surrogates
@@ -11,6 +12,16 @@ def proves(module, *equations):
     """Mark a test that compares equations of a module, such as "lif" or "fast/lif",
     with an independent route: differences, a closed form, another implementation."""
     return pytest.mark.proves(module, *equations)
+
+
+def examples(count):
+    """Set the number of examples that Hypothesis draws for a test.
+
+    The profile "dev", which a quick run loads, draws no more than its own number.
+    """
+    dev = settings.get_profile("dev").max_examples
+    return settings(max_examples=min(count, dev) if settings.default.max_examples == dev
+                    else count)
 
 
 def surrogate(name, steepness):

@@ -7,9 +7,9 @@ import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import alif, bptt, checks, feedback, lif, rtrl, sparse_rtrl
@@ -211,7 +211,7 @@ def test_adaptation_makes_spikes_fewer(net):
 @pytest.mark.parametrize("reset, recurrence, recurrent",
                          list(itertools.product((False, True), repeat=3)))
 @given(st.data(), SMOOTH)
-@settings(max_examples=8)
+@examples(8)
 def test_linearisation_by_differences(reset, recurrence, recurrent, data, name):
     """Test J, F and q by BPTT, with each path either followed or frozen."""
     net = data.draw(live(recurrent=recurrent))
@@ -255,7 +255,7 @@ def test_default_follows_every_path():
 
 @proves("alif", 6, 7, 9)
 @given(live(per_neuron=False), SMOOTH)
-@settings(max_examples=40)
+@examples(40)
 def test_traces_by_differences_with_reset_and_recurrence_frozen(net, name):
     psi, ds, dm = adjoints(net, name)
     dW, dV = alif.gradient(net.x, net.V, net.recording, psi, ds, dm, **online(net))
@@ -515,7 +515,7 @@ def loss_of(net, start, ds, dm, later, name="arctan", reset=True, recurrence=Tru
 @pytest.mark.parametrize("reset, recurrence, recurrent",
                          list(itertools.product((False, True), repeat=3)))
 @given(st.data(), SMOOTH)
-@settings(max_examples=8)
+@examples(8)
 def test_constants_and_states_by_differences(reset, recurrence, recurrent, data, name):
     net, start, end = data.draw(begun(recurrent=recurrent))
     psi, *adjoint = losses(net, name)

@@ -6,10 +6,10 @@ import warnings
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
-from proofs import proves
+from proofs import examples, proves
 
 from figures.chip import chip_coding
 from refsnn import binning
@@ -103,7 +103,7 @@ def cases(draw):
 
 
 @proves("binning", 1, 2, 3, 4, 5)
-@settings(max_examples=200, deadline=None)
+@examples(200)
 @given(cases())
 def test_arrays_equal_a_loop_over_the_definition(case):
     times, units, n, choice = case
@@ -136,7 +136,7 @@ def test_arrays_equal_a_loop_over_the_definition(case):
     assert all(map(np.array_equal, before, times))
 
 
-@settings(max_examples=50, deadline=None)
+@examples(50)
 @given(SEEDS)
 def test_thinned_words_equal_those_of_the_chip_figures(seed):
     rng = np.random.default_rng(seed)

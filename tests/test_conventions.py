@@ -7,9 +7,9 @@ otherwise.  Gradients are compared with finite differences, RTRL and `lif`.
 import numpy as np
 import pytest
 import strategies
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import bptt, checks, conventions, lif, rtrl, surrogates
@@ -422,7 +422,7 @@ def test_every_preset(name):
         assert alive_seed(PRESETS[name], recurrent) < 40
 
 
-@settings(max_examples=60)
+@examples(60)
 @given(st.tuples(*(st.sampled_from(values) for values in AXES.values())),
        strategies.SEEDS, st.booleans())
 def test_any_combination(values, seed, recurrent):

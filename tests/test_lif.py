@@ -6,9 +6,9 @@ import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import checks, lif
@@ -227,7 +227,7 @@ def reach(net, function, theta, direction):
 
 @proves("lif", 7, 8, 9, 10, 11)
 @given(strategies.live_lif(), strategies.surrogates())
-@settings(max_examples=60)
+@examples(60)
 def test_gradient_of_drawn_networks(net, chosen):
     margin = proofs.margin(net, *chosen)
     dspikes, dmem, value = projection(net)
@@ -244,7 +244,7 @@ def test_gradient_of_drawn_networks(net, chosen):
 
 @pytest.mark.parametrize("mutant", ["transpose", "shift", "one-step", "factor"])
 @given(st.data())
-@settings(max_examples=15)
+@examples(15)
 def test_wrong_gradients_are_rejected(mutant, data):
     fixed = {"through_recurrence": True} if mutant == "transpose" else {}
     size = strategies.sizes(T=(8, 12), n=(2, 4))

@@ -6,9 +6,9 @@ import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import bptt, checks, lif, rtrl
@@ -276,7 +276,7 @@ def flat(gradient):
 @proves("lif", 12, 13, 15, 19)
 @given(strategies.live_lif(strategies.sizes(T=(6, 12))), strategies.surrogates(),
        st.data())
-@settings(max_examples=60)
+@examples(60)
 def test_chunks_backward_and_forward_equal_the_whole_gradient(net, chosen, data):
     (x, W, V), options = whole(net)
     function = proofs.surrogate(*chosen)
@@ -323,7 +323,7 @@ def test_chunks_backward_and_forward_equal_the_whole_gradient(net, chosen, data)
 
 
 @given(strategies.live_lif(per_neuron=True, gain="leak"))
-@settings(max_examples=30)
+@examples(30)
 def test_chain_rules_of_the_docstring(net):
     """Check tau, a sigmoid, a clamp, gain = 1 - beta, and shared constants."""
     x, state, recording, after = parts(net, 1)

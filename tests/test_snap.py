@@ -4,9 +4,9 @@ import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD
 
 from refsnn import bptt, checks, lif, snap, sparse_rtrl
@@ -168,7 +168,7 @@ def kept_run(net, kept, function, W, V):
 @given(strategies.live_lif(strategies.sizes(T=(9, 14), n=(3, 5)), recurrent=True),
        st.integers(1, 4), st.sampled_from(("arctan", "sigmoid", "gaussian")),
        st.booleans())
-@settings(max_examples=40)
+@examples(40)
 def test_by_differences_of_one_pass_for_each_neuron(net, order, name, sparse):
     net = ring(net, net.rng) if sparse else net
     system, owner, (_, ds, dm) = layer(net, name)

@@ -6,9 +6,9 @@ import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import bptt, checks, feedback, lif, rtrl, sparse_rtrl
@@ -52,7 +52,7 @@ def distance(found, right):
 
 @proves("sparse_rtrl", 1, 2, 3, 4, 5, 8)
 @given(strategies.live_lif(through_recurrence=True))
-@settings(max_examples=60)
+@examples(60)
 def test_exact_block_and_implicit_are_backward_sweeps(net):
     """Compare with sweeps through V, through its diagonal, and stopped at V."""
     psi, ds, dm = adjoints(net)
@@ -105,7 +105,7 @@ def test_without_recurrence_block_and_implicit_are_exact(net):
 
 
 @given(strategies.live_lif(recurrent=True))
-@settings(max_examples=10)
+@examples(10)
 def test_derivatives_that_are_not_given_are_zero(net):
     psi, ds, dm = adjoints(net)
     only, others, both = (flat(sparse_rtrl.gradient(
@@ -190,7 +190,7 @@ def value(rec, ds, dm):
 @pytest.mark.parametrize("rule", ["exact", "implicit"])
 @pytest.mark.parametrize("recurrent", [False, True])
 @given(st.data(), SMOOTH)
-@settings(max_examples=12)
+@examples(12)
 def test_exact_and_implicit_by_differences(rule, recurrent, data, name):
     net = data.draw(strategies.live_lif(recurrent=recurrent))
     psi, ds, dm = adjoints(net, name)
@@ -257,7 +257,7 @@ def added(net, function, W, V):
 
 @proves("sparse_rtrl", 6, 8)
 @given(strategies.live_lif(per_neuron=False), SMOOTH)
-@settings(max_examples=40)
+@examples(40)
 def test_presynaptic_by_differences_with_one_recorded_term(net, name):
     psi, ds, dm = adjoints(net, name)
     function = proofs.surrogate(name, 2.0)
@@ -372,7 +372,7 @@ def test_a_loss_that_is_known_at_its_step_only():
 
 @pytest.mark.parametrize("rule", sparse_rtrl.RULES)
 @given(strategies.live_lif(LONG, per_neuron=False))
-@settings(max_examples=8)
+@examples(8)
 def test_buffers_hold_the_same_and_inputs_are_kept(rule, net):
     psi, rec = adjoints(net)[0], net.recording
     steps = [traces for traces, _ in online(net, psi, rule)]
@@ -391,7 +391,7 @@ def test_buffers_hold_the_same_and_inputs_are_kept(rule, net):
 
 @pytest.mark.parametrize("rule", sparse_rtrl.RULES)
 @given(strategies.live_lif(per_neuron=False))
-@settings(max_examples=12)
+@examples(12)
 def test_steps_add_up_to_the_gradient(rule, net):
     psi, ds, dm = adjoints(net)
     n, total = len(net.W), 0
@@ -412,7 +412,7 @@ def test_steps_add_up_to_the_gradient(rule, net):
     ("block", "diagonal"), ("block", "full"), ("block", "none"),
     ("implicit", "full"), ("presynaptic", "full")])
 @given(st.data())
-@settings(max_examples=12)
+@examples(12)
 def test_a_readout_is_a_filter_on_the_eligibility(rule, kind, data):
     """Compare errors used online with credit that is sent back in time.
 

@@ -2,10 +2,10 @@
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.integrate import quad
-from proofs import proves
+from proofs import examples, proves
 from strategies import SEEDS
 from tolerances import RTOL, RTOL_FD
 
@@ -271,7 +271,7 @@ def anchored_loss(k, x, step, target, taus):
 
 @proves("superspike", 1, 3, 4, 6, 7, 8, 9, 10, 11)
 @given(SEEDS, st.sampled_from((0.0, 1e-4, 8e-4)), st.integers(1, 3), st.integers(1, 4))
-@settings(max_examples=20)
+@examples(20)
 def test_superspike_is_the_surrogate_gradient_with_a_recorded_reset(seed, delay, n, m):
     """Proved by differences of the anchored run and by `lif.readout_backward`."""
     k, W, x, target = layer(seed, n, m, delay=delay)

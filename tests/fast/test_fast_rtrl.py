@@ -7,9 +7,9 @@ import numpy as np
 import proofs
 import pytest
 import strategies
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from proofs import proves
+from proofs import examples, proves
 from tolerances import RTOL, RTOL_FD, close
 
 from refsnn import checks, lif, rnn, rtrl, sparse_rtrl
@@ -214,7 +214,7 @@ def drawn(recurrent=True, refractory=2, **fixed):
 @proves("fast/rtrl", 3, 4, 5)
 @given(strategies.live_lif(), strategies.surrogates(),
        st.sampled_from((1, 300, 2000, fast_rtrl.BLOCK)))
-@settings(max_examples=150)
+@examples(150)
 def test_lif_layers_have_the_gradient_of_the_clear_form(net, chosen, size):
     psi = surrogate(net, *chosen)
     dspikes, dmem = net.rng.normal(size=(2, *psi.shape))

@@ -4,10 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
-from hypothesis import assume, given, settings
+from hypothesis import assume, given
 from hypothesis import strategies as st
 from scipy.sparse import csr_matrix
-from proofs import proves
+from proofs import examples, proves
 from strategies import SEEDS, thinned
 from tolerances import RTOL
 
@@ -85,7 +85,7 @@ def test_online_and_fast_form_agree_with_every_option(values):
 @proves("fast/superspike", 1, 2, 3, 4, 5, 6, 7)
 @given(SEEDS, st.tuples(*(st.integers(1, 4),) * 3), st.sampled_from(GRID),
        st.lists(st.integers(1, 30), min_size=1, max_size=4))
-@settings(max_examples=15)
+@examples(15)
 def test_online_and_fast_form_agree_in_drawn_blocks(seed, sizes, values, lengths):
     changes = dict(zip((*NAMES, "delay", "rho"), values, strict=True))
     spikes, live = compare_blocks(changes, seed, sizes, (60, *lengths))
