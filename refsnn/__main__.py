@@ -120,8 +120,8 @@ def _convert(options):
     if os.path.abspath(options.output) in map(os.path.abspath, options.test[1:]):
         raise ValueError(f"{options.output} is given twice: must differ from the file "
                          "of --test")
-    from refsnn import _convert
-    return _convert.run(options)
+    from refsnn.convert import command
+    return command.run(options)
 
 
 def _vectors(options):

@@ -11,8 +11,9 @@ import numpy as np
 import pytest
 
 from refsnn import __main__ as command
-from refsnn import _convert, conventions, surrogates
+from refsnn import conventions, surrogates
 from refsnn.bptt import gradient
+from refsnn.convert import command as convert_command
 from refsnn.oracle import check as oracle_check
 from refsnn.oracle import files, stored
 
@@ -42,7 +43,8 @@ def test_what_is_not_understood(arguments, capsys):
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
     ("probes DIR", files, "write_stimuli"), ("identify a.npz", files, "read"),
-    ("vendor lif .", command, "_write"), ("convert a.wav -o a.h5", _convert, "run")])
+    ("vendor lif .", command, "_write"),
+    ("convert a.wav -o a.h5", convert_command, "run")])
 @pytest.mark.parametrize("error, status, text", [
     (KeyboardInterrupt(), 130, "interrupted"), (ValueError("bad"), 2, "bad"),
     (OSError("full"), 2, "full")])

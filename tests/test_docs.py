@@ -18,11 +18,10 @@ import pytest
 import refsnn
 
 ROOT = Path(__file__).resolve().parent.parent
-CORE, FAST, ORACLE = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
-                             if not path.stem.startswith("_"))
-                      for pattern in ("*.py", "fast/*.py", "oracle/**/*.py"))
-MODULES = [*CORE, *FAST, *ORACLE,
-           *(ROOT / "refsnn" / f"{name}.py" for name in ("__main__", "_convert"))]
+CORE, *OTHERS = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
+                        if not path.stem.startswith("_"))
+                 for pattern in ("*.py", "fast/*.py", "convert/*.py", "oracle/**/*.py"))
+MODULES = [*CORE, *sum(OTHERS, []), ROOT / "refsnn" / "__main__.py"]
 WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
@@ -69,7 +68,7 @@ def bad_labels(source, name):
     """Fixed labels that the docstring of an algorithm module lacks."""
     doc = ast.get_docstring(ast.parse(source)) or ""
     if not displayed(source):
-        known = name in WITHOUT_EQUATIONS or re.match("oracle/|_", name)
+        known = name in WITHOUT_EQUATIONS or re.match("oracle/|convert/|_", name)
         return [] if known else [f"{name}: displays no equation"]
     return [f"{name}: no label {' or '.join(choice)}" for choice in LABELS
             if not any(re.search(rf"^{re.escape(label)}\s", doc, re.M)

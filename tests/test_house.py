@@ -15,9 +15,10 @@ import refsnn
 ROOT = Path(__file__).resolve().parent.parent
 CORE, FAST = (sorted((ROOT / "refsnn" / folder).glob("*.py"))
               for folder in ("", "fast"))
-ORACLE = sorted((ROOT / "refsnn" / "oracle").rglob("*.py"))     # and its wings
+COMPOSERS = [path for folder in ("oracle", "convert")
+             for path in sorted((ROOT / "refsnn" / folder).rglob("*.py"))]
 CONTRACTS = ROOT / "tests" / "contract"
-MODULES = [*CORE, *FAST, *ORACLE]
+MODULES = [*CORE, *FAST, *COMPOSERS]
 REQUIRED = ("numpy", "scipy", "h5py")
 OPTIONAL = ("pooch", "soundfile", "hypothesis", "tqdm")
 STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
@@ -42,8 +43,9 @@ def label(path):
 
 
 def composes(name):
-    """Return whether a module may import the package: the oracle and the command."""
-    return name in ("__main__.py", "_convert.py") or name.startswith("oracle/")
+    """Return whether a module may import the package: the folders of composers and
+    the command line."""
+    return name == "__main__.py" or name.startswith(("oracle/", "convert/"))
 
 
 def imports(tree):
@@ -202,7 +204,7 @@ def test_module_keeps_the_rules(path):
 
 def test_modules_are_found():
     assert {"__init__.py", "lif.py", "fast/lif.py", "oracle/check.py",
-            "oracle/build/kernels.py"} <= set(map(label, MODULES))
+            "oracle/build/kernels.py", "convert/labels.py"} <= set(map(label, MODULES))
 
 
 def test_no_module_defines_a_name_of_the_argument_checks():
@@ -217,7 +219,7 @@ def test_no_module_defines_a_name_of_the_argument_checks():
 
 def test_no_two_modules_share_a_name():
     """Apart from fast/X, which has the name of its core module on purpose."""
-    paths = [*CORE, *ORACLE, *sorted((ROOT / "figures").rglob("*.py"))]
+    paths = [*CORE, *COMPOSERS, *sorted((ROOT / "figures").rglob("*.py"))]
     stems = [path.stem for path in paths if path.stem != "__init__"]
     assert sorted({stem for stem in stems if stems.count(stem) > 1}) == []
     assert not {"tasks", "nets", "arrays", "models", "costs", "rules"} & set(stems)
@@ -277,7 +279,7 @@ def test_a_bad_header_is_seen(bad):
     "import refsnn.lif\n", "from . import lif\n", "from .lif import simulate\n",
     "import matplotlib.pyplot as plt\n", "import pickle\n", "import torch\n",
     "def f():\n    import pooch\n", "import random\n",
-    "from refsnn._convert import run\n", "import refsnn._checks\n"])
+    "from refsnn.convert import labels\n", "import refsnn._checks\n"])
 def test_a_bad_import_is_seen(bad):
     assert bad_imports(GOOD, "a.py", "1.2.3") == []
     assert len(bad_imports(GOOD + bad, "a.py", "1.2.3")) == 1

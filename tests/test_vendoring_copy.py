@@ -248,7 +248,7 @@ def test_images_that_are_present_are_kept(tmp_path, capsys):
     *((name, ".", f"module is '{name}': must be a module that stands alone")
       for name in ("nothing", "../lif", "LIF", "__init__", "__main__", "fast/__init__",
                    "fast/../lif", "fast/lif.py", "fast.lif", "/lif", "data/digits", "",
-                   "li\nf", "oracle/__init__", *modules("oracle"))),
+                   "li\nf", "oracle/__init__", "convert/labels", *modules("oracle"))),
     ("lif", "no/lif.py", "no/lif.py has no parent folder"),
     ("lif", "no", "destination is no: must be a folder that exists, or end with .py"),
     ("lif", "there.py/lif.py", "there.py/lif.py has no parent folder"),

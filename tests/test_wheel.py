@@ -77,7 +77,8 @@ def test_every_module_of_the_wheel_is_imported_from_it(unpacked):
     site, names = unpacked
     modules = [name.removesuffix(".py").removesuffix("/__init__").replace("/", ".")
                for name in names if re.match(r"refsnn/.*\.py$", name)]
-    assert {"refsnn", "refsnn.lif", "refsnn.fast.lif", "refsnn.oracle"} <= set(modules)
+    assert {"refsnn", "refsnn.lif", "refsnn.fast.lif", "refsnn.oracle",
+            "refsnn.convert.command"} <= set(modules)
     code = ("import importlib, sys\nsite, *names = sys.argv[1:]\n"
             "sys.path.insert(0, site)\n"
             "for name in names:\n"

@@ -106,7 +106,7 @@ def test_the_tests_have_the_folders_of_the_modules():
 
 
 OWN = {"refsnn": "core", "refsnn.lif": "core", "refsnn._checks": "core",
-       "refsnn._convert": "core", "refsnn.oracle": "oracle",
+       "refsnn._hidden": "core", "refsnn.oracle": "oracle",
        "refsnn.oracle.check": "oracle", "refsnn.oracle.build": "build",
        "refsnn.oracle.build.vector": "build", "refsnn.oracle.build.kernels": "build"}
 
@@ -114,10 +114,10 @@ OWN = {"refsnn": "core", "refsnn.lif": "core", "refsnn._checks": "core",
 @pytest.mark.parametrize("bad", [
     "from refsnn.lif import _f", "from refsnn import lif\nlif._f()",
     "import refsnn.lif\nrefsnn.lif._f()", "import refsnn.lif as a\na._f(1).b",
-    "from refsnn.oracle.check import f, _g as g", "from refsnn import _convert",
+    "from refsnn.oracle.check import f, _g as g", "from refsnn import _hidden",
     "def f():\n    from refsnn.oracle import check\n    return check._A.b",
     "from refsnn.oracle import check as a\ngetattr(a, '_f')()",
-    "from refsnn._convert import f"])
+    "from refsnn._hidden import f"])
 def test_a_crossing_is_seen(bad):
     name = "refsnn.oracle.build.kernels"
     good = ("import numpy as np\nfrom refsnn import _checks, lif\n"

@@ -1,0 +1,150 @@
+# refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
+"""Find the labels and the speakers of recordings, and the test recordings.
+
+The options --label, --speaker and --test of the command line determine the
+labels, the speakers and the recordings that are written to a second file.
+The text that `help("refsnn.__main__")` prints describes these options.
+"""
+
+import csv
+import io
+import os
+import re
+
+__all__ = []
+
+LABEL = "must have --label folder, --label PATTERN or --label FILE.csv"
+
+
+def _labels(paths, label):
+    """Return the label of each recording."""
+    names, whole = list(map(_stem, paths)), list(map(os.path.abspath, paths))
+    known, named = {}, {}
+    for i, (name, path) in enumerate(zip(names, paths, strict=True)):
+        if known.setdefault(whole[i], i) != i:
+            raise ValueError(f"{path} is given twice: must be given once")
+        if label is None and named.setdefault(name, path) != path:
+            raise ValueError(f"{named[name]} and {path} have the same name: {LABEL}")
+    if label is None:
+        if len(paths) > 1:
+            raise ValueError(f"{len(paths)} recordings would have their file names as "
+                             f"labels: {LABEL}; --label '(.*)' keeps the file names")
+        return names
+    if label == "folder":
+        labels = [_stem(os.path.dirname(path) + ".") for path in whole]
+    elif label.lower().endswith(".csv"):
+        labels = _listed(paths, label)
+    else:
+        labels = ["-".join(filter(None, found.groups()))
+                  for found in _matches(names, label, "--label")]
+    for path, text in zip(paths, labels, strict=True):
+        if not text:
+            raise ValueError(f"{path} has an empty label: {LABEL}")
+    return labels
+
+
+def _stem(path):
+    """Return the file name of a path without its suffix."""
+    try:
+        return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
+    except UnicodeDecodeError:
+        raise ValueError(f"{path!a} is not UTF-8: must be renamed") from None
+
+
+def _matches(names, pattern, option):
+    """Return the match of a regular expression in each name."""
+    try:
+        compiled = re.compile(pattern)
+    except (re.error, OverflowError, RecursionError) as error:
+        raise ValueError(f"{option} is {pattern!r}: {error}: must be a regular "
+                         "expression") from None
+    if not compiled.groups:
+        raise ValueError(f"{option} is {pattern!r}: must have a group in parentheses")
+    for name in names:
+        if not compiled.search(name):
+            raise ValueError(f"{option} is {pattern!r}: must match each file name "
+                             f"without suffix, such as {name!r}")
+    return list(map(compiled.search, names))
+
+
+def _speakers(paths, pattern):
+    """Return the number that a regular expression finds in each file name.
+    Without a regular expression, return 0 for each file name."""
+    if pattern is None:
+        return [0] * len(paths)
+    found = [match[1] for match in
+             _matches(list(map(_stem, paths)), pattern, "--speaker")]
+    for path, text in zip(paths, found, strict=True):
+        if not re.fullmatch("[0-9]{1,5}", text or "") or int(text) >= 1 << 16:
+            raise ValueError(f"{path}: --speaker finds {text!r}: must be an integer "
+                             "below 65536")
+    return list(map(int, found))
+
+
+def _listed(paths, file):
+    """Return the label of each recording, read from a CSV file."""
+    rows = csv.DictReader(io.StringIO(_text(file), newline=""))
+    try:
+        if not {"file", "label"} <= set(rows.fieldnames or ()):
+            raise ValueError(f"{file} has the columns {rows.fieldnames}: must have "
+                             "file and label")
+        rows = [(rows.line_num, row["file"], row["label"]) for row in rows]
+    except csv.Error as error:
+        raise ValueError(f"{file}: {error}: must be a CSV file") from None
+    labels = [None] * len(paths)
+    for (line, name, label), some in zip(
+            rows, _named(paths, [row[1] for row in rows]), strict=True):
+        if not (name and label):
+            raise ValueError(f"{file}, line {line}: must have a file and a label")
+        if len(some) > 1 or (some and labels[some[0]] is not None):
+            raise ValueError(f"{file}, line {line}: {name!r} is ambiguous or repeated: "
+                             "must name one recording; add its folder")
+        for i in some:
+            labels[i] = label
+    for path, label in zip(paths, labels, strict=True):
+        if label is None:
+            raise ValueError(f"{path} is not in {file}: must have a label")
+    return labels
+
+
+def _tested(paths, file):
+    """Return the indices of the recordings that a file names, one per line."""
+    names = list(map(str.strip, _text(file).splitlines()))
+    tested = set()
+    for line, (name, some) in enumerate(zip(names, _named(paths, names), strict=True)):
+        if name and len(some) != 1:
+            remedy = "; add its folder" if some else ""
+            raise ValueError(f"{file}, line {line + 1}: {name!r} names {len(some)} "
+                             f"recordings: must name one{remedy}")
+        tested.update(some)
+    if not 0 < len(tested) < len(paths):
+        raise ValueError(f"{file} names {len(tested)} of {len(paths)} recordings: must "
+                         "name some and not all")
+    return tested
+
+
+def _named(paths, names):
+    """Return, for each name, the indices of the recordings that the name matches.
+
+    A name matches a recording if the path of the recording, with or without
+    suffix, ends with the name.  An empty name matches no recording.
+    """
+    names = [os.path.normpath(name).replace(os.sep, "/") if name else ""
+             for name in names]
+    depths, known = {name.count("/") for name in names if name}, {}
+    for i, path in enumerate(paths):
+        whole = os.path.abspath(path).replace(os.sep, "/")
+        for depth in depths:
+            end = "/".join(whole.split("/")[-1 - depth:])
+            for text in {end, os.path.splitext(end)[0]}:
+                known.setdefault(text, []).append(i)
+    return [known.get(name, []) for name in names]
+
+
+def _text(path):
+    """Return the content of a text file."""
+    try:
+        with open(path, encoding="utf-8-sig", newline="") as file:
+            return file.read()
+    except UnicodeDecodeError:
+        raise ValueError(f"{path} is not UTF-8: must be a text file") from None

@@ -1,0 +1,91 @@
+# refsnn 0.1.0 | convert/sounds.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
+"""Convert sounds to spikes, and write the spikes of each sound to a file.
+
+The file of the spikes of a sound is called the part of the sound.  Its
+name is a digest of the sound and of the options, so that another run finds
+the parts that need not be computed again.
+"""
+
+import hashlib
+import os
+import zipfile
+
+import numpy as np
+
+import refsnn
+from refsnn import audio, basilar, cochlea
+
+__all__ = []
+
+RATE = 48000            # sampling rate of all sounds after resampling, Hz
+
+
+def _samples(path, settings):
+    """Return the sound in a file, resampled to `RATE` and normalised.  Error
+    messages name the file."""
+    sound, rate = audio.read(path, longest=settings.longest, clipped=settings.clipped,
+                             mix=settings.mix)
+    try:
+        sound = audio.resample(sound, rate, RATE)
+        return audio.prepare(sound, RATE, ramp=settings.ramp)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+
+
+def _stream(x, seed):
+    """Return a random generator with a seed derived from `x` and `seed`."""
+    digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
+    return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
+
+
+def _digest(x, settings):
+    """Return a digest of the samples `x`, the version of refsnn and the options
+    that determine the spikes of `x`."""
+    digest = hashlib.sha256(x.astype("<f8").tobytes())
+    digest.update(f"{refsnn.__version__} {settings[:6]}".encode())
+    return digest.hexdigest()
+
+
+def _convert(group, table, settings):
+    """Convert a list of recordings, and write the parts.  Return a list that
+    holds an error message, or None, for each recording."""
+    found, sounds = [None] * len(group), {}
+    for i, one in enumerate(group):
+        try:
+            x = _samples(one.path, settings)
+        except (ValueError, OSError) as error:
+            found[i] = str(error)
+            continue
+        if _digest(x, settings) in one.part:
+            sounds[i] = x
+        else:
+            found[i] = f"{one.path} has changed meanwhile: must stay as it is"
+    more = {"rate": RATE, "padded": settings.padded}
+    response = basilar.response(table)
+    rngs = [_stream(x, settings.seed) for x in sounds.values()]
+    if len(sounds) < 2:             # in blocks of channels, for long recordings
+        spikes = [cochlea.convert(x, response, settings.channels, *rngs,
+                                  longest=(x.size + 1) / RATE, **more)
+                  for x in sounds.values()]
+    else:
+        spikes = cochlea.convert_many([*sounds.values()], response, settings.channels,
+                                      rngs, **more)
+    for i, (times, units) in zip(sounds, spikes, strict=True):
+        if settings.aligned:
+            times = times - times[:1].sum()
+        new = f"{group[i].part}.{os.getpid()}.part"
+        with open(new, "wb") as file:
+            np.savez(file, times=times.astype(np.float16),
+                     units=units.astype(np.uint16))
+        os.replace(new, group[i].part)
+    return found
+
+
+def _load(part):
+    """Return the spike times and the channels that a part holds."""
+    try:
+        with open(part, "rb") as file, np.load(file, allow_pickle=False) as arrays:
+            return arrays["times"], arrays["units"]
+    except (ValueError, LookupError, EOFError, zipfile.BadZipFile):
+        raise ValueError(f"{part} is damaged: must be deleted; the same command then "
+                         "continues") from None
