@@ -1,37 +1,43 @@
 """Five of seven presets of synaptic intelligence agree in accuracy
 
-A network of 64-50-50-10 units learns five tasks in sequence.  Each task is a pair of
-the embedded digits and has its own two outputs.  The figure compares the settings of
-synaptic intelligence in seven implementations, which are listed in `si.PRESETS`.  At
-equal consolidation strength c, five implementations differ by at most 0.03 in their
-mean test accuracy after all tasks (means over 3 runs, 10 with --full).  In some of
-these implementations, the penalty gradient enters the path integral, which hardly
-changes the accuracy.  Some implementations clamp negative importances at 0, which has
-no effect, because no importance is negative.  The default strength c is 10 in the
-preset vandeven, and 0.1 in the other four of these implementations.  The consolidation
-strength affects the accuracy more than the penalty gradient or the clamping does.
+A fully connected network of 64-50-50-10 units learns five tasks in sequence.  Each task
+is to distinguish two of the handwritten digits that refsnn contains, with two output
+units of its own.  The figure compares seven presets, which are the settings of
+published implementations of synaptic intelligence.  The table `si.PRESETS` lists the
+presets.  If the penalty has the same strength c in all presets, five presets differ by
+at most 0.03 in their mean test accuracy after all tasks (means over 3 runs, 10 with
+--full).  Some of these five implementations add the gradient of the penalty to the
+gradient in the path integral, which hardly changes the accuracy.  Some implementations
+set negative importances to 0, which has no effect here, because no importance is
+negative.  The default strength c of the penalty is 10 in the preset `vandeven`, and 0.1
+in the other four of these five presets.  The strength of the penalty affects the
+accuracy more than the treatment of the penalty gradient or of negative importances.
 
 Two of the seven implementations deviate from the other five.  The library mammoth
-before September 2024 (preset mammoth_old) computes the path integral as if the
-parameters had moved by plain gradient descent.  The sum of the importances with
-mammoth_old is at most 0.3 times the sum with the authors' code (preset pathint).  In
-these two presets, the importances are also distributed differently over the parameters.
-At strength 10, the mean test accuracy is at least 0.005 lower with the preset
-mammoth_old than with the preset pathint.  The library avalanche uses a damping of 1e-7
-and caps importances at 1e-3.  The penalty of the preset avalanche is therefore nearly
-equal for all parameters, as with an L2 penalty.  The correlation between the
-importances of the presets avalanche and pathint is at most 0.5.  Both mammoth_old and
-avalanche need a larger strength than pathint.
+before September 2024 (preset `mammoth_old`) computes the path integral as if the
+parameters had been changed by plain gradient descent, and not by the optimiser Adam.
+The sum of the importances of all parameters with the preset `mammoth_old` is at most
+0.3 times the sum with the preset `pathint`, the settings of the authors' code.  The
+importances of `mammoth_old` and of `pathint` are also distributed differently over the
+parameters.  At strength 10, the mean test accuracy is at least 0.005 lower with the
+preset `mammoth_old` than with the preset `pathint`.  The library avalanche divides the
+path integral by the squared change of the parameter plus a damping of only 1e-7, and
+limits importances to at most 1e-3.  The preset `avalanche` therefore gives nearly all
+parameters the same importance, as an L2 penalty does.  The correlation between the
+importances of the presets `avalanche` and `pathint` is at most 0.5.  The presets
+`mammoth_old` and `avalanche` both need a larger strength than `pathint`.
 
-The left panel shows the mean test accuracy over the five tasks after the last task,
-against the strength c.  A ring marks the default strength of each preset; for
-avalanche, which has no default, the ring is at 1.  The other panels compare the
-importances that all presets compute along one learning trajectory, which results from
-pathint with c = 1.  The middle panel shows the correlation between the importances of
-each preset and the importances of pathint.  If the penalty of a preset caps the
-importances, the capped importances are used.  The right panel shows the product of the
-penalty coefficient and the sum of the importances, relative to pathint.  Thin lines
-and small markers are single runs, thick lines and large markers are means.
+The left panel shows the test accuracy after the last task, averaged over the five
+tasks, against the strength c of the penalty.  A ring marks the default strength of each
+preset.  The library avalanche has no default strength, and its ring is at 1.  The
+middle and right panels compare the importances that all presets compute from the same
+training run, in which the network learns with the preset `pathint` and c = 1.  The
+middle panel shows the correlation between the importances of each preset and the
+importances of pathint.  If the penalty of a preset limits the importances, the limited
+importances are used for the correlation.  The right panel shows the sum of the
+importances of all parameters, multiplied by the constant prefactor of the penalty and
+divided by the sum for `pathint`.  Thin lines and small markers are single runs, thick
+lines and large markers are means.
 """
 
 import numpy as np
@@ -74,7 +80,7 @@ def start(seed, repeat):
 
 
 def learn(preset, strength, epochs, repeat, seed):
-    """Train on all tasks with one preset at one consolidation strength.
+    """Train a network on all tasks with one preset and one penalty strength.
 
     Return the final accuracies.
     """
@@ -93,8 +99,8 @@ def learn(preset, strength, epochs, repeat, seed):
 def watch(repeat, epochs, seed):
     """Compare the importances that all presets compute in the same training run.
 
-    The result also contains the relative difference between the path integrals of
-    `fast.si` and `si` in the first task.
+    The result also contains the relative difference between the path integrals that
+    `fast.si` and `si` compute in the first task.
     """
     net, listed, parameters, generator = start(seed, repeat)
     lead = si.PRESETS["pathint"]._replace(strength=WATCHED)
@@ -129,7 +135,8 @@ def watch(repeat, epochs, seed):
 def distance(seed, repeat, epochs):
     """Compare the path integrals that `fast.si` and `si` compute for the first task.
 
-    Return the relative difference between the two path integrals.
+    Return the norm of the difference of the two path integrals, divided by the norm of
+    the path integral that `si` computes.
     """
     net, listed, parameters, generator = start(seed, repeat)
     _, clear, _ = training.learn_clearly(
@@ -160,7 +167,7 @@ def gather(results):
 
 
 def default(name, strengths):
-    """Return the index of the strength that is nearest to a preset's default strength.
+    """Return the index of the strength that is nearest to the default of a preset.
     """
     return int(np.abs(np.log(strengths / si.PRESETS[name].strength)).argmin())
 

@@ -1,29 +1,32 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-The function `si.accumulate` computes path integrals during gradient descent on
-quadratic losses with 12 parameters.  Black lines show theoretical predictions.  The top
-left panel shows w / Delta^2 for each parameter, where w is the path integral and Delta
-is the distance between the initial and the final value of the parameter.  For a
-diagonal Hessian, w / Delta^2 equals half the diagonal entry, within 0.5 % at a learning
-rate of 1e-3.  For a diagonal Hessian, a penalty of strength 1 therefore equals the
-original loss.  For a Hessian of rank 1, w / Delta^2 equals half the nonzero eigenvalue
-for every parameter, independent of the diagonal entry.  For generic Hessians, some
-parameters hardly move.  The largest ratio of w / Delta^2 to half the diagonal entry is
-at least 10.  The top middle panel shows that the damping xi limits the ratio of w /
-(Delta^2 + xi) to half the diagonal entry.  The top right panel shows the path integral
-w itself, averaged over 4,000 isotropic random starts (40,000 with --full).  The mean
-path integral equals half the diagonal entry of the Hessian within 10 %.
+The function `si.accumulate` computes the path integrals of synaptic intelligence during
+gradient descent on quadratic losses with 12 parameters.  Black lines show theoretical
+predictions.  The top left panel shows w / Delta^2 for each parameter, where w is the
+path integral and Delta is the distance between the initial and the final value of the
+parameter.  If the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal
+entry of the Hessian, within 0.5 % at a learning rate of 1e-3.  A penalty of strength 1,
+with w / Delta^2 as the importance, therefore equals the original loss if the Hessian is
+diagonal.  If the Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for
+every parameter, independent of the diagonal entry.  For generic Hessians, some
+parameters hardly move, and the largest ratio of w / Delta^2 to half the diagonal entry
+is at least 10.  The top middle panel shows the importance w / (Delta^2 + xi), divided
+by half the diagonal entry of the Hessian.  The damping xi limits this ratio.  The top
+right panel shows the path integral w itself, averaged over 4,000 isotropic random
+starts (40,000 with --full).  The path integral of a parameter, averaged over the
+starts, equals half the diagonal entry of the Hessian within 10 %.
 
-The bottom middle panel shows the sum of the path integrals divided by the decrease of
-the loss.  The bottom left panel shows this ratio minus 1.  The ratio of the path
-integrals to the decrease of the loss is 1 in the limit of small steps.  To first order,
-finite learning rates increase the ratio in proportion to the rate.  Gradient noise
-increases the ratio in proportion to the variance of the noise.  The ratio agrees with
-theory, with a relative error of at most 1e-9 without noise and at most 5 % with noise
-(mean over 500 runs, 4,000 with --full).  With noise, the decrease of the loss is
-counted from the start to the minimum.  The bottom right panel shows the largest
-relative difference between single path integrals and theory.  This figure tests the
-theory of quadratic losses in [ZPG17].
+The bottom middle panel shows the loss ratio: the sum of the path integrals of all
+parameters, divided by the decrease of the loss.  The bottom left panel shows the loss
+ratio minus 1.  In the limit of small learning rates, the loss ratio is 1.  The loss
+ratio minus 1 is proportional to the learning rate to first order.  Gradient noise
+increases the loss ratio in proportion to the variance of the noise.  The simulated loss
+ratio differs from the theoretical loss ratio by at most 1e-9 (relative) without noise,
+and by at most 5 % with noise (mean over 500 runs, 4,000 with --full).  In simulations
+with noise, the decrease of the loss is the difference between the loss at the start and
+the minimum of the loss.  The bottom right panel shows, for each parameter, the largest
+relative difference between the simulated and the theoretical path integral.  This
+figure tests the theory of synaptic intelligence on quadratic losses in [ZPG17].
 """
 
 import numpy as np
@@ -50,7 +53,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return the jobs: single trajectories, random starts, and sums of path integrals.
+    """Return jobs that compute single trajectories, random starts and loss ratios.
     """
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
@@ -77,7 +80,7 @@ def descend(H, start, rate, steps, noise=None):
     """Run gradient descent; return the path integrals and the final parameters.
 
     The argument `start` and both results have the shape (..., SIZE).  The function
-    `noise` samples the gradient noise of one step.
+    `noise`, if given, samples the gradient noise of one step.
     """
     state, x = si.begin(start), start
     for _ in range(steps):
@@ -90,8 +93,8 @@ def descend(H, start, rate, steps, noise=None):
 def trajectories(kind, draws, steps, seed):
     """Compute simulated and theoretical path integrals for random Hessians.
 
-    The number of Hessians is `draws`.  For each Hessian, gradient descent has one
-    random start.
+    The number of Hessians is `draws`.  For each Hessian, gradient descent starts from
+    one random point.
     """
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
@@ -104,9 +107,9 @@ def trajectories(kind, draws, steps, seed):
 
 
 def starts(number, seed):
-    """Return the mean path integral over `number` random start points.
+    """Return path integrals, averaged over `number` random start points.
 
-    The start points are isotropic and have unit variance.
+    The start points are drawn from a normal distribution with unit covariance.
     """
     generator = seeds.rng(seed, FIGURE, "starts", 0)
     H = hessian("generic", generator)
@@ -116,10 +119,10 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Return the ratio of sum(w) to the decrease of the loss.
+    """Return the sum of the path integrals, divided by the decrease of the loss.
 
-    The result holds the simulated and the predicted ratio for the learning rates RATES
-    and for the noise levels SPREADS.
+    The result holds the simulated and the theoretical value of this quotient for the
+    learning rates RATES and for the standard deviations SPREADS of the gradient noise.
     """
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)
@@ -151,9 +154,9 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return the importance w / (Delta^2 + xi), divided by H_kk / 2.
+    """Return the importances w / (Delta^2 + xi), divided by half of the diagonal of H.
 
-    The result has one row for each Hessian.
+    The result has one row for each Hessian H, and one column for each parameter.
     """
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]

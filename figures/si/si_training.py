@@ -2,10 +2,11 @@
 
 The figures on [ZPG17] share this module.  The parameters of a network are a
 list of all weight arrays, followed by all bias arrays.  The function
-`learn` uses `fast.si.step` and supports every penalty of `Rule`.  The
-function `learn_clearly` computes the same updates with the functions of
-`si`, and supports all fields of `si.Settings`.  Grey levels of images are
-in [0, 1], as in the code of [ZPG17].
+`learn` trains a network with `fast.si.step` and supports every penalty that
+`Rule` describes.  The function `learn_clearly` computes the same updates of
+the parameters with the functions of the module `si`, and supports all
+fields of `si.Settings`.  Grey levels of images are between 0 and 1, as in
+the code of [ZPG17].
 """
 
 import functools
@@ -27,7 +28,7 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 
 
 class Task(NamedTuple):
-    """Hold the images of a task and the mask of its outputs.
+    """Hold the images of a task, and the mask that selects its output units.
 
     The mask is a bool array of shape (classes,).  The mask None selects all outputs.
     """
@@ -39,8 +40,8 @@ class Task(NamedTuple):
 class Net(NamedTuple):
     """Hold the functions of a network architecture and its dropout probabilities.
 
-    For each layer except the last, `keep` holds the probability that dropout keeps a
-    unit.  Without dropout, `keep` is empty.
+    For each layer except the last, the tuple `keep` holds the probability that dropout
+    does not silence a unit.  Without dropout, `keep` is empty.
     """
 
     init: Callable          # (rng) -> weights, biases
@@ -52,12 +53,12 @@ class Net(NamedTuple):
 
 
 class Rule(NamedTuple):
-    """Hold the penalty that keeps parameters near their values after earlier tasks.
+    """Hold the name and the strength of a penalty on changes of the parameters.
 
     The penalty is strength * sum(importance * (theta - anchor)^2).  The anchor holds
-    the values of the parameters theta after the last task.  For "SI", synaptic
-    intelligence computes the importance.  For "EWC", the importance is half the Fisher
-    information.  For "L2", the importance is 1.
+    the values of the parameters theta after the last task.  The importance is computed
+    by synaptic intelligence (name "SI"), is half the Fisher information as in elastic
+    weight consolidation ("EWC"), or is 1 ("L2").
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -67,7 +68,7 @@ class Rule(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold the arrays of a network in training, which are updated in place."""
+    """Hold the parameters of a network, the state of Adam and the importances."""
 
     parameters: list
     adam: fast_si.State
@@ -77,7 +78,7 @@ class Learner(NamedTuple):
 # ---- images and tasks --------------------------------------------------------
 
 def shaped(images, flat):
-    """Flatten all images, or append an axis for one colour channel."""
+    """Flatten all images if `flat` is true, or append an axis for one channel."""
     x, x_test = (a.reshape(len(a), -1) if flat else a[..., None]
                  for a in (images.x, images.x_test))
     return images._replace(x=x, x_test=x_test)
@@ -105,7 +106,7 @@ def stored(folder, name, flat=True):
 
 
 def split(images, groups, classes=10):
-    """Return one task for each group of classes; each task has its own outputs."""
+    """Return one task for each group of classes; each task has its own output units."""
     masks = task_sequences.head_masks(groups, classes)
     rows = [task_sequences.split(labels, groups) for labels in (
         images.labels, images.labels_test)]
@@ -115,7 +116,7 @@ def split(images, groups, classes=10):
 
 
 def sequence(folder, total, repeat, seed):
-    """Return the images of one run, and the order of the pixels in each of its tasks.
+    """Return the images of one run, and a pixel order for each of `total` tasks.
     """
     images = framed(seed, repeat) if folder is None else stored(folder, "mnist")
     return images, task_sequences.permutations(
@@ -133,7 +134,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
     """Return the `Net` of a fully connected ReLU network.
 
     sizes : number of units in each layer, starting with the inputs.
-    zero : whether the initial output weights are 0; initial biases are always 0.
+    zero : whether the output weights are 0 before training.  All biases are 0.
     keep : probability that dropout keeps a hidden unit.
     """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,
@@ -144,7 +145,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 def convolutional(shapes, pools, zero=True, keep=()):
     """Return the `Net` of a convolutional network.
 
-    `pools` states for each convolution whether its output is pooled.
+    For each convolution, `pools` is True if pooling follows the convolution.
     """
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
@@ -166,7 +167,7 @@ def halves(parameters):
 
 
 def begin(net, generator):
-    """Sample the initial parameters, and return a learner that is not yet trained."""
+    """Sample the initial parameters, and return the learner of an untrained network."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
@@ -175,7 +176,7 @@ def begin(net, generator):
 def dropout_masks(net, weights, x, generator):
     """Sample a random dropout mask for the input of each layer after the first.
 
-    An entry is kept with the probability that `net.keep` states for the layer.
+    The probability that a mask keeps an entry is the entry of `net.keep` for the layer.
     """
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
@@ -188,9 +189,11 @@ def dropout_masks(net, weights, x, generator):
 def gradient(net, parameters, x, labels, mask=None, generator=None):
     """Return the cross-entropy loss of a mini-batch, and the gradient of the loss.
 
-    If a generator is given, dropout is applied, and the remaining units are scaled by 1
-    / keep.  The factor 1 / keep multiplies the weights of the next layer, and therefore
-    also the gradient with respect to these weights.
+    The gradient is a list with one array for each array of parameters.  If a generator
+    is given, dropout silences units at random, and the outputs of the remaining units
+    are scaled by 1 / keep.  The code applies the factor 1 / keep to the weights of the
+    next layer, and therefore also to the gradient of the loss with respect to these
+    weights.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
@@ -213,7 +216,8 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
     """Return the accuracy on labelled images.
 
-    If a mask is given, only classes whose outputs are in the mask can be predicted.
+    If a mask is given, the network predicts the class whose output is the largest among
+    the outputs in the mask.
     """
     weights, biases = halves(parameters)
     right = 0
@@ -227,7 +231,7 @@ def accuracy(net, parameters, x, labels, mask=None, size=1000):
 
 
 def tested(net, parameters, listed):
-    """Return the test accuracy of a network on each of the listed tasks."""
+    """Return the test accuracy of a network on each task in the list `listed`."""
     return np.array([accuracy(net, parameters, task.images.x_test,
                               task.images.labels_test, task.mask) for task in listed])
 
@@ -248,7 +252,7 @@ def batches(generator, number, epochs, size):
 def learn(net, learner, task, rule, *, epochs, batch, generator):
     """Train a network on one task, and return the learner.
 
-    The arrays of the learner are updated in place.
+    The function updates the arrays of the given learner in place.
     """
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
@@ -288,7 +292,8 @@ def consolidate(net, learner, task, rule):
 def fisher(net, parameters, task, size=250):
     """Return the diagonal of the Fisher information matrix of a task.
 
-    The expectation over labels uses the predicted probabilities.
+    The Fisher information is an expectation over labels, for which the function uses
+    the class probabilities that the network predicts.
     """
     weights, biases = halves(parameters)
     x = task.images.x[:FISHER_SAMPLES]
@@ -304,7 +309,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the contribution of the current task to the importance of each parameter.
+    """Return the contribution of the current task to each parameter's importance.
 
     Negative contributions are not clamped.
     """
@@ -315,10 +320,10 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Train on a task like `learn`, but with the functions of `si` and `optimisers`.
+    """Train like `learn`, but with the functions of the modules `si` and `optimisers`.
 
-    Return the new parameters, memory and Adam states.  In the first task, the penalty
-    is zero, and the strength has no effect.
+    Return the new parameters, the new state of synaptic intelligence and the new states
+    of Adam.  In the first task, the penalty is zero for every strength.
     """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
@@ -340,8 +345,7 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 def packed(learner):
     """Return a dict that maps names to the arrays of a learner.
 
-    Arrays that equal their initial values are omitted; the parameters are always
-    stored.
+    Arrays that equal their initial values are omitted, except the parameters.
     """
     parameters, adam, memory = learner
     found = {"adam step": adam.step, "steps": memory.steps, "tasks": memory.tasks}
@@ -369,7 +373,8 @@ def unpacked(found):
 def _kept(learner, theta, i):
     """Return all lists of arrays in a learner, except the list of parameters.
 
-    Each tuple in the result is (name, arrays, initial value of the array with index i).
+    Each entry of the result is a tuple: the name of a list, the list of arrays, and the
+    initial value of the array with index i.
     """
     zero, (_, adam, memory) = np.zeros_like(theta), learner
     return (("mean", adam.mean, zero), ("scale", adam.scale, zero),

@@ -6,18 +6,19 @@ task shows the same images with permuted pixels,
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-The outputs that belong to a task are called the head of the task.  The
-function `head_masks` returns a mask for each head.  The loss of a task uses
-only the outputs of its head,
+The output units that belong to a task are called the head of the task.  The
+function `head_masks` returns a mask for the head of each task.  The loss of
+a task uses only the outputs of its head,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-The softmax of a task therefore does not depend on the outputs of other
-heads, and these outputs receive no gradient.  Eq.  (3) is the adjoint of
-eq. (2).  The code of [ZPG17] instead sets the logits of other heads to
--1e32.  Both methods yield the same loss in dtypes that can represent -1e32.
-The pixels of the first task are not permuted, as in the code of [ZPG17].
+The softmax of a task therefore does not depend on the outputs in the heads
+of other tasks, and the derivatives of the loss with respect to the outputs
+of other heads are 0.  The map (3) is the adjoint of the map (2).  The code
+of [ZPG17] instead sets the outputs of other heads to -1e32 before the
+softmax, which yields the same loss if the dtype can represent -1e32.  The
+pixels of the first task are not permuted, as in the code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -26,7 +27,7 @@ import numpy as np
 
 
 def split(labels, groups):
-    """Return the indices of the samples of each task, in ascending order.
+    """Return for each task the indices of its samples, in ascending order.
 
     `groups` lists the classes of each task.
 
@@ -38,10 +39,10 @@ def split(labels, groups):
 
 
 def permutations(rng, tasks, pixels):
-    """Return a pixel permutation for each task, eq. (1), of shape (tasks, pixels).
+    """Return a pixel permutation for each task, eq. (1); the shape is (tasks, pixels).
 
-    The first task is not permuted.  The permutation of a task does not depend on the
-    number of tasks.
+    The first task is not permuted.  The permutations of the first tasks do not depend
+    on the total number of tasks.
     """
     return np.array([np.arange(pixels), *(rng.permutation(pixels)          # (1)
                                           for _ in range(tasks - 1))])
@@ -59,10 +60,11 @@ def head_masks(groups, classes):
 
 
 def enter_head(outputs, labels, mask):
-    """Select the outputs of one head, and convert labels to head columns, eq. (2).
+    """Select the outputs of one head, and renumber the labels, eq. (2).
 
     The outputs are of shape (N, classes), and `mask` is a row of `head_masks`.  Return
-    copies of the outputs of the head, of shape (N, k), and the labels as columns.
+    a copy of the outputs of the head, of shape (N, k), and for each sample the column
+    of this copy that belongs to its label.
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)
