@@ -1,15 +1,17 @@
 """Computing times of other tools, relative to refsnn
 
-A ratio is the computing time of a contender, divided by the time of refsnn for the same
-task; above 1, refsnn is faster.  The contenders are all installed tools, and the dense
-matrix products of the task alone (for synaptic intelligence, SI, a copy of all
-parameters).  Tools compute the same results as refsnn, except that Norse, snnTorch and
-SpikingJelly use their own LIF neurons.  refsnn receives spikes as a sparse matrix, and
-always uses one thread.
+A contender is refsnn, another installed tool, or a lower bound.  The lower bound
+computes only the dense matrix products of a task; for synaptic intelligence (SI), the
+lower bound copies all parameters.  A ratio is the computing time of a contender,
+divided by the computing time of refsnn for the same task.  If the ratio is above 1,
+refsnn is faster than the contender.  Other tools compute the same quantities as refsnn,
+but Norse, snnTorch and SpikingJelly use their own LIF neurons.  The package refsnn
+receives spikes as a sparse matrix, and always uses one thread.
 
-Times are medians of 7 interleaved runs (25 with --full) after a warm-up run, in float32
-(float64 for sound); lines join the quartiles.  Each contender runs in a process of its
-own.  Ratios depend on the computer, and no ratio is judged.
+Dots are medians over 7 runs (25 with --full), in which the contenders take turns.
+Lines join the quartiles over these runs.  A warm-up run is not counted.  Numbers are
+float32, or float64 for sound.  Each contender runs in a process of its own.  The ratios
+depend on the computer, so that no bound is set on a ratio.
 """
 
 import contextlib
@@ -30,9 +32,10 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
 
 
 def jobs(size, seed, data):
-    """Return one job for each module of tasks, and a second job of `speed_lif`.
+    """Return one job for each module `speed_*`, and a second job for `speed_lif`.
 
-    The second job uses two threads; the size "quick" has no second job.
+    The second job for `speed_lif` uses two threads.  The quick version of the figure
+    has no second job.
     """
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")
@@ -41,7 +44,7 @@ def jobs(size, seed, data):
 
 
 def measure(section, threads, repeats, seed):
-    """Return the quartiles of the times of all contenders in a module of tasks."""
+    """Return the quartiles of the computing times of all contenders in a section."""
     module = SECTIONS[section]
     if hasattr(os, "sched_setaffinity"):        # for this process, which ends here
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
@@ -67,7 +70,7 @@ def computer():
 
 
 def gather(results):
-    """Return the times of all contenders, and the ratios of their medians to refsnn."""
+    """Return the computing times of all contenders, and their ratios to refsnn."""
     rows = [row for result in results for row in result["rows"]]        # of texts
     found = {name: list(map(COLUMNS[name], column)) for name, column in zip(
         COLUMNS, zip(*rows, strict=True), strict=True)}
@@ -87,7 +90,7 @@ def claims(data):
 
 
 def table(data):
-    """Return the head and the rows of the table of ratios, as texts."""
+    """Return the header and the rows of a table of all ratios."""
     rows = zip(*(data[name].tolist() for name in ("task", "name", "threads", "median",
                                                   "ratio")), strict=True)
     return [["task", "contender", "threads", "median, ms", "ratio to refsnn"], *(

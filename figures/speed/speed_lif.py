@@ -1,14 +1,17 @@
-"""Build the LIF networks of `fig_speed` in refsnn and in other tools.
+"""Build the spiking networks of the figure `fig_speed` in refsnn and in other tools.
 
-A builder is a function of this module that builds the network in one tool and returns a
-function without arguments.  The returned function runs the network on one batch, with
-or without gradients, and waits for the end of the computation.  For other tools, the
-returned function returns (out, gradients), where `out` holds the potentials of the
-readouts.  The loops in PyTorch and JAX compute the same network as refsnn, and
-tests/peers compares the results.  The other builders use the LIF neuron of their tool,
-with as little additional code as possible.  Gradients are derivatives of the inner
-product <out, dout> with respect to W, W_out and, in recurrent networks, V.  Gradients
-of weights that belong to a layer of a tool are computed, but not returned.
+A builder is a function of this module that builds a network of LIF neurons in one tool
+and returns a function `run` without arguments.  The function `run` simulates the
+network on one batch, computes gradients if the task requires gradients, and waits for
+the end of the computation.  For other tools than refsnn, `run` returns (out,
+gradients), where the array `out` holds the membrane potentials of the readouts.  The
+networks in PyTorch and JAX are loops over time and compute the same results as refsnn,
+which the tests in the folder tests/peers verify.  The builders for other libraries use
+the LIF neuron of the library, with as little additional code as possible.  The
+gradients are the derivatives of the inner product <out, dout> with respect to the
+weight matrices W, W_out and, in recurrent networks, V.  If a layer object of a library
+holds a weight matrix, the gradient with respect to this matrix is computed, but not
+returned.
 """
 
 import functools
@@ -35,9 +38,9 @@ BARE, DENSE, OURS = "bare products", "refsnn, dense input", "refsnn"
 class Problem(NamedTuple):
     """Hold the weights and the input of a network with one hidden layer and a readout.
 
-    The field `dout` is the derivative of the loss with respect to the readout.  If
-    `dout` is None, only the output `out` is computed.  The reset subtracts the
-    threshold.
+    The field `dout` is the derivative of the loss with respect to the readout `out`.
+    If `dout` is None, the network computes the readout, but no gradient.  The reset
+    subtracts the threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -73,7 +76,7 @@ def problem(task, seed, threads):
 # ---- refsnn ------------------------------------------------------------------
 
 def refsnn(p, sparse=True):
-    """Return a function that runs `refsnn` on spikes in a sparse matrix or an array."""
+    """Return a function that runs `refsnn` on input spikes, sparse or as an array."""
     x, steps, last = fast_training.events(p.x) if sparse else p.x, len(p.x), [None]
     decays = {"alpha": p.alpha, "beta": p.beta, "steps": steps}
     if p.dout is None:
@@ -87,7 +90,7 @@ def refsnn(p, sparse=True):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of a training step."""
+    """Return a function that computes only the dense matrix products of training."""
     (T, B, _), n, k = p.x.shape, len(p.W), len(p.W_out)
     generator = np.random.default_rng(0)
     spikes = (generator.random((T, B, n)) < 0.1).astype(np.float32)
@@ -115,8 +118,9 @@ def products(p):
 def _torch(problem):
     """Return torch, the input and the weights as tensors, and the function `step`.
 
-    The call `step(run, weights)` returns a function that calls `run` and then computes
-    the gradients of those `weights` that are not None.
+    The call `step(run, weights)` returns a function that calls the function `run` and
+    then computes the gradients with respect to those entries of `weights` that are not
+    None.
     """
     logging.disable(logging.WARNING)
     import torch
@@ -162,7 +166,7 @@ def _spike(torch, steepness):
 def pytorch(problem):
     """Build the network as a loop over time in PyTorch.
 
-    One matrix product computes the input currents of a layer for all time steps.
+    A single matrix product computes the input currents of a layer for all time steps.
     """
     torch, x, (W, V, W_out), step = _torch(problem)
     spike = _spike(torch, problem.steepness)
@@ -318,7 +322,7 @@ PEERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} of all contenders in a task, for `speed_workers`."""
+    """Return a dict {name: build} that maps each contender's name to its builder."""
     builders = {OURS: refsnn}
     if task == RECURRENT and threads == 1:
         builders |= {DENSE: lambda p: refsnn(p, False), BARE: products}

@@ -1,11 +1,14 @@
 """Compute tangent kernels, and gradients of Neural Tangent Transfer, for `fig_speed`.
 
-A contender is refsnn or another tool.  Each kernel is the full tangent kernel between
-all samples of a batch.  Each gradient is the gradient of the loss of Neural
-Tangent Transfer without its L2 term; the kernels in this loss are kernels between the
-two halves of a batch.  Times include the forward pass and the kernel of the teacher.
-Other tools use the memory layout that they prefer, and the JAX code is compiled.  The
-library neural-tangents has three implementations of the kernel.
+A contender is refsnn or another tool.  In the tasks named NTK, the neural tangent
+kernel between all samples of a batch is computed.  In the task named NTT, the gradient
+of the loss of Neural Tangent Transfer, without the L2 term of this loss, is computed
+with respect to the parameters of a student network.  The loss of Neural Tangent
+Transfer compares the tangent kernels of student and teacher between the two halves of a
+batch.  The measured times include the forward pass, and for the gradient also the
+kernel of the teacher.  Other tools receive arrays in the memory layout that they
+prefer, and the JAX code is compiled.  The library neural-tangents has three
+implementations of the tangent kernel, which are all measured.
 """
 
 import functools
@@ -35,7 +38,7 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 class Problem(NamedTuple):
     """Hold a student network, its teacher and a batch of inputs.
 
-    The arrays have the form that `mlp` or `convnet` uses.
+    The arrays have the shapes that the modules `mlp` or `convnet` require.
     """
 
     x: np.ndarray
@@ -48,7 +51,7 @@ class Problem(NamedTuple):
 
 
 def problem(task, seed):
-    """Return the `Problem` of a task; the student has the teacher's weights, masked."""
+    """Return the `Problem` of a task; the student is the pruned teacher."""
     generator = seeds.rng(seed, "speed", task, 0)
     if task == CONV:
         image, shapes, pools = convnet.ARCHITECTURES["lenet5_caffe"]
@@ -71,7 +74,7 @@ def model(pools):
 
 
 def kernel(p):
-    """Return a function that computes the kernel of the dense network with `refsnn`."""
+    """Return a function that computes the tangent kernel of the teacher in `refsnn`."""
     net = model(p.pools)
 
     def run():
@@ -82,7 +85,7 @@ def kernel(p):
 
 
 def gradient(p):
-    """Return a function that computes the gradient (dweights, dbiases) with `refsnn`.
+    """Return a function that computes the gradient of the transfer loss in `refsnn`.
     """
     net, student = model(p.pools), ntt.Student(p.weights, p.biases, p.masks)
 
@@ -95,9 +98,10 @@ def gradient(p):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of a kernel.
+    """Return a function that computes only the matrix products of a tangent kernel.
 
-    The products occur in the forward pass, the backward pass and each layer's kernel.
+    These products belong to the forward pass, the backward pass and the tangent kernel
+    of each layer.
     """
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
@@ -121,11 +125,11 @@ def _masked(arrays, masks):
 
 
 def _loss(p, f, between, theta, masks, goal, x):
-    """Return the sum of the kernel term and the output term of the transfer loss.
+    """Return the loss of Neural Tangent Transfer, without its L2 term.
 
-    The arguments `theta` and `goal` hold the [weights, biases] of the student and of
-    the teacher.  The function `between(f, theta, x, y)` computes the tangent kernel of
-    the network f.
+    The argument `theta` is the list [weights, biases] of the student, and `goal` is the
+    list [weights, biases] of the teacher.  The function `between(f, theta, x, y)`
+    computes the tangent kernel of the network f between the batches x and y.
     """
     live, N = [_masked(theta[0], masks), theta[1]], len(x) // 2
     wanted = between(f, goal, x[:N], x[N:])
@@ -139,7 +143,7 @@ def _loss(p, f, between, theta, masks, goal, x):
 
 
 def _contracted(jacobians, einsum):
-    """Return a function that computes a tangent kernel as a product of Jacobians."""
+    """Return a function that multiplies two Jacobians to compute a tangent kernel."""
     def between(f, theta, x, y):
         first = jacobians(f, theta, x)
         second = first if y is None else jacobians(f, theta, y)
@@ -149,9 +153,10 @@ def _contracted(jacobians, einsum):
 
 
 def _jax(kernel_of, p, with_gradient):
-    """Return a compiled function that computes the kernel or the gradient in JAX.
+    """Return a function that computes the tangent kernel or the gradient in JAX.
 
-    The call `kernel_of(jax)` returns the function `between` of `_loss`.
+    The call `kernel_of(jax)` returns a function `between` as in `_loss`.  JAX compiles
+    the returned function.
     """
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
@@ -212,7 +217,7 @@ def _neural_tangents(way, jax):
 
 
 def _torch(p, with_gradient):
-    """Return a function that computes the kernel or the gradient in `torch.func`."""
+    """Return a function that computes the tangent kernel or the gradient in PyTorch."""
     import torch
     from torch import func
     torch.set_num_threads(1)
@@ -263,7 +268,7 @@ PEERS |= {JAX: ("jax", functools.partial(_jax, _jax_jacobians)),
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} of all contenders in a task, for `speed_workers`."""
+    """Return a dict {name: build} that maps each contender's name to its builder."""
     p = problem(task, seed)
     found = {OURS: functools.partial(gradient if task == GRADIENT else kernel, p)}
     if task == MLP:

@@ -1,11 +1,12 @@
 """Compute exact RTRL in refsnn and in other tools, for `fig_speed`.
 
-Real-time recurrent learning (RTRL) propagates the exact influence of all weights on the
-states forward in time.  A contender is refsnn or another tool.  Each contender runs a
-network of n neurons and m inputs, and returns the gradient with respect to the weights
-[W | V], of shape (n, m + n).  JAX and PyTorch compute the Jacobians of one step of the
-network by reverse-mode automatic differentiation, and multiply them with the influence
-matrix.  The JAX code is compiled.
+Real-time recurrent learning (RTRL) computes the influence matrix, the derivative of the
+states of a network with respect to all weights, forward in time.  A contender is refsnn
+or another tool.  Each contender simulates a network of n neurons and m inputs, and
+returns the gradient of the loss with respect to the input and recurrent weights [W |
+V], of shape (n, m + n).  The contenders in JAX and PyTorch compute the Jacobians of one
+time step by reverse-mode automatic differentiation, and multiply the Jacobian with
+respect to the states by the influence matrix.  The JAX code is compiled.
 """
 
 import functools
@@ -27,7 +28,7 @@ BARE, OURS = "bare products", "refsnn"
 
 
 class Problem(NamedTuple):
-    """Hold the weights of a network, its input, and the derivative dL/d(output)."""
+    """Hold the weights and the input of a network, and dL/d(output) of a loss L."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)
@@ -42,7 +43,8 @@ class Problem(NamedTuple):
 def problem(task, seed, dtype=np.float32, size=None):
     """Return the `Problem` of a task.
 
-    The argument `size`, a tuple (T, B, m, n), replaces the size of the task.
+    The argument `size`, a tuple (T, B, m, n), replaces the default numbers of steps T,
+    sequences B, inputs m and neurons n.
     """
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n = SIZES[task] if size is None else size
@@ -56,7 +58,7 @@ def problem(task, seed, dtype=np.float32, size=None):
 
 
 def refsnn(p):
-    """Return a function that simulates the network and then computes RTRL."""
+    """Return a function that simulates the network and runs RTRL in `refsnn`."""
     if not p.spiking:
         def run():
             h = rnn.simulate(p.x, p.W, p.V)
@@ -72,11 +74,11 @@ def refsnn(p):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of the influence matrix.
+    """Return a function that computes only the matrix products of RTRL.
 
     For each step and sequence, an (n, n) matrix is multiplied with an (n, n (m + n))
     matrix.  The (n, n) matrices are orthogonal, so that the entries of the products
-    neither vanish nor grow over the steps.
+    neither vanish nor grow over the time steps.
     """
     (T, B, m), n = p.x.shape, len(p.W)
     generator = np.random.default_rng(0)
@@ -92,10 +94,12 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """Return the functions `cell` and `credit`, and the number of state variables.
+    """Return the functions `cell` and `credit`, and the number of states of a network.
 
     Both functions describe one sequence.  The function `cell(theta, h, x)` returns the
-    next states h.  In a spiking network, the states are [currents | membranes].
+    states at the next time step, from the weights theta, the current states h and the
+    input x.  In a spiking network, the states are the synaptic currents, followed by
+    the membrane potentials.
     """
     n = len(p.W)
 
@@ -113,7 +117,7 @@ def _cell(p, tanh, stop, concatenate):
                             p.beta * mem + syn - fired])
 
     def credit(h, q):
-        """Return the derivative of <q, output> with respect to h."""
+        """Return the derivative of the inner product <q, output> with respect to h."""
         if not p.spiking:
             return q
         psi = 1 / (1 + p.steepness * abs(h[:, n:] - 1)) ** 2
@@ -123,7 +127,7 @@ def _cell(p, tanh, stop, concatenate):
 
 
 def jax(p):
-    """Return a function that runs RTRL in JAX, as a compiled scan over the time steps.
+    """Return a function that runs RTRL in JAX, compiled as a scan over the time steps.
     """
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
@@ -196,7 +200,7 @@ PEERS = {"JAX": ("jax", jax), "PyTorch": ("torch", pytorch)}
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} of all contenders in a task, for `speed_workers`."""
+    """Return a dict {name: build} that maps each contender's name to its builder."""
     builders = {OURS: refsnn, BARE: products} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, problem(task, seed))

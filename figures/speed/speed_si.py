@@ -1,9 +1,10 @@
 """Measure parameter updates with synaptic intelligence and Adam, for `fig_speed`.
 
-The measured time is the time of one update of all parameters from a given gradient.
-Memory access limits this time.  The baseline is therefore a copy of all parameters, in
-place of the matrix products of other tasks.  The PyTorch code updates all arrays in
-place, with multi-tensor operations.
+The figure shows the time that one update of all parameters takes, for a given gradient
+of the loss.  Memory access limits this time.  The lower bound is therefore the time of
+a copy of all parameters.  In other tasks, the lower bound is the time of the matrix
+products.  The PyTorch code updates all arrays in place, with operations that act on a
+list of tensors (torch._foreach).
 """
 
 import functools
@@ -24,10 +25,10 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
 
 class Problem(NamedTuple):
-    """Hold a network in training, a gradient, and the importances and anchor of SI.
+    """Hold the weights, a gradient, and the state of synaptic intelligence (SI).
 
-    Each of the other lists holds one array for each weight array, and then one array
-    for each bias array.
+    The lists `gradient`, `importance` and `anchor` hold one array for each weight
+    array, followed by one array for each bias array.
     """
 
     weights: list
@@ -51,14 +52,14 @@ def problem(seed, dtype=np.float32, sizes=SIZES):
 
 
 def update(p, path=False, penalty=False):
-    """Return a function that runs the parameter update of `refsnn` in one pass.
+    """Return a function that updates all parameters with `refsnn.fast.si`.
 
-    The update includes the optimiser Adam, and proceeds block by block.
+    The update includes the optimiser Adam, and processes the arrays block by block.
 
     path, penalty : whether the path integral and the penalty are included.
 
-    The returned function updates the parameters and the path integral in place, and
-    returns both.
+    The returned function updates the lists of parameters and of path integrals in
+    place, and returns both lists.
     """
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}
@@ -85,10 +86,10 @@ def copying(p):
 # ---- PyTorch
 
 def torch_update(p, path=False, penalty=False):
-    """Return a function that runs Adam in PyTorch, with multi-tensor operations.
+    """Return a function that updates all parameters with Adam in PyTorch.
 
-    As in most PyTorch ports, the gradient in eq. (1) of `si` includes the penalty
-    gradient.
+    As in most implementations of synaptic intelligence in PyTorch, the gradient in the
+    path integral, eq. (1) of `si`, includes the gradient of the penalty.
 
     path, penalty : whether the path integral and the penalty are included.
     """
@@ -127,8 +128,7 @@ PEERS = {"PyTorch, Adam only": ("torch", torch_update),
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} of all contenders in the task, for `speed_workers`.
-    """
+    """Return a dict {name: build} that maps each contender's name to its builder."""
     builders = {OURS: functools.partial(update, path=True, penalty=True), ADAM: update,
                 PATH: functools.partial(update, path=True), COPY: copying} | {
         name: PEERS[name][1] for name in installed(PEERS)}

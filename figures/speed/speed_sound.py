@@ -1,7 +1,7 @@
-"""Convert sound into spikes of 700 channels with refsnn and lauscher, for `fig_speed`.
+"""Convert sound into spikes with refsnn and with the library lauscher, for `fig_speed`.
 
-The time of refsnn includes the computation of the table of membrane responses.  All
-numbers are float64.
+The measured time of refsnn includes the computation of the table of responses of the
+basilar membrane.  All numbers are float64.
 """
 
 import functools
@@ -18,7 +18,7 @@ RATE_HZ, SAMPLES, CHANNELS = 48_000, 9_600, 700
 
 
 def sound(seed):
-    """Return a synthetic vowel with noise, faded in and out."""
+    """Return the samples of a synthetic vowel with noise, faded in and out."""
     generator, t = seeds.rng(seed, "speed", TASK, 0), np.arange(SAMPLES) / RATE_HZ
     tones = sum(np.sin(2 * np.pi * f * t) for f in (150, 800, 2500))
     return audio.prepare(tones + 0.3 * generator.standard_normal(SAMPLES), RATE_HZ)
@@ -45,8 +45,7 @@ PEERS = {"lauscher": ("lauscher", lauscher)}
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} of all contenders in the task, for `speed_workers`.
-    """
+    """Return a dict {name: build} that maps each contender's name to its builder."""
     builders = {OURS: lambda x: functools.partial(refsnn, x)} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, sound(seed))

@@ -1,14 +1,16 @@
 """Measure the computing times of contenders, each in a process of its own.
 
 A contender is refsnn or another tool.  Because each contender has its own process, the
-threads of one tool do not slow another tool.  The runs of the contenders are
-interleaved, and only one contender runs at a time.
+threads of one tool do not slow another tool.  The contenders take turns, so that only
+one contender runs at a time.
 
-A module of tasks, such as `speed_lif`, defines three constants.  The dict TASKS maps
-each task to a title.  OURS is the name of the contender by whose time all times are
-divided.  The dict PEERS maps the name of each contender from another tool to (package,
-build).  The function `contenders(task, seed, threads)` of the module returns a dict
-{name: build}, and `build()` returns the function to be timed.
+Each module with tasks, such as `speed_lif`, defines three constants and a function.
+The constant TASKS is a dict that maps the name of each task to a title.  The constant
+OURS is the name of the contender whose computing time divides the computing times of
+all contenders.  The constant PEERS is a dict that maps the name of each contender from
+another tool to a tuple (package, build).  The function `contenders(task, seed,
+threads)` returns a dict {name: build}, and each call `build()` returns the function
+whose computing time is measured.
 """
 
 import contextlib
@@ -33,8 +35,9 @@ def installed(peers):
 def _seconds(run):
     """Return the time of one run of a function, in seconds.
 
-    When a run starts, the caches hold the data of another contender.  After a short
-    run, the function therefore runs again, and the mean time of the later runs counts.
+    When a run starts, the caches of the processor hold the data of another contender.
+    If the first run is short, the function therefore runs MORE times, and the mean time
+    of these later runs is returned.
     """
     for count in (1, MORE):
         start = time.perf_counter()
@@ -47,7 +50,7 @@ def _seconds(run):
 
 
 def _serve(connection, module, task, name, seed, threads):
-    """Build one contender, and send the time of a run for each True that arrives."""
+    """Build one contender; run it and send the time of the run upon each request."""
     import threadpoolctl
     contenders = importlib.import_module(module).contenders     # loads SciPy's BLAS
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
@@ -78,9 +81,10 @@ def _started(module, task, seed, threads):
 
 
 def measured(module, task, threads, repeats, seed):
-    """Return the quartiles of the times of all contenders in a task.
+    """Return the quartiles of the computing times of all contenders in a task.
 
-    Each row of the result is (task, name, threads, lower, median, upper).
+    Each row of the result is (task, name of the contender, number of threads, lower
+    quartile, median, upper quartile).
     """
     with _started(module, task, seed, threads) as ends:
         pause = PAUSE_S * any(re.search("JAX|neural-tangents", name) for name in ends)

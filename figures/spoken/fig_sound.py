@@ -1,26 +1,28 @@
 """A model of the inner ear converts spoken digits to spikes
 
-One speaker says the English word "eight", and another speaker says the German word
-"acht".  The sound moves the basilar membrane.  Each place of the membrane responds most
-to one frequency, from high frequencies at the base (channel 0) to low frequencies at
-the apex.  Hair cells convert the motion at each of 700 places into the firing
-probability of 40 nerve fibres.  The fibres excite one bushy cell per place.  The spikes
-of the bushy cells are the output, as in the Spiking Heidelberg Digits [CSSZ20].
+The figure shows two recordings: one speaker says the English word "eight", and another
+speaker says the German word "acht".  The sound moves the basilar membrane.  Each place
+of the basilar membrane responds most to one frequency, from high frequencies at the
+base (channel 0) to low frequencies at the apex.  At each of 700 places (channels), hair
+cells convert the motion of the membrane into the firing probability of 40 nerve fibres,
+which excite one bushy cell.  The spikes of the 700 bushy cells are the output of the
+model, as in the data set Spiking Heidelberg Digits [CSSZ20].
 
-A bin is a pair of a channel and a time interval of 2 ms.  At least 60 % of the spikes
-occur in the 20 % of all bins with the highest firing probability.  Successive spikes of
-a cell are at least 1 ms apart.  Spikes are counted in 70 of the channels, at most one
-per channel and millisecond.  The number of these spikes differs by at most 10 % from
-the number that is stored for the same recording.  The stored spikes were computed with
+A bin is a channel in a time interval of 2 ms.  At least 60 % of the spikes occur in the
+20 % of all bins in which the firing probability of the nerve fibres is highest.
+Successive spikes of a bushy cell are at least 1 ms apart.  For a comparison with stored
+spikes, spikes are counted in 70 of the 700 channels, at most one spike per channel and
+millisecond.  The number of these spikes differs by at most 10 % from the number of
+spikes that refsnn stores for the same recording.  The stored spikes were computed with
 other random numbers, which alone change the number of spikes by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
-membrane, the firing probability of a fibre, and the spikes of the bushy cells.  The
-speed is a root mean square over 2 ms, in dB below the maximum.  The firing probability
-is the mean over 2 ms of the probability that a non-refractory fibre fires in a step of
-1/24 ms.  The axis on the right shows the frequency to which a channel responds most.
-The recordings belong to the Heidelberg Digits.  The figure follows the conversion of
-sound to spikes in [CSSZ20].
+membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
+The speed of the membrane is the root mean square over 2 ms, in dB below the maximum.
+The firing probability is the probability that a non-refractory fibre fires in a time
+step of 1/24 ms, averaged over 2 ms.  The axis on the right shows, for each channel, the
+frequency to which the channel responds most.  The recordings belong to the Heidelberg
+Digits.  The figure follows the conversion of sound to spikes in [CSSZ20].
 """
 
 import numpy as np
@@ -45,14 +47,14 @@ def jobs(size, seed, data):
 
 
 def sound(word):
-    """Return the samples of an embedded recording at 48 kHz, and its file name."""
+    """Return the samples of a stored recording at 48 kHz, and its file name."""
     with np.load(spoken_words.FOLDER / "hd_sounds.npz") as file:
         samples = np.cumsum(file[word], dtype=np.int16)
         return samples / 2.0 ** 15, str(file["names"][list(WORDS).index(word)])
 
 
 def binned(a):
-    """Average an array over bins of `FINE` time steps.
+    """Average an array over time intervals of `FINE` time steps.
 
     The array is of shape (T, C).  An incomplete last bin is dropped.
     """
@@ -60,7 +62,7 @@ def binned(a):
 
 
 def hear(word, seed):
-    """Convert one word to spikes; return a dict of the signals of all stages."""
+    """Convert one word to spikes; return the signals of all stages of the model."""
     (samples, name), generator = sound(word), seeds.rng(seed, FIGURE, word, 0)
     x, dt = audio.prepare(samples, RATE, ramp=0.03), 2 / RATE
     table = basilar.table(basilar.places(CHANNELS))
@@ -81,7 +83,7 @@ def hear(word, seed):
 
 
 def gather(results):
-    """Return a dict that maps "NAME i" to the signal NAME of word number i."""
+    """Return a dict whose entry "NAME i" is the signal NAME of word number i."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
@@ -89,8 +91,8 @@ def gather(results):
 def concentrated(data, i):
     """Return the share of the spikes in the 20 % of bins with the highest probability.
 
-    A bin is a pair of a channel and a time interval of 2 ms.  The probability is the
-    firing probability of a nerve fibre.
+    A bin is a channel in a time interval of 2 ms, and the probability of a bin is the
+    firing probability of the nerve fibres of the channel.
     """
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
@@ -101,7 +103,8 @@ def tuned(data, i):
     """Return the rank correlation between the spike count and the power of the sound.
 
     The spikes are counted in groups of GROUP channels and intervals of FRAME_S.  The
-    power is summed over the same intervals, at the mean best frequency of the group.
+    power of the sound is summed over the same intervals, at the mean of the frequencies
+    to which the channels of the group respond most.
     """
     frame = (data[f"times {i}"] / FRAME_S).astype(int)
     at = (data[f"at {i}"] / FRAME_S).astype(int)
@@ -114,11 +117,11 @@ def tuned(data, i):
 
 
 def stored(data, i):
-    """Return the ratio of the computed to the stored number of spikes of a word.
+    """Return the computed number of spikes of a word, divided by the stored number.
 
-    As in the embedded data, only channels 70, 79, ..., 691 are counted, and a channel
-    spikes at most once in a step of 1 ms.  The steps begin at the first spike of the
-    word.
+    As in the stored spikes, only the channels 70, 79, ..., 691 are used, and each
+    channel has at most one spike in a time step of 1 ms.  The first time step begins at
+    the first spike of the word.
     """
     t, unit = data[f"times {i}"], data[f"units {i}"]
     kept = (unit >= 70) & ((unit - 70) % 9 == 0) & (unit < 700)
@@ -127,7 +130,7 @@ def stored(data, i):
 
 
 def shortest_ms(data):
-    """Return the shortest interval between two spikes of one cell, in milliseconds."""
+    """Return the shortest interval between two spikes of one bushy cell, in ms."""
     found = []
     for i in range(int(data["count"])):
         order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
@@ -208,7 +211,7 @@ def _word(data, i, axes):
 
 
 def _tones(data, axes):
-    """Add an axis on the right that shows the best frequencies of the channels."""
+    """Add an axis on the right with the best frequencies of the channels."""
     best, last = data["best 0"], len(data["best 0"]) - 1
     tones = [tone for tone in (8000, 4000, 2000, 1000, 500, 250, 125)
              if best.min() < tone < best.max()]

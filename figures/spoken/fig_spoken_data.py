@@ -1,24 +1,27 @@
 """The data set of spoken digits has held-out speakers and balanced classes
 
-The words are ten English and ten German digits, as in the Spiking Heidelberg Digits
-(SHD) [CSSZ20].  The test set contains all words of the held-out speakers 4 and 5, and
-some words of every other speaker.  The training set contains no word of a held-out
-speaker.  The number of training words of each class is at least half of the mean over
-classes.  No word is longer than 1.4 s, the duration that the tutorial of the authors of
-[CSSZ20] uses.  All words have the same loudness, but the mean number of spikes per word
-differs between speakers by a factor of at least 1.2.
+The data are recordings of the ten English and the ten German digits, encoded as spikes
+as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
+the speakers 4 and 5, who are held out from training, and some words of every other
+speaker.  The training set contains no word of the speakers 4 and 5.  In each of the 20
+classes, the number of training words is at least half of the mean over classes.  No
+word is longer than 1.4 s, the duration that the tutorial of the authors of [CSSZ20]
+uses.  All words have the same loudness, but the speaker with the most spikes per word
+has at least 1.2 times as many as the speaker with the fewest (means over words).
 
-The upper row shows the number of words of each speaker and of each class, and the
-distribution of the word durations.  The duration of a word is the time of its last
-spike.  The lower row shows the distribution of the number of spikes per word, the
-number of spikes per word of each speaker, and the mean number of spikes in each
-channel.  Dots are medians, thick lines join the quartiles, and thin lines range from
-5 % to 95 %.  Channel 0 responds to the highest frequencies.
+The upper row of panels shows the number of words of each speaker, the number of words
+of each class, and the distribution of the durations of the words.  The duration of a
+word is the time of its last spike.  The lower row of panels shows the distribution of
+the number of spikes per word for all words and for each speaker, and the mean number of
+spikes per word in each channel.  Dots are medians, thick lines join the quartiles, and
+thin lines join the 5 % and the 95 % quantile.  Channel 0 responds to the highest
+frequencies.
 
-By default, the words are 1,400 of the Heidelberg Digits with 70 channels.  For each
-word, six recordings of each known speaker and five recordings of each held-out speaker
-were selected.  With --full, the words are all 10,420 words with 700 channels.  The
-figure follows the description of the data in [CSSZ20].
+By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
+channels.  For each digit, the data include six recordings of each of the other
+speakers, and five recordings of each of the speakers 4 and 5.  With --full, the data
+are all 10,420 recordings, encoded in 700 channels.  The figure follows the description
+of the data in [CSSZ20].
 """
 
 import numpy as np
@@ -38,10 +41,10 @@ def jobs(size, seed, data):
 
 
 def survey(folder):
-    """Return the label, speaker, set, duration and number of spikes for each word.
+    """Return the label, speaker, set, duration and number of spikes of each word.
 
-    Row i of `profile`, of shape (3, channels), holds the mean spike counts of the
-    channels over the words of set i.
+    Row i of the array `profile`, of shape (3, channels), holds the spike count of each
+    channel, averaged over the words of set i.
     """
     words = spoken_words.read(folder)
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)

@@ -1,20 +1,23 @@
 """Spoken digits: accuracy grows with the number of training speakers
 
-The left panel shows how often the LSTM confuses one spoken digit with another.  The
-middle panel shows the accuracy on the test words of each speaker.  Speakers 4 and 5 are
-held out: no classifier is trained on their words.  In the right panel, a support vector
-machine (SVM) and the LSTM are trained on the words of some of the other ten speakers
-and tested on all words of the speakers 4 and 5.  The training speakers are drawn at
-random for each classifier and number of speakers.  With all ten speakers, the accuracy
-of the LSTM is at least 0.1 higher than with two speakers.  The number of epochs is the
-same, so fewer speakers also mean fewer weight updates.  At least 10/19 of the errors of
-the LSTM (with equal weight for each class) confuse an English word with a German word,
-for example "nine" with "neun".  Random errors would give a share of 10/19, because 10
-of the 19 wrong words are in the other language.
+The left panel shows how often an LSTM that classifies spoken digits confuses one word
+with another.  The middle panel shows the accuracy of the classifiers on the test words
+of each speaker.  No classifier is trained on words of the speakers 4 and 5, who are
+held out.  For the right panel, a support vector machine (SVM) and an LSTM are trained
+on the words of some of the other ten speakers, and tested on all words of the speakers
+4 and 5.  For each classifier and each number of training speakers, the training
+speakers are drawn at random.  The accuracy of the LSTM on the words of the speakers 4
+and 5 is at least 0.1 higher with ten training speakers than with two training speakers.
+The number of training epochs is always the same, so that with fewer training speakers,
+the LSTM also receives fewer weight updates.  In at least 10/19 of the errors of the
+LSTM (with equal weight for each class), an English word is confused with a German word,
+for example "nine" with "neun".  If errors were random, this share would be 10/19,
+because 10 of the 19 wrong words are in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
-classifiers and the words.  Dots are single runs, lines and bars are means.  The figure
-follows the tests on speakers in [CSSZ20] and the confusions in [CB22] fig. 5.
+classifiers and the recordings.  Dots are single runs, lines and bars are means.  The
+figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix in
+[CB22] fig. 5.
 """
 
 import numpy as np
@@ -45,12 +48,13 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies of each classifier, and the confusions of the LSTM.
+    """Return the accuracies of each classifier, and the LSTM's confusion matrix.
 
-    The entry "CONDITION" holds the accuracies (repeats, speakers) on the test words of
-    each speaker.  The entry "confusions" holds the confusion matrix (classes, classes)
-    of the LSTM, whose rows sum to 1.  The entry "CONDITION, speakers" holds the
-    accuracies (numbers of speakers, repeats) on words of held-out speakers.
+    For each classifier, the entry named like the classifier holds the accuracies on the
+    test words of each speaker, of shape (repeats, speakers).  The entry "confusions"
+    holds the confusion matrix of the LSTM, whose rows sum to 1.  The entry "NAME,
+    speakers" holds the accuracies of the classifier NAME on words of held-out speakers,
+    of shape (numbers of training speakers, repeats).
     """
     done = [r for r in results if "accuracy" in r]
     speaker, label = done[0]["speaker"], done[0]["label"]

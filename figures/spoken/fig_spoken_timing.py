@@ -3,29 +3,32 @@
 Three networks are trained on the spikes of spoken digits: a recurrent spiking network,
 an LSTM and a convolutional network (CNN).  The caption of the figure
 `spoken_classifiers` describes the networks and the words.  In a control, networks are
-trained and tested on words whose spike times are drawn from a uniform distribution.
-Words with uniform spike times preserve only the number of spikes in each channel.  The
-test accuracy of each network is at least 0.1 lower in the control than with recorded
-spike times.  In the stored run with --full, on all Heidelberg Digits as converted by
-refsnn, this bound is not met: the recurrent network loses less.  The LSTM loses at
-least 0.05 of test accuracy with time steps of 160 ms, compared with the best shorter
-time step.  If the spike times of test words are jittered with a standard deviation of
-160 ms, the recurrent network and the LSTM each lose at least 0.1 of test accuracy.
+trained and tested on words whose spike times are replaced by uniformly distributed
+random times.  This replacement preserves only the number of spikes in each channel of a
+word.  The test accuracy of each network is at least 0.1 lower with uniform random spike
+times than with the original spike times.  In the stored run with --full, for which
+refsnn converted all recordings of the Heidelberg Digits, the bound of 0.1 is not met
+for the recurrent network.  With time steps of 160 ms, the test accuracy of the LSTM is
+at least 0.05 lower than with the best of the shorter time steps.  If the spike times of
+the test words are jittered with a standard deviation of 160 ms, the test accuracies of
+the recurrent network and of the LSTM each fall by at least 0.1.
 
-The first panel also shows a second control, which permutes the times among the spikes
-of a word.  This permutation also preserves the number of spikes in each time step.  The
-black dotted line is the best support vector machine on spike counts, and grey dotted
-lines are chance.  The second and third panels show the recurrent network and the LSTM.
-In the second panel, both networks are trained and tested with other time steps.  The
-time constants of the spiking network do not change.  In the third panel, both networks
-are trained on unchanged words, and each spike of the test words is shifted by a
-normally distributed random time.  In the fourth panel, the loss and the prediction use
-the maximum, the sum or the last step of the readouts of the recurrent network.  Most
-words end before the last step, and the readouts have a time constant of 20 ms.  In the
-last step, the readouts have therefore decayed for most words.  With the maximum, the
-test accuracy is at least as high as with the last step.  Bars and lines are means, dots
-are single runs.  The figure follows the comparisons of losses and of time steps in
-[CSSZ20].
+The first panel also shows a second control, in which the spike times are permuted among
+all spikes of a word.  This permutation preserves the number of spikes in each channel
+and the number of spikes in each time step.  The black dotted line is the accuracy of
+the best support vector machine that receives only spike counts, and grey dotted lines
+mark the chance accuracy.  The second and third panels show the recurrent spiking
+network and the LSTM.  In the second panel, the recurrent spiking network and the LSTM
+are trained and tested with different time steps.  The time constants of the spiking
+network are the same for all time steps.  In the third panel, the recurrent spiking
+network and the LSTM are trained on unchanged words, and each spike of the test words is
+shifted by a normally distributed random time.  In the fourth panel, the loss and the
+prediction of the recurrent spiking network use the maximum over time, the sum over time
+or the last time step of the readouts.  Most words end before the last time step, and
+the readouts have a time constant of 20 ms.  For most words, the readouts have therefore
+decayed before the last time step.  The test accuracy with the maximum over time is at
+least as high as with the last time step.  Bars and lines are means, dots are single
+runs.  The figure follows the comparisons of losses and of time steps in [CSSZ20].
 """
 
 import numpy as np
@@ -64,11 +67,11 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the test accuracies (repeats,) of each condition.
+    """Return the test accuracies of each condition, of shape (repeats,).
 
-    The entry "CONDITION, jittered" holds the accuracies (repeats, spreads) on jittered
-    test words.  The entries "dt of CONDITION" and "loss of CONDITION" hold options of
-    the network.
+    For each condition NAME, the entry "NAME, jittered" holds the accuracies on jittered
+    test words, of shape (repeats, spreads).  The entries "dt of NAME" and "loss of
+    NAME" hold the time step and the kind of loss of the network.
     """
     done = [r for r in results if "accuracy" in r]
     found = {"title": str(done[0]["data"]),
@@ -95,7 +98,7 @@ def by_step(data, name):
 
 
 def by_loss(data):
-    """Return the test accuracies of the recurrent network for each loss of `LOSSES`."""
+    """Return the test accuracies of the recurrent network for each loss in `LOSSES`."""
     keys = {str(data[f"loss of {key}"]): key for key in data
             if key == "recurrent" or key.startswith("recurrent, loss ")}
     return {loss: data[keys[loss]] for loss in LOSSES}

@@ -1,8 +1,9 @@
 """Train linear, polynomial and radial support vector machines on spike counts.
 
-The classifiers receive the number of spikes in each channel and no spike
-times.  Counts c (N, m) of N words in m channels are standardised with the mean
-and standard deviation of the training words.  A kernel k compares two words:
+The input of a classifier is the number of spikes of a word in each channel, without the
+spike times.  The spike counts c (N, m) of N words in m channels are standardised with
+the mean and the standard deviation over the training words.  A kernel k measures the
+similarity of two words with standardised counts z and z':
 
     z = (c - mean) / deviation, 0 where the deviation is 0       (1)
     "linear"      k(z, z') = z . z' / m                          (2)
@@ -11,8 +12,8 @@ and standard deviation of the training words.  A kernel k compares two words:
 
 Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the class
 of a word and -1 for the other classes.  For each class, one support vector machine
-learns to separate the class from all other classes.  The coefficients A and the
-biases b of all machines minimise E:
+learns to separate the words of the class from all other words.  The coefficients A and
+the biases b of the machines minimise the objective E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)
@@ -28,17 +29,17 @@ Derivation.  Let D be the derivative of the second term of E with respect to f,
 
     (K_SS + 1/(2 cost)) A_S + b = Y_S,  sum A_S = 0              (9)
 
-    Newton's method solves eq. (9) for the current S.  Each iteration takes the
-    full step, or halves the step until E decreases.  The method stops if S
-    does not change.  The scores of new words z are
+    Each iteration of Newton's method solves eq. (9) for the current set S, and halves
+    the step of A and b until the objective E decreases.  The iteration stops if the set
+    S does not change.  The scores of new words z are
 
     f(z) = k(z, z_train) A + b                                   (10)
 
-Exact.  The objective E is convex and piecewise quadratic.  The unique minimum
-    in K A and b is found up to rounding.  The second derivative of E is
-    discontinuous at Y f = 1.
-Cost.   The kernel matrix takes O(N^2 m) time.  Each class takes about ten
-    Newton steps of O(|S|^3) time.
+Exact.  The objective E is convex and piecewise quadratic.  Newton's method finds the
+    unique minimum of E with respect to K A and b, up to rounding.  The second
+    derivative of E with respect to f is discontinuous at Y f = 1.
+Cost.   The kernel matrix takes O(N^2 m) time.  The machine of each class takes about
+    ten Newton steps of O(|S|^3) time.
 Departures.  [CSSZ20] used a library with a hinge loss that is not squared.
     The library trains one machine for each pair of classes and lets these
     machines vote.
@@ -56,7 +57,7 @@ STEPS = 200             # largest number of Newton steps
 
 
 class Classifier(NamedTuple):
-    """Hold the classifier that `fit` returns; all arrays are float64."""
+    """Hold a trained classifier, which `fit` returns; all arrays are float64."""
 
     mean: np.ndarray            # (m,) mean in eq. (1)
     deviation: np.ndarray       # (m,) standard deviation in eq. (1)
@@ -67,9 +68,9 @@ class Classifier(NamedTuple):
 
 
 def compare(z, other, kind):
-    """Return the kernel matrix (N, S) of two sets of words, eqs. (2)-(4).
+    """Return the kernel matrix between two sets of words, eqs. (2)-(4); shape (N, S).
 
-    `z` (N, m) and `other` (S, m) are standardised counts.
+    The arrays `z` (N, m) and `other` (S, m) hold standardised spike counts.
 
     >>> z = np.array([[1.0, 0.0], [0.0, 2.0]])
     >>> compare(z, z[:1], "linear").tolist()
@@ -88,7 +89,7 @@ def compare(z, other, kind):
 
 
 def fit(counts, labels, kind, *, cost=1.0):
-    """Train one support vector machine for each class on spike counts, eqs. (1)-(9).
+    """Train one support vector machine per class on spike counts, eqs. (1)-(9).
 
     counts : (N, m) float, number of spikes of each channel in each word.
     labels : (N,) int, classes of the words; the number of classes is the largest
@@ -121,7 +122,7 @@ def _standardised(counts, mean, deviation):
 def _machine(K, y, cost):
     """Train one class against all other classes.
 
-    Return the bias b and the coefficients A, an array of shape (N,).
+    Return the coefficients A, an array of shape (N,), and the bias b.
     """
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
@@ -149,7 +150,7 @@ def _machine(K, y, cost):
 
 
 def scores(classifier, counts):
-    """Return the score (N, k) of each word for each class, eqs. (1) and (10).
+    """Return the score of each word for each class, eqs. (1), (10), of shape (N, k).
 
     The predicted class is the class with the largest score.
 

@@ -10,17 +10,19 @@ normal random variable.  The functions compute
     t'[e] = t[permutation(e)]                      "permuted"         (3)
     t'[e] uniform in [0, end)                      "uniform"          (4)
 
-Eqs. (3) and (4) are controls that randomise the times and keep the number of
-events of each channel.  Eq. (3) also keeps the number of events at each time,
-summed over channels.
+Eqs. (1) and (2) shift the events, for example to augment training data.  Eqs. (3) and
+(4) are controls that randomise the event times, but preserve the number of events of
+each channel.  The permutation in eq. (3) also preserves the number of events at each
+time, summed over channels.
 
-A time before 0 or after `end` is clipped to this boundary, which raises the density of
-events at the boundary.  An event that leaves the range of channels is dropped, which
-lowers the density of events in the outermost channels.
+In eq. (1), times below 0 are set to 0, and times above `end` are set to `end`, which
+raises the density of events at 0 and at `end`.  In eq. (2), events that leave the range
+of channels are dropped, which lowers the density of events in the outermost channels.
 
-[CB22] uses eq. (2) without `shared`, before channels are removed.  The spread is
-given in a supplement of [CB22] that was not consulted.  Public code uses other
-distributions, such as a uniform distribution on +- spread/2.
+[CB22] applies eq. (2) without the shift `shared` before reducing the number of
+channels.  The value of `spread` is given in a supplement of [CB22] that was not
+consulted.  Public code uses other distributions, such as a uniform distribution on +-
+spread/2.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -30,10 +32,10 @@ import numpy as np
 
 
 def jitter_times(times, units, rng, *, spread, end):
-    """Shift each event in time by an independent random amount, eq. (1).
+    """Shift each event in time by an independent random interval, eq. (1).
 
-    `spread` is the standard deviation of the shifts in s.  Shifted times are clipped to
-    the range from 0 to `end`, in s.
+    The argument `spread` is the standard deviation of the shifts in s.  Shifted times
+    are clipped to the range from 0 to `end`, in s.
 
     >>> t, u = jitter_times(np.array([0.1, 0.9]), np.array([5, 6]),
     ...                     np.random.default_rng(1), spread=0.01, end=1.0)
@@ -52,9 +54,9 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    `spread` and `shared` are the standard deviations, in channels, of the shift of each
-    event and of the common shift of all events.  Events that leave the channels
-    0 ... channels - 1 are dropped.
+    The argument `spread` is the standard deviation of the individual shifts of the
+    events, and `shared` is the standard deviation of the common shift of all events, in
+    channels.  Events that leave the channels 0 ... channels - 1 are dropped.
 
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,
@@ -71,8 +73,8 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 def shuffle_times(times, units, rng, *, law, end):
     """Replace the event times by permuted or random times, eqs. (3) and (4).
 
-    The number of events of each channel stays the same.  With the law "uniform", the
-    times are between 0 and `end`, in s.
+    The number of events of each channel stays the same.  If `law` is "uniform", the new
+    times are uniformly distributed between 0 and `end`, in s.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

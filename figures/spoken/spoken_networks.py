@@ -1,11 +1,12 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
-The function `classify`, a job that several figures share, trains one classifier and
-returns the accuracies of the classifier.  If the words are read from files, the
-training is split into a chain of jobs, each of which continues the previous job.  The
-networks are spiking networks (one to three hidden layers, or one recurrent layer), an
-LSTM, or a convolutional network.  A `Network` holds functions that act on a list of
-weight arrays.  Support vector machines on spike counts are the baselines.
+The function `classify` trains one classifier and returns its accuracies.  Several
+figures call this function.  If the words are read from files, the training of a network
+is split into several calls, each of which continues the training of the previous call.
+The networks are spiking networks (one to three hidden layers, or one recurrent layer),
+an LSTM, or a convolutional network.  A `Network` holds functions whose argument is the
+list of the network's weight arrays.  Support vector machines on spike counts are the
+baselines.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -24,7 +25,7 @@ CACHE = 1 << 28                 # largest number of entries of the binned words
 
 
 class Options(NamedTuple):
-    """Hold the hyperparameters of a network and of its training; times are in s."""
+    """Hold the hyperparameters of a network and of its training; all times are in s."""
 
     dt: float = 0.02            # time step
     loss: str = "sum"           # reduction over time: "max", "last" or "sum"
@@ -59,9 +60,9 @@ class Network(NamedTuple):
     """Hold the functions of a network, whose parameters are a list of arrays.
 
     The function begin(generator, m, classes, T) samples the initial parameters for m
-    inputs and T steps.  The function record(parameters, x) returns the readout, of
+    inputs and T time steps.  The function record(parameters, x) returns the readout, of
     shape (T, B, k).  The function gradient(parameters, x, labels, generator) returns
-    the loss and the list of its derivatives.
+    the loss and the list of the derivatives of the loss with respect to the parameters.
     """
 
     begin: Callable[..., Any]
@@ -75,11 +76,12 @@ def start(o):
 
 
 def score(record, labels, o):
-    """Return the loss, and the derivative of the loss for the readout.
+    """Return the loss, and its derivative with respect to the readout.
 
     The derivative is of shape (T, B, k).  Each readout starts at 0.  If a readout stays
-    below 0 in all later steps, its maximum over time is the initial value 0, and the
-    gradient vanishes.  The loss "max" therefore ignores the first steps.
+    below 0 after the first time step, the maximum of the readout over time is its
+    initial value 0, and the derivative of the loss with respect to the weights of this
+    readout is 0.  The loss "max" therefore ignores the first time steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -87,12 +89,12 @@ def score(record, labels, o):
 
 
 def penalty(spikes):
-    """Return a penalty on the number of spikes of a layer, and its derivative.
+    """Return a penalty on the spikes of a layer, and its derivative for the spikes.
 
-    The spikes are of shape (T, B, n).  The penalty follows the authors' tutorial and
-    has two terms.  One term is the number of spikes of the layer in a mini-batch.  The
-    other term is the squared number of spikes of a neuron in the mini-batch, averaged
-    over neurons.
+    The spikes are of shape (T, B, n).  The penalty, a sum of two terms, follows the
+    tutorial of the authors of [CSSZ20].  The first term of the penalty is the number of
+    spikes of the layer in a mini-batch.  The second term of the penalty is the squared
+    number of spikes of a neuron in the mini-batch, averaged over neurons.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
@@ -106,7 +108,7 @@ def penalty(spikes):
 def spiking(o):
     """Return a network with LIF layers and a leaky readout.
 
-    A network with one hidden layer uses `refsnn.fast.lif`.
+    If the network has one hidden layer, `refsnn.fast.lif` simulates the network.
     """
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
                            float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
@@ -180,16 +182,17 @@ def long_memory(o):
 def convolutional(o):
     """Return a network with two convolutional layers and two dense layers.
 
-    After each convolution, pooling halves the number of time steps and of channel rows.
+    After each convolution, pooling halves the number of time steps and the number of
+    rows.
     """
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
         """Convert binned words to images (B, T, rows, 1).
 
-        Each pixel is the square root of a spike count, summed over neighbouring
-        channels.  Images have about 32 to 64 rows.  The square root compresses the
-        long tail of the counts.
+        Each pixel is the square root of the number of spikes in a group of neighbouring
+        channels in one time step.  Images have about 32 to 64 rows.  The square root
+        compresses the long tail of the distribution of spike counts.
         """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
@@ -225,17 +228,17 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the common duration of all binned words, in seconds.
+    """Return the duration to which all words are padded or cut, in seconds.
 
-    The common duration is the duration of the longest word, but at most LONGEST,
-    rounded up to whole time steps.
+    This duration is the duration of the longest word, or LONGEST if the longest word is
+    longer, rounded up to whole time steps.
     """
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))
 
 
 def changed(words, index, generator, o, longest):
-    """Return a copy of the data set with random changes to the words in `index`."""
+    """Return a copy of the data set; events of the words in `index` are jittered."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -252,12 +255,12 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, law, generator):
-    """Return the data set after replacing the event times of each word.
+    """Return a copy of the data set in which all event times are replaced.
 
-    The law "permuted" permutes the times of a word.  Each time step then has as many
-    spikes as before.  The law "uniform" draws all times from a uniform distribution
-    between 0 and the longest duration of all words.  This law preserves only the number
-    of spikes of each channel.
+    If `law` is "permuted", the spike times of each word are permuted among its spikes,
+    so that each time step has as many spikes as before.  If `law` is "uniform", the
+    spike times are drawn from a uniform distribution between 0 and the longest duration
+    of all words, so that only the number of spikes of each channel is preserved.
     """
     end = spoken_words.durations(words).max()
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
@@ -268,10 +271,10 @@ def shuffled(words, law, generator):
 
 
 def chosen(words, count, generator):
-    """Return the sets of words, restricted to `count` training speakers.
+    """Return the sets of words, with only `count` of the training speakers.
 
-    The speakers are drawn at random among the speakers of the training words.  If
-    `count` is 0, all speakers are kept.
+    These speakers are drawn at random from the speakers of the training words.  If
+    `count` is 0, all speakers remain.
     """
     found = spoken_words.sets(words)
     if count:
@@ -284,7 +287,7 @@ def reader(words, o):
     """Return a function that maps word indices to binned words.
 
     The binned words are of shape (T, B, channels).  All words are binned at once if the
-    result has at most CACHE entries.
+    array of all binned words has at most CACHE entries.
     """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
@@ -302,7 +305,7 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     index : indices of the training words.
     first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
-    learner : initial (parameters, optimiser states); by default, the parameters are
+    learner : initial (parameters, optimiser states).  By default, the parameters are
         sampled.
     """
     longest, read = steps(words, o.dt), reader(words, o)
@@ -344,7 +347,8 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Return the class that a support vector machine predicts for each word.
 
-    The machine is trained on the spike counts of the first set of words.
+    The support vector machine is trained on the spike counts of the training words,
+    which are the first entry of `sets`.
     """
     c = spoken_words.counts(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
@@ -396,7 +400,7 @@ SETTINGS = {
 
 
 def options(condition, folder, **more):
-    """Return the `Options` of a classifier; `more` overrides options."""
+    """Return the `Options` of a classifier; the arguments `more` override options."""
     kind, own = CONDITIONS[condition]
     setting = SETTINGS["own" if folder is None else "paper"]
     return Options(**{**setting.get(kind, {}), **own, **setting.get(condition, {}),
@@ -406,10 +410,11 @@ def options(condition, folder, **more):
 def add(listed, condition, size, data, seed, repeat, **more):
     """Append the jobs of a classifier to a list of jobs.
 
-    A classifier has one job, or a chain of jobs if the words are read from files.
+    A classifier is trained in one job, or in a chain of jobs if the words are read from
+    files.
 
-    size : "quick", "default" or "full"; the words are read from the folder `data` if it
-        is "full".  The size "quick" has one epoch.
+    size : "quick", "default" or "full".  If `size` is "full", the words are read from
+        the folder `data`.  If `size` is "quick", networks are trained for one epoch.
     more : options that override the options of the condition.
     """
     folder = spoken_words.folder(size, data)
@@ -438,9 +443,10 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
     `predicted` are of shape (N,), with one entry for each test word.
 
     jitters : standard deviations of the jitter of event times, s.  The result
-        `jittered` holds the accuracy on all test words for each jitter.
-    first, count : first epoch and number of epochs of a job in a chain.  Only the
-        last job of a chain returns accuracies.
+        `jittered` holds the accuracy on all test words for each standard deviation of
+        the jitter.
+    first, count : first epoch and number of epochs of this job in a chain of jobs.
+        Only the last job of a chain returns accuracies.
     before : result of the previous job of the chain.
     """
     words, o = spoken_words.read(folder), Options(**options)
