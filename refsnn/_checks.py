@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | _checks.py | SPDX-License-Identifier: MIT | needs: numpy
 """Check the arguments of public functions.
 
-All modules of the core and of `fast` import these functions, and import
-nothing else of the package.  `python -m refsnn vendor NAME FILE` copies a
-module, and appends the functions of this file that the module uses.
+The modules of the core and of `fast` import only this module of the
+package.  The command `python -m refsnn vendor NAME FILE` copies a module
+to a file, and appends the functions of this file that the module uses.
 
 A function checks its arguments with a text that holds one rule for each
 argument:
@@ -12,33 +12,38 @@ argument:
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
         "k () int in [1, inf)", W, x, V, alpha, k)
 
-A rule consists of
+A rule has up to four parts.  The first part, such as `W`, is the name of
+the argument in error messages.  The mark ? after the name allows the value
+None.  A name such as `a[]` stands for a list of arrays, and each array of
+the list must follow the rule.
 
-    W           the name of the argument in messages.  A name such as V?
-                allows the value None, and a[] is a list of arrays, each of
-                which follows the rule;
-    (n, m)      the axes.  Axes with the same letter have the same size.  A
-                number such as 3 is the size of an axis.  The sign _ is an
-                axis of any size.  An axis has at least one entry, unless
-                it is written as m*.  An argument with () is a number, one
-                with (n?) is a number or an array (n), and one with (...)
-                is an array with any axes;
-    float       the type: float32 or float64 (float), or an integer (int).
-                Without a type, all real numbers are allowed.  For the type
-                `unread`, the entries are not checked, and the array is not
-                cast;
-    in [0, 1)   the range of all entries, or the allowed values such as
-                {0, 1}.  Without a range, all entries must be finite.
+The second part of a rule, such as `(n, m)`, describes the axes of an
+array.  Axes with the same letter must have the same size.  A number such
+as 3 is the required size of an axis, and the sign _ allows any size.  An
+axis must have at least one entry, unless a star follows the letter, as in
+`m*`.  The axes () stand for a number, and (n?) for a number or an array
+with n entries.  An array with (...) can have any axes.
+
+The third part of a rule is the type of the entries.  The type `float`
+allows the dtypes float32 and float64, and the type `int` allows integers.
+For the type `unread`, the entries are not checked, and the array is not
+cast.  Without a type, all real numbers are allowed.
+
+The last part of a rule, such as `in [0, 1)`, is the range of all entries,
+or the set of the allowed values, such as {0, 1}.  If a rule has no range,
+all entries must be finite.
 
 The first array with the type `float`, or the argument `dtype`, sets the
-dtype of the results.  Arrays of another real dtype are cast to this dtype.
-Results of the type `int` keep their dtype, and arguments with () become
-Python numbers.  An array that needs no cast is returned without a copy.
-Masked arrays are refused, because NumPy would ignore their mask.
+dtype of all results.  Arrays of another real dtype are cast to the dtype
+of the results.  Arrays of the type `int` keep their dtype, and arguments
+with the axes () become Python numbers.  An array that needs no cast is
+returned without a copy.  Masked arrays are refused, because NumPy would
+ignore their mask.
 
-An error message names the argument, and says what the argument is and what
-it must be.  If the sizes of two arguments disagree, the message names both
-arguments, the axes and both sizes.  Messages never show whole arrays.
+An error message contains the name of the argument, the refused value or
+shape, and the requirement.  If the sizes of two arguments disagree, the
+message contains the names, the axes and the sizes of both arguments.
+Messages never show whole arrays.
 """
 
 import functools
@@ -96,7 +101,7 @@ def arrays(rules, *values, dtype=None):
 
 @functools.lru_cache(maxsize=1024)
 def _read_rules(rules):
-    """Parse the text `rules`, and return a list of `_Rule`."""
+    """Parse the text `rules`, and return a list of `_Rule` objects."""
     found = re.findall(
         r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
     return [_read_rule(*parts) for parts in found]
@@ -116,8 +121,9 @@ def _read_rule(name, shape, kind, span):
 
 def _checked_array(rule, value, known):
     """Check one value against its rule, and return the value as an array.  The
-    dict `known` holds the dtype of the results, the shapes of earlier arrays,
-    and the first size of each axis letter with its argument and axis."""
+    dict `known` holds the dtype of the results and the shapes of the arrays
+    that were checked before.  For each axis letter, `known` also holds the
+    size of the axis, and the argument that sets this size."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
             and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
@@ -146,7 +152,7 @@ def _checked_array(rule, value, known):
 
 
 def _check_type(rule, a, value):
-    """Check that an array holds numbers of the type of its rule."""
+    """Check that the entries of an array have the type that the rule requires."""
     if rule.kind == "float" and a.dtype not in FLOATS:
         _refuse(rule, _described(a, value), "must be float32 or float64"
                 + ", for example after .astype(np.float32)" * (a.dtype.kind in "fiub"))
@@ -160,7 +166,7 @@ def _check_type(rule, a, value):
 
 
 def _converted(rule, value):
-    """Convert a value that is not a plain NumPy array, and return the array."""
+    """Convert a value that is not a plain NumPy array to a NumPy array."""
     try:
         masked = isinstance(value, np.ma.MaskedArray) or isinstance(
             value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray)
@@ -177,7 +183,8 @@ def _converted(rule, value):
 
 
 def _match_axes(rule, a, value, known):
-    """Check the number of axes and their sizes, and store new sizes in `known`."""
+    """Check the number and the sizes of the axes of an array.  Store the sizes of
+    new axis letters in the dict `known`."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
@@ -204,8 +211,8 @@ def _sized(size, letter):
 
 
 def _in_range(rule, a):
-    """Return whether all entries are in the range of the rule.  Without a range,
-    return whether all entries are finite."""
+    """Return whether all entries of an array are in the range of the rule.  If
+    the rule has no range, return whether all entries are finite."""
     if a.ndim == 0:
         entry = a.item()
         return entry in rule.values if rule.values else _within(rule, entry, entry)
@@ -219,7 +226,8 @@ def _in_range(rule, a):
 
 
 def _within(rule, least, most):
-    """Return whether numbers from `least` to `most` are in the range of the rule."""
+    """Return whether the range of the rule contains `least` and `most`,
+    entrywise."""
     if rule.values:
         return np.logical_or.reduce([least == v for v in rule.values])
     low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)
@@ -228,7 +236,7 @@ def _within(rule, least, most):
 
 
 def _refuse_entry(rule, a, cast):
-    """Raise the error for an entry that is out of range, or not finite."""
+    """Raise the error for the first entry that is out of range or not finite."""
     with np.errstate(invalid="ignore"):
         index = tuple(map(int, np.argwhere(~np.asarray(_within(rule, cast, cast)))[0]))
     before, entry = a[index].item(), cast[index].item()
@@ -248,7 +256,7 @@ def _refuse(rule, found, wanted):
 
 
 def _described(a, value):
-    """Describe a value that has the wrong type."""
+    """Describe a value that has the wrong type, for an error message."""
     if value is None or isinstance(value, (str, bytes, bool, np.bool_, float, complex)):
         return f"is {value!r:.60}"
     return f"is of type {type(value).__name__}" if a.dtype == object \
@@ -272,7 +280,8 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice for labels that are floats or one-hot rows."""
+    """Return advice for an error message if class labels are floats or one-hot
+    rows."""
     if rule.name != "labels":
         return ""
     return ", for example labels.argmax(axis=1)" if a.ndim == 2 else \
@@ -280,14 +289,14 @@ def _label_advice(rule, a):
 
 
 def _pair_advice(rule, value):
-    """Return advice if `psi` is the pair that a surrogate function returns,
-    instead of the derivative in this pair."""
+    """Return advice for an error message if the argument `psi` is the pair
+    (value, derivative) of a surrogate function instead of the derivative."""
     return ", so pass the derivative, element 1 of the pair" if rule.name == "psi" \
         and isinstance(value, tuple) and len(value) == 2 else ""
 
 
 def one_of(name, value, *allowed):
-    """Return a value that is one of the allowed strings, or of an allowed type.
+    """Return a value if it is an allowed string or has an allowed type.
 
     >>> one_of("reset", "zero", "subtract", "zero")
     'zero'
@@ -304,8 +313,8 @@ def one_of(name, value, *allowed):
 
 
 def flags(names, *values):
-    """Check that each value is a bool.  The text `names` holds the names of the
-    values, separated by spaces.
+    """Check that each value is a bool.  The text `names` holds the argument names
+    for error messages, separated by spaces.
 
     >>> flags("through_reset constants", True, np.False_)
     """
@@ -315,7 +324,7 @@ def flags(names, *values):
 
 
 def float_dtype(dtype):
-    """Return float32 or float64 as a NumPy dtype.
+    """Check that a dtype is float32 or float64, and return the NumPy dtype.
 
     >>> str(float_dtype("float32"))
     'float32'
@@ -327,7 +336,7 @@ def float_dtype(dtype):
 
 
 def bundle(name, value, kind, dtype=None):
-    """Return a tuple as a named tuple of the class `kind`.  If `dtype` is given,
+    """Convert a tuple to a named tuple of the class `kind`.  If `dtype` is given,
     all fields that are not None must be arrays of this dtype.
 
     >>> class State(NamedTuple):
@@ -349,10 +358,11 @@ def bundle(name, value, kind, dtype=None):
 
 
 def lists(name, value, like=None, source=None):
-    """Return an array, or a list of arrays, as a list of float arrays.  Check
-    that the arrays are finite and not empty.  If the list `like` is given, the
-    arrays must have the shapes of `like`, and are cast to the dtypes of
-    `like`.  Error messages call `like` by the name `source`.
+    """Convert an array, or a list of arrays, to a list of float arrays.  Check
+    that the arrays are finite and not empty.  If the list `like` of arrays is
+    given, each array must have the shape of the corresponding array in `like`,
+    and is cast to the dtype of this array.  In error messages, `source` is the
+    name of the list `like`.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]
@@ -377,8 +387,8 @@ def lists(name, value, like=None, source=None):
 
 
 def unread(name, value, shape, *dtypes):
-    """Return a value as an array.  Check that the array has the given shape and
-    one of the given dtypes.  The entries are not checked.
+    """Check the shape and the dtype of an array, and return the array.  The
+    entries of the array are not checked.
 
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]
@@ -392,9 +402,10 @@ def unread(name, value, shape, *dtypes):
 
 
 def buffer(name, value, shape, dtype, others=()):
-    """Return an array for results.  If `value` is None, the array is new.
-    Otherwise, the array is `value`, which must be writeable and contiguous,
-    and must share no memory with the arrays `others`.
+    """Return an array to which results can be written.  If `value` is None, a new
+    array is allocated.  Otherwise, `value` is returned after a check that the
+    array is writeable and contiguous and shares no memory with the arrays
+    `others`.
 
     >>> buffer("out", None, (2, 3), np.float32).shape
     (2, 3)

@@ -59,9 +59,10 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     E[t] = dh[t]/dx[t-1] = [[W], [0]]                                (14)
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
-    Each of the four constants alpha, beta, gain and threshold of neuron i
-    adds one column to F.  The threshold acts through the reset and through
-    the spikes, for which dS/dthreshold = -psi:
+    If the constants alpha, beta, gain and threshold are learned, each of
+    the constants of neuron i adds one column to the matrix F.  The
+    threshold affects the states through the reset and through the spikes.
+    The derivative of the spikes is dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -126,7 +127,7 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the current I, potential U, spikes S and mask clamp of a layer.
+    """Hold the currents I, potentials U, spikes S and refractory mask of a layer.
 
     Each array has the shape (T, B, n).
     """
@@ -137,7 +138,7 @@ class Recording(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the current I, the potential U and the last spikes of a layer.
+    """Hold the synaptic currents I, potentials U and last spikes of a LIF layer.
 
     `spikes` covers the last `refractory` steps.  None means that no neuron
     spiked.
@@ -150,8 +151,9 @@ class State(NamedTuple):
 class Gradient(NamedTuple):
     """Hold the derivatives of the loss with respect to parameters and states.
 
-    The last five fields are None unless `constants` is true.  The derivative
-    with respect to the threshold is ``dthreshold + direct``.
+    The last five fields are None unless `backward` was called with
+    constants=True.  The derivative of the loss with respect to the threshold
+    is the sum of the fields `dthreshold` and `direct`.
     """
     dW: np.ndarray              # (n, m)
     dV: np.ndarray              # (n, n), or None if V is None
@@ -279,8 +281,8 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=None,
           resets=None, sent=None):
-    """Iterate eqs. (1)-(5), given the products `drive` of input and weights,
-    which are called `source` in messages."""
+    """Iterate eqs. (1)-(5).  The array `drive` holds the products of the input
+    and the weights W.  In error messages, `source` is the name of `drive`."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))  # first k: earlier spikes
@@ -314,7 +316,7 @@ def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=Non
 def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
              through_recurrence=True, after=None, dstate=None, constants=False):
-    """Compute the surrogate gradient of one layer, eqs. (7)-(11), (16)-(21).
+    """Compute the surrogate gradient of the loss, eqs. (7)-(11) and (16)-(21).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.5, beta=0.5)
@@ -402,8 +404,8 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, after, beta, gain, threshold, reset, through_reset):
-    """Return the factors keep[t] and jump[t] of eqs. (7)-(9) for t = 0 to T - 2,
-    or to T - 1 if the state `after` is given."""
+    """Return the factors keep[t] and jump[t] of eqs. (7)-(9) for the steps t = 0
+    to T - 2.  If the state `after` is given, the results include step T - 1."""
     free, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
         clamp = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
@@ -416,7 +418,7 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
 
 
 def _columns(rec, psi, keep, jump, reset):
-    """Return the right-hand sides of eqs. (16)-(18) and (20) at all steps."""
+    """Return the derivatives (16)-(18) and (20) of the states at all steps."""
     syn, mem, spikes, _ = (field[:len(keep)] for field in rec)
     subtracted = keep * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
@@ -428,7 +430,7 @@ def _columns(rec, psi, keep, jump, reset):
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
               threshold=1.0, reset="subtract", through_reset=True,
               through_recurrence=True, constants=False):
-    """Linearise the layer along a recording, eqs. (12)-(14), (16)-(20).
+    """Compute the Jacobians J, F and E of a recording, eqs. (12)-(14), (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
@@ -486,7 +488,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the direct derivative q[t] of the loss, eq. (15).
+    """Return the direct derivative of the loss with respect to h[t], eq. (15).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
@@ -583,7 +585,8 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
 
 
 def _leak(drive, source, state, constants):
-    """Iterate eq. (6); return I, U and the last state."""
+    """Iterate eq. (6) of the readout.  Return the currents I, the membrane
+    potentials U and the state after the last step."""
     (T, *shape), (alpha, beta, gain) = drive.shape, constants
     syn, mem = (np.zeros((T + 1, *shape), drive.dtype) for _ in range(2))
     if state is not None:
@@ -596,7 +599,7 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
+    """Compute the loss gradient for a leaky readout, eqs. (7)-(11) with psi = 0.
 
     >>> dmem = np.zeros((4, 1, 1))
     >>> dmem[3] = 1
@@ -635,9 +638,10 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Check a state against the array `like`, which is called `source` in
-    messages.  Return its arrays.  The spikes must cover `k` steps, or any
-    number of steps if `k` is None."""
+    """Check that the arrays of a state fit the array `like`, and return the
+    arrays.  In error messages, `source` is the name of `like`.  The field
+    `spikes` must cover `k` steps.  If `k` is None, any number of steps is
+    allowed."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

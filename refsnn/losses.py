@@ -1,11 +1,13 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute losses, activity regularisers and the derivatives of both.
+r"""Compute losses and activity regularisers for spiking networks.
 
-A record of shape (T, B, k) holds the membrane potentials or the spikes of
-k readout units at T steps for B samples.  One of eqs. (1)-(3) reduces the
-record over time to scores of shape (B, k).  In (1), s is the last step at
-which the record has its maximum.  Eq. (4) is the softmax cross entropy of
-the scores for class labels of shape (B,):
+Each loss and each regulariser is returned with the derivative with respect
+to the membrane potentials or the spikes.  An array `record` of shape (T,
+B, k) holds the membrane potentials or the spikes of k readout units at T
+steps for B samples.  Eq. (1), (2) or (3) reduces `record` over time to
+class scores of shape (B, k).  In (1), s is the last step at which `record`
+has its maximum.  The loss (4) is the softmax cross entropy of the class
+scores, for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -13,8 +15,9 @@ the scores for class labels of shape (B,):
     L = -(1/B) sum_b log softmax(scores[b])[labels[b]]   (4)  [NMZ19]
     dL/dscores[b, i] = (softmax(scores[b])[i] - [i = labels[b]]) / B  (5)
 
-The first-spike loss is eq. (4) with scores = -first/tau, where `first` is
-the time of the first spike of a unit, or T dt for a silent unit:
+The first-spike loss is the loss (4) with the scores -first/tau, where tau
+is a time constant.  The time `first` of a unit is the time of the first
+spike, or T dt if the unit is silent:
 
     first = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])    (6)
     dfirst/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
@@ -43,8 +46,9 @@ mean spike count of the n neurons of a layer, eq. (14):
     burst         (1/(B n)) sum_{b,i} counts[b, i]^2     (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} counts[b, i]           (18)  [NMZ19]
 
-Eqs. (15) and (16) use the spike counts (13) or the mean counts (14).  The
-mean in (15) and (16) is over all entries of the counts.
+The penalties (15) and (16) use the spike counts (13) or the mean spike
+counts (14).  The means in (15) and (16) are over all entries of the array
+`counts`.
 
 Derivation.  If several steps share the maximum in (1), the last of these
     steps receives the derivative.  If the first of these steps received
@@ -95,7 +99,7 @@ __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_boun
 
 
 def cross_entropy(record, labels, reduction="max"):
-    """Return the cross-entropy loss and its derivative, eqs. (1)-(5).
+    """Return the cross entropy L and its derivative dL/drecord, eqs. (1)-(5).
 
     >>> loss, drecord = cross_entropy(np.zeros((3, 1, 2)), np.array([0]))
     >>> round(loss, 4), drecord[:, 0, 0].tolist()
@@ -173,7 +177,7 @@ def accuracy(record, labels, reduction="max"):
 
 
 def first_spike_time(spikes, labels, tau, dt):
-    """Return the first-spike loss and its derivative, eqs. (4)-(7).
+    """Return the first-spike loss L and the derivative dL/dS, eqs. (4)-(7).
 
     >>> spikes = np.array([[[0.0, 0.0]], [[1.0, 0.0]]])
     >>> loss, dspikes = first_spike_time(spikes, np.array([0]), 1.0, 1.0)
@@ -215,7 +219,7 @@ def _first(spikes):
 
 
 def van_rossum(spikes, target, tau_rise, tau_decay, dt):
-    """Return the van Rossum distance and its derivative, eqs. (8)-(10).
+    """Return the van Rossum distance L and the derivative dL/dS, eqs. (8)-(10).
 
     >>> spikes = np.array([1.0, 0.0, 0.0]).reshape(3, 1, 1)
     >>> tau = float(1 / np.log(2))
@@ -248,15 +252,15 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Return the convolution of `trains` with the kernel K of eq. (8), computed
-    by two first-order filters in series."""
+    """Return the convolution of the spike trains `trains` with the kernel K of
+    eq. (8).  Two first-order filters in series compute the convolution."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
 
 
 def square(record, target):
-    """Return the squared loss and its derivative, eqs. (11) and (12).
+    """Return the squared loss L and its derivative dL/drecord, eqs. (11), (12).
 
     >>> loss, drecord = square(np.full((2, 1, 1), 3.0), np.ones((2, 1, 1)))
     >>> loss, drecord.ravel().tolist()
@@ -279,7 +283,7 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return a penalty and its derivative for counts below a bound, eq. (15).
+    """Return a penalty P for spike counts below a bound, eq. (15), and dP/dS.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -306,7 +310,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
 
 
 def upper_bound(spikes, bound, per="population", power=2):
-    """Return a penalty and its derivative for counts above a bound, eq. (16).
+    """Return a penalty P for spike counts above a bound, eq. (16), and dP/dS.
 
     >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -382,7 +386,7 @@ def total(spikes):
 
 
 def _labelled(name, record, labels):
-    """Check and return a record and the labels of its samples."""
+    """Check and return the array `record` and the class labels of the samples."""
     record, = arrays(f"{name} (T, B, k) float", record)
     return arrays(f"{name} (T, B, k), labels (B) int in [0, {record.shape[2]})", record,
                   labels)

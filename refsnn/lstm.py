@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | lstm.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements long short-term memory (LSTM) with dropout.
+r"""Simulate and differentiate a long short-term memory (LSTM) network.
 
 The network has inputs x, cell states `cell` and outputs h.  The vector
 pre[t] stacks the pre-activations of the input gate i, the forget gate f,
@@ -36,9 +36,9 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     s(a) = 1/2 + tanh(a/2) / 2                                   (10)
 
-    To apply (10), `simulate` halves the weights and biases of the gates i,
-    f and o before the first step.  Each entry of a dropout mask is sampled
-    independently:
+    To use the identity (10), `simulate` halves the weights and biases of
+    the gates i, f and o before the first step.  Each entry of a dropout
+    mask is sampled independently:
 
     mask = 1/(1 - rate) with probability 1 - rate, else 0        (11)
 
@@ -100,7 +100,7 @@ class Gradient(NamedTuple):
 
 
 def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
-    """Simulate the network over T steps, eqs. (1)-(4).
+    """Simulate the LSTM network over T steps, eqs. (1)-(4).
 
     >>> W, V, b = np.zeros((4, 1)), np.zeros((4, 1)), np.array([0.0, 0, 9, 0])
     >>> run = simulate(np.ones((2, 1, 1)), W, V, b)
@@ -153,7 +153,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
 
 def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
              x_mask=None, h_mask=None, inputs=True):
-    """Compute the gradient of the loss backward in time, eqs. (5)-(9).
+    """Compute the loss gradient by backpropagation through time, eqs. (5)-(9).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((4, 1)), np.zeros((4, 1))
     >>> run = simulate(x, W, V, np.zeros(4))
@@ -202,8 +202,8 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
 
 
 def _sweep(V, cells, gates, e, cell0, dcell, h_mask):
-    """Return the derivatives of the loss with respect to the pre-activations,
-    by eq. (7), the initial outputs and the initial cell states."""
+    """Return the derivatives of the loss with respect to the pre-activations, the
+    initial outputs and the initial cell states, by eqs. (5)-(7)."""
     n, dpre, dcell = cells.shape[2], np.empty_like(gates), dcell.copy()
     dh, squashed, spare = np.zeros((3,) + dcell.shape, dcell.dtype)
     slope = np.empty_like(gates[0])
@@ -289,8 +289,8 @@ def init(m, n, rng, dtype=np.float64):
 
 
 def _network(W, V, b, x, h0, cell0, x_mask, h_mask, *more):
-    """Check and return the arguments of `simulate` and, in `more`, the
-    additional arguments of `backward`."""
+    """Check and return the arguments of `simulate`.  The values `more` are the
+    additional arguments of `backward`, or empty."""
     for_x, for_h = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *others = arrays(
         "W (4n, m) float, V (4n, n), b (4n), x (T, B, m), h0? (B, n), cell0? (B, n), "

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the outputs, gradient and Jacobian of a multilayer perceptron.
+r"""Compute outputs, loss gradient and Jacobian of a multilayer perceptron.
 
 The activation function phi of the hidden layers is ReLU or tanh.  Layer l
 = 0 ... L-1 has weights W[l], biases b[l], inputs a[l] and pre-activations
@@ -14,9 +14,9 @@ Dropout multiplies the inputs of layer l by a binary mask m[l]:
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
 Dropout is possible for the inputs x and for ReLU units, but not for tanh
-units.  A dropped ReLU unit has phi'(pre) = 0, so eqs. (4)-(13) also hold
-with dropout.  For any array A, let dA be the derivative of a loss with
-respect to A.  The gradient of the loss is
+units.  For a dropped ReLU unit, the derivative phi'(pre) is 0, so that
+eqs. (4)-(13) also hold with dropout.  For any array A, let dA be the
+derivative of a loss with respect to A.  The gradient of the loss is
 
     dpre[L-1] = df,
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
@@ -25,7 +25,7 @@ respect to A.  The gradient of the loss is
 The sums in (5) are over the samples n.  The signals g[l]_k = df_k/dpre[l]
 are the derivatives of output k with respect to the pre-activations.  The
 Jacobian of the outputs with respect to the parameters follows from the
-signals:
+signals g[l]:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
@@ -46,10 +46,10 @@ derivatives follow from
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1] + da[l+1])
               + e[l],  dpre[L-1] = df                           (13)
 
-The gradient of the loss is the sum of (5) and (11).  The initial weights
-of a layer with n_in inputs and n_out units follow a truncated normal
-distribution with the variance proposed by [GB10].  The initial biases
-follow a normal distribution:
+The gradient of the loss with respect to the parameters is the sum of (5)
+and (11).  The initial weights of a layer with n_in inputs and n_out units
+follow a truncated normal distribution with the variance proposed by
+[GB10].  The initial biases follow a normal distribution:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
@@ -109,7 +109,7 @@ class Gradient(NamedTuple):
 
 
 def forward(weights, biases, x, activation="relu", dropout=None):
-    """Compute the activations and outputs for a batch, eqs. (1)-(3).
+    """Compute the activations and outputs of a network, eqs. (1)-(3).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> biases = [np.zeros(2), np.ones(1)]
@@ -156,7 +156,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
 
 def backward(weights, recording, doutputs, activation="relu"):
-    """Compute the gradient of a loss of the network outputs, eqs. (4) and (5).
+    """Compute the loss gradient with respect to the parameters, eqs. (4) and (5).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -199,8 +199,9 @@ def _slopes(inputs, pre, activation):
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
     """Return the gradient of the loss with respect to the parameters, eqs. (5)
-    and (13).  `dinputs` holds da of eq. (13), `extra` holds e of eq. (12), and
-    `gain` holds the sums of eq. (11).  An entry None stands for 0."""
+    and (13).  The list `dinputs` holds the derivatives da of eq. (13), the
+    list `extra` holds the terms e of eq. (12), and the list `gain` holds the
+    sums of eq. (11).  An entry None stands for 0."""
     dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -218,7 +219,7 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return derivatives of outputs with respect to pre-activations, eq. (7).
+    """Return the derivatives of outputs with respect to pre-activations, eq. (7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -287,7 +288,7 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a loss that depends on the Jacobian.
+    """Compute the gradient of a loss that depends on the Jacobian of the outputs.
 
     The function evaluates eqs. (5) and (9)-(13) for a loss that depends on
     the layer inputs a, the signals g and the outputs f.
@@ -389,10 +390,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check each value against a rule of the text `spec`, and return the values
-    as arrays.  A rule that contains [{0}] describes a list with one array for
-    each layer.  In a rule, {0} is the index of the layer, {1} is the index of
-    the next layer, and {2} is the number of layers."""
+    """Check each value against the rule at the same position in the text `spec`,
+    and return the values as arrays.  A rule that contains [{0}] describes a
+    list with one array for each layer.  In a rule, {0} is the index of the
+    layer, {1} is the index of the next layer, and {2} is the number of layers."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]

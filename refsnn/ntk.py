@@ -1,35 +1,39 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the empirical neural tangent kernel and the adjoint of the kernel.
+r"""Compute the empirical neural tangent kernel and its adjoint.
 
-The kernel compares the gradients of the network outputs for two samples.
-The adjoint propagates the derivatives of a loss back through the kernel.
-Let x_n and y_m be samples of two batches, let f_k be output k of the
-network, and let theta_p be all weights and biases.  The kernel is
+The kernel consists of scalar products of the gradients of the network
+outputs for two samples.  The adjoint computes the derivatives of a loss
+with respect to the inputs and signals of each layer from the derivatives
+of the loss with respect to the kernel.  Let x_n and y_m be samples of two
+batches, let f_k be output k of the network, and let theta_p be the weights
+and biases of the network.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
-The factor Q_p is 1 for the kind "at_masked".  For the kind "through_mask",
-Q_p is the mask of the weight, which is 0 for pruned weights and 1
-otherwise; Q_p is 1 for a bias.  The kernel is a sum over the layers.  A
-dense layer with the input a_n computes W a_n + bias.  The signals g_nk of
-the layer are the derivatives of f_k(x_n) with respect to W a_n + bias.
+For the kernel of kind "at_masked", all factors Q_p are 1.  For the kernel
+of kind "through_mask", the factor Q_p is 0 for pruned weights, and 1 for
+all other weights and for biases.  The kernel is a sum of one term for each
+layer.  A dense layer with the weights W and the input a_n has the
+pre-activations W a_n + bias.  The signals g_nk of the layer are the
+derivatives of the output f_k(x_n) with respect to these pre-activations.
 For the sample y_m, let b_m be the input of the layer and let h_mq be the
-signals.  The layer adds to the kernel
+signals of the layer.  A dense layer adds to the kernel the term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  The derivatives of output k are
-J_nk with respect to the weights, and s_nk with respect to the biases.  The
-sum in s_nk is over the positions:
+patch and c is the number of channels.  The derivatives of output k for
+sample n are J_nk with respect to the weights, and s_nk with respect to the
+biases.  The sum in s_nk is over the P positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-With B_m, H_mq, J_mq and s_mq for the sample y_m, the layer adds (4), where
-`o` is the entrywise product:
+Let B_m, H_mq, J_mq and s_mq be the same quantities for the sample y_m.  A
+convolutional layer adds to the kernel the term (4), where `o` is the
+entrywise product:
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -46,7 +50,8 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivatives for y_m follow by exchanging the two batches.
+    The derivatives for the sample y_m follow if the two batches are
+    exchanged in (5)-(10).
 Exact.  All derivatives are evaluated at the masked weights.  The kernel of
     kind "at_masked" includes the derivatives with respect to pruned
     weights, as in the code of [LZ20].  The kernel of kind "through_mask"
@@ -80,7 +85,7 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the kernel between two batches or within one batch, eqs. (1)-(4).
+    """Compute the tangent kernel of two batches or of one batch, eqs. (1)-(4).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> kernel(batch)[:, :, 0, 0].tolist()
@@ -142,7 +147,7 @@ def _jacobian(A, G):
 
 
 def _sum(axes, *factors):
-    """Return the result of `np.einsum`, computed for two factors at a time."""
+    """Call `np.einsum` so that two factors at a time are multiplied."""
     return np.einsum(axes, *factors, optimize=True)
 
 
@@ -181,7 +186,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _layer_adjoint(D, a, g, b, h, Q):
-    """Return the derivatives of the loss with respect to a and g of one layer."""
+    """Return the derivatives of the loss with respect to the inputs `a` and the
+    signals `g` of one layer."""
     if a.ndim == 2:
         R = _sum("nmkq,nkj,mqj->nmj", D, g, h)                             # (5)
         da = _sum("nmj,ji,mi->ni", R, Q, b)                                # (6)
@@ -196,8 +202,9 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Check the arguments.  Return the inputs, signals and masks (a, g, b, h, Q)
-    of each layer, and the checked `values`."""
+    """Check the arguments.  Return a list with the tuple (a, g, b, h, Q) of each
+    layer, which holds the inputs, signals and mask, and return the checked
+    `values`."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]
@@ -205,9 +212,9 @@ def _layers(left, right, masks, kind, more="", *values):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check the arguments; the text `more` describes the arrays `values`, as in
-    `arrays`.  Return both batches, the masks of the layers (or None), and
-    `values`."""
+    """Check the arguments.  The text `more` holds the rules for the arrays
+    `values`.  Return the two batches, a list with the mask or None for each
+    layer, and the checked `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

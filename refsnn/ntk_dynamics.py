@@ -1,21 +1,21 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Predict the training of a network from its neural tangent kernel.
+r"""Predict the outputs of a network during training from its tangent kernel.
 
 The neural tangent kernel of two samples is the matrix of scalar products
 of the gradients of the network outputs for the two samples.  Let f be the
-outputs for the training samples.  Let f* be the outputs for test samples,
-which can be any samples.  Let K* be the kernel between the test samples
-and the training samples.  To first order in the learning rate `rate`, one
-step of gradient descent on a loss L gives
+network outputs for the training samples.  Let f* be the network outputs
+for test samples, which can be chosen freely.  Let K* be the tangent kernel
+between the test samples and the training samples.  To first order in the
+learning rate `rate`, one step of gradient descent on a loss L gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
 Let y be the targets of the N training samples.  The squared loss is
 share/2 times the sum of (f - y)^2 over all outputs of the training
-samples.  The factor `share` is 1 for the loss "sum" and 1/N for the loss
-"mean".  Let K = Q diag(lambda) Q^T be the eigendecomposition of the kernel
-between the training samples.  If the kernels are constant, s steps of
-gradient descent give
+samples.  The factor `share` is 1 if the option `loss` is "sum", and 1/N if
+this option is "mean".  Let K = Q diag(lambda) Q^T be the
+eigendecomposition of the kernel between the training samples.  If the
+kernels are constant, s steps of gradient descent give
 
     f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
@@ -65,7 +65,7 @@ class Trajectory(NamedTuple):
 
 
 def one_step(kernel, outputs, doutputs, rate):
-    """Predict the outputs after one step of gradient descent, eq. (1).
+    """Predict the network outputs after one step of gradient descent, eq. (1).
 
     >>> one_step(np.full((1, 1, 1, 1), 4.0), np.ones((1, 1)), np.ones((1, 1)),
     ...          0.1).tolist()
@@ -103,7 +103,7 @@ def _matrix(kernel):
 
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
             test_outputs=None):
-    """Predict the outputs after training on the squared loss, eqs. (2)-(4).
+    """Predict the network outputs in training on the squared loss, eqs. (2)-(4).
 
     >>> found = predict(np.full((1, 1, 1, 1), 5.0), np.ones((1, 1)),
     ...                 np.zeros((1, 1)), [0, 1, 2], rate=0.1)

@@ -4,54 +4,58 @@ r"""Train a sparse network to reproduce the tangent kernel of a dense network.
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  The student is a sparse network
 that learns to reproduce the teacher.  NTT uses inputs, but no labels.
-Layer l of the student has the weights M_l W_l.  The mask M_l is 0 for
-pruned weights and 1 for all other weights.  The student learns to
-reproduce the outputs f* of the teacher for each batch of inputs.  The
-student also learns to reproduce the neural tangent kernel K* of the
-teacher between the first half and the second half of the batch.  The
-entries of this kernel are the scalar products of the gradients of the
-outputs for two inputs.  For a batch of B = N + N' inputs, and for networks
-with k outputs, the loss is
+Layer l of the student has the weights M_l W_l, the entrywise product of a
+mask and dense weights.  The mask M_l is 0 for pruned weights and 1 for all
+other weights.  The student learns to reproduce the outputs f* of the
+teacher for each batch of inputs.  The student also learns to reproduce the
+neural tangent kernel K* of the teacher between the first half and the
+second half of the batch.  The entries of the kernel K* are the scalar
+products of the gradients of the teacher's outputs for two inputs.  For a
+batch of B = N + N' inputs, and for networks with k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The three terms have the coefficients `strength`, 1 and `l2` / `density`,
-where `density` is the fraction of unpruned weights.  The kernel K of the
-student has the shape (N, N', k, k), and the outputs f of the student have
-the shape (B, k).  The sums in (1) and (2) are over all entries of K and f.
-The derivatives of the loss with respect to K and f are
+The three terms of the loss have the coefficients `strength`, 1 and `l2` /
+`density`, where `density` is the fraction of unpruned weights.  The kernel
+K of the student has the shape (N, N', k, k), and the outputs f of the
+student have the shape (B, k).  The sum in (1) is over all entries of the
+kernel K, and the sum in (2) is over all entries of the outputs f.  The
+derivatives of the loss with respect to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
 df/dpre_l.  The kernel K is a function of all layer inputs a_l and all
-signals g_l.  The function `adjoint` computes the derivatives da_l and dg_l
-of the loss with respect to a_l and g_l from the derivative D with respect
-to K.  The function `second_order` computes the gradient of the loss with
-respect to the weights from da_l, dg_l and df:
+signals g_l.  From the derivative D of the loss with respect to K, the
+function `adjoint` computes the derivatives da_l and dg_l of the loss with
+respect to the inputs a_l and the signals g_l.  From da_l, dg_l and df, the
+function `second_order` computes the gradient of the loss with respect to
+the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-After every block of `every` steps, new masks are computed from the dense
-weights W_l, if more than `every` steps remain.  Pruned weights receive
-neither a gradient nor weight decay, but the momentum of an optimiser can
-still change the pruned weights.  A pruned weight is used again if a new
-mask is 1 for this weight.
+After every block of `every` training steps, new masks are computed from
+the dense weights W_l.  The masks are no longer changed if at most `every`
+training steps remain.  Pruned weights receive neither a gradient nor
+weight decay, but the momentum of an optimiser can still change the pruned
+weights.  A pruned weight is used again if a new mask is 1 for this weight.
 
-Derivation.  Terms (1)-(3) of the loss depend on the weights only through
-    M_l W_l.  The factor M_l in (6) is the derivative of M_l W_l with
-    respect to W_l.  Eqs. (5) and (6) are the chain rule for the kernel K
-    as a function of all layer inputs a_l and all signals g_l.
+Derivation.  Terms (1)-(3) of the loss depend on the dense weights W_l only
+    through the masked weights M_l W_l.  The factor M_l in (6) is the
+    derivative of M_l W_l with respect to W_l.  Eqs. (5) and (6) are the
+    chain rule for the kernel K as a function of all layer inputs a_l and
+    all signals g_l.
 Exact.  The gradient is exact wherever the kernel K is a smooth function of
-    the weights.  The kernel K jumps where a ReLU unit switches on or off,
-    or where another position of a pooling window becomes the maximum.
-Cost.   Each training step needs two computations of the outputs, the
-    signals and the kernel, one call of `adjoint` and one call of
-    `second_order`.
+    the weights.  The kernel K is discontinuous where a ReLU unit switches
+    on or off, or where the maximum of a pooling window moves to another
+    position.
+Cost.   Each training step computes the outputs, the signals and the kernel
+    once for the teacher and once for the student.  Each training step also
+    calls the functions `adjoint` and `second_order` once.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
     in the code of [LZ20].  The kernel of kind "through_mask" excludes the
@@ -74,8 +78,8 @@ __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target
 
 
 class Model(NamedTuple):
-    """Hold the functions that evaluate a network, such as the functions of
-    `mlp`, and a tangent kernel, such as the functions of `ntk`."""
+    """Hold functions that evaluate a network and its tangent kernel, such as the
+    functions of the modules `mlp` and `ntk`."""
     forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
@@ -91,7 +95,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the transfer loss L, and its terms without their coefficients."""
+    """Hold the transfer loss L and its three terms, without their coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)

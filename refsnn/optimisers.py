@@ -1,28 +1,32 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each optimiser treats one array of parameters.  From a state and a
-gradient, the optimiser computes the next state and an update.  The caller
-adds the update to the parameters.  Let `rate` be the learning rate.  At
-step t = 1, 2, ..., `sgd` computes
+The optimisers include stochastic gradient descent (SGD).  Each call of an
+optimiser treats one array of parameters.  From its last state and the
+gradient of the loss, the optimiser computes its next state and an update.
+The caller adds the update to the parameters.  Let `rate` be the learning
+rate.  At step t = 1, 2, ..., `sgd` computes
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
-`adam` uses running means of the gradient and of the squared gradient.
-Both means are initially 0, and eq. (5) corrects the resulting bias:
+The function `adam` uses running means of the gradient and of the squared
+gradient.  The two running means are initially 0, and eq. (5) corrects the
+resulting bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
     update = -rate mean / (1 - beta1^t)
              / (sqrt(scale / (1 - beta2^t)) + eps)       (5)  [KB15] alg. 1
 
-`adamax` replaces the second mean by a decaying maximum of |gradient|:
+The function `adamax` replaces the running mean of the squared gradient by
+a decaying maximum of |gradient|:
 
     scale = max(beta2 scale, |gradient| + eps)           (6)  [KB15] alg. 2
     update = -rate mean / (1 - beta1^t) / scale          (7)  [KB15] alg. 2
 
-`rmsprop` uses eq. (8), `rmaxprop` uses eq. (9), and both use eq. (10):
+The function `rmsprop` uses eqs. (8) and (10), and the function `rmaxprop`
+uses eqs. (9) and (10):
 
     scale = decay scale + (1 - decay) gradient^2          (8)  [TH12]
     scale = max(decay scale, gradient^2)                  (9)  [ZG18]

@@ -1,16 +1,18 @@
 # refsnn 0.1.0 | fast/ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the neural tangent kernel and its adjoint in tiles.
+r"""Compute the neural tangent kernel and its adjoint by fast matrix products.
 
-This module computes the kernel of `ntk` and its adjoint as matrix
-products.  The kernel is divided into tiles that fit in the cache.  The
-code adds the contributions of all dense layers to one tile before the next
-tile.  Units whose signals are all 0 are skipped.  The Jacobian of a
-convolution is computed for a few channels at a time.  A dense layer has
-the inputs a_n and b_m for the samples n and m of the two batches.  The
-signals g_nk and h_mq of the layer are the derivatives of output k for
-sample n and of output q for sample m with respect to the pre-activations.
-To the kernel of these two outputs, the layer adds (1), or (2) if the layer
-has a mask Q:
+The functions compute the same kernel and the same adjoint as the module
+`ntk`.  The kernel matrix is divided into blocks, called tiles, that fit in
+the cache.  The contributions of all dense layers are added to one tile
+before the next tile is computed.  The Jacobian of a convolutional layer is
+computed for a few channels at a time.  A dense layer has the inputs a_n
+and b_m for the samples n and m of the two batches.  The signals g_nk of
+the layer are the derivatives of output k for sample n with respect to the
+pre-activations.  The signals h_mq are the derivatives of output q for
+sample m.  Units are skipped if their signals are 0 for all samples and
+outputs.  A dense layer adds the term (1) to the kernel of the outputs k
+and q.  If the layer has a mask Q of pruned weights, the layer adds the
+term (2) instead:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
@@ -18,9 +20,10 @@ has a mask Q:
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
-are J_nk with respect to the weights, and s_nk with respect to the biases.
-The layer adds (4), where `o` is the entrywise product, and Q is 1 without
-a mask.  J_mq and s_mq are the same derivatives for the second batch:
+for sample n are J_nk with respect to the weights, and s_nk with respect to
+the biases.  The derivatives of output q for sample m of the second batch
+are J_mq and s_mq.  A convolutional layer adds the term (4), where `o` is
+the entrywise product, and Q is 1 without a mask:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -44,15 +47,17 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
     dA_n = sum_k G_nk dJ_nk                                 (13)
 
-    The derivatives for the second batch follow by exchanging the batches.
-Exact.  Up to rounding, the results equal the results of `ntk`.
+    The derivatives for the second batch follow if the two batches are
+    exchanged in (5)-(13).
+Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
-    multiplications.  With a mask, the layer needs N M (i + K^2) j
-    multiplications.  A convolutional layer needs (N + M) K P i c +
-    N M K^2 i c multiplications, or half of this number for the kernel of
-    one batch without a mask.  Beside the result, memory is needed for one
-    tile, and in a convolution for the Jacobians of a few channels.
+    multiplications.  With a mask, a dense layer needs N M (i + K^2) j
+    multiplications.  A convolutional layer needs (N + M) K P i c + N M K^2
+    i c multiplications.  The kernel of one batch without a mask needs half
+    of this number.  In addition to the result, a dense layer needs memory
+    for one tile, and a convolutional layer for the Jacobians of a few
+    channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -78,7 +83,7 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the kernel between two batches or within one batch, eqs. (1)-(4).
+    """Compute the tangent kernel of two batches or of one batch, eqs. (1)-(4).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> kernel(batch)[:, :, 0, 0].tolist()
@@ -131,9 +136,9 @@ def _shapes(inputs, signals):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals with a new axis 1 for groups of
-    outputs.  A group consists of one output or of all outputs.  Kernel entries
-    are computed only for pairs of outputs of the same group."""
+    """Return the inputs, and the signals with an additional axis 1, whose entries
+    are groups of outputs.  A group consists of one output or of all outputs.
+    Kernel entries are computed only for pairs of outputs of the same group."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -164,7 +169,7 @@ def _live(g, h, mask):
 
 
 def _dense(tile, a, b, g, h, mask):
-    """Add the kernel of a dense layer to a tile of the kernel, in place."""
+    """Add the contribution of a dense layer to a tile of the kernel, in place."""
     if mask is None:
         C = np.repeat(a @ b.T + 1, g.shape[2], axis=1)[:, None]            # (1)
         return _gram(tile, g, h, C)
@@ -175,7 +180,8 @@ def _dense(tile, a, b, g, h, mask):
 
 
 def _gram(tile, g, h, C=1):
-    """Add `C` times <g_nk, h_mq> to a tile of the kernel, in place."""
+    """Add `C` times the scalar products of signals to a tile of the kernel, in
+    place."""
     for group in range(g.shape[1]):
         product = _rows(g[:, group]) @ _rows(h[:, group]).T
         product = product.reshape(len(g), g.shape[2], -1)
@@ -187,14 +193,15 @@ def _rows(block):
 
 
 def _overlap(a, b, mask):
-    """Return C_j of eq. (2) for all pairs of samples and all units j."""
+    """Return the factors C_j of eq. (2) for all pairs of samples and all units j."""
     pairs = (a[:, None] * b).reshape(-1, a.shape[1])
     return (pairs @ mask.T + 1).reshape(len(a), len(b), len(mask))         # (2)
 
 
 def _convolution(tiles, a, b, g, h, mask):
-    """Add the kernel of a convolutional layer to all tiles, in place.  Each
-    iteration processes one block of channels."""
+    """Add the contribution of a convolutional layer to all tiles of the kernel,
+    in place.  Each iteration of the outer loop processes one block of
+    channels."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -212,8 +219,8 @@ def _cuts(N, K, a, g):
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return J of eq. (3) for the channels `cut`, multiplied by the mask if there
-    is a mask."""
+    """Return the Jacobian J of eq. (3) for the channels in the slice `cut`.  If a
+    mask is given, the Jacobian is multiplied by the mask."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (3)
     return J if mask is None else J * mask[cut].ravel()
@@ -261,8 +268,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
-    """Add the derivatives of a dense layer to da, dg, db and dh in place.  An
-    array that is None is skipped."""
+    """Add the derivatives of the loss for a dense layer to the arrays da, dg, db
+    and dh in place.  Arrays that are None are skipped."""
     (N, K, j), M = g.shape, len(b)
     flat, turned = D.swapaxes(1, 2).reshape(N, K, M * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -288,8 +295,8 @@ def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add the derivatives of a convolutional layer to da, dg, db and dh in place.
-    An array that is None is skipped."""
+    """Add the derivatives of the loss for a convolutional layer to the arrays da,
+    dg, db and dh in place.  Arrays that are None are skipped."""
     for E, A, G, dA, dG, B, H in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         dG = np.zeros_like(G) if dG is None else dG
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -304,9 +311,9 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check the arguments; the text `more` describes the arrays `values`, as in
-    `arrays`.  Return both batches, the masks of the layers (or None), and
-    `values`."""
+    """Check the arguments.  The text `more` holds the rules for the arrays
+    `values`.  Return the two batches, a list with the mask or None for each
+    layer, and the checked `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:
