@@ -13,17 +13,17 @@ returns status 2.  Output files appear only when they are complete, and
 existing files are never overwritten.  Commands other than `convert` need
 NumPy alone.
 
-`convert` reads sounds from WAV or FLAC files, converts them to spikes with
-a model of the cochlea, and writes an HDF5 file in the format of the module
-`events`.  The default options are those of the published data sets.  The
-fade at each end of a sound lasts 0.03 s, and the first spike is moved to
-t = 0.  Silence is appended to a sound, so that the sound reaches a length
-for which the Fourier transform is fast.  This silence shifts the
-frequencies slightly.  The option `--like lauscher-1.0.1` follows the
-published software.  With this option, each fade lasts half the sound, no
-spike is moved, and no silence is appended.  The spikes of a sound depend
-on its samples, on the seed and on the options, but not on the file name or
-on other sounds.
+The command `convert` reads sounds from WAV or FLAC files, converts them to
+spikes with a model of the cochlea, and writes an HDF5 file in the format
+of the module `events`.  By default, sounds are converted as for the
+published data sets.  Each sound is faded in and out over 0.03 s, and spike
+times are shifted such that the first spike is at t = 0.  Silence is
+appended to each sound, so that the sound reaches a length for which the
+Fourier transform is fast.  This silence shifts the frequencies slightly.
+With the option `--like lauscher-1.0.1`, each fade lasts half the sound, no
+spike is shifted, and no silence is appended, as in the published software.
+The spikes of a sound depend on its samples, on the seed and on the
+options, but not on the file name or on other sounds.
 
 Without the option `--label`, the label of a single sound is its file name
 without suffix.  If several sounds are converted, the option `--label` is
@@ -36,39 +36,42 @@ required.  LABEL is one of
 
 In the HDF5 file, the list `extra/keys` holds the sorted labels of all
 sounds.  With `--speaker PATTERN`, the first group of the regular
-expression PATTERN is the number of the speaker.  Without the option
-`--speaker`, the number of the speaker is 0.  With `--test LIST TEST.h5`,
-the file LIST names one sound per line.  The sounds in LIST are written to
-TEST.h5, and all other sounds are written to FILE.h5.  In a LIST or CSV
-file, a sound is named by its file name, with or without suffix and with or
-without folders.  For example, the following command writes a training file
-and a test file with labels such as english-0:
+expression PATTERN, which is searched in the file name, is the number of
+the speaker.  Without the option `--speaker`, the number of the speaker is
+0.  With `--test LIST TEST.h5`, each line of the file LIST names one sound.
+The sounds in LIST are written to TEST.h5, and all other sounds are written
+to FILE.h5.  In a LIST or CSV file, a sound is named by its file name, with
+or without suffix and with or without folders.  For example, the following
+command writes a training file and a test file with labels such as
+english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-The option `--jobs` sets the number of processes.  This number does not
+The option `--jobs` sets the number of parallel processes, which does not
 affect the result.  The spikes of each sound are first stored in the work
-folder FILE.h5.parts.  If the command is interrupted, the same command
-continues the conversion.  The work folder is removed at the end, unless
-some sounds cannot be converted.  If some of several sounds cannot be
-converted, these sounds are omitted and listed at the end, and the exit
+folder FILE.h5.parts.  After an interruption, the same command continues
+the conversion.  The work folder FILE.h5.parts is removed at the end,
+unless some sounds cannot be converted.  If some of several sounds cannot
+be converted, these sounds are omitted and listed at the end, and the exit
 status is 1.  If an output file would hold no sound, no file is written,
 and the exit status is 2.
 
-A golden vector is a small problem with its correct results.  `vectors`
-writes the golden vectors of `oracle` as JSON and npz files.  `check`
-compares results with the golden vectors.  The exit status of `check` is 1
-if a result is wrong, if all entries of a result are 0, or if an option
-should change a result but does not.
+A golden vector is a small problem with its correct results.  The command
+`vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
+files.  The command `check` compares the results of a simulator with the
+golden vectors.  The exit status of `check` is 1 if a result is wrong, if
+all entries of a result are 0, or if an option should change a result but
+does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
 details such as the order of updates and the type of reset.  A convention
-is one choice for each detail in which simulators differ.  `probes` writes
-inputs for which different conventions give different results.  A recording
-holds the results of a simulator, and `identify` names the convention that
-a recording follows.  The exit status of `identify` is 1 if no convention
+is one choice for each detail in which simulators differ.  The command
+`probes` writes network inputs for which simulators with different
+conventions give different results.  A recording holds the results of a
+simulator, and the command `identify` prints the convention that this
+simulator follows.  The exit status of `identify` is 1 if no convention
 fits, if the recording has no spike, or if no surrogate derivative explains
 the recorded gradient dW.  A recording is an npz file with
 
@@ -82,12 +85,13 @@ the recorded gradient dW.  A recording is an npz file with
                             surrogate, a name such as "fast_sigmoid" or
                             "fast_sigmoid:25", or a steepness
 
-`vendor` copies a module of `refsnn` or of `refsnn.fast` to a folder or to
-a new .py file.  The copied module needs no other module of the package,
-because the argument checks that the module imports are appended to the
-copy.  Data files of the module, and the licence of these data, are copied
-to a folder named `data` next to the copied module.  Line 2 of the copied
-module holds a digest of all other lines.  To test the copied module, run
+The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
+folder or to a new .py file.  The copied module needs no other module of
+the package, because the argument checks that the module imports are
+appended to the copy.  Data files of the module, and the licence of these
+data, are copied to a folder named `data` next to the copied module.  Line
+2 of the copied module holds a digest of all other lines.  To test the
+copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing
@@ -185,7 +189,8 @@ def _vendor(options):
 
 def _alone(text, checks):
     """Append the argument checks that a module imports to its source `text`, and
-    return the new source.  `checks` is the source of all argument checks."""
+    return the new source.  The string `checks` is the source code of all
+    argument checks."""
     tree = ast.parse(text)
     wanted = next((node for node in tree.body if isinstance(node, ast.ImportFrom)
                    and node.module == "refsnn._checks"), None)
@@ -222,8 +227,8 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write all files of a dict {path: bytes}.  After an error, remove all new
-    files and folders."""
+    """Write all files of a dict {path: bytes}.  If an error occurs, remove all
+    new files and folders."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():

@@ -1,19 +1,22 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Calibrate an analog chip from its spikes and membrane samples.
+r"""Calibrate analog neurons from their spikes and membrane potentials.
 
-`calibrate` drives a chip, such as the chip of [CB22], only through a
-function run(weights, spikes) that returns spikes and membrane samples.
-Real chips can therefore be calibrated as well as emulated chips.  An image
-is an input pattern that is shown for 20 time bins.  The first 64 images
-have no input.  All other images have the same number of input spikes,
-which arrive at the end of time bin 0.  The drive of an image is the sum of
-the weights of its input spikes.  Membrane potentials are sampled by an
-analog-to-digital converter (ADC).  Let y be the samples of a neuron in ADC
-codes, minus the mean sample without input.  Let `unit` be the nominal
-number of codes from the leak potential to the threshold.  A weight of 1 in
-the network model has the value `scale` on the chip.  Let t0 be the time
-from the first sample to the mean arrival of the input spikes.  The
-parameters of the neuron follow from
+The function `calibrate` uses a chip, such as the chip of [CB22], only
+through a function run(weights, spikes), which returns the spikes and the
+sampled membrane potentials of the neurons.  Therefore, real chips and
+emulated chips are calibrated in the same way.  An image is a pattern of
+input spikes, and each image is followed for 20 time bins.  The first 64
+images have no input spikes.  All other images have the same number of
+input spikes, which arrive at the end of time bin 0.  The drive of an image
+is the sum of the synaptic weights of its input spikes.  Membrane
+potentials are sampled by an analog-to-digital converter (ADC), whose
+output is called a code.  Let y be the samples of a neuron, minus the mean
+sample of this neuron in images without input spikes.  Let `unit` be the
+nominal number of ADC codes from the leak potential to the threshold.  A
+synaptic weight of 1 in the network model is represented by the integer
+weight `scale` on the chip.  Let t0 be the time from the first sample of an
+image to the mean arrival time of the input spikes.  The parameters of the
+neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -26,39 +29,46 @@ parameters of the neuron follow from
     reset = (mean of y one sample after the first spike) / unit,
     leak = (mean sample without input - reference) / unit             (6)
 
-In eq. (2), p_nominal is the value of p at t = dt for the nominal time
-constants, where dt is the length of a time bin.  The constant `jump` of
-eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
-the nominal leak potential.  The code `reference` can be measured for each
-neuron while a known voltage holds the membrane at the nominal leak
-potential.  Samples are taken at a time `late` after the start of each time
-bin, and the input spikes of an image arrive within a time `width`.  The
+In eq. (2), p_nominal is the function p of eq. (3) with the nominal time
+constants at the time dt, where dt is the length of a time bin.  The
+constant `jump` of eq. (4) differs between images.  In eq. (6), `reference`
+is the ADC code of the nominal leak potential.  The ADC code `reference`
+can be measured for each neuron while a known voltage holds the membrane at
+the nominal leak potential.  Each sample is taken at a time `late` after
+the start of a time bin.  The input spikes of an image arrive one after the
+other within a time `width`, which begins at the end of time bin 0.  The
 time t0 is therefore dt + width/2 - late.  The field `latency` of a
-`Measurement` is dt - t0, which is close to `late` if `width` is small.
-Eq. (2) does not change if tau_syn and tau_mem are exchanged.  Therefore,
-tau_mem is determined from eq. (4).  Each parameter of a chip has a digital
-setting with `levels` values.  `corrected` rounds corrections to steps of
-these settings, and applies the rounded corrections to an emulated chip:
+`Measurement` is dt - t0, that is, late - width/2.  Eq. (2) does not change
+if the time constants tau_syn and tau_mem are exchanged.  Therefore, the
+membrane time constant tau_mem is determined from eq. (4).  Each neuron
+parameter of a chip is set by a digital number, which has `levels` possible
+values.  The function `corrected` rounds each correction to a step of the
+digital number, and applies the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
 
 Derivation.  Eq. (2) is the impulse response of two low-pass filters in
-    series.  Eq. (4) is the difference between the responses with and
-    without a reset.  The synaptic currents cancel in this difference.
-Approximate.  If `reference` is not given, the measured leak potential
-    includes the offset of the ADC.  After calibration, the leak potential
-    is then too low for a positive ADC offset, and too high for a negative
-    ADC offset.  A gain error of the ADC multiplies all measured gains and
-    potentials by the same factor.  Membrane noise lowers the measured
+    series.  Eq. (4) is the difference between the membrane potentials with
+    and without a reset.  The synaptic currents cancel in this difference.
+Approximate.  If the argument `reference` is not given, the measured leak
+    potential includes the offset of the ADC.  A calibration without
+    `reference` makes the leak potential too low if the ADC offset is
+    positive, and too high if the ADC offset is negative.  A gain error of
+    the ADC multiplies all measured synaptic gains and potentials of a
+    neuron by the same factor.  Membrane noise lowers the measured
     threshold by up to the standard deviation of the noise.  Differences
-    between single synapses are averaged over `repeats` assignments of
-    weights to inputs.
-Cost.   Each of the `repeats` repetitions needs about 1.2 images per input.
+    between the synapses of a neuron are reduced by averaging over
+    `repeats` measurements, each of which assigns the weights to other
+    inputs.
+Cost.   Each of the `repeats` measurements needs about 1.2 images per input
+    of the chip.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
-    in the middle of the ranges of their settings.  Eq. (7) also assumes
-    that potentials have a range of 1.8 V, of which 0.33 V lie between leak
-    and threshold.  Corrections may exceed the ranges of the settings.
+    in the middle of their adjustable ranges.  Eq. (7) also assumes that
+    potentials are adjustable over a range of 1.8 V, and that leak
+    potential and threshold nominally differ by 0.33 V.  Corrections of
+    potentials, and correction factors above 1, may exceed the adjustable
+    ranges.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -99,9 +109,10 @@ class Measurement(NamedTuple):
     """Hold the measured parameters of N neurons.
 
     Parameters that could not be measured are NaN.  Potentials are in units of
-    code[1], the nominal number of ADC codes from leak to threshold.  If a
-    neuron fires without input, its measured leak is the mean of samples that
-    include resets.
+    the nominal distance from the leak potential to the threshold, which is
+    code[1] ADC codes.  If a neuron fires without input, its measured leak
+    potential is inaccurate, because the averaged samples include times after a
+    reset.
     """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
@@ -118,9 +129,10 @@ class Measurement(NamedTuple):
 class Corrections(NamedTuple):
     """Hold factors and offsets that correct the parameters of a chip.
 
-    Offsets are in units of code[1], the nominal number of ADC codes from leak
-    to threshold.  The offsets of threshold and reset are added to these
-    potentials, and not to their distances from the leak potential.
+    Offsets are in units of the nominal distance from the leak potential to the
+    threshold, which is code[1] ADC codes.  The offsets of threshold and reset
+    are changes of these potentials, and not of their distances from the leak
+    potential.
     """
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
@@ -202,7 +214,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P (T, N) of eq. (1) and drive50 (N,) of eq. (5)."""
+    """Return the response P (T, N) of eq. (1) and the drive drive50 (N,) of
+    eq. (5)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -214,8 +227,8 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem of eq. (4), and the mean of y one sample after the first
-    spike.  Values that cannot be measured are NaN."""
+    """Return the time constant tau_mem of eq. (4), and the mean of the samples
+    y that follow the first spike.  Values that cannot be measured are NaN."""
     lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -238,8 +251,9 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit eq. (2) to P by Gauss-Newton steps.  Return the amplitude and tau_syn
-    of each neuron, and the common t0."""
+    """Fit eq. (2) to the measured response P by Gauss-Newton steps.  Return
+    the amplitude and tau_syn of each neuron, and the time t0, which is common
+    to all neurons."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), _FAINT) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -266,7 +280,8 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return P of eq. (2), given log(amplitude), log(tau_syn) and t0."""
+    """Return the response P of eq. (2), given log(amplitude), log(tau_syn) and
+    t0."""
     size, tau, t0 = theta
     return np.exp(size) * _kernel(t[:, None] - t0, np.exp(tau), tau_mem)   # (2)
 
@@ -280,8 +295,8 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Return a list with one tuple (drive, spikes, y) for each of `repeats`
-    assignments of weights to inputs."""
+    """Assign the weights to the inputs in `repeats` different ways.  Return
+    the list of the results (drive, spikes, y)."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -291,7 +306,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the input weights, and images with drives 0, unit, ..., most * unit."""
+    """Return the weights of all inputs, and images of increasing drive."""
     size = inputs // (_CLASSES + 1)         # number of inputs with the same weight
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:size * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), size)
@@ -319,17 +334,18 @@ def _trial(run, weights, images, neurons):
 
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
               scale=240.0, code=(80.0, 70.0), repeats=8, reference=None):
-    """Return corrections that adjust the neurons of a chip to nominal values.
+    """Return corrections that adjust all neuron parameters to nominal values.
 
     >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
 
     If a neuron fires without input, the only correction is to raise its
-    threshold by 1.  If a neuron never fires, or fires too late to measure, its
-    leak is corrected, and the distance from leak to threshold is lowered by
-    0.5.  If some neurons fire without input or never fire, repeat the
-    calibration on the corrected chip.
+    threshold by 1.  If a neuron never fires, or fires too late for a
+    measurement, its leak potential is corrected, and the distance from the
+    leak potential to the threshold is lowered by 0.5.  If some neurons fire
+    without input or never fire, the corrected chip should be calibrated once
+    more.
 
     Parameters
     ----------
@@ -358,7 +374,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
 
 def corrected(chip, corrections):
-    """Return the chip with corrected parameters, eq. (7).
+    """Return a copy of an emulated chip with corrected parameters, eq. (7).
 
     >>> one, zero = np.ones((2, 1)), np.zeros(1)
     >>> plain = Corrections(one, one, one[0], zero, zero, zero)
@@ -396,7 +412,8 @@ def corrected(chip, corrections):
 
 
 def twin(chip, found):
-    """Return a twin, an emulated chip with measured properties of another chip.
+    """Return a twin, an emulated chip that has measured properties of another
+    chip.
 
     >>> names = "effects", *Corrections._fields, "adc_offset"
     >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)
@@ -412,14 +429,14 @@ def twin(chip, found):
         Emulated chip with the same number of neurons, such as
         ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`.
         `chip` provides the parameters that `found` does not hold, such as
-        the refractory time.  The samples of the twin have the measured
-        latency (0 if it is negative) without jitter.  The measured latency
-        is too small by half of the time in which the input spikes of an
-        image arrive.  In the twin, this time should therefore be 0, which
-        ``chip.effects.timing[0]`` sets.  If `measure` had no reference, the
-        measured leak includes the ADC offset.  The leak potential of the
-        twin is then shifted relative to the headroom, the linear range of
-        the membrane potential.
+        the refractory time.  The samples of the twin have the measured latency
+        (0 if it is negative) without jitter.  The measured latency is too
+        small by half of the time in which the input spikes of an image arrive.
+        In the twin, all input spikes of an image should therefore arrive at
+        once, that is, ``chip.effects.timing[0]`` should be 0.  If `measure`
+        had no reference, the measured leak potential includes the ADC offset.
+        This offset shifts the leak potential of the twin relative to the
+        headroom, the linear range of the membrane potential.
     found : Measurement
         Result of `measure`.  If a value could not be measured, the value of
         `chip` is used.  Silent neurons, including neurons that fire too
@@ -449,5 +466,5 @@ def twin(chip, found):
 
 
 def _fields(chip):
-    """Return the six parameters of a chip, or the six corrections."""
+    """Return the six neuron parameters of a chip, or the six corrections."""
     return [getattr(chip, name, None) for name in Corrections._fields]

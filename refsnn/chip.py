@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | chip.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
-The chip of [CB22] has 256 spiking neurons with 256 signed inputs each.
-`Effects` lists twenty-one effects by which such a chip departs from an
-ideal network.  `draw` samples the fixed parameters of a chip, and
-`emulate` simulates a network on this chip.  In the following equations,
-`normal` is a standard normal random number, drawn anew at each use.
-`size` is the magnitude of the effect that the equation describes:
+The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
+each.  The class `Effects` lists twenty-one effects that make a network on
+such a chip differ from an ideal network.  The function `draw` samples the
+fixed parameters of a chip at random, and the function `emulate` simulates
+a network on this chip.  In the following equations, `normal` is a standard
+normal random number, drawn anew at each use.  The number `size` is the
+magnitude of the effect that the equation describes:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -16,19 +17,22 @@ ideal network.  `draw` samples the fixed parameters of a chip, and
     synapse = max(0, 1 + size normal) times the factor (1) of its driver,
     adc_offset, adc_gain = size normal                                (5)
 
-Factors of eq. (1) have mean 1 and standard deviation `size`.  In (4), both
-tau_syn of a neuron share one number `normal`.  In (5), one synapse driver
-serves the synapses of one sign from one input to all neurons.  Time
+The random factors of eq. (1) have mean 1 and standard deviation `size`.
+In eq. (4), the two synaptic time constants of a neuron share one random
+number `normal`.  In eq. (5), a synapse driver is a circuit that sends the
+spikes of one input to all neurons, through the synapses of one sign.  Time
 constants are at least 0.5 microseconds.  The unit of potential is the
-nominal distance from the leak potential to the threshold.  Threshold and
-reset are relative to the leak potential of the neuron.  Offsets of the
-analog-to-digital converter (ADC) are given in codes.
+nominal distance from the leak potential to the threshold.  The threshold
+and the reset potential of a neuron are given relative to its leak
+potential.  The offset of the analog-to-digital converter (ADC) of a neuron
+is given in ADC codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
-(s = e) and an inhibitory (s = i) current I_s with time constant tau_s.
-The membrane potential v, relative to the leak potential, has the time
-constant tau.  The headroom is the linear range of the membrane potential,
-between a lower and an upper edge:
+(s = e) and an inhibitory (s = i) synaptic current I_s with the time
+constant tau_s.  The membrane potential v, relative to the leak potential,
+has the time constant tau.  The headroom of a neuron is the range between a
+lower and an upper edge in which its membrane potential follows linear
+dynamics:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
@@ -43,19 +47,22 @@ between a lower and an upper edge:
     code = floor(80 + adc_offset
                  + 70 (1 + adc_gain) (v + leak + noise))             (12)
 
-Membrane noise has the amplitude kick = size sqrt(1 - exp(-2h/tau)) and a
-random variable `uniform`, which is uniformly distributed on 2^16 levels
-and has variance 1.  The noise of eq.
-(12) is the sum of read noise, drawn for each sample, and baseline noise,
-drawn once for each neuron and image.  Suppose that h << tau, and that a
-constant current would drive the membrane beyond an edge by a distance E.
-Eq. (10) reduces this distance to slope times E.  In (12), 80 and 70 are
-the defaults of the argument `code`.  Codes are clipped to 0 .. adc_limit.
+The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
+exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
+2^16 levels, with variance 1.  The noise of eq. (12) is the sum of read
+noise, drawn for each sample, and baseline noise, drawn once for each
+neuron and image.  Suppose that the step h is much shorter than the time
+constant tau, and that a constant current would drive the membrane
+potential of a linear neuron to a distance E beyond an edge of the
+headroom.  Eq. (10) reduces this distance E to slope times E.  In eq. (12),
+the numbers 80 and 70 are the defaults of the argument `code`.  ADC codes
+are clipped to the range 0 .. adc_limit.
 
-Time bin t lasts from t dt to (t+1) dt.  The potential is sampled at the
-start of the bin, and input arrives at the end of the bin.  As in `lif`,
-x[t] enters I[t+1].  A recorded spike of 1 means that the neuron spikes at
-least once in the bin.
+Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
+is sampled at the start of each time bin, and input spikes arrive at the
+end of the time bin.  As in `lif`, the input x[t] enters the current
+I[t+1].  The recorded number of spikes is 1 if a neuron spikes at least
+once in a time bin, and 0 otherwise.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
     decaying I.  The factor a is chosen such that a nominal neuron
@@ -173,11 +180,12 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Hold the parameters of one chip.  Learning rules must not use this object.
+    """Hold the parameters of one emulated chip.
 
-    The parameters of a real chip are unknown.  N is the number of neurons, and
-    M is the number of inputs.  Along an axis of length 2, the excitatory value
-    precedes the inhibitory value.
+    Learning rules must not read these parameters, because the parameters of a
+    real chip are unknown.  N is the number of neurons, and M is the number of
+    inputs of a neuron.  In an array axis of length 2, the excitatory value
+    comes first and the inhibitory value second.
     """
     effects: Effects
     nominal: Tuple[float, float]    # tau_syn, tau_mem, s
@@ -200,8 +208,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
     True
 
-    Each effect has its own random number generator, so that the magnitude of
-    an effect does not change the random values of other effects.
+    Each effect has its own random number generator, so that a change of one
+    effect does not change the random numbers of the other effects.
 
     Parameters
     ----------
@@ -272,7 +280,7 @@ def _factor(normal, spread):
 
 
 def only(effects, *names):
-    """Keep only the named effects, and switch off all other effects.
+    """Return effects of which only the named ones are switched on.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)
@@ -367,7 +375,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants of an emulation with N neurons, of which n are hidden."""
+    """Hold the constants that `emulate` computes for N neurons, of which n are
+    hidden."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     reset: Any         # (1, N)
@@ -404,19 +413,21 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p(h, a, b) of eq. (9), the membrane response to one arrival."""
+    """Return the function p(h, a, b) of eq. (9)."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                # for a = b, so that -expm1(-x) / x is 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
 
 
 def _synapses(chip, matrices, scale, rise):
-    """Return the changes of rise_s I_s by one input event and by one spike."""
+    """Return by how much one input spike, and one spike of a neuron, changes
+    the products rise_s I_s of eq. (8)."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return eq. (7) times `rise` for all synapses of the matrix W, as an array
-        with the axes (sign, postsynaptic neuron, presynaptic neuron)."""
+        """Return the currents of eq. (7) times `rise` for all synapses of the
+        weight matrix W, as an array (sign, postsynaptic neuron, presynaptic
+        neuron)."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -431,7 +442,8 @@ def _synapses(chip, matrices, scale, rise):
 
 def _loop(model, x, closes, effects, rng):
     """Run all integration steps.  Return the sampled membrane potentials, the
-    spikes in each bin, and the flat (step, image, neuron) index of each spike."""
+    spikes in each time bin, and for each spike the flat index of an array
+    (step, image, neuron)."""
     (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     model = model._replace(**{              # full arrays, as broadcasting is slower
@@ -479,9 +491,9 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return (ends, images, currents) of the input, sorted by integration step.
-    Rows ends[j] to ends[j + 1] - 1 of `images` and `currents` belong to step
-    j."""
+    """Return the arrays (ends, images, currents) of all input spikes, sorted
+    by integration step.  Rows ends[j] to ends[j + 1] - 1 of `images` and
+    `currents` belong to step j."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -499,9 +511,9 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Draw the sampling times.  Return (ends, bins, images, fractions), sorted
-    by integration step as in `_arrivals`.  A fraction is the position of a
-    sample between steps j - 1 and j."""
+    """Draw the sampling times.  Return the arrays (ends, bins, images,
+    fractions), sorted by integration step as in `_arrivals`.  A fraction is
+    the position of a sample between the integration steps j - 1 and j."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -513,9 +525,9 @@ def _schedule(T, B, model, sampling, rng):
 
 
 def _advance(model, v, syn, new, work, noise):
-    """Write the next membrane potentials to `new`, and update `syn` in place.
-    Return the flat indices of all potentials that are outside the headroom or
-    above the threshold."""
+    """Write the next membrane potentials to `new`, and update the currents
+    `syn` in place.  Return the flat indices of all membrane potentials that
+    are outside the headroom or above the threshold."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]                                                          # (8)
@@ -535,8 +547,9 @@ def _advance(model, v, syn, new, work, noise):
 
 
 def _sample(seen, samples, j, v, new):
-    """Store in `seen` the ADC samples that are taken between steps j - 1 and j,
-    interpolated linearly between the potentials `v` and `new` of these steps."""
+    """Store in `seen` all samples that are taken between steps j - 1 and j, by
+    linear interpolation between the membrane potentials `v` and `new` of these
+    steps."""
     ends, when, whose, part = samples
     if ends[j] < ends[j + 1]:
         now = slice(ends[j], ends[j + 1])
@@ -545,7 +558,8 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, last, loss, rng):
-    """Return the images in which neurons spike, and the currents of the spikes."""
+    """Return the images in which neurons spike, and the currents that the
+    spikes cause."""
     if len(last):
         last = last[rng.random(len(last)) >= loss]
     if not len(last):
@@ -559,14 +573,15 @@ def _onward(model, last, loss, rng):
 
 
 def _arrive(syn, images, currents):
-    """Add the currents of input events or spikes to the synaptic currents `syn`."""
+    """Add the currents caused by spikes to the synaptic currents `syn`."""
     if len(images):
         size = len(images), 2, syn.shape[2]
         syn[:, images] += currents.reshape(size).transpose(1, 0, 2)        # (6)
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Add the leak to the samples `seen`, and return the ADC codes of the sums."""
+    """Add the leak potentials to the sampled potentials `seen`, and return ADC
+    codes."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -589,7 +604,7 @@ _RULES = {                  # all other effects: one number in [0, inf)
 
 
 def _effects(name, effects):
-    """Check the effects, and return them with arrays replaced by tuples."""
+    """Check the fields of `effects`, and replace arrays by tuples."""
     given = bundle(name, effects, Effects)
     found = arrays(", ".join(f"{name}.{field}? {_RULES.get(field, '() in [0, inf)')}"
                              for field in Effects._fields),

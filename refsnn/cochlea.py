@@ -15,10 +15,10 @@ the time step dt = 2/fs, the velocity v of the membrane is
 The transmitter of a hair cell moves between three pools.  Transmitter in
 the pool `free` can be released, transmitter in the pool `cleft` is in the
 synaptic cleft, and transmitter in the pool `store` is recycled.  The pools
-`free`, `cleft` and `store` are called q, c and w in [M86].  `HairCell`
-holds the constants of a hair cell.  In eqs. (4) and (6), x is a rate
-constant, not the sound.  Let s = max(v + A, 0).  The permeability k, the
-pools and the firing probability P of a fibre are
+`free`, `cleft` and `store` are called q, c and w in [M86].  The class
+`HairCell` holds the constants of eqs. (3)-(7).  In eqs. (4) and (6), the
+symbol x is a rate constant, not the sound.  Let s = max(v + A, 0).  The
+permeability k, the pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -35,31 +35,32 @@ cell fire, the current I and the membrane potential U of the bushy cell are
     I[t] = e^(-dt/tau_syn) I[t-1] + F[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
 
-A bushy cell spikes if U >= 1.  After a spike, the membrane potential U is
-held at 0 for the refractory time.
+A bushy cell spikes if its membrane potential U is at least 1.  After a
+spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     [M86].  Transmitter that leaves one pool enters the next pool.  The
-    total amount of transmitter changes only by the loss, l cleft, and by
-    the production, y (M - free).  With probability P, a step contains at
-    least one event of a Poisson process with rate -log(1 - P) per step.
-    Therefore, the events of all fibres of a channel are sampled together
-    from Poisson processes.  Events within the refractory time after a
-    spike of the same fibre are deleted.
-Exact.  The published software gives the same results for eqs. (1)-(7) and
-    the same distribution of spikes.  Each channel has its own random
+    total amount of transmitter changes only by a loss at the rate l cleft
+    and by a production at the rate y (M - free).  A Poisson process with
+    the rate -log(1 - P) per step has at least one event in a step with
+    probability P.  Therefore, one Poisson process is sampled for all
+    fibres of a hair cell, and each event is assigned to a random fibre.
+    Events within the refractory time after a spike of the same fibre are
+    deleted.
+Exact.  Eqs. (1)-(7) give the same results as the published software, and
+    the spikes have the same distribution.  Each channel has its own random
     number generator.
-Cost.   The time is O(C N log N), and the memory is O(C N), for C channels
-    processed together.
-Departures.  Unlike the software of [CSSZ20], this module uses random
-    numbers with a seed and limits the length of a sound.  This module
-    keeps the following properties of the published software.  Because v is
-    sampled at the rate fs/2, frequencies of the membrane above fs/4 are
-    aliased.  The n values of v span a time of N/fs, which is slightly less
-    than n time steps of 2/fs.  The frequencies f[j] start at 1 Hz instead
-    of 0 Hz.  The sound is treated as periodic, so that a response beyond
-    one end of the sound appears at the other end.  Spikes in the last step
-    are discarded.
+Cost.   For C channels that are processed together, the time is O(C N log
+    N), and the memory is O(C N).
+Departures.  Unlike the software of [CSSZ20], this module has a seed for
+    its random numbers and a maximum length of sounds.  The following
+    peculiarities of the published software are kept.  Because the velocity
+    v is sampled at the rate fs/2, frequencies of v above fs/4 are aliased.
+    The n values of the velocity v span a time of N/fs, which is slightly
+    less than n time steps of 2/fs.  The frequencies f[j] start at 1 Hz
+    instead of 0 Hz.  The sound is treated as periodic, so that a response
+    beyond one end of the sound appears at the other end.  Spikes in the
+    last step are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -89,8 +90,8 @@ TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7).  The unit of the rates is 1/s, and the
-    unit of A and B is cm/s."""
+    """Hold the constants of eqs. (3)-(7).  The rates y, g, l, r, x and h have
+    the unit 1/s, and the velocities A and B have the unit cm/s."""
     y: float = 5.05         # replenishment
     g: float = 2000.0       # largest release
     l: float = 2500.0       # loss from the cleft                          # noqa: E741
@@ -106,7 +107,7 @@ CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
 
 
 def velocity(x, rate, response, channels, *, out=None):
-    """Return the velocity of the membrane for each channel, eq. (2).
+    """Return the velocity of the basilar membrane for each channel, eq. (2).
 
     >>> x = np.cos(np.pi * np.arange(16) / 4)       # whole periods
     >>> v = velocity(x, 16.0, lambda f, c: np.ones((f.size, 1)), 1)
@@ -182,7 +183,8 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools after each step, in arrays that the next step overwrites."""
+    """Yield the transmitter pools after each time step, in arrays that are
+    reused."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     cleft = M * y * k / (l * k + y * (l + r))
@@ -210,7 +212,7 @@ def _pools(v, dt, cell):
 
 
 def firing_probability(v, dt, *, cell=None, out=None):
-    """Return the firing probability P of a non-refractory fibre, eq. (7).
+    """Return the firing probability P of non-refractory nerve fibres, eq. (7).
 
     >>> float(firing_probability(np.zeros((1, 1)), 1 / 24000)[0, 0].round(6))
     0.002699
@@ -234,7 +236,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample the number of fibres that fire, for each time step and channel.
+    """Sample how many nerve fibres fire in each time step and channel.
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -287,7 +289,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete events less than `steps` steps after the last event that is kept."""
+    """Delete all events within the refractory time of `steps` time steps."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     at = np.flatnonzero(heads[:-1] & ~heads[1:])
@@ -356,7 +358,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     >>> times.size > 10, sorted(set(units.tolist()))
     (True, [0, 1])
 
-    The next lines convert a recorded word with the membrane of `basilar`::
+    For example, the next lines convert a recorded word to spikes::
 
         x = audio.prepare(audio.resample(*audio.read("word.wav")), 48000)
         table = basilar.table(basilar.places(700))      # once for all words
@@ -468,13 +470,13 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
 
 
 def _padded(x):
-    """Append zeros to x, so that the Fourier transforms of length n are fast."""
+    """Append zeros to the sound x, so that its Fourier transform is fast."""
     n = fft.next_fast_len(x.size // 2 + 2, real=True)
     return np.pad(x, (0, 2 * (n - 1) - x.size))
 
 
 def _range(channels):
-    """Return the first channel, and the last channel plus 1, of a selection."""
+    """Return the start and the end of a range of channels, as in a slice."""
     if not isinstance(channels, slice):
         return 0, *arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate LIF layers as published tools do, with exact gradients.
+r"""Simulate LIF layers as published simulators do, with exact gradients.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step.  In this module, each of these properties is
@@ -24,11 +24,13 @@ applies.  If the reset follows the decay of u, eq. (6) applies.  With
 mute=True, eq. (7) never sets u to reset_to.  Instead, the spikes s[k] and
 their derivatives psi[k] are 0 while a neuron is refractory.
 
-Derivation.  Except for products with W and V, a step is elementwise.  Let
-    R_u and R_s be the derivatives of R with respect to u and s, at the
-    arguments of R in (5) or (6).  Let the factor Q be R_u for eq. (6), and
-    1 for eq. (5).  Let the mask `fixed` be 1 if u[k+1] is held at reset_to
-    or is at the floor, and 0 otherwise.  The derivatives of a step are
+Derivation.  Except for the products with the weight matrices W and V, a
+    time step acts on each neuron separately.  Let R_u and R_s be the
+    derivatives of the reset R with respect to u and s, at the arguments of
+    R in eq. (5) or (6).  Let the factor Q be R_u if eq. (6) applies, and 1
+    if eq. (5) applies.  Let `fixed` be a mask that is 1 if the potential
+    u[k+1] is held at reset_to or is at the floor, and 0 otherwise.  The
+    derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
@@ -37,12 +39,14 @@ Derivation.  Except for products with W and V, a step is elementwise.  Let
     mem_by_spikes = du[k+1]/ds[k] = (1 - fixed) beta R_s by (5),
                     (1 - fixed) R_s by (6)                           (11)
 
-    Each derivative with respect to I[k], net[k], u[k] or s[k] is taken at
-    fixed values of the other three variables.  `slopes` computes eqs.
-    (8)-(11).  Let psi[k] be ds[k]/du[k], and let h = [I, u] be the state.
-    The chain rule gives the Jacobian J, the derivatives F and E with
-    respect to the weights and the input, and the direct derivative q of
-    the loss.  The modules `bptt` and `rtrl` use J, F and q:
+    Each derivative with respect to one of the variables I[k], net[k], u[k]
+    and s[k] is taken at fixed values of the other three.  The function
+    `slopes` computes eqs. (8)-(11).  Let psi[k] be the surrogate
+    derivative that replaces ds[k]/du[k], and let h = [I, u] be the state.
+    The chain rule gives the Jacobian J of a step, the derivatives F and E
+    of the new state with respect to the weights and the input, and the
+    direct derivative q of the loss with respect to the state.  The modules
+    `bptt` and `rtrl` compute gradients from J, F and q:
 
     J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
               [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
@@ -55,28 +59,32 @@ Derivation.  Except for products with W and V, a step is elementwise.  Let
     q[k] = [0, psi[k] dspikes
                + (row_by_mem + row_by_spikes psi[k]) dmem]           (15)
 
-    In (15), row_by_mem and row_by_spikes are the derivatives of the
-    recorded potential with respect to u and s.  If the potential is
-    recorded after the reset, row_by_mem is R_u and row_by_spikes is R_s.
-    If the potential is recorded before the reset, row_by_mem is 1 and
-    row_by_spikes is 0.  In products with V and W, vectors denote diagonal
-    matrices.  The arrays dspikes and dmem hold the direct derivatives of
-    the loss with respect to the recorded values of s[k] and u[k].
-Exact.  The gradient is exact for hard spikes if psi replaces ds/du.  The
-    refractory mask and membrane potentials at the floor are treated as
-    constants.  No derivative passes through s in (4) if
-    through_reset=False, or if spikes="many" and reset="zero".
-Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory, and k
-    refractory steps add O(T B n k) time.  `linearise` takes O(T B n p)
-    time and memory for p = n m + n n.
-Departures.  The presets follow versions of the tools from 2024 to 2026
-    with default options.  The presets of norse, snntorch, spikingjelly and
-    spyx are tested against the installed tools.  All other presets are
-    tested against explicit loops or manual calculations.  Unlike its
-    preset, the tool hxtorch applies no reset if a recorded membrane trace
-    replaces the simulated potential.  A simulation of T steps has T + 1
-    states, and state 0 is the resting state.  The module `lif` records T
-    states, which do not depend on the last input.
+    In eq. (15), row_by_mem and row_by_spikes are the derivatives of the
+    recorded potential with respect to the potential u and the spikes s.
+    If the potential is recorded after the reset, the derivative row_by_mem
+    is R_u, and row_by_spikes is R_s.  If the potential is recorded before
+    the reset, the derivative row_by_mem is 1, and row_by_spikes is 0.  In
+    eqs. (12) and (14), a vector that multiplies V or W denotes a diagonal
+    matrix.  The arrays dspikes and dmem hold the direct derivatives of the
+    loss with respect to the recorded spikes s[k] and potentials u[k].
+Exact.  For hard spikes, the gradient of the loss is exact, except that the
+    surrogate derivative psi replaces ds/du.  The refractory mask, and
+    membrane potentials at the floor, are treated as constants.  No
+    derivative passes through s in (4) if through_reset=False, or if
+    spikes="many" and reset="zero".
+Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.  A
+    refractory time of k steps adds O(T B n k) time.  `linearise` takes O(T
+    B n p) time and memory for p = n m + n n weights.
+Departures.  Each convention in `PRESETS` follows a version of a simulator
+    from the years 2024 to 2026 with default options.  The conventions of
+    norse, snntorch, spikingjelly and spyx are tested against the installed
+    simulators.  All other conventions in `PRESETS` are tested against
+    explicit loops or manual calculations.  Unlike the convention
+    "hxtorch", the simulator hxtorch applies no reset if a recorded
+    membrane trace replaces the simulated potential.  A simulation of T
+    steps has T + 1 states, and state 0 is the resting state.  The module
+    `lif` records only the first T states, which do not depend on the last
+    input.
 """
 
 from collections import namedtuple
@@ -93,7 +101,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold a convention, one choice for each axis.  The default is that of `lif`.
+    """Hold a convention, one choice for each property of a time step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous
@@ -145,7 +153,7 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold states 0 to T of a simulation, in arrays of shape (T + 1, B, n)."""
+    """Hold the states 0 to T of a layer, in arrays of shape (T + 1, B, n)."""
     syn: np.ndarray         # I
     mem: np.ndarray         # u
     spikes: np.ndarray      # s
@@ -199,7 +207,7 @@ LEVELS = ("tau_syn (n?) in [0, inf), tau_mem (n?) in [0, inf), "
 def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
              reset_to=0.0, floor=0.0, spike: Callable = None, clamp=None,
              reset_spikes=None):
-    """Simulate a layer for T steps from rest in any convention, eqs. (1)-(7).
+    """Simulate a layer for T steps from the resting state, eqs. (1)-(7).
 
     >>> x, W = np.array([[[1.5]], [[0.0]], [[1.0]]]), np.eye(1)
     >>> step = PRESETS["lava"]._replace(synapse="none")
@@ -277,8 +285,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 def _constants(step, source, like, tau_syn, tau_mem, *levels):
     """Compute the constants of eqs. (1)-(7) in float64.  Return the constants in
-    the dtype of the array `like`.  The string `source` states which shape and
-    dtype `like` must have."""
+    the dtype of the array `like`.  The string `source` describes the required
+    shape and dtype of `like`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
         f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,
@@ -303,7 +311,7 @@ def _decay(step, name, tau, dt):
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the updated current I, and the current j of eq. (3)."""
+    """Return the updated synaptic current I and the current j, eq. (3)."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -336,7 +344,7 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Return the recording of a run in the given convention.
+    """Return the arrays that a simulator with this convention would record.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
@@ -360,15 +368,16 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the slices of the recorded states of s and u, and whether the
-    potential after the reset, R(u, s), is recorded instead of u."""
+    """Return the slices of the states whose spikes s and potentials u are
+    recorded, and whether the potential after the reset is recorded instead of
+    u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Return the elementwise derivatives of each step of a run, eqs. (8)-(11).
+    """Return the elementwise derivatives of each time step, eqs. (8)-(11).
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
@@ -425,7 +434,7 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
 
 
 def _reset_slopes(step, mem, fired, const):
-    """Return the derivatives of R with respect to u and s."""
+    """Return the derivatives of the reset R with respect to u and s."""
     zero, none = step.reset == "zero", step.reset == "none"
     by_mem = 1 - fired if zero else np.ones_like(mem)
     if none or not step.through_reset or zero and step.spikes == "many":
@@ -435,7 +444,7 @@ def _reset_slopes(step, mem, fired, const):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Return the derivatives J, F and E of a layer along a run, eqs. (12)-(14).
+    """Return the derivatives J, F and E of each time step, eqs. (12)-(14).
 
     >>> two = np.ones((2, 1, 1))
     >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
@@ -491,7 +500,7 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q of the loss with respect to h, eq. (15).
+    """Return the direct derivative q of the loss by the state h, eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
@@ -541,7 +550,7 @@ def _step(step):
 
 
 def _run(step, run):
-    """Check a convention and the states of a run, and return both."""
+    """Check and return a convention and the states of a layer."""
     names = ("syn", "mem", "spikes", "fired", "reset", "free")
     run = bundle("run", run, Run)
     _, *states, held = arrays(
@@ -552,7 +561,8 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return `psi` with zeros for mute neurons, and named entries of `slopes`."""
+    """Set psi to 0 for mute neurons; return psi and the entries `names` of
+    `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(
