@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | alif.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements adaptive LIF neurons and the learning rule e-prop.
+r"""This module implements adaptive spiking neurons and the e-prop rule.
 
 An adaptive LIF (ALIF) neuron is a leaky integrate-and-fire neuron whose
 threshold rises with each spike of the neuron and decays between spikes.
@@ -18,20 +18,20 @@ are refractory, and 0 for all other neurons.  A step of the simulation is
 
 A simulation starts from rest, I[0] = U[0] = A[0] = 0, or from a given
 state.  The state at step T consists of I[T], U[T], A[T] and the spikes of
-the last k steps.  A simulation of T steps returns the recording, which
-holds I, U, A, S and clamp at the steps 0 to T - 1, and the state at step
-T.  The next simulation can continue from this state.
+the last k steps.  A simulation of T steps returns a recording and the
+state at step T.  The recording holds I, U, A, S and clamp at the steps 0
+to T - 1.  The next simulation can continue from the state at step T.
 
 Let psi be the surrogate derivative of the step function H, which is set to
 0 for refractory neurons.  The presynaptic values z = [x, S] are the m
 inputs, followed by the n spikes of the layer if the layer is recurrent.
-The weight P_ij from the presynaptic value z_j to neuron i is an entry of W
-or V.  The traces s_j, u_j and eps_ij approximate the derivatives of I_i,
-U_i and A_i with respect to P_ij.  The direct derivatives of the loss L
-with respect to S and U are dspikes and dmem.  A direct derivative is taken
-at fixed values of all other states.  The learning rule e-prop advances the
-traces forward in time, and computes the gradient from the traces and the
-direct derivatives:
+The weight P_ij from the presynaptic value z_j to neuron i is an entry of
+the weight matrix W or V.  The traces s_j, u_j and eps_ij approximate the
+derivatives of I_i, U_i and A_i with respect to the weight P_ij.  The
+direct derivatives of the loss L with respect to S and U are dspikes and
+dmem.  A direct derivative is taken at fixed values of all other states.
+The learning rule e-prop advances the traces forward in time, and computes
+the gradient of the loss from the traces and the direct derivatives:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -53,14 +53,15 @@ Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
     The total derivative M[t] of h[t] with respect to the weights obeys
-    M[t] = J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of J that
-    contain V or threshold.  In e-prop, all neurons have the same alpha,
-    beta and gain.  All neurons therefore share the traces s_j and u_j.
+    M[t] = J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of the
+    Jacobian J that contain V or threshold.  In e-prop, the constants
+    alpha, beta and gain are the same for all neurons.  Therefore, all
+    neurons share the traces s_j and u_j.
 
     If the constants are also learned, each of the six constants of neuron
-    i adds one column to F.  By (1), dS_i/da_i = -psi_i A_i and
-    dS_i/dthreshold_i = -psi_i.  With the right-hand sides at step t - 1,
-    the columns are
+    i adds one column to the derivative F.  By (1), dS_i/da_i = -psi_i A_i
+    and dS_i/dthreshold_i = -psi_i.  With the right-hand sides at step t -
+    1, the columns are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
@@ -69,30 +70,33 @@ Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
           d[I_j, U_i, A_i][t]/da_i =
               [-V_ji psi_i, threshold_i psi_i, -psi_i] A_i           (15)
 
-    If all neurons share one value of a constant, the derivative with
-    respect to this constant is the sum of its columns over all neurons.
-    If the loss depends on spikes, the loss also has direct derivatives
-    with respect to the threshold and a.  The caller adds these
+    If all neurons share one value of a constant, the column of this
+    constant is the sum of the columns of all neurons.  If the loss depends
+    on spikes, the loss also has direct derivatives with respect to the
+    threshold and the constant a.  The caller must add these direct
     derivatives, summed over steps and batch: -psi_i dspikes_i to
     dL/dthreshold_i, and -psi_i A_i dspikes_i to dL/da_i.
     `through_recurrence=False` omits the terms with V psi, and
-    `through_reset=False` omits the terms with threshold psi.  The gradient
-    is then exact for a simulation in which recorded spikes replace the
-    simulated spikes in the omitted path.
-Approximate.  `linearise` and `credit` are exact if dS/dU := psi and if the
-    mask clamp is treated as a constant.  `gradient` omits the paths
-    through V and through the reset.  The result of `gradient` equals the
-    exact gradient with through_recurrence=False and through_reset=False.
+    `through_reset=False` omits the terms with threshold psi.  A gradient
+    with omitted terms is exact for a simulation in which recorded spikes
+    replace the simulated spikes in the recurrence or in the reset.
+Approximate.  The results of `linearise` and `credit` are exact if the
+    surrogate derivative psi replaces dS/dU, and if the mask clamp is
+    treated as a constant.  The function `gradient` omits the derivatives
+    through the recurrent weights V and through the reset.  The result of
+    `gradient` equals the exact gradient with through_recurrence=False and
+    through_reset=False.
 Cost.   `trace_step` takes O(B n (m + n)) time and memory.  `linearise`
     takes O(T B n p) time and memory for p parameters.
 Departures.  The neuron model of [BSS20] has no synaptic current.  With
-    alpha = 0, this module has the same dynamics as [BSS20], except that
+    alpha = 0, a neuron has the same dynamics as in [BSS20], except that
     spikes arrive one step later and inputs arrive two steps later than in
-    [BSS20].  [BSS20] filters the trace e with the dynamics of the readout,
-    as `sparse_rtrl.readout_step` does.  In this module, the caller
-    computes dspikes and dmem.  The published code removes connections from
-    a neuron to itself.  In this module, the caller can set the diagonal of
-    V to 0.
+    [BSS20].  In [BSS20], the trace e is filtered with the dynamics of the
+    readout, as in the function `sparse_rtrl.readout_step`.  In this
+    module, the caller computes the direct derivatives dspikes and dmem.
+    The published code removes connections from a neuron to itself.  In
+    this module, the caller can set the diagonal of the recurrent weights V
+    to 0.
 
 [BSS20] G. Bellec et al., Nat. Commun. 11, 3625, 2020.
 """
@@ -137,8 +141,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the current I, potential U, adaptation A and last spikes of a layer.
 
-    The field `spikes` covers the last `refractory` steps.  If `spikes` is
-    None, no neuron spiked in these steps.
+    The field `spikes` holds the spikes of the last `refractory` steps.  If
+    `spikes` is None, no neuron spiked in these steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -267,8 +271,7 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
           sent=None):
     """Simulate all steps by eqs. (1)-(5), given the products `drive` of input
-    and weights.  In error messages, the array `drive` has the name
-    `source`."""
+    and weights.  In error messages, the array `drive` is called `source`."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -451,7 +454,7 @@ def _trace_step(traces, z, psi, alpha, beta, gain, rho, a):
 
 
 def eligibility(traces, psi, *, adaptation):
-    """Return the eligibility trace of every weight, eq. (8).
+    """Return the e-prop eligibility trace of every weight, eq. (8).
 
     >>> one = np.ones((1, 1))
     >>> eligibility(Traces(one, 2 * one, 4 * one[None]), one,
@@ -518,7 +521,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 def _checked(name, state, like, source, k=None):
     """Check that the arrays of a state have the shape of the array `like`, and
-    return these arrays.  In error messages, the array `like` has the name
+    return these arrays.  In error messages, the array `like` is called
     `source`.  The field `spikes` must cover `k` steps, or any number of steps
     if `k` is None."""
     _, *values, spikes = arrays(

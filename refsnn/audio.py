@@ -4,12 +4,12 @@ r"""Read sounds, and convert them to a common sampling rate and loudness.
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  A ValueError is raised if
 a file is truncated, too long, clipped or not mono, or if it has NaN or
-infinite samples.  On request, clipped sounds are accepted, and several
-channels are averaged.  Sizes in the file header are checked before memory
-is allocated.  An integer s of `bits` bits in a file is converted to a
-sample a.  The samples a are resampled to y, and y is normalised to the
-signal x.  The signal x has a fade of N = round(ramp rate) samples at each
-end:
+infinite samples.  The options of `read` can accept clipped sounds, and
+average several channels.  Sizes in the file header are checked before
+memory is allocated.  An integer s of `bits` bits in a file is converted to
+a sample a.  The samples a are resampled to the sound y, which is
+normalised to the signal x.  The signal x has a fade of N = round(ramp
+rate) samples at each end:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -17,9 +17,10 @@ end:
     fade[i] = (1 - cos(2 pi i/(2 N - 1)))/2, i < N, from both ends
               and 1 between                            (4)  [CSSZ20]
 
-Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.  This
-    function inserts zeros, applies a low-pass filter with a cutoff at half
-    the lower rate, and keeps equidistant samples.
+Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.  The
+    function `resample_poly` inserts zeros, applies a low-pass filter with
+    a cutoff at half the lower of the two sampling rates, and keeps
+    equidistant samples.
 Exact.  Float64 represents integers of up to 32 bits exactly.  The
     symmetric filter of eq. (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
@@ -27,11 +28,11 @@ Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
 Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
     resample.  In the software of [CSSZ20], a fade lasts half the sound,
     which corresponds to `ramp=None` with N = T//2.  In the paper, a fade
-    lasts 0.03 s, which corresponds to `ramp=0.03`.  A sound is clipped if
-    four successive samples are at full scale.  For integers, full scale is
-    the largest number that the valid bits in the file header can hold.
-    For floats, full scale is the largest magnitude in the file, but at
-    least 1.
+    lasts 0.03 s, which corresponds to `ramp=0.03`.  A sound is considered
+    clipped if four successive samples are at full scale.  For integer
+    samples, full scale is the largest number that fits in the number of
+    valid bits in the file header.  For floating-point samples, full scale
+    is the largest magnitude in the file, but at least 1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -144,8 +145,8 @@ def _wav(path, file, longest, mix):
 
 
 def _chunks(path, file):
-    """Read a WAV file up to its samples.  Return the format chunk, and the size
-    of the samples in bytes."""
+    """Read a WAV file up to its samples.  Return its format chunk, and the
+    size of all samples in bytes."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")

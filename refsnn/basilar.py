@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | basilar.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute the transfer function of the basilar membrane.
+r"""Compute the transfer function of the basilar membrane of the inner ear.
 
 The model describes waves in shallow water over an elastic membrane.  The
 stiffness of the membrane decreases from the base, where high tones are
-detected, to the apex.  `Membrane` holds the constants in CGS units.  Let
-f be the frequency of a tone, and let w be 2 pi f.  The membrane impedance
-Y, the wave number g and the phase G of the wave at a distance s from the
-base are
+detected, to the apex.  The class `Membrane` holds the constants of the
+model in CGS units.  Let f be the frequency of a tone, and let w be the
+angular frequency 2 pi f.  The membrane impedance Y, the wave number g and
+the phase G of the wave at a distance s from the base are
 
     Y(s) = C0 e^(-alpha s) - a - m w^2 - i w R0 e^(-alpha s/2),
            R0 = delta sqrt(C0 m)                           (1)  [SDR06]
@@ -32,17 +32,18 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
     In the complex plane, Q lies below the real axis, and N lies in the
-    first quadrant.  The square roots and the logarithm therefore cross no
-    branch cut.
-Exact.  `transfer` evaluates eqs. (1)-(7) up to rounding.  `interpolate`
-    uses a spline of degree 7 through values of `transfer`.  The
-    frequencies f of these values are equidistant in
+    first quadrant.  Therefore, the square roots and the logarithm of
+    eq. (7) cross no branch cut.
+Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
+    errors.  The function `interpolate` uses a spline of degree 7 through
+    values of the transfer function.  The frequencies f of these values are
+    equidistant in
 
     arcsinh(f / 10 Hz)                                     (8)
 
-    For 1500 frequencies up to 24 kHz and both published values of C0, the
-    error of the spline at each place of the membrane is below 1e-9 of the
-    largest value of V at this place.
+    For 1500 frequencies up to 24 kHz and both published values of the
+    constant C0, the error of the spline at each place of the membrane is
+    below 1e-9 of the largest velocity V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
     frequencies, `interpolate` is faster than `transfer`, and `response` is
     the fastest of the three functions.
@@ -50,13 +51,13 @@ Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
     software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
     `MEMBRANES["2021"]`.  With C0 = 1e8, the difference C0 e^(-alpha s) - a
     is negative near the apex.
-Errata.  Eq. (4) describes a wave that travels to the apex if the time
-    factor is e^(-i w t).  The published software applies an inverse
-    Fourier transform to V, which assumes the time factor e^(+i w t).  As a
-    consequence, the motion of the membrane precedes the sound by a few
-    samples at the base and by 20 to 30 ms at the apex.  This module keeps
-    V in the published form, because the published data depend on V.  The
-    causal response is conj(V).
+Errata.  If the time factor is e^(-i w t), eq. (4) describes a wave that
+    travels to the apex.  The published software applies an inverse Fourier
+    transform to V, but this transform assumes the time factor e^(+i w t).
+    As a consequence, the motion of the membrane precedes the sound by a
+    few samples at the base and by 20 to 30 ms at the apex.  This module
+    keeps the velocity V in the published form, because the published data
+    depend on V.  The causal response is conj(V).
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
@@ -96,7 +97,8 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold values of the transfer function from 1 Hz to 1.05 times `top`."""
+    """Hold the transfer function V at frequencies from 1 Hz to slightly above
+    `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     coefficients: np.ndarray    # (J, C) complex, of the spline
@@ -144,7 +146,8 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, s, own):
-    """Return the impedance Y, the wave number g and the phase G of the wave."""
+    """Return the impedance Y of the membrane, the wave number g and the phase
+    G."""
     A, damping = own.a + own.m * w ** 2, 1j * w * own.delta * np.sqrt(own.C0 * own.m)
 
     def at(y):

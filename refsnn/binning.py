@@ -12,32 +12,36 @@ total.  The T time steps between t0 and t1 have the duration dt:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-If T in eq. (1) is not an integer, a shorter step remains before t1.  The
-option `partial` decides whether this shorter step is kept with
-edges[T] = t1 ("keep"), is omitted ("drop"), or raises an error ("refuse").
-Events may be before the first step or after the last step.  The option
-`outside` decides whether these events are omitted ("drop"), are moved to
+If eq. (1) does not give an integer, a step shorter than dt remains before
+t1.  With the option `partial`, the shorter step is kept with edges[T] = t1
+("keep"), is omitted ("drop"), or raises an error ("refuse").  Events may
+occur before the first step or after the last step.  With the option
+`outside`, events outside all time steps are omitted ("drop"), are moved to
 the first or the last step ("clip"), or raise an error ("refuse").  If one
-unit has several events in a step, the option `duplicates` decides whether
-x is the number of events ("count") or 1 ("clip").
+unit has several events in a step, the option `duplicates` sets x to the
+number of events ("count") or to 1 ("clip").
 
 A decay factor alpha per step corresponds to the time constant
 
     tau = -dt / log(alpha)                                            (6)
 
-Derivation.  Eq. (6) solves alpha = exp(-dt/tau) for tau.
-Exact.  Eqs. (3) and (4) hold for edges and times in float64.  In float16,
-    the time 0.1 is rounded to 0.09998, which lies below an edge at 0.1.
-Cost.   The time is O(T + E log(E T)); dense results take O(T B n) memory.
-Departures.  T in eq. (1) is rounded to an integer if the relative
-    distance to this integer is at most 1e-9.  This rounding is necessary
-    because 1.4 / 0.014 is not exactly 100 in floating point.
-Errata.  The fourth tutorial of [NMZ19] numbers steps from 1 with
-    `numpy.digitize`.  With this numbering, step 0 is always empty, and an
-    event at t1 is out of range.  The tutorial uses decay factors for steps
-    of 1 ms, but its steps last 14 ms.  The time constants in the tutorial
-    are therefore 14 times as long as intended.  The tutorial also omits an
-    incomplete last batch without a warning.
+Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
+Exact.  The edges of eqs. (3) and (4) and the event times are compared in
+    float64.  An event time of 0.1 that was stored in float16 is 0.09998
+    after rounding, and therefore lies below an edge at 0.1.
+Cost.   The time is O(T + E log(E T)).  A dense result takes O(T B n)
+    memory.
+Departures.  The number T of eq. (1) is rounded to an integer if the
+    relative distance to this integer is at most 1e-9.  This rounding is
+    necessary because, for example, 1.4 / 0.014 is not exactly 100 in
+    floating-point arithmetic.
+Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
+    steps from 1.  Therefore, step 0 never contains an event, and an event
+    at the end time t1 has a step number that is out of range.  The
+    tutorial uses decay factors for steps of 1 ms, but its time steps last
+    14 ms.  The time constants in the tutorial are therefore 14 times as
+    long as intended.  The tutorial also omits an incomplete last batch
+    without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -290,7 +294,8 @@ def _checked(binning):
 
 
 def _events(times, units, n):
-    """Check a batch.  Return the times in float64, the units, and the number n."""
+    """Check a batch.  Return event times in float64, the units of the events,
+    and the number n of units."""
     n, = arrays("channels () int in [1, inf)", n)
     times, units = arrays(
         f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(

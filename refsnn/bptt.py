@@ -16,34 +16,36 @@ effect:
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks of steps.  The last state of a
-chunk is also the first state of the next chunk.  Each chunk has F[first] =
-0 at the first state, and the following derivative q at the last state:
+chunk is also the first state of the next chunk.  At the first state of a
+chunk, F[first] = 0.  At the last state of a chunk, the direct derivative
+of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-The sum of the gradients of all chunks is then the gradient (2).  Truncated
-BPTT has two forms.  Truncation by chunks sets dstate = 0, and therefore
-propagates the derivative q[t] back only to the start of the chunk.
-Rolling truncation propagates the derivative q[t] of every step t back over
-K steps:
+With these values, the sum of the gradients of all chunks is the gradient
+of eq. (2).  Truncated BPTT has two forms.  Truncation by chunks sets
+dstate = 0, and therefore propagates the derivative q[t] back only to the
+start of the chunk.  Rolling truncation propagates the derivative q[t] of
+every step t back over K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
-    the two sums.  The factor in front of F[s] is then the adjoint (1).
-Exact.  The gradient is exact for the given J, F and q.  The caller may
-    omit terms from J, F and q.  Rolling truncation (4) omits the influence
-    of a parameter at step s on the loss after step s + K.  Truncation by
-    chunks omits the influence of a parameter in one chunk on the loss in
-    later chunks.
+    the two sums.  The factor in front of F[s] is then the transposed
+    adjoint a[s] of eq. (1).
+Exact.  The gradient of the loss is exact for the given arrays J, F and q.
+    The caller may omit terms from J, F and q.  Rolling truncation (4)
+    omits the influence of a parameter at step s on the loss after step s +
+    K.  Truncation by chunks omits the influence of a parameter in one
+    chunk on the loss in later chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
-Departures.  [NMZ19] writes the sums for a network with several layers.  In
-    this module, the vector h holds all states of all layers.  If the loss
-    has terms that depend directly on the parameters, such as weight decay,
-    the caller adds the gradients of these terms.
+Departures.  In [NMZ19], the sums are written for a network with several
+    layers.  In this module, the vector h holds all states of all layers.
+    If the loss has terms that depend directly on the parameters, such as
+    weight decay, the caller adds the gradients of these terms.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -87,7 +89,8 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss for one trajectory, eqs. (1) and (2).
+    """Return the gradient of the loss with respect to the parameters, eqs. (1)
+    and (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()
@@ -110,7 +113,7 @@ def gradient(J, F, q):
 
 
 def chunk(J, F, q, dstate):
-    """Return the gradient of a chunk of steps, eqs. (1)-(3).
+    """Return the gradient of the loss for a chunk of steps, eqs. (1)-(3).
 
     The chunks of a trajectory must be processed from the last chunk to the
     first chunk.
@@ -146,7 +149,8 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Compute the gradient by rolling truncated BPTT, eqs. (2) and (4).
+    """Compute the gradient of the loss by rolling truncated BPTT, eqs. (2),
+    (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]

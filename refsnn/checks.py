@@ -8,31 +8,34 @@ sizes, h and h/2:
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
-D must equal the inner product <gradient, d>.  The derivative of a hard
-threshold is 0 or infinite, so finite differences of the loss cannot test a
-surrogate gradient.  A spiking network is therefore simulated again with
-the spike function
+The finite difference D must equal the inner product <gradient, d>.  The
+derivative of a step function is 0 or infinite, so finite differences of
+the loss cannot test a surrogate gradient.  A spiking network is therefore
+simulated again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
 where H is the step function, f' is the surrogate derivative, and u0 is the
-recorded membrane potential.  At u = u0, s equals the hard spike exactly,
-and ds/du is the surrogate derivative.  If a learning rule omits a gradient
-path, the new simulation must use recorded values in this path.  `frozen`
-passes the recorded values to a loss function.  `taylor_slope` tests how
-the remainder of a linear approximation decreases with h.  With a correct
-gradient,
+recorded membrane potential.  If the potential u equals u0, the function
+s(u) equals the recorded spike exactly, and its derivative ds/du is the
+surrogate derivative.  If a learning rule treats a variable as a constant,
+the new simulation must use the recorded values of this variable.  The
+function `frozen` passes such recorded values to a loss function.  The
+function `taylor_slope` tests how fast the error of a linear approximation
+of L decreases with the step size h.  With a correct gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
-Derivation.  Eq. (2) cancels the h^2 term of (1).  A relative rounding
-    error eps of L changes D by at most 4 eps |L| / h.  This noise is added
-    to the tolerance.  The check fails if this noise exceeds 2e-4 times the
-    larger of |<gradient, d>| and |D|.  In `directional`, noise therefore
-    cannot hide an error of 0.1 %.
-Exact.  `complex_step` computes Im L(theta + i h d) / h, which has no
-    cancellation error.
-Cost.   For each direction or gradient entry, L is evaluated 4 times.
+Derivation.  In eq. (2), the errors of order h^2 of eq. (1) cancel.  A
+    relative rounding error eps of the loss L changes the finite difference
+    D by at most 4 eps |L| / h.  This rounding noise is added to the
+    tolerance.  The check fails if the rounding noise exceeds 2e-4 times
+    the larger of |<gradient, d>| and |D|.  Therefore, rounding noise
+    cannot hide a gradient error of 0.1 % from the function `directional`.
+Exact.  The function `complex_step` computes the derivative as Im L(theta +
+    i h d) / h, which has no cancellation error.
+Cost.   For each direction or gradient entry, the loss L is evaluated 4
+    times.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.
 """
@@ -63,7 +66,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
     The check raises an AssertionError if the finite difference disagrees with
-    the gradient, if both are 0, or if rounding noise may hide a difference.
+    the gradient, if the two are 0, or if rounding noise may hide a difference.
 
     Parameters
     ----------
@@ -95,7 +98,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return the central difference D of eq. (2) and the rounding noise of D."""
+    """Return the finite difference D of eq. (2) and the rounding noise of
+    D."""
     central, size = [], 0.0
     for h in (step / 2, step):
         ends = [loss([t + sign * h * d for t, d in zip(thetas, direction, strict=True)])
@@ -200,7 +204,8 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss as a function of theta with fixed recorded values.
+    """Return a loss as a function of the parameters, with fixed recorded
+    values.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -228,7 +233,8 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Compute a directional derivative of an analytic f without cancellation.
+    """Compute a directional derivative of an analytic function by a complex
+    step.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
@@ -258,7 +264,8 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the power of h in eq. (4), about 2 or more if the gradient is right.
+    """Return the exponent of h in eq. (4), at least about 2 for a correct
+    gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -342,7 +349,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return a function that calls `f` on a list of arrays and checks the value."""
+    """Return a function that calls `f` with a list of arrays and checks the
+    result."""
     one_of("f", f, Callable)
     single = not isinstance(theta, (list, tuple))
     return lambda thetas: float(*arrays(

@@ -11,16 +11,17 @@ hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
 
 The limits are low = -limit and high = limit if `limit` is a number.  The
 term high / max w of (2) is omitted if max w <= 0, and the term low / min w
-is omitted if min w >= 0.  Readouts do not spike, so their weights may have
-any scale.  The scale s maps the largest or the smallest readout weight to
-the end of the range.  If all readout weights are small or 0, s equals its
-upper bound `most`.  The gradient at w' is used as the gradient at w
-(straight-through estimator).  After each optimiser step, hidden and
-recurrent weights are clipped to
+is omitted if min w >= 0.  Because readout neurons do not spike, all
+readout weights may be multiplied by a common scale s.  The scale s maps
+the largest or the smallest readout weight to an end of the integer range.
+If all readout weights are small or 0, the scale s equals its upper bound
+`most`.  The gradient of the loss at the integer weights w' is used to
+update the real weights w (straight-through estimator).  After each
+optimiser step, hidden and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 
-Dropout removes a hidden neuron i for all images of a mini-batch.  All
+If dropout removes the hidden neuron i for all images of a mini-batch, all
 weights to and from this neuron are set to 0.  The other weights are not
 rescaled:
 
@@ -33,13 +34,13 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
 where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is normal.
 
-Derivation.  Eq. (4) is linear and self-adjoint.  The same map therefore
-    converts the gradient with respect to W' to the gradient with respect
-    to W.  The derivative of rounding is 0 almost everywhere.  The
-    straight-through estimator replaces this derivative by the mean slope
-    of rounding, which is 1.
-Exact.  A weight is represented exactly only if its scaled value is an
-    integer in the range.
+Derivation.  Eq. (4) is a linear and self-adjoint map.  Therefore, the same
+    map converts the gradient with respect to W' to the gradient with
+    respect to W.  The derivative of the rounding function is 0 almost
+    everywhere.  The straight-through estimator replaces this derivative by
+    the mean slope of the rounding function, which is 1.
+Exact.  A real weight is represented exactly only if its product with the
+    scale is an integer from low to high.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the authors' public code.  In this module, recurrent weights
@@ -65,14 +66,16 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold the weights of a network, real (in units of the threshold) or integer."""
+    """Hold the integer weights, or the real weights in units of the
+    threshold."""
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
     readout: np.ndarray                         # (k, n)
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return the integer weights and the readout scale, eqs. (1) and (2).
+    """Return the integer weights, and the scale s of the readout weights,
+    eqs. (1) and (2).
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> written, s = integers(weights)
@@ -112,7 +115,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
 
 
 def clip(weights, *, scale=240.0, limit=63):
-    """Clip all weights except readout weights to the range, eq. (3).
+    """Clip hidden and recurrent weights to the range of eq. (3).
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()

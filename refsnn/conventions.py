@@ -500,7 +500,8 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q of the loss by the state h, eq. (15).
+    """Return the direct derivative q of the loss with respect to the state h,
+    eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}

@@ -23,7 +23,7 @@ binary mask m[l]:
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-The gate D selects the positions whose pre-activations determine x[l+1]:
+The gate D is a mask of the pre-activations that determine x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
@@ -42,9 +42,10 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     dW[l] = sum dpre[l]^T A[l],  db[l] = sum_p dpre[l]_p         (5)
     dpre[l-1] = S^T C^T (dpre[l] W[l])                           (6)
 
-    The signals G[l] = df_k/dpre[l] are the derivatives of output k with
-    respect to the pre-activations.  The Jacobian of the outputs with
-    respect to the parameters follows from the signals:
+    The signals G[l] = df_k/dpre[l] are the derivatives of the network
+    output f_k with respect to the pre-activations of layer l.  The
+    Jacobian of the outputs with respect to the parameters follows from the
+    signals G and the patches A:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
@@ -69,14 +70,15 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     b ~ N(0, .01^2)                                    (12)  [LZ20]
 
 Exact.  The derivatives are exact unless the largest pre-activation of a
-    window is exactly 0, or is positive and occurs twice in the window.
-    For such a window, the gate (4) selects one of several possible
-    derivatives.
-Cost.   For N samples, P positions and k x k kernels, a convolution needs
-    N P k^2 c_in c_out multiplications in the forward pass.  For a network
-    with K outputs, the function `signals` needs about K times as many
-    multiplications as the forward pass.  The function `second_order` needs
-    about 2 K + 2 times as many multiplications as the forward pass.
+    pooling window is exactly 0, or is positive and occurs twice in the
+    window.  In such a window, the derivative of the maximum is not unique,
+    and the gate of eq. (4) selects one of the possible derivatives.
+Cost.   For N samples, P positions, k x k kernels, c_in input channels and
+    c_out output channels, a convolution needs N P k^2 c_in c_out
+    multiplications in the forward pass.  For a network with K outputs, the
+    function `signals` needs about K times as many multiplications as the
+    forward pass.  The function `second_order` needs about 2 K + 2 times as
+    many multiplications as the forward pass.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -174,8 +176,8 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches C x of all samples.  For a dense layer, the only patch
-    is the flattened input."""
+    """Return the patches C x of the maps x of all samples.  For a dense layer,
+    the only patch is the flattened input."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -183,8 +185,8 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return a list of views of the maps.  Each view holds the entries of all
-    windows at one position within the window."""
+    """Return a list of views of the maps, one for each position in a pooling
+    window.  A view holds the entries of all windows at this position."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -197,7 +199,8 @@ def _largest(pre, pool):
 
 
 def backward(weights, recording, doutputs, pools):
-    """Compute the gradient of a loss of the network outputs, eqs. (5) and (6).
+    """Compute the gradient of a loss with respect to the parameters, eqs. (5),
+    (6).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -262,8 +265,8 @@ def _gate(pre, pool):
 
 
 def _unpatch(dpre, W, shape, extra):
-    """Return the maps C^T (dpre W + extra) of eq. (11).  Each map has the shape
-    `shape`."""
+    """Return the product C^T (dpre W + extra), the derivative of the loss with
+    respect to the maps, as in eq. (11).  Each map has the shape `shape`."""
     if W.ndim == 2:
         return (dpre @ W if extra is None else dpre @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dpre.shape[1:3], W.shape[1], W.shape[3]
@@ -277,13 +280,15 @@ def _unpatch(dpre, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Divide `rows` rows of `size` bytes into slices of about BLOCK bytes."""
+    """Divide `rows` array rows of `size` bytes into slices of about BLOCK
+    bytes."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
 
 def signals(weights, recording, pools):
-    """Return derivatives of outputs with respect to pre-activations, eq. (7).
+    """Return derivatives of the outputs with respect to pre-activations,
+    eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -351,8 +356,8 @@ def jacobian(recording, signals):
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
     """Compute the gradient of a loss that depends on the Jacobian.
 
-    The function evaluates eqs. (5) and (9)-(11) for a loss that depends on
-    the patches A, the signals G and the outputs f.
+    The function evaluates eqs. (5) and (9)-(11) for a loss that depends on the
+    patches A, the derivatives G of the outputs, and the outputs f.
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))

@@ -1,53 +1,59 @@
 # refsnn 0.1.0 | ewc.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Elastic weight consolidation (EWC) protects the parameters of old tasks.
+r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 
 At the end of a task, the importance of a parameter is the mean squared
-derivative of the log-likelihood with respect to this parameter.  A
-quadratic penalty then keeps important parameters near their old values.
-For N samples with K outputs f[n] and a label distribution p(y | f),
+derivative of the log-likelihood with respect to this parameter.  During
+later tasks, a quadratic penalty keeps important parameters near the values
+that they had after earlier tasks.  For N samples with K outputs f[n] and a
+label distribution p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
     d penalty/d theta = strength F (theta - anchor)               (3)
 
 Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l],
-pre-activations pre[l] and signals g[l]_k = df_k/dpre[l], the derivatives
-of output k.  With the error e = d log p / df,
+pre-activations pre[l], and signals g[l]_k = df_k/dpre[l], which are the
+derivatives of the output f_k.  With the error e = d log p / df,
 
     dpre[l] = sum_k e_k g[l]_k                                    (4)
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E over y is computed as a weighted sum over error vectors
-e.  Eqs. (7)-(9) list these vectors and their weights for three cases.  In
-eqs. (7) and (8), p is the softmax of f.  In eq. (9), p is the normal
-distribution with mean f and variance 1.  The number [A] is 1 if A holds,
-else 0:
+The expectation E over the labels y is computed as a weighted sum over
+error vectors e.  Eqs. (7)-(9) list the error vectors and their weights for
+three cases.  In eqs. (7) and (8), the label distribution p is the softmax
+of f.  In eq. (9), the label distribution p is the normal distribution with
+mean f and variance 1.  The number [A] is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
 Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] =
-    dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) differentiates log
-    softmax.  For the normal distribution, e = y - f has a standard normal
-    distribution.  The matrix E[e e^T] is therefore the identity, and
-    E[dpre^2] = sum_k g_k^2.  The K unit vectors of (9) give the same sum.
-Exact.  Eqs. (7) and (9) take the expectation over the model distribution.
-    Eq. (8) gives the empirical Fisher information.  With labels sampled
-    from the model, (8) is a Monte-Carlo estimate of (7).  If p is normal
-    and f is linear in theta, (1) is the diagonal of the Hessian of the
-    mean of -log p.
+    dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative
+    of the logarithm of the softmax.  For the normal distribution, e = y -
+    f has a standard normal distribution.  The matrix E[e e^T] is therefore
+    the identity, and E[dpre^2] = sum_k g_k^2.  The K unit vectors of (9)
+    give the same sum.
+Exact.  With eqs. (7) and (9), E is the exact expectation over the label
+    distribution p of the model.  Eq. (8) gives the empirical Fisher
+    information.  If the labels are sampled from the model, eq. (8) gives a
+    Monte-Carlo estimate of the result of eq. (7).  If p is a normal
+    distribution and the outputs f are linear in the parameters theta, the
+    importance F of eq. (1) is the diagonal of the Hessian of the mean of
+    -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  For several batches, F is the mean of the F of all
-    batches, weighted by the numbers N of samples.
-Departures.  [KP17] uses one penalty for each earlier task.  This module
-    uses one penalty with the sum of F over tasks.  With anchors="latest",
-    a common choice, the anchor is set to the latest parameters.  With
-    "all", the anchor is the F-weighted mean of all anchors, and (3) is the
-    gradient of the sum of all penalties of [KP17].  If each task has its
-    own output head, pass only the columns of this head:
-    ``outputs[:, head]``, and ``g[:, head]`` for each layer.
+    n_out) memory.  For data in several batches, the importance F is the
+    mean of the F of all batches, weighted by their numbers N of samples.
+Departures.  In [KP17], each earlier task has its own penalty.  This module
+    has one penalty for all earlier tasks, with the sum of the importances
+    F of these tasks.  With anchors="latest", a common choice, the anchor
+    is the parameter vector at the end of the latest task.  With
+    anchors="all", the anchor is the F-weighted mean of the parameters at
+    the ends of all tasks, and eq. (3) is the gradient of the sum of all
+    penalties of [KP17].  If each task has its own output head, pass only
+    the columns of this head: ``outputs[:, head]``, and ``g[:, head]`` for
+    each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 """
@@ -121,7 +127,8 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the errors e of eqs. (7)-(9) and the square roots of their weights."""
+    """Return the error vectors e of eqs. (7)-(9), and the square roots of
+    their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -137,7 +144,7 @@ def _errors(outputs, labels, likelihood):
 
 
 def accumulate(state, importance, parameters, anchors="latest"):
-    """Update the importance and the anchor at the end of a task.
+    """Update the importances and the anchors of all parameters after a task.
 
     >>> state = accumulate(None, np.array([1.0]), np.array([0.0]))
     >>> state = accumulate(state, np.array([3.0]), np.array([1.0]), "all")
@@ -179,7 +186,8 @@ def accumulate(state, importance, parameters, anchors="latest"):
 
 
 def penalty(state, parameters, strength):
-    """Return the quadratic penalty on the distance to the anchor, eq. (2).
+    """Return the penalty on the distance of the parameters to the anchor,
+    eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)
@@ -206,7 +214,8 @@ def penalty(state, parameters, strength):
 
 
 def penalty_gradient(state, parameters, strength):
-    """Return the gradient of the quadratic penalty, eq. (3).
+    """Return the gradient of the penalty with respect to the parameters,
+    eq. (3).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()
@@ -231,7 +240,8 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _formed(found, like):
-    """Return the arrays `found` if `like` is a list, else the first array."""
+    """Return the list `found` if `like` is a list, else the first array of
+    `found`."""
     return list(found) if isinstance(like, (list, tuple)) else found[0]
 
 

@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the credit of hidden spikes with exact or random feedback.
+r"""Compute error signals of hidden spikes with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
 respect to the spikes S[t] of the layer, or an estimate of this derivative.
-Each of the following rules computes the credit from an error.  A learning
-rule for one layer can use the credit as an error signal.  Let W be the
-input weights of the next layer.  Let dI be the derivative of the loss with
-respect to the synaptic currents of the next layer:
+Each of the following rules computes the credit from an error of a later
+layer or of a local readout.  A learning rule for one layer can use the
+credit as an error signal.  Let W be the input weights of the next layer.
+Let dI be the derivative of the loss with respect to the synaptic currents
+of the next layer:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -19,9 +20,9 @@ respect to the synaptic currents of the next layer:
         and the mean over the batch
 
 A three-factor rule multiplies the credit by the surrogate derivative psi
-of the spikes and by a trace of each input x.  The trace is the membrane
-potential of a neuron that has no reset and receives only this input,
-through the synaptic current syn:
+of the spikes and by a trace of each input x.  The trace of an input is the
+membrane potential of a neuron without reset that receives only this input,
+through a synapse of weight 1 with the current syn:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
@@ -37,16 +38,16 @@ Derivation.  Eq. (1) is the chain rule for the spikes S[t], which enter the
     current I[t+1] of the next layer as the term W S[t].  Without a reset,
     the membrane potential is U[t] = W trace[t], and the chain rule gives
     (7).
-Approximate.  Backpropagation (1) is exact if the loss does not depend on
-    any state after the last step.  Rule (3) is exact for the local loss.
-    Rule (7) is exact for one layer without recurrence and refractory
-    period, if the reset subtracts recorded spikes, which are constants.
-    Feedback alignment and rules (2) and (3) do not compute the derivative
-    of the loss of the network.  With these rules, the computed weight
-    gradient is the gradient of sum_t <dspikes[t], S[t]>, where dspikes is
-    treated as a constant.
-Cost.   The credit takes O(T B n k) time for k error units.  Rule (7) takes
-    O(T B n m) time.
+Approximate.  Backpropagation by eq. (1) is exact if the loss does not
+    depend on any state after the last time step.  Rule (3) gives the exact
+    derivative of the local loss.  For one layer without recurrence and
+    refractory period, rule (7) is exact if the reset subtracts recorded
+    spikes, which are treated as constants.  Feedback alignment and rules
+    (2) and (3) do not compute the derivative of the loss of the network.
+    With these rules, the computed weight gradient is the gradient of sum_t
+    <dspikes[t], S[t]>, where dspikes is treated as a constant.
+Cost.   The computation of the credit takes O(T B n k) time for k error
+    units.  Rule (7) takes O(T B n m) time.
 Departures.  In [NMZ19], the error is fed back within one time step.  In
     this module, spikes enter the currents of the next layer one step
     later, so the error in (1) has the index t+1.
@@ -63,7 +64,8 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the credit of spikes from the error of the next layer, eq. (1).
+    """Compute the credit of hidden spikes from the error of the next layer,
+    eq. (1).
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -89,7 +91,8 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the credit of spikes directly from the output error, eq. (2).
+    """Compute the credit of hidden spikes directly from the output error,
+    eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
@@ -113,7 +116,8 @@ def direct(error, H):
 
 
 def local_square(spikes, G, target):
-    """Compute the squared error of a random local readout, eqs. (3) and (4).
+    """Compute the squared error of a local readout with fixed random weights,
+    eqs. (3) and (4).
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -142,7 +146,8 @@ def local_square(spikes, G, target):
 
 
 def local_cross_entropy(spikes, G, labels):
-    """Compute the cross entropy of a random local readout, eqs. (3) and (5).
+    """Compute the cross entropy of a local readout with fixed random weights,
+    eqs. (3) and (5).
 
     >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.eye(2, 1), [0])
     >>> round(loss, 3), e.tolist()
@@ -230,7 +235,7 @@ def three_factor(post, trace):
 
 
 def alignment(a, b):
-    """Return the cosine of the angle between two gradients.
+    """Return the cosine of the angle between two gradients of the same shape.
 
     >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
     True

@@ -10,10 +10,11 @@ The samples code[t], in ADC codes, are converted to units of the threshold,
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-where factor is the argument `gain` of `record`.  The gradient is computed
-in a software model, whose parameters are the nominal parameters of the
-chip.  The nominal parameters may differ between neurons.  In this model,
-the recorded potentials v and spikes S replace simulated values:
+where factor is the argument `gain` of the function `record`.  The gradient
+is computed in a software model, whose parameters are the nominal
+parameters of the chip.  The nominal parameters may differ between neurons.
+In the software model, the recorded potentials v and the recorded spikes S
+replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -37,17 +38,20 @@ is the sum of eqs. (4)-(7):
     burst (1/(B n)) sum_{b,i} count[b,i]^2            [CB22] eq. 6    (6)
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
-The published code uses first = 0.  If a readout stays below 0 for all
-patterns, its maximum is at step 0.  The gradient then vanishes, and the
-class is lost.  With reduction="reached", `first` of the correct class is
-the first step that a hidden spike can influence.  This step is two steps
-after the first hidden spike of a pattern, but never later than T - 1.  For
-all other classes, first = 0.  If the maximum over time of these classes
-also began later, training would decrease their readouts without bound.
+The published code uses first = 0.  If a readout neuron stays below 0 for
+all patterns, its maximum is at step 0.  The gradient with respect to its
+weights is then 0, and the network never learns its class.  With
+reduction="reached", the step `first` of the correct class is the first
+time step at which a hidden spike can influence the readout.  This time
+step is two steps after the first hidden spike of a pattern, but never
+later than T - 1.  For all other classes, first = 0.  If the maxima of the
+wrong classes were also restricted to later steps, training would decrease
+the readouts of these classes without bound.
 
-Derivation.  Let v[t] = U[t] + e[t].  The term e holds the effects of
+Derivation.  Let v[t] = U[t] + e[t].  The error e contains the effects of
     reset, mismatch and noise, and is treated as a constant.  Let dA denote
-    the total derivative dL/dA.  The partial derivatives with respect to v,
+    the total derivative dL/dA of the loss with respect to an array A.  The
+    partial derivatives of the loss with respect to the recorded arrays v,
     S and o are dmem = 0, dspikes and dout.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
@@ -73,8 +77,8 @@ Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).
 Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to the scores.
-Errata.  [CB22] prints its eq. 5 without the + 1 of eq. (2).  Without this
-    term, psi diverges at the threshold.
+Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without
+    this summand, the surrogate derivative psi diverges at the threshold.
 
 Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
 
@@ -134,14 +138,15 @@ class Recording(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss, eqs. (4)-(7), and its derivatives with respect to o and S."""
+    """Hold the loss, eqs. (4)-(7), and its derivatives with respect to the
+    readouts o and the spikes S."""
     value: float
     dout: np.ndarray        # (T, B, k)
     dspikes: np.ndarray     # (T, B, n), read-only
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients dW, dV and dW_out of eq. (11)."""
+    """Hold the gradients dW, dV and dW_out of the loss, eq. (11)."""
     hidden: np.ndarray                  # (n, m)
     recurrent: Optional[np.ndarray]     # (n, n), None if V is None
     readout: np.ndarray                 # (k, n)
@@ -149,7 +154,7 @@ class Gradient(NamedTuple):
 
 def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
            dtype=np.float32):
-    """Run a network on a chip, and return the validated recording, eq. (1).
+    """Run a network on a chip, and return the checked recording, eq. (1).
 
     >>> def run(weights, x):
     ...     return np.zeros((3, 1, 1)), 80 + 70 * np.ones((3, 1, 2)).cumsum(0)
@@ -229,7 +234,8 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
 
 
 def _piece(result, x, n, k, scale, gain):
-    """Return the recording of one call, in units of the threshold."""
+    """Check the results of one call of `run`, and return the recording,
+    eq. (1)."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
@@ -253,7 +259,7 @@ def _whole(name, counts):
 
 def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
              gain=1.0, threshold=1.0):
-    """Compute the potentials that a chip does not report, eq. (12).
+    """Compute the membrane potentials that a chip does not report, eq. (12).
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
     >>> spikes = Recording(None, np.zeros((3, 1, 1)), None)
@@ -287,8 +293,8 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _software(sent, reset, alpha, beta, gain):
-    """Return the potentials of leaky neurons with the given weighted inputs
-    `sent` and the given changes `reset` at the resets."""
+    """Return the membrane potentials of leaky neurons, given the weighted
+    inputs `sent` and the amounts `reset` that resets subtract."""
     v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
     for t in range(len(v) - 1):
         v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
@@ -297,7 +303,8 @@ def _software(sent, reset, alpha, beta, gain):
 
 
 def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
-    """Return alpha, beta and gain of the hidden neurons, and of the readouts."""
+    """Return the constants alpha, beta and gain of the hidden neurons, and of
+    the readouts."""
     n, k = len(W), len(W_out)
     _, tau_syn, tau_mem, dt, gain = arrays(
         "weights (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () "
@@ -366,7 +373,8 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return two (B, k) arrays: time steps and values of the maxima of eq. (3)."""
+    """Return the time steps and the values of the maxima in eq. (3), as two
+    arrays of shape (B, k)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= SPIKE)
@@ -378,7 +386,8 @@ def _peaks(out, spikes, labels):
 
 
 def _softmax(scores, labels):
-    """Return the mean cross entropy of the scores, and its derivative."""
+    """Return the mean cross entropy, and its derivative with respect to the
+    scores."""
     rows, shifted = np.arange(len(scores)), scores - scores.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     dscores = np.exp(logp)
@@ -387,7 +396,8 @@ def _softmax(scores, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return the sum of penalties (6) and (7), and its derivative for all spikes."""
+    """Return the sum of the penalties (6) and (7), and its derivative with
+    respect to the spikes."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -398,7 +408,8 @@ def _activity(spikes, burst, rate, bound):
 
 def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
               tau_mem=6e-6, dt=1.7e-6, gain=1.0, threshold=1.0, steepness=50.0):
-    """Compute the surrogate gradient with respect to weights, eqs. (8)-(11).
+    """Compute the surrogate gradient of the loss with respect to all weights,
+    eqs. (8)-(11).
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
     >>> silent = Recording(*(np.zeros((6, 1, 1)) for _ in range(3)))
@@ -454,7 +465,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta, gain):
-    """Integrate eqs. (8)-(10) backward in time, and return the adjoint dI."""
+    """Integrate eqs. (8)-(10) backward in time, and return the derivative
+    dI."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):
