@@ -1,11 +1,13 @@
 # refsnn 0.1.0 | probe.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Find mistakes in the connection to a chip, before any training.
+r"""Find mistakes in the connection to a neuromorphic chip before training.
 
-`probe` drives an emulated or real chip through a function run(weights, x)
-that returns spikes and membrane samples, as for `in_the_loop.record`.  The
-chip has m inputs, n hidden neurons with weights W and k readout neurons
-with weights W_out.  The results are compared with nominal neurons, whose
-current I and membrane potential v follow
+Typical mistakes are exchanged neurons, weights with a wrong sign or scale,
+and delayed spikes.  The function `probe` calls a function run(weights, x).
+The function `run` drives an emulated or real chip with the given weights
+and input spikes, and returns the output spikes and samples of the membrane
+potentials.  The chip has m inputs, n hidden neurons with weights W and k
+readout neurons with weights W_out.  The results are compared with nominal
+neurons, whose synaptic current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
@@ -14,56 +16,61 @@ with W = 1.  In K, this input spike has the same time as in measurement
 (B).  Let y be the samples minus their mean in measurement (A), divided by
 the argument `unit`.  `probe` makes three measurements:
 
-(A) All weights are 0.  Neurons that spike are called restless.  The
-    standard deviation of the samples in (A) is called the noise.
+(A) All weights are 0.  Neurons that spike are called restless.  The noise
+    is the standard deviation of the samples in measurement (A).
 
-(B) In pattern j, input j spikes once, and all other inputs are silent.
-    All patterns are repeated with three sets of weak random weights W.  A
-    least-squares fit gives the lag L and the measured weight g_ij of
-    neuron i for input j,
+(B) In input pattern j, input j spikes once, and all other inputs are
+    silent.  All input patterns are run with three sets of weak random
+    weights W.  A least-squares fit gives the lag L and the measured weight
+    g_ij of neuron i for input j,
 
         g_ij = sum_t y_ij[t] K[t-L] / sum_t K[t-L]^2,
         L maximises sum_ij g_ij^2 sum_t K[t-L]^2                      (2)
 
-    Row i of the measured weights g is assigned to the neuron whose row of
-    W has the largest absolute correlation with row i of g.  If the
-    correlation with row i of W is at most 3 % smaller than the largest
-    correlation, row i of g is assigned to neuron i.  If K explains less
-    than 90 % of the sum of y^2 beyond the noise for the median neuron, the
-    time constants or the time step are wrong.
+    To find exchanged neurons, row i of the measured weights g is assigned
+    to the neuron whose row of W has the largest absolute correlation with
+    this row.  If the correlation with row i of W is at most 3 % smaller
+    than the largest correlation, row i of g is assigned to neuron i.  The
+    share of the sum of y^2, without the noise, that the fit with K
+    explains is computed for each neuron.  If the median of this share is
+    below 90 %, the report says that the time constants or the time step
+    are wrong.
 
-(C) Pattern i makes neuron i spike, because all inputs with positive
-    weights to neuron i spike in each step.  Let S be the recorded spikes.
-    Let I be the current of eq. (1), shifted by L and multiplied by the
-    measured gain.  A spike lowers the potential by
+(C) In input pattern i, all inputs with positive weights to neuron i spike
+    in each step, so that neuron i spikes.  Let S be the recorded spikes.
+    Let I be the synaptic current of eq. (1), shifted in time by the lag L
+    and multiplied by the measured gain.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (3)
 
     The lag D is the median time from the first spike of a neuron to the
-    first large value of e.  The readouts are compared with readouts that
-    eq. (1) predicts from W_out and S.  The lag R maximises the correlation
-    between the measured and the predicted changes of the readouts from
-    step to step.  If the correlation at lag D is at least 97 % of the
-    maximum, R is set to D.
+    first large drop e of the membrane potential.  The measured readouts
+    are compared with the readouts that eq. (1) predicts from the weights
+    W_out and the spikes S.  The lag R maximises the correlation between
+    the measured and the predicted changes of the readouts from step to
+    step.  If the correlation at the lag D is above 97 % of the maximum,
+    the lag R is set to D.
 
-Derivation.  Let `input`, `spikes` and `samples` be the numbers of steps by
-    which the input, the spikes and the samples are late.  Let `after` be 1
-    if the sample of a step is taken after the reset of this step, and 0
+Derivation.  Let `input`, `spikes` and `samples` be the delays of the
+    input, the spikes and the samples in time steps.  Let `after` be 1 if
+    the sample of a step is taken after the reset of this step, and 0
     otherwise.  The lags are
 
     L = input + samples,  R = samples - spikes,
     D = samples - spikes - after                                      (4)
 
-    The difference R - D determines `after`.  Two equations for three
-    delays remain.  Therefore, the report contains as few nonzero delays as
-    possible.  If two delays must be nonzero, `samples` is set to 0.  If a
-    chip has several delays, the report may therefore name wrong delays.
-Approximate.  Lags are searched between -3 and 3 steps.  If |L| or |R| is 3
-    or more, or |D| exceeds 3, the report says that the delays are too
-    large to measure.  If a chip returns no samples, (B) is omitted, and
-    (C) compares only spike counts.
-Cost.   The chip runs at most 3 m + n + 32 patterns of `steps` time bins,
-    in five calls.
+    The difference R - D determines `after`.  The remaining two equations
+    do not determine three delays.  The report therefore contains as few
+    nonzero delays as possible.  If two delays must be nonzero, the delay
+    `samples` is set to 0.  If a chip has several nonzero delays, the
+    reported delays may be wrong.
+Approximate.  The function `probe` searches only lags between -3 and 3
+    steps.  If |L| or |R| is at least 3 steps, or if |D| exceeds 3 steps,
+    the report says that the delays are too large to measure.  If a chip
+    returns no samples of membrane potentials, measurement (B) is omitted,
+    and measurement (C) compares only spike counts.
+Cost.   The chip runs at most 3 m + n + 32 input patterns of `steps` time
+    bins, in at most five calls of the function `run`.
 Departures.  This test is not part of a published method.
 """
 
@@ -98,7 +105,7 @@ TINY = 1e-300           # avoids a division by 0
 
 
 class Report(NamedTuple):
-    """Hold the results of `probe`.  Values that could not be measured are None."""
+    """Hold the results of `probe`.  Quantities that were not measured are None."""
     faults: tuple                   # sentences; empty if no mistake was found
     delay: Optional[dict]           # of input, spikes, samples; steps, > 0 is late
     after_reset: Optional[bool]     # a sample is taken after the reset of its step
@@ -112,7 +119,7 @@ class Report(NamedTuple):
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Drive a chip with a few patterns, and describe mistakes in the connection.
+    """Run test patterns on a chip, and describe mistakes in the connection.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
@@ -228,7 +235,7 @@ def _far(scale):
 
 
 def _call(run, W, W_out, x):
-    """Run a chip.  Check and return the spikes and the samples."""
+    """Run the chip.  Check and return the spikes and the membrane samples."""
     result = run(_WEIGHTS(W, None, W_out), x)
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
@@ -242,8 +249,9 @@ def _call(run, W, W_out, x):
 
 
 def _told(name, which, one, many, rest):
-    """Return a list with one sentence that names the True entries of a mask.  If
-    no entry is True, the list is empty."""
+    """Return a list with one sentence that lists the neurons or inputs whose
+    entry in a mask is True.  If no entry of the mask is True, the list is
+    empty."""
     *first, last = map(str, np.flatnonzero(which)) if which.any() else ("",)
     if not last:
         return []
@@ -252,8 +260,8 @@ def _told(name, which, one, many, rest):
 
 
 def _potential(drive, alpha, beta):
-    """Return v of eq. (1), where `drive` is the product of W and x.  The first
-    axis is time."""
+    """Return the membrane potential v of eq. (1), where the array `drive` is the
+    product of W and x.  The first axis is time."""
     v, syn = np.zeros(drive.shape), np.zeros(drive.shape[1:])
     for t in range(len(drive) - 1):
         v[t + 1] = beta * v[t] + syn
@@ -268,8 +276,9 @@ def _late(a, lag):
 
 
 def _paired(a, b):
-    """Return, for each row of a, the index of the row of b with the largest
-    absolute correlation, and this correlation."""
+    """For each row of the matrix `a`, find the row of the matrix `b` with the
+    largest absolute correlation.  Return the indices of these rows of `b`, and
+    the correlations."""
     a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
     sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
     correlation = a @ b.T / np.maximum(np.outer(*sizes), TINY)
@@ -280,8 +289,8 @@ def _paired(a, b):
 
 
 def _ordered(what, a, b, least=FOLLOW):
-    """Return a list with one sentence if the rows of a do not correlate with the
-    rows of b, or are in another order.  Otherwise, the list is empty."""
+    """Check that the rows of the matrices `a` and `b` correlate and have the same
+    order.  Return a list with one sentence about a mistake, or an empty list."""
     order, correlation = _paired(a, b)
     own = np.arange(len(order))
     if np.median(np.abs(correlation)) < least:
@@ -294,8 +303,9 @@ def _ordered(what, a, b, least=FOLLOW):
 
 
 def _responses(y, W, kernel, restless, noise):
-    """Compare the measured weights of (B) with the weights W (ROUNDS, n, m).
-    Return the results and the sentences about mistakes as a dict."""
+    """Compare the measured weights of measurement (B) with the weights W, an
+    array of shape (ROUNDS, n, m).  Return a dict with the measured values and
+    with sentences about mistakes."""
     shifted = np.stack([_late(kernel, lag) for lag in LAGS])
     power = (shifted ** 2).sum(axis=1)
     g = np.einsum("lt,tbi->lib", shifted, y) / power[:, None, None]        # (2)
@@ -344,9 +354,9 @@ def _responses(y, W, kernel, restless, noise):
 
 
 def _bursts(rng, m, n, limit, scale, T, decays):
-    """Return the weights of measurement (C), and one pattern for each neuron.  In
-    the pattern of a neuron, all inputs with positive weights to this neuron
-    spike in each step."""
+    """Return the weights and the input patterns of measurement (C).  In the input
+    pattern of a neuron, all inputs with positive weights to this neuron spike
+    in each step."""
     signs = rng.choice([-1, 1], (n, m))
     signs[np.arange(n), np.arange(n) % m] = 1
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
@@ -356,8 +366,9 @@ def _bursts(rng, m, n, limit, scale, T, decays):
 
 
 def _trains(spikes, W, x, decays):
-    """Compare the spike counts with the counts of nominal neurons.  Return the
-    mask of silent neurons, and a list of sentences about mistakes."""
+    """Compare the recorded spike counts with simulated spike counts of nominal
+    neurons.  Return the mask of silent neurons, and a list of sentences about
+    mistakes."""
     alpha, beta = decays
     drive, counts = x @ W.T, 0.0
     v, syn = np.zeros((2, *drive.shape[1:]))
@@ -374,8 +385,9 @@ def _trains(spikes, W, x, decays):
 
 
 def _resets(y, spikes, W, x, decays, found):
-    """Return the median potential of each neuron at its first spikes, and the lag
-    D.  If a neuron spikes too late to measure D, return None twice."""
+    """Return the median membrane potential of each neuron at the first spikes,
+    and the lag D.  If a neuron spikes too late for a measurement of the lag D,
+    both results are None."""
     alpha, beta = decays
     drive, syn = _late(x @ W.T, found["lag"]) * found["gain"], np.zeros(y.shape)
     for t in range(len(y) - 1):
@@ -397,9 +409,9 @@ def _resets(y, spikes, W, x, decays, found):
 
 
 def _readouts(y, drive, decays, D):
-    """Compare readouts with the readouts that eq. (1) predicts from the recorded
-    spikes.  Return the lag R, the relative strength of the readouts, and a
-    list of sentences about mistakes."""
+    """Compare measured readouts with the readouts that eq. (1) predicts from the
+    recorded spikes.  Return the lag R, the relative strength of the readouts,
+    and a list of sentences about mistakes."""
     v = _potential(drive, *decays)
     silent = y.std(axis=(0, 1)) < IDLE * np.median(v.std(axis=(0, 1)))
     v, y = (np.diff(a, axis=0, prepend=0) for a in (v, y))

@@ -18,10 +18,11 @@ The methods keep the following weights and prune all other weights:
     grasp         W h >= s_idx,  s = W h                 (4)  [WZG20]
     random        P - idx - 1 weights, chosen uniformly  (5)
 
-In SNIP (3), g is the gradient of a loss with respect to W.  In GraSP (4),
-h = H g is the product of the Hessian H of the loss and the gradient g.  To
-first order, the removal of one weight W changes the squared gradient norm
-|g|^2 / 2 by -W h.  GraSP keeps the weights whose removal would reduce the
+In single-shot network pruning (SNIP), eq. (3), g is the gradient of a loss
+with respect to W.  In gradient signal preservation (GraSP), eq. (4), h = H
+g is the product of the Hessian H of the loss and the gradient g.  To first
+order, the removal of one weight W changes half the squared gradient norm,
+|g|^2 / 2, by -W h.  GraSP keeps the weights whose removal would reduce the
 gradient norm most.  SNIP and GraSP use the cross-entropy loss, which needs
 labels.  Logit SNIP uses a loss of the network outputs f that needs no
 labels:
@@ -94,8 +95,8 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Apply the function `keep` to the flattened scores of each group, and return
-    the masks."""
+    """Apply the function `keep` to the flattened scores of each group of weights,
+    and return the masks."""
     one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -117,7 +118,7 @@ def _threshold(scores, rho):
 
 
 def snip(weights, gradients, rho, *, scope="global"):
-    """Compute masks that keep the weights of largest |W g| (SNIP), eq. (3).
+    """Compute masks by single-shot network pruning (SNIP), eq. (3).
 
     >>> snip([np.array([1.0, -3.0])], [np.array([5.0, 0.0])], 0.5)[0].tolist()
     [1.0, 0.0]
@@ -152,7 +153,7 @@ def _products(weights, name, slopes, rho):
 
 
 def grasp(weights, hessian_gradients, rho, *, scope="global"):
-    """Compute masks that keep the weights of largest W h (GraSP), eq. (4).
+    """Compute masks by gradient signal preservation (GraSP), eq. (4).
 
     >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
     [1.0, 0.0]
@@ -178,7 +179,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df of the loss of logit SNIP, eq. (6).
+    """Return the derivative dL/df of the loss (6) with respect to the outputs f.
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -271,8 +272,8 @@ def scaled(weights, masks, rho):
 
 
 def _checked(weights, rho, name="weights", others=None, rule=""):
-    """Check and return the weights, the list `others`, and rho.  The arrays of
-    `others` must have the shapes of the weights."""
+    """Check and return the weights, the list `others` of arrays, and the density
+    rho.  The arrays of `others` must have the shapes of the weights."""
     rho, = arrays("rho () in (0, 1]", rho)              # in float64, as in [LZ20]
     weights, others = arrays(f"weights[] (...) float, {name}[] (...){rule}", weights,
                              weights if name == "weights" else others)

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements a recurrent network of units with tanh activation.
+r"""Simulate and differentiate a recurrent network of tanh units.
 
 The input x[t] and the previous states h[t-1] enter the pre-activations
 through the weights W and V.  The states h[t] are the hyperbolic tangent of
@@ -59,7 +59,7 @@ NETWORK = "W (n, m*) float, x (T, B, m*), V (n, n), state? (B, n)"
 
 
 def simulate(x, W, V, state=None):
-    """Simulate the network over T steps, eqs. (1) and (2).
+    """Simulate the recurrent network over T steps, eqs. (1) and (2).
 
     >>> simulate(np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)).tolist()
     [[[0.0]]]
@@ -82,7 +82,7 @@ def simulate(x, W, V, state=None):
 
 
 def run(x, W, V, state=None):
-    """Simulate the network, and return all states and the last state.
+    """Simulate the network, and return all states and a copy of the last state.
 
     The function evaluates eqs. (1) and (2).
 
@@ -108,7 +108,7 @@ def run(x, W, V, state=None):
 
 
 def step(drive, V, state=None):
-    """Simulate one step of the network, eqs. (1) and (2).
+    """Simulate one step of the recurrent network, eqs. (1) and (2).
 
     >>> step(np.zeros((1, 1)), np.eye(1), np.zeros((1, 1))).tolist()
     [[0.0]]
@@ -141,7 +141,7 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Compute the gradient of the loss backward in time, eqs. (3)-(6).
+    """Compute the loss gradient by backpropagation through time, eqs. (3)-(6).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)
@@ -186,13 +186,13 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
 
 
 def _before(h, state):
-    """Return the previous states h[t-1] of all steps t, starting with `state`."""
+    """Return the states h[t-1] for all steps t, where h[-1] is the initial state."""
     state = np.zeros_like(h[0]) if state is None else state
     return np.concatenate([state[None], h[:-1]])
 
 
 def linearise(x, W, V, h, state=None):
-    """Linearise the network at simulated states, eqs. (7) and (8).
+    """Compute the Jacobians J and F at simulated states, eqs. (7) and (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> J, F = linearise(x, W, V, simulate(x, W, V))

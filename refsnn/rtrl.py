@@ -13,17 +13,20 @@ the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
-The caller provides J, F and q, for example from `lif.linearise` and
-`lif.credit`.  `sparse_rtrl` advances the influence of LIF layers without
-the products with entries of J that are always 0.
+The caller provides the derivatives J, F and q, for example from the
+functions `lif.linearise` and `lif.credit`.  For layers of leaky
+integrate-and-fire (LIF) neurons, the module `sparse_rtrl` is faster,
+because it skips the products with entries of J that are always 0.
 
-Derivation.  Eq. (1) is the chain rule for h[t], and eqs. (2) and (3) are
-    the chain rule for L.
-Exact.  Eqs. (1)-(3) are exact for every J, F and q.
+Derivation.  Eq. (1) is the chain rule for the derivative of the state
+    h[t].  Eqs. (2) and (3) are the chain rule for the derivatives of the
+    losses L[t] and L.
+Exact.  The gradient is exact for all derivatives J, F and q, because no
+    term of the chain rule is neglected.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
 Departures.  [WZ89] uses rate units and updates the weights at each step.
-    Here, the caller decides when to update the weights.
+    In this module, the caller decides when to update the weights.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """
@@ -68,7 +71,7 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of the loss at one time step, eq. (2).
+    """Return the gradient of the loss of one time step, eq. (2).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]
@@ -93,7 +96,7 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss along a trajectory, eqs. (1) and (3).
+    """Return the gradient of the loss summed over all steps, eqs. (1) and (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()

@@ -1,15 +1,15 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral of a parameter sums the contributions of the parameter
-to the decrease of the loss during a task.  At the end of the task, the
-path integral is divided by the squared change of the parameter, and added
-to the importance of the parameter.  The anchor is the value of the
-parameter after the previous task.  A quadratic penalty keeps important
+The path integral of a parameter is the sum of the contributions of the
+parameter to the decrease of the loss during a task.  At the end of the
+task, the path integral is divided by the squared change of the parameter,
+and added to the importance of the parameter.  The anchor is the value of
+the parameter after the previous task.  A quadratic penalty keeps important
 parameters near the anchor.  Let theta be the parameters.  Let g be the
-gradient before an optimiser step, and let the displacement be the change
-of theta in this step.  With the coefficient `strength` and the prefactor
-`factor` of the penalty,
+gradient of the loss with respect to theta before an optimiser step, and
+let the displacement be the change of theta in this step.  With the
+coefficient `strength` and the prefactor `factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -19,8 +19,9 @@ of theta in this step.  With the coefficient `strength` and the prefactor
     d penalty/d theta = 2 factor strength
         importance (theta - anchor)                   (4)
 
-After (2), the path integral is set to 0, and the anchor is set to theta.
-`PRESETS` holds the settings of published implementations:
+After the update (2) of the importance, the path integral is set to 0, and
+the anchor is set to the current parameters theta.  `PRESETS` holds the
+settings of published implementations:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -55,8 +56,8 @@ columns of the table are the following settings:
                 [-clip, clip] before the optimiser's step.  In (1), g is
                 clipped only if the displacement is "descent".
 
-The setting `reset_optimiser` states whether the caller resets the
-optimiser after `consolidate`.
+If the setting `reset_optimiser` is true, the caller should reset the
+optimiser after each call of `consolidate`.
 
 The code of [ZPG17] uses the following settings:
 
@@ -65,23 +66,25 @@ The code of [ZPG17] uses the following settings:
     split MNIST              1           1e-3   True
     CIFAR-10 to CIFAR-100    0.01, 0.1   1e-3   True
 
-Derivation.  To first order, a step changes the loss by the sum of g times
-    displacement over the parameters.  For small steps, the sum of the path
-    integrals is therefore the decrease of the loss during the task.  With
-    plain gradient descent, all contributions to the path integrals are
-    non-negative.  With momentum or the penalty, contributions can be
-    negative.  Eq. (2) divides by a squared distance, so (3) has the unit
-    of the loss.  The damping constant xi keeps (2) bounded for parameters
-    that hardly changed.
-Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
+Derivation.  To first order, an optimiser step changes the loss by the
+    scalar product of the gradient g and the displacement.  For small
+    steps, the sum of the path integrals of all parameters is therefore the
+    decrease of the loss during the task.  With plain gradient descent, no
+    step makes a negative contribution to a path integral.  With momentum
+    or with the penalty, contributions to path integrals can be negative.
+    Because eq. (2) divides by a squared distance, the penalty (3) has the
+    unit of the loss.  The damping constant xi keeps the importance (2)
+    bounded for parameters that hardly changed.
+Exact.  Eq. (4) is the exact derivative of the penalty (3) with respect to
+    the parameters theta.
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all implementations in the table, importances are summed
     over tasks, and only the latest anchor is kept.  In a notebook of
-    [ZPG17] for permuted MNIST, the first anchor is 0.  To reproduce this
-    choice, pass zeros to `begin`.  This module stores a copy of the
-    parameters as the anchor.  On a CPU, avalanche 0.6.0 stores a view of
-    the current weights as the anchor.  The penalty of avalanche is then
-    always 0.
+    [ZPG17] for permuted MNIST, the anchor of the first task is 0.  To
+    reproduce this anchor, pass arrays of zeros to the function `begin`.
+    This module stores a copy of the parameters as the anchor.  On a CPU,
+    the library avalanche 0.6.0 stores a view of the current weights as the
+    anchor, so that the penalty in this library is always 0.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -113,7 +116,7 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of SI; all arrays have the shapes of the parameters."""
+    """Hold the state of synaptic intelligence, in the shapes of the parameters."""
     path_integral: Union[np.ndarray, list]      # of the current task
     importance: Union[np.ndarray, list]         # sum over completed tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -161,8 +164,8 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *groups):
-    """Apply `function` to each tuple of arrays from `groups`.  Return a list of
-    arrays if `like` is a list, and one array otherwise."""
+    """Apply a function to the corresponding arrays of the lists `groups`.  Return
+    a list of arrays if `like` is a list, and one array otherwise."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 would promote 0-d float32 arrays to float64.
         found = [np.asarray(function(*given), given[0].dtype)
@@ -223,9 +226,10 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    If p.grad is None, the loss does not depend on p.  In this case, use an
-    array of zeros as the gradient.  The settings `clip` and `reset_optimiser`
-    require additional lines of code.
+    If the gradient p.grad of a parameter p is None, the loss does not depend
+    on p.  In this case, use an array of zeros as the gradient of p.  The
+    settings `clip` and `reset_optimiser` require additional lines in this
+    training loop.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)
@@ -303,7 +307,7 @@ def consolidate(state, parameters, settings=DEFAULT):
 
 
 def penalty(state, parameters, settings=DEFAULT):
-    """Return the quadratic penalty on the distance to the anchor, eq. (3).
+    """Return the quadratic penalty on the distance from the anchor, eq. (3).
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))
@@ -332,7 +336,7 @@ def penalty(state, parameters, settings=DEFAULT):
 
 
 def penalty_gradient(state, parameters, settings=DEFAULT):
-    """Return the gradient of the quadratic penalty, eq. (4).
+    """Return the gradient of the penalty with respect to the parameters, eq. (4).
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> theta, settings = np.array([2.0, 1.0]), Settings(strength=0.5)
@@ -359,7 +363,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Check the settings, and return them with numbers as floats."""
+    """Check the settings, and convert all numbers in the settings to floats."""
     s = bundle("settings", settings, Settings)
     one_of("settings.gradient", s.gradient, "task", "total")
     one_of("settings.displacement", s.displacement, "step", "descent")
@@ -372,8 +376,8 @@ def _settings(settings):
 
 
 def _state(state):
-    """Check the state.  Return the state, and lists of the path integrals, of the
-    importances and of the anchors."""
+    """Check the state.  Return the state, and the path integrals, importances and
+    anchors as lists of arrays."""
     state = bundle("state", state, State)
     anchor = lists("state.anchor", state.anchor)
     found = [*(lists(f"state.{name}", getattr(state, name), anchor, "state.anchor")

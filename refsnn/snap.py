@@ -49,7 +49,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find all neurons within order - 1 synapses of each neuron, eq. (2).
+    """Find all neurons at most order - 1 synapses after each neuron, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -78,7 +78,7 @@ def reach(V, order):
 
 
 def owners(n, m, recurrent=True):
-    """Return the postsynaptic neuron of each parameter of a layer.
+    """Return the postsynaptic neuron of each weight of a layer.
 
     >>> owners(2, 1).tolist()
     [0, 1, 0, 0, 1, 1]
@@ -209,16 +209,17 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states):
-    """Return two arrays of indices for each row of `pattern`: the parameters of
-    the row, and the states of the neurons that the row keeps."""
+    """Return two arrays for each row of `pattern`.  The arrays hold the indices
+    of the parameters with this row, and the indices of the states of all
+    neurons that the row keeps."""
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(states_of_g))
             for g, states_of_g in enumerate(kept)]
 
 
 def _checked(owner, pattern, states, F=None):
-    """Check and return the arguments of `_groups`.  The array F has a column for
-    each parameter."""
+    """Check and return the arguments of `_groups`.  Each parameter has one column
+    in the array F."""
     pattern, = arrays("pattern (g, n)", pattern)
     _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
                       owner)

@@ -26,10 +26,11 @@ gain I.
     u_j[t+1] = (beta u_j + gain s_j)[t]               (6)  [ZN21]
 
 Let dspikes and dmem be the direct derivatives of the loss L with respect
-to the spikes S and to U, which neglect the influence on later states of
-the layer.  The eligibility e_k is the derivative of S_k with respect to
-theta_ij.  The gradient (8) is a sum over time steps.  The summand of step
-t is available at step t:
+to the spikes S and the membrane potentials U.  A direct derivative
+neglects the effect on later states of the layer.  The eligibility e_k is
+the derivative of the spikes S_k with respect to the weight theta_ij.  The
+gradient (8) of the loss is a sum over time steps.  The summand of each
+step is available at this step:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -42,20 +43,23 @@ dL/dy[t],
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
 
-where alpha, beta and gain are the constants of the readout.
+In (9), alpha, beta and gain are the constants of the readout.
 
-Derivation.  Eqs. (1)-(3) are the exact derivative of the LIF step.  The
-    rule "exact" is the recursion of `rtrl` for the Jacobians of the layer,
-    without the products with entries that are always 0.  Eqs. (4)-(6)
-    neglect terms of this derivative.  The rule "block" gives the same
-    gradient as backpropagation through the diagonal of V only.  The rule
-    "implicit" gives the same gradient as backpropagation that omits the
-    path through V.
-Approximate.  The rule "exact" is exact for the hard-spiking layer with
-    dS/dU := psi, where the refractory mask is a recorded constant.  The
-    following table holds for n neurons, m inputs and B sequences.  Its
-    column "state" counts the numbers that are stored.  The terms of neuron
-    i itself are called "own".  Without recurrence, m + n becomes m:
+Derivation.  Eqs. (1)-(3) are the exact derivatives of the next state of
+    the LIF layer with respect to the weights.  The rule "exact" gives the
+    same gradient as the module `rtrl` with the Jacobians of the layer, but
+    skips the products with Jacobian entries that are always 0.  Eqs.
+    (4)-(6) neglect terms of the derivatives.  The rule "block" gives the
+    same gradient as backpropagation that passes only through the diagonal
+    entries of the recurrent weights V.  The rule "implicit" gives the same
+    gradient as backpropagation that omits the path through the recurrent
+    weights V.
+Approximate.  The gradient of the rule "exact" is exact for the layer with
+    a hard threshold if dS/dU := psi and if the refractory mask is treated
+    as a constant.  The following table compares the rules for n neurons, m
+    inputs and B sequences.  The column "state" gives the number of stored
+    values.  The word "own" stands for terms that involve only neuron i.
+    Without recurrence, m + n becomes m:
 
     rule         keeps                      state          time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -107,7 +111,7 @@ MODEL = {rule: (LEAK if rule == "presynaptic" else LEAK.replace("()", "(n?)"))
 
 
 class Recording(NamedTuple):
-    """Hold the recorded I, U and S of a layer, and the mask clamp."""
+    """Hold the recorded currents, potentials, spikes and mask clamp of a layer."""
     syn: np.ndarray             # (T, B, n), like the other fields
     mem: np.ndarray
     spikes: np.ndarray
@@ -115,19 +119,20 @@ class Recording(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives of I and U with respect to the weights.
+    """Hold the derivatives of the states I and U with respect to the weights.
 
-    For "exact", both arrays have the shape (B, n, n (m + n)).  Entry
-    [b, k, i (m + n) + j] is s_k or u_k, the derivative with respect to
-    theta_ij.  The shape is (B, n, m + n) for "block" and "implicit", and
-    (B, m + n) for "presynaptic".  Without recurrence, m replaces m + n.
+    For the rule "exact", the arrays have the shape (B, n, n (m + n)).  The
+    entry [b, k, i (m + n) + j] is the derivative s_k or u_k with respect to
+    the weight theta_ij.  The shape is (B, n, m + n) for the rules "block" and
+    "implicit", and (B, m + n) for the rule "presynaptic".  Without recurrence,
+    m replaces m + n.
     """
     syn: np.ndarray
     mem: np.ndarray
 
 
 class Gradient(NamedTuple):
-    """Hold the weight gradients, summed over steps and batch."""
+    """Hold the weight gradients of the loss, summed over steps and batch."""
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
 
@@ -195,7 +200,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
 
 
 def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
-    """Return the factors of u_k and of s_k in eq. (2)."""
+    """Return the factors by which eq. (2) multiplies the traces u_k and s_k."""
     syn, mem, spikes = now
     free = np.ones_like(psi) if clamp is None else 1 - clamp
     r = 1 if reset == "subtract" else 1 - spikes
@@ -205,7 +210,7 @@ def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
 
 
 def _advance(traces, z, psi, V, factors, rule, alpha, beta, gain, new):
-    """Write the traces of the next step to `new`."""
+    """Compute the traces of the next step, and write them to the arrays `new`."""
     (syn, mem), (after_syn, after_mem), (B, n) = traces, new, psi.shape
     if rule == "presynaptic":
         np.multiply(alpha, syn, out=after_syn)
@@ -295,9 +300,10 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     >>> f.syn.item(), f.mem.item()
     (1.5, 3.0)
 
-    The weight gradient of the layer is the sum over steps and batch of
-    ``(dy @ W_out)[:, :, None] * filtered.mem``.  For "exact", the product is
-    also summed over axis 1, and reshaped to (n, m + n).
+    The gradient of the loss with respect to the weights of the layer is the
+    sum of ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch.
+    For the rule "exact", this product is also summed over axis 1, and reshaped
+    to (n, m + n).
 
     Parameters
     ----------
@@ -321,7 +327,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
-    """Compute the gradient of a recorded layer forward in time, eq. (8).
+    """Compute the loss gradient of a recorded layer forward in time, eq. (8).
 
     >>> one = np.ones((3, 1, 1))
     >>> gradient(one, None, (0 * one,) * 4, one, one, rule="implicit",
@@ -372,7 +378,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
 
 
 def _product(rule, q, mem):
-    """Return the sum over batch and k of q_k u_k, for all weights."""
+    """Return the sum of q_k u_k over the batch and the neurons k, for all
+    weights."""
     if rule == "exact":
         (B, n), count = q.shape, mem.shape[2] // q.shape[1]
         return (q.reshape(-1) @ mem.reshape(B * n, -1)).reshape(n, count)
@@ -380,9 +387,9 @@ def _product(rule, q, mem):
 
 
 def _checked(traces, shape, psi):
-    """Return traces of the given shape and of the dtype of psi.  Entries of
-    arrays that need no cast are not checked, because this would take a tenth
-    of the time of a step of the rule "exact"."""
+    """Check the shapes of traces, and return the traces in the dtype of psi.
+    Entries of arrays that need no cast are not checked, because this would
+    take a tenth of the time of a step of the rule "exact"."""
     traces = bundle("traces", traces, Traces)
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):
@@ -393,7 +400,7 @@ def _checked(traces, shape, psi):
 
 
 def _buffers(out, shape, others):
-    """Return the buffers `out` for results that have the dtype of others[0]."""
+    """Check and return the buffers `out`, to which the results will be written."""
     found = Traces(*(buffer(name, value, shape, others[0].dtype, others)
                      for name, value in zip(("out.syn", "out.mem"),
                                             bundle("out", out, Traces), strict=True)))

@@ -3,9 +3,9 @@ r"""Compute exact gradients of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
 decaying currents.  Each unit spikes at most once.  Input j spikes at the
-time t_j, in s.  The weights W_ij are in threshold units per s.  The
-current I_i, with the time constant tau, and the membrane potential U_i of
-unit i follow
+time t_j, in seconds.  The weights W_ij are in threshold units per second.
+The current I_i, with the time constant tau, and the membrane potential U_i
+of unit i follow
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
@@ -19,15 +19,16 @@ Let C = {j: t_j <= t_i} be the causal set of inputs.  With y = exp(t/tau),
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-The derivatives (5) and (6) are 0 for inputs j outside C.  A silent unit
-has t_i = infinity, and the gradient of t_i is 0.  A penalty P on the
-weights can make silent units spike:
+The derivatives (5) and (6) are 0 for inputs j outside the causal set C.  A
+silent unit has the spike time t_i = infinity, and all derivatives of t_i
+are 0.  An additional penalty P on the weights can therefore be needed to
+make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
 The cross-entropy loss trains the unit with index labels[b] to spike first
-in sample b.  Later times are replaced by the time `late`, and `scale` is
-the time scale of the softmax:
+in sample b.  Spike times later than the time `late` are replaced by
+`late`, and `scale` is the time scale of the softmax:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
@@ -137,7 +138,7 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Compute the gradient of a loss on the spike times, eqs. (5) and (6).
+    """Backpropagate a loss from spike times to weights and inputs, eqs. (5), (6).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
@@ -204,7 +205,7 @@ def potential(at, inputs, W, *, tau):
 
 
 def silent_cost(W, *, tau, threshold):
-    """Return a weight penalty that makes silent units spike, eq. (7).
+    """Return the weight penalty P for silent units, eq. (7), and dP/dW.
 
     >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
     >>> value, dW = silent_cost(W, tau=1.0, threshold=1.0)
@@ -230,7 +231,7 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross-entropy loss and its derivative, eqs. (8) and (9).
+    """Return the cross entropy L of spike times, eq. (8), and dL/dt, eq. (9).
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)

@@ -3,12 +3,13 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The neurons are current-based leaky integrate-and-fire neurons with resting
 potential 0 V.  The module simulates one layer and computes the weight
-change of [ZG18].  The layer has B independent copies (replicas) with
-separate weights.  Every quantity depends only on past activity, and is
-local to one synapse or one neuron.  Let x be the input spikes, S the
-output spikes, and psi the surrogate derivative dS/dU.  The trace het
-measures the recent activity of a neuron.  Each step first updates the
-membrane potential U and then the current I:
+changes of SuperSpike [ZG18].  The layer has B independent copies
+(replicas) with separate weights.  Every quantity of the rule depends only
+on past activity, and is local to one synapse or one neuron.  Let x be the
+input spikes, S the output spikes, and psi the surrogate derivative dS/dU.
+The trace het of a neuron decays exponentially and increases by 1 at each
+spike.  Each step first updates the membrane potential U and then the
+synaptic current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -18,7 +19,8 @@ membrane potential U and then the current I:
     het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
 The traces of a synapse use x and psi from `delay` seconds earlier, because
-errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
+error signals arrive after an axonal delay.  Eqs. (6)-(9) apply in this
+order:
 
     trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
     rise_j <- a rise_j + x_j                                (7)  [ZG18]
@@ -26,19 +28,19 @@ errors arrive after an axonal delay.  Eqs. (6)-(9) apply in this order:
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i trace_j      (9)  [ZG18] eq. 2.5
 
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
-decay) / dt.  By (8) and (9), lambda is the convolution of psi_i trace_j
-with a kernel alpha.  This kernel is double-exponential and has unit area.
-The error signal of a neuron consists of events of unit area, positive for
-a missing spike and negative for a superfluous spike.  The kernel alpha
-also filters the error signal.  With * for convolution, the error e and the
-weight change are
+decay) / dt.  By (8) and (9), the eligibility lambda_ij is the convolution
+of psi_i trace_j with a kernel alpha.  The kernel alpha is
+double-exponential and has unit area.  The error signal of a neuron
+consists of events of unit area, positive for a missing spike and negative
+for a superfluous spike.  The error signal is also filtered with the kernel
+alpha.  With * for convolution, the error e and the weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
     zeta_i = het_i^exponent, or het_i^exponent e_i^2   (12)  [ZG18] eq. A.5
 
 The second term of (11) is a regulariser with the coefficient rho, which
-changes the weights of a neuron when the neuron is active.
+moves the weights of active neurons towards 0.
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
@@ -115,8 +117,8 @@ ROUNDING = 1e-6     # relative tolerance for a time that is a multiple of dt
 
 
 class Settings(NamedTuple):
-    """Hold the constants and the options of a layer.  Times are in s.  The
-    default constants are those of [ZG18]."""
+    """Hold the constants and the options of a SuperSpike layer.  Times are in s.
+    The default constants are those of [ZG18]."""
     dt: float = 1e-4                # time step, at most `refractory` and each tau
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3
@@ -345,7 +347,7 @@ def accumulate(k, state, W, step, signal):
 
 
 def _settings(settings):
-    """Check the settings, and return them with numbers as floats."""
+    """Check the settings, and convert all numbers in the settings to floats."""
     settings = bundle("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         one_of(f"settings.{name}", getattr(settings, name), *allowed)

@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | superspike_signals.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module computes axonal delays, error feedback and moments of traces.
+r"""Compute the delayed spikes and the error signals of SuperSpike networks.
 
-The functions complement superspike.py, which needs a delayed error signal
-for each neuron.  Time series have shape (T, B, n), for T steps, B
-independent copies (replicas) of a network and n neurons.  An axonal delay
-of D steps yields
+The functions complement the module `superspike`, which needs a delayed
+error signal for each neuron.  The module also computes moments of spike
+traces.  Time series have shape (T, B, n), for T steps, B independent
+copies (replicas) of a network and n neurons.  An axonal delay of D steps
+yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
@@ -14,10 +15,11 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
     signal_i = sum_j matrix_ij signal_j                 (2)  [ZG18]
 
-The feedback matrix holds the transposed output weights for "symmetric",
-standard normal samples for "random", and ones for "uniform".  Let het be
-the trace of a Poisson spike train of rate nu, with time constant tau.  The
-cumulants kappa_j of het and the moments of order q of het are
+The feedback matrix of kind "symmetric" holds the transposed output
+weights.  A matrix of kind "random" holds standard normal samples, and a
+matrix of kind "uniform" holds ones.  Let het be the exponential trace of a
+Poisson spike train of rate nu, where tau is the time constant of the
+trace.  The cumulants kappa_j of het and the moments of order q of het are
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
@@ -27,17 +29,19 @@ With drive="paper" and het="plain" in superspike.py, the mean change of a
 weight is 0 at the weight <e lambda> / (rho <het^exponent>), where <> is
 the mean over time.
 
-Derivation.  The trace het is the sum of exp(-age/tau) over past spikes.
-    By Campbell's theorem, the j-th cumulant of het is nu int_0^inf exp(-j
-    t/tau) dt.  Eq. (4) holds for all random variables.  With the mean
-    mu = nu tau, eq. A.4 of [ZG18] is the case q = 4:
-    (mu/12) (3 + 25 mu + 36 mu^2 + 12 mu^3).
-Exact.  Eqs. (3) and (4) hold in continuous time.  In a simulation, time
-    steps of length dt change the moments by O(dt/tau).
-Cost.   `delayed` takes O(T B n) time and memory, and (2) takes O(B n k)
-    time for each step with an error event.
-Departures.  As in the published code, hidden neurons filter the signal
-    after the feedback.  Filtering before the feedback is equivalent.
+Derivation.  The trace het is the sum of exp(-age/tau) over all past
+    spikes, where `age` is the time since the spike.  By Campbell's
+    theorem, the j-th cumulant of het is nu int_0^inf exp(-j t/tau) dt.
+    Eq. (4) holds for all random variables.  For q = 4 and with the mean mu
+    = nu tau, eq. (4) gives the moment (mu/12) (3 + 25 mu + 36 mu^2 + 12
+    mu^3) of [ZG18].
+Exact.  Eqs. (3) and (4) are exact in continuous time.  In a simulation,
+    time steps of length dt change the moments by O(dt/tau).
+Cost.   The function `delayed` takes O(T B n) time and memory.  The
+    feedback (2) takes O(B n k) time for each step with an error event.
+Departures.  As in the published code, the error signals of hidden neurons
+    are filtered after the multiplication (2).  Filtering before this
+    multiplication gives the same result, because (2) is linear.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.

@@ -19,8 +19,8 @@ k |v|.  For v >= 0, f' and f are
 
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  In checks by finite
 differences, the function H(v0) + f(v) - f(v0) replaces H(v), where v0 is a
-recorded value of v.  At v = v0, this function has the value H(v0), and its
-derivative is the surrogate derivative f'(v0).
+recorded value of v.  At v = v0, the function H(v0) + f(v) - f(v0) has the
+value H(v0) and the derivative f'(v0), which is the surrogate derivative.
 
 Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
     the listed k f with respect to a is f'.  Each bump has the peak f'(0) =
@@ -50,7 +50,7 @@ __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
 
 
 def fast_sigmoid(v, steepness):
-    """Compute the fast-sigmoid surrogate gradient and antiderivative, eq. (1).
+    """Compute the fast-sigmoid surrogate derivative and its integral f, eq. (1).
 
     >>> value, derivative = fast_sigmoid(np.array([-1.0, 0.0, 1.0]), 1)
     >>> value.tolist(), derivative.tolist()
@@ -74,8 +74,8 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, the steepness k, and a = k |v|.  The value of a is limited so
-    that (1 + a)^2 is finite."""
+    """Return v, the steepness k, and a = k |v|.  The value of a is limited, so
+    that (1 + a)^2 does not overflow."""
     v, k = arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):
@@ -90,7 +90,7 @@ def _pair(v, k, height, bump):
 
 
 def sigmoid(v, steepness):
-    """Compute the logistic surrogate gradient and its antiderivative, eq. (2).
+    """Compute the logistic surrogate derivative and its integral f, eq. (2).
 
     >>> [a.tolist() for a in sigmoid(np.array([0.0, 1000.0]), 2)]
     [[0.0, 1.0], [1.0, 0.0]]
@@ -109,7 +109,7 @@ def sigmoid(v, steepness):
 
 
 def triangle(v, steepness):
-    """Compute the triangular surrogate gradient and its antiderivative, eq. (3).
+    """Compute the triangular surrogate derivative and its integral f, eq. (3).
 
     >>> [a.tolist() for a in triangle(np.array([0.25, -0.5, 3.0]), 2)]
     [[0.1875, -0.25, 0.25], [0.5, 0.0, 0.0]]
@@ -128,7 +128,7 @@ def triangle(v, steepness):
 
 
 def gaussian(v, steepness):
-    """Compute the Gaussian surrogate gradient and its antiderivative, eq. (4).
+    """Compute the Gaussian surrogate derivative and its integral f, eq. (4).
 
     >>> [a.round(4).tolist() for a in gaussian(np.array([0.0, 1.0]), 1)]
     [[0.0, 0.8556], [1.0, 0.6065]]
@@ -147,7 +147,7 @@ def gaussian(v, steepness):
 
 
 def arctan(v, steepness):
-    """Compute the arctangent surrogate gradient and its antiderivative, eq. (5).
+    """Compute the arctangent surrogate derivative and its integral f, eq. (5).
 
     >>> [a.round(4).tolist() for a in arctan(np.array([0.0, 0.5]), 2)]
     [[0.0, 0.3927], [1.0, 0.5]]
@@ -165,7 +165,7 @@ def arctan(v, steepness):
 
 
 def slayer(v, steepness):
-    """Compute the SLAYER surrogate gradient and its antiderivative, eq. (6).
+    """Compute the SLAYER surrogate derivative and its integral f, eq. (6).
 
     >>> [a.tolist() for a in slayer(np.array([0.0, -1000.0]), 2)]
     [[0.0, -0.5], [1.0, 0.0]]
@@ -183,7 +183,7 @@ def slayer(v, steepness):
 
 
 def boxcar(v, steepness):
-    """Compute the rectangular surrogate gradient and its antiderivative, eq. (7).
+    """Compute the rectangular surrogate derivative and its integral f, eq. (7).
 
     >>> [a.tolist() for a in boxcar(np.array([-0.25, 0.5, 3.0]), 2)]
     [[-0.25, 0.5, 0.5], [1.0, 0.0, 0.0]]

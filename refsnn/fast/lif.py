@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""This module provides fast training and inference for one LIF layer.
+r"""This module provides fast training and inference for one spiking layer.
 
 The network consists of one layer of leaky integrate-and-fire (LIF)
 neurons, as in `lif`, and a non-spiking leaky readout.  For training,
@@ -27,12 +27,13 @@ respect to the scaled membrane potential is
     psi[t] = threshold width^2 / (|u[t] - 1| + width)^2                (7)
 
 Derivation.  Let dspikes and dout be the direct derivatives of the loss L
-    with respect to S and out, at fixed values of all other states.  Let dA
-    be the total derivative dL/dA of any other array A.  Eqs. (5) and (6)
-    are a linear filter with the input W_out S and the output `out`.  The
-    same linear filter, applied to dout backward in time, gives the
-    derivative dR[t+1].  The chain rule for (2)-(4), with constant spikes
-    in the reset, gives
+    with respect to the spikes S and the readout potentials `out`, at fixed
+    values of all other states.  For any other array A, let dA be the total
+    derivative dL/dA.  Eqs. (5) and (6) are a linear filter with the input
+    W_out S and the output `out`.  The same linear filter, applied to dout
+    backward in time, gives the derivative dR[t+1] of the loss with respect
+    to the readout currents.  The chain rule for (2)-(4), with constant
+    spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -41,7 +42,8 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
     The function `gradients` multiplies dW and dV by gain / threshold, to
-    obtain the derivatives with respect to the unscaled weights.
+    obtain the derivatives of the loss with respect to the unscaled
+    weights.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
@@ -55,23 +57,26 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout potentials of up to 64 steps are the product of a matrix K
-    and a vector of the inputs and the initial state of the readout.  The
-    matrix K holds the responses of the filter (5)-(6) to unit inputs and
-    to unit states.  For j <= 64 steps,
+    In a block of up to 64 steps, the readout potentials are the product of
+    a matrix K and a vector.  The vector consists of the readout inputs and
+    the initial state of the readout.  The columns of K are the responses
+    of the filter (5)-(6) to a unit input or to a unit initial state.  For
+    j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
-Exact.  Up to rounding, `gradients` agrees with `lif.backward` for the fast
-    sigmoid and through_reset=False.  Up to rounding, the potentials that
-    `record` returns agree with the result of `lif.simulate`, followed by
-    `lif.readout` with gain 1.  Rounding can add or remove a spike if the
-    membrane potential is very close to the threshold.
+Exact.  Up to rounding, the function `gradients` returns the same gradients
+    as `lif.backward` with the fast sigmoid and through_reset=False.  Up to
+    rounding, the function `record` returns the same potentials as
+    `lif.simulate` followed by `lif.readout` with gain 1.  Rounding can add
+    or remove a spike if the membrane potential is very close to the
+    threshold.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
-    for k readout units.  If the input is dense and has another dtype than
-    W, the conversion of the input takes O(T B m) memory.  Inference takes
-    O(n) time for each input event and O(B n k) time for each step.
-    Inference with E events takes O(E + B n + T B k) memory.
+    for k readout units.  If a dense input has another dtype than the
+    weights W, the conversion of the input takes additional O(T B m)
+    memory.  Inference takes O(n) time for each input event and O(B n k)
+    time for each step.  Inference with E input events takes O(E + B n + T
+    B k) memory.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
     through the reset.  In this module, the gradient does not pass through
     the reset, and the neurons have no refractory period.
@@ -111,7 +116,7 @@ np.empty(2**23, np.uint8)
 
 
 class Tape(NamedTuple):
-    """Hold the results of a simulation that `gradients` needs, and buffers."""
+    """Hold the simulation results that `gradients` needs, and reusable buffers."""
     mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
     blocks: list
     weights: tuple
@@ -176,9 +181,9 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Write the scaled potentials u and the readout inputs W_out S of all steps
-    to the buffers of `tape`.  Return the synaptic currents I after the last
-    step."""
+    """Write the scaled membrane potentials u and the readout inputs W_out S of
+    all steps to the buffers of `tape`.  Return the synaptic currents I after
+    the last step."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -216,8 +221,8 @@ def _filter(record, alpha, beta):
 
 
 def _blocks(x, B, size, dtype):
-    """Divide the input into blocks of `size` steps.  Return a list with a matrix
-    of shape (size B, m) for each block.  The last block can be shorter."""
+    """Divide the input into blocks of `size` steps.  Return a list that holds one
+    matrix of shape (size B, m) for each block.  The last block can be shorter."""
     if not sparse.issparse(x):
         return [x[t:t + size].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), size)]
@@ -227,9 +232,9 @@ def _blocks(x, B, size, dtype):
 
 
 def _events(events, row, size, m):
-    """Return at most `size` rows of a CSR matrix with m columns, starting with
-    the row `row`.  The argument `events` holds the three arrays of the matrix,
-    because slicing a sparse matrix takes longer."""
+    """Return at most `size` rows of a CSR matrix with m columns, starting at the
+    row index `row`.  The argument `events` holds the three arrays of the CSR
+    matrix, because slicing these arrays is faster than slicing the matrix."""
     data, indices, indptr = events
     ends = indptr[row:row + size + 1]
     part = slice(ends[0], ends[-1])
@@ -245,7 +250,7 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Compute surrogate gradients that exclude the reset path, eqs. (7)-(12).
+    """Compute surrogate gradients without the path through resets, eqs. (7)-(12).
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
@@ -289,7 +294,8 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 def _backward(tape, width, dspikes):
     """Apply eqs. (7)-(12) backward in time.  Return the gradients dW, dV and
-    dW_out, and the derivative dI[0] with respect to the initial currents."""
+    dW_out of the loss, and the derivative dI[0] of the loss with respect to
+    the initial currents."""
     mem, _, dR, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * width * width)
@@ -455,8 +461,9 @@ def _input(x, W, steps):
 
 
 def _events_size(x, W, steps):
-    """Check the structure and the shape of the sparse events `x`.  The values of
-    the events are not checked.  Return the number of steps and the batch size."""
+    """Check the structure and the shape of the sparse matrix `x` of events.  The
+    values of the events are not checked.  Return the number of steps and the
+    batch size."""
     steps, = arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr":
         raise ValueError(f"x is of type {type(x).__name__}: must be a scipy.sparse CSR "

@@ -137,15 +137,16 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, count):
-    """Return a view of the entries of `M` to which eq. (1) or (4) adds the
-    presynaptic values z.  The columns of `M` belong to neighbouring neurons
-    with `count` weights each.  The first neuron has the index `first`."""
+    """Return a view of the entries of the influence matrix `M` to which eq. (1)
+    or (4) adds the presynaptic values z.  The columns of `M` belong to the
+    weights of consecutive neurons, with `count` weights for each neuron.  The
+    first neuron has the index `first`."""
     k = M.shape[1] // count
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, count))
 
 
 def gradient(x, V, h, dh, state=None):
-    """Compute the gradient for a recorded tanh network, eqs. (1) and (2).
+    """Compute the loss gradient for a recorded tanh network, eqs. (1) and (2).
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -182,16 +183,16 @@ def gradient(x, V, h, dh, state=None):
 
 
 def _slices(count, size):
-    """Divide `count` items of `size` bytes into slices of about BLOCK bytes."""
+    """Divide `count` items of `size` bytes each into slices of about BLOCK bytes."""
     edges = np.linspace(0, count, min(count, -(-count * size // BLOCK)) + 1)
     return itertools.starmap(slice, itertools.pairwise(
         edges.round().astype(int).tolist()))
 
 
 def _block(J, slope, z, q, first):
-    """Return the gradient (2) of one sequence with respect to the incoming
-    weights of a block of neurons.  The first neuron of the block has the index
-    `first`."""
+    """Return the gradient (2) of the loss of one sequence with respect to the
+    incoming weights of a block of neurons.  The first neuron of the block has
+    the index `first`."""
     (T, n, _), shape = J.shape, (slope.shape[1], z.shape[1])
     M, new = (np.zeros((n, math.prod(shape)), J.dtype) for _ in range(2))
     own = [_diagonal(a, first, shape[1]) for a in (new, M)]
@@ -211,7 +212,7 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Compute the gradient for a recorded LIF layer, eqs. (3)-(5).
+    """Compute the loss gradient for a recorded LIF layer, eqs. (3)-(5).
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
@@ -281,9 +282,9 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(K, decay, r, alpha, z, q, part):
-    """Return the gradient (5) of one sequence with respect to the incoming
-    weights of the neurons `part`.  The arguments `decay` and `r` include the
-    factor 1 - clamp."""
+    """Return the gradient (5) of the loss of one sequence with respect to the
+    incoming weights of the neurons in the slice `part`.  The arguments `decay`
+    and `r` already include the factor 1 - clamp of eq. (3)."""
     (T, n), shape = q.shape, (part.stop - part.start, z.shape[1])
     P, G, new, spare = _aligned(4, (n, math.prod(shape)), q.dtype)
     own = _diagonal(G, part.start, shape[1])
@@ -303,8 +304,9 @@ def _lif_block(K, decay, r, alpha, z, q, part):
 
 
 def _local(decay, r, alpha, z, q):
-    """Return the gradient (5) for layers in which each weight affects only one
-    neuron.  The arrays P and G hold only the entries that are not always 0."""
+    """Return the gradient (5) of the loss for layers in which each weight affects
+    only one neuron.  The arrays P and G hold only the entries of the influence
+    that are not always 0."""
     (T, B, n), count = q.shape, z.shape[2]
     P, G = np.zeros((B, n, count), q.dtype), np.zeros((B, len(alpha), count), q.dtype)
     total = np.zeros((n, count), q.dtype)

@@ -1,17 +1,17 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module computes Adam and synaptic intelligence in a single pass.
+r"""Compute Adam and synaptic intelligence in a single pass over the arrays.
 
 Adam is an optimiser.  Synaptic intelligence (SI) adds a penalty to the
 loss of a task.  The penalty keeps important parameters near an anchor,
 which is the value of the parameters after the previous task.  The path
-integral of SI measures how much the change of each parameter decreases the
+integral of SI measures how much the changes of each parameter decrease the
 loss.  In large networks, memory bandwidth limits the speed of Adam and SI.
 This module therefore computes the update of Adam, the path integral and
-the gradient of the penalty in one loop over blocks of parameters.  A block
-is small enough for the cache.  Let g be the gradient of the task loss, let
-theta be the parameters, and let `strength` be the penalty coefficient.
-Let t = 1, 2, ... be the number of the step, and let root = sqrt(1 -
-beta2^t).  A step computes
+the gradient of the penalty in one loop over blocks of parameters.  Each
+block of parameters fits in the cache.  Let g be the gradient of the task
+loss, let theta be the parameters, and let `strength` be the penalty
+coefficient.  Let t = 1, 2, ... be the number of the step, and let root =
+sqrt(1 - beta2^t).  A step computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4
     mean = beta1 mean + (1 - beta1) total                (2)  [KB15] alg. 1
@@ -21,15 +21,15 @@ beta2^t).  A step computes
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Eq. (4) is Adam's update, with numerator and denominator
-    multiplied by `root`.  With the factor `root`, the bias correction of
-    `scale` needs no additional pass over the arrays.
+Derivation.  Eq. (4) is the usual update of Adam, with numerator and
+    denominator multiplied by the factor `root`.  With this factor, the
+    bias correction of `scale` needs no additional pass over the arrays.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient twice and all other arrays once, and
-    writes all updated arrays once.  The additional memory is the size of
-    two blocks.
+    writes all updated arrays once.  A step needs additional memory for two
+    blocks of parameters.
 Departures.  The function `si.accumulate` returns new arrays.  This module
     updates the parameters, the path integral and the state of Adam in
     place.
@@ -81,7 +81,7 @@ def begin(parameters):
 
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
-    """Perform one optimisation step in place, eqs. (1)-(6).
+    """Perform one step of Adam and SI in place, eqs. (1)-(6).
 
     >>> theta, w = np.array([1.0, 2.0]), np.zeros(2)
     >>> state = step(theta, np.array([4.0, -1.0]), begin(theta), rate=0.5,
@@ -164,9 +164,10 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(column, t, adam, factor):
-    """Apply eqs. (1)-(6) in place.  Return the sum of squares of the gradient
-    `total`, the parameters and the path integral.  The sum of squares is not
-    finite if one of these arrays has a NaN or infinite entry."""
+    """Apply eqs. (1)-(6) in place.  Return the sum of the squared entries of the
+    parameters, of the path integral and, with a penalty, of the gradient
+    `total`.  The sum of squares is not finite if one of these arrays has a NaN
+    or infinite entry."""
     rate, beta1, beta2, eps = adam
     root = math.sqrt(1 - beta2 ** t)
     rate, eps = -rate * root / (1 - beta1 ** t), eps * root
@@ -218,8 +219,9 @@ def _written(name, value, like=None):
 
 
 def _read(name, value, like):
-    """Return a list of arrays with the shapes and dtypes of the arrays of `like`.
-    If no array needs a cast, the entries of the arrays are not checked."""
+    """Return the value as a list of arrays with the shapes and dtypes of the
+    arrays in the list `like`.  If no array needs a cast, the entries of the
+    arrays are not checked."""
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(found) != len(like) or not all(map(_fits, found, like)):
         found = lists(name, value, like, "parameters")

@@ -1,27 +1,29 @@
 # refsnn 0.1.0 | fast/superspike.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""This module is a fast SuperSpike implementation for blocks of time steps.
 
-The module applies the rule of superspike.py to blocks of T steps and B
-replicas with separate weights.  The final state of a block is the initial
-state of the next block.  The block length therefore affects only the
-rounding error.  Input spikes x drive the current I.  A neuron
-spikes (S = 1) if its membrane potential U exceeds the threshold.  After a
-spike, U is 0 for refractory/dt steps:
+The module applies the learning rule of superspike.py to blocks of T time
+steps and to B independent copies (replicas) of a layer with separate
+weights.  The final state of a block is the initial state of the next
+block.  The block length therefore affects only the rounding error.  Input
+spikes x drive the current I.  A neuron spikes (S = 1) if its membrane
+potential U exceeds the threshold.  After a spike, the membrane potential U
+is 0 for refractory/dt steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The input trace and the kernel alpha, which has unit area, are two cascades
-of two filters.  Each cascade has its own constants a, b and g, its own
-input v and the output `second`:
+The input trace and the convolutions with a kernel alpha of unit area are
+computed by cascades of two exponential filters.  Each cascade has its own
+constants a, b and g, its own input v and the output `second`:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
 Let `signal` be the error signal of superspike.py, and let e = alpha*signal
-be the error, where * is convolution.  Let hebb be the product of psi and
-the input trace, both delayed by `delay`.  The weight change is
+be the error, where * is convolution.  Let hebb be the product of the
+surrogate derivative psi and the input trace, both delayed by the time
+`delay`.  The weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
@@ -46,8 +48,8 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
     j of the weight change.  The eligibilities at the end of the block are
-    also linear in hebb.  Eqs. (6) and (7) give the eligibilities if
-    impulse responses of the kernel alpha replace dhebb.
+    also linear in hebb.  Eqs. (6) and (7) also give these eligibilities,
+    if dhebb is replaced by impulse responses of the kernel alpha.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
     takes additional O(n) time.  The conversion of a dense x to a sparse
@@ -197,8 +199,8 @@ def forward(k, state, W, x):
 
 
 def _packed(name, x, W):
-    """Check the input `x`, which is called `name` in messages, and return it
-    as the sparse matrix `Block.x`."""
+    """Check the input `x`, and return the input as a sparse matrix such as the
+    field `x` of `Block`.  In error messages, `name` is the name of the input."""
     B, _, m = W.shape
     if not issparse(x):
         _, x = arrays(f"W (B, n, m), {name} (T, B, m)", W, x)
@@ -216,10 +218,11 @@ def _packed(name, x, W):
 
 
 def _membranes(k, state, current):
-    """Return U before the reset, the spikes, and the final `mem` and `held`.
-    A neuron fires at most once in refractory + 1 steps.  For at most this
-    number of steps, one matrix product computes (1) without the reset.  Then
-    U after the spike is set to 0."""
+    """Return the membrane potentials before the reset, the spikes, and the final
+    state fields `mem` and `held`.  A neuron fires at most once in refractory +
+    1 steps.  In blocks of at most refractory + 1 steps, one matrix product
+    therefore computes eq. (1) without the reset.  The membrane potentials
+    after the spike are set to 0 afterwards."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
@@ -243,8 +246,9 @@ def _membranes(k, state, current):
 
 
 def _cascade(drive, a, b, g, first, second):
-    """Return the output of filter (4) for input `drive`, and the final states
-    of both filters.  One matrix product filters a block of steps."""
+    """Return the output of the cascade (4) for the input `drive`, and the final
+    states of the two filters of the cascade.  Each block of steps is filtered
+    by one matrix product."""
     size = min(len(drive), BLOCK)
     step, dtype = np.arange(size + 1), drive.dtype
     answer = g * np.append(0, np.convolve(a ** step, b ** step)[:size])
@@ -338,15 +342,16 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, g):
-    """Return derivatives of sum_t weights[t] second[t] for filter (4).  The
-    derivatives are with respect to the input and to both initial states."""
+    """Return derivatives of the sum of weights[t] second[t] over t, where
+    second[t] is the output of the cascade (4).  The derivatives are with
+    respect to the input and to the initial states of the two filters."""
     zero = np.zeros_like(weights[0])
     dinput, dsecond, dfirst = _cascade(weights[::-1], b, a, g, zero, zero)  # (6)
     return dinput[::-1], a * dfirst + g * dsecond, b * dsecond
 
 
 def _response(a, b, g, T, dtype):
-    """Return the responses of both filters (4) to a unit impulse.  Both
+    """Return the responses of the two filters in (4) to a unit impulse.  Both
     results have the shape (T + 1, 1, 1)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0], first = 1, (a ** np.arange(T + 1)).astype(dtype)
@@ -354,7 +359,8 @@ def _response(a, b, g, T, dtype):
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return dt sum_t zeta[t] of eq. (5), and the final trace het_i."""
+    """Return the second sum dt sum_t zeta[t] of eq. (5), and the final trace
+    het_i."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
