@@ -105,7 +105,10 @@ def faults(source):
             if isinstance(node, (ast.Module, ast.FunctionDef, ast.ClassDef))
             and isinstance(node.body[0], ast.Expr)}
     raised = {id(child) for node in ast.walk(tree) if isinstance(node, ast.Raise)
-              for child in ast.walk(node)}
+              for child in ast.walk(node)} | {
+        id(child) for node in ast.walk(tree) if isinstance(node, ast.Call)
+        and ast.unparse(node.func) == "_need" for text in node.args[1:]
+        for child in ast.walk(text)}
 
     def changed(change, node):
         """Return the source with one node changed in place, and restore the node."""
