@@ -566,6 +566,53 @@ def test_arguments_are_not_modified(tmp_path):
     assert events.ENTRIES * 16 <= events.CHUNK
 
 
+@pytest.mark.parametrize("name, most, match", [
+    ("WORDS", 3, "extra/keys is of shape"), ("ENTRIES", 3, "is of shape .3,.: must"),
+    ("CHUNK", 16, "labels has chunks of"), ("TEXT", 13, "extra/keys has 13 bytes")])
+def test_largest_sizes(tmp_path, monkeypatch, name, most, match):
+    def change(file):
+        del file["labels"]
+        file.create_dataset("labels", data=np.array([2, 0, 1], np.uint16), chunks=(8,),
+                            maxshape=(None,))
+    path = make(tmp_path / "a.h5", change)
+    monkeypatch.setattr(events, name, most)
+    assert agrees(read(path))
+    write(tmp_path / "b.h5", spikes(), [2, 0, 1], KEYS)
+    monkeypatch.setattr(events, name, most - 1)
+    with pytest.raises(ValueError, match=f"a.h5, .*{match}"):
+        read(path)
+    if name in ("WORDS", "ENTRIES"):
+        with pytest.raises(ValueError, match=f"c.h5, .*{match}"):
+            write(tmp_path / "c.h5", spikes(), [2, 0, 1], KEYS)
+        assert not (tmp_path / "c.h5").exists()
+
+
+def test_most_speakers(tmp_path, monkeypatch):
+    meta = Speakers(["f", "m"], [30, 40], [170, 180])
+    for most in (2, 1):
+        monkeypatch.setattr(events, "WORDS", most)
+        call = [tmp_path / f"{most}.h5", spikes(), [0, 0, 0], ["a"]]
+        if most == 2:
+            write(*call, meta=meta)
+    with pytest.raises(ValueError, match="meta.gender. is of shape .2,., dtype <U1"):
+        write(*call, meta=meta)
+
+
+def test_unusual_addresses_are_refused(tmp_path):
+    plan = h5py.h5p.create(h5py.h5p.FILE_CREATE)
+    plan.set_sizes(4, 4)
+    name = str(tmp_path / "a.h5").encode()
+    with h5py.File(h5py.h5f.create(name, h5py.h5f.ACC_TRUNC, plan)) as file:
+        data = file.create_dataset("spikes/times", (3,), h5py.vlen_dtype(FLOAT16))
+        data[0] = np.array([0.5], FLOAT16)
+    with h5py.File(tmp_path / "b.h5", "w") as file:     # no data are written
+        file.create_dataset("spikes/times", (3,), h5py.vlen_dtype(FLOAT16))
+    for path in (tmp_path / "a.h5", tmp_path / "b.h5"):
+        with pytest.raises(ValueError, match="spikes/times has unusual addresses: must "
+                                             "be stored at addresses of 8 bytes"):
+            read(path)
+
+
 def test_texts_of_the_largest_size_are_read(tmp_path):
     path, text = str(tmp_path / "a.h5"), "a" * events.TEXT
     write(path, [(np.array([0.5]), np.array([1]))], [0], ["a"])
