@@ -1,39 +1,44 @@
 """A hundred spiking neurons learn to write a picture
 
-The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
-3.5 s.  The network has a hidden layer, and 100 output neurons that must spike where a
-picture has ink.  The default run lasts 56 s and uses 32 hidden neurons (means over 2
-networks).  The cost of a trial is the root mean square of the filtered output error.
-The final cost is computed over the last three trials (10.5 s).  Without a hidden layer,
-the final cost is at most 0.85 of the cost of the first trial.  With symmetric feedback,
-the final cost is lower than the cost of the first trial.  With random feedback, the
-final cost is higher than without a hidden layer.
+A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
+trial of 3.5 s.  The network has a hidden layer, and 100 output neurons that must spike
+at the times at which a picture, drawn as a spike raster, has ink.  By default, networks
+with 32 hidden neurons are trained for 56 s (means over 2 networks).  The cost of a
+trial is the root mean square of the filtered output error.  The final cost is the cost
+of the last three trials (10.5 s).  For a network without a hidden layer, the final cost
+is at most 0.85 of the cost of the first trial.  If the error reaches the hidden layer
+through the transposed output weights (symmetric feedback), the final cost is lower than
+the cost of the first trial.  If the error reaches the hidden layer through fixed random
+weights (random feedback), the final cost is higher than for a network without a hidden
+layer.
 
-With --full (128 hidden neurons), one network of each kind is trained.  The ranking of
-the costs after 1,001 s must be as in [ZG18]: symmetric feedback < no hidden layer <
-random feedback < uniform feedback.  As a control, the weights of a hidden layer stay
-fixed while the output weights learn.  Shorter runs show other numbers of hidden
-neurons, the heterosynaptic regulariser, and the linear rule, in which the derivative of
-a spike is set to 1 in both layers.  For a weight w, the regulariser is proportional to
-w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the filtered output of the
-hidden neuron and e its filtered error.  The top panels show the target and the output
-in the last trial.  The last panel shows how the cost with random feedback depends on
-the strength and the exponent of the regulariser; labels are mean firing rates of hidden
-neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18], the picture and
-the costs are published only as plots.  The picture and the network sizes in this figure
-were chosen for this project.
+With --full (128 hidden neurons), one network of each kind is trained for 1,001 s.  The
+order of the final costs must be as in [ZG18]: symmetric feedback < no hidden layer <
+random feedback < uniform feedback.  In a control network, the weights of the hidden
+layer stay fixed, and only the output weights learn.  Shorter runs show networks with
+other numbers of hidden neurons, with the heterosynaptic regulariser, and with a linear
+rule, in which the derivative of a spike is set to 1 in both layers.  The heterosynaptic
+regulariser changes each weight w of a hidden neuron in proportion to w z^4 (exponent
+4), w (exponent 0) or w z^4 e^2, where z is the filtered output of the hidden neuron and
+e is its filtered error.  The top panels show the target spikes and the output spikes in
+the last trial.  The last panel shows how the cost with random feedback depends on the
+strength and the exponent of the regulariser.  Numbers in the last panel are mean firing
+rates of hidden neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18],
+the picture and the costs are published only as plots.  The picture and the network
+sizes in this figure were chosen for refsnn and are not those of [ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
-coefficient of variation of the intervals is the standard deviation divided by the mean,
-and it is 1 for a Poisson process.  The coefficient is computed for each neuron with at
-least five intervals.  [ZG18] reports rates of 10 to 20 Hz and nearly exponential
-intervals with symmetric feedback.
+coefficient of variation, the standard deviation of the intervals divided by their mean,
+is 1 for a Poisson process.  The coefficient of variation is computed for each hidden
+neuron with at least five intervals.  With symmetric feedback, [ZG18] reports firing
+rates of 10 to 20 Hz and nearly exponentially distributed intervals.
 
-With `--data DIR`, the spike trains in DIR/spike_picture/input.ras and target.ras
-replace the generated spike trains, and no result is compared with a bound.  By default,
-the spikes in these files must be in order of time, and units are counted from 0.  The
-default duration of a trial is the time of the last spike, rounded up to a multiple of
-0.5 s.  The file DIR/spike_picture/options.json sets other options, for example:
+With the option `--data DIR`, the spike trains in the files DIR/spike_picture/input.ras
+and DIR/spike_picture/target.ras replace the generated spike trains, and no result is
+compared with a bound.  By default, the spikes in these two files must be in order of
+time, and units are counted from 0.  By default, the duration of a trial is the time of
+the last spike, rounded up to a multiple of 0.5 s.  The file
+DIR/spike_picture/options.json sets other options, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
@@ -41,11 +46,12 @@ The entry "loop_s" is the duration of a trial in seconds.  The entries "input" a
 "target" hold arguments of `ras.read_ras`.
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
-initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s;
-in the published code, after 400 s.  The regulariser has strength 1 and exponent 4.
-With the regulariser, the product of error and eligibility trace is multiplied by about
-5, as in the published code.  The regulariser with e^2 has strength 1e-4, because e^2 is
-about 1e4 (per s^2) in hidden neurons with random feedback.
+initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
+(after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
+exponent 4.  In networks with this regulariser, the product of error and eligibility
+trace is multiplied by about 5, as in the published code.  The variant of the
+regulariser that contains e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in
+hidden neurons with random feedback.
 """
 
 import itertools
@@ -94,8 +100,8 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 def jobs(size, seed, data):
     """Return the training jobs, the longest jobs first.
 
-    All jobs with role "main" have the same number of hidden neurons and the same number
-    of trials.
+    All jobs whose argument `role` is "main" train networks with the same number of
+    hidden neurons for the same number of trials.
     """
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
@@ -121,15 +127,15 @@ def jobs(size, seed, data):
 
 
 def rate(time_s):
-    """Return the learning rate, in volts, of the trial that begins at `time_s` seconds.
+    """Return the learning rate in volts for the trial that begins at `time_s` seconds.
     """
     return RATE_V if time_s < LATE_S else RATE_V / 10
 
 
 def recorded(folder):
-    """Yield the input and then the target, which are read from `.ras` files.
+    """Read `.ras` files; yield first the input and then the target spike trains.
 
-    The input is of shape (T, 1, m), and the target of shape (T, 1, k).
+    The input spikes are of shape (T, 1, m), and the target spikes of shape (T, 1, k).
     """
     loop_s, read = options(folder)
     found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"), duration=loop_s,
@@ -145,10 +151,10 @@ def recorded(folder):
 
 
 def options(folder):
-    """Return the duration of a trial, and the arguments for reading the spike trains.
+    """Return the duration of a trial, and the options for reading the spike trains.
 
-    Both are read from options.json.  Without an entry "loop_s", the duration is None.
-    The arguments are {"input": {...}, "target": {...}}.
+    The function reads the file options.json.  If this file has no entry "loop_s", the
+    returned duration is None.  The options are {"input": {...}, "target": {...}}.
     """
     path = pathlib.Path(folder, "options.json")
     found = json.loads(path.read_text()) if path.is_file() else {}
@@ -169,7 +175,8 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
           folder=None):
     """Train the networks of one condition.
 
-    Return the costs, the firing rates of the hidden neurons and the spike rasters.
+    Return the costs of the trials, the firing rates of the hidden neurons, and the
+    spike rasters of the first and the last trial.
     """
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
@@ -222,11 +229,11 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def intervals(raster):
-    """Return the interspike intervals of all neurons, and coefficients of variation.
+    """Return the interspike intervals of all neurons and their variability.
 
-    The intervals are in s.  Each neuron with at least FEWEST intervals has one
-    coefficient of variation, which is the standard deviation of its intervals divided
-    by their mean.  `raster` is (T, n), and nonzero entries are spikes.
+    The intervals are in s.  The variability is the coefficient of variation (standard
+    deviation divided by mean) of the intervals of each neuron with at least FEWEST
+    intervals.  The array `raster` (T, n) is nonzero where a neuron spikes.
     """
     each = [np.diff(np.flatnonzero(train)) * training.DT_S for train in raster.T]
     return np.concatenate(each), np.array([part.std() / part.mean() for part in each
@@ -234,7 +241,7 @@ def intervals(raster):
 
 
 def final(cost):
-    """Return the final cost of each network, averaged over the last trials of training.
+    """Return the root mean square cost of each network over its last trials.
     """
     return np.sqrt(np.square(cost[-AVERAGED:]).mean(axis=0))
 

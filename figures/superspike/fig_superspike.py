@@ -1,25 +1,28 @@
 """SuperSpike trains a silent neuron to fire five spikes at given times
 
-A neuron receives 100 frozen Poisson spike trains (5 Hz), which repeat every 0.5 s, and
-must spike at five evenly spaced target times.  A neuron hits all targets if it fires
-exactly one spike within 5 ms of each target and no other spike.  Before training, all
-20 neurons are silent.  At least 19 of the 20 neurons hit all five targets in at least
-one of the first 500 trials (250 s; with --full, there are 1,600 trials).  The mean cost
-falls to at most a quarter of its initial value.  [ZG18] reports that a neuron learns
-the targets in about 500 trials.
+A neuron receives 100 Poisson spike trains (5 Hz), which are the same in every trial of
+0.5 s, and must spike at five evenly spaced target times.  A neuron hits all targets in
+a trial if it fires exactly one spike within 5 ms of each target time and no other
+spike.  Before training, all 20 neurons are silent.  At least 19 of the 20 neurons hit
+all five targets in at least one of the first 500 trials (250 s).  By default, there are
+500 trials, and with --full 1,600.  The cost of a trial is the root mean square of the
+filtered error.  The cost, averaged over neurons, falls to at most a quarter of its
+initial value.  [ZG18] reports that a neuron learns the target times in about 500
+trials.
 
-The top panels show the SuperSpike rule at one synapse after 12 trials, computed step by
-step in its online form.  The eligibility is the filtered product of surrogate
-derivative and presynaptic trace.  The product of error and eligibility is summed over
-time, and the sum changes the weight every 0.5 s.  The bottom panels show one neuron
-before, during and after training, its output spikes in each trial, and the cost of each
-neuron together with the mean over neurons.  The cost is the root mean square of the
-filtered error in a trial.  Each neuron has its own inputs and weights.  This figure
-corresponds to [ZG18] figs. 2 and 3.
+The top panels show the variables of the SuperSpike learning rule at one synapse after
+12 trials, computed online in each time step.  The eligibility is the filtered product
+of the surrogate derivative of the neuron and the presynaptic trace.  Every 0.5 s, the
+weight changes according to the product of error and eligibility, summed over time.  The
+bottom panels show one neuron before, during and after training, its output spikes in
+each trial, and the cost of each neuron together with the mean over neurons.  Each of
+the 20 neurons has its own inputs and weights.  This figure corresponds to [ZG18] figs.
+2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
 300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The value of
-20 mV was chosen with other seeds, so that neurons are silent before training.
+20 mV was chosen in runs with other seeds such that the neurons are silent before
+training.
 """
 
 import numpy as np
@@ -47,7 +50,7 @@ def rate(loop):
 
 
 def neurons(seed, seeds, dtype=np.float32):
-    """Return the frozen inputs, and a layer that has one neuron for each seed."""
+    """Return the input spikes, and a layer that has one neuron for each seed."""
     generators = [rng(seed, "superspike", "neuron", s) for s in seeds]
     x = training.poisson(generators, INPUTS, INPUT_HZ)
     W = training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)
@@ -79,10 +82,10 @@ def single_neuron(seeds, loops, seed):
 
 
 def synapse(loops, blocks, seed):
-    """Return the variables of the online rule at one synapse, after `loops` trials.
+    """Return the variables of the SuperSpike rule at one synapse after `loops` trials.
 
-    The function selects the synapse whose summed product of error and eligibility has
-    the largest range.
+    The function selects the synapse at which the product of error and eligibility,
+    summed over time, has the largest range.
     """
     x, layers = neurons(seed, [0], np.float64)
     times = training.equidistant(TARGETS)

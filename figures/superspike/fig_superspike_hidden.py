@@ -1,31 +1,32 @@
 """Four hidden neurons learn from the error of one output
 
-The network has 100 inputs with frozen Poisson spike trains (5 Hz), which repeat every
-0.5 s.  The network has four hidden neurons, and one output neuron that must spike at
-five target times in each trial.  All neurons are silent before training.  The output
-error reaches the hidden neurons through the transposed output weights (symmetric
-feedback), through fixed random weights (random feedback), or unweighted (uniform
-feedback).  A network hits all targets if its output neuron fires exactly one spike
-within 5 ms of each target and no other spike.  With each kind of feedback, at least 6
-of 8 networks hit all five targets in at least one of 300 trials (150 s; with --full, 30
-of 40 networks in one of 500 trials).  With eight hidden neurons and random feedback
-(dotted curves), the number of networks that hit all targets must meet the same bound.
+A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
+trial of 0.5 s.  The network has four hidden neurons, and one output neuron that must
+spike at five target times in each trial.  All neurons are silent before training.  The
+output error reaches the hidden neurons through the transposed output weights (symmetric
+feedback), through fixed random weights (random feedback), or without weights (uniform
+feedback).  A network hits all targets in a trial if its output neuron fires exactly one
+spike within 5 ms of each target time and no other spike.  With each kind of feedback,
+at least 6 of 8 networks hit all five targets in at least one of 300 trials (150 s; with
+--full, 30 of 40 networks in one of 500 trials).  The same numbers are required of
+networks with eight hidden neurons and random feedback (dotted curves).
 
-With random feedback, at least three quarters of the hidden neurons acquire an output
-weight with the same sign as their fixed feedback weight.  Hidden neurons with a
-negative feedback weight become active later, when the output neuron fires too many
-spikes.  [ZG18] reports that learning with random feedback fails if all feedback weights
-are negative.  All weights of a random sample are negative with probability 1/16 for
-four weights, and with probability 1/256 for eight weights.  The figure tests the
-failure in networks whose four feedback weights are all made negative.  These networks
+In networks with random feedback, the output weight of at least three quarters of the
+hidden neurons acquires the same sign as the fixed feedback weight of the neuron.
+Hidden neurons with a negative feedback weight become active later, when the output
+neuron fires too many spikes.  [ZG18] reports that learning with random feedback fails
+if all feedback weights are negative.  Random feedback weights are all negative with a
+probability of 1/16 for four hidden neurons, and of 1/256 for eight.  This failure is
+tested in networks whose four feedback weights are all made negative, and these networks
 fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4,
-where the results of the kinds of feedback also differ little.
+in which the three kinds of feedback also lead to similar results.
 
 The left panels show the spikes of one network with random feedback before training,
-after 40 s and at the end.  The network shown hit all targets in at least one trial.
-The right panels show the cost of each network (except with eight hidden neurons), the
-mean cost, and the share of networks that have hit all targets in this trial or in an
-earlier trial.  The cost is the root mean square of the filtered error.  The learning
+after 40 s of training and at the end of training.  This network was selected because it
+hit all targets in at least one trial.  The right panels show the cost of each network
+(except for networks with eight hidden neurons), the mean cost over networks, and the
+share of networks that have hit all targets in the current trial or in an earlier trial.
+The cost of a trial is the root mean square of the filtered output error.  The learning
 rate is 1 mV, reduced to 0.1 mV after trial 250.  The standard deviation of the initial
 weights is 20 mV / sqrt(fan-in).
 """
@@ -63,7 +64,7 @@ def rate(loop):
 def learn(kind, repeats, loops, seed):
     """Train networks with one kind of feedback; return the costs, hits and rasters.
 
-    With kind "negative", all feedback weights are random and negative.
+    If `kind` is "negative", all feedback weights are random and negative.
     """
     def generators(what):
         return [seeds.rng(seed, "superspike_hidden", what, r) for r in range(repeats)]

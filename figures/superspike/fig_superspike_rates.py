@@ -1,27 +1,29 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
-This figure uses the task of the figure `superspike_hidden`, with five target spikes,
-four hidden neurons and symmetric feedback.  Inputs and initial weights are the same for
-every learning rate.  For each network, the mean cost of the last 20 trials is divided
-by the cost before training.  A learning rate is usable if the median of this cost ratio
-over networks is at most 0.6.  RMSprop divides the gradient of each synapse by the
-running root mean square of this gradient.  RMaxProp divides the gradient by the running
-maximum of its absolute value.  With a "fixed rate", the weight change is the learning
-rate (in V s) times the mean product of error and eligibility (in 1 / s), without
-normalisation.  The usable learning rates of RMSprop and of RMaxProp each span at least
-half a decade more than the usable fixed rates.  A usable range that contains no
-learning rate of the grid counts as a span of 0.
+Spiking networks with four hidden neurons learn to fire five output spikes at target
+times, with symmetric feedback, as in the figure `superspike_hidden`.  The input spikes
+and the initial weights are the same for every learning rate.  The cost ratio of a
+network is the mean cost of the last 20 trials, divided by the cost before training.  A
+learning rate is called usable if the median of the cost ratio over networks is at most
+0.6.  The optimiser RMSprop divides the gradient of each synapse by the running root
+mean square of this gradient.  The optimiser RMaxProp divides the gradient of each
+synapse by the running maximum of the absolute value of this gradient.  With a "fixed
+rate", the gradient is not normalised: the weight change is the learning rate (in V s)
+times the product of error and eligibility (in 1 / s), averaged over time.  The span of
+the usable learning rates is at least half a decade larger with RMSprop than with a
+fixed rate, and also at least half a decade larger with RMaxProp than with a fixed rate.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
 --full).  The span is the number of learning rates in the longest contiguous series of
-usable rates on the grid, multiplied by the grid spacing.  With RMaxProp, the learning
-rate is the largest possible weight change in 0.5 s.  Output weights are positive before
-training, so that every hidden neuron receives a useful error.  The top panels show the
-cost ratio against the learning rate, and the bottom panels the cost in each trial at
-the learning rate with the lowest median ratio.  Thin lines and dots show single
-networks (3 with 120 trials each; with --full, 10 with 500), and thick lines show the
-median over networks.  This figure corresponds to [ZG18] fig. 1, whose numbers are not
-published.
+usable learning rates on the grid, multiplied by the spacing of the grid.  If no
+learning rate on the grid is usable, the span is 0.  With RMaxProp, the learning rate is
+the largest possible weight change in 0.5 s.  Output weights are positive before
+training, so that every hidden neuron receives a useful error signal.  The top panels
+show the cost ratio against the learning rate.  The bottom panels show the cost of each
+trial, at the learning rate with the lowest median cost ratio.  Thin lines and dots show
+single networks (3 networks with 120 trials each; with --full, 10 networks with 500
+trials each), and thick lines show the median over networks.  This figure corresponds to
+[ZG18] fig. 1, a plot whose numerical values are not published.
 """
 
 import numpy as np
@@ -80,7 +82,7 @@ def gather(results):
 
 
 def final(cost):
-    """Return the final cost, divided by the cost of the first trial.
+    """Return the mean cost of the last trials, divided by the cost of the first trial.
 
     The result is of shape (rates, repeats).
     """
@@ -88,9 +90,9 @@ def final(cost):
 
 
 def decades(rates, share):
-    """Return the width of the widest range of usable learning rates, in decades.
+    """Return the span of the longest series of usable learning rates, in decades.
 
-    All rates within the range are usable.
+    The series has no gap on the grid of learning rates.
     """
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:

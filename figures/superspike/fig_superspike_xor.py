@@ -1,60 +1,71 @@
 """Spiking XOR needs a hidden layer
 
-The 100 inputs form three groups.  In each pattern, the reference group spikes, and
-groups A and B each spike with probability 1/2.  If a group spikes, each of its inputs
-spikes once, at an individual time within the 10 ms of the stimulus.  The individual
-spike times are drawn once for each run.  Output neuron 1 must spike if exactly one of
-the groups A and B spikes.  Output neuron 0 must spike in all other cases.  Without a
-hidden layer, every run makes errors in at least 10 % of the patterns of its last 20 s.
-With four hidden neurons and symmetric or random feedback, the best of 6 runs of 100 s
-makes errors in at most 10 % of the patterns of its last 20 s.  With --full (20 runs of
-600 s), at least 90 % of the runs with symmetric feedback and 80 % of the runs with
-random feedback reach zero error.  A run reaches zero error if its last third contains
-20 consecutive seconds (about 320 patterns) without an error.
+A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
+100 inputs form three groups: a reference group, group A and group B.  In each pattern,
+the reference group spikes, and the groups A and B each spike with probability 1/2.  If
+a group spikes, each input of the group spikes once, at a time of its own within the 10
+ms of the stimulus.  The spike times of the inputs are drawn once for each run and are
+the same in all patterns.  Output neuron 1 must spike if exactly one of the groups A and
+B spikes, and otherwise output neuron 0 must spike.  Every network without a hidden
+layer makes errors in at least 10 % of the patterns of the last 20 s.  The best of 6
+networks with four hidden neurons makes errors in at most 10 % of the patterns of the
+last 20 s of 100 s of training.  This bound holds for symmetric feedback (through the
+transposed output weights) and for random feedback (through fixed random weights).  With
+--full (20 runs of 600 s), at least 90 % of the networks with symmetric feedback and 80
+% of the networks with random feedback reach zero error.  A network reaches zero error
+if the last third of the training contains 20 consecutive seconds (about 320 patterns)
+without an error.
 
-The networks with symmetric and random feedback satisfy a condition on the feedback
-weights that is not in [ZG18].  The two feedback weights of a hidden neuron have
-opposite signs, and the positive weight is the larger one.  Half of the hidden neurons
-have the positive weight from output 0, and the other half from output 1.  With
-symmetric feedback, the condition holds for the initial output weights.  With the
-condition on the feedback weights, fewer hidden neurons become permanently silent.  If
-the sum of both feedback weights is negative, missing spikes of both outputs make the
-hidden neuron less active.  If all hidden neurons have become silent, both outputs miss
-all spikes, and the hidden neurons never recover.  The case "unbalanced" (--full) has
-normally distributed feedback weights without the condition, as in [ZG18].  In the case
-"common times" (--full), all inputs of a group spike at the same time.
+The feedback weights in networks with symmetric or random feedback satisfy a sign
+condition, which is not part of [ZG18].  The two feedback weights of a hidden neuron
+have opposite signs, and the positive weight has the larger absolute value.  For half of
+the hidden neurons, the positive feedback weight comes from output 0, and for the other
+half from output 1.  With symmetric feedback, the sign condition holds only before
+training, because the feedback weights equal the output weights, which are trained.  The
+sign condition reduces the number of hidden neurons that become permanently silent.  If
+the sum of the two feedback weights of a hidden neuron is negative, missing spikes of
+both outputs make the hidden neuron less active.  If all hidden neurons have become
+silent, both outputs miss all spikes, and the hidden neurons never recover.  In the case
+"unbalanced" (--full), the feedback weights are normally distributed and do not satisfy
+the sign condition, as in [ZG18].  In the case "common times" (--full), all inputs of a
+group spike at the same time.
 
-The lowest right panel shows the number of live hidden neurons.  A neuron is live if its
-mean rate in the last 20 s is at least 1 Hz.  With --full, 100 runs have four hidden
-neurons and symmetric or random feedback: 20 in each of five cases, which include
-"common times" and "unbalanced".  In 95 of these 100 runs, three or four hidden neurons
-are live, and 88 of the 95 runs reach zero error.  In the other 5 runs, at most two
-hidden neurons are live, and no run reaches zero error.  The figure also shows networks
-with eight hidden neurons, and the heterosynaptic regulariser of [ZG18] eq. A.5, which
-is proportional to z^4 e^2.  Here, z is the filtered spike train of the hidden neuron
-and e its filtered error.  This figure corresponds to [ZG18] fig. 5, in which all runs
-with random feedback solve the task with four hidden neurons, and uniform feedback is
-worse on average.  With --full, no run with uniform feedback solves the task here.
+A hidden neuron is called live if its mean firing rate in the last 20 s is at least 1
+Hz.  The lowest right panel shows the number of live hidden neurons.  With --full, 100
+networks have four hidden neurons and symmetric or random feedback: 20 in each of five
+cases, which include "common times" and "unbalanced".  In 95 of these 100 networks,
+three or four hidden neurons are live (fire at 1 Hz or more) at the end, and 88 of these
+95 networks reach zero error.  In the other 5 networks, at most two hidden neurons are
+live at the end, and none of these networks reaches zero error.  The figure also shows
+networks with eight hidden neurons, and networks with the heterosynaptic regulariser of
+[ZG18] eq. A.5.  This regulariser is proportional to z^4 e^2, where z is the filtered
+spike train of the hidden neuron and e is its filtered error.  This figure corresponds
+to [ZG18] fig. 5, in which all networks with four hidden neurons and random feedback
+solve the task, and networks with uniform feedback (without weights) make more errors on
+average.  In this figure, no network with uniform feedback solves the task (with
+--full).
 
-As in [ZG18], 100 inputs have noise of 4 Hz and fixed random spike times within 10 ms.
-The response window ends 15 ms after the stimulus.  A wrong spike is an error at the
-time of the spike.  A missing spike is an error at the end of the window.  The following
-settings were chosen in trial runs with other seeds.  The groups have 34, 33 and 33
-inputs.  A new pattern begins every 50 to 70 ms.  Output spikes outside the response
-windows enter the learning rule as wrong spikes, but this figure does not count them as
-errors.  The learning rate of weights from the inputs is 0.3 mV.  The learning rate of
-weights from hidden to output neurons is 10 mV, or 5 mV with symmetric feedback.  The
-learning rates are divided by 10 after 60 % of the training time and by 100 after 85 %
-of the training time.  Initial weights from the inputs have a standard deviation of 20
-mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a standard
-deviation of 30 mV / sqrt(fan-in), or of 100 mV / sqrt(fan-in) with symmetric feedback.
-Weights from the inputs to hidden neurons are clipped to [-3 mV, 3 mV].  Otherwise, the
-weights of suppressed neurons would become very negative.  The strength of the
-regulariser is 1e-3.
+As in [ZG18], the 100 inputs also spike at random (4 Hz noise), and their spike times in
+a pattern are fixed and random within 10 ms.  The outputs must respond within a response
+window, which ends 15 ms after the stimulus.  A spike of the wrong output neuron is an
+error at the time of the spike, and a missing spike is an error at the end of the
+response window.  All settings in the rest of this paragraph were chosen in trial runs
+with other seeds.  The three groups have 34, 33 and 33 inputs.  A new pattern begins
+every 50 to 70 ms.  Output spikes outside the response windows enter the learning rule
+as wrong spikes, but are not counted as errors in this figure.  The learning rate of
+weights from the inputs is 0.3 mV.  The learning rate of weights from hidden to output
+neurons is 10 mV, or 5 mV with symmetric feedback.  The initial learning rates are
+divided by 10 after 60 % of the training time, and by 100 after 85 % of the training
+time.  Initial weights from the inputs have a standard deviation of 20 mV /
+sqrt(fan-in).  Initial weights from hidden to output neurons have a standard deviation
+of 30 mV / sqrt(fan-in), or of 100 mV / sqrt(fan-in) with symmetric feedback.  Weights
+from the inputs to hidden neurons are clipped to [-3 mV, 3 mV], because the weights to
+hidden neurons that become silent would otherwise become very negative.  The strength of
+the regulariser is 1e-3.
 
 The left panels show the last 0.5 s of the best run with random feedback.  The right
-panels show the share of wrong patterns.  A pattern is wrong if its response window
-contains an error.
+panels show the share of wrong patterns, that is, of patterns with an error in the
+response window.
 """
 
 import numpy as np
@@ -100,12 +111,12 @@ COLOURS = dict(zip(CASES, (colours.BLACK, colours.BLUE, colours.VERMILION,
 def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
-    Return the input, the labels, the ends of the windows and the starts of the windows.
-    The input has shape (T, B, 100); labels and window ends have shape (T, B).  The
-    argument `times` (B, 100) holds the time step of each input, counted from the first
-    time step of a pattern.  For each of the B networks, `starts` holds a list with one
-    entry for each pattern: the first time step, whether group A spikes, and whether
-    group B spikes.
+    Return the input spikes, the labels, the ends of the response windows and the list
+    `starts`.  The input has shape (T, B, 100), and the arrays of labels and of window
+    ends have shape (T, B).  The argument `times` (B, 100) holds the time step of each
+    input, counted from the first time step of a pattern.  For each of the B networks,
+    `starts` holds a list with one tuple for each pattern: the first time step of the
+    pattern, whether group A spikes, and whether group B spikes.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -132,18 +143,20 @@ def stimuli(generators, times):
 def classification(heard, spikes, labels, ends):
     """Return the error signal of a classification task.
 
-    The signal is -1 for each spike of a wrong output unit, and for each spike between
-    windows.  If the correct unit does not spike within a window, its signal is 1 in the
-    last step of the window.  The paper does not state whether spikes between windows
-    are errors.
+    The error signal of an output unit is -1 at each of its spikes if the unit is wrong
+    or if the spike occurs between response windows.  If the correct output unit does
+    not spike within a response window, its error signal is 1 in the last step of the
+    window.  The paper [ZG18] does not state whether spikes between response windows are
+    errors.
 
     heard : (B,) bool, whether the correct unit has already spiked in the current
-        window.  Pass False at the start, and later the returned value.
+        window.  The first call receives False, and each later call receives the array
+        that the previous call returned.
     spikes : (T, B, k) float, spikes of the output units.
     labels : (T, B) int, correct unit at each step; -1 between windows.
     ends : (T, B) bool, True in the last step of each window.
 
-    Return the value `heard` for the next block, and the signal (T, B, k).
+    Return the array `heard` for the next block, and the error signal (T, B, k).
     """
     right = labels[:, :, None] == np.arange(spikes.shape[2])
     signal = np.where(right, spikes.dtype.type(0), 0 - spikes)
@@ -167,7 +180,7 @@ def wrong(signal, starts):
 
 
 def jobs(size, seed, data):
-    """Return one job for all cases with the same hidden layer and regulariser.
+    """Return jobs, each for all cases with the same hidden layer and regulariser.
     """
     groups = {}
     for name in list(CASES)[:SHOWN[size]]:
@@ -177,11 +190,12 @@ def jobs(size, seed, data):
 
 
 def balanced(matrix):
-    """Return feedback weights of shape (B, n, 2) with balanced signs.
+    """Return feedback weights (B, n, 2) that satisfy the sign condition.
 
     Each hidden neuron receives a positive weight from one output and a smaller negative
-    weight from the other output.  The output with the positive weight alternates from
-    each hidden neuron to the next.  The absolute values are those of `matrix`.
+    weight from the other output.  The output from which the positive weight comes
+    alternates from each hidden neuron to the next.  The absolute values are those of
+    `matrix`.
     """
     small, large = np.moveaxis(np.sort(np.abs(matrix), axis=2), 2, 0)[..., None]
     positive = (np.arange(matrix.shape[1])[:, None] + np.arange(OUTPUTS)) % 2 == 0
@@ -189,10 +203,10 @@ def balanced(matrix):
 
 
 def spike_times(generators, common):
-    """Sample the time step of each input within a pattern; return an array (B, 100).
+    """Sample the time step at which each input spikes in a pattern, of shape (B, 100).
 
-    If `common` is true, all inputs of a group have the same time step, and the last
-    group to spike is the reference group.
+    If `common` is true, all inputs of a group spike at the same time step, and the
+    reference group spikes last.
     """
     if not common:
         return np.array([g.integers(0, SPAN, INPUTS) for g in generators])
@@ -203,9 +217,9 @@ def spike_times(generators, common):
 def networks(name, repeats, seed):
     """Sample the networks of one case.
 
-    Return the generators of the stimuli, the spike times of the inputs, the weights of
-    each layer, and the feedback matrix (B, n, 2).  With symmetric feedback, this matrix
-    holds the transposed output weights.
+    Return the random generators of the patterns, the spike times of the inputs, the
+    weights of each layer, and the feedback weights (B, n, 2).  With symmetric feedback,
+    the feedback weights are the transposed output weights.
     """
     def generators(what):
         return [seeds.rng(seed, "superspike_xor", what, r) for r in range(repeats)]
@@ -230,8 +244,8 @@ def networks(name, repeats, seed):
 def learn(names, repeats, blocks, seed):
     """Train the networks of some cases; return errors, spike counts and last rasters.
 
-    The cases have equal numbers of hidden neurons.  Axis B of the results holds
-    `repeats` networks for each case.
+    All cases must have the same number of hidden neurons.  Along the axis B, the
+    results hold `repeats` networks for each case.
     """
     streams, times, W, matrix = zip(*(networks(name, repeats, seed) for name in names),
                                     strict=True)
@@ -266,7 +280,8 @@ def learn(names, repeats, blocks, seed):
 def rate(errors):
     """Compute the share of wrong patterns in each network, of shape (B,).
 
-    The argument `errors` holds counts of shape (blocks, 2, B).
+    The argument `errors` holds the numbers of wrong patterns and of all patterns in
+    each block, of shape (blocks, 2, B).
     """
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
@@ -275,8 +290,8 @@ def rate(errors):
 def solved(errors):
     """Return whether each network reaches zero error.
 
-    A network reaches zero error if the last third of its blocks contains LAST
-    consecutive blocks without an error.
+    A network reaches zero error if the last third of the blocks contains LAST
+    consecutive blocks in which the network makes no error.
     """
     part = errors[-max(len(errors) // 3, LAST):, 0]
     total = np.concatenate([0 * part[:1], part.cumsum(axis=0)])
@@ -286,14 +301,14 @@ def solved(errors):
 def live(fired):
     """Return the number of live hidden neurons in each network, of shape (B,).
 
-    A hidden neuron is live if its mean rate in the blocks of `fired` is at least
-    LIVE_HZ.  The argument `fired` holds spike counts of shape (blocks, B, n).
+    The argument `fired` holds spike counts of shape (blocks, B, n).  A hidden neuron is
+    live if its mean firing rate over these blocks is at least LIVE_HZ.
     """
     return (fired.mean(axis=0) >= LIVE_HZ * training.BLOCK_S).sum(axis=1)
 
 
 def bins(counts, function):
-    """Return the midpoints of bins of at most LAST blocks, in s, and a value per bin.
+    """Return the midpoints of time bins, in s, and the value of `function` per bin.
 
     There are at least 5 bins.
     """
@@ -320,7 +335,7 @@ def gather(results):
 
 
 def drawn(data):
-    """Return the names of the cases that `data` contains, in the order of the plot."""
+    """Return the names of the cases in `data`, in the order of the plot."""
     return [name for name in CASES if f"{name}_errors" in data]
 
 

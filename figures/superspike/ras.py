@@ -1,29 +1,31 @@
 """Read and write spike trains in the `.ras` text format of the Auryn simulator.
 
-A `.ras` file has one spike per line.  A line holds the time in seconds and the number
-of the neuron, separated by blanks:
+Each line of a `.ras` file holds one spike: the time in seconds and the number of the
+neuron, separated by blanks:
 
     # a comment
     0.0123 17
 
-`read_ras` returns two arrays, `times_s` and `units`, which `binning.dense`
-converts to a dense spike train.  A line in any other form raises an error that states
-the file and the line number.  A spike that is earlier than the spike before it raises
-the same error, unless order="sort" is given.  The published target pictures need this
-option.  In these pictures, spike times are jittered within each column.  The files list
-the spikes column by column, but not in order of time.
+The function `read_ras` returns two arrays, `times_s` and `units`, which `binning.dense`
+converts to a dense spike train.  If a line of the file has another form, `read_ras`
+raises an error that names the file and the line number.  The function also raises this
+error if the spikes of the file are not in order of time, unless order="sort" is given.
+The files of the published target pictures need order="sort", because they list the
+spikes column by column, with spike times that are jittered within each column.
 
-In the arrays, units are counted from 0.  If the unit numbers in a file start at 1, read
-the file with first_unit=1.  For example, a published benchmark with 200 outputs uses
-the numbers 1 to 200.  Read with first_unit=0, this file has no target for unit 0 and
-needs a unit 200.  If units=200 is given, `read_ras` rejects the file.
+In the returned arrays, units are counted from 0.  If the unit numbers in a file start
+at 1, read the file with first_unit=1.  For example, a published benchmark with 200
+outputs uses the numbers 1 to 200.  If this benchmark is read with first_unit=0, unit 0
+has no target spikes, and the spikes of the last output belong to a unit 200.  In this
+case, `read_ras` rejects the file if units=200 is given.
 
 Each time is read as the nearest float64 value, and `write_ras` writes enough digits to
-restore this value exactly.  Spikes may have equal times, even in the same unit.  A last
-line without a line end is rejected, because the line may be incomplete: the unit number
-1 may be the beginning of 17.  While reading, the memory holds 16 bytes per spike and
-one block of lines.  At the end of the file, the memory use rises to 32 bytes per spike,
-or to 56 bytes with order="sort".
+restore this value exactly.  Spikes may have equal times, even spikes of the same unit.
+If the last line of a file has no line end, the file is rejected, because the line may
+be incomplete: the unit number 1 may be the beginning of 17.  While reading a file,
+`read_ras` needs 16 bytes of memory per spike, and memory for one block of lines.  At
+the end of the file, `read_ras` needs up to 32 bytes per spike, or 56 bytes with
+order="sort".
 """
 
 import os
@@ -118,8 +120,8 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, order="file",
 def _block(file, path, done, left):
     """Read one block of lines from a `.ras` file.
 
-    Return the line numbers, times and units of its spikes, the number of lines read so
-    far, and the number of bytes that may still be read.
+    Return the line numbers, times and units of the spikes in this block, the number of
+    lines read so far, and the number of bytes that may still be read.
     """
     numbers, times, units = [], [], []
     while len(times) < BLOCK and (line := file.readline(LINE + 1)):
@@ -192,9 +194,9 @@ def write_ras(path, times_s, units, *, first_unit=0):
 def _first_fault(times, units, before, duration, count, first):
     """Return (index, error text) of the first invalid spike.
 
-    Return None if all spikes are valid.  `units` are counted from 0.  `before` is the
-    time of the spike before the first spike of `times`; if it is None, times may
-    decrease.
+    Return None if all spikes are valid.  `units` are counted from 0.  The argument
+    `before` is the time of the spike before the first entry of `times`.  If `before` is
+    None, the spikes need not be in order of time.
     """
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count
@@ -215,7 +217,7 @@ def _first_fault(times, units, before, duration, count, first):
 
 
 def _options(duration, units, first_unit):
-    """Check the options, and return each option as a Python number or as None."""
+    """Check the options of a function; return each as a Python number or as None."""
     if duration is not None:
         number = isinstance(duration, (int, float, np.integer, np.floating))
         if isinstance(duration, bool) or not number or not 0 < duration < np.inf:

@@ -1,21 +1,22 @@
 """Train spiking networks on the tasks of [ZG18] with the SuperSpike rule.
 
-The figures on [ZG18] share this module.  The module provides frozen Poisson inputs,
-target spike trains, and a picture as a spike raster.  The module trains B independent
-networks in parallel.  Each network has its own weights and inputs, and its results do
-not depend on the other networks.  Time is divided into blocks of 0.5 s, the interval
-between weight updates in the paper.  Blocks follow each other without a pause, and no
-state is ever reset.
+The figures on [ZG18] share this module.  The module generates Poisson input spikes,
+target spike trains, and a picture in the form of a spike raster.  The module trains B
+independent networks in parallel.  Each network has its own weights and inputs, and the
+results of a network do not depend on the other networks.  Simulated time is divided
+into blocks of 0.5 s, the interval between weight updates in [ZG18].  Blocks follow each
+other without a pause, and the states of the neurons are never reset.
 
-Values that the paper does not give are taken from the published code.  The running
-maximum v of RMaxProp decays once per block, with a time constant of 30 s, and the eps
-of RMaxProp is 1e-12.  The trace z of the regulariser decays with a time constant of 0.1
-s.  Initial weights are normally distributed with mean 0, and weights are clipped to
-[-0.1 V, 0.1 V].  Two values were chosen for this project.  The first value is the scale
-of the initial weights, which each figure states.  The second value is the delay of 1.6
-ms for the input and the surrogate derivative of hidden layers.  This delay is twice the
-axonal delay of 0.8 ms, because two axonal delays pass between a hidden spike and the
-error that it causes.
+Values that the paper [ZG18] does not state are taken from the published code.  The
+running maximum v of the optimiser RMaxProp decays once per block, with a time constant
+of 30 s.  The constant eps in the denominator of RMaxProp is 1e-12.  The trace z of the
+heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights are
+normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].  Two
+values were chosen for refsnn: the standard deviation of the initial weights, which the
+caption of each figure states, and a delay of 1.6 ms.  The learning rule of hidden
+layers delays the input and the surrogate derivative by 1.6 ms, twice the axonal delay
+of 0.8 ms, because two axonal delays pass between a hidden spike and the output error
+that the spike causes.
 """
 
 from typing import NamedTuple
@@ -66,7 +67,7 @@ def equidistant(count, steps=STEPS):
 
 
 def train_of(times, steps=STEPS):
-    """Return a target spike train with spikes at the time steps in `times`.
+    """Return a target spike train with a spike at each time step in the array `times`.
 
     The result is of shape (steps, 1, 1).
     """
@@ -79,8 +80,8 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster in which the spikes form a written text.
 
     The result is of shape (steps, 1, units).  Where the text has ink, units fire
-    Poisson spikes with `rate_hz`.  A spike less than 10 ms after another spike of the
-    same unit is removed.
+    Poisson spikes at the rate `rate_hz`.  Spikes that follow another spike of the same
+    unit after less than 10 ms are removed.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -118,7 +119,7 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Simulate one block; return the new layers, the recordings and output spikes.
+    """Simulate one block; return the new layers, recordings and output spikes.
 
     Returns
     -------
@@ -147,9 +148,11 @@ def feedback(kind, generators, n, k):
 def accumulate(layers, blocks, signal, matrix=None):
     """Integrate the SuperSpike rule over one block.
 
-    Return the layers with new states, the integral (B, n, m) for each layer, and the
-    error of the output layer.  `matrix` holds the feedback weights to the hidden layer.
-    If `matrix` is None, the feedback uses the weights of the layer above.
+    Return the layers with new states, the integral of the product of error and
+    eligibility for each layer, of shape (B, n, m), and the filtered error of the output
+    layer.  The array `matrix` holds the feedback weights to the hidden layer.  If
+    `matrix` is None, the error reaches the hidden layer through the transposed weights
+    of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -166,10 +169,11 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
-    """Update and clip the weights of all layers; return the updated layers.
+    """Update and clip the weights of all layers; return the layers with new weights.
 
     The learning rate `rate` is a number, an array (B, 1, 1), or a list with one number
-    or array for each layer.  `block_s` is the time since the last update, in seconds.
+    or array for each layer.  The argument `block_s` is the time since the last update
+    of the weights, in seconds.
     """
     moved, decay = [], float(np.exp(-block_s / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
@@ -229,8 +233,8 @@ def hits(spikes, times, window):
     """Return whether each network spikes at all target times.
 
     A network hits all targets if it fires exactly one spike within `window` steps of
-    each target and no other spike.  `spikes` is (T, B), and `times` holds the target
-    time steps.
+    each target time and no other spike.  The array `spikes` of output spikes has shape
+    (T, B), and the array `times` holds the target times, in time steps.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

@@ -1,10 +1,11 @@
 """Simulate many small networks of the same shape in parallel, along the batch axis.
 
-`refsnn.lif` uses one weight matrix for the whole batch.  In this module, each network
-has its own weights.  Therefore the weighted input W x (the drive) is computed first,
-and the LIF layer receives the drive through an identity weight matrix.  `lif.backward`
-then returns the derivative of the loss with respect to the drive, under the name `dx`.
-The results of one network do not depend on the other networks.
+The module `refsnn.lif` uses one weight matrix for the whole batch, but in this module,
+each network has its own weights.  Therefore the weighted input W x (the drive) is
+computed first, and the LIF layer receives the drive through an identity weight matrix.
+In this case, the field `dx` of the result of `lif.backward` is the derivative of the
+loss with respect to the drive.  The results of a network do not depend on the other
+networks of the batch.
 
 T is the number of time steps, N the number of networks, and B the number of patterns.
 Each layer has m inputs and n neurons.  The weights of a layer have shape (N, n, m), and
@@ -17,17 +18,17 @@ from refsnn import lif
 
 
 def drive(W, x):
-    """Return the input drive W x of all networks, of shape (T, N, B, n)."""
+    """Return the drive W x (weighted input) of all networks, of shape (T, N, B, n)."""
     return np.einsum("tNbm,Nnm->tNbn", x, W)
 
 
 def by_weights(ddrive, x):
-    """Compute dL/d(weights) from dL/d(drive); the result is of shape (N, n, m)."""
+    """Compute dL/d(weights) of a loss L from dL/d(drive); shape (N, n, m)."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Compute dL/d(inputs) from dL/d(drive); the result is of shape (T, N, B, m)."""
+    """Compute dL/d(inputs) of a loss L from dL/d(drive); shape (T, N, B, m)."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 
@@ -43,7 +44,7 @@ def layer(current, net, spike=None):
 
 
 def layer_backward(current, recording, psi, dspikes, net):
-    """Compute dL/d(drive) from dL/d(spikes); both have shape (T, N, B, n)."""
+    """Compute dL/d(drive) of a loss L from dL/d(spikes); shape (T, N, B, n)."""
     flat = lif.Recording(*(_flat(a) for a in recording))
     gradient = lif.backward(_flat(current), np.eye(current.shape[-1]), None, flat,
                             _flat(psi), _flat(dspikes), reset=net.reset,

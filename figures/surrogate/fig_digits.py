@@ -1,31 +1,33 @@
 """A spiking network classifies handwritten digits
 
-Each pixel emits at most one spike, and brighter pixels spike earlier (latency code).
-The network has 256 inputs (16x16 pixels), 100 hidden LIF neurons and 10 leaky readouts.
-The network is trained on about 1,440 images and tested on 360 images.  If the gradient
-does not pass through the reset of the membrane potential, the mean test accuracy over 3
-seeds is at least 0.96.
+Each pixel of an image is encoded as at most one input spike, and brighter pixels spike
+earlier (latency code).  The network has 256 inputs (16x16 pixels), 100 hidden LIF
+neurons and 10 leaky readouts.  The network is trained on about 1,440 images and tested
+on 360 images.  If the effect of the reset of the membrane potential is treated as a
+constant in the gradient, the mean test accuracy over 3 seeds is at least 0.96.
 
-By default, the left panels show test accuracy and training loss against the epoch, for
-two gradients.  One gradient is stopped at the reset: the effect of the reset is treated
-as a constant.  The other gradient passes through the reset.  Thin lines are single
-seeds, and thick lines are means over seeds.  The seed determines the initial weights,
-the order of the training images, and the split into training and test images.  Both
-gradients are tested with the same seeds.  Most hidden neurons spike at most once per
-image, and both gradients reach nearly the same accuracy.
+By default, the left panels show the test accuracy and the training loss against the
+epoch, for networks that are trained with two different gradients.  In one gradient, the
+effect of the reset is treated as a constant (stopped at the reset).  The other gradient
+includes the derivative of the reset (through the reset).  Thin lines are single seeds,
+and thick lines are means over seeds.  The seed determines the initial weights, the
+order of the training images, and the split into training and test images.  The two
+gradients are compared with the same seeds.  Most hidden neurons spike at most once per
+image, and networks trained with either gradient reach nearly the same accuracy.
 
 The right panels show three test images, their input spikes, the spikes of the trained
-hidden layer, and the membrane potentials of the readouts.  The blue line is the readout
-of the correct class.  The readout with the highest membrane potential at any time
-determines the predicted class.  A dot marks this maximum of the membrane potential.
+hidden layer, and the membrane potentials of the readouts.  The blue line is the
+membrane potential of the readout of the correct class.  The predicted class is the
+class whose readout reaches the highest membrane potential over all times.  A dot marks
+this highest membrane potential.
 
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
---full, a network with 784 inputs learns Fashion-MNIST and MNIST with the
-hyperparameters of this tutorial and the gradient that is stopped at the reset.  The
-curves on the left then show the two data sets.  After 30 epochs, the mean test accuracy
-over 2 seeds must be at least 0.855 on Fashion-MNIST and 0.965 on MNIST.  The training
-accuracy is measured during the last epoch, before each update of the weights; the
-published value is measured after the epoch.
+--full, networks with 784 inputs learn Fashion-MNIST or MNIST with the hyperparameters
+of this tutorial and the gradient that is stopped at the reset.  With --full, the curves
+on the left show these two data sets.  After 30 epochs, the mean test accuracy over 2
+seeds must be at least 0.855 on Fashion-MNIST and at least 0.965 on MNIST.  The training
+accuracy is measured during the last epoch, on each mini-batch before the update of the
+weights, but the published training accuracy is measured after the epoch.
 """
 
 import os
@@ -65,8 +67,8 @@ def load(folder, seed, repeat):
     """Return the pair (pixel values, labels) of the training set and of the test set.
 
     The pixel values have shape (N, m) and dtype float32.  Each repetition splits the
-    embedded digits differently.  With 360 test images, the choice of the test images
-    affects the accuracy more than the initial weights do.
+    embedded digits differently.  Because there are only 360 test images, the choice of
+    the test images affects the test accuracy more than the initial weights do.
     """
     found = image_sets.digits(seed, FIGURE, repeat, SIDE) if folder is None \
         else image_sets.stored(folder)
@@ -75,7 +77,7 @@ def load(folder, seed, repeat):
 
 
 def events(values):
-    """Encode pixel values as spike latencies, in a CSR matrix for `fast.lif`.
+    """Encode pixel values as spike latencies; return a sparse matrix for `fast.lif`.
 
     The pixel values are of shape (B, m).
     """
@@ -90,7 +92,7 @@ def events(values):
 
 
 def forward(values, weights):
-    """Return the readouts for some images, and the data that the gradient needs.
+    """Return the readouts for some images, and the data for computing the gradient.
 
     The readouts are of shape (T, B, 10).
     """
@@ -98,10 +100,11 @@ def forward(values, weights):
 
 
 def gradients(values, labels, weights, followed, steepness):
-    """Return the loss, the accuracy and the gradients of one mini-batch.
+    """Return the loss of a mini-batch, the accuracy, and the gradients of the loss.
 
-    If `followed` is True, `lif` computes the gradient through the reset.  If `followed`
-    is False, `fast.lif` computes the gradient that is stopped at the reset.
+    If `followed` is True, the module `lif` computes gradients that include the
+    derivative of the reset.  If `followed` is False, `fast.lif` computes gradients in
+    which the effect of the reset is treated as a constant.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -130,7 +133,8 @@ def test(values, labels, weights, batch=250):
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat):
     """Train one network.
 
-    Return the learning curve, and the activity of the network for some images.
+    Return the learning curve, and the spikes and readouts of the network for some
+    images.
     """
     (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
@@ -162,7 +166,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 def gather(results):
     """Stack the learning curves of all jobs.
 
-    The activity for some example images is taken from the first job.
+    The spikes and readouts for some example images are taken from the first job.
     """
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))
@@ -199,7 +203,7 @@ def claims(data):
 
 
 def plot(data, fig):
-    """Draw the learning curves, and the activity of a network for three test images."""
+    """Draw learning curves, and the spikes and readouts for three test images."""
     fig.set_size_inches(10, 6.6)
     left, right = fig.subfigures(1, 2, width_ratios=(1, 1.55))
     _curves(data, left.subplots(2, 1, sharex=True))

@@ -1,35 +1,38 @@
 """Random feedback and local errors train hidden layers with little loss of accuracy
 
 A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels.  The
-readout always learns from its own error.  The hidden layers receive their error in one
-of five ways.  Backpropagation uses the transposed forward weights; here, the gradient
-does not pass through the reset.  Feedback alignment sends the error from each layer to
-the layer below through fixed random weights.  Direct feedback alignment sends the
-readout error to each hidden layer through fixed random weights.  Event-driven random
-backpropagation also sends the readout error directly, but with a boxcar as surrogate
-derivative and with unfiltered input spikes.  With local errors, each hidden layer
-learns from the error of its own fixed random readout.  All rules start from the same
-initial weights.
+weights of the readout always learn from the error of the readout.  The figure compares
+five learning rules, which differ in how an error reaches the hidden layers.  In
+backpropagation, the error passes from each layer to the layer below through the
+transposed forward weights; the effect of the reset is treated as a constant in all
+gradients.  In feedback alignment, the error passes from each layer to the layer below
+through fixed random weights.  In direct feedback alignment, the error of the readout
+passes to each hidden layer through fixed random weights.  In event-driven random
+backpropagation, the error of the readout also passes directly to each hidden layer, but
+the surrogate derivative is a boxcar, and the input spikes are not filtered.  In
+learning with local errors, each hidden layer learns from the error of a fixed random
+readout of its own.  All rules start from the same initial weights.
 
-Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
-backpropagation, both kinds of feedback alignment lose at most 0.1 in mean test
-accuracy, and local errors lose at most 0.15.  Event-driven random backpropagation
-ignores the neuron dynamics and the reset, and reaches a mean test accuracy of at least
-0.7 (chance is 0.1).  With longer training (--full), event-driven random backpropagation
-reaches a mean test accuracy of 0.80, the two kinds of feedback alignment and local
-errors reach 0.92, and backpropagation reaches 0.95.  Fixed random feedback weights work
-because the forward weights adapt to the feedback weights during training.  The cosine
-between the feedback-alignment gradient and the gradient of backpropagation therefore
-starts near 0 and rises.
+Backpropagation reaches a mean test accuracy of at least 0.88.  The mean test accuracy
+is at most 0.1 lower with feedback alignment and with direct feedback alignment than
+with backpropagation, and at most 0.15 lower with local errors.  Event-driven random
+backpropagation ignores the neuron dynamics and the reset, and reaches a mean test
+accuracy of at least 0.7 (chance is 0.1).  With longer training (--full), event-driven
+random backpropagation reaches a mean test accuracy of 0.80, the two kinds of feedback
+alignment and local errors reach 0.92, and backpropagation reaches 0.95.  Learning with
+fixed random feedback weights works because the forward weights adapt to the feedback
+weights during training.  The cosine between the weight gradients of feedback alignment
+and of backpropagation therefore starts near 0 and rises.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
-with three hidden layers, trained with local errors or end to end, and the accuracy of
-each layer's own local readout.  With local errors, the gradient of each layer is only
-partly aligned with the end-to-end gradient.  In networks with three hidden layers, the
-mean test accuracy with local errors is at least 0.02 lower than with backpropagation
-(end to end).  Bands show the range over 2 seeds (5 with --full).  All seeds use the
-same test images.  This figure corresponds to [NMZ19] fig. 5, which is a schematic of
-these rules and contains no numbers.
+with three hidden layers, trained with local errors or with backpropagation (end to
+end), and the test accuracy of the fixed random readout of each hidden layer.  The
+weight gradients of local errors are only partly aligned with the gradients of
+backpropagation.  In networks with three hidden layers, the mean test accuracy with
+local errors is at least 0.02 lower than with backpropagation.  Bands show the range
+over 2 seeds (5 with --full).  All seeds use the same test images.  This figure
+corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains no
+numbers.
 """
 
 import numpy as np
@@ -54,7 +57,7 @@ RULES = ("backpropagation", "feedback alignment", "direct feedback",
 
 
 def jobs(size, seed, data):
-    """Return one training job for each rule, network depth and repetition."""
+    """Return one training job for each learning rule, network depth and repetition."""
     repeats, epochs = {"quick": (1, 2), "default": (2, 8), "full": (5, 20)}[size]
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
@@ -94,7 +97,7 @@ def output_loss(record, labels):
 def local_error(spikes, G, labels):
     """Return dL/d(spikes) of a layer.
 
-    L is the loss of a fixed random readout of the layer.
+    Here, L is the loss of a fixed random readout G of the layer.
     """
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
@@ -102,9 +105,9 @@ def local_error(spikes, G, labels):
 
 
 def gradients(rule, weights, x, labels, run, drecord, fixed):
-    """Return the gradient for each weight array.
+    """Return the gradient of the loss with respect to each weight array.
 
-    The argument `rule` defines the error feedback.
+    The argument `rule` is the name of the learning rule.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **NET.constants())
@@ -155,7 +158,8 @@ def local_accuracy(run, labels, fixed):
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
     """Train one network.
 
-    Return the accuracies and the cosines between gradients after each epoch.
+    Return the test accuracy after each epoch, and the cosines between the gradients of
+    the rule and of backpropagation.
     """
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
@@ -189,7 +193,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
 
 
 def gather(results):
-    """Stack the curves of all repetitions for each number of hidden layers."""
+    """Stack the curves of all repetitions for each rule and number of hidden layers."""
     def stacked(rule, layers, name):
         return [r[name] for r in results
                 if (str(r["rule"]), int(r["layers"])) == (rule, layers)]
@@ -204,7 +208,7 @@ def gather(results):
 
 
 def claims(data):
-    """Return the claims on final accuracies and on the alignment of gradients."""
+    """Return the claims on test accuracies and on the alignment of gradients."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1], strict=True))
     turned = (data["cosine"][1, :, -1] - data["cosine"][1, :, 0]).mean(axis=1)
     exact, local = (data[f"deep_{key}_accuracy"][:, -1]
@@ -240,7 +244,8 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 def plot(data, fig):
     """Plot the accuracies and the cosines.
 
-    Networks have two hidden layers in the top row, and three in the bottom row.
+    The top row shows networks with two hidden layers, and the bottom row networks with
+    three.
     """
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)

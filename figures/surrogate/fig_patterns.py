@@ -1,22 +1,25 @@
 """Surrogate gradients train a hidden layer that the true gradient cannot train
 
-A network of 100-4-2 neurons learns to classify 256 random patterns of Poisson spikes (5
-Hz).  Each pattern has a random label, one of two classes.  With the surrogate gradient,
-the mean accuracy over 3 seeds (20 with --full) is at least 0.85.  The true derivative
-of a spike is 0, so the true gradient of the hidden layer is exactly 0.  With the true
-gradient, only the readout learns, and the mean accuracy is at most 0.62.
+A spiking network of 100-4-2 neurons learns to classify 256 random patterns of Poisson
+spikes (5 Hz).  Each pattern belongs at random to one of two classes.  If the network is
+trained with the surrogate gradient, the mean accuracy over 3 seeds (20 with --full) is
+at least 0.85.  The true derivative of the spike function is 0, so that the true
+gradient of the loss with respect to the hidden weights is exactly 0.  If the network is
+trained with the true gradient, only the readout learns, and the mean accuracy is at
+most 0.62.
 
-The readout with the larger maximum over time determines the class.  Each readout starts
-at the resting value 0.  If neither readout exceeds 0, both maxima are 0, and the
-classes tie.  As in the tutorial, a tie counts as class 0.  In a tie, both readouts
-reach their maximum before the first hidden spike.  No weight affects the maximum of a
-readout in a tie, so the gradient of a tied pattern is 0.  The accuracy of a seed
-therefore depends on the number of ties.  The figure also reports the accuracy if each
-tie counts as half correct.
+The predicted class is the class whose readout has the larger maximum over time.  Each
+readout starts at the resting value 0.  If neither readout exceeds 0, both maxima are 0,
+and the two classes tie.  As in the tutorial, class 0 is predicted in case of a tie.  In
+a tie, both readouts reach their maximum before the first hidden spike.  No weight
+affects the maxima of the two readouts in a tie, so that the gradient of the loss of
+such a pattern is 0.  The accuracy of a seed therefore depends on the number of patterns
+that tie.  The figure also reports the accuracy that results if each tie counts as half
+correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
-A pattern has 200 steps of 1 ms.  Adam trains with a learning rate of 2e-3 for 1,000
-epochs, with all patterns in one batch.
+A pattern has 200 steps of 1 ms.  The network is trained with Adam at a learning rate of
+2e-3 for 1,000 epochs, with all patterns in one batch.
 """
 
 import numpy as np
@@ -37,7 +40,7 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Sample the input spikes, the labels and the initial weights of a repetition.
+    """Sample input spikes, labels and initial weights for one repetition.
 
     The input spikes have the shape (T, B, 100), and the labels have the shape (B,).
     """
@@ -70,7 +73,7 @@ def surrogate(seed, repeat, epochs):
 
 
 def example(x, labels, weights):
-    """Return the hidden spikes and the readouts for the example patterns of the figure.
+    """Return hidden spikes and readouts for the example patterns in the figure.
     """
     few = x[:, :EXAMPLES].astype(np.float32)
     run = lif_training.forward(weights, few, NET)
@@ -81,9 +84,10 @@ def example(x, labels, weights):
 def true(seed, repeat, epochs):
     """Train both layers with the true derivative of the spike function, which is 0.
 
-    The hidden weights do not change.  Therefore, the response of the readout to each
-    hidden neuron is computed once.  The result `hidden` is the largest absolute entry
-    of the hidden layer's gradient, before and after training.
+    Because the hidden weights do not change, the response of a readout to the spikes of
+    each hidden neuron is computed only once.  The result `hidden` is the largest
+    absolute entry of the gradient of the loss with respect to the hidden weights, in
+    the first and the last epoch.
     """
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)

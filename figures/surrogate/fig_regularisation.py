@@ -1,24 +1,26 @@
 """A network classifies digits with few spikes
 
-A network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.  A
-burst penalty on the hidden layer reduces the number of hidden spikes.  The penalty is
-the squared spike count of a neuron per pattern, averaged over neurons and patterns.
-With strong penalties, the whole hidden layer fires at most 20 spikes per pattern.  With
-the weakest of these strong penalties, the mean test accuracy is at most 0.015 below the
-mean test accuracy without the penalty.
+A spiking network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
+A penalty on bursts of spikes, called burst penalty, reduces the number of spikes of the
+hidden layer.  The burst penalty is the squared spike count of a hidden neuron per
+pattern, averaged over neurons and patterns.  With strong burst penalties, the 100
+hidden neurons together fire at most 20 spikes per pattern.  With the weakest burst
+penalty for which this is the case, the mean test accuracy is at most 0.015 lower than
+without the burst penalty.
 
 The left panel shows the test accuracy against the number of hidden spikes, for 3 seeds
 and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test images.
-In the right panels, the hidden layer is silent before training.  The surrogate gradient
-alone makes the layer active, because the derivative of the fast sigmoid is nowhere 0.
-A lower-bound penalty acts on each neuron in each pattern in which the neuron does not
-spike.  With the lower-bound penalty, the hidden layer becomes active faster.  After one
-epoch, the mean number of hidden spikes is at least twice as high with the lower-bound
-penalty as without.
+The right panels show networks whose hidden layer is silent before training.  Training
+with the surrogate gradient alone makes the hidden layer active, because the surrogate
+derivative, the derivative of a fast sigmoid, is nowhere 0.  A second penalty, called
+lower-bound penalty, acts on each hidden neuron in each pattern in which the neuron does
+not spike.  With the lower-bound penalty, the hidden layer becomes active faster.  After
+one epoch, the mean number of hidden spikes is at least twice as high with the
+lower-bound penalty as without.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
-penalty for MNIST on an analog chip.  In [CB22], the accuracy is constant down to about
-20 hidden spikes per pattern.
+penalty for MNIST on an analog chip.  In [CB22], the accuracy stays constant if the
+penalty reduces the hidden spikes to about 20 per pattern.
 """
 
 import numpy as np
@@ -44,9 +46,9 @@ TICKS = (5, 10, 20, 50)
 
 
 def task():
-    """Return the events and the labels of the training set and of the test set.
+    """Return the input spikes and labels of the training set and of the test set.
 
-    The events are in CSR matrices.
+    The input spikes are sparse matrices in CSR format.
     """
     images, labels = datasets.digits()
     values = datasets.upsample(images, SIDE).reshape(len(images), -1)
@@ -56,7 +58,7 @@ def task():
 
 
 def sweep(seed, repeat, strength, epochs):
-    """Train a network with a burst penalty that has the coefficient `strength`."""
+    """Train a network with a burst penalty of the strength `strength`."""
     def penalty(spikes):
         value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes

@@ -1,20 +1,21 @@
 """The true loss is a step function, and surrogate gradients still reduce it
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network.  The loss is evaluated on the line in weight space that passes through the
-initial and the trained hidden weights.  At 99 % or more of the points on this line, the
-true derivative of the loss is exactly 0, and the loss jumps between these points.  At
-each point of the line, `refsnn.checks` replaces the step function of each spike by a
-smooth function (anchored network).  At the point where the anchored network is built,
-the anchored network has the same output as the spiking network.  The true derivative of
-the anchored network differs from the surrogate derivative by at most 1e-6 of the
-largest surrogate derivative on the line.  With each of seven surrogates, training
-reduces the loss of the median network (of 12, or 50 with --full) to at most half of its
-initial value.  Only the hidden weights learn.
+network.  Only the hidden weights are trained.  The loss is evaluated at points on the
+line in weight space through the initial and the trained hidden weights.  At 99 % or
+more of these points, the derivative of the loss along the line is exactly 0, because
+the loss is constant between jumps.  At each point on the line, `refsnn.checks` builds
+an anchored network, in which a smooth function replaces the step function that
+generates each spike.  At the point at which an anchored network is built, the anchored
+network has the same output as the spiking network.  At this point, the true derivative
+of the loss of the anchored network differs from the surrogate derivative of the spiking
+network by at most 1e-6 of the largest surrogate derivative on the line.  For each of
+seven surrogate derivatives, the loss after training, divided by the loss before
+training, has a median of at most 0.5 over 12 networks (50 with --full).
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
-same peak value (1) and the same area (2/3 of the threshold).  Thus the surrogate
-derivatives differ only in shape.
+peak value 1 and enclose the same area (2/3 of the threshold), so that they differ only
+in shape.
 """
 
 import numpy as np
@@ -45,12 +46,12 @@ TINY, SMALL = 1e-9, 1e-6    # steps of finite differences: true, anchored
 
 
 def steepness(name):
-    """Return the steepness at which the area under a surrogate derivative is 2/3."""
+    """Return the steepness for which the area under a surrogate derivative is 2/3."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
 def forward(W1, W2, x, spikes=(None, None)):
-    """Return the input drives and the recordings of both layers in each network."""
+    """Return the input drives and the recordings of the two layers of each network."""
     first = ensemble.drive(W1, x)
     hidden = ensemble.layer(first, NET, spikes[0])
     second = ensemble.drive(W2, hidden.spikes)
@@ -87,7 +88,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Return the loss of each network, and the gradient for its hidden weights."""
+    """Return the loss of each network, and its gradient for the hidden weights."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
@@ -98,11 +99,11 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Sample the input, the weights and the target of a repetition.
+    """Sample the input, the initial weights and the target spikes for one repetition.
 
-    The function returns the first random candidate that meets two conditions.  Each
-    neuron of teacher and student fires 1 to 15 spikes, and the loss is above 50 per
-    second.
+    The function returns the first random candidate in which each neuron of the teacher
+    and of the student network fires 1 to 15 spikes, and in which the loss is above 50
+    per second.
     """
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)
@@ -131,8 +132,8 @@ def many(count, x, W2, target):
 def descend(seed, repeat, epochs, points):
     """Train one network with each surrogate derivative, from the same initial weights.
 
-    Return the losses during training.  For the surrogate `LINED`, also return the
-    results of `line`.
+    Return the losses during training.  For the surrogate derivative `LINED`, also
+    return the results of the function `line`.
     """
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
@@ -148,9 +149,10 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """Return a dict of the loss and of three derivatives on a line through `start`.
+    """Return the loss and three derivatives of the loss on a line through `start`.
 
-    The derivatives are the surrogate, the true and the anchored derivative.
+    The three derivatives are the surrogate derivative, the true derivative, and the
+    true derivative of the anchored network.
     """
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)

@@ -1,12 +1,13 @@
 """Temporal XOR is learned from the first output spike
 
-Each of two inputs spikes once, either early (at 0 ms) or late (at 10 ms, which is two
-synaptic time constants).  In a network of 2-4-2 neurons, the first output spike must
-indicate whether the two inputs spiked at the same time or at different times.  Two
-methods are compared.  The first method uses LIF neurons and the surrogate gradient of a
-first-spike-time loss.  The second method uses non-leaky neurons that spike once, and
-the exact gradient of their spike times.  Each method learns all four patterns with at
-least half of 20 seeds (100 with --full).
+In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
+(at 10 ms, two synaptic time constants).  The output neuron that spikes first in a
+network of 2-4-2 neurons must indicate whether the two inputs spiked at the same time or
+at different times.  Two methods are compared.  The first method uses LIF neurons, and
+the surrogate gradient of a loss that depends on the first spike times.  The second
+method uses non-leaky neurons that spike at most once, and the exact gradient of a loss
+that depends on their spike times.  With each of the two methods, the network learns all
+four patterns for at least half of 20 seeds (100 with --full).
 
 A run is a success if the trained network classifies all four patterns correctly: the
 correct output neuron spikes, and the other output neuron spikes strictly later or
@@ -48,14 +49,14 @@ def right_first(times):
 
 
 def inputs():
-    """Return the input spikes of all four patterns, an array of shape (T, 1, 4, 2)."""
+    """Return the input spikes of the four patterns, an array of shape (T, 1, 4, 2)."""
     x = np.zeros((STEPS, 1, *TIMES_S.shape))
     np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
     return x
 
 
 def surrogate(seed, repeats, epochs):
-    """Train all repetitions together as one ensemble, with the surrogate gradient."""
+    """Train all repetitions in parallel with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
         _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
         for r in range(repeats)), strict=True)]
@@ -94,20 +95,21 @@ def _start(generator, mean, spread):
 def _first(spikes):
     """Return the time of the first spike of each neuron, in seconds.
 
-    The result is of shape (N, 4, 2), with infinity for silent neurons.
+    The result is of shape (N, 4, 2).  The time is infinite for neurons that do not
+    spike.
     """
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
 
 def _losses(times, scale_s):
-    """Return the loss of each repetition, as defined by `spike_time.cross_entropy`."""
+    """Return the loss `spike_time.cross_entropy` of each repetition."""
     late = STEPS * DT_S
     return [spike_time.cross_entropy(each, LABELS, scale=scale_s, late=late)[0]
             for each in times]
 
 
 def exact(seed, repeats, epochs):
-    """Train one repetition after another, with the exact gradient of the spike times.
+    """Train one repetition after another with the exact gradient of the loss.
     """
     runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
             for r in range(repeats)]
