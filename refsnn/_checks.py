@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | _checks.py | SPDX-License-Identifier: MIT | needs: numpy
 """Check the arguments of public functions.
 
-The modules of the core and of `fast` import only this module of the
-package.  The command `python -m refsnn vendor NAME FILE` copies a module
-to a file, and appends the functions of this file that the module uses.
+The algorithm modules in `refsnn/` and `refsnn/fast/` import only this
+module of the package.  The command `python -m refsnn vendor NAME FILE`
+copies a module to a file, and appends the functions of this file that the
+module uses.
 
-A function checks its arguments with a text that holds one rule for each
-argument:
+A public function passes its arguments to the function `arrays`, together
+with a string that holds one rule for each argument:
 
     W, x, V, alpha, k = arrays(
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
@@ -22,7 +23,7 @@ array.  Axes with the same letter must have the same size.  A number such
 as 3 is the required size of an axis, and the sign _ allows any size.  An
 axis must have at least one entry, unless a star follows the letter, as in
 `m*`.  The axes () stand for a number, and (n?) for a number or an array
-with n entries.  An array with (...) can have any axes.
+with n entries.  With the axes (...), an array can have any number of axes.
 
 The third part of a rule is the type of the entries.  The type `float`
 allows the dtypes float32 and float64, and the type `int` allows integers.

@@ -418,7 +418,8 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
 
 
 def _columns(rec, psi, keep, jump, reset):
-    """Return the derivatives (16)-(18) and (20) of the states at all steps."""
+    """Return the derivatives of the states with respect to the constants, eqs.
+    (16)-(18) and (20), at all steps."""
     syn, mem, spikes, _ = (field[:len(keep)] for field in rec)
     subtracted = keep * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
@@ -638,10 +639,10 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Check that the arrays of a state fit the array `like`, and return the
-    arrays.  In error messages, `source` is the name of `like`.  The field
-    `spikes` must cover `k` steps.  If `k` is None, any number of steps is
-    allowed."""
+    """Check the arrays of a state against the shape of the array `like`, and
+    return the arrays.  In error messages, `source` is the name of `like`.  The
+    field `spikes` must cover `k` steps.  If `k` is None, the field `spikes`
+    can cover any number of steps."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | losses.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute losses and activity regularisers for spiking networks.
 
-Each loss and each regulariser is returned with the derivative with respect
-to the membrane potentials or the spikes.  An array `record` of shape (T,
-B, k) holds the membrane potentials or the spikes of k readout units at T
-steps for B samples.  Eq. (1), (2) or (3) reduces `record` over time to
-class scores of shape (B, k).  In (1), s is the last step at which `record`
-has its maximum.  The loss (4) is the softmax cross entropy of the class
-scores, for class labels of shape (B,):
+The functions return each loss or regulariser together with its derivative
+with respect to the membrane potentials or the spikes.  An array `record`
+of shape (T, B, k) holds the membrane potentials or the spikes of k readout
+units at T steps for B samples.  Eq. (1), (2) or (3) reduces `record` over
+time to class scores of shape (B, k).  In (1), s is the last step at which
+`record` has its maximum.  The loss (4) is the softmax cross entropy of the
+class scores, for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)

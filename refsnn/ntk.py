@@ -2,23 +2,24 @@
 r"""Compute the empirical neural tangent kernel and its adjoint.
 
 The kernel consists of scalar products of the gradients of the network
-outputs for two samples.  The adjoint computes the derivatives of a loss
-with respect to the inputs and signals of each layer from the derivatives
-of the loss with respect to the kernel.  Let x_n and y_m be samples of two
-batches, let f_k be output k of the network, and let theta_p be the weights
-and biases of the network.  The kernel is
+outputs for two samples.  The function `adjoint` computes the derivatives
+of a loss with respect to the inputs and signals of each layer from the
+derivatives of the loss with respect to the kernel.  Let x_n and y_m be
+samples of two batches, let f_k be output k of the network, and let theta_p
+be the weights and biases of the network.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
-For the kernel of kind "at_masked", all factors Q_p are 1.  For the kernel
-of kind "through_mask", the factor Q_p is 0 for pruned weights, and 1 for
-all other weights and for biases.  The kernel is a sum of one term for each
-layer.  A dense layer with the weights W and the input a_n has the
+For the kernel of kind "at_masked", all factors Q_p in (1) are 1.  For the
+kernel of kind "through_mask", the factor Q_p is 0 for pruned weights, and
+1 for all other weights and for biases.  The kernel is a sum of one term
+for each layer.  A dense layer with the weights W and the input a_n has the
 pre-activations W a_n + bias.  The signals g_nk of the layer are the
-derivatives of the output f_k(x_n) with respect to these pre-activations.
-For the sample y_m, let b_m be the input of the layer and let h_mq be the
-signals of the layer.  A dense layer adds to the kernel the term
+derivatives of the output f_k(x_n) with respect to the pre-activations of
+the layer.  For the sample y_m, let b_m be the input of the layer and let
+h_mq be the signals of the layer.  A dense layer adds to the kernel the
+term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
@@ -31,9 +32,9 @@ biases.  The sum in s_nk is over the P positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-Let B_m, H_mq, J_mq and s_mq be the same quantities for the sample y_m.  A
-convolutional layer adds to the kernel the term (4), where `o` is the
-entrywise product:
+For the sample y_m, let B_m be the input patches, let H_mq be the signals,
+and let J_mq and s_mq be the derivatives of output q.  A convolutional
+layer adds to the kernel the term (4), where `o` is the entrywise product:
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -50,8 +51,8 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivatives for the sample y_m follow if the two batches are
-    exchanged in (5)-(10).
+    The derivatives of the loss for the sample y_m follow if the two
+    batches are exchanged in (5)-(10).
 Exact.  All derivatives are evaluated at the masked weights.  The kernel of
     kind "at_masked" includes the derivatives with respect to pruned
     weights, as in the code of [LZ20].  The kernel of kind "through_mask"
@@ -147,7 +148,7 @@ def _jacobian(A, G):
 
 
 def _sum(axes, *factors):
-    """Call `np.einsum` so that two factors at a time are multiplied."""
+    """Return the result of `np.einsum`, which contracts two factors at a time."""
     return np.einsum(axes, *factors, optimize=True)
 
 
@@ -202,9 +203,8 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Check the arguments.  Return a list with the tuple (a, g, b, h, Q) of each
-    layer, which holds the inputs, signals and mask, and return the checked
-    `values`."""
+    """Check the arguments.  Return a list with the inputs, signals and mask (a,
+    g, b, h, Q) of each layer, and the checked arrays `values`."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]
@@ -214,7 +214,7 @@ def _layers(left, right, masks, kind, more="", *values):
 def _checked(left, right, masks, kind, more="", *values):
     """Check the arguments.  The text `more` holds the rules for the arrays
     `values`.  Return the two batches, a list with the mask or None for each
-    layer, and the checked `values`."""
+    layer, and the checked arrays `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

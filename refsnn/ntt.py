@@ -49,10 +49,10 @@ Derivation.  Terms (1)-(3) of the loss depend on the dense weights W_l only
     derivative of M_l W_l with respect to W_l.  Eqs. (5) and (6) are the
     chain rule for the kernel K as a function of all layer inputs a_l and
     all signals g_l.
-Exact.  The gradient is exact wherever the kernel K is a smooth function of
-    the weights.  The kernel K is discontinuous where a ReLU unit switches
-    on or off, or where the maximum of a pooling window moves to another
-    position.
+Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
+    function of the weights.  The kernel K is discontinuous where a ReLU
+    unit switches on or off, or where the maximum of a pooling window moves
+    to another position.
 Cost.   Each training step computes the outputs, the signals and the kernel
     once for the teacher and once for the student.  Each training step also
     calls the functions `adjoint` and `second_order` once.
@@ -110,7 +110,7 @@ class Gradient(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Hold the dense weights, the biases and the masks of a student."""
+    """Hold the dense weights, the biases and the masks of a student network."""
     weights: list                   # W_l, including the pruned weights
     biases: list
     masks: list                     # M_l, arrays of 0 and 1

@@ -2,10 +2,10 @@
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
 The optimisers include stochastic gradient descent (SGD).  Each call of an
-optimiser treats one array of parameters.  From its last state and the
-gradient of the loss, the optimiser computes its next state and an update.
-The caller adds the update to the parameters.  Let `rate` be the learning
-rate.  At step t = 1, 2, ..., `sgd` computes
+optimiser computes the update of one array of parameters.  From its last
+state and the gradient of the loss, the optimiser computes its next state
+and an update.  The caller adds the update to the parameters.  Let `rate`
+be the learning rate.  At step t = 1, 2, ..., `sgd` computes
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)

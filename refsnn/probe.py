@@ -29,10 +29,10 @@ the argument `unit`.  `probe` makes three measurements:
 
     To find exchanged neurons, row i of the measured weights g is assigned
     to the neuron whose row of W has the largest absolute correlation with
-    this row.  If the correlation with row i of W is at most 3 % smaller
-    than the largest correlation, row i of g is assigned to neuron i.  The
-    share of the sum of y^2, without the noise, that the fit with K
-    explains is computed for each neuron.  If the median of this share is
+    row i of g.  If the correlation with row i of W is at most 3 % smaller
+    than the largest correlation, row i of g is assigned to neuron i.  For
+    each neuron, the fit with K explains a share of the sum of y^2, from
+    which the noise is subtracted.  If the median of the explained share is
     below 90 %, the report says that the time constants or the time step
     are wrong.
 
@@ -60,11 +60,11 @@ Derivation.  Let `input`, `spikes` and `samples` be the delays of the
     D = samples - spikes - after                                      (4)
 
     The difference R - D determines `after`.  The remaining two equations
-    do not determine three delays.  The report therefore contains as few
-    nonzero delays as possible.  If two delays must be nonzero, the delay
-    `samples` is set to 0.  If a chip has several nonzero delays, the
-    reported delays may be wrong.
-Approximate.  The function `probe` searches only lags between -3 and 3
+    do not determine the three delays `input`, `spikes` and `samples`.  The
+    report therefore contains as few nonzero delays as possible.  If two
+    delays must be nonzero, the delay `samples` is set to 0.  If a chip has
+    several nonzero delays, the reported delays may be wrong.
+Approximate.  The function `probe` searches only time lags between -3 and 3
     steps.  If |L| or |R| is at least 3 steps, or if |D| exceeds 3 steps,
     the report says that the delays are too large to measure.  If a chip
     returns no samples of membrane potentials, measurement (B) is omitted,
@@ -277,8 +277,8 @@ def _late(a, lag):
 
 def _paired(a, b):
     """For each row of the matrix `a`, find the row of the matrix `b` with the
-    largest absolute correlation.  Return the indices of these rows of `b`, and
-    the correlations."""
+    largest absolute correlation.  Return the indices of the rows that were
+    found, and the correlations."""
     a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
     sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
     correlation = a @ b.T / np.maximum(np.outer(*sizes), TINY)

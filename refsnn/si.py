@@ -81,10 +81,10 @@ Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all implementations in the table, importances are summed
     over tasks, and only the latest anchor is kept.  In a notebook of
     [ZPG17] for permuted MNIST, the anchor of the first task is 0.  To
-    reproduce this anchor, pass arrays of zeros to the function `begin`.
-    This module stores a copy of the parameters as the anchor.  On a CPU,
-    the library avalanche 0.6.0 stores a view of the current weights as the
-    anchor, so that the penalty in this library is always 0.
+    reproduce an initial anchor of 0, pass arrays of zeros to the function
+    `begin`.  This module stores a copy of the parameters as the anchor.
+    On a CPU, the library avalanche 0.6.0 stores a view of the current
+    weights as the anchor, so that the penalty in this library is always 0.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -116,7 +116,8 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of synaptic intelligence, in the shapes of the parameters."""
+    """Hold the state of synaptic intelligence in arrays shaped like the
+    parameters."""
     path_integral: Union[np.ndarray, list]      # of the current task
     importance: Union[np.ndarray, list]         # sum over completed tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -164,8 +165,9 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *groups):
-    """Apply a function to the corresponding arrays of the lists `groups`.  Return
-    a list of arrays if `like` is a list, and one array otherwise."""
+    """Apply a function to each tuple of corresponding arrays from the lists
+    `groups`.  Return a list of arrays if `like` is a list, and one array
+    otherwise."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 would promote 0-d float32 arrays to float64.
         found = [np.asarray(function(*given), given[0].dtype)
@@ -227,7 +229,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
             state = si.consolidate(state, live(), settings)
 
     If the gradient p.grad of a parameter p is None, the loss does not depend
-    on p.  In this case, use an array of zeros as the gradient of p.  The
+    on p, and an array of zeros must be used as the gradient of p.  The
     settings `clip` and `reset_optimiser` require additional lines in this
     training loop.
     """

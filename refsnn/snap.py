@@ -49,7 +49,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find all neurons at most order - 1 synapses after each neuron, eq. (2).
+    """Find neurons that are reached in at most order - 1 synapses, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -209,9 +209,9 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states):
-    """Return two arrays for each row of `pattern`.  The arrays hold the indices
-    of the parameters with this row, and the indices of the states of all
-    neurons that the row keeps."""
+    """Return two arrays for each row of `pattern`.  The first array holds the
+    indices of the parameters to which the row applies.  The second array holds
+    the indices of the states of all neurons that the row keeps."""
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(states_of_g))
             for g, states_of_g in enumerate(kept)]

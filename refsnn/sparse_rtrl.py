@@ -26,11 +26,11 @@ gain I.
     u_j[t+1] = (beta u_j + gain s_j)[t]               (6)  [ZN21]
 
 Let dspikes and dmem be the direct derivatives of the loss L with respect
-to the spikes S and the membrane potentials U.  A direct derivative
-neglects the effect on later states of the layer.  The eligibility e_k is
-the derivative of the spikes S_k with respect to the weight theta_ij.  The
-gradient (8) of the loss is a sum over time steps.  The summand of each
-step is available at this step:
+to the spikes S and the membrane potentials U.  A direct derivative of the
+loss neglects that S and U also affect later states of the layer.  The
+eligibility e_k is the derivative of the spikes S_k with respect to the
+weight theta_ij.  The gradient (8) of the loss is a sum over time steps,
+and each summand can be computed as soon as the time step is simulated:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -45,7 +45,7 @@ dL/dy[t],
 
 In (9), alpha, beta and gain are the constants of the readout.
 
-Derivation.  Eqs. (1)-(3) are the exact derivatives of the next state of
+Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
     same gradient as the module `rtrl` with the Jacobians of the layer, but
     skips the products with Jacobian entries that are always 0.  Eqs.
@@ -121,7 +121,7 @@ class Recording(NamedTuple):
 class Traces(NamedTuple):
     """Hold the derivatives of the states I and U with respect to the weights.
 
-    For the rule "exact", the arrays have the shape (B, n, n (m + n)).  The
+    For the rule "exact", the two arrays have the shape (B, n, n (m + n)).  The
     entry [b, k, i (m + n) + j] is the derivative s_k or u_k with respect to
     the weight theta_ij.  The shape is (B, n, m + n) for the rules "block" and
     "implicit", and (B, m + n) for the rule "presynaptic".  Without recurrence,
@@ -302,8 +302,8 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
     The gradient of the loss with respect to the weights of the layer is the
     sum of ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch.
-    For the rule "exact", this product is also summed over axis 1, and reshaped
-    to (n, m + n).
+    For the rule "exact", the sum also includes axis 1, and is reshaped to (n,
+    m + n).
 
     Parameters
     ----------

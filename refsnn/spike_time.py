@@ -11,8 +11,9 @@ of unit i follow
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
     U_i(t) = tau sum_{t_j <= t} W_ij (1 - exp(-(t - t_j)/tau))  (2)
 
-Unit i spikes at the time t_i at which U_i first crosses the threshold.
-Let C = {j: t_j <= t_i} be the causal set of inputs.  With y = exp(t/tau),
+Unit i spikes at the time t_i at which the membrane potential U_i first
+crosses the threshold.  Let C = {j: t_j <= t_i} be the causal set of
+inputs.  With y = exp(t/tau),
 
     y_i = sum_C W_ij y_j / a_i                           (3)  [M17]
     a_i = sum_C W_ij - threshold/tau = I_i(t_i)          (4)

@@ -450,7 +450,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 def _input(x, W, steps):
     """Check the shape of the input `x`.  The entries of `x` are not checked.
-    Return `x`, the number of steps and the batch size."""
+    Return a tuple of the input, the number of steps and the batch size."""
     if sparse.issparse(x):
         return x, *_events_size(x, W, steps)
     _, x, steps = arrays("W (n, m), x (T, B, m) unread, steps? () int", W, x, steps)

@@ -6,13 +6,12 @@ The functions compute the same kernel and the same adjoint as the module
 the cache.  The contributions of all dense layers are added to one tile
 before the next tile is computed.  The Jacobian of a convolutional layer is
 computed for a few channels at a time.  A dense layer has the inputs a_n
-and b_m for the samples n and m of the two batches.  The signals g_nk of
-the layer are the derivatives of output k for sample n with respect to the
-pre-activations.  The signals h_mq are the derivatives of output q for
-sample m.  Units are skipped if their signals are 0 for all samples and
-outputs.  A dense layer adds the term (1) to the kernel of the outputs k
-and q.  If the layer has a mask Q of pruned weights, the layer adds the
-term (2) instead:
+and b_m for the samples n and m of the two batches.  The signals g_nk and
+h_mq of the layer are derivatives with respect to the pre-activations: g_nk
+of output k for sample n, and h_mq of output q for sample m.  Units are
+skipped if their signals are 0 for all samples and outputs.  A dense layer
+adds the term (1) to the kernel of the outputs k and q.  If the layer has a
+mask Q of pruned weights, the layer adds the term (2) instead:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
@@ -21,9 +20,10 @@ term (2) instead:
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
 for sample n are J_nk with respect to the weights, and s_nk with respect to
-the biases.  The derivatives of output q for sample m of the second batch
-are J_mq and s_mq.  A convolutional layer adds the term (4), where `o` is
-the entrywise product, and Q is 1 without a mask:
+the biases.  For output q and sample m of the second batch, J_mq and s_mq
+are the derivatives with respect to the weights and the biases.  A
+convolutional layer adds the term (4), where `o` is the entrywise product,
+and Q is 1 without a mask:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -54,10 +54,10 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
     multiplications.  With a mask, a dense layer needs N M (i + K^2) j
     multiplications.  A convolutional layer needs (N + M) K P i c + N M K^2
-    i c multiplications.  The kernel of one batch without a mask needs half
-    of this number.  In addition to the result, a dense layer needs memory
-    for one tile, and a convolutional layer for the Jacobians of a few
-    channels.
+    i c multiplications.  For the kernel of a single batch without a mask,
+    half of these multiplications are sufficient.  In addition to the
+    result, a dense layer needs memory for one tile, and a convolutional
+    layer for the Jacobians of a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -136,9 +136,9 @@ def _shapes(inputs, signals):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals with an additional axis 1, whose entries
-    are groups of outputs.  A group consists of one output or of all outputs.
-    Kernel entries are computed only for pairs of outputs of the same group."""
+    """Return the inputs, and the signals with an additional axis 1 for groups of
+    outputs.  A group consists of one output or of all outputs.  Kernel entries
+    are computed only for pairs of outputs of the same group."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -169,7 +169,8 @@ def _live(g, h, mask):
 
 
 def _dense(tile, a, b, g, h, mask):
-    """Add the contribution of a dense layer to a tile of the kernel, in place."""
+    """Add the contribution of a dense layer to a tile of the kernel matrix, in
+    place."""
     if mask is None:
         C = np.repeat(a @ b.T + 1, g.shape[2], axis=1)[:, None]            # (1)
         return _gram(tile, g, h, C)
@@ -180,8 +181,8 @@ def _dense(tile, a, b, g, h, mask):
 
 
 def _gram(tile, g, h, C=1):
-    """Add `C` times the scalar products of signals to a tile of the kernel, in
-    place."""
+    """Add `C` times the scalar products of signals to a tile of the kernel
+    matrix, in place."""
     for group in range(g.shape[1]):
         product = _rows(g[:, group]) @ _rows(h[:, group]).T
         product = product.reshape(len(g), g.shape[2], -1)
@@ -313,7 +314,7 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
 def _checked(left, right, masks, kind, more="", *values):
     """Check the arguments.  The text `more` holds the rules for the arrays
     `values`.  Return the two batches, a list with the mask or None for each
-    layer, and the checked `values`."""
+    layer, and the checked arrays `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

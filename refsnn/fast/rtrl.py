@@ -306,7 +306,7 @@ def _lif_block(K, decay, r, alpha, z, q, part):
 def _local(decay, r, alpha, z, q):
     """Return the gradient (5) of the loss for layers in which each weight affects
     only one neuron.  The arrays P and G hold only the entries of the influence
-    that are not always 0."""
+    matrices that are not always 0."""
     (T, B, n), count = q.shape, z.shape[2]
     P, G = np.zeros((B, n, count), q.dtype), np.zeros((B, len(alpha), count), q.dtype)
     total = np.zeros((n, count), q.dtype)
@@ -320,9 +320,9 @@ def _local(decay, r, alpha, z, q):
 
 
 def _aligned(number, shape, dtype):
-    """Return `number` arrays of zeros.  Each array starts at a line of the cache,
-    because matrix products are then faster.  The arrays start at different
-    positions within a page of memory, because sums are then faster."""
+    """Return `number` arrays of zeros.  Each array starts at the beginning of a
+    cache line, because matrix products are then faster.  The arrays start at
+    different positions within a page of memory, because sums are then faster."""
     size = math.prod(shape) * dtype.itemsize
     size += -size % PAGE + 4 * LINE
     raw = np.zeros(number * size + LINE, np.uint8)

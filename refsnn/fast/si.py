@@ -22,8 +22,9 @@ sqrt(1 - beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by the factor `root`.  With this factor, the
-    bias correction of `scale` needs no additional pass over the arrays.
+    denominator multiplied by the factor `root`.  With the factor `root`,
+    the bias correction of `scale` needs no additional pass over the
+    arrays.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.

@@ -48,12 +48,13 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
     j of the weight change.  The eligibilities at the end of the block are
-    also linear in hebb.  Eqs. (6) and (7) also give these eligibilities,
-    if dhebb is replaced by impulse responses of the kernel alpha.
+    also linear functions of hebb.  Eqs. (6) and (7) also give the
+    eligibilities at the end of the block, if dhebb is replaced by impulse
+    responses of the kernel alpha.
 Exact.  Up to rounding, the results equal the results of superspike.py.
-Cost.   A block takes O(T B n + B n m) time and memory.  Each input spike
-    takes additional O(n) time.  The conversion of a dense x to a sparse
-    matrix takes additional O(T B m) time.
+Cost.   The computation of a block takes O(T B n + B n m) time and memory.
+    Each input spike takes additional O(n) time.  The conversion of a dense
+    x to a sparse matrix takes additional O(T B m) time.
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
@@ -221,8 +222,8 @@ def _membranes(k, state, current):
     """Return the membrane potentials before the reset, the spikes, and the final
     state fields `mem` and `held`.  A neuron fires at most once in refractory +
     1 steps.  In blocks of at most refractory + 1 steps, one matrix product
-    therefore computes eq. (1) without the reset.  The membrane potentials
-    after the spike are set to 0 afterwards."""
+    therefore computes eq. (1) without the reset.  After this product, all
+    membrane potentials that follow a spike are set to 0."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
