@@ -65,9 +65,9 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si` and
-`ntk`.  The faster versions compute the same numbers up to rounding.
-`refsnn.oracle` holds golden vectors, which are small problems with their
-correct results.
+`ntk`.  The modules of `refsnn.fast` compute the same numbers up to
+rounding errors.  `refsnn.oracle` holds golden vectors, which are small
+problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
@@ -91,18 +91,18 @@ important differences and errors, with the tests that prove them, are:
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - Some functions of `losses` use the maximum of a readout over time.  If
-  several time steps share this maximum, the last of these time steps
-  receives the gradient.  A silent network would never learn if the first
-  of several equal time steps received the gradient
+  several time steps share the maximum of a readout, the last of these time
+  steps receives the gradient.  If instead the first time step with the
+  maximal value received the gradient, a silent network would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - If a readout neuron stays below zero for every pattern, its maximum over
-  time is its initial value 0.  The gradient with respect to the weights of
-  this readout neuron is then 0, and the network never learns the class of
-  this neuron.  On small data sets, some training runs with the loss of
-  [CB22] fail for this reason.  With reduction="reached", the maximum of
-  the readout of the correct class is taken only over time steps that a
-  spike of the network can influence
+  time is its initial value 0, and the gradient of the loss with respect to
+  its weights is 0.  The network then never learns the class of this
+  readout neuron.  On small data sets, some training runs with the loss of
+  [CB22] fail because the gradient of a readout neuron vanishes.  With
+  reduction="reached", the maximum of the readout of the correct class is
+  taken only over time steps that a spike of the network can influence
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several choices, and
@@ -111,17 +111,17 @@ important differences and errors, with the tests that prove them, are:
   (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - The neural tangent kernel of a network with pruned weights is defined in
-  two ways.  The kernel in the authors' code includes the derivatives of
-  the outputs with respect to pruned weights.  The other kernel omits these
-  derivatives
+  two ways.  The tangent kernel in the authors' code includes the
+  derivatives of the outputs with respect to pruned weights.  The other
+  kernel omits these derivatives
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a
   minus sign.  The correct sign is plus
   (test_lif.py::test_one_input_spike_below_threshold).  In Box 2 of
-  [NMZ19], the gradient with respect to the recurrent weights has its
-  presynaptic factor at the wrong time step.  The presynaptic factor must
-  be taken one time step before the error signal
+  [NMZ19], the gradient of the loss with respect to the recurrent weights
+  has its presynaptic factor at the wrong time step.  The presynaptic
+  factor must be taken one time step before the error signal
   (test_rnn.py::test_gradient_by_differences).
 
 - In the tutorial on the data of [CSSZ20], time bins are numbered from 1.
@@ -134,8 +134,8 @@ important differences and errors, with the tests that prove them, are:
   denominator.  The summand 1 keeps the surrogate derivative finite at the
   threshold (test_in_the_loop.py::test_the_surrogate_in_closed_form).
 
-- The basilar membrane model of [CSSZ20] responds before the sound arrives,
-  and so do the published data
+- In the model of [CSSZ20], and in the published data, the basilar membrane
+  responds before the sound arrives
   (test_basilar.py::test_answers_come_before_or_after_the_sound).
 """
 

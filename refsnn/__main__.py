@@ -16,7 +16,7 @@ NumPy alone.
 The command `convert` reads sounds from WAV or FLAC files, converts them to
 spikes with a model of the cochlea, and writes an HDF5 file in the format
 of the module `events`.  By default, sounds are converted as for the
-published data sets.  Each sound is faded in and out over 0.03 s, and spike
+published data sets: each sound is faded in and out over 0.03 s, and spike
 times are shifted such that the first spike is at t = 0.  Silence is
 appended to each sound, so that the sound reaches a length for which the
 Fourier transform is fast.  This silence shifts the frequencies slightly.
@@ -35,10 +35,10 @@ required.  LABEL is one of
   FILE.csv     a file with the columns file and label
 
 In the HDF5 file, the list `extra/keys` holds the sorted labels of all
-sounds.  With `--speaker PATTERN`, the first group of the regular
-expression PATTERN, which is searched in the file name, is the number of
-the speaker.  Without the option `--speaker`, the number of the speaker is
-0.  With `--test LIST TEST.h5`, each line of the file LIST names one sound.
+sounds.  With `--speaker PATTERN`, the number of the speaker is the first
+group of the regular expression PATTERN, which is searched in the file
+name.  Without the option `--speaker`, the number of the speaker is 0.
+With `--test LIST TEST.h5`, each line of the file LIST names one sound.
 The sounds in LIST are written to TEST.h5, and all other sounds are written
 to FILE.h5.  In a LIST or CSV file, a sound is named by its file name, with
 or without suffix and with or without folders.  For example, the following
@@ -66,8 +66,8 @@ all entries of a result are 0, or if an option should change a result but
 does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
-details such as the order of updates and the type of reset.  A convention
-is one choice for each detail in which simulators differ.  The command
+details such as the order of updates and the type of reset.  The choices of
+a simulator for all these details are called its convention.  The command
 `probes` writes network inputs for which simulators with different
 conventions give different results.  A recording holds the results of a
 simulator, and the command `identify` prints the convention that this
@@ -90,8 +90,8 @@ folder or to a new .py file.  The copied module needs no other module of
 the package, because the argument checks that the module imports are
 appended to the copy.  Data files of the module, and the licence of these
 data, are copied to a folder named `data` next to the copied module.  Line
-2 of the copied module holds a digest of all other lines.  To test the
-copied module, run
+2 of the copied module holds a SHA-256 digest of all other lines.  To test
+the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

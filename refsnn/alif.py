@@ -22,8 +22,8 @@ the last k steps.  A simulation of T steps returns a recording and the
 state at step T.  The recording holds I, U, A, S and clamp at the steps 0
 to T - 1.  The next simulation can continue from the state at step T.
 
-Let psi be the surrogate derivative of the step function H, which is set to
-0 for refractory neurons.  The presynaptic values z = [x, S] are the m
+Let psi be the surrogate derivative of the step function H; for refractory
+neurons, psi is set to 0.  The presynaptic values z = [x, S] are the m
 inputs, followed by the n spikes of the layer if the layer is recurrent.
 The weight P_ij from the presynaptic value z_j to neuron i is an entry of
 the weight matrix W or V.  The traces s_j, u_j and eps_ij approximate the
@@ -271,7 +271,8 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
           sent=None):
     """Simulate all steps by eqs. (1)-(5), given the products `drive` of input
-    and weights.  In error messages, the array `drive` is called `source`."""
+    and weights.  Error messages use the string `source` as the name of the
+    array `drive`."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -521,9 +522,9 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 def _checked(name, state, like, source, k=None):
     """Check that the arrays of a state have the shape of the array `like`, and
-    return these arrays.  In error messages, the array `like` is called
-    `source`.  The field `spikes` must cover `k` steps, or any number of steps
-    if `k` is None."""
+    return these arrays.  Error messages use the string `source` as the name of
+    the array `like`.  The field `spikes` must hold the spikes of `k` steps, or
+    of any number of steps if `k` is None."""
     _, *values, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",

@@ -4,12 +4,12 @@ r"""Read sounds, and convert them to a common sampling rate and loudness.
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  A ValueError is raised if
 a file is truncated, too long, clipped or not mono, or if it has NaN or
-infinite samples.  The options of `read` can accept clipped sounds, and
-average several channels.  Sizes in the file header are checked before
-memory is allocated.  An integer s of `bits` bits in a file is converted to
-a sample a.  The samples a are resampled to the sound y, which is
-normalised to the signal x.  The signal x has a fade of N = round(ramp
-rate) samples at each end:
+infinite samples.  The function `read` has options to accept clipped
+sounds, and to average several channels.  Sizes in the file header are
+checked before memory is allocated.  An integer s of `bits` bits in a file
+is converted to a sample a.  The samples a are resampled to the sound y,
+which is normalised to the signal x.  The signal x has a fade of N =
+round(ramp rate) samples at each end:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)

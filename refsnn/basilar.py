@@ -254,8 +254,9 @@ def response(table):
     (1, 2)
 
     The returned function has the arguments (frequencies, channels=None) of
-    `interpolate`.  Successive calls with the same frequencies are fast,
-    because the function stores the weights of the spline.
+    `interpolate`.  Repeated calls of the returned function with the same
+    frequencies are fast, because the function stores the weights of the
+    spline.
 
     Parameters
     ----------

@@ -13,34 +13,34 @@ total.  The T time steps between t0 and t1 have the duration dt:
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
 If eq. (1) does not give an integer, a step shorter than dt remains before
-t1.  With the option `partial`, the shorter step is kept with edges[T] = t1
-("keep"), is omitted ("drop"), or raises an error ("refuse").  Events may
-occur before the first step or after the last step.  With the option
-`outside`, events outside all time steps are omitted ("drop"), are moved to
-the first or the last step ("clip"), or raise an error ("refuse").  If one
-unit has several events in a step, the option `duplicates` sets x to the
-number of events ("count") or to 1 ("clip").
+the end time t1.  With the option `partial`, the shorter step is kept with
+edges[T] = t1 ("keep"), is omitted ("drop"), or raises an error ("refuse").
+Events may occur before the first step or after the last step.  With the
+option `outside`, events outside all time steps are omitted ("drop"), are
+moved to the first or the last step ("clip"), or raise an error ("refuse").
+If one unit has several events in a step, the option `duplicates` sets the
+entry of x to the number of events ("count") or to 1 ("clip").
 
 A decay factor alpha per step corresponds to the time constant
 
     tau = -dt / log(alpha)                                            (6)
 
 Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
-Exact.  The edges of eqs. (3) and (4) and the event times are compared in
+Exact.  The event times and the edges of the time steps are compared in
     float64.  An event time of 0.1 that was stored in float16 is 0.09998
     after rounding, and therefore lies below an edge at 0.1.
 Cost.   The time is O(T + E log(E T)).  A dense result takes O(T B n)
     memory.
 Departures.  The number T of eq. (1) is rounded to an integer if the
-    relative distance to this integer is at most 1e-9.  This rounding is
-    necessary because, for example, 1.4 / 0.014 is not exactly 100 in
+    relative distance to this integer is at most 1e-9.  The rounding of T
+    is necessary because, for example, 1.4 / 0.014 is not exactly 100 in
     floating-point arithmetic.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
-    steps from 1.  Therefore, step 0 never contains an event, and an event
-    at the end time t1 has a step number that is out of range.  The
-    tutorial uses decay factors for steps of 1 ms, but its time steps last
-    14 ms.  The time constants in the tutorial are therefore 14 times as
-    long as intended.  The tutorial also omits an incomplete last batch
+    steps from 1.  With these numbers, time step 0 never contains an event,
+    and an event at the end time t1 has a step number that is out of range.
+    The tutorial uses decay factors for steps of 1 ms, but its time steps
+    last 14 ms.  The time constants in the tutorial are therefore 14 times
+    as long as intended.  The tutorial also omits an incomplete last batch
     without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
@@ -66,7 +66,7 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the options of binning, which the module docstring describes."""
+    """Hold the options of binning, as described in the module docstring."""
     t0: float               # start of the first step, s
     t1: float               # end of the window, s
     dt: float               # time step, s

@@ -17,8 +17,8 @@ effect:
 
 A long trajectory can be processed in chunks of steps.  The last state of a
 chunk is also the first state of the next chunk.  At the first state of a
-chunk, F[first] = 0.  At the last state of a chunk, the direct derivative
-of the loss is
+chunk, the derivative F[first] is 0.  At the last state of a chunk, the
+direct derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 

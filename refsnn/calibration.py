@@ -5,18 +5,18 @@ The function `calibrate` uses a chip, such as the chip of [CB22], only
 through a function run(weights, spikes), which returns the spikes and the
 sampled membrane potentials of the neurons.  Therefore, real chips and
 emulated chips are calibrated in the same way.  An image is a pattern of
-input spikes, and each image is followed for 20 time bins.  The first 64
-images have no input spikes.  All other images have the same number of
-input spikes, which arrive at the end of time bin 0.  The drive of an image
-is the sum of the synaptic weights of its input spikes.  Membrane
-potentials are sampled by an analog-to-digital converter (ADC), whose
-output is called a code.  Let y be the samples of a neuron, minus the mean
-sample of this neuron in images without input spikes.  Let `unit` be the
-nominal number of ADC codes from the leak potential to the threshold.  A
-synaptic weight of 1 in the network model is represented by the integer
-weight `scale` on the chip.  Let t0 be the time from the first sample of an
-image to the mean arrival time of the input spikes.  The parameters of the
-neuron follow from
+input spikes, and the response of all neurons to an image is recorded for
+20 time bins.  The first 64 images have no input spikes.  All other images
+have the same number of input spikes, which arrive at the end of time bin
+0.  The drive of an image is the sum of the synaptic weights of its input
+spikes.  Membrane potentials are sampled by an analog-to-digital converter
+(ADC), whose output is called a code.  Let y be the samples of the membrane
+potential of a neuron, minus the mean sample of this neuron in images
+without input spikes.  Let `unit` be the nominal number of ADC codes from
+the leak potential to the threshold.  A synaptic weight of 1 in the network
+model is represented by the integer weight `scale` on the chip.  Let t0 be
+the time from the first sample of an image to the mean arrival time of the
+input spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -36,14 +36,14 @@ is the ADC code of the nominal leak potential.  The ADC code `reference`
 can be measured for each neuron while a known voltage holds the membrane at
 the nominal leak potential.  Each sample is taken at a time `late` after
 the start of a time bin.  The input spikes of an image arrive one after the
-other within a time `width`, which begins at the end of time bin 0.  The
-time t0 is therefore dt + width/2 - late.  The field `latency` of a
-`Measurement` is dt - t0, that is, late - width/2.  Eq. (2) does not change
-if the time constants tau_syn and tau_mem are exchanged.  Therefore, the
-membrane time constant tau_mem is determined from eq. (4).  Each neuron
-parameter of a chip is set by a digital number, which has `levels` possible
-values.  The function `corrected` rounds each correction to a step of the
-digital number, and applies the rounded corrections to an emulated chip:
+other within a time `width`, which begins at the end of time bin 0, so that
+the time t0 is dt + width/2 - late.  The field `latency` of a `Measurement`
+is dt - t0, that is, late - width/2.  Because eq. (2) does not change if
+the time constants tau_syn and tau_mem are exchanged, the membrane time
+constant tau_mem is determined from eq. (4).  Each neuron parameter of a
+chip is set by a digital number, which has `levels` possible values.  The
+function `corrected` rounds each correction to a whole number of digital
+steps, and applies the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -57,10 +57,10 @@ Approximate.  If the argument `reference` is not given, the measured leak
     positive, and too high if the ADC offset is negative.  A gain error of
     the ADC multiplies all measured synaptic gains and potentials of a
     neuron by the same factor.  Membrane noise lowers the measured
-    threshold by up to the standard deviation of the noise.  Differences
-    between the synapses of a neuron are reduced by averaging over
-    `repeats` measurements, each of which assigns the weights to other
-    inputs.
+    threshold by up to the standard deviation of the noise.  The effect of
+    differences between the synapses of a neuron is reduced by averaging
+    over `repeats` measurements, which assign the weights to the inputs in
+    different ways.
 Cost.   Each of the `repeats` measurements needs about 1.2 images per input
     of the chip.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
@@ -111,7 +111,7 @@ class Measurement(NamedTuple):
     Parameters that could not be measured are NaN.  Potentials are in units of
     the nominal distance from the leak potential to the threshold, which is
     code[1] ADC codes.  If a neuron fires without input, its measured leak
-    potential is inaccurate, because the averaged samples include times after a
+    potential is inaccurate, because the average includes samples that follow a
     reset.
     """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
@@ -228,7 +228,8 @@ def _response(sweep):
 
 def _jump(sweep, P, dt):
     """Return the time constant tau_mem of eq. (4), and the mean of the samples
-    y that follow the first spike.  Values that cannot be measured are NaN."""
+    y that directly follow the first spike of an image.  Values that cannot be
+    measured are NaN."""
     lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -295,8 +296,9 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Assign the weights to the inputs in `repeats` different ways.  Return
-    the list of the results (drive, spikes, y)."""
+    """Record all images for `repeats` different assignments of weights to
+    inputs.  Return a list with one tuple (drive, spikes, y) for each
+    assignment."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)

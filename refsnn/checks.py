@@ -19,19 +19,21 @@ where H is the step function, f' is the surrogate derivative, and u0 is the
 recorded membrane potential.  If the potential u equals u0, the function
 s(u) equals the recorded spike exactly, and its derivative ds/du is the
 surrogate derivative.  If a learning rule treats a variable as a constant,
-the new simulation must use the recorded values of this variable.  The
-function `frozen` passes such recorded values to a loss function.  The
-function `taylor_slope` tests how fast the error of a linear approximation
-of L decreases with the step size h.  With a correct gradient,
+the simulations for the finite difference must use the recorded values of
+this variable.  The function `frozen` returns a loss function in which
+recorded values are fixed.  The function `taylor_slope` tests how fast the
+error of a linear approximation of L decreases with the step size h.  With
+a correct gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
-Derivation.  In eq. (2), the errors of order h^2 of eq. (1) cancel.  A
-    relative rounding error eps of the loss L changes the finite difference
-    D by at most 4 eps |L| / h.  This rounding noise is added to the
-    tolerance.  The check fails if the rounding noise exceeds 2e-4 times
-    the larger of |<gradient, d>| and |D|.  Therefore, rounding noise
-    cannot hide a gradient error of 0.1 % from the function `directional`.
+Derivation.  In eq. (2), the errors of order h^2 of the two central
+    differences cancel.  A relative rounding error eps of the loss L
+    changes the finite difference D by at most 4 eps |L| / h.  This
+    rounding noise is added to the tolerance.  The check fails if the
+    rounding noise exceeds 2e-4 times the larger of |<gradient, d>| and
+    |D|.  Therefore, rounding noise cannot hide a gradient error of 0.1 %
+    from the function `directional`.
 Exact.  The function `complex_step` computes the derivative as Im L(theta +
     i h d) / h, which has no cancellation error.
 Cost.   For each direction or gradient entry, the loss L is evaluated 4
@@ -66,7 +68,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
     The check raises an AssertionError if the finite difference disagrees with
-    the gradient, if the two are 0, or if rounding noise may hide a difference.
+    the gradient, if both values are 0, or if rounding noise may hide a
+    difference.
 
     Parameters
     ----------
@@ -141,9 +144,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    The check raises an AssertionError if an entry differs from the finite
-    difference, if all entries of an array are 0, or if rounding noise may
-    hide a difference.
+    The check raises an AssertionError if an entry of the gradient differs from
+    the finite difference, if all entries of an array are 0, or if rounding
+    noise may hide a difference.
 
     Parameters
     ----------

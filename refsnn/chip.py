@@ -54,9 +54,9 @@ noise, drawn for each sample, and baseline noise, drawn once for each
 neuron and image.  Suppose that the step h is much shorter than the time
 constant tau, and that a constant current would drive the membrane
 potential of a linear neuron to a distance E beyond an edge of the
-headroom.  Eq. (10) reduces this distance E to slope times E.  In eq. (12),
-the numbers 80 and 70 are the defaults of the argument `code`.  ADC codes
-are clipped to the range 0 .. adc_limit.
+headroom.  Eq. (10) multiplies the distance E by the factor `slope`, which
+is at most 1.  In eq. (12), the numbers 80 and 70 are the defaults of the
+argument `code`.  ADC codes are clipped to the range 0 .. adc_limit.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -182,10 +182,10 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 class Chip(NamedTuple):
     """Hold the parameters of one emulated chip.
 
-    Learning rules must not read these parameters, because the parameters of a
-    real chip are unknown.  N is the number of neurons, and M is the number of
-    inputs of a neuron.  In an array axis of length 2, the excitatory value
-    comes first and the inhibitory value second.
+    Learning rules must not read the parameters of an emulated chip, because
+    the parameters of a real chip are unknown.  N is the number of neurons, and
+    M is the number of inputs of a neuron.  In an array axis of length 2, the
+    excitatory value comes first and the inhibitory value second.
     """
     effects: Effects
     nominal: Tuple[float, float]    # tau_syn, tau_mem, s
@@ -280,7 +280,8 @@ def _factor(normal, spread):
 
 
 def only(effects, *names):
-    """Return effects of which only the named ones are switched on.
+    """Return a copy of `effects` in which only the named effects are switched
+    on.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)
@@ -420,8 +421,8 @@ def _kernel(h, a, b):
 
 
 def _synapses(chip, matrices, scale, rise):
-    """Return by how much one input spike, and one spike of a neuron, changes
-    the products rise_s I_s of eq. (8)."""
+    """Return the changes of the products rise_s I_s of eq. (8) that are caused
+    by one input spike, and by one spike of a neuron."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
@@ -442,8 +443,8 @@ def _synapses(chip, matrices, scale, rise):
 
 def _loop(model, x, closes, effects, rng):
     """Run all integration steps.  Return the sampled membrane potentials, the
-    spikes in each time bin, and for each spike the flat index of an array
-    (step, image, neuron)."""
+    spikes in each time bin, and the flat index of each spike in an array with
+    the axes (step, image, neuron)."""
     (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     model = model._replace(**{              # full arrays, as broadcasting is slower
@@ -492,8 +493,8 @@ def _loop(model, x, closes, effects, rng):
 
 def _arrivals(x, model, effects, rng):
     """Return the arrays (ends, images, currents) of all input spikes, sorted
-    by integration step.  Rows ends[j] to ends[j + 1] - 1 of `images` and
-    `currents` belong to step j."""
+    by integration step.  In `images` and `currents`, the rows ends[j] to
+    ends[j + 1] - 1 belong to integration step j."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -512,8 +513,8 @@ def _arrivals(x, model, effects, rng):
 
 def _schedule(T, B, model, sampling, rng):
     """Draw the sampling times.  Return the arrays (ends, bins, images,
-    fractions), sorted by integration step as in `_arrivals`.  A fraction is
-    the position of a sample between the integration steps j - 1 and j."""
+    fractions), sorted by integration step as in `_arrivals`.  A fraction
+    states when a sample is taken between the integration steps j - 1 and j."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -627,7 +628,7 @@ def _effects(name, effects):
 
 
 def _options(chip, rng, step, dt, scale, code, reset_after, details):
-    """Check the chip and the options of `emulate`, and return them."""
+    """Check and return the chip and the options of `emulate`."""
     chip = bundle("chip", chip, Chip)
     chip = Chip(_effects("chip.effects", chip.effects), *arrays(
         "chip.nominal (2) in (0, 1), chip.gain (2, N) float, chip.synapse (2, N, M), "

@@ -32,12 +32,13 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     strength mean(w^2), summed over W, V and W_out                    (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n)                        (6)
 
-where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is normal.
+where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is the normal
+distribution.
 
-Derivation.  Eq. (4) is a linear and self-adjoint map.  Therefore, the same
-    map converts the gradient with respect to W' to the gradient with
-    respect to W.  The derivative of the rounding function is 0 almost
-    everywhere.  The straight-through estimator replaces this derivative by
+Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
+    converts the gradient with respect to W' to the gradient with respect
+    to W.  Because the derivative of the rounding function is 0 almost
+    everywhere, the straight-through estimator replaces this derivative by
     the mean slope of the rounding function, which is 1.
 Exact.  A real weight is represented exactly only if its product with the
     scale is an integer from low to high.
@@ -66,8 +67,8 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold the integer weights, or the real weights in units of the
-    threshold."""
+    """Hold the integer weights of a network, or its real weights in units of
+    the threshold."""
     hidden: np.ndarray                          # (n, m)
     recurrent: Optional[np.ndarray]             # (n, n)
     readout: np.ndarray                         # (k, n)

@@ -48,8 +48,8 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     Events within the refractory time after a spike of the same fibre are
     deleted.
 Exact.  Eqs. (1)-(7) give the same results as the published software, and
-    the spikes have the same distribution.  Each channel has its own random
-    number generator.
+    the spikes have the same probability distribution as in the published
+    software.  Each channel has its own random number generator.
 Cost.   For C channels that are processed together, the time is O(C N log
     N), and the memory is O(C N).
 Departures.  Unlike the software of [CSSZ20], this module has a seed for
@@ -289,7 +289,8 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete all events within the refractory time of `steps` time steps."""
+    """Delete all events less than `steps` time steps after an event that is
+    kept."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     at = np.flatnonzero(heads[:-1] & ~heads[1:])

@@ -101,7 +101,8 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold a convention, one choice for each property of a time step.
+    """Hold a convention, the choices of a simulator for all properties of a
+    time step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous
@@ -377,7 +378,8 @@ def _rows(step, states):
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Return the elementwise derivatives of each time step, eqs. (8)-(11).
+    """Return the elementwise derivatives of each state with respect to
+    variables of the previous state, eqs. (8)-(11).
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
@@ -444,7 +446,8 @@ def _reset_slopes(step, mem, fired, const):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Return the derivatives J, F and E of each time step, eqs. (12)-(14).
+    """Return the derivatives J, F and E of each state with respect to the
+    previous state, the weights and the input, eqs. (12)-(14).
 
     >>> two = np.ones((2, 1, 1))
     >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
@@ -562,8 +565,8 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Set psi to 0 for mute neurons; return psi and the entries `names` of
-    `slopes`."""
+    """Set the surrogate derivative `psi` to 0 for mute neurons.  Return `psi`
+    and the entries `names` of the dict `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

@@ -23,7 +23,8 @@ binary mask m[l]:
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-The gate D is a mask of the pre-activations that determine x[l+1]:
+The gate D is a mask that is 1 for each pre-activation that determines an
+entry of the next layer input x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
@@ -76,9 +77,8 @@ Exact.  The derivatives are exact unless the largest pre-activation of a
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
     multiplications in the forward pass.  For a network with K outputs, the
-    function `signals` needs about K times as many multiplications as the
-    forward pass.  The function `second_order` needs about 2 K + 2 times as
-    many multiplications as the forward pass.
+    function `signals` needs about K times, and the function `second_order`
+    about 2 K + 2 times, as many multiplications as the forward pass.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -186,7 +186,7 @@ def _patches(x, W):
 
 def _windows(maps, pool):
     """Return a list of views of the maps, one for each position in a pooling
-    window.  A view holds the entries of all windows at this position."""
+    window.  Each view holds one entry of every window."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -354,7 +354,8 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient of a loss that depends on the Jacobian.
+    """Compute the gradient, with respect to the parameters, of a loss that
+    depends on the Jacobian of the outputs.
 
     The function evaluates eqs. (5) and (9)-(11) for a loss that depends on the
     patches A, the derivatives G of the outputs, and the outputs f.
@@ -505,8 +506,9 @@ def _first(weights):
 
 def _list(name, given, shapes, kind="", dtype=None, first=()):
     """Check and return a list of arrays.  If the text `name` ends in "?", the
-    list and each array in the list may be None.  Each pair of a rule and an
-    array in `first` determines the sizes of the axes that the rule names."""
+    list and each array in the list may be None.  Each entry of `first` is a
+    pair (rule, array), whose array sets the sizes of the axes that are named
+    in the rule."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):

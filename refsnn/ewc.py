@@ -22,8 +22,9 @@ derivatives of the output f_k.  With the error e = d log p / df,
 The expectation E over the labels y is computed as a weighted sum over
 error vectors e.  Eqs. (7)-(9) list the error vectors and their weights for
 three cases.  In eqs. (7) and (8), the label distribution p is the softmax
-of f.  In eq. (9), the label distribution p is the normal distribution with
-mean f and variance 1.  The number [A] is 1 if A is true, else 0:
+of the outputs f.  In eq. (9), the label distribution p is the normal
+distribution with mean f and variance 1.  The number [A] is 1 if A is true,
+else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -75,7 +76,8 @@ class Fisher(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of EWC; all arrays have the shapes of the parameters."""
+    """Hold the importance and the anchor of each parameter, and the number of
+    tasks."""
     importance: Union[np.ndarray, list]     # sum of F over completed tasks
     anchor: Union[np.ndarray, list]         # latest parameters, or F-weighted mean
     tasks: int                              # number of completed tasks
@@ -186,7 +188,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty on the distance of the parameters to the anchor,
+    """Return the penalty on the distance of the parameters from their anchors,
     eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
@@ -246,8 +248,8 @@ def _formed(found, like):
 
 
 def _checked(state, parameters, strength=0.0):
-    """Return lists of parameters, importances and anchors, the number of tasks,
-    and the strength."""
+    """Return lists of parameters, importances and anchors, the number of
+    tasks, and the penalty strength."""
     state = bundle("state", state, State)
     tasks, strength = arrays("state.tasks () int in [0, inf), strength () in [0, inf)",
                              state.tasks, strength, dtype=np.float64)

@@ -28,8 +28,8 @@ hidden layers of n1 and n2 neurons are one layer with W = [[W1], [0]], V =
 blocks of zeros at 0, because `gradients` also returns derivatives for
 these entries.  Let y be the labels, let count = sum_t S be the spike
 counts, and let `readout`, `burst` and `rate` be penalty coefficients.  The
-maximum over time in (3) and (5) begins at the step first[b,j].  The loss L
-is the sum of eqs. (4)-(7):
+maximum in eqs. (3) and (5) is taken over the time steps from first[b,j]
+on.  The loss L is the sum of eqs. (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -39,20 +39,22 @@ is the sum of eqs. (4)-(7):
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, its maximum is at step 0.  The gradient with respect to its
-weights is then 0, and the network never learns its class.  With
-reduction="reached", the step `first` of the correct class is the first
-time step at which a hidden spike can influence the readout.  This time
-step is two steps after the first hidden spike of a pattern, but never
-later than T - 1.  For all other classes, first = 0.  If the maxima of the
-wrong classes were also restricted to later steps, training would decrease
-the readouts of these classes without bound.
+all patterns, its maximum is at step 0, and the gradient of the loss with
+respect to its weights is 0.  The network then never learns the class of
+this readout neuron.  With reduction="reached", the step `first` of the
+correct class is the earliest time step at which a hidden spike can
+influence the readout.  This time step is two steps after the first hidden
+spike of a pattern, but never later than T - 1.  For all other classes,
+first = 0.  If the maxima of the wrong classes also excluded early time
+steps, training would decrease the readouts of the wrong classes without
+bound.
 
-Derivation.  Let v[t] = U[t] + e[t].  The error e contains the effects of
-    reset, mismatch and noise, and is treated as a constant.  Let dA denote
-    the total derivative dL/dA of the loss with respect to an array A.  The
-    partial derivatives of the loss with respect to the recorded arrays v,
-    S and o are dmem = 0, dspikes and dout.  The chain rule gives
+Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
+    and the simulated potential contains the effects of reset, mismatch and
+    noise, and is treated as a constant.  Let dA denote the total
+    derivative dL/dA of the loss with respect to an array A.  The partial
+    derivatives of the loss with respect to the recorded arrays v, S and o
+    are dmem = 0, dspikes and dout.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -131,7 +133,8 @@ SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 
 class Recording(NamedTuple):
-    """Hold recorded potentials v and o, in units of the threshold, and spikes S."""
+    """Hold the recorded potentials v of hidden neurons and o of readouts, in
+    units of the threshold, and the spikes S of hidden neurons."""
     mem: Optional[np.ndarray]       # (T, B, n), or None if not reported
     spikes: np.ndarray              # (T, B, n)
     out: Optional[np.ndarray]       # (T, B, k), or None if not reported
@@ -465,8 +468,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta, gain):
-    """Integrate eqs. (8)-(10) backward in time, and return the derivative
-    dI."""
+    """Integrate eqs. (8)-(10) backward in time, and return the derivative dI
+    of the loss with respect to the currents."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):
