@@ -54,13 +54,13 @@ def documents(root):
 
 
 def counted(stored):
-    """Return sentences that count the figures and the claims with each verdict."""
+    """Return sentences with the number of figures, and of claims with each verdict."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
-    return (f"In {len(stored)} figures, {hold + fail} claims compare a computed value "
-            f"with a bound: {hold} claims hold and {fail} claims fail. Another {rest} "
-            "values have no bound.")
+    return (f"In {len(stored)} figures, {hold + fail} computed values have a bound: "
+            f"{hold} values satisfy their bounds, and {fail} values do not. Another "
+            f"{rest} values have no bound.")
 
 
 def published_number(claim, entry):
