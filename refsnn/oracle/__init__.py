@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package provides known answers for testing other implementations.
+"""This package holds test problems with known results for other programs.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  A known mistake is an error that was found in
-public code, or a similar error.  To write the golden vectors to a folder,
-run `python -m refsnn vectors FOLDER`.  Compute the outputs with your code,
-and save them in an npz file.  To check the file, run `python -m refsnn
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  A known mistake is an
+error that was found in a public program, or a similar error.  To write the
+golden vectors to a folder, run `python -m refsnn vectors FOLDER`.  Compute
+the outputs with your code, and save these outputs in a NumPy npz file.  To
+compare the saved outputs with the correct outputs, run `python -m refsnn
 check RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
@@ -16,29 +17,32 @@ check RESULTS.npz`.  In Python, call the following functions:
     files.write(folder), files.read(path)  write vectors, read results
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` can be computed in float32 without rounding.  Golden
-vectors without rounding are intended for C++ code and hardware.
+`bptt_dyadic_detached` can be computed in float32 without rounding.  These
+three golden vectors are intended for the test of C++ code and of hardware.
 
-The field `text` of a golden vector describes the problem and names the
-equations that define its arrays.  In golden vectors of spiking layers,
-inputs x have the shape (T, B, m), weights W have the shape (n, m), and
-recurrent weights V have the shape (n, n), unless `text` says otherwise.
+The field `text` of a golden vector describes the test problem, and names
+the equations of refsnn that define the correct outputs.  In golden vectors
+of spiking layers, inputs x have the shape (T, B, m), weights W have the
+shape (n, m), and recurrent weights V have the shape (n, n), unless the
+field `text` gives other shapes.
 
 In golden vectors of leaky integrate-and-fire (LIF) layers, step 0 is the
 resting state.  Input x[t] enters the current at step t + 1 and the
-membrane potential at step t + 2, and mem[t] determines spikes[t].  The
-results of code that counts time differently do not match.  Simulators
-differ in such properties of a LIF step, and a convention is one choice for
-each property.  `identify` describes the convention of a recorded layer in
-words, such as "as lava LIF (lava), but reset by subtraction".  If the
-layer has no synaptic filter, pass the decay factor alpha = 0 to
-`identify`.
+membrane potential at step t + 2, and mem[t] determines spikes[t].  If
+other code counts time steps in another way, its results do not match the
+correct outputs.  Simulators differ in such properties of a LIF time step.
+In this package, a convention is one choice for each of these properties.
+`identify` describes the convention of a recorded layer in words, such as
+"as lava LIF (lava), but reset by subtraction".  If the layer has no
+synaptic filter, pass the decay factor alpha = 0 to `identify`.
 
-The folder `vectors` holds the golden vectors as JSON files, which other
-languages can read.  The module `stored` reads and writes the JSON files.
-`matching` compares results with one golden vector, and `locate` finds
-where and how two arrays differ.  The package `build` computes the golden
-vectors, the package `identify` identifies conventions, and the package
-`diagnose` tests functions.  The modules of `oracle` import `refsnn` and
-each other.  Therefore, no module can be copied alone.
+The folder `vectors` holds the golden vectors as JSON files, which programs
+in other languages can read.  The module `stored` reads and writes the JSON
+files.  The module `matching` compares the results of a program with one
+golden vector, and the module `locate` finds where and how two arrays
+differ.  The package `build` computes the golden vectors.  The package
+`identify` finds the convention that a recorded LIF layer follows.  The
+package `diagnose` finds errors in functions that compute gradients.
+Because the modules of `oracle` import `refsnn` and each other, none of
+these modules can be copied alone.
 """

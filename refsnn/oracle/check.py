@@ -1,29 +1,32 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module checks results against golden vectors and names known mistakes.
+"""This module compares the results of a program with golden vectors.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes, which are errors of public code or similar
-errors.  `check` needs only the results, not the code that computed the
-results.  For each wrong output, `check` reports where and how the output
-differs from the correct output.  If a golden vector has outputs of the
-forward pass and of the backward pass, `check` reports whether the forward
-pass, the loss or the backward pass is wrong.  If only the layout or only
-the dtype of the outputs is wrong, `check` names the layout or the dtype.
-`check` names a known mistake only if this mistake reproduces all given
-outputs of the golden vector.
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  Known mistakes are
+errors that were found in public programs, or similar errors.  The function
+`check` needs only the results of a program, not its code.  For each wrong
+output, `check` reports where and how the output differs from the correct
+output.  If a golden vector has outputs of the forward pass and of the
+backward pass, `check` reports whether the forward pass, the loss or the
+backward pass is wrong.  The word "layout" in a summary means that the
+wrong outputs differ from the correct outputs only in the order or the
+shape of their axes.  The word "dtype" means that the wrong outputs have an
+unsupported dtype.  `check` names a known mistake only if all given outputs
+of the golden vector equal the outputs of a program with this mistake.
 
-The tolerance is relative to the largest correct value of an output.  For
-float64 results, the tolerance is 1e-9, and for float32 results, the
-tolerance is 1e-4.  Spikes and counts must be equal to the correct values.
-The outputs of an exact golden vector can be computed without rounding, so
-that all results must be equal to the correct values.  All-zero results are
-rejected, and so are results that ignore an option.
+The tolerance of each output is relative to its largest correct value.  The
+relative tolerance is 1e-9 for float64 results and 1e-4 for float32
+results.  Spikes and counts must equal the correct values.  For an exact
+golden vector, whose outputs can be computed without rounding, all results
+must equal the correct values.  Results that are 0 everywhere are
+rejected.  Results are also rejected if they are the same for two golden
+vectors that differ in one option, although this option should change the
+results.
 
-An error is raised if a golden vector has constant spikes, an output that
-is all zero, or a known mistake that changes no output.  If a golden vector
-holds spikes, each neuron spikes in some steps and is silent in others.
-Each entry of an input affects an output, unless the field `idle` marks
-this entry.
+An error is raised if a golden vector cannot reveal wrong results, because
+its spikes are constant, an output is 0 everywhere, or a known mistake
+changes no output.  Each entry of an input array of a golden vector affects
+at least one output, unless the field `idle` marks this entry.
 """
 
 import re
@@ -60,9 +63,9 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one output, and a text that explains this status.
-    If `output` is "", the text summarises the wrong outputs of a golden
-    vector."""
+    """Hold the judgement of one output of a program, in a word and in a text.  If
+    the field `output` is an empty string, the text summarises all wrong
+    outputs for one golden vector."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -70,7 +73,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load golden vectors, and verify that they detect all their known mistakes.
+    """Load golden vectors, and verify that each known mistake changes an output.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -137,11 +140,10 @@ def check(results, known=None):
 
 
 def _convention(vector, results, wrong):
-    """Return a text about the convention that the results follow, or about the
+    """Describe in words the LIF convention that the results follow, or the
     nearest convention.  A convention is one choice for each property of the
-    LIF step in which simulators differ.  Return an empty text if `identify`
-    can use no wrong result or raises an error, for example because the time
-    constants differ between neurons."""
+    LIF step in which simulators differ.  Return an empty string if the
+    function `identify` cannot use the wrong results or raises an error."""
     p, rows = vector.inputs, {}
     for name in [name for name in QUANTITIES if name in results]:
         row = _comparable(results[name])[0]
@@ -162,8 +164,8 @@ def _convention(vector, results, wrong):
 
 def _judged(vector, results):
     """Compare results with a golden vector.  Return a finding for each output.
-    Rounding is tested as an explanation only if no known mistake reproduces
-    the results."""
+    Rounding errors are tested as an explanation of a wrong output only if no
+    known mistake explains all results."""
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -171,7 +173,7 @@ def _judged(vector, results):
 
 
 def _verdict(vector, name, value, rounding):
-    """Return the status of one output, and a text that explains the status."""
+    """Judge one output.  Return its status and an explanation."""
     judged = matching.judge(vector, name, value)
     if judged.found is None:
         dtype = str(getattr(value, "dtype", ""))
@@ -187,8 +189,8 @@ def _verdict(vector, name, value, rounding):
 
 
 def _summary(vector, results, findings):
-    """Return a list with one finding that summarises the wrong outputs.  If no
-    output is wrong, the list is empty."""
+    """Return a list with a `Finding` that summarises all wrong outputs of a
+    golden vector.  If no output is wrong, return an empty list."""
     status = {f.output: f.status for f in findings if f.status != "missing"}
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:
@@ -209,8 +211,8 @@ def _summary(vector, results, findings):
 
 
 def _side(vector, wrong, right):
-    """Return a text that says whether the forward pass, the loss or the
-    backward pass is wrong.  If this cannot be decided, return ""."""
+    """Name the wrong part of the computation: the forward pass, the loss or the
+    backward pass.  If the wrong part is unknown, return ""."""
     forward = [name for name in vector.outputs if name in FORWARD]
     if not forward or not any(map(_backward, vector.outputs)):
         return ""

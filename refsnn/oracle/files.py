@@ -1,21 +1,24 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module writes golden vectors and stimuli, and reads results.
+"""This module writes test problems to files, and reads results from files.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  `write` copies the stored golden vectors to a
-folder.  For each golden vector, `write` also creates one uncompressed npz
-file.  The file vectors.json describes the arrays of all npz files.
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  `write` copies the
+stored golden vectors to a folder.  For each golden vector, `write` also
+creates one uncompressed npz file.  The file vectors.json describes the
+arrays of all npz files.
 
-Simulators differ in some properties of a leaky integrate-and-fire (LIF)
-step, and a convention is one choice for each property.  `write_stimuli`
-creates a folder with inputs, called stimuli, that distinguish between
-conventions.  In the command line and in the written files, stimuli are
-called probes.
+Simulators of leaky integrate-and-fire (LIF) neurons differ in some
+properties of a time step, such as the kind of reset.  A convention is one
+choice for each of these properties.  The function `write_stimuli` creates
+a folder with input signals, called stimuli.  The response of a simulator
+to a stimulus shows which convention the simulator follows.  On the command
+line and in the written files, a stimulus is called a probe.
 
-`read` reads a file with results, and `read_recording` reads a file with a
-recorded LIF layer.  These files may be truncated, malicious or too large.
-Therefore, both functions check the sizes of arrays before they allocate
-memory, and neither function unpickles objects.
+The function `read` reads a file with results, and `read_recording` reads a
+file with a recorded LIF layer.  Files from other sources may be truncated,
+malicious or too large.  Therefore, `read` and `read_recording` check the
+sizes of arrays before they allocate memory, and never unpickle Python
+objects.
 """
 
 import hashlib
@@ -106,8 +109,8 @@ def _free(folder):
 
 
 def _fill(folder, fill):
-    """Call `fill` to write files to a temporary folder.  Move these files to
-    `folder`."""
+    """Let the function `fill` write files to a temporary folder, and move these
+    files to `folder`."""
     there = os.path.isdir(folder)
     folder = os.path.normpath(folder)
     part = os.path.join(folder, f".{os.getpid()}.part") if there \
@@ -156,8 +159,8 @@ def _description(found):
 
 
 def _described(values):
-    """Return a dict that holds the shape and the dtype of each array instead of
-    the array.  Numbers are kept."""
+    """Return a copy of a dict in which the shape and the dtype of each array
+    replace the array.  Numbers are kept."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
@@ -177,7 +180,7 @@ def _measured(vector):
 
 
 def write_stimuli(folder):
-    """Write inputs that distinguish conventions into a new or empty folder.
+    """Write input signals that reveal LIF conventions into a new or empty folder.
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
@@ -297,7 +300,7 @@ def _entry(archive, info, text):
 
 
 def read_recording(path):
-    """Read a recorded LIF layer from an untrusted .npz file.
+    """Read the recorded arrays of a LIF layer from an untrusted .npz file.
 
     >>> read_recording("nowhere.npz")
     Traceback (most recent call last):

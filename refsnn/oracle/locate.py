@@ -1,16 +1,17 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module finds where and how a wrong array differs from the right array.
+"""This module compares a wrong array with the right array.
 
-`locate` does not need a list of known mistakes.  `locate` reports which
-entries are wrong, and tests three explanations of the errors.  In the
-first explanation, the wrong array is the right array with its axes
-transposed, reshaped, reversed or shifted, and perhaps multiplied by a
-factor.  In the second explanation, the wrong entries are the right entries
-times a factor.  In the third explanation, all errors are as small as the
-rounding errors of a dtype.  An explanation is reported only if it holds
-for all entries that it concerns.  The arrays must also have enough entries
-to contradict a false explanation.  For a single number, no explanation is
-reported, because every number is a multiple of every nonzero number.
+The function `locate` reports which entries of an array are wrong, and
+tests three explanations of the errors.  `locate` does not need a list of
+known mistakes.  In the first explanation, the wrong array is the right
+array with its axes transposed, reshaped, reversed or shifted, and perhaps
+multiplied by a factor.  In the second explanation, the wrong entries are
+the right entries times a factor.  In the third explanation, all errors are
+as small as the rounding errors of a dtype such as float16.  An explanation
+is reported only if all entries to which it applies agree with it.  The
+arrays must also hold so many different values that a wrong explanation
+would not fit by chance.  For a single number, no explanation is reported,
+because every number is a multiple of every nonzero number.
 """
 
 import itertools
@@ -35,7 +36,7 @@ USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
-    """Hold where and how a wrong array differs from the right array."""
+    """Hold the positions of the wrong entries of an array, and an explanation."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
@@ -94,7 +95,7 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
 
 
 def _located(found, right, rtol, axes, backward, sizes, rounding):
-    """Return the `Place` of the difference between two arrays of equal shape."""
+    """Describe the difference between two arrays of equal shape as a `Place`."""
     gap = np.abs(found - right)
     bad = ~(gap <= rtol * np.abs(right).max(initial=0))
     if not bad.any():
@@ -125,7 +126,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether a result of `locate` also applies to two other arrays.
+    """Return whether the result `place` of `locate` also describes other arrays.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -134,7 +135,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The two arrays may be too small for `locate` to find an explanation.
+    The other arrays may be too small for `locate` to find an explanation.
 
     Parameters
     ----------
@@ -185,10 +186,10 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the first wrong step, or the last wrong step if `backward` is True.
-    For each other axis that has right indices, also return the wrong indices.
-    An index is right if no entry at this index is wrong and some entries at
-    this index are nonzero, as marked by `live`."""
+    """Return the first time step with a wrong entry, or the last such step if
+    `backward` is True.  Also return a dict with the indices of the wrong
+    entries along each other axis.  An axis is omitted if every index with
+    nonzero entries (the mask `live`) has wrong entries."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -207,7 +208,7 @@ def _blocks(bad, live, axes, backward):
 
 
 def _where(step, blocks, backward):
-    """Return the text about the wrong step and the wrong indices."""
+    """Describe in words the step and the indices of the wrong entries."""
     told = "" if step is None else f", {'last' if backward else 'first'} at step {step}"
     only = [f"{axis} = {', '.join(map(str, at[:4]))}{', ...' * (len(at) > 4)}"
             for axis, at in blocks.items() if axis != "diagonal"]
@@ -218,7 +219,7 @@ def _where(step, blocks, backward):
 
 
 def _within_blocks(blocks, bad, axes):
-    """Return whether a `Place` lists the indices of all wrong entries."""
+    """Return whether all wrong entries lie at the indices in `blocks`."""
     for axis, at in blocks.items():
         if axis == "diagonal":
             if (bad & (np.eye(*bad.shape) != at)).any():
@@ -231,10 +232,10 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether the values suffice to contradict a false explanation.  Three
-    nonzero magnitudes that differ clearly suffice, as do at least eight values
-    that are 0 together with at least eight nonzero values.  At least one value
-    must be nonzero."""
+    """Return whether values differ so much that a wrong factor would not fit them
+    by chance.  Required are three clearly different nonzero magnitudes, or at
+    least eight zeros and eight nonzero values.  At least one value must be
+    nonzero."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -243,8 +244,8 @@ def _telling(values, rtol):
 
 def _factor(found, right, rtol, sure=False):
     """Return the factor k if `found` equals k times `right`, or None if no factor
-    fits.  If `sure` is False, also return None if the values of `right` do not
-    suffice to contradict a false factor."""
+    fits.  Unless `sure` is True, also return None if a wrong factor could fit
+    the few values of `right` by chance."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -275,9 +276,9 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Return a text about the change of the axes that explains `found`, or "" if
-    no change explains `found`.  Also return the factor by which the values
-    change, or None if the factor is 1."""
+    """Find a change of the axes, such as a transposition, that converts `right`
+    to `found`.  Return the name of the change, or "".  Also return the factor
+    by which the values are multiplied, or None if the factor is 1."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -289,9 +290,9 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield all changes of the axes that turn `right` into an array of the
-    given shape.  Each change is a tuple of a text, the changed array, and a
-    mask of the entries that the change determines."""
+    """Yield all changes of the axes that turn `right` into an array of the given
+    shape.  For each change, yield a description, the changed array, and a mask
+    of the entries whose values follow from `right`."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return
@@ -314,7 +315,7 @@ def _changes(right, shape, axes):
 
 
 def _moved(right, axes):
-    """Yield the changes that reverse one axis or shift time by a few steps."""
+    """Yield changes that reverse one axis or shift the time axis by a few steps."""
     every = np.ones(right.shape, bool)
     for i, axis in enumerate(axes):
         yield ("time reversed" if axis == "step" else f"reversed along {axis}",
@@ -341,14 +342,15 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to b - `fewer` significant bits, where the dtype has b bits."""
+    """Round values to b - `fewer` significant bits, where b is the number of
+    significant bits of the dtype."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit
 
 
 def _rounding(found, right):
-    """Return the dtypes whose rounding can explain all errors."""
+    """Return the dtypes whose rounding errors can explain all differences."""
     right, error = right.ravel(), (found - right).ravel()
     found, signs = found[found != 0], np.sign(error[error != 0])
     size, likely = np.linalg.norm(error), []

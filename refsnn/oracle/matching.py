@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module compares the results of other code with one golden vector.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  A result is right if it equals the correct
-output within the tolerance that the module `check` describes.  A known
-mistake explains the results if the mistake reproduces all given results.
-The modules `check` and `diagnose.random_networks` use this module.
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  A result is right if it
+equals the correct output within the tolerance that the docstring of the
+module `check` defines.  A known mistake explains the given results if a
+program with this mistake would return all these results.  The modules
+`check` and `diagnose.random_networks` use this module.
 """
 
 from typing import NamedTuple
@@ -27,7 +28,7 @@ SLACK = 4           # rounding errors of a count, such as h + f - f, that are re
 
 
 class Judged(NamedTuple):
-    """Hold a result that was compared with the correct output."""
+    """Hold a result and its comparison with the correct output."""
     found: object       # float64 array, or None if the result is invalid
     rtol: float         # relative tolerance for the dtype of the result
     right: bool
@@ -41,8 +42,8 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    If a result of a golden vector has the dtype float32, Python floats and
-    float64 scalars of this golden vector are rounded to float32, too.
+    If a golden vector has at least one result of dtype float32, all its other
+    results that are Python floats or float64 scalars are rounded to float32.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def group(results, known):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return the reason why a golden vector could accept wrong results, or "".
+    """Return a message if a golden vector cannot reveal wrong results, or "".
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -111,7 +112,7 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the known mistakes that a golden vector cannot detect.
+    """Return the known mistakes that change no output of a golden vector.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -179,7 +180,7 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the known mistakes that reproduce all given results.
+    """Return the known mistakes with which a program returns the given results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -209,8 +210,8 @@ def mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Return a note that lists the outputs that a mistake changes and that are
-    not given.  The note omits derivatives."""
+    """Return a note that lists missing results: outputs that were not given,
+    although the known mistake would change them.  The note omits derivatives."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], FINE)]
@@ -247,7 +248,7 @@ def place(vector, name, judged, rounding=True):
 
 
 def same_place(vector, name, judged, place):
-    """Return whether a `Place` also describes the errors of another result.
+    """Return whether the `Place` of an error also describes another result.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -274,7 +275,7 @@ def same_place(vector, name, judged, place):
 
 
 def counts(values, array):
-    """Return spike counts without rounding errors of floating-point sums.
+    """Remove rounding errors from spike counts that are floating-point sums.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]
@@ -303,7 +304,7 @@ def counts(values, array):
 
 def _differs(found, right, exact, rtol=FINE):
     """Return a mask of the wrong entries.  The tolerance is `rtol` times the
-    largest right entry, or 0 if `exact` is True."""
+    largest absolute entry of `right`, or 0 if `exact` is True."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
@@ -316,8 +317,9 @@ def _same(found, right, exact, rtol=FINE):
 
 
 def _comparable(value):
-    """Return a result in float64 and the relative tolerance of its dtype.  If the
-    result is invalid, return None and an error message."""
+    """Convert a result to float64.  Return the result and the relative tolerance
+    for its original dtype.  If the result is invalid, return None and an error
+    message."""
     try:
         found = np.asarray(value)
     except Exception as error:          # tensors raise errors of many kinds
@@ -333,9 +335,10 @@ def _comparable(value):
 
 
 def _given(vector, name, value):
-    """Return the same as `_comparable` for the result of the output `name`.
-    Counts may also have the dtype float16, and their rounding errors are
-    removed.  If the output is a scalar, a single entry is reshaped to ()."""
+    """Apply `_comparable` to the result for the output `name`.  Spike counts may
+    also have the dtype float16, and rounding errors are removed from spike
+    counts.  If the correct output is a scalar, an array with one entry is
+    converted to a scalar."""
     half = name in COUNTED and getattr(value, "dtype", None) == np.float16
     found, rtol = _comparable(np.float32(value) if half else value)
     if found is not None and name in COUNTED and not vector.exact:
@@ -347,12 +350,13 @@ def _given(vector, name, value):
 
 def _equal(vector, name, found, other, rtol):
     """Return whether two values of the output `name` agree within the tolerance
-    `rtol`.  If the output is compared exactly, the values must be equal."""
+    `rtol`.  Spikes, counts and outputs of exact golden vectors must be equal."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
 def _context(vector, name, rtol):
-    """Return the tolerance, the axes and the sizes that `locate` needs."""
+    """Return keyword arguments of `locate`: the tolerance, the names of the axes,
+    and numbers such as the batch size."""
     right, values = vector.outputs[name], vector.inputs | vector.outputs
     T, B, _ = max((np.shape(a) for a in values.values() if np.ndim(a) == 3),
                   default=(0, 0, 0))

@@ -1,21 +1,23 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module reads and writes the stored golden vectors.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  The folder `vectors` beside this module holds
-one JSON file for each golden vector.  The files README.md and schema.json
-in this folder describe the format.  The following command recomputes all
-golden vectors and replaces the files that differ:
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  The folder `vectors`
+beside this module holds one JSON file for each golden vector.  The files
+README.md and schema.json in the folder `vectors` describe the format of
+the JSON files.  The following command recomputes all golden vectors and
+replaces the files that differ:
 
     python -m refsnn.oracle.stored
 
-The identifiers of golden vectors and mistakes never change.  The name of a
-golden vector is its identifier.  A mistake has an identifier, such as
-"bptt/reset-detached", and a name.  The function `write` finds the stored
-identifier of a mistake by the name of the mistake.  If the name of a
-mistake is changed in the code, the name must also be changed in the stored
-file.  The identifier of a new mistake is derived from its name.  The
-stored identifier may be shortened until it is published.
+The identifiers of golden vectors and of known mistakes never change.  The
+identifier of a golden vector is its name.  A known mistake has a name and
+an identifier, such as "bptt/reset-detached".  The function `write` finds
+the identifier of a known mistake by looking up its name in the stored
+file.  If the name of a known mistake is changed in the code, the name must
+also be changed in the stored file.  If a known mistake is added to the
+code, `write` derives an identifier from its name.  A derived identifier
+may be shortened in the stored file before the file is published.
 """
 
 import json
@@ -84,7 +86,7 @@ def _read(folder, name):
 
 
 def _vector(contents):
-    """Return the golden vector that the contents of a JSON file describe."""
+    """Convert the contents of a JSON file to a golden vector."""
     inputs = _arrays(contents["inputs"])
     idle = {}
     for name, row in contents["idle"].items():
@@ -107,12 +109,12 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute all golden vectors and replace the stored files that differ.
 
-    Rounding depends on the machine.  Therefore, a stored file is kept if its
-    numbers differ from the recomputed numbers by at most 1e-12 of the largest
-    entry of their array.  For the wrong outputs of mistakes, the limit is
-    1e-10 of the largest entry.  Arrays that hold only multiples of 2**-30
-    below 2**20, for example spikes, must be equal, because these numbers are
-    computed without rounding.
+    Rounding errors depend on the machine.  Therefore, a stored file is kept if
+    each number differs from the recomputed number by at most 1e-12 of the
+    largest entry of its array.  For the wrong outputs of known mistakes, the
+    largest allowed difference is 1e-10 of the largest entry.  Arrays that hold
+    only multiples of 2**-30 below 2**20, such as spikes, must equal the
+    recomputed arrays, because these numbers are computed without rounding.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -147,8 +149,8 @@ def write(folder=FOLDER):
 
 
 def _recomputed(name, old):
-    """Compute a golden vector.  Return the contents of the JSON file of this
-    golden vector, with the stored identifiers of known mistakes."""
+    """Compute a golden vector, and return the contents of its JSON file.  Known
+    mistakes keep the identifiers that were stored in the old file."""
     from refsnn.oracle import matching
     from refsnn.oracle.build import registry
     vector = matching._alive(registry.build(name))
@@ -165,7 +167,8 @@ def _recomputed(name, old):
 
 
 def _identifier(name, mistake):
-    """Return an identifier, derived from the names of a vector and a mistake."""
+    """Derive the identifier of a known mistake from its name and from the name of
+    its golden vector."""
     return f"{name}/" + re.sub("[^a-z0-9]+", "-", mistake.lower()).strip("-")
 
 
@@ -190,23 +193,22 @@ def _rows(arrays):
 
 
 def _idle(vector):
-    """Return the positions of idle entries, which affect no output, in the data
-    of each input."""
+    """Return, for each input of a golden vector, the positions of the entries
+    that affect no output."""
     return {name: {"reason": reason, "entries": np.flatnonzero(mask).tolist()}
             for name, (mask, reason) in vector.idle.items()}
 
 
 def _text(contents):
-    """Return the JSON text of `contents`, with all numbers of an array in one
-    line."""
+    """Return `contents` as JSON text, with all numbers of an array in one line."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
     return re.sub(r'"(data|shape|entries)": \[[^]]*\]',
                   lambda match: re.sub(r"\s", "", match[0]), text)
 
 
 def _differences(old, new, place=""):
-    """Return the paths within a JSON file at which two contents differ beyond the
-    tolerances of `write`."""
+    """Compare an old and a new version of the contents of a JSON file.  Return
+    the names of the fields that differ by more than the tolerances of `write`."""
     if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
         return [where for key in new
                 for where in _differences(old[key], new[key], f"{place}.{key}")]

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/build/__init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package builds the golden vectors.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  The module `registry` lists the function that
-builds each golden vector, and the module `vector` defines the type of a
-golden vector.  The other modules hold the functions that build the golden
-vectors:
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  The module `registry`
+lists, for each golden vector, the function that builds it.  The module
+`vector` defines the class of golden vectors.  The other modules hold the
+functions that build the golden vectors:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp
     lif_networks           stacked LIF layers, readouts, wide layers

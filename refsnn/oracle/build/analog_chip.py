@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for analog chips and their training."""
+"""This module builds golden vectors (test problems) for analog chips."""
 
 import numpy as np
 
@@ -12,8 +12,8 @@ WEIGHTS = ("hidden", "recurrent", "readout")
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise.  Return the spikes, and the codes of the
-    analog-to-digital converter."""
+    """Emulate a chip without noise.  Return the spikes, and the integers (codes)
+    that the analog-to-digital converter outputs."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -85,7 +85,8 @@ def _chip():
 
 
 def _chip_idle(p, right):
-    """Return masks of the input entries that affect no output, and the reasons."""
+    """For each input, return a mask of the entries that affect no output, and the
+    reason."""
     (n, m), N = p["hidden"].shape, len(p["leak"])
     weights = np.zeros((N, m + n))
     weights[:n] = np.hstack([p["hidden"], p["recurrent"]])

@@ -1,8 +1,9 @@
 # refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for two methods of continual learning.
+"""This module builds golden vectors (test problems) for continual learning.
 
-The methods are synaptic intelligence (SI) and elastic weight consolidation
-(EWC).  Each golden vector consists of two consecutive tasks.
+The tested methods are synaptic intelligence (SI) and elastic weight
+consolidation (EWC).  Each golden vector holds two tasks that are learned
+one after the other.
 """
 
 import math
@@ -85,7 +86,7 @@ def _si(*, preset):
 
 def _path(p, settings, overwrite=False, kept=False):
     """Return the outputs of synaptic intelligence along a path of two tasks.
-    The options `overwrite` and `kept` introduce mistakes."""
+    Each of the options `overwrite` and `kept` introduces a known mistake."""
     theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
     for t, g in enumerate(p["task_gradient"]):
         state = si.accumulate(state, theta[t + 1] - theta[t], g,
@@ -159,7 +160,8 @@ def _ewc():
 
 
 def _traced(p, when):
-    """Return the recording, the signals and the labels of one task."""
+    """Run the network of one task.  Return its activities, the derivatives of its
+    outputs with respect to the pre-activations, and the labels."""
     weights, biases = ([p[f"{when}{letter}{i}"] for i in range(2)] for letter in "Wb")
     run = mlp.forward(weights, biases, p[f"{when}x"])
     return run, mlp.signals(weights, run), p[f"{when}labels"]
@@ -167,7 +169,7 @@ def _traced(p, when):
 
 def _fisher(run, signals, labels, kind="softmax"):
     """Return the diagonal Fisher information of W0, W1, b0 and b1.  Each value of
-    `kind` other than "softmax" introduces a mistake."""
+    the option `kind` except "softmax" introduces a known mistake."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for LIF layers and their gradients.
+"""This module builds golden vectors (test problems) for LIF layers.
 
 The neurons of LIF layers are leaky integrate-and-fire neurons.  In golden
 vectors that are called dyadic, the decay factors are 1/2, and the weights
@@ -74,7 +74,8 @@ def _shown(run):
 
 
 def _idle(p):
-    """Return masks of the input entries that affect no output, and the reasons."""
+    """For each input, return a mask of the entries that affect no output, and the
+    reason."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -84,8 +85,8 @@ def _idle(p):
 
 
 def _repeated(p):
-    """Return masks of the time constants, which affect no output if alpha, beta
-    and gain are used instead."""
+    """Return masks that mark the time constants as inputs that affect no output,
+    because alpha, beta and gain give the same information."""
     return {key: (marked(p[key]), "alpha, beta and gain give the same information")
             for key in TIMES if key in p}
 
@@ -137,7 +138,7 @@ def _recorded_outputs(loss, run):
 
 
 def _surrogate_mistakes(p, run, psi):
-    """Return the wrong surrogate derivatives that known mistakes produce."""
+    """Return the surrogate derivatives of programs with known mistakes."""
     v, k = np.abs(run.mem - p["threshold"]), p["steepness"]
     return {
         "surrogate without +1": 1 / (k * np.maximum(v, 1e-3)) ** 2,
@@ -189,8 +190,9 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Return the Jacobians J, the derivatives F with respect to the weights, and
-    the direct derivative q of the loss, computed by the module `lif`."""
+    """Return the Jacobians J of the states, the direct derivatives F of the
+    states with respect to the weights, and the direct derivatives q of the
+    loss with respect to the states."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
@@ -235,8 +237,8 @@ def _rtrl(seed, T, B, m, n, *, rule="exact"):
 
 
 def _truncated(seed, T, B, m, n, *, kind):
-    """Build the golden vector for truncated backpropagation through time.  The
-    truncation `kind` is "rolling" or "chunks"."""
+    """Build the golden vector that tests truncated backpropagation through time.
+    The truncation `kind` is "rolling" or "chunks"."""
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     p["K"] = K = 5
 
@@ -288,8 +290,8 @@ def _truncated(seed, T, B, m, n, *, kind):
 
 
 def _snap(*, order):
-    """Build the golden vector for SnAp, a sparse approximation of real-time
-    recurrent learning, of a given order in a ring of neurons."""
+    """Build the golden vector that tests SnAp in a ring of neurons.  SnAp is a
+    sparse approximation of real-time recurrent learning."""
     m, n = 3, 4
     p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

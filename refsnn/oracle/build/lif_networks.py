@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for networks of LIF layers.
+"""This module builds golden vectors (test problems) for networks of LIF
+layers.
 
-The neurons of LIF layers are leaky integrate-and-fire neurons.  The inputs
-of the golden vectors contain no recorded spikes or membrane potentials of
-these neurons.
+The neurons of LIF layers are leaky integrate-and-fire neurons.  These
+golden vectors give no recorded spikes or membrane potentials, so the
+tested program must simulate the network itself.
 """
 
 import numpy as np
@@ -89,8 +90,8 @@ def _lif_constants(seed, T, B, m, n):
 
 
 def _lif_wide():
-    """Build the golden vector for a wide layer.  Most outputs of this golden
-    vector are sums over the neurons."""
+    """Build the golden vector that tests a layer of 2048 neurons.  Most outputs
+    of this golden vector are sums over the neurons."""
     T, B, m, n = 12, 2, 4, 2048
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]

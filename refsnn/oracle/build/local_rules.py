@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for local learning rules."""
+"""This module builds golden vectors (test problems) for local learning rules."""
 
 import numpy as np
 
@@ -38,8 +38,8 @@ def _adaptive(seed, T, B, m, n):
 
 
 def _adaptive_answers(p, run, loss):
-    """Return all outputs except the gradients.  Also return masks of the input
-    entries that affect no output."""
+    """Return all outputs except the gradients.  Also return, for each input, a
+    mask of the entries that affect no output."""
     p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
     idle = _idle(p) | {"adapted": (marked(p["adapted"], 0, 1),
                                    "no weight acts on the first two steps")}

@@ -1,15 +1,16 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module lists all golden vectors and the functions that build them.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  The function `build` calls the function of a
-golden vector with the arguments (*size, **options).  The tuple `size` is
-(seed, T, B, m, n) for T steps, B samples, m inputs and n neurons.  For a
-problem of fixed size, `size` is empty.  Each function returns a
-description, the inputs, the correct outputs, and a dict of known mistakes.
-A key of this dict is the name of a mistake, or a pair of the name and a
-public source.  The value for this key is a dict of the outputs that the
-mistake changes.  If some entries of the inputs affect no output, the
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  The function `build`
+calls the function of a golden vector with the arguments (*size,
+**options).  The tuple `size` is (seed, T, B, m, n) for T steps, B samples,
+m inputs and n neurons.  For a problem of fixed size, `size` is empty.
+Each function returns a description of the problem, the inputs, the correct
+outputs, and a dict of known mistakes.  A key of this dict is the name of a
+known mistake, or a pair of the name and of a public program with this
+mistake.  The value for this key is a dict of the wrong outputs that the
+mistake causes.  If some entries of the inputs affect no output, the
 function also returns the field `idle` of `vector.Vector`.
 """
 

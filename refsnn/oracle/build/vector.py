@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module defines the types and shared functions of golden vectors.
+"""This module defines the class of golden vectors, and shared functions.
 
-A golden vector is a small problem with its correct outputs and the wrong
-outputs of known mistakes.  Each entry of each input affects at least one
-output, unless the field `idle` marks this entry.  The field `idle` also
-gives the reasons why the marked entries affect no output.  Random inputs
-are derived from a bit generator whose output is the same in every version
-of NumPy.
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  Each entry of each
+input of a golden vector affects at least one output, unless the field
+`idle` marks this entry.  The field `idle` also gives the reasons why the
+marked entries affect no output.  The random inputs of golden vectors are
+derived from a bit generator whose output is the same in every version of
+NumPy.
 """
 
 from typing import NamedTuple
@@ -24,7 +25,7 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known mistake and the outputs that the mistake changes."""
+    """Hold a known mistake and the wrong outputs that the mistake causes."""
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
@@ -32,7 +33,7 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Hold a problem, its correct outputs, and the wrong outputs of mistakes."""
+    """Hold a test problem, its correct outputs, and outputs with known mistakes."""
     name: str
     text: str           # description of the problem
     inputs: dict
@@ -95,7 +96,7 @@ def marked(array, *places):
 
 
 def delayed(array):
-    """Return a time series that is delayed by one step and starts with 0.
+    """Delay a time series by one step.  The result starts with 0.
 
     >>> delayed(np.array([1, 2, 3])).tolist()
     [0, 1, 2]

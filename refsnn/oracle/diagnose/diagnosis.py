@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module infers which term of the LIF equations is wrong in a function.
+"""This module infers which term of the LIF equations a function gets wrong.
 
 The function under test simulates a layer of leaky integrate-and-fire (LIF)
-neurons, and computes gradients.  `diagnose` calls this function with
-several variants of a network, and compares the results with the right
-results.  In a variant, some terms of the equations of the module `lif` are
-0.  `diagnose` uses no list of mistakes.  The conclusions follow from six
-statements:
+neurons, and computes gradients.  The function `diagnose` calls the
+function under test with several variants of a network, and compares the
+results with the right results.  In each variant, some terms of the
+equations of the module `lif` are set to 0.  `diagnose` does not need a
+list of known mistakes.  The conclusions follow from six statements:
 
 (A) If exactly one term is wrong, the results are wrong in all variants in
     which this term has an effect, and right in all other variants.  A term
@@ -18,20 +18,22 @@ statements:
     recurrence       V = 0, or no spikes         V = 0
     reset            no spikes                   threshold almost 0
 
-    In the forward pass, a threshold of almost 0 hides some reset errors.
+    If the threshold is almost 0, the forward pass does not show some
+    errors of the reset.
 (B) If an output is right in all variants, its computation is right.
 (C) The returned spikes and membrane potentials determine each term on the
-    right-hand sides of equations (2) and (3) of `lif`.  The returned dW or
-    dx gives the adjoints, which are the derivatives of the loss with
-    respect to the states.  The adjoints determine the terms of (7) and
-    (9).  If one term has a wrong factor, the residual of its equation is a
-    multiple of this term.
-(D) Suppose that the returned membrane potentials follow from the returned
-    spikes, but that the spikes do not follow from the membrane potentials.
-    The threshold is then wrong, with one exception.  If all errors are
-    missing spikes in the first steps after a spike, the function has a
-    refractory period.  The threshold is also wrong if another threshold
-    explains the spikes and the reset.
+    right-hand sides of equations (2) and (3) of `lif`.  The returned
+    gradient dW or dx determines the adjoints, which are the derivatives of
+    the loss with respect to the states.  The adjoints determine each term
+    of equations (7) and (9) of `lif`.  The residual of an equation is its
+    left-hand side minus its right-hand side.  If one term has a wrong
+    factor, the residual of its equation is a multiple of this term.
+(D) If the returned membrane potentials follow from the returned spikes,
+    but the spikes do not follow from the membrane potentials, the function
+    uses a wrong threshold, with one exception.  If spikes are missing only
+    in the first steps after a spike, the function has a refractory
+    period.  The threshold is also wrong if a threshold other than the
+    right threshold explains the spikes and the reset.
 (E) No term of (A) has an effect on the first response of the membrane,
     mem[2], or on the last adjoint of the current, dI[T-2] = gain psi[T-1]
     dS[T-1].  If this response or this adjoint is wrong, one of five
@@ -47,9 +49,10 @@ statements:
 
 In the variants, each input is 1 in one step of one sample, and 0
 elsewhere.  If a function is right in all variants, the function is
-therefore also called for longer networks with several nonzero inputs in
-each step.  No membrane potential equals the threshold.  This module
-therefore does not test whether such a potential causes a spike.
+therefore also called for longer input sequences with several nonzero
+inputs in each step.  Because no membrane potential in the variants equals
+the threshold, this module does not test whether such a potential causes a
+spike.
 """
 
 import functools
@@ -95,7 +98,7 @@ WHY = {"gain": "One linear map explains the errors of all currents.",
 
 
 class Diagnosis(NamedTuple):
-    """Hold the wrong pass and the wrong terms of a function, with a reason."""
+    """Hold the result of `diagnose`: the wrong pass and terms, and a reason."""
     side: str           # "right", "forward", "backward", "between calls", "unknown"
     terms: tuple        # at most two wrong terms, outputs or dtypes
     arrays: tuple       # wrong outputs
@@ -104,7 +107,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(function, rule="bptt"):
-    """Infer which pass of a function is wrong, and in which term.
+    """Infer which pass and which term of the LIF equations a function gets wrong.
 
     >>> from refsnn import lif
     >>> def function(p):
@@ -150,9 +153,10 @@ def diagnose(function, rule="bptt"):
 
 
 def _judged(call, note=""):
-    """Return the diagnosis of a function whose calls are independent.  The text
-    `note` is the last sentence of the diagnosis.  If `note` is empty, and if
-    results are rounded to float32 but have other errors, too, return None."""
+    """Return the diagnosis of a function whose results do not depend on earlier
+    calls.  The text `note` is appended to the diagnosis.  If `note` is empty,
+    and if the results are rounded to float32 but also have other errors,
+    return None."""
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
     table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
@@ -199,8 +203,8 @@ def _judged(call, note=""):
 
 
 def _rounded(runs):
-    """Return whether all numbers in results of dtype float64 can be stored as
-    float32 without a change."""
+    """Return whether some results have the dtype float64, although all results
+    hold only values that float32 can represent exactly."""
     values = [value for run in runs for name, value in run.found.items()
               if name != "spikes"]
     return any(value.dtype == np.float64 for value in values) and all(
@@ -226,7 +230,7 @@ def _right(call, given, table):
 
 def _even(runs, forward):
     """Return whether the relative errors of all runs differ by a factor below
-    1000, as rounding errors do."""
+    1000, as is usual for rounding errors."""
     sizes = _sizes(runs, forward)
     return bool(max(sizes) < 1000 * min(sizes))
 
@@ -252,7 +256,8 @@ def _listed(names):
 
 
 def _conclusion(side, terms, dtypes):
-    """Return a sentence that names the wrong terms or the dtype of the rounding."""
+    """Return a sentence that names the wrong terms, or the dtype to which the
+    results are rounded."""
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
@@ -278,11 +283,12 @@ def _broken(run, where=""):
 
 def _simplest(runs, forward, rounding=True):
     """Find the wrong output of the forward or the backward pass that has the
-    smallest relative error.  The loss is chosen only if no array is wrong.
+    smallest relative error.  The loss is chosen only if no other output is
+    wrong.
 
-    Return the `Place` of the error, a bool that states whether the error is
-    below 1 %, and a text that names the variant and the output.  If
-    `rounding` is False, rounding is not accepted as an explanation.
+    Return the `Place` of the error, a bool that is True if the error is below
+    1 %, and a text that names the variant and the output.  If `rounding` is
+    False, rounding is not accepted as an explanation.
     """
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
@@ -301,9 +307,9 @@ def _simplest(runs, forward, rounding=True):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Find the terms that explain by statement (A) for which variants the
-    function is wrong.  If exactly one term is found, return this term and the
-    reason.  Otherwise, return no term."""
+    """Find the terms that have an effect in exactly those variants of the network
+    for which the function is wrong, statement (A).  If exactly one term is
+    found, return this term and the reason.  Otherwise, return no term."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -392,9 +398,9 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the number of steps without spikes after each spike, if this pause
-    explains all wrong spikes.  Otherwise, return 0.  Also return whether no
-    neuron spikes twice."""
+    """Return the length of a refractory period, in steps, if this period explains
+    all missing spikes.  Otherwise, return 0.  Also return whether each neuron
+    spikes at most once."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -417,16 +423,16 @@ def _gap(run):
 
 
 def _moved(runs):
-    """Return whether some threshold explains the spikes of each run, although the
-    right threshold does not explain the spikes of all runs."""
+    """Return whether the spikes of each run follow from its membrane potentials
+    and some threshold, which is not the right threshold in all runs."""
     gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
     return all(low < high for low, high, _ in gaps) and any(
         not low <= threshold < high for low, high, threshold in gaps)
 
 
 def _resets_alike(run):
-    """Return whether the number that the reset subtracts also explains the
-    spikes, if this number is used as the threshold."""
+    """Return whether the number that the reset subtracts, if used as the
+    threshold, also explains the spikes."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
@@ -436,7 +442,7 @@ def _resets_alike(run):
 
 
 def _prompt(run):
-    """Return whether the first wrong membrane potential is one step after the
+    """Return whether the first wrong membrane potential occurs one step after the
     first spike.  A reset changes the potential one step after a spike, and a
     recurrent current changes the potential two steps after a spike."""
     mem, right = run.found["mem"], run.right["mem"]
@@ -473,9 +479,9 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer by statement (E) which term of the last adjoint is wrong.  Return the
-    name of the wrong term and the reason.  If the term remains unknown, return
-    no name."""
+    """Infer from the last adjoint of the current which term is wrong, statement
+    (E).  Return the name of the wrong term and the reason.  If the wrong term
+    remains unknown, return no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""
@@ -525,8 +531,8 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Return a diagnosis if the function violates statement (F) or fails.
-    Otherwise, return None."""
+    """Return a diagnosis if a call of the function fails, changes its inputs or
+    depends on earlier calls, statement (F).  Otherwise, return None."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)
@@ -557,7 +563,7 @@ def _calls(call):
     active = "mem" in first.found and np.any(first.found.get("spikes", off)[:T - 2])
 
     def stale(run):
-        """Return whether a call repeats results of the first call."""
+        """Return whether a call repeats the results of the first call."""
         same = {key for key in first.found if _same(run.found[key], first.found[key])}
         return same >= set(first.found) if first.wrong else bool(same & run.wrong)
 

@@ -1,17 +1,17 @@
 # refsnn 0.1.0 | oracle/diagnose/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
-"""This module tests a function of another tool on random networks.
+"""This module tests a function of another program on random networks.
 
-A golden vector is a small problem with its correct outputs, and with the
-wrong outputs of known mistakes.  `assert_correct` builds golden vectors
-from random weights and inputs.  If the function returns a wrong output,
-`assert_correct` searches for a smaller and simpler network for which the
-function fails in the same way.  Two failures are equal in this sense if
-the same outputs are wrong, and if the function `locate` finds the errors
-at the same places with the same explanation.  If known mistakes explain
-the results for the first network, at least one of these mistakes must also
-explain the results for the smaller network.  The search first reduces the
-size of the network, and afterwards sets weights and inputs to 0 or to
-round numbers.
+A golden vector is a small test problem with its correct outputs, and with
+the wrong outputs of programs with known mistakes.  The function
+`assert_correct` builds golden vectors from random weights and inputs.  If
+the tested function returns a wrong output, `assert_correct` searches for a
+smaller and simpler network for which the tested function fails in the same
+way.  Two failures are regarded as the same if the same outputs are wrong,
+and if the function `locate` finds the same places and the same explanation
+for both errors.  If known mistakes explain the results for the first
+network, at least one of these mistakes must also explain the results for
+the smaller network.  The search first reduces the size of the network, and
+afterwards sets weights and inputs to 0 or to round numbers.
 """
 
 import itertools
@@ -42,14 +42,14 @@ class _Fault(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the properties of a fault that smaller networks must also show."""
+    """Hold the properties of an error that smaller networks must reproduce."""
     places: dict        # place of the error, "refused" or "vacuous", by wrong output
     mistakes: list      # known mistakes that give the same results
 
 
 def assert_correct(rule, function, examples=60):
-    """Test a function on random networks, and report a small one for which it
-    fails.
+    """Test a function on random networks, and report a small network with an
+    error.
 
     >>> try:
     ...     assert_correct("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -132,12 +132,12 @@ def assert_correct(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the golden vector of a network, with `exact` set to False.
+    """Build the inputs and the outputs of a random network, as a golden vector.
 
-    The pair `draws` consists of a seed and a dict of random arrays.  Each
-    array, called a stream, determines one weight matrix or input.  If a
-    stream is missing, the stream is drawn and added to the dict.  Smaller
-    networks use the first entries of each stream.
+    The pair `draws` consists of a seed and a dict of random arrays.  Each of
+    these arrays determines one weight matrix or input of the network.  If an
+    array is missing, it is drawn and added to the dict.  Smaller networks use
+    the first entries of each array.  The field `exact` is False.
     """
     seed, streams = draws
 
@@ -150,7 +150,7 @@ def _built(rule, draws, n, m, B, T):
 
 
 def _network(rule, draws, *sizes):
-    """Build the golden vector of a network.  Return None if spikes are
+    """Build the golden vector of a random network.  Return None if the spikes are
     constant or if all entries of an output are 0."""
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
@@ -187,7 +187,7 @@ def _varies(function, fault):
 
 
 def _kind(fault):
-    """Return the properties of a fault that smaller networks must also show."""
+    """Return the properties of an error that smaller networks must reproduce."""
     places = {}
     for name in fault.wrong:
         judged = matching.judge(fault.vector, name, fault.results[name])
@@ -203,7 +203,8 @@ def _state(found):
 
 
 def _shows(kind, fault):
-    """Return whether a fault has the properties `kind` of an earlier fault."""
+    """Return whether the error of a network has the properties in `kind`, which
+    belong to the error of another network."""
     if sorted(kind.places) != sorted(fault.wrong):
         return False
     for name, place in kind.places.items():
@@ -218,8 +219,8 @@ def _shows(kind, fault):
 
 
 def _common(kind, fault):
-    """Return the known mistakes in `kind` that also explain the results of a
-    fault.
+    """Return the known mistakes in `kind` that also explain the wrong results in
+    `fault`.
     """
     names = matching.mistakes(fault.vector, fault.results)
     return [name for name in kind.mistakes if name in names]
@@ -228,7 +229,8 @@ def _common(kind, fault):
 # ---- the search for the smallest network
 
 def _failure(rule, function, fault, draws, sizes):
-    """Return a message about the smallest network that shows a fault."""
+    """Search for the smallest network that shows the same error.  Return a
+    message."""
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
                 f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")
@@ -261,12 +263,13 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Return the fault, the random numbers and the sizes of the smallest network
-    that shows this fault.
+    """Return the wrong results, the random numbers and the sizes of the smallest
+    network that shows the same error.
 
-    The search first varies n, m and B, and afterwards T.  For each size, the
-    search first tries the weights and inputs of the larger network, cropped
-    to this size, and afterwards other seeds.
+    The search first reduces the numbers of neurons, inputs and samples, and
+    afterwards the number of steps.  For each size, the search first tries the
+    weights and inputs of the larger network, cropped to this size, and
+    afterwards other seeds.
     """
     best = fault, draws, sizes
 
@@ -291,8 +294,8 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 def _simpler(rule, attempt, fault, draws, sizes):
     """Set weights and inputs of a network to 0 or to round numbers, wherever the
-    fault remains.  Return the fault, the random numbers and the sizes of the
-    simplified network."""
+    error remains the same.  Return the wrong results, the random numbers and
+    the sizes of the simplified network."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):
@@ -319,8 +322,8 @@ def _simpler(rule, attempt, fault, draws, sizes):
 
 
 def _goals(value):
-    """Return values that may replace `value`, in the order of simplicity.  An
-    array may be replaced only by 0."""
+    """Return numbers that may replace `value`, with the simplest number first.
+    An array may be replaced only by 0."""
     if np.ndim(value):
         return [0.0] * bool(np.any(value))
     goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),

@@ -1,12 +1,14 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module calls a function for networks without some of the LIF terms.
+"""This module tests a function on networks without some of the LIF terms.
 
 A variant is a network in which some terms of the equations of leaky
-integrate-and-fire (LIF) neurons are 0.  `diagnose` infers from the results
-for these variants which term is wrong in the function.  Each input is 1 in
-one step of one sample, and 0 elsewhere.  Because each input is nonzero
-only once, a column of dW holds the derivatives of the loss with respect to
-the currents, which are called adjoints.  The adjoints also follow from dx.
+integrate-and-fire (LIF) neurons are 0.  From the results for these
+variants, `diagnose` infers which term the function computes wrongly.  Each
+input is 1 in one step of one sample, and 0 elsewhere.  Because each input
+is nonzero only once, each column of the gradient dW holds the derivatives
+of the loss with respect to the currents of one step and sample.  These
+derivatives are called adjoints.  The adjoints also follow from dx, the
+derivative of the loss with respect to the inputs.
 """
 
 import itertools
@@ -44,8 +46,8 @@ class Variant(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold a problem, its right outputs, and the results of the function under
-    test."""
+    """Hold the inputs of a network, the right outputs, and the results of the
+    function under test."""
     p: dict
     right: dict
     found: dict                 # results, or the right outputs if results are unusable
@@ -60,7 +62,8 @@ ALL = Variant()
 
 
 def _variants():
-    """Return all variants.  In each variant, another combination of terms is 0."""
+    """Return all variants of the network.  In each variant, another combination
+    of terms is 0."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
         found += [Variant(alpha, beta, *rest) for rest in itertools.product(
@@ -77,8 +80,9 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a random network for the variant `v`.  If `v.W` is 1, each neuron
-    spikes in 10 to 70 % of the steps.  Otherwise, no neuron spikes."""
+    """Draw a random network for the variant `v`.  If the weight scale `v.W` is 1,
+    each neuron spikes in 10 to 70 % of the steps.  Otherwise, no neuron
+    spikes."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -105,8 +109,8 @@ def _long(seed):
 
 
 def _recorded(p):
-    """Simulate the network of a problem.  Return a dict with the inputs of the
-    problem, the spikes, the membrane potentials and the currents."""
+    """Simulate a network.  Return a dict with the inputs of the network, the
+    spikes, the membrane potentials and the currents."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
                                  "threshold", "steepness")}
     run = _follow(p)
@@ -146,11 +150,11 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    """Call a function with a copy of a problem, and compare the results with the
+    """Call a function with a copy of its inputs, and compare the results with the
     right outputs.
 
-    If `own` is given, the function is called with `own` in place of a copy.
-    If `single` is true, the results are first converted to float32.
+    If the dict `own` is given, the function is called with `own` in place of a
+    copy.  If `single` is true, the results are first converted to float32.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
@@ -192,7 +196,7 @@ def _ask(function, rule, p, own=None, single=False):
 
 
 def _copied(p):
-    """Return a copy of a problem.  Python numbers become NumPy numbers, because
+    """Copy a dict of inputs.  Python numbers become NumPy numbers, because
     PyTorch would convert Python numbers to float32."""
     return {key: np.array(value)[()] for key, value in p.items()}
 
@@ -207,8 +211,9 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the scale of the tolerance for an output.  The scale is above 0 even
-    if all entries of the output are 0."""
+    """Return the number by which the relative tolerance of an output is
+    multiplied.  This number is above 0 even if all entries of the output are
+    0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
@@ -224,7 +229,7 @@ def _same(found, right, scale=None):
 
 
 def _residuals(run):
-    """Return the residual and the value of each term in (2) and (3) of `lif`.
+    """Return each term of eqs. (2) and (3) of `lif`, and its equation's residual.
 
     The residual is the left-hand side minus the right-hand side of the
     equation that contains the term.  Both sides are computed from the spikes
@@ -252,8 +257,9 @@ def _cast(dtype, pairs):
 
 
 def _adjoints(run):
-    """Return the adjoints dI[t+1], (T, B, n), once from the results of the
-    function and once from the right outputs."""
+    """Return the adjoints dI[t+1], the derivatives of the loss with respect to
+    the currents, once from the results of the function and once from the right
+    outputs."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -262,7 +268,7 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """Return the residual and the value of each term in (7)-(9) of `lif`.
+    """Return each term of eqs. (7)-(9) of `lif`, and its equation's residual.
 
     The residual is the left-hand side minus the right-hand side of (7) or
     (9).  Both sides are computed from the adjoints, which follow from the
@@ -287,8 +293,8 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the names of the terms whose residual is the same multiple of the
-    term in all runs."""
+    """Return the names of the terms for which the ratio of residual to term is
+    the same number in all runs."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -301,15 +307,15 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """Return k if a residual equals k times a term up to rounding.  Otherwise,
-    return infinity."""
+    """Return the factor k if a residual equals k times a term up to rounding
+    errors.  Otherwise, return infinity."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
 
 
 def _zero(residual, term):
-    """Return whether a residual is 0 up to the rounding error of a term."""
+    """Return whether a residual is 0 up to the rounding errors of a term."""
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 

@@ -2,14 +2,14 @@
 """This package identifies how a simulator updates its LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-details of a time step, such as the kind of reset.  Each of these details
-is called an axis.  A convention is one choice for each axis, and a preset
-is the convention of a published tool.  The function `identify` compares a
-recording of a simulator with all conventions.  The report of `identify`
-names the presets that agree with the recording, and the axes whose choice
-follows from the recording.  For each other axis, the report names an input
-that would reveal the choice.  Such an input is called a stimulus.  The
-modules are:
+properties of a time step, such as the kind of reset.  In this package,
+each of these properties is called an axis.  A convention is one choice for
+each axis, and a preset is the convention of a published tool.  The
+function `identify` compares a recording of a simulator with simulations of
+all conventions.  The report of `identify` names the presets that agree
+with the recording, and the properties that follow from the recording.  For
+each other property, the report names an input signal that would reveal the
+property.  Such an input signal is called a stimulus.  The modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments

@@ -28,8 +28,9 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices that are tested for each axis of a convention.  If
-    `refractory` is above 2, similar refractory periods are tested."""
+    """Return the choices to be tested for each property (axis) of a convention.
+    If the refractory period is above 2 steps, the tested periods differ from
+    this period by at most 1 step."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)
@@ -38,8 +39,8 @@ def _axes(refractory):
 
 
 def _recorded(recording, shape):
-    """Return the recorded arrays as float64, and their relative precision.  If
-    the precision differs between arrays, return the larger number."""
+    """Convert the recorded arrays to float64.  Also return the relative precision
+    of the least precise array."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -69,8 +70,9 @@ def _precision(values, name="gradients", counts=False):
 
 
 def _decays(tau_syn, tau_mem, dt, alpha, beta):
-    """Return the decay factors of the current and of the membrane for each
-    formula of the decay, and the tuple (tau_syn, tau_mem, dt)."""
+    """Return the decay factors of the current and of the membrane, for each
+    formula such as exp(-dt/tau).  Also return the tuple (tau_syn, tau_mem,
+    dt)."""
     if alpha is None and beta is None:
         tau_syn, tau_mem, dt = _checks.arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
@@ -88,9 +90,9 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
-    """Validate the arguments that concern gradients.  Return the gradients,
-    `dspikes`, the pair (surrogate, steepness), and the relative precision of
-    the gradients."""
+    """Validate the arguments of `identify` that concern gradients.  Return the
+    gradients, the array `dspikes`, the pair (surrogate, steepness), and the
+    relative precision of the gradients."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

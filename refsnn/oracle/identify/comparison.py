@@ -1,26 +1,31 @@
 # refsnn 0.1.0 | oracle/identify/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module compares a recording with simulations of the caller.
+r"""This module compares a recording with the simulator of the caller.
 
 The caller defines a set of conventions, called presets, and a function
-that simulates neurons with any of these conventions.  A convention holds
-one choice for each detail of an update step, and each of these details is
-called an axis.  A candidate is a preset, or a preset with another choice
-on one axis.  A candidate matches a recording r if
+that simulates neurons with any of these conventions.  A convention is one
+choice for each property of an update step in which simulators differ, and
+each of these properties is called an axis.  A candidate is a preset, or a
+convention that differs from a preset in one property.  A candidate matches
+a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
 
-Derivation.  Spikes are integers, so rounding does not change them.
-Exact.  The members of the report are all tested candidates that match the
-    recording.  All presets are tested.  If some presets match, only these
-    presets are also tested with a change on one axis.  If no preset
-    matches, all presets are tested with a change on one axis.
-Cost.   Each candidate is simulated once.  For each further member,
-    `_telling` searches for an input that distinguishes this member from
-    the first member.  Such an input is called a stimulus.  The search
-    takes up to four simulations for each stimulus.  If gradients are
-    available, the search also takes up to two gradients for each stimulus.
-Departures.  Conventions with several changed axes are not tested.
+Derivation.  Spike counts are integers, so rounding errors do not change
+    them.
+Exact.  The list `members` of the report holds all tested candidates that
+    match the recording.  All presets are tested.  If some presets match,
+    the conventions that differ from one of these presets in one property
+    are tested, too.  If no preset matches, the conventions that differ
+    from any preset in one property are tested, too.
+Cost.   Each candidate is simulated once.  For each matching candidate
+    after the first, `_telling` searches for an input signal, called a
+    stimulus, for which this candidate and the first candidate give
+    different results.  The search takes up to four simulations for each
+    stimulus.  If the caller can compute gradients, the search also takes
+    up to two gradients for each stimulus.
+Departures.  Conventions that differ from each preset in several properties
+    are not tested.
 """
 
 from collections.abc import Callable
@@ -37,11 +42,12 @@ __all__ = ["Tools"]
 
 
 class Tools(NamedTuple):
-    """Hold conventions of the caller, and functions that simulate them.
+    """Hold the conventions and the simulator of the caller.
 
-    An update step is a NamedTuple that holds one choice for each axis.  The
-    function `simulate` returns a dict of "syn", "mem" and "spikes".  The
-    function `differentiate` returns the gradient of a loss with respect to W.
+    A convention is a NamedTuple `step` with one choice for each property
+    (axis) of an update step.  The function `simulate` returns a dict of the
+    arrays "syn", "mem" and "spikes".  The function `differentiate` returns the
+    gradient of a loss with respect to the weights W.
     """
 
     presets: dict       # update step of each preset
@@ -52,7 +58,7 @@ class Tools(NamedTuple):
 
 
 def _among(x, W, rows, gradients, tools, rtol):
-    """Compare a recording with the candidates that `tools` defines, eqs. (1) and
+    """Compare a recording with the conventions that `tools` defines, eqs. (1) and
     (2).  Return the report."""
     gradients = _validated(rows, gradients, tools, rtol)
 
@@ -76,11 +82,11 @@ def _among(x, W, rows, gradients, tools, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare a recording with the simulation of one update step.
+    """Compare a recording with the simulation of one convention.
 
-    Return the first difference, or None if the simulation matches, and the
-    number of entries that differ.  Gradients are compared only if the
-    recorded arrays match.
+    Return the first difference, or None if the simulation matches the
+    recording.  Also return the number of entries that differ.  Gradients are
+    compared only if the recorded arrays match.
     """
     parting, count = _compared(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
@@ -97,7 +103,7 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 def _compared(rows, run, rtol):
     """Compare recorded and simulated arrays.  Return the first difference, or
-    None if all entries match, and the number of entries that differ."""
+    None if all entries match.  Also return the number of entries that differ."""
     run = {name: np.asarray(run[name]) for name in rows}
     wrong = {name: row != run[name] if name == "spikes" else               # (1)
              _differs(row, run[name], rtol) for name, row in rows.items()}
@@ -105,14 +111,14 @@ def _compared(rows, run, rtol):
 
 
 def _differs(found, wanted, rtol):
-    """Return a mask of the entries that violate eq. (2)."""
+    """Return a mask of the entries that differ by more than the bound of eq. (2)."""
     scale = np.abs(found).max(initial=0)
     return ~(np.abs(found - wanted) <= rtol * scale)                       # (2)
 
 
 def _telling(one, other, names, tools, rtol):
-    """Return the name of a stimulus for which two update steps give different
-    results.  If no stimulus distinguishes the two steps, return ""."""
+    """Return the name of an input signal (stimulus) for which two conventions
+    give different results.  If no such input signal is known, return ""."""
     inputs = tools.inputs or {}
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, (x, W, _) in inputs.items():
@@ -127,7 +133,7 @@ def _telling(one, other, names, tools, rtol):
 
 
 def _text(members, apart):
-    """Describe in words the candidates that match a recording."""
+    """Describe in words the conventions that match a recording."""
     others = "; ".join(f"{_words(c)} ({name})" for c, name in apart.items() if name)
     same = "; ".join(_words(c) for c, name in apart.items() if not name)
     return (f"as {_words(members[0])}"
@@ -138,8 +144,8 @@ def _text(members, apart):
 # ---- validation
 
 def _validated(rows, gradients, tools, rtol):
-    """Validate the arguments that are used with `tools`.  Return the gradients as
-    an array."""
+    """Validate the arguments that are used together with `tools`.  Return the
+    gradients as an array."""
     for name, row in rows.items():
         if not row.any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must not be, "

@@ -1,18 +1,19 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module finds all conventions of a LIF step that fit a recording.
+r"""This module finds all LIF conventions that agree with a recording.
 
-A step of leaky integrate-and-fire (LIF) neurons has fifteen details that
-differ between simulators.  These details are called axes.  A convention is
-one choice for each axis, as in `conventions.Step`.  Without the axis
-`through_reset`, which affects only gradients, about 330,000 combinations
-of choices exist.  Of these combinations, 119,000 to 139,000 differ in
-effect, depending on the time constants.  `_search` simulates these
-conventions step by step, and drops a convention at the first time step of
-the recording that contradicts this convention.  Let r be the recorded
-synaptic currents (syn) or membrane potentials (mem) of one time step, and
-v the simulated values.  If spikes are recorded, the recorded spikes drive
-the resets and the recurrent inputs of the simulation.  A convention is
-dropped in row t, which is the recorded time step t, if (1) or (3) holds:
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+properties of a time step, such as the kind of reset.  These properties are
+called axes.  A convention is one choice for each axis, as in
+`conventions.Step`.  Without the axis `through_reset`, which affects only
+gradients, about 330,000 conventions exist.  Of these conventions, 119,000
+to 139,000 give different simulations; the number depends on the time
+constants.  The function `_search` simulates these conventions step by
+step, and drops a convention at the first time step at which its simulation
+contradicts the recording.  Let r be the recorded synaptic currents (syn)
+or membrane potentials (mem) of one time step, and v the simulated values.
+If spikes are recorded, the recorded spikes drive the resets and the
+recurrent inputs of the simulation.  A convention is dropped in row t,
+which is the recorded time step t, if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -21,8 +22,9 @@ dropped in row t, which is the recorded time step t, if (1) or (3) holds:
 In (1), eps is the relative precision of the recording.  In (2), s are the
 recorded spikes.  For syn, s is replaced by 0 in (2).  In (3), c(u) is the
 number of spikes at the membrane potential u, and tol is the right-hand
-side of (1) for mem.  If u differs from the threshold by less than tol,
-neither a recorded spike nor a missing spike contradicts the convention.
+side of (1) for mem.  If the simulated potential u differs from the
+threshold by less than tol, neither a recorded spike nor a missing spike
+contradicts the convention.
 
 Derivation.  For given spikes, the new current I and the current j that
     enters the membrane are linear in the old I and in the input
@@ -38,17 +40,20 @@ Derivation.  For given spikes, the new current I and the current j that
     because these choices only select whether the potential is recorded
     after the reset.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
-    resets and the recurrent inputs.  If u differs from the threshold by
-    less than (16 + t/2) eps S(t), the choice of the axis `compare` alone
-    decides whether a neuron spikes.
+    resets and the recurrent inputs.  If the simulated potential u differs
+    from the threshold by less than (16 + t/2) eps S(t), u is treated as
+    equal to the threshold, and the axis `compare` of the convention
+    decides whether the neuron spikes.
 Cost.   Let P be the number of entries of a row, which is the number of
     samples times the number of neurons.  Each simulation takes O(T P)
     time, or less time if all its conventions are dropped.  If P > 32, the
-    conventions are first compared in the 32 entries that most often differ
-    from row 0.  If the recurrent weights V act on simulated spikes, the
-    conventions are first compared in all neurons of one sample instead.
-Departures.  This module uses no gradients, so it does not determine the
-    axis `through_reset`.
+    simulations first cover only the 32 entries of a row whose recorded
+    values most often differ from row 0.  If the recurrent weights V act on
+    simulated spikes, the simulations first cover all neurons of one sample
+    instead.
+Departures.  This module uses no gradients.  The module therefore does not
+    determine whether gradients pass through the reset (axis
+    `through_reset`).
 """
 
 from typing import NamedTuple
@@ -74,7 +79,7 @@ ENTRIES = 400_000       # largest number of entries simulated together: 3 MB
 
 
 class Problem(NamedTuple):
-    """Hold a recording with the input, the weights and the constants."""
+    """Hold a recording of LIF neurons, with their input, weights and constants."""
     x: np.ndarray       # (T, B, m)
     W: np.ndarray       # (n, m)
     V: np.ndarray       # (n, n) or None
@@ -87,8 +92,8 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """Hold a problem in which samples and neurons form a single axis of P
-    entries."""
+    """Hold the arrays of a `Problem`, in which samples and neurons form a single
+    axis of length P."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -101,7 +106,7 @@ class _Flat(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the choices that must be equal in all runs of one simulation."""
+    """Hold the choices that all conventions in a joint simulation share."""
     form: tuple         # reset, reset_at
     test: int
     spikes: str
@@ -114,8 +119,11 @@ class _Kind(NamedTuple):
 def _search(problem, fits_only=False):
     """Return all conventions and the rows that contradict them, eqs. (1)-(4).
 
-    If `fits_only` is True and no convention fits, earlier rows than the
-    returned rows may contradict a convention.
+    A long row is compared completely only for the conventions that agree
+    longest with the recording, or, if `fits_only` is True, only for the
+    conventions that agree with the whole recording.  For all other
+    conventions, the first row with a contradiction may be earlier than the
+    returned row.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -153,8 +161,8 @@ def _search(problem, fits_only=False):
 
 
 def _product(problem):
-    """Return all conventions that differ in effect.  Each row of the result
-    holds the index of the choice for each axis of one convention."""
+    """Return all conventions that give different simulations.  Each row of the
+    result holds, for one convention, the index of the choice for each axis."""
     axes = problem.axes
     drop = np.zeros([len(values) for values in axes.values()], bool)
 
@@ -199,7 +207,7 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _gains(problem, decay):
-    """Return the gain of the current for each choice of the axis "gain"."""
+    """Return the four possible gains of the synaptic current, in a dict."""
     (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
     return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
             "integral": tau * (1 - beta)}
@@ -209,13 +217,17 @@ def _runs(problem, codes):
     """Group conventions that can be simulated together.
 
     A run is a simulation with one set of constants of eq. (4).  All runs of a
-    `_Kind` are simulated together.  The leaves of a run are the four ways to
-    record its membrane potential.  The number of a leaf is twice the index of
-    `record`, plus 1 if the potential after the reset is recorded.  Return two
-    dicts with the kinds as keys.  The first dict holds the result of
-    `_numbers` for each run, (runs, 6).  The second dict holds three arrays,
-    which are the positions of the conventions in `codes`, the run of each
-    convention, and the leaf of each convention.
+    `_Kind` are simulated together.  Each run has four leaves, which are the
+    ways to record its membrane potential.  The number of a leaf is twice the
+    index of `record`, plus 1 if the potential after the reset is recorded.
+
+    Returns
+    -------
+    runs : dict
+        Result of `_numbers` for each run, (runs, 6), for each `_Kind`.
+    where : dict
+        Three arrays for each `_Kind`: the positions of its conventions in
+        `codes`, the run of each convention, and the leaf of each convention.
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -250,8 +262,8 @@ def _runs(problem, codes):
 
 
 def _distinct(*columns):
-    """Return the distinct rows of a table, and the index of each row of the table
-    among the distinct rows.  The arguments are the columns of the table."""
+    """Return the distinct rows of a table, and for each row of the table its
+    index among the distinct rows.  The arguments are the columns of the table."""
     sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
     count = np.bincount(key)
@@ -260,7 +272,7 @@ def _distinct(*columns):
 
 
 def _flatten(problem, dtype=float):
-    """Convert a problem to a `_Flat`, which also holds the tolerances of (1)."""
+    """Convert a `Problem` to a `_Flat`, and compute the tolerances of eq. (1)."""
     T, B, _ = problem.x.shape
     x, W, V = (None if value is None else value.astype(dtype) for value in (
         problem.x, problem.W, problem.V))
@@ -289,11 +301,11 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the indices of the `FIRST` entries that differ most often from row
-    0.
+    """Return the indices of the entries of a row that are compared first.
 
-    If V acts on simulated spikes, return the indices of all neurons of the
-    most active sample instead.
+    These are the `FIRST` entries that differ most often from row 0.  If the
+    recurrent weights V act on simulated spikes, return the indices of all
+    neurons of the most active sample instead.
     """
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
@@ -312,8 +324,8 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Return a dict that maps each kind to the results of `_eliminate` for its
-    runs."""
+    """Call `_eliminate` for the runs of each `_Kind`, and return a dict of the
+    results."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -328,9 +340,10 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Simulate runs of one kind.  For each run and each way to record the run
-    (leaf), return the first recorded row that contradicts the leaf, or T if no
-    row does.  A run is dropped as soon as all its leaves are contradicted."""
+    """Simulate runs of one `_Kind`, and compare the runs with the recording.  For
+    each run and each way to record its potential, return the first recorded
+    row that contradicts the simulation, or T if no row does.  A run is dropped
+    as soon as recorded rows contradict all four ways."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -357,8 +370,8 @@ def _eliminate(flat, table, kind, alive, T):
 
 def _contradicted(flat, kind, k, state, T):
     """Compare the simulated state k with the recorded rows that can show this
-    state.  For each run and each way to record the run (leaf), return the row
-    that contradicts the leaf, or T if no row does."""
+    state.  For each run and each way to record its potential, return the row
+    that contradicts the simulation, or T if no row does."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -398,8 +411,9 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Simulate runs, and yield (k, state k) for k = 0 to T.  If the caller sends
-    indices of runs to this generator, all other runs are dropped."""
+    """Simulate several runs, and yield the step number k and the state of all
+    runs, for k from 0 to T.  If the caller sends indices of runs to this
+    generator, all other runs are dropped."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -442,8 +456,9 @@ def _states(flat, table, kind, T):
 
 
 def _forced(flat, test, k, T):
-    """Return the recorded spikes of state k.  Before the first recorded row,
-    return the spikes at rest.  After the last recorded row, return 0."""
+    """Return the recorded spikes that belong to the simulated state k.  Before
+    the first recorded row, return the spikes at rest.  After the last recorded
+    row, return 0."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None]
@@ -451,8 +466,9 @@ def _forced(flat, test, k, T):
 
 
 def _own(flat, kind, mem, k, T):
-    """Return the simulated spikes.  Near the threshold, `compare` decides
-    whether a neuron spikes."""
+    """Return the spikes that follow from simulated membrane potentials.  If a
+    potential equals the threshold up to rounding errors, the axis `compare`
+    decides whether the neuron spikes."""
     low, high = _bounds(kind.spikes, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
     return low if kind.compare == ">" else high if kind.compare == ">=" else (
@@ -468,13 +484,16 @@ def _reset(flat, reset, mem, fired):
 def _trace(problem, step, dtype=float):
     """Simulate one convention, and return a dict of arrays.
 
-    The arrays "syn", "mem" and "spikes", each (T, B, n), are the recording in
-    this convention.  The other arrays have the shape (T + 1, B, n).  The array
-    "states" holds the simulated membrane potentials.  The array "forced" holds
-    the spikes that drive resets and recurrent inputs, which are the recorded
-    spikes if spikes are recorded.  The array "spikes" always follows from the
-    simulated membrane potentials.  The array "held" is True while a neuron is
-    refractory.
+    Returns
+    -------
+    dict
+        The arrays "syn", "mem" and "spikes", each (T, B, n), are the recording
+        in this convention.  The other arrays have the shape (T + 1, B, n).
+        The array "states" holds the simulated membrane potentials.  The array
+        "forced" holds the spikes that drive resets and recurrent inputs, which
+        are the recorded spikes if spikes are recorded.  The array "spikes"
+        always follows from the simulated membrane potentials.  The array
+        "held" is True while a neuron is refractory.
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
@@ -496,8 +515,8 @@ def _trace(problem, step, dtype=float):
 
 
 def _count(step, mem, thr):
-    """Return the number of spikes at a membrane potential, eq. (1) of
-    `conventions`."""
+    """Return the number of spikes at each membrane potential, eq. (1) of the
+    module `conventions`."""
     low, high = mem > thr, mem >= thr
     if step.spikes == "many":
         low = low * np.maximum(np.ceil(mem / thr) - 1, 1)
@@ -507,28 +526,27 @@ def _count(step, mem, thr):
 
 
 def _recorded_states(step, states):
-    """Return the slice of states whose spikes are recorded, and the slice of
-    states whose membrane potentials are recorded.  Also return whether the
-    recorded potentials are those after the reset."""
+    """Return the slice of the simulated states whose spikes are recorded, and the
+    slice of the simulated states whose membrane potentials are recorded.  Also
+    return whether the potentials are recorded after the reset."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def _steps(codes, axes=AXES):
-    """Return the `Step` for each row of `codes`, with through_reset=True.  A row
-    holds the index of the choice for each axis."""
+    """Convert each row of `codes`, which holds the index of the choice for each
+    axis, to a `conventions.Step` in which gradients pass through the reset."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
 
 def _slack(problem):
-    """Return the tolerances of "syn" and of "mem" in (1), in a dict of (T,)
-    arrays."""
+    """Return the tolerances in eq. (1) of the arrays "syn" and "mem", in a dict."""
     return _flatten(problem).slack
 
 
 def _codes_of(step, axes=AXES):
-    """Return the indices of the choices of a `Step` for each axis.
+    """Return, for each axis, the index of the choice of a `conventions.Step`.
 
     Without refractory steps, the axis `mute` has no effect, and its choice is
     set to False.
@@ -544,8 +562,9 @@ def _grouped(codes):
 
 
 def _distance(codes, steps, axes=AXES):
-    """Return the number of axes in which each row of `codes` differs from the
-    nearest step in `steps`.  Axes in `report.RARE` count three times."""
+    """For each convention in `codes`, return the number of axes in which it
+    differs from the nearest convention in `steps`.  The axes in `report.RARE`
+    count three times."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
     return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
                   axis=0)

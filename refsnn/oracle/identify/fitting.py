@@ -1,52 +1,58 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module fits constants and surrogate gradients to a recorded LIF layer.
 
-A convention is one choice for each detail in which simulators of leaky
-integrate-and-fire (LIF) neurons differ.  If a recording follows no
-convention with the given constants, `_constants` estimates constants by
+A convention is one choice for each property of a time step in which
+simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
+kind of reset.  If a recording follows no convention with the given
+constants, the function `_constants` fits the decay factors and the gain by
 least squares.  Let y[k] be the recorded membrane potential before the
 reset by spike s[k].  Let z[k] be the membrane potential that decays in the
-next step.  Both potentials follow from the recorded potentials and spikes.
-The model is
+next step.  The potentials y and z follow from the recorded potentials and
+spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  Conventions differ in the position of the decay of
-the current within a step.  The model holds for each of these positions,
-because the position changes only g.  `_gradients` finds the surrogate
-derivative that explains a recorded gradient, and finds whether the
-gradient passes through the reset:
+for a delay of 0 or 1.  Conventions differ in the moment at which the
+current decays within a step.  The model holds for all these conventions,
+because this moment changes only the gain g.  The function `_gradients`
+finds the surrogate derivative that explains a recorded gradient, and finds
+whether the gradient passes through the reset:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
-The side states whether the surrogate derivative is 0 above or below the
-threshold.  The peak is the value of the surrogate derivative at the
-threshold.  The reset path states whether the gradient passes through the
-reset.  Gradients that do not pass through the recurrent spikes are tried
-last.
+In (3), dW is the gradient of the loss with respect to the weights W, which
+is computed with one of several surrogate derivatives.  The side is "both",
+or the only side of the threshold on which the surrogate derivative is
+nonzero ("above" or "below").  The peak is the value of the surrogate
+derivative at the threshold.  The reset path is True if the gradient passes
+through the reset.  Gradients that do not pass through the recurrent spikes
+are tried last.
 
-Derivation.  At fixed alpha, (2) is linear in beta, g and c.  The best
-    alpha of a grid is refined by Gauss-Newton steps with dh/dalpha.  The
-    backward recursion follows from eqs. (12)-(15) of `conventions`.
+Derivation.  For a fixed decay factor alpha, the potential y in (2) is
+    linear in beta, g and c.  The best alpha of a fixed list of values is
+    refined by Gauss-Newton steps, which use the derivative of h with
+    respect to alpha.  The backward recursion for dW follows from eqs.
+    (12)-(15) of the module `conventions`.
 Exact.  In (3), the recorded spikes drive the resets and the recurrent
     inputs, if spikes are recorded.
-Cost.   `_constants` takes O(G E + T P) time for each choice of `test`,
-    `record`, reset and delay.  G is the number of values in the grid of
-    alpha, and P is the number of samples times the number of neurons.  E
-    is the number of entries for which the grid is tested, at most max(T,
-    `SCANNED`).  `_gradients` takes O(T B n (m + n)) time for each
-    surrogate.
-Departures.  This module defines the derivatives of `surrogates` again,
-    because `surrogates` needs SciPy for an antiderivative.  A derivative
+Cost.   `_constants` takes O(G E + T P) time for each combination of
+    `test`, `record`, reset and delay.  G is the number of values of alpha
+    that are tried, and P is the number of samples times the number of
+    neurons.  E is the number of recorded entries that are fitted for each
+    of these values, at most max(T, `SCANNED`).  `_gradients` takes O(T B n
+    (m + n)) time for each surrogate derivative.
+Departures.  This module repeats the derivatives of the module
+    `surrogates`, because `surrogates` needs SciPy.  A surrogate derivative
     in this module may also be 0 on one side of the threshold.  The
     derivative "step" is 1 for v > -1/k, as in sinabs Heaviside and
     rockpool StepPWL.  With k = 0, the derivative "step" is 1 everywhere,
     as in a straight-through estimator.  Peaks other than 1 are tried only
-    if no surrogate with a peak of 1 explains the gradient.  If the peak is
-    not 1, the factor must be 1.  A peak is not equivalent to a factor if
-    spikes act on the layer through resets or through V.
+    if no surrogate derivative with a peak of 1 explains the gradient.  If
+    the peak is not 1, the factor in (3) must be 1.  The peak and the
+    factor have different effects if spikes act on the layer through resets
+    or through V.
 """
 
 import itertools
@@ -108,11 +114,12 @@ class Match(NamedTuple):
 
 
 def _constants(problem):
-    """Fit decays and gain by least squares, eqs. (1) and (2).
+    """Fit the decay factors and the gain by least squares, eqs. (1) and (2).
 
     Return None if membrane potentials or spikes are not recorded.  Also return
     None if the root mean square error of every fit exceeds 5 % of the root
-    mean square of the membrane potential.  Fits need decay factors in [0, 1).
+    mean square of the membrane potential.  Only fits with decay factors in [0,
+    1) are accepted.
 
     >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -184,7 +191,8 @@ def _constants(problem):
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
     """Return the potentials y[k+1] and z[k] of (2), and a mask, each (T - 1, P).
 
-    The mask is False where a reset to `reset_to` overwrites y[k+1].
+    The mask is False where a reset replaces the potential y[k+1] by
+    `reset_to`.
     """
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
@@ -203,7 +211,8 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 def _fitted(y, z, valid, d, record, delay, start=None):
     """Fit the constants of (2).  Return a list of the root mean square error, the
     largest error, the constants and the number of entries.  If the fit fails,
-    return None.  If `start` is given, `start` replaces the grid of alpha."""
+    return None.  If `start` is given, the fit of the decay factor alpha starts
+    from `start`; otherwise, it starts from the best value in `GRID`."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -242,8 +251,8 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return the filtered input h of (1), and the derivative of h with respect to
-    alpha, for each alpha."""
+    """For each decay factor alpha, return the filtered input h of (1), and the
+    derivative of h with respect to alpha."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):
@@ -257,7 +266,7 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find the surrogate derivatives and reset paths of a gradient, eq. (3).
+    """Find the surrogate derivatives that explain a gradient, eq. (3).
 
     Parameters
     ----------
@@ -332,8 +341,8 @@ def _kinds(kind, widths, peaks):
 
 
 def _compared(dW, wanted, rtol):
-    """Return the factor of (3), and the largest error relative to the largest
-    entry of the recorded gradient."""
+    """Return the factor of (3), and the largest error of the computed gradient,
+    relative to the largest entry of the recorded gradient."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf
@@ -345,8 +354,8 @@ def _compared(dW, wanted, rtol):
 
 
 def _adjoint(problem, psi, slopes, dspikes):
-    """Return the gradients dW, (count, n, m), for several surrogate derivatives.
-    The array `psi` of these derivatives has the shape (count, T + 1, B, n)."""
+    """Return the gradients of the loss with respect to W, (count, n, m), for
+    several surrogate derivatives `psi`, (count, T + 1, B, n)."""
     x, V = problem.x, problem.V
     psi = psi * slopes.get("live", 1.0)
     a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)

@@ -1,25 +1,26 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module identifies the conventions of a recorded LIF layer.
+r"""This module identifies the convention that a recorded LIF layer follows.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-details of a time step, which are called axes.  A convention is one choice
-for each axis, and a preset is the convention of a published tool.
-`identify` compares a recording with all conventions.  A convention fits if
-its simulation, with the recorded input and weights, agrees with the
-recording.  An axis is settled if all conventions that fit make the same
-choice.  All other axes are open.  If several conventions have the same
-effect, only one of these conventions is counted.  An input that
-distinguishes conventions is called a stimulus.  For each open axis, the
-report names a stimulus that excludes at least one choice, if the module
-`stimuli` has such a stimulus.  Gradients settle the axis `through_reset`,
-which states whether derivatives pass through the reset.  Gradients also
-rule out conventions that do not reproduce the gradients.
+properties of a time step, such as the kind of reset.  These properties are
+called axes.  A convention is one choice for each axis, and a preset is the
+convention of a published tool.  The function `identify` compares a
+recording with simulations of all conventions.  A convention fits if its
+simulation, with the recorded input and weights, agrees with the
+recording.  An axis is settled if all conventions that fit agree in this
+axis.  All other axes are open.  If several conventions always give the
+same simulation, only one of these conventions is counted.  An input signal
+for which conventions give different results is called a stimulus.  For
+each open axis, the report names a stimulus that excludes at least one
+choice, if the module `stimuli` can make such a stimulus.  If a gradient is
+given, it settles whether derivatives pass through the reset (axis
+`through_reset`), and excludes conventions that do not reproduce this
+gradient.
 
-The list `members` of the report holds all presets that fit.  A convention
-that fits is also a member if it differs in one axis from the first preset
-that fits.  If no preset fits, the members are the conventions that fit and
-that differ from a preset in the fewest axes.  At most 20 conventions are
-members in this case.
+The list `members` of the report holds all presets that fit.  The list also
+holds the conventions that fit and that differ in one axis from the first
+preset that fits.  If no preset fits, the list holds at most 20
+conventions: those that fit and differ from a preset in the fewest axes.
 """
 
 import numpy as np
@@ -153,7 +154,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how the convention of a report differs from a given convention.
+    """Describe how an identified convention differs from the right convention.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -194,11 +195,11 @@ def relative(report, right, alone=False):
 
 
 def _identified(problem, exact, gradient, given):
-    """Compare a recording with all conventions, and return the report.
+    """Compare a recording with all LIF conventions, and return the report.
 
-    The mask `exact` marks membrane potentials that were recorded as equal to
-    the threshold.  If `given` is True, the caller gave decay factors in place
-    of time constants.
+    The mask `exact` marks the recorded membrane potentials that equal the
+    threshold.  If `given` is True, the caller gave decay factors in place of
+    time constants.
     """
     longer = {"refractory": problem.axes["refractory"][1]} if (
         problem.axes != elimination.AXES) else {}
@@ -216,7 +217,7 @@ def _identified(problem, exact, gradient, given):
 
 
 def _recognised(problem, presets, fits, gradient, given):
-    """Return the report on a recording that at least one convention fits."""
+    """Return the report if at least one convention agrees with the recording."""
     # Recorded potentials settle all axes that change the gradient, except PATH.
     axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
                                                if a not in IDLE]
@@ -273,14 +274,15 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return a tuple with the choices of some axes, for each row of `codes`."""
+    """For each convention in `codes`, return a tuple of the choices for some
+    axes."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Return a dict that maps choices of some axes to the rows of `fits` with
-    these choices.  Entries near a preset are first."""
+    """Group the conventions in `fits` by their choices for some axes.  Return a
+    dict of the groups; groups near a preset are first."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}
@@ -292,11 +294,12 @@ def _paths(problem, presets, fits, axes):
 def _explained(problem, fits, paths, gradient):
     """Return the surrogate gradients that explain a recorded gradient.
 
-    The keys of the returned dict are those entries of `paths` for which a
-    surrogate gradient equals the recorded gradient times a factor.  Factors
-    other than 1 are accepted only if no surrogate gradient has a factor of 1.
-    Also return a convention from the first entry of `paths`, and the gradient
-    of this convention that is nearest to the recorded gradient.
+    The keys of the returned dict are the keys of `paths` for which a factor
+    times a surrogate gradient equals the recorded gradient.  Factors other
+    than 1 are accepted only if no surrogate gradient equals the recorded
+    gradient without a factor.  Also return a convention from the first group
+    in `paths`, and the surrogate gradient of this convention that is nearest
+    to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -323,7 +326,8 @@ def _unexplained(candidate, wanted, near):
 
 
 def _members(problem, presets, fits, choices):
-    """Return the candidates that fit a recording.  Presets are first."""
+    """Return the conventions that agree with a recording, as candidates.  Presets
+    are first."""
     known = problem.axes
 
     def fit(step):      # and with an allowed choice of `through_reset`
@@ -349,9 +353,9 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return a dict with the choice of each axis on which all conventions that
-    fit agree.  Also return a dict with the possible choices of each other
-    axis, and a stimulus that distinguishes these choices."""
+    """Return a dict of the settled axes, in which all conventions that fit agree,
+    with the choice for each axis.  Also return a dict of the open axes, with
+    the possible choices and an input signal that distinguishes these choices."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

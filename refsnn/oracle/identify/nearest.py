@@ -1,39 +1,41 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module reports on recordings that follow no convention.
 
-A convention is one choice for each detail in which simulators of leaky
-integrate-and-fire (LIF) neurons differ.  A preset is the convention of a
-published tool.  If no convention fits a recording, the constants of the
-neurons are refitted by least squares.  If the refitted constants explain
-the recording, the report states these constants.  The report also names
-the nearest convention.  The nearest convention has the largest step
+A convention is one choice for each property of a time step in which
+simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
+kind of reset.  A preset is the convention of a published tool.  If no
+convention fits a recording, the decay factors and the gain of the neurons
+are fitted to the recording by least squares.  If the fitted constants
+explain the recording, the report lists these constants.  The report also
+names the nearest convention.  The nearest convention agrees with the
+recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
 Row t of a recording belongs to time step t.  A convention can be the
 nearest convention only if at least one of three conditions holds:
 
-- Refitted constants explain the recording.
+- Constants that were fitted to the recording explain the recording.
 
 - The recording has at least 12 nonzero entries before row t, and t > 1.
 
 - The root mean square error of each recorded quantity is below half of the
   standard deviation of this quantity.
 
-White noise has no nearest convention, because white noise meets none of
-these conditions.
+A recording of white noise has no nearest convention, because it meets none
+of these three conditions.
 
-Derivation.  The tolerances are those of `elimination`.
-Approximate.  The search for the nearest convention covers the presets, and
+Derivation.  The tolerances are those of the module `elimination`.
+Approximate.  The nearest convention is chosen among the presets, and among
     up to 24 of the conventions that agree with the recording for the
     largest number of rows.
-Cost.   The search of `elimination` is repeated up to eight times.  Each
-    repetition makes one change to the problem.  The changes are a
-    refitted gain, transposed weights, V = 0, swapped axes of time and
-    batch, and a threshold of 1.
+Cost.   The search of the module `elimination` is repeated up to eight
+    times, each time with one change to the constants, the weights or the
+    recording.  The changes are a fitted gain, transposed weights, V = 0,
+    swapped axes of time and batch, and a threshold of 1.
 Departures.  If a convention fits the recording after one of these changes,
-    the report names the change and the convention, but the list of members
-    in the report is empty.
+    the report names the change and the convention, but the list `members`
+    of the report is empty.
 """
 
 import numpy as np
@@ -73,7 +75,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _spiking(problem, step):
-    """Return a text that states which thresholds explain the recorded spikes."""
+    """Describe in words which thresholds explain the recorded spikes."""
     threshold, untested = problem.levels["threshold"], (
         "; spikes and the threshold are not tested")
     if np.ndim(threshold):
@@ -94,9 +96,10 @@ def _spiking(problem, step):
 
 
 def _thresholds(problem, late, reset):
-    """Return the lower and the upper bound of thresholds that explain the
-    recorded spikes.  The spikes are recorded `late` rows after mem.  The
-    number `reset` was subtracted from mem at each spike."""
+    """Return the lower and the upper bound of the thresholds that explain the
+    recorded spikes.  The spikes are recorded `late` time steps after the
+    membrane potential mem.  The number `reset` was subtracted from mem at each
+    spike."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
@@ -105,9 +108,10 @@ def _thresholds(problem, late, reset):
 
 
 def _constant(problem):
-    """Return a list with a question about the reset or the refractory period, if
-    the membrane potential has one value after each spike, and if this value or
-    its duration is unexpected.  Otherwise, return an empty list."""
+    """Examine whether the membrane potential has the same value after each
+    spike.  If this value is not a given reset value, or if its duration is not
+    a tested refractory period, return a list with a line for the report.
+    Otherwise, return an empty list."""
     if not {"mem", "spikes"} <= problem.rows.keys():
         return []
     mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
@@ -133,8 +137,8 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate and its first difference from the recording.
-    If no candidate is near, return (None, None)."""
+    """Return the nearest convention, as a candidate, and its first difference
+    from the recording.  If no convention is near, return (None, None)."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
@@ -154,9 +158,9 @@ def _nearest(problem, codes, parted, presets, fitted):
 
 
 def _first(problem, step, run):
-    """Return the first difference between a recording and a convention, or None
-    if all entries agree.  Also return the number of nonzero recorded entries
-    in earlier rows."""
+    """Return the first difference between a recording and the simulation of a
+    convention, or None if all entries agree.  Also return the number of
+    nonzero recorded entries before this difference."""
     slack, wrong, alive = elimination._slack(problem), {}, {}
     for name, row in problem.rows.items():
         limit = 0 if name == "spikes" else slack[name][:, None, None]
@@ -195,11 +199,11 @@ def _fired(problem):
 
 
 def _changed(problem, presets, fit):
-    """Search again with the gain of an exact `fit`, with a threshold of 1, with
-    batch and time swapped, with V = 0 and with transposed weights.  Return a
-    list with a line for the report, or an empty list if no convention fits.
-    If only spikes are recorded, the recording must have at least `MATCHED`
-    spikes, and only presets are accepted."""
+    """Search for a convention that fits after one of the changes that the
+    docstring of this module lists.  Return a list with a line for the report,
+    or an empty list if no convention fits.  If only spikes are recorded, the
+    recording must have at least `MATCHED` spikes, and only the conventions of
+    published tools (presets) are accepted."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

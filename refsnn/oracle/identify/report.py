@@ -1,13 +1,15 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module defines the report of `identify` and describes it in words.
+"""This module defines the report of `identify`, and writes its text.
 
-A convention is one choice for each detail in which simulators of leaky
-integrate-and-fire (LIF) neurons differ.  These details are called axes.  A
-preset is the convention of a published tool.  A candidate is a preset, or
-a preset with changed choices on some axes.  The report describes a
-convention by the candidate with the fewest changes.  In the text of the
-report, a probe is an input that distinguishes conventions.  The command
-`python -m refsnn probes` writes these inputs.
+A convention is one choice for each property of a time step in which
+simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
+kind of reset.  These properties are called axes.  A preset is the
+convention of a published tool.  A candidate is a convention that is
+described by a preset and by the axes in which the convention differs from
+this preset.  The report describes each convention by the preset with the
+fewest differences.  In the text of the report, a probe is an input signal
+for which conventions give different results.  The command `python -m
+refsnn probes` writes these input signals to a folder.
 """
 
 from typing import NamedTuple
@@ -63,16 +65,16 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold a preset, the axes in which the candidate differs from this preset,
-    and the choices of the candidate."""
+    """Hold a convention as a preset (the convention of a published tool), the
+    axes that differ from the preset, and the choices for these axes."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
 
 
 class Parting(NamedTuple):
-    """Hold the position of the first difference between a recording and a
-    candidate, the recorded value and the value of the candidate."""
+    """Hold the position of the first difference between a recording and the
+    simulation of a convention, and the values at this position."""
     step: int           # step, sample and neuron are None for gradients
     sample: int
     neuron: int
@@ -96,8 +98,8 @@ class Report(NamedTuple):
 
 
 def _changes(candidate):
-    """Return a dict with the choice of each axis in which a candidate differs
-    from its preset."""
+    """Return a dict of the axes in which a candidate differs from its preset,
+    with the choices of the candidate."""
     _, axis, value = candidate
     if isinstance(axis, tuple):
         return dict(zip(axis, value, strict=True))
@@ -140,7 +142,8 @@ def _candidate(name, changes):
 
 def _whole(candidate, presets):
     """Return a candidate.  If the caller gave a refractory period, all `presets`
-    have this period, and the period becomes a change of the candidate."""
+    have this period, and the candidate lists the period as a difference from
+    the preset."""
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate
@@ -148,8 +151,8 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the position and both values of the first entry that a mask in
-    `wrong` marks, or None if no entry is marked."""
+    """Return the position of the first entry that a mask in `wrong` marks, with
+    the recorded and the simulated value.  If no entry is marked, return None."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:
@@ -167,15 +170,15 @@ def _title(preset):
 
 
 def _words(candidate, name=None):
-    """Describe a candidate in words.  The text `name` replaces the name of the
-    preset."""
+    """Describe a candidate in words.  If `name` is given, this text replaces the
+    name of the preset."""
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
                for axis, value in _changes(candidate).items()]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
 
 
 def _difference(nearest, parting):
-    """Describe in words the nearest candidate and its first difference from the
+    """Describe in words the nearest convention and its first difference from the
     recording."""
     step, sample, neuron, quantity, found, wanted = parting
     where = "in the gradients: an entry" if step is None else \
@@ -185,7 +188,7 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Describe in three lines the convention, the settled axes and the open axes.
+    """Describe in three lines the convention, the known axes and the open axes.
 
     If `given` is True, the caller gave decay factors in place of time
     constants.
@@ -210,7 +213,7 @@ def _lines(members, settled, undecided, given):
 
 
 def _surrogates(matches):
-    """Describe in words up to four surrogates that explain a gradient."""
+    """Describe in words up to four surrogate derivatives that explain a gradient."""
     some = []
     for match in matches[:4]:
         width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")

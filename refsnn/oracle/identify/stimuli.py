@@ -1,33 +1,35 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module makes inputs that distinguish between LIF conventions.
+r"""This module makes input signals that reveal the convention of a simulator.
 
-A convention is one choice for each detail in which simulators of leaky
-integrate-and-fire (LIF) neurons differ.  An input that distinguishes
-conventions is called a stimulus.  The command `python -m refsnn probes`
-writes the stimuli.  This command and the reports of `identify` call a
-stimulus a probe.
+A convention is one choice for each property of a time step in which
+simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
+kind of reset.  An input signal for which different conventions give
+different results is called a stimulus.  The command `python -m refsnn
+probes` writes all stimuli to a folder.  In this command and in the reports
+of `identify`, a stimulus is called a probe.
 
-Some details have an effect only for special inputs.  In a tie, the
-membrane potential equals the threshold to the last bit.  Let f1 be 1 or
-1 - alpha, f2 be 1 or alpha, and f3 be the gain of the current.  The
-stimulus "ties" contains inputs x such that, in floating-point arithmetic,
+Some properties of a convention have an effect only for special inputs.  In
+a tie, the membrane potential equals the threshold to the last bit.  Let f1
+be 1 or 1 - alpha, f2 be 1 or alpha, and f3 be the gain of the current.
+The stimulus "ties" contains inputs x such that, in floating-point
+arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
-    potential has a lower bound, which is called the floor.  Only gradients
-    show whether derivatives pass through the reset.  Recorded membrane
-    potentials distinguish a delay of the input from a delay of the output,
-    but spikes do not.
+    potential has a lower bound, which is called the floor.  Only a
+    recorded gradient shows whether derivatives pass through the reset.
+    Recorded spikes cannot distinguish a delay of the input from a delay of
+    the output, but recorded membrane potentials can.
 Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
     threshold / (f1 f2 f3) are tested as solutions of (1).
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
     sample for each product f1 f2 f3.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.
-Departures.  The inputs of "ties" cause no tie in a tool that rounds
-    differently.
+Departures.  The stimulus "ties" may cause no tie in a simulator that
+    rounds differently.
 """
 
 import itertools
@@ -54,16 +56,17 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return inputs that distinguish between conventions.
+    """Return input signals for which LIF conventions give different results.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
     A stimulus drives one neuron with weight 1.  The samples of the batch
-    differ in the amplitude of the input.  Rounding can destroy ties.  To
-    avoid rounding, set the leak potential of your tool to 0, and use decay
-    factors that are exact in binary, such as 0.75.
+    differ in the amplitude of the input.  Rounding errors can prevent that the
+    membrane potential equals the threshold.  To avoid rounding errors, set the
+    leak potential of your tool to 0, and use decay factors that are exact in
+    binary, such as 0.75.
 
     Parameters
     ----------
@@ -117,11 +120,11 @@ def _ties(alphas, betas, gains, threshold):
 
 
 def _simulator(problem):
-    """Return a function that simulates with the constants of a problem, None, and
-    the stimuli for these constants.
+    """Return a simulator and input signals for the constants of a problem.
 
-    These three values are the last three fields of `comparison.Tools`.  The
-    field `differentiate` is None, because no gradients are compared.
+    The result holds the last three fields of `comparison.Tools`: a function
+    that simulates neurons, None, and the stimuli.  The field `differentiate`
+    is None, because no gradients are compared.
     """
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
@@ -139,6 +142,6 @@ def _simulator(problem):
 
 def _decay(kind, tau, dt):
     """Compute a decay factor with the same rounding as `conventions.simulate`,
-    because other rounding errors would destroy ties."""
+    because other rounding errors would prevent ties."""
     with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
         return float(1 - dt / tau if kind == "euler" else np.exp(-dt / tau))

@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module determines whether a recorded tool counts a tie as a spike.
+"""This module determines whether a recorded neuron spikes in a tie.
 
 In a tie, the membrane potential equals the threshold.  Only a tie shows
-whether a tool tests potential > threshold or potential >= threshold.  A
-convention states this choice in its axis "compare".  Rounding hides a tie,
-because a rounded potential may lie on either side of the threshold.
+whether a simulator tests potential > threshold or potential >= threshold.
+The axis "compare" of a convention holds the choice between these two
+tests.  Rounding errors hide a tie, because a rounded potential may lie on
+either side of the threshold.
 """
 
 import numpy as np
@@ -17,11 +18,12 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Return the conventions that fit, and that treat ties as the recording does.
+    """Return the conventions in `fits` that treat ties as the recording does.
 
-    If the recording has no tie, a convention is returned with all choices of
-    "compare".  To save time, ties are examined only for the first 4 to 200
-    conventions.  Conventions of known tools are examined first.
+    If the recording has no tie, each convention is returned with all choices
+    for the axis "compare".  To save time, ties are examined only for the first
+    4 to 200 conventions.  The conventions of published tools are examined
+    first.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
@@ -50,20 +52,21 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices of "compare" in `codes`, if a tie occurs in the
-    simulation of each convention in `codes`.  Otherwise, return an empty set."""
+    """Return the choices for the axis "compare" in `codes`, if a tie occurs in
+    the simulation of each convention in `codes`.  Otherwise, return an empty
+    set."""
     steps = elimination._steps(codes, problem.axes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return the choices of "compare" that agree with some tie of a recording.
+    """Return the choices for the axis "compare" that explain a recorded tie.
 
     A tie is used if simulations in float32 and float64 give equal membrane
-    potentials up to the tie.  A tie is also used if the recorded membrane
-    potential equals the threshold.  The mask `exact`, (T, B, n), marks the
-    entries in which the recorded potential equals the threshold.
+    potentials up to the time step of the tie.  A tie is also used if the
+    recorded membrane potential equals the threshold.  The mask `exact`, (T, B,
+    n), marks the entries in which the recorded potential equals the threshold.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
