@@ -227,8 +227,8 @@ def _in_range(rule, a):
 
 
 def _within(rule, least, most):
-    """Return whether the range of the rule contains `least` and `most`,
-    entrywise."""
+    """Return, for each entry, whether `least` and `most` are in the range of the
+    rule."""
     if rule.values:
         return np.logical_or.reduce([least == v for v in rule.values])
     low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)
@@ -290,8 +290,8 @@ def _label_advice(rule, a):
 
 
 def _pair_advice(rule, value):
-    """Return advice for an error message if the argument `psi` is the pair
-    (value, derivative) of a surrogate function instead of the derivative."""
+    """Return advice for an error message if the argument `psi` is the pair (f,
+    f') of a surrogate function, and not the derivative f' alone."""
     return ", so pass the derivative, element 1 of the pair" if rule.name == "psi" \
         and isinstance(value, tuple) and len(value) == 2 else ""
 

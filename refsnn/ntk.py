@@ -51,8 +51,8 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivatives of the loss for the sample y_m follow if the two
-    batches are exchanged in (5)-(10).
+    The derivatives of the loss for the sample y_m follow from (5)-(10)
+    with the two batches exchanged.
 Exact.  All derivatives are evaluated at the masked weights.  The kernel of
     kind "at_masked" includes the derivatives with respect to pruned
     weights, as in the code of [LZ20].  The kernel of kind "through_mask"
@@ -153,7 +153,7 @@ def _sum(axes, *factors):
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Backpropagate loss derivatives through the kernel, eqs. (5)-(10).
+    """Backpropagate the derivatives of a loss through the kernel, eqs. (5)-(10).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -203,8 +203,9 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Check the arguments.  Return a list with the inputs, signals and mask (a,
-    g, b, h, Q) of each layer, and the checked arrays `values`."""
+    """Check the arguments.  Return the tuple (a, g, b, h, Q) of each layer, which
+    holds the inputs and signals of the two batches and the mask.  Also return
+    the checked arrays `values`."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]

@@ -95,7 +95,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the transfer loss L and its three terms, without their coefficients."""
+    """Hold the transfer loss L, and its terms before the scaling by coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)

@@ -29,12 +29,12 @@ the argument `unit`.  `probe` makes three measurements:
 
     To find exchanged neurons, row i of the measured weights g is assigned
     to the neuron whose row of W has the largest absolute correlation with
-    row i of g.  If the correlation with row i of W is at most 3 % smaller
-    than the largest correlation, row i of g is assigned to neuron i.  For
-    each neuron, the fit with K explains a share of the sum of y^2, from
-    which the noise is subtracted.  If the median of the explained share is
-    below 90 %, the report says that the time constants or the time step
-    are wrong.
+    row i of g.  Row i of g is assigned to neuron i itself if the
+    correlation with row i of W is at least 97 % of the largest
+    correlation.  For each neuron, the fit with K explains a share of the
+    sum of y^2, from which the noise is subtracted.  If the median of the
+    explained share is below 90 %, the report says that the time constants
+    or the time step are wrong.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  Let S be the recorded spikes.

@@ -71,7 +71,7 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of the loss of one time step, eq. (2).
+    """Return the gradient dL[t]/dparameters of the loss of one step, eq. (2).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]

@@ -378,8 +378,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
 
 
 def _product(rule, q, mem):
-    """Return the sum of q_k u_k over the batch and the neurons k, for all
-    weights."""
+    """Return the sum of the products q_k u_k over the batch and the neurons k."""
     if rule == "exact":
         (B, n), count = q.shape, mem.shape[2] // q.shape[1]
         return (q.reshape(-1) @ mem.reshape(B * n, -1)).reshape(n, count)

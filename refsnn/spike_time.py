@@ -22,8 +22,8 @@ inputs.  With y = exp(t/tau),
 
 The derivatives (5) and (6) are 0 for inputs j outside the causal set C.  A
 silent unit has the spike time t_i = infinity, and all derivatives of t_i
-are 0.  An additional penalty P on the weights can therefore be needed to
-make silent units spike:
+are 0.  The gradient of an additional penalty P on the weights can make
+silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 

@@ -47,17 +47,17 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
     dA_n = sum_k G_nk dJ_nk                                 (13)
 
-    The derivatives for the second batch follow if the two batches are
-    exchanged in (5)-(13).
+    The derivatives of the loss for the second batch follow from (5)-(13)
+    with the two batches exchanged.
 Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
     multiplications.  With a mask, a dense layer needs N M (i + K^2) j
     multiplications.  A convolutional layer needs (N + M) K P i c + N M K^2
     i c multiplications.  For the kernel of a single batch without a mask,
-    half of these multiplications are sufficient.  In addition to the
-    result, a dense layer needs memory for one tile, and a convolutional
-    layer for the Jacobians of a few channels.
+    half of these multiplications are sufficient.  The functions need
+    additional memory for one tile.  Convolutional layers also need memory
+    for the Jacobians of a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -228,7 +228,7 @@ def _jacobian(a, g, cut, mask=None):
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Backpropagate loss derivatives through the kernel, eqs. (5)-(13).
+    """Backpropagate the derivatives of a loss through the kernel, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
