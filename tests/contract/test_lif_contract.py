@@ -18,6 +18,8 @@ BACK = (f"{LAYER}, recording.syn (T, B, n), recording.mem (T, B, n), recording.s
         "constants bool")
 FUNCTIONS = [
     contract(lif.simulate, f"{LAYER}, {RUN}, {FROZEN}", needed="V"),
+    contract(lif.simulate, "x (T, B, m*), W (n, m*) float",
+             given={"alpha": 0.5, "beta": 0.5}),
     contract(lif.run, f"{LAYER}, {RUN}, {FROZEN}, {STATE}", needed="V",
              given={"refractory": 2}, unchecked=["refractory"]),
     contract(lif.step, f"drive (B, n) float, V? (n, n), {LEAK}, threshold (n?) in "
@@ -34,6 +36,7 @@ FUNCTIONS = [
              given={"state.spikes": None}, unchecked=["state.spikes"]),
     contract(lif.readout_step, f"drive (B, n) float, {LEAK}, {STATE}",
              given={"state.spikes": None}, unchecked=["state.spikes"]),
+    contract(lif.readout_step, "drive (B, n) float", given={"alpha": 0.5, "beta": 0.5}),
     contract(lif.readout_backward, f"x (T, B, m*), W (n, m*) float, {LEAK}, "
              "dmem (T, B, n), constants bool"),
 ]
