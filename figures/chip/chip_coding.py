@@ -1,32 +1,32 @@
 """Encode images and spoken words as input spikes of an analog chip.
 
-Images are cropped and resized with cubic splines.  During training, each
-image is rotated by a random angle.  Each pixel with grey level x in [0, 1]
-sends at most one spike, at the time t and in the time bin `bin`,
+Images are cropped and resized with cubic splines, and the function `rotated` turns
+training images by random angles.  Each pixel with grey level x in [0, 1] sends at most
+one spike, at the time t and in the time bin `bin`,
 
     t = tau log(x / (x - threshold)) for x > threshold                (1)
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
-threshold.  By eq. (3), the code of an image depends on the other images of the batch.
-A white pixel (x = 1) has the earliest possible spike time, tau log(1/(1 - threshold)).
-If the caller passes this time as `first`, the code of an image does not depend on the
-other images.
+threshold.  Because of eq. (3), the spike times of an image depend on the other images
+of the batch.  A white pixel (x = 1) has the earliest possible spike time, tau log(1/(1
+- threshold)).  If the caller passes the spike time of a white pixel as `first`, the
+spike times of an image do not depend on the other images.
 
-Words are spike events in 700 channels.  During training, each event may move
-to another channel at random.  The lowest 70 channels are removed, every
-ninth of the remaining channels is kept, and time is compressed,
+A spoken word is a list of spike events in 700 frequency channels.  During training,
+each event may move to another channel at random.  The lowest 70 channels are removed,
+every ninth of the remaining channels is kept, and time is compressed,
 
     channel' = round(channel + spread N(0, 1))                        (4)
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-The constants are taken from [CB22] and from its public code.  As in the
-public code, the resized pixels are rounded to 8 bits.  Values beyond the
-range of 8 bits are clipped.  The spread in eq. (4) is given in a supplement
-of the paper that was not consulted.  Events that move beyond the channels 0
-... 699 are removed.
+All constants except `spread` are taken from [CB22] and from its public code.  As in the
+public code, the grey levels of the resized images are rounded to 8 bits, and grey
+levels beyond the range of 8 bits are clipped.  The published value of `spread` in eq.
+(4) is given in a supplement of the paper, which was not consulted.  Spike events that
+move to a channel outside 0 ... 699 are removed.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -44,10 +44,11 @@ CHANNELS = 700
 def latency(values, *, first=None):
     """Return the latency code of a batch of images, eqs. (1)-(3).
 
-    `values` (B, m) are grey levels in [0, 1] of B images with m pixels.  `first` is the
-    time of the first bin in s, at most the time of the earliest spike; by default, eq.
-    (3) determines the time.  Return spikes 0 or 1, of shape (T, B, m) for T time bins,
-    in the dtype of `values`.
+    `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels.  `first`
+    is the time, in seconds, at which the first time bin begins.  This time must not be
+    later than the earliest spike; by default, eq. (3) determines the time.  The
+    returned array of spikes (0 or 1) has the shape (T, B, m) for T time bins, and the
+    dtype of `values`.
 
     >>> spikes = latency(np.array([[1.0, 0.5, 0.1]]))
     >>> spikes.sum(axis=0).tolist(), spikes.argmax(axis=0).tolist()
@@ -69,9 +70,10 @@ def latency(values, *, first=None):
 def shrunk(images, *, crop, side):
     """Remove the border of images, and resize the images with cubic splines.
 
-    `images` (N, H, H) are 8-bit grey levels of N images with H rows and columns.
-    `crop` rows and columns are removed on each side: 2 for MNIST, 0 for Fashion-MNIST.
-    Return float32 grey levels in [0, 1], multiples of 1/255, of shape (N, side, side).
+    `images` (N, H, H) holds the 8-bit grey levels of N images with H rows and columns.
+    On each side of an image, `crop` rows or columns are removed: 2 for MNIST, 0 for
+    Fashion-MNIST.  The returned float32 array of shape (N, side, side) holds grey
+    levels in [0, 1], which are multiples of 1/255.
 
     >>> small = shrunk(np.full((1, 28, 28), 255, np.uint8), crop=2, side=16)
     >>> small.shape, float(small.min()), float(small.max())
@@ -88,10 +90,10 @@ def shrunk(images, *, crop, side):
 def rotated(images, rng, *, most):
     """Rotate each image about its centre by a separate random angle.
 
-    `images` (B, H, W) are grey levels in [0, 1] of B images of H rows and W columns.
-    The angles are uniformly distributed; the largest angle is `most`, in degrees.
-    Rotated images are linearly interpolated.  Pixels whose source lies outside the
-    original image are 0.
+    `images` (B, H, W) holds the grey levels in [0, 1] of B images of H rows and W
+    columns.  The angles are uniformly distributed between -`most` and `most` degrees.
+    Grey levels of rotated images are linearly interpolated.  A pixel of a rotated image
+    is 0 if the corresponding point lies outside the original image.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1
@@ -114,16 +116,18 @@ def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNE
           spread=0.0, rng=None):
     """Convert the events of one spoken word to input spikes, eqs. (4)-(6).
 
-    times_s, units : (E,) times in s, in any order, and channels of E events.
-    T : number of time bins; events after the last bin are dropped.
-    speed : factor by which the chip runs faster than the speech.
+    times_s, units : times in seconds, in any order, and channels of the E spike events,
+        each of shape (E,).
+    T : number of time bins; spike events after the last time bin are dropped.
+    speed : factor by which spikes reach the chip faster than the word was spoken.
     skip, stride : the lowest `skip` channels are removed, and every `stride`-th of the
         remaining channels is kept.
-    spread : standard deviation in eq. (4), in channels; 0 for test words.
+    spread : standard deviation of the random shifts in eq. (4), in channels; 0 for test
+        words.
     rng : random generator; required if `spread` is not 0.
 
-    Return float32 spikes 0 or 1, of shape (T, m).  The number m of inputs is
-    (channels - skip) / stride, rounded up.
+    The returned float32 array of shape (T, m) holds spikes (0 or 1).  The number m of
+    input channels of the network is (channels - skip) / stride, rounded up.
 
     >>> x = words(np.array([0.0, 0.1]), np.array([70, 88]), T=40)
     >>> x.shape, np.argwhere(x).tolist()

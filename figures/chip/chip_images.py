@@ -1,12 +1,12 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
 The figures on [CB22] share this module.  The weights of a network are stored as
-`chip_weights.Weights`.  A function `run(weights, x)` runs the network and returns an
-`in_the_loop.Recording`, which holds the membrane potentials and spikes.  The function
-`on_chip` returns a function `run` that emulates a chip with integer weights.  The
-function `in_software` takes the same arguments as `run`, and runs the same network
-without hardware constraints.  The function `learn` trains a network on the emulated
-chip or in software.
+`chip_weights.Weights`.  A function `run(weights, x)` simulates the network for the
+input spikes `x`, and returns an `in_the_loop.Recording` of the membrane potentials and
+spikes.  The function `on_chip` returns such a function `run`, which emulates a chip
+with integer weights.  The function `in_software` simulates the same network without the
+constraints of the chip, and can also be used as `run`.  The function `learn` trains a
+network on the emulated chip or in software.
 """
 
 import functools
@@ -33,8 +33,8 @@ AT_ONCE = 500                                   # test images in one forward pas
 class Rule(NamedTuple):
     """Hold the training hyperparameters; the defaults follow the code of [CB22].
 
-    The fields `reduction`, `scaling`, `burst` and `readout` are arguments of
-    `in_the_loop.loss`.
+    The fields `reduction`, `scaling`, `burst` and `readout` are passed to the loss
+    function `in_the_loop.loss`.
     """
 
     rate: float = 1.5e-3        # learning rate of Adam
@@ -52,9 +52,10 @@ class Rule(NamedTuple):
 class Scores(NamedTuple):
     """Hold the results of a network on the test images.
 
-    The fields `inputs` and `spikes` are the mean numbers of input spikes and of hidden
-    spikes per image.  The entry `until[t]` is the accuracy if only the membrane samples
-    0 ... t determine the class.
+    The field `inputs` is the mean number of input spikes per image, and the field
+    `spikes` is the mean number of spikes of the hidden neurons per image.  The entry
+    `until[t]` is the test accuracy if the class is predicted from the membrane samples
+    0 ...  t alone.
     """
 
     accuracy: float
@@ -64,7 +65,7 @@ class Scores(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold the weights and the Adam states between training steps."""
+    """Hold the weights of a network and the states of the optimiser Adam."""
 
     weights: chip_weights.Weights
     states: tuple               # one state for each matrix; None at the start
@@ -73,7 +74,7 @@ class Learner(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the embedded digits, enlarged to 16x16 pixels."""
+    """Return the handwritten digits included in refsnn, enlarged to 16x16 pixels."""
     return image_sets.digits(seed, "chip", repeat, SIDE)
 
 
@@ -91,9 +92,8 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Encode B images as input spikes in T time bins, an array of shape (T, B, 256).
-
-    A white pixel spikes in time bin 0.
+    """Encode the pixels of B images as input spikes in T time bins, of shape (T, B,
+    256).
     """
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
@@ -101,7 +101,7 @@ def coded(images):
 # ---- run a network -----------------------------------------------------------
 
 def drawn(seed, repeat, effects=chip.CALIBRATED):
-    """Sample the mismatch of the emulated chip that one repetition uses."""
+    """Sample the mismatch of the emulated chip that is used in one repetition."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     return chip.draw(number, effects)
 
@@ -109,8 +109,9 @@ def drawn(seed, repeat, effects=chip.CALIBRATED):
 def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that runs a network with rounded weights on an emulated chip.
 
-    The generator `rng` samples the noise of the chip.  If `reset_after` is given,
-    all membranes are reset `reset_after` seconds after the first input spike.
+    The noise of the chip is sampled with the generator `rng`.  If `reset_after` is
+    given, the membrane potentials of all neurons are reset `reset_after` seconds after
+    the first input spike.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -122,11 +123,11 @@ def on_chip(drawn, rng, *, reset_after=None):
 
 
 def in_software(weights, x):
-    """Run a network without hardware constraints.
+    """Simulate a network in software, without the constraints of the chip.
 
-    The weights are real numbers without limits, and there is no noise.  As in the
-    software of [CB22], the reset subtracts the threshold, and neurons have no
-    refractory period.
+    The weights are real numbers without limits, and the simulation has no noise.  As in
+    the software of [CB22], the reset subtracts the threshold from the membrane
+    potential, and neurons have no refractory period.
     """
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
@@ -152,18 +153,18 @@ LEARNT = 0.93                   # lower bound on the test accuracy
 
 
 def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=False):
-    """Return a `Learner` that has random initial weights and is not yet trained."""
+    """Return an untrained `Learner` with random initial weights."""
     weights = chip_weights.initial(generator, inputs, hidden, classes,
                                    recurrent=recurrent)
     return Learner(weights, (None, None, None))
 
 
 def step(learner, d, rate, clamp, fixed=()):
-    """Return the learner after one step of the optimiser Adam.
+    """Update the weights with one step of the optimiser Adam; return the new `Learner`.
 
-    d : gradient, with one array or None for each weight matrix.
-    clamp : whether hidden and recurrent weights are clipped to the range of the chip.
-    fixed : names of the weight matrices that are not trained.
+    d : derivatives of the loss with respect to each weight matrix, or None.  clamp :
+    True if hidden and recurrent weights are clipped to the range of the chip.  fixed :
+    names of the weight matrices that are not trained.
     """
     weights, states = list(learner.weights), list(learner.states)
     for i, (name, g) in enumerate(zip(chip_weights.Weights._fields, d, strict=True)):
@@ -175,11 +176,12 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss of one mini-batch, the gradient of the loss, and the response.
+    """Return the loss of one mini-batch, the gradient of the loss, and the recording.
 
-    The response of the network is an `in_the_loop.Recording`.
+    The gradient of the loss is taken with respect to all weights.  The recording of
+    membrane potentials and spikes is an `in_the_loop.Recording`.
 
-    The keyword arguments `more` are passed to `in_the_loop.loss`.
+    The keyword arguments `more` are passed to the loss function `in_the_loop.loss`.
     """
     kept = None
     used = weights
@@ -200,11 +202,13 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train a network for `epochs` epochs; return the learner and the training curves.
+    """Train a network for `epochs` epochs; return the `Learner` and the training
+    curves.
 
-    The number of the first epoch is `first`.  The curves, of shape (epochs, 2), hold
-    the mean loss and the accuracy on the training images in each epoch.  The loss
-    and the accuracy of a mini-batch are computed before the weights are updated.
+    The epochs are counted from `first`.  The training curves are an array of shape
+    (epochs, 2), which holds the mean loss and the accuracy on the training images in
+    each epoch.  The loss and the accuracy of each mini-batch are computed before the
+    weights are updated.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -226,7 +230,7 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
 def test(run, weights, images):
     """Return the `Scores` of a network on the test images.
 
-    The readout with the largest maximum over time determines the predicted class.
+    The predicted class is the class of the readout with the largest maximum over time.
     """
     count, until = len(images.labels_test), np.zeros(STEPS)
     inputs = spikes = 0.0
@@ -242,7 +246,8 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Return the weights without a randomly selected share of the hidden neurons."""
+    """Remove a random fraction `share` of the hidden neurons; return the other
+    weights."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -252,13 +257,14 @@ def silenced(weights, generator, share):
 # ---- jobs that continue each other -------------------------------------------
 
 def unpacked(found):
-    """Restore the `Learner` that `lif_training.packed` has converted to a dict."""
+    """Convert a dict that `lif_training.packed` has returned back to a `Learner`."""
     weights, states = lif_training.unpacked(found)
     return Learner(chip_weights.Weights(*weights), tuple(states))
 
 
 def parts(epochs, task):
-    """Return the pair (first epoch, epoch count) for each job of a training run."""
+    """Return the pair (first epoch, number of epochs) for each job of a training
+    run."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -266,14 +272,15 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold the parameters and Adam states of a perceptron that reads grey levels."""
+    """Hold the parameters and Adam states of a perceptron whose inputs are grey
+    levels."""
 
     parameters: list            # two weight matrices, then two bias vectors
     states: list
 
 
 def reference_begin(generator, hidden):
-    """Return a ReLU network (the reference network) with random initial weights."""
+    """Return the reference network, an untrained ReLU network with random weights."""
     weights, biases = mlp.init((SIDE * SIDE, hidden, CLASSES), generator,
                                dtype=np.float32)
     return Reference([*weights, *map(np.zeros_like, biases)], [None] * 4)
@@ -281,7 +288,7 @@ def reference_begin(generator, hidden):
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
                     after_epoch=None):
-    """Train a reference network with the same image rotation and dropout as in `learn`.
+    """Train a ReLU reference network with the rotation and the dropout of `rule`.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):

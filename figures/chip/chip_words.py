@@ -1,13 +1,14 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
 The task is the keyword task of [CB22].  The network has 70 inputs, 186 recurrent
-neurons, and one readout for each word (20 readouts in the paper).  The words are the
-embedded words or the files of the module `spoken_words`.  The function `keywords`
-trains the input, recurrent and readout weights.  The forward pass runs on an emulated
-chip (chip in the loop) or in software without hardware constraints.  With
-recurrence="fixed", `keywords` trains a control network instead.  The recurrent weights
-of the control network are copied from a trained network, shuffled and then fixed.  The
-other weights are trained from random initial values.
+neurons, and one readout for each word (20 readouts in the paper).  The module
+`spoken_words` reads the words, either the words included in refsnn ("embedded words")
+or files in a folder.  The function `keywords` trains the input, recurrent and readout
+weights.  The forward pass runs on an emulated chip (chip in the loop), or in software
+without the constraints of the chip.  With recurrence="fixed", the function `keywords`
+trains a control network, whose recurrent weights are copied from a trained network,
+shuffled, and not trained any further.  The input and readout weights of the control
+network are trained from random initial values.
 """
 
 import numpy as np
@@ -28,20 +29,22 @@ AT_ONCE = 100                       # test words in one forward pass
 
 
 def steps(words):
-    """Return the number of time bins of the longest word, plus 20 time bins.
+    """Return the number of time bins in which the longest word is presented.
 
-    Time bins after `LONGEST` are not counted.
+    The network also runs for 20 time bins after the last input spike.  Spikes later
+    than `LONGEST` seconds after the start of a word are not counted.
     """
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Return the input spikes of the B words in `index`, of shape (T, B, 70).
+    """Return the input spikes of the B words with indices `index`, of shape (T, B, 70).
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
-    embedded words have only these 70 channels.  Adjacent embedded channels are 9
-    channels of the 700 apart, so `spread` is divided by 9.
+    words included in refsnn have only these 70 channels.  Because these channels are
+    every ninth of the 700 channels, the standard deviation `spread` of the random
+    channel shifts is divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -52,15 +55,15 @@ def coded(words, index, T, spread=0.0, rng=None):
 
 
 def shuffled(weights, rng):
-    """Return the weights after a random permutation of the recurrent weights."""
+    """Return the weights with the entries of the recurrent matrix randomly permuted."""
     recurrent = rng.permutation(weights.recurrent.ravel())
     return weights._replace(recurrent=recurrent.reshape(weights.recurrent.shape))
 
 
 def predicted(run, weights, words, index, T):
-    """Return the predicted class of each word in `index`.
+    """Return the predicted class of each word with an index in `index`.
 
-    The readout with the largest sum over time determines the predicted class.
+    The predicted class is the class of the readout with the largest sum over time.
     """
     return np.concatenate([
         run(weights, coded(words, index[first:first + AT_ONCE], T)).out.sum(axis=0)
@@ -69,21 +72,23 @@ def predicted(run, weights, words, index, T):
 
 def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=20, hidden=HIDDEN, batch=RULE.batch, before=None):
-    """Train a network on a data set; return a dict of the weights and training curves.
+    """Train a network on spoken words; return a dict of the weights and training
+    curves.
 
-    The call that trains the last epoch also returns the accuracies, the predicted class
-    of each test word, and the response of the network to one test word.
+    After the last epoch, the returned dict also holds the accuracies, the predicted
+    class of each test word, and the response of the network to one test word.
 
-    folder : folder of the files, or None for the embedded words.
-    kind : "chip" or "software".
+    folder : folder of the files, or None for the words included in refsnn.
+    kind : "chip" for the emulated chip, or "software".
     recurrence : "trained", or "fixed" for the control network.
     epochs : total number of training epochs.
     spread : standard deviation of the random channel shifts during training, in
         channels of 700.
-    first, count : this call trains the epochs first ... first + count - 1.
-    classes : number of classes; words of higher classes are not used.
-    before : result of the earlier call whose training this call continues.  If this
-        call begins a control network, `before` is the result of the trained network.
+    first, count : number of the first epoch, and number of epochs of this call.
+    classes : number of classes; words with larger class labels are not used.
+    before : result of the previous call if this call continues a training run.  For a
+        new control network, `before` is the result of the training run from which the
+        recurrent weights are copied.
     """
     if recurrence not in ("trained", "fixed"):
         raise ValueError(f"recurrence is {recurrence!r}: must be 'trained' or 'fixed'")

@@ -1,38 +1,42 @@
 """Training in the loop compensates for mismatch of an emulated chip
 
-A network of 256-100-10 neurons classifies the embedded digits on an emulated chip.  A
-chip is de-calibrated by 30 % if the time constants and thresholds of a calibrated chip
-are multiplied by random factors with mean 1 and standard deviation 0.3.  The gradient
-is computed with the nominal parameters.  After training with the chip in the loop, a
-de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).  In a
-second method, the network is trained in ideal software (without noise and mismatch),
-with weights in the range of the chip, and the rounded weights are written to the same
-chips.  When the de-calibration rises from 0 % to 30 %, the accuracy with the second
-method falls by at least 0.03 more than with training in the loop.  In a third method,
-the network is trained on a twin of the chip, and the weights are written to the chip.
-A twin is an emulated chip whose mismatch and latency were measured from spikes and
-membrane samples of the chip.  All other properties of the twin equal those of the chip.
-The loss is the accuracy of ideal software minus the accuracy on the chip.  At a
-de-calibration of 30 %, the loss with weights from a twin is at most half of the loss
-with weights from software.
+Networks of 256-100-10 neurons classify the handwritten digits included in refsnn
+("embedded digits") on emulated chips.  A chip is de-calibrated by 30 % if the time
+constants and thresholds of a calibrated chip are multiplied by random factors with mean
+1 and standard deviation 0.3.  The surrogate gradient is computed with the nominal time
+constants and the nominal threshold of the chip.  After training with the chip in the
+loop, a de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).
+
+In a second training method, the network is trained in ideal software (without noise and
+mismatch) with weights in the range of the chip, and the rounded weights are transferred
+to the de-calibrated chips.  When the de-calibration rises from 0 % to 30 %, the
+accuracy with weights from software falls by at least 0.03 more than the accuracy after
+training in the loop.  In a third training method, the network is trained on an emulated
+twin of the chip, and the weights are transferred to the chip.  A twin is an emulated
+chip with the mismatch and the latency that were measured from spikes and membrane
+samples of the original chip.  All other properties of the twin equal the properties of
+the original chip.  The accuracy loss is the test accuracy of ideal software minus the
+test accuracy on the chip.  At a de-calibration of 30 %, the accuracy loss with weights
+from a twin is at most half of the accuracy loss with weights from software.
 
 On the calibrated chip, the test accuracy after training in the loop is at least 0.93.
 At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
 potentials, and these neurons fire without input.
 
-The left panel shows the test accuracy against the de-calibration.  The right panel
-shows the relative increase of the test error when a given fraction of the hidden
-neurons, selected at random, is silenced after training.  The increase is relative to
-the mean test error without silenced neurons.  The networks of the right panel were
-trained on the calibrated chip, without dropout or with 40 % dropout.  Small markers are
-single seeds, large markers are means, and stars are published values.
+The left panel shows the test accuracy against the de-calibration.  For the right panel,
+a randomly selected fraction of the hidden neurons is silenced after training.  The
+right panel shows the resulting increase of the test error, divided by the mean test
+error without silenced neurons.  The networks of the right panel were trained on the
+calibrated chip, without dropout or with 40 % dropout.  Small markers are single seeds,
+large markers are means over seeds, and stars are published values.
 
-With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
-training epochs.  The levels of de-calibration are 0, 15, 30 and 50 %.  This figure
-corresponds to [CB22] fig. 4, which uses MNIST.  Two results differ from [CB22]: on the
-calibrated chip, weights from software are as accurate as weights trained in the loop
-(published: a gap), and silenced neurons increase the test error more, above all without
-dropout.
+With the option --full, networks of 256-246-10 neurons are trained for 20 epochs on
+MNIST images of 16x16 pixels, and the de-calibration is 0, 15, 30 or 50 %.  This figure
+corresponds to [CB22] fig. 4, which uses MNIST.  Two results differ from [CB22].  First,
+weights from software are as accurate on the calibrated chip as weights that are trained
+in the loop; [CB22] reports that weights from software are less accurate.  Second,
+silenced hidden neurons increase the test error more than in [CB22], above all in
+networks that were trained without dropout.
 """
 
 import functools
@@ -63,7 +67,7 @@ NAMES = {"loop": "trained with the chip in the loop",
 
 
 def jobs(size, seed, data):
-    """Return the jobs: training in the loop, in software, and on a twin of the chip."""
+    """Return the jobs, which train networks in the loop, in software, or on a twin."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     repeats = 1 if size == "quick" else 2
     shared = [{"task": task, "folder": folder,
@@ -83,7 +87,7 @@ def drawn(level, seed, repeat):
 
 
 def begun(task, folder, seed, repeat):
-    """Return the images, the random generator and the untrained `Learner` of one run.
+    """Return the images, the random generator and the untrained network of one run.
     """
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
     return (chip_images.load(task, folder, seed, repeat), generator,
@@ -115,7 +119,7 @@ def restless(run, weights):
 
 
 def transfer(task, folder, levels, epochs, seed, repeat):
-    """Train a network in software, and test the weights on each de-calibrated chip.
+    """Train a network in software, and test the rounded weights on de-calibrated chips.
 
     During training, the weights are clipped to the range of the chip.
     """
@@ -132,7 +136,7 @@ def transfer(task, folder, levels, epochs, seed, repeat):
 
 
 def copied(task, folder, epochs, seed, repeat):
-    """Train a network on a twin of a chip, and test the weights on the original chip.
+    """Train a network on the emulated twin of a chip; test the weights on that chip.
     """
     images, generator, learner = begun(task, folder, seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"twin {TWIN}", repeat)
@@ -150,8 +154,8 @@ def copied(task, folder, epochs, seed, repeat):
 def gather(results):
     """Stack the test accuracies in arrays of shape (levels, repeats).
 
-    The arrays `twin` and `software` are of shape (repeats,).  The first axis of
-    `silenced` has two entries: training without and with dropout.
+    The test accuracies `twin` and `software` are of shape (repeats,).  The first axis
+    of the test accuracies `silenced` stands for training without or with dropout.
     """
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))
@@ -171,10 +175,11 @@ def gather(results):
 
 
 def grown(data):
-    """Return the relative increase of the test error due to silenced neurons.
+    """Return the relative increase of the test error due to silenced hidden neurons.
 
-    The increase is relative to the mean error without silenced neurons.  The axes are
-    (without or with dropout, repeats, share of silenced neurons).
+    The increase is divided by the mean test error without silenced neurons.  The axes
+    of the returned array are (without or with dropout, repeats, fraction of silenced
+    neurons).
     """
     error = 1 - data["silenced"]
     return error / np.maximum(error[:, :, :1].mean(axis=1, keepdims=True), 1e-3) - 1

@@ -1,42 +1,55 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
-An emulated chip is calibrated in two rounds.  Each round measures all 256 neurons,
-using only the spikes and membrane samples that the chip records.  The figure evaluates
-the calibration with the true parameters of the chip, which the calibration cannot read.
-The spread of a parameter is its standard deviation over the neurons that can fire.  The
-tests of the chip's public calibration software define conditions that a calibrated chip
-must meet.  The emulated chip meets five of these conditions (means over 3 chips, 10
-with --full): the spreads of synaptic and membrane time constants are at most 0.2 and
-0.45 times their spreads before calibration, the spreads of gain and reset are at most
-5 % and 6 %, and 95 % of the thresholds differ from the nominal threshold by at most 8
-codes of the analog-to-digital converter.
+An emulated chip is calibrated in two rounds.  In each round, the properties of all 256
+neurons are measured from the spikes and membrane samples that the chip records.  The
+calibration is evaluated with the true parameters of the emulated chip, which are
+unknown to the calibration.  The spread of a parameter is the standard deviation of this
+parameter over the neurons that can fire.  The tests of the public calibration software
+of the chip contain conditions that a calibrated chip must meet.  The calibrated
+emulated chip meets five of these conditions (means over 3 chips, 10 with the option
+--full):
+
+1. The spread of the synaptic time constants is at most 0.2 times the spread before
+   calibration.
+2. The spread of the membrane time constants is at most 0.45 times the spread before
+   calibration.
+3. The spread of the synaptic gains is at most 5 % of the mean gain.
+4. The spread of the reset potentials is at most 6 % of the difference between threshold
+   and leak potential.
+5. At least 95 % of the thresholds differ from the nominal threshold by at most 8 codes
+   of the analog-to-digital converter (ADC).
 
 The top left panel (before calibration) and the top middle panel (after calibration)
-show the responses of all membranes to one input spike with the largest weight.  Black
-lines are means over the neurons.  The top right panel shows the membranes of the hidden
-neurons during one test image, after training with the calibrated chip in the loop.  The
-dashed line is the nominal threshold.  The membranes of the hidden neurons also differ
-because the weights differ.  The bottom panel shows the spreads before and after
-calibration.  Spreads of the gain and the time constants are relative to the mean.
-Spreads of potentials are relative to the difference between threshold and leak
-potential.  Bars are means, dots are single chips, and diamonds are values for a
-calibrated chip, read or estimated from the conditions of the public tests.
+show the membrane potentials of all neurons after one input spike with the largest
+weight.  Black lines are means over the neurons.  The top right panel shows the membrane
+potentials of the hidden neurons during one test image, after training with the
+calibrated chip in the loop.  In the top right panel, the membrane potentials also
+differ because the neurons have different weights.  The dashed line is the nominal
+threshold.  The bottom panel shows the spread of each parameter before and after
+calibration.  The spreads of gains and time constants are divided by the mean over the
+neurons.  The spreads of threshold, leak and reset potentials are divided by the
+difference between the nominal threshold and the nominal leak potential.  Bars are means
+over chips, dots are single chips, and diamonds are values for a calibrated chip, which
+were read or estimated from the public tests.
 
-The spreads before calibration are inputs of the model, taken mostly from the
-calibration of one chip.  No bound is set on these spreads.  Samples alone do not show
-whether the leak or the converter of a neuron is shifted.  Calibration removes the sum
-of both shifts, so that the spread of the converters remains in the leak.  A second
-calibration of the same uncalibrated chip also uses the reference code of each neuron,
-which is the sample of this neuron while a known voltage holds all membranes at the
-nominal leak potential.  With these references, the spread of the leak is at most half
-as large as without references.
+The spreads before calibration are input parameters of the emulation, and mostly stem
+from the published calibration of one chip.  Membrane samples alone do not show whether
+the leak potential of a neuron or the offset of its analog-to-digital converter has
+shifted.  Calibration removes only the sum of the shift of the leak potential and the
+shift of the converter, so the spread of the converter offsets remains as a spread of
+the leak potentials.  A second calibration of the same uncalibrated chip also uses a
+reference code for each neuron.  The reference code of a neuron is its membrane sample
+while a known voltage holds all membranes at the nominal leak potential.  With reference
+codes, the spread of the leak potentials is at most half as large as without reference
+codes.
 
-With references, every spread is below the value from the public tests.  Without
-references, this is true for every quantity except the leak.  The spreads are smaller
-than the values from the tests, because an emulated chip does not change between
-calibration and use, its parameters can be set independently, and a measurement uses
-about 2,500 test inputs.  The preset `chip.CALIBRATED` has the values from the tests,
-with 4 % for the reset.
+With reference codes, every spread is below the value from the public tests.  Without
+reference codes, every spread except the spread of the leak potentials is below the
+value from the public tests.  The spreads are smaller than the values from the public
+tests for three reasons: an emulated chip does not change between calibration and use,
+its parameters can be set independently of each other, and each measurement uses about
+2,500 test inputs.  The preset `chip.CALIBRATED` of the emulated chip uses the spreads
+from the public tests, except for 4 % for the reset potential.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -65,16 +78,16 @@ RATIO = {"synaptic time constant": 0.2, "membrane time constant": 0.45}
 
 
 def jobs(size, seed, data):
-    """Return one job for each chip; only the first chip is used to train a network."""
+    """Return one job for each emulated chip; the first job also trains a network."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}[size]
     return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat})
             for repeat in range(repeats)]
 
 
 def bench(epochs, seed, repeat):
-    """Measure a chip before and after calibration, and train a network on the chip.
+    """Measure an emulated chip before and after calibration, and train a network on it.
 
-    If `epochs` is 0, no network is trained.
+    No network is trained if `epochs` is 0.
     """
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = before = chip_images.drawn(seed, repeat, chip.UNCALIBRATED)
@@ -103,9 +116,10 @@ def bench(epochs, seed, repeat):
 
 
 def spread(drawn):
-    """Return the true spread of each quantity over all neurons that can fire.
+    """Return the standard deviation of each chip parameter over the neurons that can
+    fire.
 
-    The spreads of excitatory and inhibitory synapses are combined.
+    Excitatory and inhibitory synapses are combined in one root mean square value.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,
@@ -118,7 +132,7 @@ def spread(drawn):
 
 
 def blank(count):
-    """Return weights of 0 for `count` hidden neurons, without readouts."""
+    """Return zero weights of a network with `count` hidden neurons and no readouts."""
     return {"hidden": np.zeros((count, NEURONS), np.int8), "recurrent": None,
             "readout": np.zeros((0, count), np.int8)}
 
@@ -126,8 +140,7 @@ def blank(count):
 def reference(drawn, rng):
     """Return the mean membrane sample of each of N neurons, of shape (N,).
 
-    During these samples, a known voltage holds all membranes at the nominal leak
-    potential.
+    The samples are taken while all membranes are held at the nominal leak potential.
     """
     held = drawn._replace(leak=np.zeros_like(drawn.leak),
                           threshold=np.full_like(drawn.threshold, np.inf))
@@ -136,7 +149,8 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return the membrane samples (T, N) that follow one input spike of weight 63.
+    """Return the membrane samples (T, N) of N neurons after one input spike of weight
+    63.
     """
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63

@@ -1,30 +1,36 @@
 """Errors of an emulated chip are small at an integration step of 0.1 µs
 
-The emulation of a chip detects spikes at the ends of integration steps.  This figure
-compares steps of several lengths with a step of 5 ns.  A network of 256-100-10 neurons
-is trained in software, with weights in the range of the chip, to classify the embedded
-digits.  The rounded weights of this network are used on emulated chips with mismatch.
-Noise, the latency of samples and the loss of events are switched off.  Errors are
-differences from the results with the step of 5 ns, over all test images.  At the
-default step of 0.1 µs, the number of hidden spikes is wrong by at most 2 %, and the
-root mean square (RMS) error of the readouts is at most 5 % of the RMS value of the
-readouts (means over 3 chips, 5 with --full).
+The emulation of an analog chip detects spikes only at the ends of integration steps.
+This figure compares emulations with integration steps of several lengths with an
+emulation with steps of 5 ns.  A network of 256-100-10 neurons is trained in software,
+with weights in the range of the chip, to classify the handwritten digits included in
+refsnn ("embedded digits").  The rounded weights of the trained network are used on
+emulated chips with mismatch.  Noise, the latency of membrane samples and the loss of
+spikes are switched off.  All errors are differences from the emulation with steps of 5
+ns, averaged over all test images.  With the default step of 0.1 µs, the error of the
+number of hidden spikes is at most 2 %, and the root mean square (RMS) error of the
+readout potentials is at most 5 % of their RMS value (means over 3 chips, 5 with the
+option --full).
 
-Each spike of a neuron is detected up to one step late, and these delays accumulate.  If
-a membrane only just reaches the threshold, a late detection can add or remove a spike.
-The probability that a spike is added or removed grows with the step, but the size of
-this error does not.  Therefore the RMS error decreases more slowly with the step than
-the mean absolute error.  When the step decreases from 0.189 to 0.0125 µs, a factor of
-15, the mean absolute error decreases at least by a factor of 8.
+Each spike of a neuron is detected up to one integration step late, and the delays of
+successive spikes accumulate.  If a membrane potential only just reaches the threshold,
+the late detection of another spike can add or remove a spike.  Longer integration steps
+add or remove spikes more often, but do not increase the effect of one such spike on the
+readouts.  Therefore, when the integration step becomes shorter, the RMS error decreases
+more slowly than the mean absolute error.  When the integration step decreases by a
+factor of 15, from 0.189 to 0.0125 µs, the mean absolute error of the readout potentials
+decreases at least by a factor of 8.
 
-The left panel shows four errors against the step.  "Fewer hidden spikes" is the
-relative decrease of the number of hidden spikes.  "Hidden spikes not in the same bin"
-is the fraction of the spikes at 5 ns that are missing or fall in another time bin.
-Lines are means over chips, dots are single chips.  The right panel shows the readouts
-of one test image on one chip.  The refractory time (2 µs) and the delay of spikes (0.3
-µs) are multiples of 0.1 µs, but not of 1.7 / 9 = 0.189 µs, the longest step below 0.2
-µs that divides a time bin.  With steps of 0.189 µs, the emulation therefore rounds the
-refractory time and the delay, but not with steps of 0.1 µs.
+The left panel shows four kinds of error against the length of the integration step.
+"Fewer hidden spikes" is the relative decrease of the number of hidden spikes.  "Hidden
+spikes not in the same bin" is the fraction of the hidden spikes in the emulation with
+steps of 5 ns that are missing, or fall in another time bin, with longer steps.  Lines
+are means over chips, dots are single chips.  The right panel shows the readout
+potentials for one test image on one chip.  The time bins of the chip have a length of
+1.7 µs, and 1.7 / 9 = 0.189 µs is the longest step below 0.2 µs that divides a time bin.
+The refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but
+not of 0.189 µs.  With integration steps of 0.189 µs, the emulation must therefore round
+the refractory time and the delay of spikes.
 """
 
 import numpy as np
@@ -45,7 +51,7 @@ ERRORS = {"readouts, RMS error": (colours.BLUE, "o-"),
 
 
 def jobs(size, seed, data):
-    """Return one job for each chip."""
+    """Return one job for each emulated chip."""
     repeats, epochs, images = {"quick": (1, 3, 20), "default": (3, 12, None),
                                "full": (5, 18, None)}[size]
     return [(learn, {"epochs": epochs, "images": images, "seed": seed,
@@ -53,7 +59,8 @@ def jobs(size, seed, data):
 
 
 def learn(epochs, images, seed, repeat):
-    """Train a network in software, and run it on a chip with steps of each length."""
+    """Train a network in software, and emulate it on a chip with several step
+    lengths."""
     digits = chip_images.digits(seed, repeat)
     generator = seeds.rng(seed, FIGURE, "network", repeat)
     learner = chip_images.begin(generator, chip_images.HIDDEN["digits"])
@@ -76,9 +83,10 @@ def learn(epochs, images, seed, repeat):
 
 
 def errors(run, fine):
-    """Return the four errors of a run, in the order of `ERRORS`.
+    """Return the four errors of an emulation, in the order of the dict `ERRORS`.
 
-    `run` and `fine` are pairs (spikes, readouts); `fine` has the step of 5 ns.
+    `run` and `fine` are pairs (spikes, readout potentials).  The pair `fine` comes from
+    the emulation with integration steps of 5 ns.
     """
     (fired, mine), (spikes, out) = run, fine
     return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),
@@ -88,14 +96,15 @@ def errors(run, fine):
 
 
 def gather(results):
-    """Stack the errors of all chips in an array (chips, step lengths, kinds of error).
+    """Stack the errors in an array of shape (chips, step lengths, kinds of error).
     """
     return {"errors": [r["errors"] for r in results], "traces": results[0]["traces"],
             "spikes": [r["spikes"] for r in results]}
 
 
 def step_us(parts):
-    """Return the length of a step in microseconds."""
+    """Return the length, in microseconds, of steps that divide a time bin into
+    `parts`."""
     return chip_images.DT_S * 1e6 / np.array(parts)
 
 

@@ -1,34 +1,37 @@
 """An emulated chip classifies digits within 10 µs; 40 hidden spikes are sufficient
 
-Networks of 256-100-10 neurons classify the embedded digits.  The networks are trained
-with an emulated chip in the loop.  A burst regulariser penalises hidden spikes.
-Several regularisation strengths are compared.  The selected strength has the highest
-training accuracy of all strengths above 0 with at most 40 hidden spikes per test image.
-The mean test accuracy with the selected strength is at most 0.01 below the mean test
-accuracy without regulariser (2 seeds).
+Networks of 256-100-10 neurons are trained with an emulated chip in the loop to classify
+the handwritten digits included in refsnn ("embedded digits").  A regulariser of several
+strengths penalises the spikes of the hidden neurons.  The strengths above 0 that yield
+at most 40 hidden spikes per test image are considered, and the strength with the
+highest training accuracy is selected.  The mean test accuracy with the selected
+regularisation strength is at most 0.01 below the mean test accuracy without regulariser
+(2 seeds).
 
-In the left panel, only membrane samples up to the time on the horizontal axis, counted
-from the first input spike, determine the class.  Without regulariser, the test accuracy
-is at most 0.01 below its final value from 10 µs on, or earlier.  In the fast mode, the
-chip is reset after 10 µs; an image takes 11.8 µs [CB22].  The fast mode lowers the test
-accuracy without regulariser by at most 0.01.  The right panel shows the test accuracy
-against the mean number of hidden spikes per image.  Each colour stands for one
-regularisation strength.  Dots are single seeds, diamonds are means.
+The left panel shows the test accuracy if the class is predicted only from the membrane
+samples up to a time, which is counted from the first input spike.  After 10 µs or
+earlier, the test accuracy without regulariser is never more than 0.01 below its final
+value.  In the fast mode, all membranes of the chip are reset after 10 µs, and each
+image takes 11.8 µs [CB22].  The fast mode lowers the test accuracy without regulariser
+by at most 0.01.  The right panel shows the test accuracy against the mean number of
+hidden spikes per image.  Each colour stands for one regularisation strength.  Dots are
+single seeds, diamonds are means over seeds.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
-all hidden neurons, and each hidden spike reaches all readouts.  On the chip, a signed
-weight uses an excitatory and an inhibitory synapse, and a spike uses one of the two
-synapses.  One event is therefore counted for each pair of a spike and a neuron that the
-spike reaches.  Events are counted without the reset of the fast mode.  The figure also
-reports the published energy, 2.4 µJ per image, divided by the mean number of events per
-image without regulariser.  The energy was measured in the fast mode, with a network of
-256-246-10 neurons.
+all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
+chip, a signed weight uses an excitatory and an inhibitory synapse, and each spike uses
+only one of the two synapses.  Each spike therefore counts as one synaptic event for
+each neuron that the spike reaches.  Synaptic events are counted without the reset of
+the fast mode.  The figure also reports the published energy of 2.4 µJ per image,
+divided by the mean number of synaptic events per image without regulariser.  This
+published energy was measured in the fast mode, with a network of 256-246-10 neurons.
 
-With --full, networks of 256-246-10 neurons classify MNIST at 16x16 pixels, after 20
-training epochs with regularisation strength 0 (no regulariser), 0.3 or 1.  In [CB22],
-the accuracy is flat down to about 20 hidden spikes per image, and the accuracy without
-regulariser reaches its peak within 8 µs.  This figure corresponds to [CB22] fig. 3 C, D
-and E, which use MNIST.
+With the option --full, networks of 256-246-10 neurons are trained for 20 epochs on
+MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3
+or 1.  In [CB22], the test accuracy hardly changes if a regulariser reduces the number
+of hidden spikes to about 20 per image, and the test accuracy without regulariser
+reaches its maximum within 8 µs.  This figure corresponds to [CB22] fig. 3 C, D and E,
+which use MNIST.
 """
 
 import numpy as np
@@ -57,7 +60,8 @@ def jobs(size, seed, data):
 
 
 def learn(task, folder, strength, epochs, seed, repeat):
-    """Train a network with the chip in the loop, and test it in normal and fast mode.
+    """Train a network with the chip in the loop, and test it with and without fast
+    mode.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
@@ -76,15 +80,13 @@ def learn(task, folder, strength, epochs, seed, repeat):
 
 
 def events(scores, hidden):
-    """Return the mean number of synaptic events per image.
-
-    The network has `hidden` hidden neurons.
+    """Return the mean number of arrivals of a spike at a synapse per image.
     """
     return scores.inputs * hidden + scores.spikes * chip_images.CLASSES
 
 
 def gather(results):
-    """Stack the results as arrays of shape (strengths, repeats, ...)."""
+    """Stack the results in arrays of shape (regularisation strengths, repeats, ...)."""
     strengths = list(dict.fromkeys(float(r["strength"]) for r in results))
     return {"strength": strengths,
             **{name: [[r[name] for r in results if r["strength"] == s]
@@ -96,16 +98,17 @@ def gather(results):
 def times_us():
     """Return the times of the membrane samples, in microseconds.
 
-    Time 0 is the first input spike, which arrives at the end of bin 0.
+    At time 0, which is the end of time bin 0, the first input spike arrives.
     """
     return (np.arange(chip_images.STEPS) - 1) * chip_images.DT_S * 1e6
 
 
 def decided_us(data):
-    """Return the time in microseconds after which the test accuracy is nearly final.
+    """Return the time in microseconds at which the test accuracy is almost final.
 
-    From the returned time on, the accuracy is at most 0.01 below the final accuracy.
-    The accuracy is averaged over the networks that are trained without regulariser.
+    From the returned time on, the test accuracy is never more than 0.01 below the final
+    test accuracy.  The test accuracy is averaged over the networks that are trained
+    without regulariser.
     """
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01
@@ -115,9 +118,8 @@ def decided_us(data):
 def sparsest(data):
     """Return the index of the selected regularisation strength, or None.
 
-    A strength is considered if it is above 0 and yields at most 40 hidden spikes per
-    image.  The selected strength has the highest training accuracy among the considered
-    strengths.
+    Of the strengths above 0 with at most 40 hidden spikes per image, the strength with
+    the highest training accuracy is selected.
     """
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)

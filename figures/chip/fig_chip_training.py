@@ -1,27 +1,29 @@
 """Training with an emulated chip in the loop is nearly as accurate as ideal software
 
-A network of 256-100-10 neurons classifies the embedded digits, which are encoded as
-spike latencies.  The forward pass runs on an emulated chip, which has 6-bit weights and
-noisy neurons with mismatch.  The backward pass runs in software and uses only the
-nominal parameters of the chip.  The same network is also trained in ideal software
-(without hardware constraints).  The mean test accuracy with the chip in the loop is at
-most 0.01 below the mean test accuracy in software (5 seeds).  A ReLU network of the
-same size serves as the baseline.
+A network of 256-100-10 neurons classifies the handwritten digits included in refsnn
+("embedded digits"), which are encoded as spike latencies.  The forward pass runs on an
+emulated chip, which has 6-bit weights and noisy neurons with mismatch.  The backward
+pass runs in software, and uses only the nominal time constants and thresholds of the
+chip.  The same network is also trained in ideal software (without the constraints of
+the chip).  The mean test accuracy after training with the chip in the loop is at most
+0.01 below the mean test accuracy after training in software (5 seeds).  A ReLU network
+of the same size serves as the baseline.
 
-The top panels show the response of the chip to one test image before and
-after training: input spikes, hidden spikes, membranes of all hidden neurons,
-and readouts.  The bottom panels show the training loss and the test accuracy.
-Thin lines are single seeds, thick lines are means.  A seed determines the
-chip, the initial weights, the order of the images, and the split into
-training and test images.
+The top panels show the response of the chip to one test image before and after
+training: the input spikes, the spikes and membrane potentials of all hidden neurons,
+and the readout potentials.  The bottom panels show the training loss and the test
+accuracy.  Thin lines are single seeds, thick lines are means over seeds.  Each seed
+determines the mismatch of the chip, the initial weights, the order of the images, and
+the split into training and test images.
 
-With --full, networks of 256-246-10 neurons classify MNIST and Fashion-MNIST at 16x16
-pixels, after 100 training epochs.  Networks are also trained on MNIST with dropout and
-random rotation.  On MNIST without dropout and rotation, there are 3 seeds for the chip
-and for software.  All other conditions have 1 seed.  The stored chip runs with 1 seed
-used an earlier version of the emulated chip.  The accuracy with the chip in the loop
-must be at least 0.967 on MNIST, 0.970 with dropout and rotation, and 0.835 on
-Fashion-MNIST.  The accuracy of software must be at least 0.972 on MNIST.  This figure
+With the option --full, networks of 256-246-10 neurons are trained for 100 epochs on
+MNIST and Fashion-MNIST images of 16x16 pixels.  Networks are also trained on MNIST with
+dropout and random rotation.  The training on MNIST without dropout and rotation is
+repeated with 3 seeds for the chip and for software.  All other training runs have 1
+seed.  The stored results on the chip with 1 seed were computed with an earlier version
+of the emulated chip.  The test accuracy with the chip in the loop must be at least
+0.967 on MNIST, 0.970 on MNIST with dropout and rotation, and 0.835 on Fashion-MNIST.
+The test accuracy of the software network on MNIST must be at least 0.972.  This figure
 corresponds to [CB22] fig. 3 A, B and table 1.
 """
 
@@ -52,9 +54,10 @@ SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """Return the jobs for each data set, kind of network and repetition.
+    """Return the training jobs for each data set, kind of network and repetition.
 
-    Each job continues the training of the previous job on the same network.
+    The training of a network is split into jobs, each of which continues the training
+    of the previous job.
     """
     if size == "full":
         pairs = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
@@ -81,11 +84,12 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repeat,
           before=None):
-    """Train a network for `epochs` epochs; return a dict of the results.
+    """Train a network for `epochs` epochs; return a dict of the network and its
+    results.
 
-    The number of the first epoch is `first`.  The dict holds the training curves, the
-    test accuracies, the network, and the responses to one test image.  The ReLU
-    network has no responses.
+    The epochs are counted from `first`.  The dict holds the weights, the training
+    curves, and the test accuracies.  For spiking networks, the dict also holds the
+    responses of the network to one test image before and after training.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
@@ -134,7 +138,7 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
 
 
 def picture(when, run, weights, images):
-    """Return the response of a network to one test image, as shown in the figure."""
+    """Return the response of a network to one test image, which the figure shows."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -143,11 +147,12 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return the curves of all conditions, and the responses of the first training run.
+    """Return the training curves of all conditions, and the responses to a test image.
 
-    The number of repeats depends on the condition, so each condition has its own
-    arrays, for example "mnist False chip curves" and "mnist False chip tests".  The
-    first axis of these arrays is the repeat.
+    Each condition has its own arrays, such as "mnist False chip curves" and "mnist
+    False chip tests", because the number of repeats depends on the condition.  The
+    first axis of these arrays stands for the repeats.  The responses to a test image
+    are taken from the first training run.
     """
     ended = [r for r in results if r["ended"]]
     found = {}
@@ -161,7 +166,8 @@ def gather(results):
 
 
 def conditions(data):
-    """Return a list of the pairs (task, augmented) in the data."""
+    """List the pairs (data set, whether with dropout and rotation) in the results
+    `data`."""
     return [(task, augmented) for task in TITLES for augmented in (False, True)
             if f"{task} {augmented} chip tests" in data]
 

@@ -1,32 +1,37 @@
 """A recurrent network on an emulated chip learns to classify spoken words
 
 A recurrent network of 186 neurons is trained with an emulated chip in the loop.  The
-inputs are Heidelberg Digits, encoded as spikes in 70 channels.  The chip receives the
-spikes 2,000 times faster than the words were spoken.  The same network is also trained
-in ideal software (without hardware constraints).  In a control, the recurrent weights
-of a network trained on the chip are shuffled and fixed, and all other weights are
-trained anew.  For the augmented networks, the channel of each spike of the training
-words is shifted at random.
+inputs are spoken words of the Heidelberg Digits, encoded as spikes in 70 channels.  The
+chip receives the spikes 2,000 times faster than the words were spoken.  The same
+network is also trained in ideal software (without the constraints of the chip).  In a
+control experiment, the recurrent weights of a network that was trained on the chip are
+shuffled and fixed, and the input and readout weights are trained from new random
+initial values.  For the training of the "augmented" networks, the channel of each input
+spike is shifted at random.
 
 The left panels show the response of the chip to one test word after training: input
-spikes, hidden spikes, and the cumulative sum of each readout over time.  The readout
-with the largest final sum determines the predicted word.  The other panels show the
-accuracy on training words, on test words of the same speakers and on test words of
-held-out speakers, the confusion matrix of the chip, and the accuracy on the test words
-of each speaker.  Speakers 4 and 5 are held out.  Each repetition uses another chip.
-Initial weights and order of the words differ between all runs.  Small markers are
-single runs, large markers and bars are means.  Black diamonds are accuracies on all
+spikes, spikes of the hidden neurons, and the cumulative sum of each readout over time.
+The readout with the largest final sum determines the predicted word.  The top panel on
+the right shows the accuracy on training words, on test words of the same speakers, and
+on test words of held-out speakers.  The bottom panels show the confusion matrix of the
+network on the chip, and its accuracy on the test words of each speaker.  Speakers 4 and
+5 are held out.  Each repetition uses another emulated chip.  The initial weights and
+the order of the words differ between all training runs.  Small markers are single
+training runs, large markers and bars are means.  Filled diamonds are accuracies on all
 test words.  Open diamonds are accuracies that were published for the Spiking Heidelberg
 Digits (SHD, 20 classes) [CB22].
 
-By default, the networks are trained for 6 epochs on the English words among 1,400
-embedded words (10 classes).  With --full, the networks are trained for 30 epochs
-([CB22]: 100) on all words (20 classes), converted by refsnn ("SHD regenerated"), in
-three repetitions.  With --full, trained recurrence must raise the test accuracy on the
-chip by at least 0.05, and augmentation must raise the test accuracy by at least 0.02.
-The bound on augmentation is not met: augmentation raises the mean accuracy on held-out
-speakers by 0.029 and lowers the mean accuracy on known speakers by 0.035 (standard
-errors 0.012 and 0.020).  This figure corresponds to [CB22] fig. 5 and table 1.
+By default, the networks are trained for 6 epochs on the English words (10 classes) of
+the 1,400 spoken words included in refsnn ("embedded words").  With the option --full,
+the networks are trained for 30 epochs ([CB22]: 100) on all words (20 classes), in three
+repetitions.  For the option --full, refsnn converts the recordings of all words to
+spikes ("SHD regenerated").  With the option --full, trained recurrent weights must
+raise the test accuracy on the chip by at least 0.05 over the control experiment, and
+augmentation must raise the test accuracy on the chip by at least 0.02.  The bound of
+0.02 on the effect of augmentation is not met.  Augmentation raises the mean accuracy on
+held-out speakers by 0.029 (standard error 0.012), but lowers the mean accuracy on known
+speakers by 0.035 (standard error 0.020).  This figure corresponds to [CB22] fig. 5 and
+table 1.
 """
 
 import numpy as np
@@ -54,7 +59,7 @@ PART = 5                        # epochs in one job, if words are read from file
 
 
 def jobs(size, seed, data):
-    """Return the jobs of all networks; each job continues the training of its network.
+    """Return the training jobs; later jobs continue the training of earlier jobs.
     """
     listed, folder = [], spoken_words.folder(size, data)
     repeats, epochs, classes = SIZES[size]
@@ -73,11 +78,11 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies (repeats, sets of words) of each condition.
+    """Return the accuracies of each condition, of shape (repeats, sets of words).
 
-    The result also holds the response of one network to a test word, and the confusions
-    (classes, classes) of the first condition.  For each condition, the result holds the
-    accuracies (repeats, speakers) on the test words of each speaker.
+    For each condition, the returned dict also holds the accuracy on the test words of
+    each speaker, of shape (repeats, speakers).  The dict also holds the response of one
+    network to a test word, and the confusion matrix of the first condition.
     """
     done = [r for r in results if "accuracy" in r]
     found = {key: done[0][key] for key in ("size", "classes", "label", "input",
