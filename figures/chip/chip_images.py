@@ -92,8 +92,7 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Encode the pixels of B images as input spikes in T time bins, of shape (T, B,
-    256).
+    """Return the input spikes, of shape (T, B, 256), that encode B images.
     """
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
@@ -202,8 +201,7 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train a network for `epochs` epochs; return the `Learner` and the training
-    curves.
+    """Train a network for `epochs` epochs; return a `Learner` and the training curves.
 
     The epochs are counted from `first`.  The training curves are an array of shape
     (epochs, 2), which holds the mean loss and the accuracy on the training images in
@@ -246,8 +244,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Remove a random fraction `share` of the hidden neurons; return the other
-    weights."""
+    """Return the weights without a random fraction `share` of the hidden neurons."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -263,8 +260,7 @@ def unpacked(found):
 
 
 def parts(epochs, task):
-    """Return the pair (first epoch, number of epochs) for each job of a training
-    run."""
+    """Return a pair (first epoch, number of epochs) for each job of a training run."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -272,8 +268,7 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold the parameters and Adam states of a perceptron whose inputs are grey
-    levels."""
+    """Hold the parameters and Adam states of a ReLU network that reads grey levels."""
 
     parameters: list            # two weight matrices, then two bias vectors
     states: list

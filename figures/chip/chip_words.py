@@ -2,8 +2,8 @@
 
 The task is the keyword task of [CB22].  The network has 70 inputs, 186 recurrent
 neurons, and one readout for each word (20 readouts in the paper).  The module
-`spoken_words` reads the words, either the words included in refsnn ("embedded words")
-or files in a folder.  The function `keywords` trains the input, recurrent and readout
+`spoken_words` reads either the words stored in the repository ("embedded words") or
+files in a folder.  The function `keywords` trains the input, recurrent and readout
 weights.  The forward pass runs on an emulated chip (chip in the loop), or in software
 without the constraints of the chip.  With recurrence="fixed", the function `keywords`
 trains a control network, whose recurrent weights are copied from a trained network,
@@ -42,9 +42,9 @@ def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes of the B words with indices `index`, of shape (T, B, 70).
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
-    words included in refsnn have only these 70 channels.  Because these channels are
-    every ninth of the 700 channels, the standard deviation `spread` of the random
-    channel shifts is divided by 9.
+    words stored in the repository have only the selected 70 channels.  Because these
+    channels are every ninth of the 700 channels, the standard deviation `spread` of the
+    random channel shifts is divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -72,13 +72,12 @@ def predicted(run, weights, words, index, T):
 
 def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=20, hidden=HIDDEN, batch=RULE.batch, before=None):
-    """Train a network on spoken words; return a dict of the weights and training
-    curves.
+    """Train a network on spoken words; return a dict of the weights and curves.
 
     After the last epoch, the returned dict also holds the accuracies, the predicted
     class of each test word, and the response of the network to one test word.
 
-    folder : folder of the files, or None for the words included in refsnn.
+    folder : folder of the files, or None for the words stored in the repository.
     kind : "chip" for the emulated chip, or "software".
     recurrence : "trained", or "fixed" for the control network.
     epochs : total number of training epochs.

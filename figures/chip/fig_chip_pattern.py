@@ -116,8 +116,7 @@ def bench(epochs, seed, repeat):
 
 
 def spread(drawn):
-    """Return the standard deviation of each chip parameter over the neurons that can
-    fire.
+    """Return the standard deviation of each parameter over the neurons that can fire.
 
     Excitatory and inhibitory synapses are combined in one root mean square value.
     """
@@ -149,8 +148,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return the membrane samples (T, N) of N neurons after one input spike of weight
-    63.
+    """Return the membrane samples (T, N) of N neurons after a spike with weight 63.
     """
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63

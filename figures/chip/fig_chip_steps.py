@@ -59,8 +59,7 @@ def jobs(size, seed, data):
 
 
 def learn(epochs, images, seed, repeat):
-    """Train a network in software, and emulate it on a chip with several step
-    lengths."""
+    """Train a network in software; emulate it with integration steps of all lengths."""
     digits = chip_images.digits(seed, repeat)
     generator = seeds.rng(seed, FIGURE, "network", repeat)
     learner = chip_images.begin(generator, chip_images.HIDDEN["digits"])
@@ -103,8 +102,7 @@ def gather(results):
 
 
 def step_us(parts):
-    """Return the length, in microseconds, of steps that divide a time bin into
-    `parts`."""
+    """Return the length of an integration step, in microseconds."""
     return chip_images.DT_S * 1e6 / np.array(parts)
 
 

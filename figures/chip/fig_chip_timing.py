@@ -60,8 +60,7 @@ def jobs(size, seed, data):
 
 
 def learn(task, folder, strength, epochs, seed, repeat):
-    """Train a network with the chip in the loop, and test it with and without fast
-    mode.
+    """Train a network with the chip in the loop; test it with and without fast mode.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")

@@ -84,8 +84,7 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repeat,
           before=None):
-    """Train a network for `epochs` epochs; return a dict of the network and its
-    results.
+    """Train a network for `epochs` epochs; return a dict of its weights and results.
 
     The epochs are counted from `first`.  The dict holds the weights, the training
     curves, and the test accuracies.  For spiking networks, the dict also holds the
@@ -166,8 +165,7 @@ def gather(results):
 
 
 def conditions(data):
-    """List the pairs (data set, whether with dropout and rotation) in the results
-    `data`."""
+    """Return a list of pairs (data set, True with dropout and rotation) in `data`."""
     return [(task, augmented) for task in TITLES for augmented in (False, True)
             if f"{task} {augmented} chip tests" in data]
 

@@ -22,16 +22,16 @@ test words.  Open diamonds are accuracies that were published for the Spiking He
 Digits (SHD, 20 classes) [CB22].
 
 By default, the networks are trained for 6 epochs on the English words (10 classes) of
-the 1,400 spoken words included in refsnn ("embedded words").  With the option --full,
-the networks are trained for 30 epochs ([CB22]: 100) on all words (20 classes), in three
-repetitions.  For the option --full, refsnn converts the recordings of all words to
-spikes ("SHD regenerated").  With the option --full, trained recurrent weights must
-raise the test accuracy on the chip by at least 0.05 over the control experiment, and
-augmentation must raise the test accuracy on the chip by at least 0.02.  The bound of
-0.02 on the effect of augmentation is not met.  Augmentation raises the mean accuracy on
-held-out speakers by 0.029 (standard error 0.012), but lowers the mean accuracy on known
-speakers by 0.035 (standard error 0.020).  This figure corresponds to [CB22] fig. 5 and
-table 1.
+the 1,400 spoken words that are stored in the repository ("embedded words").  With the
+option --full, the networks are trained for 30 epochs ([CB22]: 100) on all words (20
+classes), in three repetitions.  For the option --full, refsnn converts the recordings
+of all words to spikes ("SHD regenerated").  With the option --full, trained recurrent
+weights must raise the test accuracy on the chip by at least 0.05 over the control
+experiment, and augmentation must raise the test accuracy on the chip by at least 0.02.
+The bound of 0.02 on the effect of augmentation is not met.  Augmentation raises the
+mean accuracy on held-out speakers by 0.029 (standard error 0.012), but lowers the mean
+accuracy on known speakers by 0.035 (standard error 0.020).  This figure corresponds to
+[CB22] fig. 5 and table 1.
 """
 
 import numpy as np

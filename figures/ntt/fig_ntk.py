@@ -1,30 +1,36 @@
 """The tangent kernel predicts the outputs of a wide network, not of a narrow one
 
 The tangent kernel of a network at its random initial weights predicts how gradient
-descent on the squared loss changes the outputs, for training images and for unseen
-images.  Networks with two hidden layers of ReLU units and 10 outputs are trained for
-300 steps on 32 of the embedded digits (MNIST with --full).  The relative deviation is
-the root mean square error of the predicted outputs, divided by the root mean square
-change of the outputs.  For unseen images, the mean relative deviation is at most 10 %
-in wide layers (1,024 units; 4,096 with --full) and at least 30 % in narrow layers (16
-units).  The relative deviation decreases with the width as a power law with an exponent
-of at most -0.35 (5 seeds, 10 with --full).
+descent on the squared loss changes the network outputs, for training images and for
+unseen images.  Networks with two hidden layers of ReLU units and 10 outputs are trained
+for 300 steps on 32 of the handwritten digits included in refsnn (on 32 MNIST images
+with the option --full).  The relative deviation is the root mean square error of the
+predicted outputs, divided by the root mean square change of the outputs during
+training.  For unseen images, the mean relative deviation is at most 10 % in networks
+with wide hidden layers (1,024 units; 4,096 with the option --full) and at least 30 % in
+networks with narrow hidden layers (16 units).  The relative deviation decreases with
+the width of the hidden layers as a power law with an exponent of at most -0.35 (5
+seeds, 10 with the option --full).
 
-The left panels show three outputs for one unseen image during training, and the
+The left panels show three network outputs for one unseen image during training, and the
 predicted outputs (dashed).  The middle panel shows the relative deviation against the
-width; each dot is one seed.  The right panel concerns a single training step.  The
-panel shows the part of the output change that the kernel does not predict, against the
-learning rate.  The networks of the right panel have tanh units, because ReLU gates may
-switch during the step.  The unpredicted part decreases with the square of the learning
-rate, so the kernel predicts the complete first-order change.  In a sparse network, a
-random half of the weights is pruned.  The kernel of the remaining (live) weights
-("through mask") also predicts the complete first-order change of a sparse network.  The
-kernel that also includes derivatives with respect to pruned weights ("at masked") does
-not predict the complete first-order change.
+width of the hidden layers; each dot is one seed.  The right panel shows, for a single
+training step, the part of the output change that the tangent kernel does not predict,
+against the learning rate.  The networks of the right panel have tanh units, because
+ReLU units may turn on or off during the training step.  The unpredicted part of the
+output change decreases with the square of the learning rate, so the tangent kernel
+predicts the complete first-order change of the outputs.  For the sparse networks of the
+right panel, a random half of the weights is pruned.  The kernel "through mask", which
+uses only the derivatives of the outputs with respect to the remaining (live) weights,
+also predicts the complete first-order change of the outputs of a sparse network.  The
+kernel "at masked", which also includes derivatives with respect to pruned weights, does
+not predict the complete first-order change of the outputs.
 
 Initial weights are normally distributed with variance 1 / fan-in, and initial biases
-are 0.  The learning rate is a quarter of its upper limit 2 / lambda, where lambda is
-the largest eigenvalue of the kernel.  [LZ20] builds on the theory of tangent kernels.
+are 0.  For the training with 300 steps, the learning rate is 0.5 / lambda, where lambda
+is the largest eigenvalue of the tangent kernel.  This learning rate is a quarter of the
+upper limit for stable training, 2 / lambda.  [LZ20] builds on the theory of tangent
+kernels.
 """
 
 import numpy as np
@@ -58,7 +64,7 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Return the initial parameters, the images and the targets for one repetition.
+    """Return the initial parameters, the images and the target outputs of a repetition.
 
     The result is (weights, biases, training images, targets, unseen images).
     """
@@ -76,7 +82,7 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Return the outputs of a network, and the pair (inputs, signals) for `ntk.kernel`.
+    """Return the outputs of a network, and the arguments for `ntk.kernel`.
     """
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
@@ -85,7 +91,7 @@ def linearised(weights, biases, x, kind="relu"):
 def largest(kernel):
     """Return the largest eigenvalue of a tangent kernel of N images and K outputs.
 
-    The kernel has the shape (N, N, K, K).
+    The tangent kernel has the shape (N, N, K, K).
     """
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
@@ -100,9 +106,10 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return a dict of the outputs and of the predicted outputs.
+    """Train one network; return a dict of its outputs and of the predicted outputs.
 
-    The dict also holds the deviation of the outputs from the predicted outputs.
+    The dict also holds the relative deviation of the outputs from the predicted
+    outputs, for training images and for unseen images.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
@@ -128,18 +135,20 @@ def descend(width, folder, repeat, seed):
 
 
 def relative(found, foretold):
-    """Return the deviation of the final outputs from the predicted outputs.
+    """Return the relative deviation of the final outputs from the predicted outputs.
 
-    The L2 norm of the difference is divided by the L2 norm of the output change.
+    The relative deviation is the L2 norm of the difference, divided by the L2 norm of
+    the change of the outputs during training.
     """
     return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
         found[-1] - found[0])
 
 
 def step(folder, repeat, seed):
-    """Return the part of the output change that each kernel fails to predict.
+    """Return the part of the output change that each tangent kernel does not predict.
 
-    The result is the root mean square of the error of the prediction for one step.
+    This part is the root mean square error of the outputs that the kernel predicts for
+    one step of gradient descent.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
@@ -178,9 +187,9 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Fit a power law in x to the values y; return the exponent of the power law.
+    """Fit a power law of the variable x to the values y; return the exponent.
 
-    The array `y` is of shape (points, ...).
+    The values `y` are averaged over all axes but the first, which stands for x.
     """
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])

@@ -1,45 +1,53 @@
 """At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
 
-Neural Tangent Transfer (NTT) finds masks and weights without labels in 500 steps.  The
-data are the embedded digits.  All sparse networks have 256-300-100-10 units and are
-trained with labels, in three runs.  The baselines keep the initial weights.  The masks
-of the baselines are random, keep the weights of largest magnitude, or are computed from
-100 training images by SNIP, logit-SNIP (without labels) or GraSP.  In each run, these
-three methods use the same 100 images.  Weights are selected in each layer with the same
-density (layer-wise), or among all weights of the network (one threshold).  "NTT masks"
-are the masks of NTT with the initial weights in place of the weights from the transfer.
+Neural Tangent Transfer (NTT) computes masks (selections of weights to keep) and weights
+of sparse networks in 500 steps without labels (the transfer).  The sparse networks with
+256-300-100-10 units are then trained with labels on the handwritten digits included in
+refsnn ("embedded digits"), in three runs.  The baselines start from the initial
+weights.  The masks of the baselines are random, keep the weights of largest magnitude,
+or are computed from 100 training images by the pruning methods SNIP, logit-SNIP
+(without labels) or GraSP.  In each run, SNIP, logit-SNIP and GraSP use the same 100
+images.  Weights are selected with the same density, the fraction of weights that are
+kept, in each layer (layer-wise), or among all weights of the network (one threshold).
+For the condition "NTT masks", networks start from the initial weights with the masks of
+NTT.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other
-layer-wise baseline.  After 100 steps with labels at a density of 5 %, the test accuracy
-is at least as high with layer-wise NTT as with layer-wise random masks, and at the end
-of training, at most 0.02 lower.  With three runs on the embedded digits, two of these
-differences are about as large as their standard errors: the difference from the best
-baseline, and the difference after 100 steps.
+layer-wise baseline.  At a density of 5 %, the test accuracy after 100 steps with labels
+is at least as high with layer-wise NTT as with layer-wise random masks.  At a density
+of 5 %, the final test accuracy with layer-wise NTT is at most 0.02 lower than with
+layer-wise random masks.  On the embedded digits, the difference between NTT and the
+best baseline, and the difference between NTT and random masks after 100 steps, are
+about as large as their standard errors over three runs.
 
 The panels show the test accuracy after 100 steps with labels and the final test
 accuracy (mean of the last five tests) against the density.  Error bars are the standard
-deviation over runs, and the dashed line is a dense network.  In each run, all methods
-start from the same dense weights and train on the same mini-batches.
+deviation over runs, and the dashed line is the accuracy of a dense network.  In each
+run, all methods start from the same dense weights and train on the same mini-batches.
 
-With --full, a perceptron with 784-300-100-10 units is trained on MNIST and on
-Fashion-MNIST, with 18,720 steps of transfer (as published) and 18,720 steps with labels
-(published: 42,200).  There are three runs at densities of 1, 2 and 3 %, and one run at
-5, 10 and 20 %.  Runs on both data sets start from the same weights.  On both data sets,
-layer-wise NTT must be at least as accurate as layer-wise random and magnitude masks at
-densities of 1, 2 and 3 %.  With 1 % of the weights, the layer-wise masks of NTT,
-magnitude and random selection keep 9 of the 1,000 weights of the output layer (rules
-(2) and (5) of `pruning`), so at least one of the 10 outputs has no weight.  With 3 % of
-the weights, layer-wise NTT may be at most 0.01 less accurate than the best other
-method, NTT with one threshold included.  With 3 % of the weights and after 100 steps,
-layer-wise NTT must be at least as accurate as every other layer-wise method.
-LeNet-5-Caffe on MNIST, at densities of 3 and 10 %, has 3,000 steps of transfer and
-5,000 steps with labels.  Conv-4 on CIFAR-10, at a density of 5 %, has 3,000 steps of
-transfer with mini-batches of 16 images, and 5,000 steps with labels without dropout.
-Conv-4 is trained only with layer-wise NTT, NTT masks, random masks and magnitude masks,
-and with SNIP masks with one threshold.  The convolutional networks are trained once for
-each density, and their accuracies have no bounds.  Like [LZ20], this figure plots
-accuracy against density.
+With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
+on Fashion-MNIST.  Each perceptron has 18,720 transfer steps without labels (as
+published) and 18,720 training steps with labels (published: 42,200).  Each method has
+three runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.
+The training runs on MNIST and on Fashion-MNIST start from the same weights.  On both
+data sets, layer-wise NTT must be at least as accurate as layer-wise random and
+magnitude masks at densities of 1, 2 and 3 %.  At a density of 1 %, layer-wise NTT,
+magnitude and random masks keep 9 of the 1,000 weights of the output layer (equations
+(2) and (5) of the module `pruning`), so at least one of the 10 outputs has no weight.
+At a density of 3 %, the accuracy of layer-wise NTT may be at most 0.01 below the
+accuracy of the best other method, including NTT with one threshold.  At a density of 3
+%, layer-wise NTT must be at least as accurate after 100 steps with labels as every
+other layer-wise method.
+
+With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
+densities of 3 and 10 %, with 3,000 transfer steps and 5,000 steps with labels.  The
+convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %, with 3,000
+transfer steps on mini-batches of 16 images and 5,000 steps with labels, without
+dropout.  Conv-4 is trained only with layer-wise NTT, NTT masks, random masks and
+magnitude masks, and with SNIP masks with one threshold.  The convolutional networks are
+trained once for each density, and no bounds are set on their accuracies.  Like [LZ20],
+this figure plots accuracy against density.
 """
 
 import numpy as np
@@ -60,11 +68,11 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies as {"NAME: METHOD, SCOPE": (densities, repeats, 2)}.
+    """Return the test accuracies as {"NAME: METHOD, SCOPE": (densities, repeats, 2)}.
 
-    The last axis holds the early and the final accuracy.  If a density has fewer runs
-    than another, the missing accuracies are NaN.  The entries "NAME densities" hold the
-    densities.
+    The last axis holds the early and the final test accuracy.  If a density has fewer
+    training runs than another density, the missing accuracies are NaN.  The densities
+    are stored as "NAME densities".
     """
     done, found = [r for r in results if "accuracy" in r], {}
     for r in done:
@@ -82,14 +90,15 @@ def gather(results):
 
 
 def names(data):
-    """Return the names of the tasks in `data`."""
+    """Return the names of the tasks, such as "MNIST", whose results `data` holds."""
     return [key.removesuffix(" densities") for key in data if key.endswith("densities")]
 
 
 def accuracies(data, name, measure, density, scopes=SCOPES):
-    """Return the accuracies (repeats,) of each method and scope at one density.
+    """Return the test accuracies (repeats,) of each method and scope at one density.
 
-    measure : 0 for the accuracy after `EARLY` steps, 1 for the final accuracy.
+    measure : 0 for the test accuracy after `EARLY` steps, 1 for the final test
+    accuracy.
     """
     at = int(np.abs(data[f"{name} densities"] - density).argmin())
     return {(method, scope): finite(values[at, :, measure])
@@ -99,7 +108,7 @@ def accuracies(data, name, measure, density, scopes=SCOPES):
 
 
 def finite(values):
-    """Return the finite entries of an array of accuracies."""
+    """Return the finite entries of an array of test accuracies."""
     return values[np.isfinite(values)]
 
 
@@ -125,10 +134,11 @@ def claims(data):
 
 
 def ahead(rows, *others):
-    """Return the accuracies of layer-wise NTT minus those of the best other row.
+    """Return the test accuracies of layer-wise NTT minus those of the best other row.
 
-    A row is a pair (method, scope).  The best row has the highest mean accuracy over
-    runs.  If `others` is given, only rows of these methods are compared.
+    The dict `rows` maps pairs (method, scope) to test accuracies.  The best other row
+    has the highest mean test accuracy over runs.  If `others` is given, only rows with
+    a method in `others` are compared.
     """
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
@@ -136,7 +146,7 @@ def ahead(rows, *others):
 
 
 def small(data):
-    """Yield the claims on the embedded digits."""
+    """Yield the claims about the digits included in refsnn."""
     low, high = data["digits densities"][[0, -1]]
     text, layer = "at {:g} %, layer-wise NTT minus {}".format, SCOPES[:1]
     final = accuracies(data, "digits", 1, low, layer)
@@ -153,7 +163,7 @@ def small(data):
 
 
 def large(data, name):
-    """Yield the claims on a full-size data set, which were fixed before the runs."""
+    """Yield the claims about MNIST or Fashion-MNIST."""
     layer, runs = SCOPES[:1], len(data[f"{name}: NTT, layer"][0])
     told = f"{name}, {runs} runs, {{:g}} %: {{}}, layer-wise NTT minus {{}}".format
     for density in LOW:

@@ -1,41 +1,47 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-A mask keeps a fixed share of the weights, the density.  The kept weights are called
-live.  Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the
-largest initial weights, and changes it during the transfer.  SNIP and logit-SNIP keep
-the weights with the largest saliency.
+A mask keeps a fixed fraction of the weights of a network, the density.  The weights
+that a mask keeps are called live.  Neural Tangent Transfer (NTT) starts from a
+magnitude mask, which keeps the initial weights of largest magnitude, and changes the
+mask during training without labels (the transfer).  The pruning methods SNIP and
+logit-SNIP keep the weights with the largest saliency.
 
-All judged claims are about the first layer of masks with one threshold per layer.  Live
-weights are counted for each unit and for each input pixel.  The variance of each count
-is divided by the chance variance.  The chance variance, for randomly chosen weights, is
-(1 - density) times the mean count.  For NTT masks, the variance per unit is at least
-twice the chance variance, and the variance per pixel is at most 1.5 times the chance
-variance.  The variance per unit of SNIP and logit-SNIP masks is at least four times the
-variance per unit of NTT masks.  The variance per pixel of SNIP and logit-SNIP masks is
-at least twice the chance variance.  For random masks and for magnitude masks, both
-variances are at most 1.5 times the chance variance.
+The following statements are about the first layer of masks with one threshold per
+layer.  The live weights are counted for each unit and for each input pixel.  If live
+weights were chosen at random, the variance of the number of live weights per unit or
+per pixel would be (1 - density) times the mean number, which is called the chance
+variance.  For NTT masks, the variance of the number of live weights per unit is at
+least twice the chance variance, and the variance of the number of live weights per
+pixel is at most 1.5 times the chance variance.  For SNIP and logit-SNIP masks, the
+variance per unit is at least four times the variance per unit of NTT masks, and the
+variance per pixel is at least twice the chance variance.  For random masks and for
+magnitude masks, the variance per unit and the variance per pixel are at most 1.5 times
+the chance variance.
 
-The top panel shows the density of each layer.  Masks use one threshold for the whole
-network (filled markers) or one threshold per layer (open markers).  Error bars are the
-standard deviation over seeds.  The dotted line is the density of the whole network.
-The other panels show the first layer for one threshold per layer.  The middle panels
-show the number of live weights of each pixel, averaged over seeds, and the standard
-deviation of the grey level of each pixel; r is the correlation of these two quantities
-over pixels.  The bottom left panel shows the number of live weights of each unit, in
-descending order (thin lines are seeds, thick lines are means; magnitude and random
-masks coincide).  The bottom right panels show the weights of six units for the first
-seed.  A blank square is an empty unit: it has no live weights.
+The top panel shows the density of each layer for masks with one threshold for the whole
+network (filled markers) or with one threshold per layer (open markers).  Error bars are
+the standard deviation over seeds.  The dotted line is the density of the whole network.
+The other panels show the first layer of masks with one threshold per layer.  The middle
+panels show the number of live weights of each pixel, averaged over seeds, and the
+standard deviation of the grey level of each pixel.  The number r is the correlation
+over pixels between the number of live weights and the standard deviation of the grey
+level.  The bottom left panel shows the number of live weights of each unit, in
+descending order (thin lines are seeds, thick lines are means; the lines of magnitude
+and random masks coincide).  The bottom right panels show the weights of six units for
+the first seed.  A blank square is an empty unit, which has no live weights.
 
-The data are the embedded digits.  The network has 256-100-50-10 units, the density is
-0.1, and the transfer has 500 steps.  With --full, the data are MNIST, the network has
-784-300-100-10 units, the density is 0.03, and the transfer has 18,720 steps, as
-published.  With these data, three bounds are not met: the bound on the variance per
-pixel of NTT masks, and both bounds on the variance per unit relative to NTT.  In the
-first layer, 36 % of the units are empty with NTT (0.2 % after 5,000 steps), 12 % with
-SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels that
-hardly vary.  If the pixels are sorted by the standard deviation of their grey level,
-the variance within groups of 28 pixels is 1.4 times the chance variance.  This figure
-tests the statements of [LZ20] on layer-wise pruning.
+The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
+units, the density is 0.1, and NTT has 500 transfer steps.  With the option --full, the
+data are MNIST, the network has 784-300-100-10 units, the density is 0.03, and NTT has
+18,720 transfer steps, as published.  On MNIST, three bounds are not met: the bound on
+the variance per pixel of NTT masks, and the bounds on the variance per unit of SNIP and
+logit-SNIP masks relative to NTT masks.  On MNIST, the fraction of empty units in the
+first layer is 36 % with NTT (0.2 % after 5,000 transfer steps), 12 % with SNIP, and 30
+% with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose grey level
+hardly varies between images.  If the pixels are sorted by the standard deviation of
+their grey level, the variance of the number of live weights per pixel within groups of
+28 pixels is 1.4 times the chance variance for NTT masks.  This figure tests the
+statements of [LZ20] on layer-wise pruning.
 """
 
 import numpy as np
@@ -70,7 +76,7 @@ def masks(name, folder, method, scope, steps, repeat, seed):
     """Compute the masks of one method; return a dict of statistics of the masks.
 
     The dict holds the density of each layer, the numbers of live weights per pixel and
-    per unit, and example weights.
+    per unit in the first layer, and the weights of some units.
     """
     _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
@@ -95,10 +101,10 @@ def gather(results):
 
 
 def follows(data, method):
-    """Return the correlation between the live weights and the variability of pixels.
+    """Return the correlation between live weights and the variability of the pixels.
 
-    For each seed, the number of live weights of a pixel is correlated with the standard
-    deviation of the grey level, over all pixels.
+    For each seed, the correlation coefficient over all pixels is computed between the
+    number of live weights of a pixel and the standard deviation of its grey level.
     """
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
@@ -106,18 +112,19 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of the live-weight counts, divided by the chance variance.
+    """Return the variance of the numbers of live weights, relative to chance.
 
-    The result has one entry for each seed.
+    The variance is divided by the variance for randomly chosen live weights.  The
+    returned array has one entry for each seed.
     """
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def unevenness_given(varies, counts, density):
-    """Return the unevenness of the counts within groups of similar pixels.
+    """Return the variance within groups of similar pixels, relative to chance.
 
     The pixels are sorted by `varies`, the standard deviation of their grey level.  Each
-    group holds as many consecutive pixels as a row of the image.
+    group holds as many successive pixels of this order as a row of the image.
     """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)

@@ -1,41 +1,47 @@
 """One transfer without labels serves two sets of images
 
-Neural Tangent Transfer (NTT) uses no labels, so one transfer on the union of two image
-sets yields masks (selections of the weights to keep) for both sets.  Networks with 5 %
-of the weights are then trained with labels on one of the sets, and the masks stay
-fixed.  The test accuracy is averaged over the first 200 steps and over both sets.  The
-accuracy after a transfer on both sets is at least 0.02 higher than with random masks.
-A control uses the same single image set for the transfer and for the training with
-labels.  The accuracy after a transfer on both sets is at most 0.05 lower than in the
-control.
+Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer).
+Because NTT needs no labels, a single transfer on the union of two image sets yields
+masks (selections of the weights to keep) that can be used for both image sets.  After
+the transfer, networks with 5 % of the weights are trained with labels on one of the two
+image sets, with fixed masks.  The test accuracy is averaged over the first 200 steps
+and over both image sets.  The test accuracy after a transfer on both image sets is at
+least 0.02 higher than with random masks.  In a control experiment, the same single
+image set is used for the transfer and for the training with labels.  The test accuracy
+after a transfer on both image sets is at most 0.05 lower than in the control
+experiment.
 
-In a second experiment, networks with 10 % of the weights learn to distinguish the
-digits 0 and 1 by gradient descent.  All networks start from the same dense weights.  At
-each step, the distance to the dense network is the root mean square difference between
-the logits of the sparse and of the dense network for unseen images.  Averaged over 100
-steps, the distance of the NTT network to the dense network is at most half the distance
-of a network with random masks.  The NTT variant "through mask" fits the kernel of the
-live weights, which determines how gradient descent changes the outputs.  The NTT
-variant "at masked", as in the authors' code, fits a kernel that also includes
-derivatives with respect to pruned weights.  The variant "at masked" reduces the
-distance to the dense network less than the variant "through mask".
+In a second experiment, networks with 10 % of the weights learn by gradient descent to
+distinguish the digits 0 and 1.  In each repetition, the sparse networks are made from
+the same dense network.  At each training step, the distance of a sparse network to the
+dense network is the root mean square difference between the logits of the two networks
+for unseen images.  The NTT variant "through mask" fits the tangent kernel of the live
+weights (the weights that the mask keeps), which determines how gradient descent changes
+the outputs.  Averaged over 100 training steps, the distance of a network to the dense
+network with the NTT variant "through mask" is at most half the distance with random
+masks.  The NTT variant "at masked", as in the authors' code, fits a kernel that also
+includes derivatives with respect to pruned weights.  The NTT variant "at masked"
+reduces the distance to the dense network less than the NTT variant "through mask".
 
-The top panels show learning curves on each set (with --full, the first 1,000 steps).
-The bottom panels show the two-class networks during training.  The margin of an image
-is the logit of the correct class minus the logit of the other class.  For the first
-seed, one panel plots the mean margin for unseen images of digit 1 against the mean
-margin for digit 0.  Successive dots are 20 steps apart.
+The top panels show the learning curves on each image set (with the option --full, the
+first 1,000 steps).  The bottom panels show the networks for the digits 0 and 1 during
+training.  The margin of an image is the logit of the correct class minus the logit of
+the other class.  For the first seed, one panel plots the mean margin of the unseen
+images of digit 1 against the mean margin of the unseen images of digit 0.  Successive
+dots in this panel are 20 training steps apart.
 
-The first set is the embedded digits.  The second set holds the embedded digits,
-transposed and with inverted grey levels.  The networks have 256-300-100-10 and, for two
-classes, 256-100-100-2 units.  With --full, the sets are MNIST and Fashion-MNIST, the
-networks have 784-300-100-10 units, and the masks keep 3 % of the weights.  The transfer
-has 5,000 steps, followed by 5,000 steps with labels.  Networks for two classes have
-784-300-100-2 units and 2,000 steps of transfer.  If the data folder holds
-cifar-10-batches-bin and svhn, a Conv-4 network is run on 10,000 images of each set.
-The run of Conv-4 has 200 transfer steps with mini-batches of 16 images, and only tests
-the code.  This figure corresponds to the experiments of [LZ20] on merged data and on
-two classes.
+The first image set consists of the handwritten digits included in refsnn.  The second
+image set consists of the same digits, transposed and with inverted grey levels.  The
+networks have 256-300-100-10 units in the first experiment and 256-100-100-2 units in
+the experiment on the digits 0 and 1.  With the option --full, the image sets are MNIST
+and Fashion-MNIST.  The networks for both image sets then have 784-300-100-10 units, the
+masks keep 3 % of the weights, and a transfer of 5,000 steps is followed by 5,000
+training steps with labels.  With the option --full, the networks for the digits 0 and 1
+have 784-300-100-2 units and 2,000 transfer steps.  If the data folder holds the folders
+cifar-10-batches-bin and svhn, a convolutional network (Conv-4) is also trained on
+10,000 images of each of the data sets CIFAR-10 and SVHN.  Conv-4 has 200 transfer steps
+with mini-batches of 16 images, and only tests the code.  This figure corresponds to the
+experiments of [LZ20] on merged data and on two classes.
 """
 
 import os
@@ -70,7 +76,7 @@ EARLY = 200
 
 
 def jobs(size, seed, data):
-    """Return the jobs on pairs of image sets, followed by the two-class jobs."""
+    """Return the jobs on pairs of image sets, and the jobs on the digits 0 and 1."""
     name = "mnist" if size == "full" else "digits"
     folder = data if size == "full" else None
 
@@ -93,7 +99,7 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Return the network, and two image sets that are standardised together."""
+    """Return the network, and two image sets, standardised with their common mean."""
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
@@ -117,9 +123,9 @@ def sets(name, folder, seed, repeat):
 def learn(name, folder, source, steps, labelled, repeat, seed):
     """Train a network with labels on each image set; return the learning curves.
 
-    `source` states where the masks come from: a transfer on both sets ("merged"), a
-    transfer on the same set ("own"), or a random choice ("random").  With "dense", all
-    weights are live.
+    The masks are taken from a transfer on both image sets (`source` = "merged") or from
+    a transfer on the same image set ("own"), are chosen at random ("random"), or keep
+    all weights ("dense").
     """
     net, both = sets(name, folder, seed, repeat)
     seen = both if source != "merged" else [both[0]._replace(
@@ -159,7 +165,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Train the two-class network; return its logits for unseen images at each step."""
+    """Train a network on the digits 0 and 1; return the logits of unseen images."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -187,7 +193,7 @@ def two_classes(folder, kind, steps, repeat, seed):
 # ---- results
 
 def gather(results):
-    """Stack the learning curves and the two-class results of all repetitions."""
+    """Stack the learning curves and the results on the digits 0 and 1."""
     found = {}
     for r in results:
         if r["what"] == "learn":
@@ -204,14 +210,14 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Return the mean margin of each class at each step, of shape (steps, 2)."""
+    """Return the mean margin of each class at each step, as an array (steps, 2)."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)
 
 
 def early(curves):
-    """Return the test accuracy, averaged over all tests from step 1 to step `EARLY`."""
+    """Return the test accuracy, averaged over all tests in the steps 1 to `EARLY`."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 

@@ -1,39 +1,46 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
-The authors of Neural Tangent Transfer (NTT) published the logs of a demonstration on
-MNIST.  Two sparse perceptrons with 784-300-100-10 units and two LeNet-5-Caffe networks
-keep 3 % of the weights (live weights).  This figure samples the same dense networks
-(teachers) with the same pseudo-random numbers.  Before the transfer, the sum of squared
-live weights of each of the four networks differs from the published value by at most
-0.01 %.
+Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
+match the outputs and the tangent kernel of a dense network (the teacher).  The authors
+of NTT published the logs of a demonstration on MNIST, in which two perceptrons with
+784-300-100-10 units and two LeNet-5-Caffe networks keep 3 % of their weights (the live
+weights).  This figure samples the authors' teachers with the same pseudo-random
+numbers.  Before the transfer, the sum of squared live weights of each of the four
+networks differs from the published value by at most 0.01 %.
 
-With --full, the figure repeats the published runs with the same images in the same
-mini-batches.  The perceptrons have 18,720 transfer steps, as published.  LeNet has
-1,100 of 18,720 steps.  The first 1,000 steps of LeNet are compared with the log, but
-not judged.  The kernel distance is the mean squared difference between the tangent
-kernels of the sparse network and of the teacher on 64 held-out images.  The output
-distance is the mean squared difference between the outputs of the sparse network and of
-the teacher on these images.  After 100, 200 and 300 steps of each perceptron, the
-kernel distance and the sum of squared live weights differ from the log by at most
-0.02 %.  The output distance differs by at most 0.001, the precision of the log.  After
-the transfer, the kernel distance differs from the log by at most 5 %.
+With the option --full, the authors' transfers are repeated with the same images in the
+same mini-batches.  The perceptrons have 18,720 transfer steps, as published.  The LeNet
+networks have only the first 1,100 of the 18,720 published transfer steps; the first
+1,000 of these steps are compared with the log, but no bound is set.  The kernel
+distance is the mean squared difference between the tangent kernels of the sparse
+network and of the teacher on 64 held-out images.  The output distance is the mean
+squared difference between the outputs of the sparse network and of the teacher on the
+same held-out images.  After 100, 200 and 300 transfer steps of each perceptron, the
+kernel distance and the sum of squared live weights differ from the authors' log by at
+most 0.02 %.  After 100, 200 and 300 transfer steps of each perceptron, the output
+distance differs from the authors' log by at most 0.001, which is the precision of the
+log.  At the end of the transfer, the kernel distance differs from the authors' log by
+at most 5 %.
 
-The computations in float32 are rounded differently on the authors' hardware.  All runs
-except the second run of LeNet are repeated in float64 to show the effect of rounding.
-If the input of a ReLU unit is almost zero, rounding can turn the unit on in one of two
-runs and off in the other run.  The gradients then differ, and the runs separate.  The
-masks are updated after each 100 steps.  After an update, the masks of the two runs also
-differ, and the difference between the runs grows further.
+The authors' hardware rounds float32 numbers differently from other hardware.  To show
+the effect of rounding, all transfers except the second transfer of LeNet are repeated
+in float64.  If the input of a ReLU unit is almost zero, a rounding error can turn the
+unit on in one run of a transfer and off in another run.  As a consequence, the
+gradients of the two runs differ, and the weights of the runs diverge.  The masks are
+updated after each 100 steps.  After an update, the masks of the two runs also differ,
+and the difference between the runs grows further.
 
-By default, the transfers use the embedded digits and networks with 256-100-50-10 units
-and 10 % of the weights.  After 100, 200 and 300 steps, the kernel distances in float32
-and float64 differ by at most 0.02 %.
+By default, the transfers use the handwritten digits included in refsnn and networks
+with 256-100-50-10 units and 10 % of the weights.  After 100, 200 and 300 transfer
+steps, the kernel distances of these networks in float32 and in float64 differ by at
+most 0.02 %.
 
-The first panels show the kernel distance against the step.  The next panel shows the
-relative difference between the kernel distance in float32 and the kernel distance in
-the log (circles) or in float64 (dots).  The histogram shows the kernel distances before
-the transfer for 100 further teachers and the same images, and vertical lines mark the
-replayed runs.  This figure corresponds to the demonstration of [LZ20].
+The first panels show the kernel distance against the transfer step.  The next panel
+shows the relative difference between the kernel distance in float32 and the kernel
+distance in the authors' log (circles) or in float64 (dots).  The histogram shows the
+kernel distances before the transfer for 100 further teachers and the same held-out
+images, and vertical lines mark the repeated runs.  This figure corresponds to the
+demonstration of [LZ20].
 """
 
 import functools
@@ -65,7 +72,7 @@ DTYPES = ("float64", "float32")
 
 
 def jobs(size, seed, data):
-    """Return the transfers, and a job that samples many teachers."""
+    """Return the jobs that run the transfers, and a job that samples many teachers."""
     folder = data if size == "full" else None
     names = ("LeNet", "MLP") if folder else ("digits",)
     runs = RUNS[:1] if size == "quick" else RUNS
@@ -79,8 +86,8 @@ def jobs(size, seed, data):
 def teacher(name, run):
     """Return the weights and biases that the authors' code samples in a run.
 
-    Each entry of `TASKS[name]` uses one random key, also if the entry is None.  This
-    key is split into a key for the weights and a key for the biases.
+    Each layer in `TASKS[name]` uses one random key, even a layer without weights.  The
+    key of a layer is split into one key for its weights and one key for its biases.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
@@ -115,7 +122,7 @@ def problem(name, folder):
 def order(count, run, steps):
     """Return the indices of the images in each mini-batch, of shape (steps, BATCH).
 
-    All runs of the demonstration share one stream of mini-batches.
+    The runs of the demonstration use successive parts of one sequence of mini-batches.
     """
     stream, each, first = np.random.RandomState(0), count // BATCH, END * (run - 1)
     epochs = [stream.permutation(count)[:each * BATCH]
@@ -124,7 +131,7 @@ def order(count, run, steps):
 
 
 def replay(name, folder, run, dtype, steps):
-    """Run one transfer; return its log and the published log.
+    """Run one transfer; return a dict of its log and of the published log.
 
     Each row of the log is (step, kernel distance, output distance, sum of squared live
     weights).
@@ -152,10 +159,10 @@ def replay(name, folder, run, dtype, steps):
 
 
 def starts(name, folder, count):
-    """Return the kernel distances of further teachers before the transfer.
+    """Sample further teachers; return their kernel distances before the transfer.
 
-    The result `live` holds the sums of squared live weights of the four published
-    teachers.
+    The returned dict also holds the sum of squared live weights of each of the four
+    published networks, as `live`.
     """
     net, _, held = problem(name, folder)
     held, found = training.read(net, held[:BATCH]), []
@@ -175,9 +182,9 @@ def starts(name, folder, count):
 
 
 def gather(results):
-    """Return the logs by name, as "NAME RUN DTYPE", and the other results.
+    """Return a dict of the logs, under the keys "NAME RUN DTYPE", and other results.
 
-    The published logs have the dtype "log".
+    For the published logs, DTYPE is the word "log".
     """
     found = {}
     for r in results:
@@ -192,14 +199,15 @@ def gather(results):
 
 
 def runs(data):
-    """Return the names of the runs, such as "MLP 1"."""
+    """Return the names of the runs in the dict `data`, such as "MLP 1"."""
     return [key.removesuffix(" float32") for key in data if key.endswith(" float32")]
 
 
 def pair(data, run, other):
-    """Return the rows that the float32 log of a run shares with another log of the run.
+    """Return the rows of two logs of one run, for the steps that both logs contain.
 
-    The other log is "log" (published) or "float64".
+    The first log is the float32 log.  The second log, named by `other`, is the
+    published log ("log") or the float64 log ("float64").
     """
     ours, other = data[f"{run} float32"], data[f"{run} {other}"]
     last = STEPS["LeNet"] - 100 if run.startswith("LeNet") else ours[-1, 0]
@@ -209,7 +217,7 @@ def pair(data, run, other):
 
 
 def apart(data, run, other):
-    """Return the steps and the relative differences of the kernel distances."""
+    """Return the steps and the relative differences of the kernel distances of logs."""
     ours, other = pair(data, run, other)
     return ours[:, 0], np.abs(ours[:, 1] / other[:, 1] - 1)
 
@@ -234,13 +242,13 @@ def claims(data):
 
 
 def soon(steps, differences):
-    """Return the largest difference up to the step `SOON`, or NaN without such a step.
+    """Return the largest of the differences at the steps up to `SOON`, or NaN.
     """
     return np.max(differences[steps <= SOON]) if (steps <= SOON).any() else np.nan
 
 
 def judged(data, run):
-    """Yield the claims of a published run; the claims of LeNet have no bounds."""
+    """Yield the claims about a published run; the claims about LeNet have no bounds."""
     ours, log = pair(data, run, "log")
     steps, kernel = apart(data, run, "log")
     outputs, live = (np.abs(ours[:, i] - log[:, i]) for i in (2, 3))

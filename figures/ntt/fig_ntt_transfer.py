@@ -1,35 +1,42 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
-Neural Tangent Transfer (NTT) fits the outputs and the tangent kernel of a sparse
-network to the outputs and the tangent kernel of a dense network with random initial
-weights.  The sparse network keeps a tenth of the weights.  The networks have
-256-100-50-10 units, and the data are the embedded digits.  Within 700 steps, the kernel
-distance and the output distance on 64 held-out images both decrease below half of their
-initial values.  The sparse network is then trained with labels and fixed masks.  After
-100 steps, the test accuracy with NTT is at least 0.02 higher than with random masks of
-the same density.  At the end (mean of the last ten tests), the test accuracy with NTT
-is at least as high as with random masks.  The networks with NTT and with random masks
-train on different random mini-batches.
+Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
+match the outputs and the tangent kernel of a dense network with random initial weights.
+The sparse network keeps a tenth of the weights (the live weights), which are selected
+by masks.  The networks have 256-100-50-10 units, and the data are the handwritten
+digits included in refsnn.  The kernel distance and the output distance are the mean
+squared differences of the kernels and of the outputs between the sparse and the dense
+network.  Within 700 transfer steps, the kernel distance and the output distance on 64
+held-out images decrease below half of their initial values.  After the transfer, the
+sparse network is trained with labels and fixed masks.  After 100 steps with labels, the
+test accuracy with NTT is at least 0.02 higher than with random masks of the same
+density.  At the end of the training with labels (mean of the last ten tests), the test
+accuracy with NTT is at least as high as with random masks.  The networks with NTT masks
+and with random masks train on different random mini-batches.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
-live weights.  Thin lines are single seeds.  By default, two kernels of a masked network
-are compared.  The kernel "at masked", as in the authors' code, includes the derivatives
-with respect to all weights, evaluated at the masked weights.  The kernel "through mask"
-includes the derivatives with respect to live weights only.  The bottom panels show
-training with labels: the first steps, the whole run, and the final accuracies.
+live weights during the transfer.  Thin lines are single seeds.  By default, two kinds
+of tangent kernel of the sparse network are compared.  The kernel "at masked", as in the
+authors' code, includes the derivatives of the outputs with respect to all weights,
+evaluated with the pruned weights set to 0.  The kernel "through mask" includes only the
+derivatives of the outputs with respect to live weights.  The bottom panels show the
+test accuracy during the training with labels: the first steps, all steps, and the final
+accuracies.
 
-With --full, the figure repeats the authors' demonstration with 3 % of the weights.  On
-MNIST, a perceptron with 784-300-100-10 units has 18,720 transfer steps (five runs).
-LeNet-5-Caffe has 3,000 transfer steps (published: 18,720).  The same perceptron is also
-run on Fashion-MNIST.  Each transfer is followed by 42,200 steps with the labels of
-54,000 training images.  Dotted lines show the authors' logs of two runs, if the data
-folder holds these logs.  Distances are computed before the masks are updated.  For the
-perceptron, the bounds on the kernel distance after 200 steps and at the end, relative
-to the initial kernel distance, are not met.  The initial kernel distances of the
-published runs, 6,439 and 8,147, are larger for two reasons: the authors sampled other
-initial weights, and measured distances on other images.  The figure `ntt_replay` uses
-the authors' initial weights, images and mini-batches.  This figure corresponds to the
-demonstration of [LZ20].
+With the option --full, the authors' demonstration is repeated with 3 % of the weights.
+On MNIST, a perceptron with 784-300-100-10 units has 18,720 transfer steps (five runs),
+and the convolutional network LeNet-5-Caffe has 3,000 transfer steps (published:
+18,720).  A perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each
+transfer is followed by 42,200 training steps with the labels of 54,000 training images.
+If the data folder holds the authors' logs of two runs, dotted lines show these logs.
+Kernel and output distances are computed before the masks are updated.  For the
+perceptron on MNIST, two bounds are not met: the bounds on the kernel distance after 200
+steps and at the end of the transfer, relative to the initial kernel distance.  The
+initial kernel distances of the published runs, 6,439 and 8,147, are larger than the
+initial kernel distances in this figure, because the authors sampled other initial
+weights and measured distances on other images.  The figure `ntt_replay` repeats the
+transfers with the authors' initial weights, images and mini-batches.  This figure
+corresponds to the demonstration of [LZ20].
 """
 
 import csv
@@ -59,7 +66,7 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return the jobs: transfers without labels, each followed by training with labels.
+    """Return the jobs, which run transfers without labels and training with labels.
     """
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
@@ -83,7 +90,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network, the images and the L2 coefficient for one data set."""
+    """Return the network, the images and the coefficient of the L2 penalty."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*SIZES), images, 1e-4
@@ -95,9 +102,11 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Prepare a transfer, or a training run with labels.
+    """Prepare a transfer without labels, or the training with labels.
 
-    Return (network, images, L2 coefficient, random generator, teacher, density).
+    The returned tuple holds the network, the images, the coefficient of the L2 penalty,
+    the random generator, the parameters of the teacher (the dense network), and the
+    density.
     """
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
@@ -107,7 +116,7 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Train a student without labels; return the log, weights, biases and masks.
+    """Train a sparse network without labels; return a dict of its arrays and its log.
 
     Each row of the log is (step, kernel distance, output distance, sum of squared live
     weights).
@@ -132,10 +141,10 @@ def transfer(name, folder, kind, repeat, seed, steps):
 
 
 def learn(name, folder, kind, repeat, seed, labelled, before=None):
-    """Train a sparse network with labels; return its learning curve.
+    """Train a sparse network with labels; return a dict of its learning curve.
 
-    The network is the student that the job `before` returned.  If `before` is None, the
-    network has random masks.
+    The sparse network is taken from `before`, the result of the function `transfer`.
+    If `before` is None, the network has random masks and the weights of the teacher.
     """
     net, images, _, generator, teacher, density = start(name, folder, kind, repeat,
                                                         seed)
@@ -155,9 +164,10 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Return a dict that maps the name of each run to the authors' log of the run.
+    """Read the authors' logs; return a dict that maps the name of each run to its log.
 
-    Each log is of shape (steps, columns).  Without a log file, the dict is empty.
+    Each log is an array of shape (steps, columns).  If the data folder holds no log
+    file, the dict is empty.
     """
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
@@ -173,7 +183,7 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """Return a dict that maps "NAME_KIND_log" and "NAME_KIND_curve" to stacked results.
+    """Stack the logs and learning curves as "NAME_KIND_log" and "NAME_KIND_curve".
 
     Each value is an array of shape (repeats, steps, columns).
     """
@@ -188,12 +198,12 @@ def gather(results):
 
 
 def logs(data, start):
-    """Return the logs of the authors' runs whose key in `data` begins with `start`."""
+    """Return the entries of the dict `data` whose keys begin with the text `start`."""
     return [value for key, value in data.items() if key.startswith(start)]
 
 
 def at(curve, step):
-    """Return the rows of stacked logs at the recorded step that is nearest to `step`.
+    """Return the rows of stacked logs or curves at the recorded step nearest to `step`.
     """
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 
@@ -215,7 +225,7 @@ def claims(data):
 
 
 def judged(name, count, start, kernel, out, soon, final, early, paper):
-    """Yield the claims about one data set and network.
+    """Yield the claims about one network and data set.
 
     A claim without a bound is shown and not judged.
     """

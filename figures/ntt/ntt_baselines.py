@@ -1,9 +1,10 @@
-"""Train sparse networks with labels, after Neural Tangent Transfer or baseline pruning.
+"""Train sparse networks with labels, after Neural Tangent Transfer or other pruning.
 
-Neural Tangent Transfer (NTT) finds the masks and the weights of a sparse network
-without labels.  Baseline methods compute masks from the initial weights.  The class
-`Task` describes the data, the network and the training.  The job `transfer` runs NTT,
-and the job `learn` trains one sparse network with labels.
+Neural Tangent Transfer (NTT) computes the masks and the weights of a sparse network
+without labels.  Other pruning methods, the baselines, compute masks from the initial
+weights.  The class `Task` describes the data, the network and the training.  The
+function `transfer` runs NTT, and the function `learn` trains one sparse network with
+labels.
 """
 
 from typing import NamedTuple
@@ -19,7 +20,7 @@ BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SC
 
 
 class Task(NamedTuple):
-    """Hold the data, the network and the training of one comparison."""
+    """Hold the data, the network and the hyperparameters of a comparison of methods."""
 
     data: str               # key of training.SIZES, or a folder of the data folder
     densities: dict         # {density: number of runs}
@@ -47,9 +48,10 @@ TASKS = {
 
 
 def jobs(size, names, seed, data):
-    """Return the jobs: for each density and repetition, transfers, then training.
+    """Return the jobs that prune networks and train the sparse networks with labels.
 
-    A transfer is Neural Tangent Transfer without labels; training uses labels.
+    For each density and repetition, the jobs of Neural Tangent Transfer precede the
+    jobs that train networks with labels.
     """
     listed = []
     for name in names:
@@ -79,7 +81,7 @@ def _add(listed, task, one):
 
 
 def problem(size, name, folder, repeat, seed):
-    """Return the task, its network, the initial weights and biases, and the images."""
+    """Return the `Task`, the network, its initial parameters, and the images."""
     task = TASKS[size][name]
     if task.net == "perceptron":
         net, images = training.problem(task.data, folder, seed, repeat)
@@ -90,7 +92,7 @@ def problem(size, name, folder, repeat, seed):
 
 
 def transfer(size, name, folder, scope, density, repeat, seed, first, before=None):
-    """Run one part of a transfer without labels; return the student network as a dict.
+    """Run a part of Neural Tangent Transfer; return the sparse network as a dict.
     """
     task, net, teacher, images = problem(size, name, folder, repeat, seed)
     return training.transfer_part(
@@ -101,10 +103,10 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
 
 
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None):
-    """Train a sparse network with labels; return the early and the final accuracy.
+    """Train a sparse network with labels; return its early and its final test accuracy.
 
-    The early accuracy is measured at step `EARLY`.  The final accuracy is the mean of
-    the last `TESTS` tests, which are 50 steps apart.
+    The early test accuracy is measured after `EARLY` training steps.  The final test
+    accuracy is the mean of the last `TESTS` tests, which are 50 training steps apart.
 
     before : result of `transfer`, for the methods "NTT" and "NTT masks".
     """

@@ -1,12 +1,13 @@
-"""Provide images, networks, transfer and training for the figures on [LZ20].
+"""Provide images, networks and training functions for the figures on [LZ20].
 
-Neural Tangent Transfer (transfer) trains a sparse network (student) without labels to
-match the outputs and the tangent kernel of a dense network (teacher).
+In this module, "transfer" stands for Neural Tangent Transfer, which trains a sparse
+network (student) without labels to match the outputs and the tangent kernel of a dense
+network (teacher).
 
-The images are the embedded digits (enlarged to 16x16 pixels), or MNIST, Fashion-MNIST
-or CIFAR-10 from a data folder.  As in the authors' code, grey images are standardised
-with one mean and one standard deviation over the training set.  Each channel of colour
-images is standardised separately.
+The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
+MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the authors' code, grey
+images are standardised with the mean and the standard deviation of all grey levels of
+the training images.  Each channel of colour images is standardised separately.
 """
 
 import collections
@@ -41,9 +42,9 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """Hold the functions of a network architecture.
+    """Hold the functions that initialise and evaluate a network, and compute gradients.
 
-    The field `model` is passed to functions of the module `ntt`.
+    The field `model` holds the functions that the module `ntt` needs.
     """
 
     init: Callable          # (rng) -> weights, biases
@@ -55,7 +56,7 @@ class Net(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the embedded digits, enlarged to 16x16 pixels and standardised."""
+    """Return the standardised digits included in refsnn, enlarged to 16x16 pixels."""
     return standardised(image_sets.digits(seed, "ntt", repeat, SIDE))
 
 
@@ -67,7 +68,7 @@ def stored(folder, name):
 
 
 def standardised(images):
-    """Standardise all images with the means and deviations of the training images.
+    """Standardise all images with the mean and deviation of the training images.
 
     Each channel of colour images is standardised separately.
     """
@@ -81,7 +82,8 @@ def standardised(images):
 def problem(name, folder, seed, repeat):
     """Return a perceptron for `SIZES[name]`, and the images of the data set.
 
-    Training images from a data folder are shuffled; the embedded digits are not.
+    Training images from a data folder are shuffled.  The digits included in refsnn are
+    not shuffled again.
     """
     net = perceptron(*SIZES[name])
     return net, digits(seed, repeat) if folder is None else shuffled(folder, name, seed)
@@ -104,7 +106,7 @@ def perceptron(*sizes):
 
 
 def convolutional(name):
-    """Return the convolutional network that `convnet` defines under `name`."""
+    """Return the convolutional network `name` of the module `convnet`."""
     _, shapes, pools = convnet.ARCHITECTURES[name]
     forward, backward, signals, second_order = (
         functools.partial(f, pools=pools) for f in
@@ -117,8 +119,8 @@ def convolutional(name):
 def batches(generator, x, steps, size=BATCH):
     """Return a sequence of `steps` random mini-batches.
 
-    Each epoch uses every image at most once.  An incomplete mini-batch at the end of an
-    epoch is dropped.
+    Each epoch uses every image at most once.  Images that do not fill a mini-batch at
+    the end of an epoch are left out.
     """
     each = len(x) // size
     order = np.concatenate([generator.permutation(len(x))[:each * size]
@@ -127,7 +129,7 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """Provide a sequence whose entry i is the mini-batch x[order[i]]."""
+    """Provide a sequence of mini-batches, whose entry i is the array x[order[i]]."""
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -140,7 +142,7 @@ class Batches:
 
 
 def read(net, x):
-    """Return the images, reshaped to the input shape of the network."""
+    """Return the images `x` in the input shape of the network `net`."""
     if net.flat:
         return x.reshape(len(x), -1)
     return x if x.ndim == 4 else x[..., None]
@@ -158,9 +160,10 @@ def accuracy(net, weights, biases, x, labels):
 
 
 def cross_entropy(out, labels):
-    """Return the mean cross entropy L and its derivative dL/d(outputs).
+    """Return the mean cross entropy L and its derivative dL/d(out).
 
-    The derivative is of shape (N, k), for N images and k outputs.
+    The network outputs `out` and the derivative have the shape (N, k) for N images and
+    k outputs.
     """
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
@@ -170,7 +173,7 @@ def cross_entropy(out, labels):
 
 def first_masks(method, net, weights, biases, images, density, generator,
                 scope="layer"):
-    """Return the masks that a baseline method computes from the initial weights."""
+    """Return the masks that the pruning method computes from the initial weights."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
     if method == "random":
@@ -193,12 +196,16 @@ def first_masks(method, net, weights, biases, images, density, generator,
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     """Return the product of the Hessian and the gradient of the cross entropy.
 
-    L is the cross entropy of f / temperature, where f is the output of the network.
-    The gradient v of L is held constant.  V and c are the parts of v for the weights
-    and the biases of a layer with inputs a and signals G.  With p = dL/df, the
-    derivative of L along v is E = sum p_k G_k (V a + c), summed over samples, layers
-    and outputs k.  The function `second_order` computes the gradient of E from dE/da,
-    dE/dG and dE/df; E depends on f through p.
+    The loss L is the cross entropy of f / temperature, where f is the output of the
+    network.  The gradient v of L with respect to weights and biases is treated as a
+    constant vector.  The product of the Hessian of L and v is the gradient of
+
+        E = sum p_k G_k (V a + c), with p = dL/df,
+
+    the derivative of L along v.  The sum is over images, layers and outputs k.  A layer
+    has inputs a and signals G, and V and c are the parts of v for its weights and its
+    biases.  The function `second_order` computes the gradient of E with respect to the
+    weights from dE/da, dE/dG and dE/df.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -219,9 +226,9 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Make a sparse network from the dense network `teacher` with one method.
+    """Make a sparse network from the dense network `teacher` with one pruning method.
 
-    The keyword arguments `options` are passed on to `transfer`.
+    The keyword arguments `options` are passed to the function `transfer`.
     """
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
@@ -235,7 +242,7 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
              l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
              batch=BATCH):
-    """Run `ntt.transfer` with the optimiser Adam and with magnitude pruning."""
+    """Run Neural Tangent Transfer with the optimiser Adam and magnitude pruning."""
     return ntt.transfer(
         net.model, *teacher, batches(generator, read(net, x), steps, batch),
         density=density,
@@ -248,10 +255,11 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                   l2, scope, batch, before=None, every=100):
     """Run `count` of the `total` steps of a transfer, beginning with the step `first`.
 
-    Return a dict with the student and, except after the last step, the states of Adam.
-    This dict is the argument `before` of the next part.  If `first` is a multiple of
-    `every` in each part, all parts together equal one call of `transfer` with the
-    mini-batches of the parts.
+    The returned dict holds the arrays of the student.  Except after the last step, the
+    dict also holds the states of the optimiser Adam.  The dict of one part is the
+    argument `before` of the next part.  If `first` is a multiple of `every` in each
+    part, all parts together yield the same student as one call of `transfer` with the
+    same mini-batches.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -285,31 +293,31 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
 
 
 def packed(student):
-    """Return a dict of the arrays of a student, such as {"weights 0": array}."""
+    """Convert a student to a dict of its arrays, such as {"weights 0": array}."""
     return {f"{field} {i}": array for field, arrays in student._asdict().items()
             for i, array in enumerate(arrays)}
 
 
 def unpacked(found):
-    """Return the student in a dict that `packed` or `transfer_part` returned."""
+    """Restore a student from a dict that `packed` or `transfer_part` has returned."""
     count = sum(key.startswith("masks ") for key in found)
     return ntt.Student(*([found[f"{field} {i}"] for i in range(count)]
                          for field in ntt.Student._fields))
 
 
 def adam_states(found):
-    """Return the states of the optimiser in a dict that `transfer_part` returned."""
+    """Return the states of the optimiser Adam in a dict of `transfer_part`."""
     count = sum(key.startswith("step ") for key in found)
     return [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
                              found[f"scale {i}"]) for i in range(count)]
 
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
-    """Train a network with labels and fixed masks, with the optimiser Adam.
+    """Train a sparse network with labels and fixed masks, with the optimiser Adam.
 
     Return the weights, the biases and the learning curve, whose rows are (step, test
-    accuracy).  `every` is the number of steps between two rows, or a list of steps.
-    The last row is computed after training.
+    accuracy).  The argument `every` is the number of steps between two rows of the
+    learning curve, or a list of steps.  The last row is computed after training.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

@@ -1,9 +1,9 @@
-"""Draw the pseudo-random numbers of jax.random, with NumPy and SciPy alone.
+"""Compute the same pseudo-random numbers as jax.random with NumPy and SciPy alone.
 
-The generator is Threefry-2x32 with 20 rounds [SM11].  A key consists of two 32-bit
-words, and the block cipher maps the counters 0, 1, ... to random words.  The counters
-are arranged as in jax.random before version 0.5, or in later versions with
-jax_threefry_partitionable=False.  All samples are float32.
+The random number generator is Threefry-2x32 with 20 rounds [SM11].  A random key
+consists of two 32-bit words.  A block cipher with this key maps the counters 0, 1, ...
+to random words.  The counters are arranged as in jax.random before version 0.5, or in
+later versions with jax_threefry_partitionable=False.  All samples are float32 numbers.
 
 [SM11] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, SC 2011,
     doi 10.1145/2063384.2063405.
@@ -20,7 +20,7 @@ CUT = special.erf(ROOT_2)       # probability of a normal variable between -2 an
 
 
 def encrypt(key, x, y):
-    """Encrypt the counter words x and y, arrays of uint32; return two such arrays."""
+    """Encrypt the uint32 arrays x and y of counters; return two uint32 arrays."""
     keys = np.array([*key, key[0] ^ key[1] ^ PARITY], np.uint32)
     x, y = x + keys[0], y + keys[1]
     for block in range(5):
@@ -33,9 +33,9 @@ def encrypt(key, x, y):
 
 
 def words(key, count):
-    """Return `count` random words, an array of uint32.
+    """Return `count` random 32-bit words, as an array of uint32.
 
-    If `count` is odd, one counter 0 is appended to the counters.
+    If `count` is odd, a further counter with the value 0 is encrypted.
     """
     counters = np.arange(count + count % 2, dtype=np.uint32)
     counters[count:] = 0
@@ -43,7 +43,7 @@ def words(key, count):
 
 
 def split(key):
-    """Return two new keys that are derived from one key."""
+    """Return two new random keys that are derived from one random key."""
     return words(key, 4).reshape(2, 2)
 
 
@@ -61,5 +61,5 @@ def normal(key, shape):
 
 
 def truncated_normal(key, shape):
-    """Sample a float32 array from the standard normal distribution, cut at -2 and 2."""
+    """Sample a float32 array from the normal distribution, truncated at -2 and 2."""
     return ROOT_2 * special.erfinv(uniform(key, shape, -CUT, CUT))

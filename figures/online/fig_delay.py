@@ -1,45 +1,54 @@
 """Block-diagonal RTRL bridges 30 ms like exact RTRL, but loses accuracy at 60 ms
 
 A recurrent spiking network receives two cues, separated by a delay.  Each cue has two
-possible values.  The network must report whether the values of both cues were equal
-(delayed exclusive or; chance is 0.5).  The input and recurrent weights learn with the
-exact gradient of real-time recurrent learning (RTRL), or with one of the approximations
-in `refsnn.sparse_rtrl`.  The readout always learns with its exact gradient.
+possible values.  The network must report whether the values of the two cues were equal
+(delayed exclusive or; the chance accuracy is 0.5).  The input and recurrent weights are
+trained with the exact gradient of the loss, computed by real-time recurrent learning
+(RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`.  The readout
+weights are always trained with the exact gradient of the loss.
 
-At a delay of 30 ms, which is three membrane time constants, exact RTRL solves the task.
-Compared with exact RTRL, the block-diagonal rule loses at most 0.05 in mean accuracy.
-The block-diagonal rule needs 1/13 of the memory and less than 2 % of the
-multiplications of exact RTRL.  At a delay of 60 ms, exact RTRL still solves the task,
-but the block-diagonal rule loses at least 0.1 in mean accuracy.  The block-diagonal
-rule ignores the effect of each neuron on the other neurons.  The condition "adaptive,
-e-prop" uses neurons with a longer memory.  The threshold of an adaptive neuron rises
-with each of its spikes and decays with a time constant of 200 ms.  The rule in
-`refsnn.alif` includes the adaptation in the gradient, and ignores the recurrent
-connections and the reset.  The condition "adaptive, e-prop" also solves the task at a
-delay of 60 ms.
+At a delay of 30 ms, which is three membrane time constants, networks trained with exact
+RTRL solve the task.  The mean accuracy with the block-diagonal approximation of RTRL is
+at most 0.05 lower than with exact RTRL.  The block-diagonal approximation needs 1/13 of
+the memory and less than 2 % of the multiplications of exact RTRL.  At a delay of 60 ms,
+networks trained with exact RTRL still solve the task, but the mean accuracy with the
+block-diagonal approximation is at least 0.1 lower.  The gradient of the block-diagonal
+approximation ignores the effect of each neuron on the other neurons.  The networks of
+the condition "adaptive, e-prop" consist of adaptive neurons, which have a longer
+memory.  The threshold of an adaptive neuron rises with each spike of the neuron, and
+decays with a time constant of 200 ms.  The learning rule e-prop in `refsnn.alif`
+includes the adaptation in the gradient, but ignores the recurrent connections and the
+reset.  Networks of the condition "adaptive, e-prop" also solve the task at a delay of
+60 ms.
 
-In the condition "readout alone", only the readout weights learn.  All conditions start
-from the same initial weights and receive the same trials.  Each training step uses new
-trials, so the curves show accuracy on unseen trials.  Networks have 24 neurons; each
-condition has 5 seeds (with --full, 15 seeds, and delays up to 100 ms).  Bands show the
-range over seeds.  The panels on the left show two trials of one network.  Final
-accuracies are computed on 400 additional trials.  The hyperparameters were chosen for
-the exact gradient at 60 ms and are the same for all conditions.
+In the condition "readout alone", only the readout weights are trained.  The networks of
+all conditions start from the same initial weights and receive the same trials.  Because
+each training step uses new trials, the curves show the accuracy on unseen trials.  Each
+network has 24 neurons, and each condition has 5 seeds.  With the option --full, each
+condition has 15 seeds, and the delays range up to 100 ms.  Bands show the range over
+seeds.  The panels on the left show two trials of one network.  The final accuracies are
+computed on 400 additional trials.  The hyperparameters were chosen for exact RTRL at a
+delay of 60 ms, and are the same for all conditions.
 
-The gradient of each approximation can be computed forward in time, with the traces of
-`refsnn.sparse_rtrl`, or backward in time, from a recording of the trial.  This figure
-uses the backward computation, because it is faster.  The condition "exact" uses the
-gradient of `lif.backward`.  The condition "block" is the block-diagonal rule.  A block
-holds the current and the membrane potential of one neuron.  In the gradient, this rule
-replaces the recurrent weights V by their diagonal.  The condition "implicit" omits the
-part of the gradient that passes through V.  The condition "presynaptic" omits the parts
-that pass through V and through the reset.  For each trained network, the forward
-gradient agrees with the backward gradient to a relative difference of at most 1e-10.
+The gradient of each approximation can be computed forward in time, with the eligibility
+traces of `refsnn.sparse_rtrl`, or backward in time, from the recorded states of the
+trial.  In this figure, gradients are computed backward in time, because the backward
+computation is faster.  In the condition "exact", the function `lif.backward` computes
+the exact gradient of the loss.  The condition "block" uses the block-diagonal
+approximation of RTRL, in which each block of the Jacobian belongs to the synaptic
+current and the membrane potential of one neuron.  For this purpose, the recurrent
+weights V are replaced by their diagonal when the gradient is computed.  The condition
+"implicit" omits the part of the gradient that passes through the recurrent weights V.
+The condition "presynaptic" omits the parts of the gradient that pass through the
+recurrent weights V and through the reset.  For each trained network, the gradients that
+are computed forward and backward in time agree up to a relative difference of at most
+1e-10.
 
-Memory and multiplications are counted for the forward computation, which updates the
-traces and filters the traces for the readout.  In the panel with several delays, the
-markers are shifted sideways so that conditions do not overlap.  This figure does not
-correspond to a published figure.
+Memory and multiplications are counted for the computation forward in time, which
+updates the eligibility traces and filters them with the kernel of the readout.  In the
+panel with several delays, the markers are shifted sideways so that the markers of
+different conditions do not overlap.  This figure does not correspond to a published
+figure.
 """
 
 import numpy as np
@@ -89,7 +98,8 @@ def jobs(size, seed, data):
 def together(parts):
     """Combine the weight matrices of N networks into one block-diagonal matrix.
 
-    The input array has the shape (N, a, b), and the result has the shape (N a, N b).
+    The N weight matrices are an array of shape (N, a, b), and the returned matrix has
+    the shape (N a, N b).
     """
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
@@ -100,7 +110,7 @@ def together(parts):
 def apart(whole, N):
     """Extract the N diagonal blocks of a matrix.
 
-    The matrix has the shape (N a, N b), and the result has the shape (N, a, b).
+    The matrix has the shape (N a, N b), and the returned array has the shape (N, a, b).
     """
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
@@ -111,7 +121,8 @@ def apart(whole, N):
 def trials(generators, delay, number):
     """Sample random trials for N networks, and return input spikes and labels.
 
-    The spikes have shape (T, number, N m), and the labels have shape (N, number).
+    The input spikes have the shape (T, number, N m) for T time steps and m inputs per
+    network.  The labels have the shape (N, number).
     """
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
@@ -127,10 +138,11 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the contribution of one spike to the readout response, for each time step.
+    """Return the effect of one spike at each time step on the response of the readout.
 
-    The result is of shape (T, 1, 1).  The response is the membrane potential of a leaky
-    readout, averaged over the response window at the end of the trial.
+    The response is the membrane potential of a leaky readout, averaged over the
+    response window at the end of the trial.  The returned array has the shape (T, 1,
+    1).
     """
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
@@ -139,9 +151,10 @@ def response(steps):
 
 
 def initial(generators):
-    """Sample the weights `W`, `V` and `out` of all networks.
+    """Sample the input weights `W`, recurrent weights `V` and readout weights `out`.
 
-    The axes of each array are (network, postsynaptic neuron, presynaptic neuron).
+    The axes of each weight array are (network, postsynaptic neuron, presynaptic
+    neuron).
     """
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
@@ -151,11 +164,12 @@ def initial(generators):
 
 
 def forward(condition, weights, x):
-    """Run all networks; return the recording, the answers and the spike counts.
+    """Simulate all networks; return the recording, the answers and the spike counts.
 
-    The answers are the responses of the readouts, of shape (N, B, 2).  The spike
-    counts, of shape (N, B, n), are sums over time, weighted with `response`.  There are
-    N networks with n neurons each, and B trials.
+    In shapes, N is the number of networks, B is the number of trials, and n is the
+    number of neurons of each network.  The answers of the networks are the responses of
+    the readouts, of shape (N, B, 2).  The spike counts of the neurons are sums over
+    time, weighted with the result of `response`, of shape (N, B, n).
     """
     W, V, out = weights
     layer = together(W), together(V)
@@ -178,7 +192,7 @@ def error(answers, labels):
 def slope(condition, recording):
     """Return the surrogate derivatives at the recorded membrane potentials.
 
-    The result is of shape (T, B, N n).
+    The surrogate derivatives have the shape (T, B, N n).
     """
     v = recording.mem - 1
     if condition == ALIF:
@@ -187,9 +201,9 @@ def slope(condition, recording):
 
 
 def backward(condition, weights, x, recording, dspikes):
-    """Return dL/dW and dL/dV of all networks.
+    """Return the derivatives dL/dW and dL/dV of the loss L for all networks.
 
-    The gradients are computed backward in time.
+    The derivatives are computed backward in time.
     """
     W, V = (together(part) for part in weights[:2])
     psi, dmem = slope(condition, recording), None
@@ -206,7 +220,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Return `dspikes` plus the derivatives that pass through adaptive thresholds."""
+    """Add to `dspikes` the derivatives that pass through the adaptive thresholds."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -215,7 +229,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Return the accuracy of each network, and the gradients for `W`, `V` and `out`."""
+    """Return the accuracy of each network, and the gradient of its loss."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -238,7 +252,7 @@ def clipped(found):
 
 
 def learn(condition, delay, group, repeats, epochs, seed):
-    """Train `repeats` networks in parallel for `epochs` training steps."""
+    """Train `repeats` networks at the same time for `epochs` training steps."""
     streams = [[seeds.rng(seed, FIGURE, f"{what} {delay}", group * repeats + i)
                 for i in range(repeats)] for what in ("weights", "trials", "tests")]
     weights, states, curve = initial(streams[0]), [None] * 3, []
@@ -264,11 +278,12 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Return the largest relative difference between two computations of a gradient.
+    """Return the largest relative difference between gradients computed in two ways.
 
-    The first computation runs backward in time.  The second computation runs forward in
-    time, with the traces of the rule.  The maximum is over the networks and weight
-    arrays.  Both gradients are computed in float64.
+    The gradients of the loss are computed backward in time and, with eligibility
+    traces, forward in time.  The largest relative difference is the maximum over all
+    networks, and over the input weights W and the recurrent weights V. All gradients
+    are computed in float64.
     """
     if condition == ALONE:
         return 0.0
@@ -291,11 +306,12 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Return how many numbers a rule stores between two time steps, for one trial.
+    """Return how many numbers a rule stores between two time steps of one trial.
 
-    A rule stores its traces, and the state of the filter that the readout applies to
-    the traces.  The filter state has two numbers for each weight; in exact RTRL, it
-    has two numbers for each pair of weight and readout.
+    A learning rule stores its eligibility traces, and the filtered traces, which have
+    passed through the leaky filter of the readout.  The filter needs two numbers for
+    each weight, or, for exact RTRL, two numbers for each pair of a weight and a
+    readout.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -304,12 +320,13 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Return how many multiplications a rule needs in one time step of one trial.
+    """Return the number of multiplications of a learning rule in one step of one trial.
 
-    The count includes the products of each trace with alpha, beta and gain.  The count
-    also includes the products for eligibility, readout filter and gradient.  If the
-    rule includes reset, clamp, recurrent weights or adaptation, the products for these
-    parts are counted as well.
+    The number includes the multiplications of each trace by the decay factors alpha and
+    beta and by the gain, and the multiplications for the eligibilities, for the filter
+    of the readout and for the gradient.  If the learning rule includes the reset, the
+    refractory period, the recurrent weights or the adaptation, the corresponding
+    multiplications are also included.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
@@ -334,7 +351,7 @@ def gather(results):
 
 
 def accuracies(data, delay):
-    """Return the final accuracies of each condition at one delay, one for each seed."""
+    """Return the final accuracies of all seeds for each condition, at one delay."""
     row = list(data["delays"]).index(delay)
     return {condition: data[f"final_{i}"][row]
             for i, condition in enumerate(CONDITIONS)}

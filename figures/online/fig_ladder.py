@@ -1,39 +1,45 @@
 """Local learning rules need little memory, and their gradients are not exact
 
-In all random networks, real-time recurrent learning (RTRL) agrees with backpropagation
-through time (BPTT): the relative error of the gradient is at most 1e-10.  The same
-bound holds for truncated BPTT with a horizon that covers the whole sequence, and for
-SnAp-n in a ring of n neurons.  SnAp-n keeps the influence of a weight (the derivative
-of the states with respect to the weight) on neurons that the weight reaches through at
-most n synapses.  The synapse of the weight itself is the first of the n synapses.  The
-caption of the figure `delay` describes the other rules.  With recurrent weights of
-strength 1 (see below), the relative error of each of the rules "block", "implicit",
-"presynaptic" and "e-prop" is at least 0.001.  Exact RTRL needs more memory than its
-approximations.  With n neurons and n inputs, the memory of RTRL grows as n^3, and the
-memory of the block-diagonal rule grows as n^2.  The memory of the presynaptic rule,
-which stores two traces for each input and each neuron, grows as n.  The exponents that
-are fitted to the memory deviate from 3, 2 and 1 by at most 0.01.
+In all random networks, the gradient of real-time recurrent learning (RTRL) agrees with
+the gradient of backpropagation through time (BPTT) up to a relative error of 1e-10.
+The same bound holds for truncated BPTT with a horizon that covers the whole sequence,
+and for the sparse n-step approximation SnAp-n of RTRL in a ring of n neurons.  SnAp-n
+computes the derivative of the state of a neuron with respect to a weight only for the
+neurons that the weight reaches through at most n synapses.  The synapse of the weight
+itself counts as the first of these n synapses.  The rules "block", "implicit",
+"presynaptic" and "e-prop" are described in the caption of the figure `delay`.  With
+recurrent weights of strength 1 (see below), the gradient of each of the rules "block",
+"implicit", "presynaptic" and "e-prop" has a relative error of at least 0.001.
+
+Exact RTRL needs more memory than its approximations.  In a layer with n neurons and n
+inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows
+as n^2.  The memory of the rule "presynaptic", which stores two traces for each input
+and each neuron, grows as n.  The exponents that are fitted to the memory deviate from
+3, 2 and 1 by at most 0.01.
 
 A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
-for 50 steps of 1 ms; all inputs also spike in the first step.  The output of a leaky
-readout is compared with a smooth random target at all steps.  Recurrent weights, in
-units of the threshold, are drawn from N(0, s^2 / 16).  The strength s of the recurrence
-is the horizontal axis of panels a and b, and s is 1 in panel c and in the sparse layer
-of panel d.  The relative error is the norm of the difference between the gradient of a
-rule and the BPTT gradient, divided by the norm of the BPTT gradient.  The norms include
-all weights.  Bands show the range over 10 networks (50 with --full).  The rule e-prop
-is computed in a layer of adaptive neurons with the same weights, and is compared with
-the exact gradient of the adaptive layer.  All rules approximate only the gradient of
-the layer; the filter of the readout is exact.  SnAp is computed in a ring and in a
-sparse layer.  In the ring of 6 neurons, each neuron excites the next neuron with weight
-1.  In the sparse layer, about one tenth of the recurrent weights are non-zero.
+for 50 steps of 1 ms; all inputs also spike in the first step.  The loss is the squared
+difference between the output of a leaky readout and a smooth random target, over all
+steps.  The recurrent weights, in units of the spike threshold, are drawn from the
+normal distribution N(0, s^2 / 16).  The strength s of the recurrent weights is the
+horizontal axis of panels a and b, and equals 1 in panel c and in the sparse layer of
+panel d.  The relative error of the gradient of a rule is the norm of its difference
+from the BPTT gradient, divided by the norm of the BPTT gradient.  The norms include the
+input weights and the recurrent weights.  Bands show the range over 10 networks (50 with
+the option --full).  The gradient of the rule "e-prop" is computed in a layer of
+adaptive neurons with the same weights, and is compared with the exact gradient of the
+adaptive layer.  All rules approximate only the part of the gradient that passes through
+the recurrent layer; the derivatives that pass through the readout are exact.  SnAp-n is
+used in a ring of 6 neurons, each of which excites the next neuron with weight 1, and in
+a sparse layer, in which about one tenth of the recurrent weights are non-zero.
 
-Memory is the size of the arrays that one time step passes to the next time step, for
-one input sequence in float32.  The time shown is the shortest duration of a time step
-over several repetitions on one computer.  The time includes argument checks and the
-contribution of the time step to the gradient.  No bound is set on the times.  This
-figure does not correspond to a published figure.  According to a secondary source,
-[NMZ19] states that the memory of the forward method grows as n^3.
+The memory of a rule is the size of the arrays that one time step passes to the next
+time step, for one input sequence in float32.  The computing time of a rule is the
+shortest duration of a time step over several repetitions on one computer.  The
+computing time includes argument checks and the contribution of the time step to the
+gradient.  No bound is set on the computing times.  This figure does not correspond to a
+published figure.  According to a secondary source, [NMZ19] states that the memory of
+RTRL grows as n^3.
 """
 
 import time
@@ -77,7 +83,7 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Sample the input weights `W` and the recurrent weights `V` of n neurons.
+    """Sample the input weights `W` and recurrent weights `V` of a layer of n neurons.
 
     The unit of the weights is the spike threshold.
     """
@@ -89,7 +95,8 @@ def weights(generator, n, strength, density=1.0):
 def problem(generator, n):
     """Sample the input spikes, the readout weights and a smooth target.
 
-    The input has the shape (T, B, n), and the target has the shape (T, B, k).
+    The input spikes have the shape (T, B, n), and the target of the k readouts has the
+    shape (T, B, k).
     """
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
@@ -99,7 +106,7 @@ def problem(generator, n):
 
 
 def credit(spikes, W_out, target):
-    """Return dL/d(spikes), where L is the squared loss of the readout."""
+    """Return dL/d(spikes), where L is the squared error of the readout."""
     dout = losses.square(lif.readout(spikes, W_out, **CONSTANTS), target)[1]
     return lif.readout_backward(spikes, W_out, dout, **CONSTANTS).dx
 
@@ -113,16 +120,17 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """Compare a gradient with the exact gradient.
+    """Return two measures of the difference between a gradient and the exact gradient.
 
-    Return the pair (relative error, 1 - cosine of the angle between the gradients).
+    The measures are the relative error, and 1 minus the cosine of the angle between the
+    gradients.
     """
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
 
 def ladder(x, W, V, W_out, target):
-    """Return the pair (relative error, 1 - cosine) of the gradient of each rule."""
+    """Return how much the gradient of each rule differs from the exact gradient."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -140,7 +148,7 @@ def ladder(x, W, V, W_out, target):
 
 
 def arrays(x, W, V, W_out, target):
-    """Return the derivatives J, F and q of the layer, which `refsnn.bptt` needs."""
+    """Return the Jacobians J and F and the derivative q, which `refsnn.bptt` needs."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi = surrogate(run.mem - 1)
     J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
@@ -148,9 +156,10 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return the error and the memory of SnAp-n for each order n up to `ORDERS`.
+    """Return the gradient error and the memory of SnAp-n for n = 1 to `ORDERS`.
 
-    Each entry is the pair (relative error, memory relative to RTRL).
+    For each n, the pair (relative error of the gradient, memory divided by the memory
+    of RTRL) is returned.
     """
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
@@ -162,7 +171,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Return a dict of the gradient errors of all approximations in random networks."""
+    """Return a dict of the gradient errors of all rules in one random network."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -181,9 +190,10 @@ def deviate(seed, network):
 
 
 def cost(seed, rule, neurons, repeats):
-    """Measure the cost of one time step of a rule.
+    """Measure the memory and the computing time of one time step of a rule.
 
-    Return a dict with the memory in bytes and the shortest time in seconds.
+    The returned dict holds the memory in bytes, and the shortest computing time in
+    seconds over several repetitions.
     """
     generator = seeds.rng(seed, FIGURE, rule, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
@@ -205,7 +215,7 @@ def cost(seed, rule, neurons, repeats):
 
 
 def gather(results):
-    """Stack the gradient errors of all networks and the costs of all rules in a dict.
+    """Stack the gradient errors of all networks, and the memory and times of all rules.
     """
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
@@ -216,9 +226,9 @@ def gather(results):
 
 
 def exponent(data, rule, name, largest=None):
-    """Fit a power law in the number of neurons to the data `name`; return the exponent.
+    """Fit a power law of the number of neurons to memory or time; return the exponent.
 
-    largest : number of sizes in the fit, counted from the largest size; None means all.
+    name : "bytes" for the memory, or "seconds" for the computing time.
     """
     own = np.asarray(data["rule"]).astype(str) == rule
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
@@ -284,7 +294,7 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Plot the mean and the range over all networks.
+    """Plot the mean of `values` over all networks, and their range as a band.
 
     Values below `floor` are drawn at `floor`.
     """

@@ -1,55 +1,63 @@
 """Online, the presynaptic rule keeps most of the accuracy of exact RTRL
 
-A recurrent layer of 16 spiking neurons and a leaky readout learn to classify spike
-trains.  The loss of a time step is the cross entropy of the readout at this step.  An
-online rule computes the gradient of this loss forward in time and changes all weights
-at every step.  The online rules are exact real-time recurrent learning (RTRL), the
-three approximations of RTRL in `refsnn.sparse_rtrl`, and e-prop in a layer of adaptive
-neurons (`refsnn.alif`).  The caption of the figure `delay` describes the rules.  All
-online rules compute the filter of the leaky readout exactly.  For comparison,
-backpropagation through time (BPTT) changes the weights only once, after the last step.
-In the condition "readout alone", only the readout weights change, at every step.
+Networks with a recurrent layer of 16 spiking neurons and a leaky readout are trained to
+classify spike trains.  The loss of a time step is the cross entropy of the readout at
+this time step.  An online rule computes the gradient of the loss of each time step
+forward in time, and changes all weights at every time step.  The online rules are exact
+real-time recurrent learning (RTRL), the three approximations of RTRL in
+`refsnn.sparse_rtrl` (the rules "block", "implicit" and "presynaptic"), and e-prop in a
+layer of adaptive neurons (`refsnn.alif`).  The caption of the figure `delay` describes
+these learning rules.  In all online rules, the derivatives that pass through the leaky
+readout are exact.  For comparison, backpropagation through time (BPTT) changes the
+weights only once per sequence, after the last time step.  In the condition "readout
+alone", only the readout weights are changed, at every time step.
 
-Sequences are presented in batches of 16 digits or 20 letters.  All sequences of a batch
-advance in parallel.  The gradients are means over the batch.  In each repetition, all
-rules start from the same initial weights and see the same sequences in the same order.
+The 16 digits or 20 letters of a batch are presented at the same time, and each weight
+change uses the mean gradient over the batch.  In each repetition, the networks of all
+rules start from the same initial weights and receive the same sequences in the same
+order.
 
-By default, the networks classify the embedded digits of 8x8 pixels.  The rows of a
-digit are presented one after the other, for 4 ms each.  With --full, the networks
-classify recordings of 27 Braille letters from four tactile sensors, as in the fifth of
-the tutorials that accompany [NMZ19]; the larger network of this tutorial reaches an
-accuracy of 0.967.  In both tasks, an input spikes when a signal crosses a level.  A
-constant signal yields no spikes, so the network must remember earlier spikes.  The
-readout unit with the largest mean potential determines the predicted class.  The mean
-is over the last 8 ms for digits, and over all 76 steps for letters.
+By default, the networks classify the handwritten digits of 8x8 pixels included in
+refsnn.  The rows of pixels of a digit are presented one after the other, for 4 ms each.
+With the option --full, the networks classify recordings of 27 classes of Braille
+letters from four tactile sensors.  The recordings are used in the fifth of the
+tutorials that accompany [NMZ19], in which a larger network reaches an accuracy of
+0.967.  In both tasks, an input channel spikes when the grey level or the sensor signal
+crosses a level.  Because a constant signal yields no spikes, the network must remember
+earlier spikes.  The predicted class is the class of the readout unit with the largest
+mean potential over the last 8 ms (digits) or over all 76 time steps (letters).
 
-Accuracies are measured on test sequences, without weight changes.  Each repetition
-draws a new test set.  Panel a shows the test accuracy against the number of training
-sequences, and bands show the range over repetitions.  Panel b shows the same accuracies
-against the number of multiplications.  This number includes simulation, traces and
-gradient, but neither the optimiser nor products with spikes; see
-`online_training.multiplications`.  BPTT needs few multiplications, but must store the
-states of all steps.
+Accuracies are measured on test sequences, without weight changes.  In each repetition,
+the data are split anew into training and test sequences.  Panel a shows the test
+accuracy against the number of training sequences, and bands show the range over
+repetitions.  Panel b shows the test accuracy against the number of multiplications.
+The multiplications of the simulation, of the eligibility traces and of the gradient are
+counted, but not the multiplications of the optimiser or by spikes (see
+`online_training.multiplications`).  BPTT needs few multiplications, but must store the
+states of all time steps.
 
-Panel c shows the final accuracies.  Three bounds were fixed before the networks were
-trained: each online rule reaches at least three times the chance accuracy, the mean
-accuracy of each of the three approximations of RTRL exceeds that of exact RTRL by at
-most 0.02, and the rule "presynaptic" keeps at least 0.75 of the accuracy gain of exact
-RTRL over the condition "readout alone".  At the default size, all bounds are met.  With
---full, the bound of 0.02 on the difference from exact RTRL is not met for the rules
-"block" and "implicit".  The mean accuracy is 0.856 for exact RTRL, 0.891 for the rule
-"block" and 0.881 for the rule "implicit".  The standard errors of the differences from
-exact RTRL are 0.023 and 0.031, so five repetitions do not show which rule is best.  The
-rule "presynaptic", which stores two traces for each input and each neuron, keeps the
-full accuracy gain of exact RTRL over the condition "readout alone".  The rule
-"presynaptic" needs 1/65 of the multiplications of exact RTRL.
+Panel c shows the final test accuracies for each rule.  The following three bounds were
+fixed before the networks were trained.  Each online rule must reach at least three
+times the chance accuracy.  The mean accuracy of each of the three approximations of
+RTRL must not exceed the mean accuracy of exact RTRL by more than 0.02.  The increase of
+the mean accuracy from the condition "readout alone" to the rule "presynaptic" must be
+at least 0.75 of the increase from "readout alone" to exact RTRL.  Without the option
+--full, all bounds are met.  With the option --full, the bound of 0.02 on the difference
+from exact RTRL is not met for the rules "block" and "implicit".  With the option
+--full, the mean accuracy is 0.856 for exact RTRL, 0.891 for the rule "block" and 0.881
+for the rule "implicit".  The differences of the rules "block" and "implicit" from exact
+RTRL have standard errors of 0.023 and 0.031, so five repetitions do not show which rule
+is best.  With the rule "presynaptic", which stores only two traces for each input and
+each neuron, the accuracy exceeds the accuracy of "readout alone" at least as much as
+with exact RTRL.  The rule "presynaptic" needs 1/65 of the multiplications of exact
+RTRL.
 
 All hyperparameters were chosen with other seeds, on sequences held out from the
-training set.  The learning rate was chosen for exact RTRL and is the same for all
-online rules.  The learning rates of BPTT and of the condition "readout alone" were
-chosen separately for each.  The optimiser is Adam, with beta1 = 0.9 for BPTT and beta1
-= 0.99 for all weight changes at every step.  This figure does not correspond to a
-published figure.
+training set.  The learning rate was chosen for exact RTRL, and is the same for all
+online rules.  Separate learning rates were chosen for BPTT and for the condition
+"readout alone".  The optimiser is Adam, with the decay factor beta1 = 0.9 of the mean
+gradient for BPTT, and beta1 = 0.99 for all rules that change the weights at every time
+step.  This figure does not correspond to a published figure.
 """
 
 import os
@@ -85,7 +93,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the test accuracies (rules, repetitions, points) and the costs."""
+    """Return the test accuracies, and the number of multiplications of each rule."""
     name, steps = str(results[0]["task"]), int(results[0]["steps"])
     task = online_training.TASKS[name]
     curve = np.array([[r["curve"] for r in results if r["rule"] == rule]
@@ -148,7 +156,7 @@ def plot(data, fig):
 
 
 def _plot_curve(axis, rule, x, curve):
-    """Plot the mean and the range over all repetitions."""
+    """Plot the mean test accuracy over all repetitions, and its range as a band."""
     axis.fill_between(x, curve.min(axis=0), curve.max(axis=0), lw=0, alpha=0.12,
                       color=COLOURS[rule])
     axis.plot(x, curve.mean(axis=0), color=COLOURS[rule], marker=MARKS[rule], lw=2.0,

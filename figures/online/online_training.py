@@ -1,20 +1,22 @@
 """Train recurrent spiking networks online, with weight changes at every time step.
 
-A network consists of a recurrent layer of LIF or adaptive neurons, and of a leaky
-readout of this layer.  Let y[t] be the potentials of the readout, and let L[t] be the
-mean cross entropy of softmax(y[t]) over B sequences.  At every step t, an online rule
-computes the gradient of L[t] forward in time and changes all weights:
+A network consists of a recurrent layer of leaky integrate-and-fire (LIF) neurons or of
+adaptive neurons, and of a leaky readout of this layer.  Let y[t] be the membrane
+potentials of the readout at the time step t, and let the loss L[t] be the mean cross
+entropy of softmax(y[t]) over B sequences.  At every time step t, an online learning
+rule computes the gradient of the loss L[t] forward in time and changes all weights:
 
     weights, states, total = learn_online(rule, weights, [None] * 3, x, labels, task,
                                           rate=1e-3)
 
-For comparison, `learn_after` computes the gradient of sum_t L[t] backward in time, and
-changes the weights once, after the last step.  Without weight changes (`rate=0`), both
-functions return the same sum of gradients if the online rule is exact RTRL (real-time
-recurrent learning).
+For comparison, the function `learn_after` computes the gradient of the total loss,
+sum_t L[t], backward in time, and changes the weights once, after the last time step.
+For the rule "exact", which is real-time recurrent learning (RTRL), and without weight
+changes (`rate=0`), `learn_online` and `learn_after` return the same sum of gradients
+over time.
 
-Inputs are level-crossing codes.  A channel of the code spikes when a signal crosses a
-level, either upward or downward.  A constant signal yields no spikes.
+The input spikes encode level crossings of signals.  Each input channel spikes when one
+signal crosses one level in one direction, upward or downward.
 """
 
 import functools
@@ -40,7 +42,7 @@ POINTS = 20                         # points of a learning curve
 
 
 class Task(NamedTuple):
-    """Hold the sizes and the constants of a network, and the size of a batch."""
+    """Hold the layer sizes and the time constants of a network, and the batch size."""
 
     inputs: int
     classes: int
@@ -65,10 +67,11 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 # ---- the data
 
 def crossings(signals, levels):
-    """Return the level-crossing code of some signals.
+    """Return input spikes that encode when signals cross certain levels.
 
-    The c signals of B sequences have shape (T, B, c) and are 0 before step 0.  Level i
-    of `levels` is (i + 0.5) / levels.  The spikes have shape (T, B, 2 c levels).
+    The c signals of B sequences have the shape (T, B, c), and are 0 before the first
+    time step.  The levels are (i + 0.5) / levels for i = 0, ..., levels - 1.  The
+    spikes have the shape (T, B, 2 c levels).
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -79,8 +82,9 @@ def crossings(signals, levels):
 def digits(generator):
     """Return ((x, labels) of the training set, (x, labels) of the test set).
 
-    The rows of a digit are presented one after the other, from top to bottom.  Each
-    column of pixels is one signal, which keeps its value for `ROW` steps.
+    The rows of pixels of a digit are presented one after the other, from top to bottom.
+    Each column of pixels is one signal, and each grey level is presented for `ROW` time
+    steps.
     """
     images, labels = datasets.digits()
     rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
@@ -92,8 +96,9 @@ def digits(generator):
 def braille(generator, folder):
     """Return ((x, labels) of the training set, (x, labels) of the test set).
 
-    Each signal is scaled to [0, 1] by its smallest and largest training values.  The
-    last of the 77 recorded steps is missing in some sequences and is not used.
+    Each sensor signal is scaled linearly such that its values in the training set range
+    from 0 to 1.  The last of the 77 recorded time steps is missing in some sequences,
+    and is not used.
     """
     with np.load(os.path.join(folder, "braille.npz"), allow_pickle=False) as stored:
         signals = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / 255
@@ -107,9 +112,10 @@ def braille(generator, folder):
 # ---- one batch of sequences
 
 def initial(generator, task):
-    """Sample the weights W (n, m), V (n, n) and out (k, n) in float32.
+    """Sample the input, recurrent and readout weights in float32.
 
-    The network has m inputs, n neurons and k readouts.
+    The weights are of shape (n, m), (n, n) and (k, n) for m inputs, n neurons and k
+    readouts.
     """
     n = task.hidden
     return [lif_training.initial(generator, sizes, scale, np.float32)[0]
@@ -118,9 +124,9 @@ def initial(generator, task):
 
 
 def error(potentials, labels):
-    """Return dL/d(potentials), where L is the mean cross entropy of B sequences.
+    """Return dL/d(potentials), where L is the mean cross entropy over B sequences.
 
-    The potentials have shape (..., B, k).
+    The potentials of the k readouts have the shape (..., B, k).
     """
     scaled = np.exp(potentials - potentials.max(axis=-1, keepdims=True))
     scaled /= scaled.sum(axis=-1, keepdims=True) * scaled.dtype.type(len(labels))
@@ -129,7 +135,7 @@ def error(potentials, labels):
 
 
 def layer_step(rule, drive, V, state, constants):
-    """Simulate one step; return (recorded step, surrogate derivative, next state)."""
+    """Simulate one time step; return (recording, surrogate derivative, next state)."""
     if rule == ALIF:
         now, state = alif.step(drive, V, state, **ADAPTIVE, **constants)
         v = now.mem - ADAPTIVE["adaptation"] * now.adapted - 1
@@ -140,9 +146,10 @@ def layer_step(rule, drive, V, state, constants):
 
 
 def at_rest(rule, B, n, c, dtype):
-    """Return the traces of a rule and the readout filter before the first step (all 0).
+    """Return zero eligibility traces and a zero readout filter for the first time step.
 
-    There are B sequences, n neurons and c signals (inputs and neurons).
+    The arrays hold values for B sequences, n neurons and c presynaptic signals, which
+    are the inputs and the spikes of the n neurons.
     """
     shape = (B, n, n * c if rule == "exact" else c)
     filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))
@@ -153,7 +160,7 @@ def at_rest(rule, B, n, c, dtype):
 
 
 def traces_step(rule, traces, filtered, x, V, now, psi, constants):
-    """Advance the traces of a rule and the filter of the readout by one step."""
+    """Update the eligibility traces and the readout filter of a rule by one step."""
     if rule == ALIF:
         e = alif.eligibility(traces, psi, adaptation=ADAPTIVE["adaptation"])
         traces = alif.trace_step(traces, np.concatenate([x, now.spikes], axis=1), psi,
@@ -166,9 +173,10 @@ def traces_step(rule, traces, filtered, x, V, now, psi, constants):
 
 
 def step_gradient(rule, filtered, credit):
-    """Return the gradient of L[t] with respect to [W | V], of shape (n, c).
+    """Return the gradient of the loss L[t] with respect to [W | V], of shape (n, c).
 
-    `credit` (B, n) is dL[t]/dy[t] times the readout weights.
+    The argument `credit` (B, n) is the derivative dL[t]/dy[t] times the readout
+    weights.
     """
     if rule == "exact":
         return rtrl.step_gradient(filtered.mem, credit).reshape(credit.shape[1], -1)
@@ -176,11 +184,12 @@ def step_gradient(rule, filtered, credit):
 
 
 def learn_online(rule, weights, states, x, labels, task, *, rate):
-    """Present B sequences, x of shape (T, B, m), and change the weights at every step.
+    """Present a batch of sequences, and change the weights at every time step.
 
-    The traces start at 0.  At each step, the traces are updated with the weights before
-    the weight change.  Return the weights, the optimiser states, and the sum of all
-    gradients.
+    The input spikes x have the shape (T, B, m).  The eligibility traces are 0 before
+    the first time step, and are updated at each time step before the weights are
+    changed.  Return the weights, the optimiser states, and the sum of the gradients
+    over time.
     """
     (T, B, m), n, constants = x.shape, task.hidden, task.constants()
     layer = readout = spread = None
@@ -206,7 +215,7 @@ def learn_online(rule, weights, states, x, labels, task, *, rate):
 
 
 def learn_after(weights, states, x, labels, task, *, rate):
-    """Present B sequences, and then change the weights once, with BPTT."""
+    """Present a batch of sequences; change the weights once, by backpropagation."""
     (W, V, out), constants = weights, task.constants()
     run = lif.simulate(x, W, V, **constants)
     dy = error(lif.readout(run.spikes, out, **constants), labels)
@@ -221,7 +230,7 @@ def learn_after(weights, states, x, labels, task, *, rate):
 # ---- the whole training
 
 def tested(rule, weights, x, labels, task):
-    """Return the accuracy of a network on test sequences, without weight changes."""
+    """Return the accuracy of a network with fixed weights on test sequences."""
     (W, V, out), constants = weights, task.constants()
     run = alif.simulate(x, W, V, **ADAPTIVE, **constants) if rule == ALIF \
         else lif.simulate(x, W, V, **constants)
@@ -232,8 +241,9 @@ def tested(rule, weights, x, labels, task):
 def learn(task, folder, rule, rate, epochs, seed, repeat):
     """Train one network for `epochs` passes through the training set.
 
-    The learning rate decreases to 0 along a half cosine.  For each of `POINTS` times,
-    return the test accuracy and the number of sequences seen.
+    The learning rate decreases to 0 like half a period of a cosine.  The returned dict
+    holds the test accuracies at `POINTS` times during training, and the numbers of
+    training sequences presented until these times.
     """
     name, task = task, TASKS[task]
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
@@ -261,10 +271,10 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
 # ---- the cost
 
 def multiplications(rule, task):
-    """Return how many multiplications a rule needs for one step of one sequence.
+    """Return how many multiplications a rule needs for one time step of one sequence.
 
-    Products with a spike (0 or 1) and products with the gain 1 are not counted.  The
-    optimiser is not counted.
+    Multiplications by a spike (0 or 1), by the gain 1, or in the optimiser are not
+    counted.
     """
     n, k = task.hidden, task.classes
     c = task.inputs + n

@@ -1,1 +1,1 @@
-"""Compute the figures, check their claims, and write the web page and the tables."""
+"""Compute the figures, compare the results with bounds, and write the web page."""

@@ -1,9 +1,10 @@
-"""Define claims: statements about the results of a figure, most of them with a bound.
+"""Define claims, which are statements with a number that a figure has computed.
 
-A claim consists of a text, a computed value, a bound and a verdict.  The functions
-accept one number, or an array with one number for each training run.  For an array, the
-value of the claim is the mean over the runs.  With two or more runs, the claim also
-holds the standard deviation over the runs.
+A claim consists of a text, a computed value, a bound that the value must meet, and a
+verdict, which states whether the value meets the bound.  Some claims have no bound.
+The functions that create claims accept one number, or an array with one number for each
+training run.  For an array, the value of the claim is the mean over the training runs.
+With two or more training runs, the claim also contains their standard deviation.
 """
 
 from typing import NamedTuple
@@ -12,14 +13,15 @@ import numpy as np
 
 
 class Claim(NamedTuple):
-    """Hold one claim of a figure and its verdict.
+    """Hold one claim (a statement with a computed number) of a figure, and its verdict.
 
-    `value` is the computed number or a short text.  `bound` states the bound that the
-    value must meet, for example ">= 0.96", or is "shown only".  `ok` is True if the
-    value meets the bound, False if the value misses the bound, and None if the claim is
-    not judged.  `paper` is the published number, or None if no number is published.
-    `spread` is the sample standard deviation over `runs` runs, or None if `value` is
-    not a mean over runs.
+    The field `value` is the computed number, or a short text.  The field `bound` is the
+    bound that the value must meet, for example ">= 0.96", or the text "shown only".
+    The verdict `ok` is True if the value meets the bound, False if the value does not
+    meet the bound, and None if there is no verdict.  The field `paper` is the published
+    number, or None if no number is published.  The field `spread` is the sample
+    standard deviation over `runs` training runs, or None if `value` is not a mean over
+    training runs.
     """
 
     text: str
@@ -34,7 +36,7 @@ class Claim(NamedTuple):
 def at_least(text, value, bound, paper=None):
     """Return the claim that `value` is at least `bound`.
 
-    If `value` is NaN, the claim fails.
+    The verdict is False if `value` is NaN.
     """
     return _claim(text, value, f">= {bound:.4g}", lambda mean: mean >= bound, paper)
 
@@ -42,7 +44,7 @@ def at_least(text, value, bound, paper=None):
 def at_most(text, value, bound, paper=None):
     """Return the claim that `value` is at most `bound`.
 
-    If `value` is NaN, the claim fails.
+    The verdict is False if `value` is NaN.
     """
     return _claim(text, value, f"<= {bound:.4g}", lambda mean: mean <= bound, paper)
 
@@ -53,7 +55,7 @@ def exactly(text, value, bound, paper=None):
 
 
 def reported(text, value, paper=None):
-    """Return a claim that shows a value, or a short text, and is not judged."""
+    """Return a claim without a bound, which only shows a number or a short text."""
     if isinstance(value, str):
         return Claim(text, value, "shown only", None, paper)
     return _claim(text, value, "shown only", None, paper)
@@ -76,7 +78,7 @@ def _claim(text, value, bound, judge, paper):
 def mean_and_spread(values):
     """Return the mean and the sample standard deviation over the first axis.
 
-    For a single value, the returned standard deviation is 0.
+    If there is only one value, the returned standard deviation is 0.
     """
     values = np.asarray(values, float)
     if len(values) == 0:

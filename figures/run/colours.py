@@ -1,7 +1,7 @@
 """Define the colours of all figures as plain strings.
 
-The colours are plain strings, because code that computes a figure must not import
-matplotlib.  The colour cycle of `style.mplstyle` lists the same colours.
+The colours are plain strings, because matplotlib must not be imported while a figure is
+computed.  The file `style.mplstyle` defines a colour cycle with the same colours.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

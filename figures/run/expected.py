@@ -1,8 +1,9 @@
-"""Predict the computing times of jobs, to order the jobs and to show the time left.
+"""Predict the computing times of jobs, in order to sort jobs and show the time left.
 
-A job is one independent part of the computing of a figure.  The file seconds.json holds
-the computing time of each job of a default run, in seconds: {name of the figure:
-[seconds of its first job, ...]}.  The module `timing` writes this file.
+A job is one independent part of the computation of a figure.  The file seconds.json,
+which the module `timing` writes, holds the measured computing time of each job in
+seconds, {name of the figure: [seconds of its first job, ...]}.  These times were
+measured without the options --quick and --full.
 """
 
 import json
@@ -15,10 +16,10 @@ UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress
 def seconds(listed):
     """Return the predicted computing time of each task, as a dict {key: seconds}.
 
-    A task is a job together with the key of its result.  The dict `listed` holds the
-    tasks of each figure, {name of the figure: [task, ...]}.  If the number of jobs of a
-    figure differs from the stored number, for example with --full, each job of the
-    figure counts as `UNKNOWN_S`.
+    A task is a job together with the key under which its result is stored.  The dict
+    `listed` maps the name of each figure to the list of its tasks.  If the number of
+    tasks of a figure differs from the number of times in seconds.json, for example with
+    the option --full, the predicted time of each of these tasks is `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
@@ -30,10 +31,10 @@ def seconds(listed):
 
 
 def longest_first(tasks, times):
-    """Sort tasks by the predicted time until the last task that depends on them ends.
+    """Sort tasks such that the longest predicted chains of dependent tasks start first.
 
-    tasks : tasks in an order in which each task follows the tasks on which it depends.
-    times : result of `seconds`.
+    The argument `tasks` lists each task after all tasks on which it depends.  The
+    argument `times` is the dict that `seconds` returns.
     """
     after = dict.fromkeys((task.key for task in tasks), 0.0)
     for task in reversed(tasks):

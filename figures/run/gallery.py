@@ -1,4 +1,4 @@
-"""Write the results of the figures: pictures, HDF5 and JSON files, and a web page."""
+"""Write pictures, HDF5 files, JSON files and a web page with the results of figures."""
 
 import ast
 import html
@@ -45,7 +45,7 @@ def described(path):
 # ---- one figure -----------------------------------------------------------
 
 def draw(plot, data):
-    """Draw a figure with the function `plot(data, fig)`; return the bytes of a PNG."""
+    """Draw a figure with the function `plot(data, fig)`; return a PNG as bytes."""
     import matplotlib.style                     # slow; most commands need no picture
     from matplotlib.figure import Figure
     with matplotlib.style.context([str(LOOK)]):
@@ -57,7 +57,7 @@ def draw(plot, data):
 
 
 def write_bytes(path, content):
-    """Write bytes to a file in one atomic step, which leaves no incomplete file."""
+    """Write bytes to a file such that the file is never incomplete."""
     with jobs.replacing(path) as file:
         file.write(content)
 
@@ -65,7 +65,7 @@ def write_bytes(path, content):
 def write_h5(path, data, title):
     """Store the data of a figure in an HDF5 file.
 
-    Each array in the dict `data` becomes a data set of the file.
+    Each array in the dict `data` is stored as one data set of the HDF5 file.
     """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
@@ -80,14 +80,14 @@ def write_h5(path, data, title):
 
 
 def write_json(path, document):
-    """Store a document as strict JSON; NaN and infinity become strings."""
+    """Store a dict as strict JSON, with NaN and infinity as strings."""
     text = json.dumps(_strict(document), indent=1, allow_nan=False,
                       ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def _strict(value):
-    """Convert a value, and all values in it, to types that strict JSON can represent.
+    """Convert a value, and all values that it contains, to types of strict JSON.
     """
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
@@ -116,7 +116,7 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write the web page index.html, which shows all figures in the folder `out`.
+    """Write the web page index.html, which shows all figures of the folder `out`.
 
     Return the path of the web page.
     """
@@ -131,9 +131,9 @@ def write_page(out):
 
 
 def _documents(out):
-    """Read the JSON files of all figures in a folder; return pairs (name, content).
+    """Read the JSON files of all figures in a folder; return pairs (name, dict).
 
-    The pairs are sorted by the name of the figure, except that the speed figure is
+    The pairs are sorted by the name of the figure, except that the figure `speed` is
     last.
     """
     found = []
@@ -156,7 +156,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
-    """Return an HTML text that counts the figures and the claims with each verdict."""
+    """Return the numbers of figures, passed claims and failed claims as HTML text."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -168,7 +168,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return the CSS class and the text of the worst verdict on the claims of a figure.
+    """Return the CSS class and the text of the worst verdict on claims of a figure.
     """
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
@@ -178,7 +178,7 @@ def _state(document):
 
 
 def _index(documents):
-    """Return HTML list items that link to the figures."""
+    """Return HTML list items with links to the figures."""
     rows = []
     for name, document in documents:
         kind, word = _state(document)
@@ -189,7 +189,7 @@ def _index(documents):
 
 
 def card(document, out):
-    """Return the HTML of one figure: the picture, the caption, the claims and links."""
+    """Return the HTML of one figure, with picture, caption, claims and links."""
     name, title = document["name"], html.escape(document["title"])
     link = html.escape(urllib.parse.quote(name))
     caption = "".join(f"<p>{html.escape(part)}</p>\n"
@@ -234,7 +234,7 @@ def _table(claims):
 
 
 def _grid(rows):
-    """Return the HTML table of a figure, given as rows of texts, the head first."""
+    """Return an HTML table with rows of texts, of which the first row is the header."""
     if not rows:
         return ""
     names, *body = [[html.escape(text) for text in row] for row in rows]
@@ -246,14 +246,14 @@ def _grid(rows):
 
 
 def aligned(rows):
-    """Return the lines of a table of texts, with columns of equal width."""
+    """Return the lines of a plain-text table whose columns are aligned."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "  ".join(text.ljust(width) for text, width in
                              zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def value(claim):
-    """Return the value of a claim as text, with the standard deviation over the runs.
+    """Return the value of a claim and its standard deviation over runs as text.
     """
     if claim.get("spread") is None:         # absent in results of earlier versions
         return shown(claim["value"])
@@ -262,12 +262,12 @@ def value(claim):
 
 
 def bound(claim):
-    """Return the bound of a claim, with mathematical signs in place of >= and <=."""
+    """Return the bound of a claim as text, with mathematical signs for >= and <=."""
     return claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
 
 
 def _note(document):
-    """Return a note on a figure: size, seed, number of jobs, computing time and data.
+    """Return a text with the seed, the computing time and the data of a figure.
     """
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '

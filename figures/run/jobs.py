@@ -1,18 +1,21 @@
-"""Run the jobs that compute the figures, and store the result of each job in a file.
+"""Run jobs, the independent parts of the computation of figures, and store results.
 
 A job is a call of a top-level function of a figure file with plain keyword arguments.
 The result of a job is a dict whose values are arrays, numbers, texts, truth values or
-lists of these types.  Results are stored as npz files without pickle.  Numbers in a
-result are NumPy scalars, whether the result was computed or loaded.
+lists of these types.  The result of each job is stored in one npz file without pickle.
+Numbers in a result are converted to NumPy scalars, so that a computed result equals the
+result that is loaded from the file.
 
-A job may start from the results of earlier jobs of the same figure.  The job then
-receives the argument `before`, which is one result or a list of results.  Each stored
-result has a key, which is a hash of everything on which the result depends, including
-the keys of earlier jobs.  If the result of an earlier job is lost and computed again,
-the results of later jobs stay valid.
+A job can use the results of earlier jobs of the same figure.  The argument `before` of
+the job is the result of one earlier job, or a list of such results.  Each result is
+stored under a key, which is a hash of the code, the arguments and the keys of all
+earlier jobs on which the result depends.  The key does not depend on the content of
+earlier results, so a stored result stays valid if the result of an earlier job is lost
+and computed again.
 
-Several figures may import the same job function from a shared module.  Jobs with the
-same function and the same arguments are computed only once for all figures.
+Several figures can import the same function from a shared module.  If jobs of several
+figures have the same function and the same arguments, only one of these jobs is
+computed.
 """
 
 import ast
@@ -50,7 +53,7 @@ SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """Hold one job: the function call, and the key of the stored result."""
+    """Hold a task, which is a job (a function call) with the key of its result."""
 
     home: str               # name of the figure, or of a module that figures share
     key: str
@@ -61,9 +64,9 @@ class Task(NamedTuple):
 # ---- keys: a result is reused if nothing that it depends on has changed ---------
 
 def _imports(path):
-    """Yield the dotted names that a Python file imports.
+    """Yield the names of the modules and functions that a Python file imports.
 
-    For example, `from a import b` yields `a.b`.
+    The statement `from a import b` yields the names `a` and `a.b`.
     """
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
@@ -74,7 +77,7 @@ def _imports(path):
 
 
 def sources(root, module):
-    """Return a sorted list of the files in the repository on which `module` depends."""
+    """Return a sorted list of the source and data files on which `module` depends."""
     root = pathlib.Path(root)
     found, open_names = set(), [module]
     while open_names:
@@ -97,7 +100,7 @@ _digest_when_loaded = functools.cache(_digest)
 
 
 def code_key(root, module, digest=_digest):
-    """Return a hash of the source files and data files on which `module` depends."""
+    """Return a hash of the content of all files on which `module` depends."""
     parts = [(path.relative_to(root).as_posix(), digest(path))
              for path in sources(root, module)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -109,7 +112,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a hash of the names, sizes and modification times of a folder's files."""
+    """Return a hash of the names, sizes and modification times of files in a folder."""
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -130,9 +133,10 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of a figure, in the order in which the figure lists its jobs.
 
-    A task is a job together with a key.  The key of a task is a hash of its code,
-    arguments, size, seed and data, of the versions of NumPy and SciPy, and of the keys
-    of earlier jobs whose results the task uses.
+    A task is a job together with a key.  The key is a hash of the code and the
+    arguments of the job, of the command-line options for size, seed and data, of the
+    versions of NumPy and SciPy, and of the keys of earlier jobs whose results the job
+    uses.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -162,14 +166,14 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether a job function is defined in a module that figures share."""
+    """Return whether a function is defined in a module that several figures can use."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
 
 
 def _continued(label, listed, kwargs, *indices):
-    """Return the keys of the earlier jobs whose results a job uses, as a tuple."""
+    """Return a tuple of the keys of the earlier jobs whose results a job uses."""
     own = len(listed)
     for index in indices:
         if type(index) is not int or not 0 <= index < own:
@@ -185,9 +189,9 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Return the result of a job as a dict of arrays and NumPy scalars.
+    """Convert the values of the result of a job to arrays and NumPy scalars.
 
-    The returned dict equals the dict that `load` would read from a file.
+    The returned dict equals the dict that `load` reads from the file of the result.
     """
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
@@ -202,7 +206,7 @@ def normalised(result, what):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a temporary binary file, and rename it to `path` when it is complete."""
+    """Open a temporary binary file; rename the file to `path` when it is complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -215,7 +219,7 @@ def replacing(path):
 
 
 def save(path, result, seconds):
-    """Store the result of a job and its computing time in a file."""
+    """Store the result of a job, and the computing time of the job, in a file."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -223,9 +227,9 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Read the pair (result, computing time in seconds) of a job from a file.
+    """Return the pair (result, computing time in seconds) that a file stores for a job.
 
-    Return None if the file is absent or incomplete.
+    The returned value is None if the file is absent or incomplete.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -275,7 +279,7 @@ def check_threads(threads):
 
 @contextlib.contextmanager
 def environment(threads):
-    """Limit all processes that start in this context to `threads` BLAS threads each."""
+    """Limit each process that starts in this context to `threads` BLAS threads."""
     wanted = {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -291,14 +295,14 @@ def environment(threads):
 def process(start):
     """Return an executor with one local worker process.
 
-    The process first calls the function `start`.
+    The worker process first calls the function `start`.
     """
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Connect to Dask or MPI workers; return an executor and its close function.
+    """Connect to Dask or MPI workers; return an executor and its closing function.
 
     The text `spec` is "dask:ADDRESS" or "mpi".
     """
@@ -320,7 +324,7 @@ def foreign(spec):
 
 
 def _cluster_extra(name):
-    """Import a package that is installed only with the optional extra `cluster`."""
+    """Import a package that only the optional extra `cluster` of refsnn installs."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -329,19 +333,19 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks; yield (task, answer, error) as soon as a task ends.
+    """Run all tasks (jobs with keys); yield (task, answer, error) when a task ends.
 
-    The answer is the pair (result, seconds) that `run` returns, or None after an error.
-    The dict `results` maps the keys of stored tasks to their answers.  The dict
-    `owners` maps the key of each task to the names of the figures that need the task.
-    A task starts when the answers of all tasks on which it depends are available.  A
-    figure fails when one of its tasks fails, and a task is skipped when all its figures
-    have failed.
+    The answer of a task is the pair (result, seconds) that `run` returns, or None after
+    an error.  The dict `results` maps the keys of stored tasks to their answers.  The
+    dict `owners` maps the key of each task to the names of the figures that use the
+    task.  A task starts when the answers of all tasks on which it depends are
+    available.  A figure fails when one of its tasks fails.  A task is skipped if all
+    figures that use the task have failed.
 
-    If `executor` is None, the tasks run in `lanes` local processes.  Each process first
-    calls `start` and then runs one task at a time.  If a process is killed, only one
-    task is lost.  The process is then replaced and the task repeated, at most
-    `REBUILDS` times.
+    If `executor` is None, the tasks run in `lanes` local processes.  Each local process
+    first calls the function `start`, and runs one task at a time.  If the operating
+    system kills a local process, a new process repeats the task, at most `REBUILDS`
+    times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()
@@ -376,9 +380,9 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
 
 def _outcome(future):
-    """Return the pair (answer, error) of a finished future.
+    """Return the answer and the error of a finished future as a pair.
 
-    Either the answer or the error is None.
+    The answer is None after an error, and the error is None otherwise.
     """
     try:
         return future.result(), None
@@ -389,7 +393,8 @@ def _outcome(future):
 def trace(error):
     """Return the traceback of an error as text.
 
-    For an error in a worker process, return the traceback of the worker process.
+    If the error was raised in a worker process, the text is the traceback of the worker
+    process.
     """
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
@@ -397,11 +402,12 @@ def trace(error):
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit all tasks that can start now to worker processes.
+    """Submit the tasks to worker processes if the results they need are available.
 
-    Each idle local process receives one task; an external executor receives all tasks.
-    Submitted tasks move from `waiting` to the dict `flying`, {future: (lane, task)}.
-    Local processes in `pools` are started if necessary.
+    Each idle local process receives one task.  An external executor receives all tasks
+    that can start.  Submitted tasks are moved from the list `waiting` to the dict
+    `flying`, {future: (lane, task)}.  Missing local processes are started, and stored
+    in `pools`.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}
@@ -421,9 +427,9 @@ def _submit(waiting, run, pools, local, start, flying, results):
 
 
 def _call(task, results):
-    """Return the arguments of the call that runs a task.
+    """Return the arguments of the function call that runs a task.
 
-    The results of earlier jobs that the task uses are passed as `before`.
+    The argument `before` holds the results of the earlier jobs that the task uses.
     """
     if not task.before:
         return task.call

@@ -1,12 +1,14 @@
-"""Plan and compute the jobs of figures, judge the claims, and draw the figures.
+"""Compute the figures, compare the computed numbers with bounds, and draw the figures.
 
-A job is one independent part of the computing of a figure.  A claim is a sentence with
-a computed number and, in most cases, a bound on this number.
+A job is one independent part of the computation of a figure.  A task is a job together
+with the key under which its result is stored.  A claim is a statement with a computed
+number and, in most cases, a bound on this number.  A claim is judged by comparing the
+number with the bound.
 
-A figure is open until the results of all its jobs are available or one of its jobs
-fails.  When all results are available, this module gathers the results, judges the
-claims, and draws and writes the figure.  Results that no open figure needs are removed
-from memory.
+A figure is finished when the results of all its jobs are available, or when one of its
+jobs fails.  When the results of all jobs of a figure are available, the results are
+combined, the claims are judged, and the figure is drawn and saved.  Results that no
+unfinished figure needs are removed from memory.
 """
 
 import contextlib
@@ -35,12 +37,12 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 class DataMissing(Exception):
-    """Report that the data folder of a figure is missing."""
+    """Report that the folder with the data of a figure is missing."""
 
 
 @dataclasses.dataclass
 class Figure:
-    """Hold the state of a figure during a run; only this module changes the state."""
+    """Hold the state of a figure while it is computed."""
 
     name: str
     title: str
@@ -53,7 +55,7 @@ class Figure:
 
 
 def names(root):
-    """Return the names of all figures, in the order in which the figures are computed.
+    """Return the names of all figures in the order of their computation.
     """
     found = sorted(path.stem.removeprefix("fig_")
                    for path in (root / "figures").glob("*/fig_*.py"))
@@ -72,10 +74,11 @@ def imported(root, name):
 
 
 def figures(root, options, executor, run, start):
-    """Compute, draw and judge the requested figures; return the exit status of the run.
+    """Compute, draw and judge the requested figures; return the exit status.
 
-    `options` holds the command-line options, which are not changed.  `run` and `start`
-    are the functions of `run_all.py` that a worker calls.
+    The argument `options` holds the command-line options, which are not changed.  The
+    arguments `run` and `start` are functions of `run_all.py`, which the worker
+    processes call.
     """
     identity = jobs.data_key(options.data)
     made = [planned(root, name, options, identity)
@@ -121,9 +124,10 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a `Figure` that holds the list of its tasks, which are jobs with keys.
+    """Return a `Figure` with the list of its tasks (jobs with keys).
 
-    If the task list cannot be made, the returned `Figure` holds the error.
+    If an error prevents the creation of the task list, the `Figure` holds the traceback
+    of this error.
     """
     figure = Figure(name, *gallery.described(path_of(root, name)))
     try:
@@ -139,7 +143,7 @@ def planned(root, name, options, identity):
 
 
 def need(name, folders, options):
-    """Raise DataMissing if the data folder lacks a folder that a figure needs."""
+    """Raise DataMissing if the data folder lacks a subfolder that a figure needs."""
     for folder in folders:
         if not os.path.isdir(os.path.join(options.data or "", folder)) \
                 or options.data is None:
@@ -154,18 +158,19 @@ def stored_at(out, task):
 
 
 def found(tasks, options):
-    """Load the answers, (result, seconds), of tasks that earlier runs stored.
+    """Load the answers of all tasks that are already stored.
 
-    Return a dict that maps the key of a task to the answer.
+    The answer of a task is the pair (result of the job, computing time in seconds).
+    Return a dict that maps the key of each stored task to its answer.
     """
     answers = {task.key: jobs.load(stored_at(options.out, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks; yield (task, answer, error) when a task ends.
+    """Run all tasks (jobs with keys); yield (task, answer, error) when a task ends.
 
-    The tasks of the speed figure run last.
+    The tasks of the figure `speed` run last, one at a time.
     """
     speed = [task for task in waiting if task.home == jobs.SPEED]
     others = [task for task in waiting if task.home != jobs.SPEED]
@@ -182,7 +187,7 @@ def computed(waiting, owners, results, lanes, executor, run, start):
 
 
 def keep(task, result, seconds, options):
-    """Store the result of a task; print a message if the task took more than LONG_S."""
+    """Store the result of a task, and print a message if the task took too long."""
     if seconds > LONG_S:
         print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
               file=sys.stderr)
@@ -190,23 +195,24 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Record the traceback of a failed task in each figure that uses the task.
+    """Store the traceback of a failed task in each `Figure` that uses the task.
 
-    If several tasks of a figure fail, the figure keeps the first traceback.
+    If several tasks of a figure fail, the `Figure` keeps the traceback of the first
+    failure.
     """
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 
 
 def called(task):
-    """Return the function call of a job as text, for use in messages."""
+    """Return the function call of a job as text for messages."""
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     return f"job {module}.{function}({words})"
 
 
 def settle(made, results, options, bar):
-    """Finish each open figure that has either an error or the results of all its tasks.
+    """Finish the figures that have failed or have the results of all their tasks.
     """
     for figure in made:
         if figure.open and (figure.error or all(
@@ -224,7 +230,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge the claims of a figure, draw and save the figure; return lines to print."""
+    """Judge the claims of a figure, draw and save it, and return lines to print."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"
@@ -260,7 +266,7 @@ def finish(figure, results, options):
 
 
 def fail(figure, document, outputs):
-    """Write the error of a failed figure, and delete the old picture and the old data.
+    """Write the error of a failed figure to its JSON file; delete its picture and data.
     """
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
@@ -273,9 +279,9 @@ def fail(figure, document, outputs):
 
 
 def judged(claims, size):
-    """Return the claims as a list of dicts.
+    """Return the claims of a figure as a list of dicts.
 
-    With --quick, no claim is judged.
+    With the option --quick, the claims have no verdicts.
     """
     plain = [Claim(*claim)._asdict() for claim in claims]
     for claim in plain:
@@ -291,7 +297,7 @@ def judged(claims, size):
 
 
 def record(figure, answers, options):
-    """Return the content of the file NAME.json of a figure, without the claims."""
+    """Return the content of the JSON file of a figure, without the claims."""
     repeats = {task.call[3]["repeat"] for task in figure.tasks
                if "repeat" in task.call[3]}
     return {"name": figure.name, "title": figure.title, "caption": figure.caption,

@@ -1,8 +1,9 @@
-"""Read the published numbers from figures/reference/NAME.json.
+"""Read numbers that papers have published from figures/reference/NAME.json.
 
-Figures compare their results with the published numbers.  Each entry has the fields
-`value`, `source` and `known`.  The field `known` states how the number is known, for
-example "read" or "plot"; the dict `KNOWN` explains these words.
+NAME is the name of a figure, whose results are shown beside the published numbers.
+Each entry of the file holds a published number, `value`, and its source, `source`.  The
+field `known` is a word such as "read" or "plot", which states how the published number
+is known; the dict `KNOWN` explains these words.
 """
 
 import json
@@ -19,10 +20,10 @@ KNOWN = {
 
 
 def entries(name):
-    """Return all entries of the reference file `name` as a dict."""
+    """Return all entries of the file figures/reference/NAME.json as a dict."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def values(name):
-    """Return the published values in the reference file `name` as a dict."""
+    """Return a dict of the published numbers in figures/reference/NAME.json."""
     return {key: entry["value"] for key, entry in entries(name).items()}

@@ -1,7 +1,9 @@
 """Write figures/RESULTS.md and the table of results in README.md.
 
-Both files are made from the stored results of full runs (figures/full/*.json) and from
-the tables in figures/run/settings.py.
+RESULTS.md and the table in README.md are made from the tables in
+figures/run/settings.py, and from the results of the option --full, which are stored in
+figures/full/*.json.  A claim is a statement with a computed number and, in most cases,
+a bound on this number.
 """
 
 import json
@@ -21,7 +23,7 @@ MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
 # ---- the stored results
 
 def indices(text):
-    """Return all integers that a text such as "0, 2-4" lists.
+    """Return all integers in a text of numbers and ranges, such as "0, 2-4".
 
     >>> indices("0, 2-4")
     [0, 2, 3, 4]
@@ -34,7 +36,7 @@ def indices(text):
 
 
 def entered(name, document):
-    """Pair each claim of a figure with the `Entry` on this claim in `settings.TABLE`.
+    """Return pairs of a claim of a figure and the `Entry` of `settings.TABLE` on it.
     """
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))
@@ -47,14 +49,14 @@ def entered(name, document):
 
 
 def documents(root):
-    """Return a dict that maps the name of each figure to its stored results."""
+    """Return a dict that maps the name of each figure to its results with --full."""
     paths = sorted((root / "figures" / "full").glob("*.json"))
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     return {name: found[name] for name in make.names(root) if name in found}
 
 
 def counted(stored):
-    """Return sentences with the number of figures, and of claims with each verdict."""
+    """Return a text with the numbers of figures, passed claims and failed claims."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
@@ -66,7 +68,8 @@ def counted(stored):
 def published_number(claim, entry):
     """Return the published number of a claim as text.
 
-    A mark after the number, such as "(plot)", states how the number is known.
+    The text ends with a mark such as "(plot)", which states how the published number is
+    known.
     """
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
@@ -122,7 +125,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 
 def failing(stored):
-    """Return a Markdown list item for each claim that fails."""
+    """Return a Markdown list of the claims whose value does not meet the bound."""
     found, before = [], None
     for name, document in stored.items():
         for i, (claim, entry) in enumerate(entered(name, document)):
@@ -138,7 +141,7 @@ def failing(stored):
 
 
 def figure(name, document):
-    """Return the lines of the section on one figure in RESULTS.md."""
+    """Return the lines of RESULTS.md that describe the results of one figure."""
     versions = document["versions"]
     lines = [f"## `{name}`: {document['title']}", "",
              f"*{QUESTIONS.get(name, '')}*", "",
@@ -161,7 +164,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return a Markdown list of published numbers that were not read at the source."""
+    """Return a Markdown list of the published numbers not read in the paper itself."""
     return [f"- `{name}`, {claim['text']}: {published_number(claim, entry)}"
             for name, document in documents(root).items()
             for claim, entry in entered(name, document)
@@ -189,7 +192,7 @@ def text(root):
 # ---- README.md
 
 def readme(root):
-    """Return the results table that README.md shows between two markers."""
+    """Return the table of results for README.md."""
     stored, lines = documents(root), title_row("result", "published", "refsnn",
                                                "bound", "verdict", "data")
     for name, index, short, data in HEADLINES:
@@ -201,9 +204,10 @@ def readme(root):
 
 
 def write(root):
-    """Write RESULTS.md; if README.md has both markers, also update its table.
+    """Write RESULTS.md, and update the table of results in README.md.
 
-    Return the paths of the written files.
+    The table in README.md is written between the markers `BEGIN` and `END`, if
+    README.md contains these markers.  Return the paths of the written files.
     """
     paths = [root / "figures" / "RESULTS.md"]
     gallery.write_bytes(paths[0], text(root).encode())

@@ -1,5 +1,4 @@
-"""Create random generators from a seed and an address, such as figure and repetition.
-"""
+"""Create random generators from a seed, a figure, a condition and a repetition."""
 
 import hashlib
 
@@ -11,18 +10,18 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the random generator for one seed and one address.
+    """Return the random generator of one condition of a figure, for one repetition.
 
-    The address consists of `figure`, `condition` and `repeat`.  Each part is a text or
-    an integer (0 or more).  The random numbers depend only on `seed` and on the
-    address, not on the process or on the order of the jobs.
+    Each of the arguments `figure`, `condition` and `repeat` is a text or an integer (0
+    or more).  The random numbers depend only on `seed` and on these three arguments,
+    not on the process or on the order of the computations.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 
 
 def _address(part):
-    """Convert one part of an address, which is a text or an integer, to an integer."""
+    """Convert a text or an integer to an integer for the spawn key of a generator."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
         return int.from_bytes(digest[:BYTES], "little")

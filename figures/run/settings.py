@@ -1,22 +1,25 @@
-"""Describe the data and the size of each full run, and select results for README.md.
+"""Describe the computations with the option --full, and select results for README.md.
 
-The stored results are figures/full/*.json.  The dict `QUESTIONS` states the question
-that each figure answers.  For each claim (a computed number of a figure, mostly with a
-bound), the dict `TABLE` states the data and the size of the test, and how the published
-number is known.  The dict `CAUSES` states the known cause of each failing claim.  A
-failing claim without an entry has the cause "not known".  If the claims of a full run
-change, these dicts need new entries.
+The results of computations with the option --full are stored in figures/full/*.json.
+The dict `QUESTIONS` contains, for each figure, the question that the figure answers.  A
+claim is a statement with a number that a figure has computed, mostly with a bound on
+this number.  For each claim, the dict `TABLE` describes the data and the size of the
+computation, and states how the published number is known.  A claim fails if its number
+does not meet the bound.  The dict `CAUSES` contains the causes of failing claims, as
+far as the causes are known.  If the claims of a figure change, these dicts need new
+entries.
 """
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Describe the test behind some claims of a figure, and the published numbers.
+    """Describe the data and the published numbers of one or more claims of a figure.
 
-    `data` describes the data and the size of the test.  `known` is a key of
-    `published.KNOWN`, or empty if no number is published.  `same` is True only if the
-    data and the size equal the published data and size.
+    The field `data` describes the data and the size of the computation.  The field
+    `known` is a key of `published.KNOWN`, or empty if no number is published.  The
+    field `same` is True only if the data and the size of the computation are the same
+    as in the publication.
     """
 
     data: str
@@ -25,7 +28,7 @@ class Entry(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """Hold one row of the table in README.md: a claim, its text and a note on the data.
+    """Hold one row of the table in README.md, which shows one claim of a figure.
     """
 
     figure: str

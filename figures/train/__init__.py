@@ -1,1 +1,1 @@
-"""Read the data and train the networks that the figures of several papers share."""
+"""Read data and train networks for the figures on several papers."""

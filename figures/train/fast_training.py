@@ -1,12 +1,14 @@
 """Train one hidden LIF layer and its readout with `refsnn.fast.lif`, in float32.
 
-The model is the network of `lif_training` with one hidden layer and the fast-sigmoid
-surrogate.  The gradient does not pass through the reset of the membrane potential.
-Input spikes (events) are stored in a sparse matrix, with one row for each pair of time
-step and pattern.
+The model is the network of `lif_training` with one hidden layer of leaky
+integrate-and-fire (LIF) neurons and with the fast-sigmoid surrogate derivative.  The
+gradient of the loss does not pass through the reset of the membrane potential.  Input
+spikes are stored in a sparse matrix, with one row for each pair of a time step and a
+pattern.
 
-In shapes, T is the number of time steps, and B is the number of patterns in a batch.  A
-network has m inputs, n hidden neurons and k readouts.
+In array shapes, T is the number of time steps, B is the number of patterns in a batch,
+m is the number of inputs, n is the number of hidden neurons, and k is the number of
+readouts.
 """
 
 from typing import NamedTuple
@@ -28,26 +30,27 @@ class Scores(NamedTuple):
 
 
 def events(x):
-    """Convert an array of spikes of shape (T, B, m) to a float32 CSR matrix.
+    """Convert spikes of shape (T, B, m) to a sparse float32 matrix in CSR format.
 
-    Row t * B + b of the matrix holds the spikes of pattern b at time step t.
+    The row t * B + b of the sparse matrix holds the spikes of pattern b at time step t.
     """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
 
 def select(x, patterns, index):
-    """Return the events of the patterns in `index`, at all time steps, as a CSR matrix.
+    """Return the rows of the sparse matrix `x` for the patterns with indices `index`.
     """
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Run the network with the weights [W, W_out] on the input spikes `x`.
+    """Simulate the network with the weights [W, W_out] for the input spikes `x`.
 
-    Return the pair (record, tape).  The input spikes are a CSR matrix in the form that
-    `events` returns.  `record`, of shape (T, B, k), holds the membrane potentials of
-    the readouts.  `tape` holds the values that `gradients` needs.
+    The input spikes are a sparse matrix in the form that `events` returns.  Return the
+    pair (record, tape).  The array `record`, of shape (T, B, k), holds the membrane
+    potentials of the readouts.  The object `tape` holds the recorded values that the
+    function `gradients` needs.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -55,10 +58,11 @@ def forward(weights, x, patterns, net, work=None):
 
 
 def gradients(tape, drecord, net, dspikes=None):
-    """Return the gradients [dW, dW_out] of a loss L, given dL/d(record).
+    """Return the gradients [dL/dW, dL/dW_out] of a loss L, given dL/d(record).
 
-    The array dL/d(record) is of shape (T, B, k).  `dspikes`, of shape (T, B, n), is the
-    derivative of a penalty with respect to the hidden spikes.
+    The derivative `drecord` = dL/d(record) has the shape (T, B, k).  The argument
+    `dspikes`, of shape (T, B, n), is the derivative of a penalty with respect to the
+    spikes of the hidden neurons.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -66,9 +70,9 @@ def gradients(tape, drecord, net, dspikes=None):
 
 
 def spikes(tape):
-    """Return the hidden spikes that `tape` holds.
+    """Return the spikes of the hidden neurons, which are recorded in `tape`.
 
-    The result is a float32 array of shape (T, B, n).
+    The spikes are a float32 array of shape (T, B, n).
     """
     return (tape.mem > 1).astype(np.float32)
 
@@ -77,11 +81,11 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return its weights and the mean training loss of each epoch.
 
-    x : input spikes in a CSR matrix, in the form that `events` returns.
+    x : input spikes in a sparse matrix, in the form that `events` returns.
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
         each epoch.  If `batch` is None, each step uses all patterns in the given order.
-    penalty : function that maps the hidden spikes (T, B, n) to (value, dspikes), which
-        are added to the loss and to the derivative of the loss.
+    penalty : function that maps the spikes of the hidden neurons (T, B, n) to a penalty
+        and its derivative; these are added to the loss and to its derivative.
     after_epoch : function that is called with (epoch, weights) after each epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
@@ -109,9 +113,9 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return the loss, the accuracy and the spike counts over all patterns.
+    """Return the `Scores` of the network for all patterns.
 
-    The patterns are given as events in the CSR matrix `x`.
+    The input spikes are the sparse matrix `x`, in the form that `events` returns.
     """
     record, tape = forward(weights, x, len(labels), net)
     return Scores(losses.cross_entropy(record, labels)[0],

@@ -1,4 +1,4 @@
-"""Provide labelled images, split into training and test images, for several figures."""
+"""Provide training images and test images with labels for several figures."""
 
 from typing import NamedTuple
 
@@ -11,7 +11,8 @@ from refsnn import datasets
 class Images(NamedTuple):
     """Hold the training images and the test images of one data set.
 
-    The N images x have shape (N, ...), and the labels are integers of shape (N,).
+    N images are an array of shape (N, ...), and their labels are integers of shape
+    (N,).
     """
 
     x: np.ndarray
@@ -21,9 +22,9 @@ class Images(NamedTuple):
 
 
 def digits(seed, figure, repeat, side=8):
-    """Return the embedded digits as float32 images of shape (N, side, side).
+    """Return the digits included in refsnn as float32 images of shape (N, side, side).
 
-    Each repetition splits the images at random into a training set and a test set.
+    In each repetition, the images are split at random into training and test images.
     """
     x, labels = datasets.digits()
     x = datasets.upsample(x, side).astype(np.float32)
@@ -33,6 +34,6 @@ def digits(seed, figure, repeat, side=8):
 
 
 def stored(folder):
-    """Read a data set in the format of MNIST."""
+    """Read the training and test images of a data set in the format of MNIST."""
     return Images(*(a for kind in ("train", "t10k")
                     for a in datasets.images(folder, kind)))

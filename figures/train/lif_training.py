@@ -1,12 +1,14 @@
 """Train spiking networks with `refsnn.lif`.
 
-A network is a list of weight arrays.  The last array holds the weights of the leaky
-readout.  Each other array holds the weights of one hidden LIF layer.  The class `Net`
-holds the constants of all layers.  All computations run in the dtype of the weights;
-float32 is faster than float64.
+A network is represented by a list of weight arrays.  The last array holds the weights
+of a leaky readout, and each of the other arrays holds the input weights of one hidden
+layer of leaky integrate-and-fire (LIF) neurons.  The class `Net` holds the constants of
+all layers.  All computations use the dtype of the weights; float32 is faster than
+float64.
 
-In shapes, T is the number of time steps, and B is the number of patterns in a batch.  A
-layer has m inputs and n neurons, and the network has k readouts.
+In array shapes, T is the number of time steps, B is the number of patterns in a batch,
+m is the number of inputs, n is the number of neurons of a layer, and k is the number of
+readouts.
 
     run = lif_training.forward(weights, x, net)
     loss, drecord = losses.cross_entropy(run.record, labels)
@@ -24,10 +26,11 @@ TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorial
 
 
 class Net(NamedTuple):
-    """Hold the constants that all layers of a network share.
+    """Hold the constants that are the same in all layers of a network.
 
-    `surrogate` is a key of `surrogates.SURROGATES`, or "none" for the true derivative
-    of a spike, which is zero almost everywhere.
+    The field `surrogate` is the name of a surrogate derivative in
+    `surrogates.SURROGATES`, or "none" for the true derivative of a spike, which is zero
+    almost everywhere.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
@@ -42,9 +45,9 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the recordings of hidden layers, and the readout potentials (T, B, k).
+    """Hold recordings of the hidden layers, and the readout potentials (T, B, k).
 
-    A recording holds the states and spikes of one layer at all time steps.
+    Each recording contains the states and spikes of one hidden layer at all time steps.
     """
 
     hidden: list
@@ -54,8 +57,9 @@ class Run(NamedTuple):
 def initial(generator, sizes, scale, dtype=np.float64):
     """Sample the weights of each layer from the distribution N(0, scale^2 / fan_in).
 
-    `sizes` lists the number of inputs, and then the number of neurons of each layer.
-    `scale` is one number for all layers, or a sequence with one number for each layer.
+    The argument `sizes` lists the number of inputs, followed by the number of neurons
+    of each layer.  The argument `scale` is one number for all layers, or a sequence
+    with one number for each layer.
     """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
@@ -63,9 +67,9 @@ def initial(generator, sizes, scale, dtype=np.float64):
 
 
 def forward(weights, x, net):
-    """Run the hidden layers and the readout on the input spikes `x`.
+    """Simulate the hidden layers and the readout for the input spikes `x`.
 
-    The input spikes are of shape (T, B, m).
+    The input spikes have the shape (T, B, m).
     """
     hidden = []
     for W in weights[:-1]:
@@ -75,7 +79,7 @@ def forward(weights, x, net):
 
 
 def psi(recording, net):
-    """Return the surrogate derivative at the recorded potentials of one hidden layer.
+    """Return the surrogate derivative at the recorded potentials of a hidden layer.
     """
     if net.surrogate == "none":
         return np.zeros_like(recording.mem)
@@ -83,10 +87,11 @@ def psi(recording, net):
 
 
 def gradients(weights, x, run, drecord, net, dspikes=None):
-    """Return the gradient of the loss with respect to each weight array.
+    """Return the derivatives of the loss L with respect to each weight array.
 
-    `dspikes` is None, or a list with the derivatives of a regulariser with respect to
-    the spikes of each hidden layer.
+    The argument `drecord` is the derivative of L with respect to the readout
+    potentials.  The argument `dspikes` is None, or a list of the derivatives of a
+    regulariser with respect to the spikes of each hidden layer.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
@@ -103,9 +108,10 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """Apply one step of the optimiser; return the new weights and the new states.
+    """Update the weights with one step of the optimiser; return weights and states.
 
-    The optimiser states are None before the first step.
+    The optimiser has one state for each weight array, which is None before the first
+    step.
     """
     results = [optimiser(state, dW, rate=rate)
                for state, dW in zip(states, dweights, strict=True)]
@@ -114,9 +120,9 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 
 
 def packed(weights, states):
-    """Return a dict of weights and optimiser states, which a figure can store.
+    """Return the weights and the optimiser states as a dict that can be stored.
 
-    Entries that are None are left out.
+    Weights and states that are None are left out.
     """
     return {f"{name} {i}": value for i, (W, state) in enumerate(zip(
         weights, states, strict=True)) for name, value in
@@ -124,7 +130,7 @@ def packed(weights, states):
 
 
 def unpacked(found):
-    """Restore the lists of weights and optimiser states from the dict of `packed`."""
+    """Restore the weights and the optimiser states from a dict of `packed`."""
     count = 1 + max(int(key.split()[1]) for key in found if key.startswith("array "))
     return [found.get(f"array {i}") for i in range(count)], [
         optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -133,6 +139,6 @@ def unpacked(found):
 
 
 def batches(generator, patterns, size):
-    """Return mini-batches of about `size` indices; each pattern occurs exactly once."""
+    """Split the patterns at random into mini-batches of about `size` patterns."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)

@@ -1,10 +1,11 @@
 """Read the data sets of spoken digits for the figures of [CSSZ20] and [CB22].
 
-The words are ten English and ten German digits of twelve speakers, as spikes.  The
-function `embedded` reads 1,400 words with 70 channels from the file data/hd_words.npz;
-the file data/README describes these words.  The function `stored` reads shd_train.h5
-and shd_test.h5 with 700 channels, either the Spiking Heidelberg Digits (SHD) or the
-files that `python -m refsnn convert` makes from the same recordings.
+The words are the ten English and ten German digits, spoken by twelve speakers and
+converted to spikes.  The function `embedded` reads 1,400 words with 70 channels from
+the file data/hd_words.npz, which is described in the file data/README.  The function
+`stored` reads words with 700 channels from the files shd_train.h5 and shd_test.h5.
+These files are either the Spiking Heidelberg Digits (SHD), or the files that the
+command `python -m refsnn convert` makes from the same recordings.
 """
 
 import os
@@ -33,7 +34,7 @@ AT_ONCE = 2000              # number of words that are read from a file at once
 
 
 class Words(NamedTuple):
-    """Hold the events of N words; the events of each word are sorted by time."""
+    """Hold the spikes of N words; the spikes of each word are sorted by time."""
 
     times: list             # times (E,) of each word, s
     units: list             # channels (E,) of each word
@@ -45,17 +46,17 @@ class Words(NamedTuple):
 
 
 def folder(size, data):
-    """Return the folder of the words of a figure, or None for the embedded words."""
+    """Return the folder that holds the word files, or None for the included words."""
     return (data or "") if size == "full" else None
 
 
 def read(folder):
-    """Return the embedded words if `folder` is None, else the words of its files."""
+    """Read the words in a folder, or, for None, the words stored in the repository."""
     return embedded() if folder is None else stored(folder)
 
 
 def embedded():
-    """Return the 1,400 embedded words; spike times are midpoints of steps of 1 ms."""
+    """Return the 1,400 words stored in the repository."""
     with np.load(FOLDER / "hd_words.npz") as file:
         d = dict(file)
     cuts = d["ends"][:-1]
@@ -67,13 +68,13 @@ def embedded():
 
 
 def names():
-    """Return the file names of the recordings of the embedded words."""
+    """Return the file names of the recordings of the words stored in the repository."""
     with np.load(FOLDER / "hd_words.npz") as file:
         return file["names"].tolist()
 
 
 def stored(folder):
-    """Read the words of the files `FILES` in a folder."""
+    """Read the training words and the test words from the files `FILES` in a folder."""
     found = {}
     for name in FILES:
         path = os.path.join(folder, name)
@@ -96,7 +97,7 @@ def stored(folder):
 
 
 def validation(words):
-    """Return the training words; words of the speakers VALIDATED become the test words.
+    """Return only the training words, with the speakers `VALIDATED` as test speakers.
     """
     kept = np.flatnonzero(~words.test)
     return words._replace(
@@ -106,9 +107,9 @@ def validation(words):
 
 
 def sets(words):
-    """Return three arrays of word indices, one for each set of words in `SETS`.
+    """Return three arrays of word indices, one for each of the sets of words in `SETS`.
 
-    Known speakers are the speakers of the training words.
+    Known speakers are speakers of at least one training word.
     """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
@@ -116,7 +117,7 @@ def sets(words):
 
 
 def tested(data, condition):
-    """Return the accuracies of one condition on all test words, of shape (repeats,)."""
+    """Return the accuracy on all test words in one condition, of shape (repeats,)."""
     size = data["size"][1:].astype(float)
     return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())
 
@@ -127,19 +128,19 @@ def durations(words):
 
 
 def counts(words):
-    """Return the number of spikes in each channel for each word.
+    """Return the number of spikes in each channel for each of N words.
 
-    The result is of shape (N, channels).
+    The spike counts have the shape (N, channels).
     """
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
 
 def binned(words, index, dt, longest):
-    """Return the spike counts of the words in `index`, in time steps of `dt` seconds.
+    """Return spike counts in time steps of `dt` seconds for the words `index`.
 
-    The result is of shape (T, B, channels).  The counts are float32.  Events after
-    `longest` seconds are dropped.
+    The float32 spike counts have the shape (T, B, channels) for T time steps and the B
+    words with indices `index`.  Spikes later than `longest` seconds are dropped.
     """
     choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
     return binning.dense([words.times[i] for i in index],
