@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package holds test problems with known results for other programs.
+"""This package holds test problems with known results, for testing programs.
 
 A golden vector is a small test problem with its correct outputs, and with
 the wrong outputs of programs with known mistakes.  A known mistake is an
@@ -17,8 +17,9 @@ check RESULTS.npz`.  In Python, call the following functions:
     files.write(folder), files.read(path)  write vectors, read results
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` can be computed in float32 without rounding.  These
-three golden vectors are intended for the test of C++ code and of hardware.
+`bptt_dyadic_detached` can be computed in float32 without rounding.  Golden
+vectors without rounding errors are intended for testing C++ code and
+hardware.
 
 The field `text` of a golden vector describes the test problem, and names
 the equations of refsnn that define the correct outputs.  In golden vectors
@@ -38,11 +39,11 @@ synaptic filter, pass the decay factor alpha = 0 to `identify`.
 
 The folder `vectors` holds the golden vectors as JSON files, which programs
 in other languages can read.  The module `stored` reads and writes the JSON
-files.  The module `matching` compares the results of a program with one
-golden vector, and the module `locate` finds where and how two arrays
-differ.  The package `build` computes the golden vectors.  The package
-`identify` finds the convention that a recorded LIF layer follows.  The
-package `diagnose` finds errors in functions that compute gradients.
-Because the modules of `oracle` import `refsnn` and each other, none of
-these modules can be copied alone.
+files of the golden vectors.  The module `matching` compares the results of
+a program with one golden vector, and the module `locate` finds where and
+how two arrays differ.  The package `build` computes the golden vectors.
+The package `identify` infers from a recording how a simulator updates its
+LIF neurons.  The package `diagnose` finds errors in functions that compute
+gradients.  Because the modules of `oracle` import `refsnn` and each other,
+none of these modules can be copied alone.
 """

@@ -8,20 +8,21 @@ errors that were found in public programs, or similar errors.  The function
 output, `check` reports where and how the output differs from the correct
 output.  If a golden vector has outputs of the forward pass and of the
 backward pass, `check` reports whether the forward pass, the loss or the
-backward pass is wrong.  The word "layout" in a summary means that the
-wrong outputs differ from the correct outputs only in the order or the
-shape of their axes.  The word "dtype" means that the wrong outputs have an
-unsupported dtype.  `check` names a known mistake only if all given outputs
-of the golden vector equal the outputs of a program with this mistake.
+backward pass is wrong.  The word "layout" in a summary of `check` means
+that the wrong outputs differ from the correct outputs only in the order or
+the shape of their axes.  The word "dtype" in a summary means that the
+wrong outputs have an unsupported dtype.  `check` names a known mistake
+only if all given outputs of the golden vector equal the outputs of a
+program with this mistake.
 
 The tolerance of each output is relative to its largest correct value.  The
 relative tolerance is 1e-9 for float64 results and 1e-4 for float32
-results.  Spikes and counts must equal the correct values.  For an exact
-golden vector, whose outputs can be computed without rounding, all results
-must equal the correct values.  Results that are 0 everywhere are
-rejected.  Results are also rejected if they are the same for two golden
-vectors that differ in one option, although this option should change the
-results.
+results.  Spikes and counts of events must equal the correct values
+exactly.  For an exact golden vector, whose outputs can be computed without
+rounding, all results must equal the correct values.  Results that are 0
+everywhere are rejected.  Results are also rejected if they are the same
+for two golden vectors that differ in one option, although this option
+should change the results.
 
 An error is raised if a golden vector cannot reveal wrong results, because
 its spikes are constant, an output is 0 everywhere, or a known mistake
@@ -63,7 +64,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the judgement of one output of a program, in a word and in a text.  If
+    """Hold the judgement of one output of a program: its status, and a text.  If
     the field `output` is an empty string, the text summarises all wrong
     outputs for one golden vector."""
     vector: str
@@ -140,10 +141,9 @@ def check(results, known=None):
 
 
 def _convention(vector, results, wrong):
-    """Describe in words the LIF convention that the results follow, or the
-    nearest convention.  A convention is one choice for each property of the
-    LIF step in which simulators differ.  Return an empty string if the
-    function `identify` cannot use the wrong results or raises an error."""
+    """Describe in words how the tested program updates LIF neurons, as far as the
+    function `identify` can infer from the results.  Return an empty string if
+    `identify` cannot use the wrong results or raises an error."""
     p, rows = vector.inputs, {}
     for name in [name for name in QUANTITIES if name in results]:
         row = _comparable(results[name])[0]
@@ -165,7 +165,7 @@ def _convention(vector, results, wrong):
 def _judged(vector, results):
     """Compare results with a golden vector.  Return a finding for each output.
     Rounding errors are tested as an explanation of a wrong output only if no
-    known mistake explains all results."""
+    known mistake explains all results of the program."""
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (

@@ -9,10 +9,11 @@ arrays of all npz files.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in some
 properties of a time step, such as the kind of reset.  A convention is one
-choice for each of these properties.  The function `write_stimuli` creates
-a folder with input signals, called stimuli.  The response of a simulator
-to a stimulus shows which convention the simulator follows.  On the command
-line and in the written files, a stimulus is called a probe.
+choice for each property in which simulators differ.  The function
+`write_stimuli` creates a folder with input signals, called stimuli.  The
+response of a simulator to such an input signal shows which convention the
+simulator follows.  On the command line and in the written files, a
+stimulus is called a probe.
 
 The function `read` reads a file with results, and `read_recording` reads a
 file with a recorded LIF layer.  Files from other sources may be truncated,

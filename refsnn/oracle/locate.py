@@ -126,7 +126,8 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether the result `place` of `locate` also describes other arrays.
+    """Return whether the description `place` also fits the errors of other
+    arrays.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -188,8 +189,9 @@ def _within(rtol):
 def _blocks(bad, live, axes, backward):
     """Return the first time step with a wrong entry, or the last such step if
     `backward` is True.  Also return a dict with the indices of the wrong
-    entries along each other axis.  An axis is omitted if every index with
-    nonzero entries (the mask `live`) has wrong entries."""
+    entries along each axis except time.  An axis is omitted if the errors are
+    not restricted to some of its indices.  The mask `live` marks nonzero
+    entries."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -233,9 +235,9 @@ def _within_blocks(blocks, bad, axes):
 
 def _telling(values, rtol):
     """Return whether values differ so much that a wrong factor would not fit them
-    by chance.  Required are three clearly different nonzero magnitudes, or at
-    least eight zeros and eight nonzero values.  At least one value must be
-    nonzero."""
+    by chance.  The values must have at least three clearly different nonzero
+    magnitudes, or hold at least eight zeros and eight nonzero numbers.  At
+    least one value must be nonzero."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))

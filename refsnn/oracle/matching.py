@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module compares the results of other code with one golden vector.
+"""This module compares results with one golden vector (test problem).
 
 A golden vector is a small test problem with its correct outputs, and with
 the wrong outputs of programs with known mistakes.  A result is right if it
@@ -82,7 +82,7 @@ def group(results, known):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return a message if a golden vector cannot reveal wrong results, or "".
+    """Return a message if the spikes are constant or an output is 0 everywhere.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -248,7 +248,7 @@ def place(vector, name, judged, rounding=True):
 
 
 def same_place(vector, name, judged, place):
-    """Return whether the `Place` of an error also describes another result.
+    """Return whether the description `place` also fits the error of a result.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -335,10 +335,10 @@ def _comparable(value):
 
 
 def _given(vector, name, value):
-    """Apply `_comparable` to the result for the output `name`.  Spike counts may
-    also have the dtype float16, and rounding errors are removed from spike
-    counts.  If the correct output is a scalar, an array with one entry is
-    converted to a scalar."""
+    """Convert the result for the output `name`, as `_comparable` does.  Spike
+    counts may also have the dtype float16, and rounding errors are removed
+    from spike counts.  If the correct output is a scalar, an array with one
+    entry is converted to a scalar."""
     half = name in COUNTED and getattr(value, "dtype", None) == np.float16
     found, rtol = _comparable(np.float32(value) if half else value)
     if found is not None and name in COUNTED and not vector.exact:

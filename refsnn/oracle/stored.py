@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module reads and writes the stored golden vectors.
+"""This module reads and writes the stored golden vectors (test problems).
 
 A golden vector is a small test problem with its correct outputs, and with
 the wrong outputs of programs with known mistakes.  The folder `vectors`
 beside this module holds one JSON file for each golden vector.  The files
 README.md and schema.json in the folder `vectors` describe the format of
-the JSON files.  The following command recomputes all golden vectors and
-replaces the files that differ:
+the JSON files.  The following command recomputes all golden vectors, and
+replaces the stored files that differ from the recomputed golden vectors:
 
     python -m refsnn.oracle.stored
 

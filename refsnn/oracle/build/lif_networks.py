@@ -1,6 +1,5 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for networks of LIF
-layers.
+"""This module builds golden vectors (test problems) for LIF networks.
 
 The neurons of LIF layers are leaky integrate-and-fire neurons.  These
 golden vectors give no recorded spikes or membrane potentials, so the

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module defines the class of golden vectors, and shared functions.
+"""This module defines the class of golden vectors (test problems).
 
 A golden vector is a small test problem with its correct outputs, and with
 the wrong outputs of programs with known mistakes.  Each entry of each

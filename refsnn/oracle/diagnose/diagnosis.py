@@ -47,8 +47,8 @@ list of known mistakes.  The conclusions follow from six statements:
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 
-In the variants, each input is 1 in one step of one sample, and 0
-elsewhere.  If a function is right in all variants, the function is
+In all variants of the network, each input is 1 in one step of one sample,
+and 0 elsewhere.  If a function is right in all variants, the function is
 therefore also called for longer input sequences with several nonzero
 inputs in each step.  Because no membrane potential in the variants equals
 the threshold, this module does not test whether such a potential causes a
@@ -424,7 +424,8 @@ def _gap(run):
 
 def _moved(runs):
     """Return whether the spikes of each run follow from its membrane potentials
-    and some threshold, which is not the right threshold in all runs."""
+    with some threshold, although the right threshold does not explain the
+    spikes of all runs."""
     gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
     return all(low < high for low, high, _ in gaps) and any(
         not low <= threshold < high for low, high, threshold in gaps)
@@ -479,9 +480,10 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer from the last adjoint of the current which term is wrong, statement
-    (E).  Return the name of the wrong term and the reason.  If the wrong term
-    remains unknown, return no name."""
+    """Infer which term is wrong from the last adjoint, which is the last
+    derivative of the loss with respect to the current, statement (E).  Return
+    the name of the wrong term and the reason.  If the wrong term remains
+    unknown, return no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""

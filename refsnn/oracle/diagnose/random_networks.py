@@ -42,7 +42,7 @@ class _Fault(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the properties of an error that smaller networks must reproduce."""
+    """Hold the properties of an error that must be the same in smaller networks."""
     places: dict        # place of the error, "refused" or "vacuous", by wrong output
     mistakes: list      # known mistakes that give the same results
 
@@ -135,9 +135,9 @@ def _built(rule, draws, n, m, B, T):
     """Build the inputs and the outputs of a random network, as a golden vector.
 
     The pair `draws` consists of a seed and a dict of random arrays.  Each of
-    these arrays determines one weight matrix or input of the network.  If an
-    array is missing, it is drawn and added to the dict.  Smaller networks use
-    the first entries of each array.  The field `exact` is False.
+    these arrays determines one weight matrix or input of the network.  A
+    missing array is drawn and added to the dict.  Smaller networks use the
+    first entries of each random array.  The field `exact` is False.
     """
     seed, streams = draws
 
@@ -187,7 +187,8 @@ def _varies(function, fault):
 
 
 def _kind(fault):
-    """Return the properties of an error that smaller networks must reproduce."""
+    """Return the properties of an error that must be the same in smaller
+    networks."""
     places = {}
     for name in fault.wrong:
         judged = matching.judge(fault.vector, name, fault.results[name])
@@ -269,7 +270,7 @@ def _smaller(attempt, fault, draws, sizes, seeds):
     The search first reduces the numbers of neurons, inputs and samples, and
     afterwards the number of steps.  For each size, the search first tries the
     weights and inputs of the larger network, cropped to this size, and
-    afterwards other seeds.
+    afterwards weights and inputs from other seeds.
     """
     best = fault, draws, sizes
 

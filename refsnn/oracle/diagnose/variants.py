@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module tests a function on networks without some of the LIF terms.
+"""This module tests a function on networks in which some LIF terms are 0.
 
 A variant is a network in which some terms of the equations of leaky
 integrate-and-fire (LIF) neurons are 0.  From the results for these
@@ -63,7 +63,7 @@ ALL = Variant()
 
 def _variants():
     """Return all variants of the network.  In each variant, another combination
-    of terms is 0."""
+    of terms of the LIF equations is 0."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
         found += [Variant(alpha, beta, *rest) for rest in itertools.product(
@@ -118,8 +118,8 @@ def _recorded(p):
 
 
 def _follow(p, spikes=None):
-    """Simulate a network.  If `spikes` is given, these spikes drive the reset
-    and the recurrence."""
+    """Simulate a network.  If `spikes` is given, these spikes drive the reset and
+    the recurrent input."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
@@ -232,8 +232,8 @@ def _residuals(run):
     """Return each term of eqs. (2) and (3) of `lif`, and its equation's residual.
 
     The residual is the left-hand side minus the right-hand side of the
-    equation that contains the term.  Both sides are computed from the spikes
-    and membrane potentials that the function returned.
+    equation that contains the term.  Both sides of the equation are computed
+    from the spikes and membrane potentials that the function returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -270,9 +270,9 @@ def _adjoints(run):
 def _back_residuals(run):
     """Return each term of eqs. (7)-(9) of `lif`, and its equation's residual.
 
-    The residual is the left-hand side minus the right-hand side of (7) or
-    (9).  Both sides are computed from the adjoints, which follow from the
-    results of the function.
+    The residual is the left-hand side minus the right-hand side of eq. (7) or
+    (9) of `lif`.  Both sides of the equation are computed from the adjoints,
+    which follow from the results of the function.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T

@@ -28,9 +28,9 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices to be tested for each property (axis) of a convention.
-    If the refractory period is above 2 steps, the tested periods differ from
-    this period by at most 1 step."""
+    """Return the choices to be tested for each property of a convention.  If the
+    refractory period is above 2 steps, the tested periods differ from this
+    period by at most 1 step."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)

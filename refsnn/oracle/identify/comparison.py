@@ -3,10 +3,10 @@ r"""This module compares a recording with the simulator of the caller.
 
 The caller defines a set of conventions, called presets, and a function
 that simulates neurons with any of these conventions.  A convention is one
-choice for each property of an update step in which simulators differ, and
-each of these properties is called an axis.  A candidate is a preset, or a
-convention that differs from a preset in one property.  A candidate matches
-a recording r if
+choice for each property of an update step in which simulators differ, such
+as the kind of reset.  In the code, these properties are called axes.  A
+candidate is a preset of the caller, or a convention that differs from such
+a preset in one property.  A candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
@@ -22,8 +22,8 @@ Cost.   Each candidate is simulated once.  For each matching candidate
     after the first, `_telling` searches for an input signal, called a
     stimulus, for which this candidate and the first candidate give
     different results.  The search takes up to four simulations for each
-    stimulus.  If the caller can compute gradients, the search also takes
-    up to two gradients for each stimulus.
+    input signal.  If the caller can compute gradients, the search also
+    takes up to two gradients for each input signal.
 Departures.  Conventions that differ from each preset in several properties
     are not tested.
 """
@@ -44,10 +44,10 @@ __all__ = ["Tools"]
 class Tools(NamedTuple):
     """Hold the conventions and the simulator of the caller.
 
-    A convention is a NamedTuple `step` with one choice for each property
-    (axis) of an update step.  The function `simulate` returns a dict of the
-    arrays "syn", "mem" and "spikes".  The function `differentiate` returns the
-    gradient of a loss with respect to the weights W.
+    A convention is a NamedTuple `step` with one choice for each property of an
+    update step.  The function `simulate` returns a dict of the arrays "syn",
+    "mem" and "spikes".  The function `differentiate` returns the gradient of a
+    loss with respect to the weights W.
     """
 
     presets: dict       # update step of each preset

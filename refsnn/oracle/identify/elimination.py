@@ -2,29 +2,29 @@
 r"""This module finds all LIF conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  These properties are
-called axes.  A convention is one choice for each axis, as in
-`conventions.Step`.  Without the axis `through_reset`, which affects only
-gradients, about 330,000 conventions exist.  Of these conventions, 119,000
-to 139,000 give different simulations; the number depends on the time
-constants.  The function `_search` simulates these conventions step by
-step, and drops a convention at the first time step at which its simulation
-contradicts the recording.  Let r be the recorded synaptic currents (syn)
-or membrane potentials (mem) of one time step, and v the simulated values.
-If spikes are recorded, the recorded spikes drive the resets and the
-recurrent inputs of the simulation.  A convention is dropped in row t,
-which is the recorded time step t, if (1) or (3) holds:
+properties of a time step, such as the kind of reset.  In the code, these
+properties are called axes.  A convention is one choice for each property,
+as in `conventions.Step`.  Without the property `through_reset`, which
+affects only gradients, about 330,000 conventions exist.  Of these
+conventions, 119,000 to 139,000 give different simulations; the number
+depends on the time constants.  The function `_search` simulates these
+conventions step by step, and drops a convention at the first time step at
+which its simulation contradicts the recording.  Let r be the recorded
+synaptic currents (syn) or membrane potentials (mem) of one time step, and
+v the simulated values.  If spikes are recorded, the recorded spikes drive
+the resets and the recurrent inputs of the simulation.  A convention is
+dropped in row t, which is the recorded time step t, if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative precision of the recording.  In (2), s are the
-recorded spikes.  For syn, s is replaced by 0 in (2).  In (3), c(u) is the
-number of spikes at the membrane potential u, and tol is the right-hand
-side of (1) for mem.  If the simulated potential u differs from the
-threshold by less than tol, neither a recorded spike nor a missing spike
-contradicts the convention.
+recorded spikes.  For the current syn, the term with s in (2) is 0.  In
+(3), c(u) is the number of spikes at the membrane potential u, and tol is
+the right-hand side of (1) for mem.  If the simulated potential u differs
+from the threshold by less than tol, neither a recorded spike nor a missing
+spike contradicts the convention.
 
 Derivation.  For given spikes, the new current I and the current j that
     enters the membrane are linear in the old I and in the input
@@ -33,16 +33,16 @@ Derivation.  For given spikes, the new current I and the current j that
     j = p I + q d,  I := a I + f d                                    (4)
 
     Conventions with equal numbers a, f, p, q, beta and gain therefore
-    share one simulation.  Conventions that differ only in the axis
-    `record` also share one simulation, because this axis only selects
+    share one simulation.  Conventions that differ only in the property
+    `record` also share one simulation, because this property only selects
     which state is recorded.  Conventions that differ only in the choices
-    "once" and "before" of the axis `reset_at` also share one simulation,
-    because these choices only select whether the potential is recorded
-    after the reset.
+    "once" and "before" of the property `reset_at` also share one
+    simulation, because these choices only select whether the potential is
+    recorded after the reset.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  If the simulated potential u differs
     from the threshold by less than (16 + t/2) eps S(t), u is treated as
-    equal to the threshold, and the axis `compare` of the convention
+    equal to the threshold, and the property `compare` of the convention
     decides whether the neuron spikes.
 Cost.   Let P be the number of entries of a row, which is the number of
     samples times the number of neurons.  Each simulation takes O(T P)
@@ -52,7 +52,7 @@ Cost.   Let P be the number of entries of a row, which is the number of
     simulated spikes, the simulations first cover all neurons of one sample
     instead.
 Departures.  This module uses no gradients.  The module therefore does not
-    determine whether gradients pass through the reset (axis
+    determine whether gradients pass through the reset (property
     `through_reset`).
 """
 
@@ -117,13 +117,14 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return all conventions and the rows that contradict them, eqs. (1)-(4).
+    """Return all conventions and the first rows that contradict them, eqs.
+    (1)-(4).
 
-    A long row is compared completely only for the conventions that agree
-    longest with the recording, or, if `fits_only` is True, only for the
-    conventions that agree with the whole recording.  For all other
-    conventions, the first row with a contradiction may be earlier than the
-    returned row.
+    If a row has more than 32 entries, all conventions are first compared in a
+    part of the entries.  Only the conventions that agree longest with this
+    part are compared in all entries, or, if `fits_only` is True, only the
+    conventions that agree until the end.  The returned row of any other
+    convention may be too late.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -162,7 +163,8 @@ def _search(problem, fits_only=False):
 
 def _product(problem):
     """Return all conventions that give different simulations.  Each row of the
-    result holds, for one convention, the index of the choice for each axis."""
+    result holds, for one convention, the index of the choice for each
+    property."""
     axes = problem.axes
     drop = np.zeros([len(values) for values in axes.values()], bool)
 
@@ -467,8 +469,8 @@ def _forced(flat, test, k, T):
 
 def _own(flat, kind, mem, k, T):
     """Return the spikes that follow from simulated membrane potentials.  If a
-    potential equals the threshold up to rounding errors, the axis `compare`
-    decides whether the neuron spikes."""
+    potential equals the threshold up to rounding errors, the property
+    `compare` decides whether the neuron spikes."""
     low, high = _bounds(kind.spikes, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
     return low if kind.compare == ">" else high if kind.compare == ">=" else (
@@ -534,8 +536,8 @@ def _recorded_states(step, states):
 
 
 def _steps(codes, axes=AXES):
-    """Convert each row of `codes`, which holds the index of the choice for each
-    axis, to a `conventions.Step` in which gradients pass through the reset."""
+    """Convert each row of `codes` to a `conventions.Step` in which gradients pass
+    through the reset.  A row holds the index of the choice for each property."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
@@ -546,10 +548,10 @@ def _slack(problem):
 
 
 def _codes_of(step, axes=AXES):
-    """Return, for each axis, the index of the choice of a `conventions.Step`.
+    """Return the index of the choice for each property of a convention.
 
-    Without refractory steps, the axis `mute` has no effect, and its choice is
-    set to False.
+    Without refractory steps, the property `mute` has no effect, and its choice
+    is set to False.
     """
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
@@ -562,9 +564,9 @@ def _grouped(codes):
 
 
 def _distance(codes, steps, axes=AXES):
-    """For each convention in `codes`, return the number of axes in which it
-    differs from the nearest convention in `steps`.  The axes in `report.RARE`
-    count three times."""
+    """For each convention in `codes`, return the number of properties in which it
+    differs from the nearest convention in `steps`.  The properties in
+    `report.RARE` count three times."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
     return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
                   axis=0)

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module fits constants and surrogate gradients to a recorded LIF layer.
+r"""This module fits constants and surrogate derivatives to a recorded layer.
 
 A convention is one choice for each property of a time step in which
 simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
@@ -13,22 +13,22 @@ spikes.  The model is
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  Conventions differ in the moment at which the
-current decays within a step.  The model holds for all these conventions,
-because this moment changes only the gain g.  The function `_gradients`
-finds the surrogate derivative that explains a recorded gradient, and finds
-whether the gradient passes through the reset:
+for a delay of 0 or 1.  Simulators differ in the moment at which the
+current decays within a step.  Equations (1) and (2) hold for each of these
+moments, because the moment of the decay changes only the gain g.  The
+function `_gradients` finds the surrogate derivative that explains a
+recorded gradient, and finds whether the gradient passes through the reset:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
 In (3), dW is the gradient of the loss with respect to the weights W, which
-is computed with one of several surrogate derivatives.  The side is "both",
-or the only side of the threshold on which the surrogate derivative is
-nonzero ("above" or "below").  The peak is the value of the surrogate
+is computed with one of several surrogate derivatives.  The side is "above"
+or "below" if the surrogate derivative is nonzero only on this side of the
+threshold, and "both" otherwise.  The peak is the value of the surrogate
 derivative at the threshold.  The reset path is True if the gradient passes
-through the reset.  Gradients that do not pass through the recurrent spikes
-are tried last.
+through the reset.  Gradients that ignore the path through the recurrent
+spikes are tried last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in beta, g and c.  The best alpha of a fixed list of values is
@@ -37,15 +37,16 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     (12)-(15) of the module `conventions`.
 Exact.  In (3), the recorded spikes drive the resets and the recurrent
     inputs, if spikes are recorded.
-Cost.   `_constants` takes O(G E + T P) time for each combination of
-    `test`, `record`, reset and delay.  G is the number of values of alpha
-    that are tried, and P is the number of samples times the number of
-    neurons.  E is the number of recorded entries that are fitted for each
-    of these values, at most max(T, `SCANNED`).  `_gradients` takes O(T B n
-    (m + n)) time for each surrogate derivative.
+Cost.   Let G be the number of values of alpha that are tried, P the number
+    of samples times the number of neurons, and E the number of recorded
+    entries that are fitted for each value of alpha, at most max(T,
+    `SCANNED`).  For each combination of `test`, `record`, reset and delay,
+    `_constants` takes O(G E + T P) time.  `_gradients` takes O(T B n (m +
+    n)) time for each surrogate derivative.
 Departures.  This module repeats the derivatives of the module
     `surrogates`, because `surrogates` needs SciPy.  A surrogate derivative
-    in this module may also be 0 on one side of the threshold.  The
+    in this module may also be 0 on one side of the threshold.  If v is the
+    membrane potential minus the threshold and k the steepness, the
     derivative "step" is 1 for v > -1/k, as in sinabs Heaviside and
     rockpool StepPWL.  With k = 0, the derivative "step" is 1 everywhere,
     as in a straight-through estimator.  Peaks other than 1 are tried only
@@ -210,9 +211,10 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 def _fitted(y, z, valid, d, record, delay, start=None):
     """Fit the constants of (2).  Return a list of the root mean square error, the
-    largest error, the constants and the number of entries.  If the fit fails,
-    return None.  If `start` is given, the fit of the decay factor alpha starts
-    from `start`; otherwise, it starts from the best value in `GRID`."""
+    largest error, the fitted constants and the number of fitted entries.  If
+    the fit fails, return None.  If `start` is given, the fit of the decay
+    factor alpha starts from `start`; otherwise, it starts from the best value
+    in `GRID`."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]

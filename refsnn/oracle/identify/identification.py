@@ -2,25 +2,26 @@
 r"""This module identifies the convention that a recorded LIF layer follows.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  These properties are
-called axes.  A convention is one choice for each axis, and a preset is the
-convention of a published tool.  The function `identify` compares a
-recording with simulations of all conventions.  A convention fits if its
-simulation, with the recorded input and weights, agrees with the
-recording.  An axis is settled if all conventions that fit agree in this
-axis.  All other axes are open.  If several conventions always give the
-same simulation, only one of these conventions is counted.  An input signal
-for which conventions give different results is called a stimulus.  For
-each open axis, the report names a stimulus that excludes at least one
-choice, if the module `stimuli` can make such a stimulus.  If a gradient is
-given, it settles whether derivatives pass through the reset (axis
-`through_reset`), and excludes conventions that do not reproduce this
-gradient.
+properties of a time step, such as the kind of reset.  In the code, these
+properties are called axes.  A convention is one choice for each property,
+and a preset is the convention of a published tool.  The function
+`identify` compares a recording with simulations of all conventions.  A
+convention fits if its simulation, with the recorded input and weights,
+agrees with the recording.  A property is settled if all conventions that
+fit have the same choice for this property.  All other properties are
+open.  If several conventions always give the same simulation, only one of
+these conventions is counted.  An input signal for which conventions give
+different results is called a stimulus.  For each open property, the report
+names a stimulus that excludes at least one choice, if the module `stimuli`
+can make such a stimulus.  If a gradient is given, it settles whether
+derivatives pass through the reset (property `through_reset`), and excludes
+conventions that do not reproduce this gradient.
 
 The list `members` of the report holds all presets that fit.  The list also
-holds the conventions that fit and that differ in one axis from the first
-preset that fits.  If no preset fits, the list holds at most 20
-conventions: those that fit and differ from a preset in the fewest axes.
+holds the conventions that fit and that differ in one property from the
+first preset that fits.  If no preset fits, the list holds at most 20
+conventions: conventions that fit and that differ from a preset in the
+fewest properties.
 """
 
 import numpy as np
@@ -101,8 +102,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.
     alpha, beta : float, optional
         Decay factors per time step, which replace the time constants.  With
-        decay factors, the unit of time is the time step, and the axis "decay"
-        is not judged.  For membranes without a leak, beta is 1.
+        decay factors, the unit of time is the time step, and the property
+        "decay" is not judged.  For membranes without a leak, beta is 1.
     refractory : int, optional
         Refractory period in time steps.  If the period is longer than 2, the
         periods refractory - 1 to refractory + 1 are tried in place of 0 to 2.
@@ -274,15 +275,16 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """For each convention in `codes`, return a tuple of the choices for some
-    axes."""
+    """For each convention in `codes`, return a tuple of the choices for the
+    properties in `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Group the conventions in `fits` by their choices for some axes.  Return a
-    dict of the groups; groups near a preset are first."""
+    """Group the conventions in `fits` by their choices for the properties in
+    `axes`.  Return a dict of the groups; the groups that are nearest to a
+    preset are first."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}
@@ -353,9 +355,9 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return a dict of the settled axes, in which all conventions that fit agree,
-    with the choice for each axis.  Also return a dict of the open axes, with
-    the possible choices and an input signal that distinguishes these choices."""
+    """Return a dict of the settled properties, in which all conventions that fit
+    agree.  Also return a dict of the open properties, with the possible
+    choices and an input signal that distinguishes these choices."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -25,7 +25,8 @@ nearest convention only if at least one of three conditions holds:
 A recording of white noise has no nearest convention, because it meets none
 of these three conditions.
 
-Derivation.  The tolerances are those of the module `elimination`.
+Derivation.  The comparison uses the tolerances of the module
+    `elimination`.
 Approximate.  The nearest convention is chosen among the presets, and among
     up to 24 of the conventions that agree with the recording for the
     largest number of rows.

@@ -3,13 +3,13 @@
 
 A convention is one choice for each property of a time step in which
 simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
-kind of reset.  These properties are called axes.  A preset is the
-convention of a published tool.  A candidate is a convention that is
-described by a preset and by the axes in which the convention differs from
-this preset.  The report describes each convention by the preset with the
-fewest differences.  In the text of the report, a probe is an input signal
-for which conventions give different results.  The command `python -m
-refsnn probes` writes these input signals to a folder.
+kind of reset.  In the code, these properties are called axes.  A preset is
+the convention of a published tool.  A candidate is a convention that is
+described by a preset and by the properties in which the convention differs
+from this preset.  The report describes each convention by the preset with
+the fewest differences.  In the text of the report, a probe is an input
+signal for which conventions give different results.  The command `python
+-m refsnn probes` writes these input signals to a folder.
 """
 
 from typing import NamedTuple
@@ -66,7 +66,8 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 class Candidate(NamedTuple):
     """Hold a convention as a preset (the convention of a published tool), the
-    axes that differ from the preset, and the choices for these axes."""
+    properties that differ from the preset, and the choices for these
+    properties."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
@@ -98,8 +99,8 @@ class Report(NamedTuple):
 
 
 def _changes(candidate):
-    """Return a dict of the axes in which a candidate differs from its preset,
-    with the choices of the candidate."""
+    """Return a dict of the properties in which a candidate differs from its
+    preset, with the choices of the candidate."""
     _, axis, value = candidate
     if isinstance(axis, tuple):
         return dict(zip(axis, value, strict=True))
@@ -107,7 +108,8 @@ def _changes(candidate):
 
 
 def _cost(changes):
-    """Return the number of changed axes.  Each axis in `RARE` counts three times."""
+    """Return the number of changed properties.  The properties in `RARE` count
+    three times."""
     return len(changes) + 2 * len(RARE & set(changes))
 
 
@@ -117,7 +119,7 @@ def _step(candidate, presets):
 
 
 def _variants(names, presets, axes):
-    """Return all candidates that differ from one of the presets in one axis."""
+    """Return all candidates that differ from one of the presets in one property."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in axes.items() for value in values
             if value != getattr(presets[name], axis)]
@@ -125,7 +127,7 @@ def _variants(names, presets, axes):
 
 def _described(step, presets, axes):
     """Return the candidate that describes the convention `step` with the fewest
-    changes.  The candidate agrees with `step` in all `axes`."""
+    changes.  The candidate agrees with `step` in all properties in `axes`."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -188,7 +190,7 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Describe in three lines the convention, the known axes and the open axes.
+    """Describe in three lines the convention, its known and its open properties.
 
     If `given` is True, the caller gave decay factors in place of time
     constants.

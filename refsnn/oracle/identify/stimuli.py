@@ -8,11 +8,11 @@ different results is called a stimulus.  The command `python -m refsnn
 probes` writes all stimuli to a folder.  In this command and in the reports
 of `identify`, a stimulus is called a probe.
 
-Some properties of a convention have an effect only for special inputs.  In
-a tie, the membrane potential equals the threshold to the last bit.  Let f1
-be 1 or 1 - alpha, f2 be 1 or alpha, and f3 be the gain of the current.
-The stimulus "ties" contains inputs x such that, in floating-point
-arithmetic,
+Some differences between conventions have an effect only for special
+inputs.  In a tie, the membrane potential equals the threshold to the last
+bit.  Let f1 be 1 or 1 - alpha, f2 be 1 or alpha, and f3 be the gain of the
+current.  The stimulus "ties" contains inputs x such that, in
+floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
@@ -62,11 +62,11 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
-    A stimulus drives one neuron with weight 1.  The samples of the batch
-    differ in the amplitude of the input.  Rounding errors can prevent that the
-    membrane potential equals the threshold.  To avoid rounding errors, set the
-    leak potential of your tool to 0, and use decay factors that are exact in
-    binary, such as 0.75.
+    Each input signal drives one neuron with weight 1.  The samples of the
+    batch differ in the amplitude of the input.  Rounding errors can prevent
+    that the membrane potential equals the threshold.  To avoid rounding
+    errors, set the leak potential of your tool to 0, and use decay factors
+    that are exact in binary, such as 0.75.
 
     Parameters
     ----------

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module determines whether a recorded neuron spikes in a tie.
+"""This module determines whether neurons spike exactly at the threshold.
 
 In a tie, the membrane potential equals the threshold.  Only a tie shows
 whether a simulator tests potential > threshold or potential >= threshold.
-The axis "compare" of a convention holds the choice between these two
-tests.  Rounding errors hide a tie, because a rounded potential may lie on
-either side of the threshold.
+A convention holds the choice between the tests > and >= as the property
+"compare".  Rounding errors can hide a tie, because a rounded potential may
+lie on either side of the threshold.
 """
 
 import numpy as np
@@ -18,12 +18,12 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Return the conventions in `fits` that treat ties as the recording does.
+    """Return the conventions in `fits` that decide ties as the recording does.
 
     If the recording has no tie, each convention is returned with all choices
-    for the axis "compare".  To save time, ties are examined only for the first
-    4 to 200 conventions.  The conventions of published tools are examined
-    first.
+    for the property "compare".  To save time, ties are examined only for the
+    first 4 to 200 conventions.  The conventions of published tools are
+    examined first.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
@@ -52,21 +52,22 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices for the axis "compare" in `codes`, if a tie occurs in
-    the simulation of each convention in `codes`.  Otherwise, return an empty
-    set."""
+    """Return the choices for the property "compare" in `codes`, if a tie occurs
+    in the simulation of each convention in `codes`.  Otherwise, return an
+    empty set."""
     steps = elimination._steps(codes, problem.axes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return the choices for the axis "compare" that explain a recorded tie.
+    """Return the choices for the property "compare" that explain a recorded tie.
 
-    A tie is used if simulations in float32 and float64 give equal membrane
-    potentials up to the time step of the tie.  A tie is also used if the
-    recorded membrane potential equals the threshold.  The mask `exact`, (T, B,
-    n), marks the entries in which the recorded potential equals the threshold.
+    A tie is used as evidence if simulations in float32 and float64 give equal
+    membrane potentials up to the time step of the tie.  A tie is also used as
+    evidence if the recorded membrane potential equals the threshold.  The mask
+    `exact`, (T, B, n), marks the entries in which the recorded potential
+    equals the threshold.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
