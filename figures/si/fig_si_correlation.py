@@ -7,10 +7,10 @@ digits unchanged.  In every later task, the pixels of all images are permuted in
 random order, which differs between tasks.  In synaptic intelligence, the contribution
 of a task to the importance of a weight is w / (Delta^2 + xi).  Here, the path integral
 w is the contribution of the weight to the decrease of the loss during the task, Delta
-is the change of the weight during the task, and the small constant xi is called
-damping.  For each layer and each pair of tasks, the figure shows the correlation
-coefficient between the contributions of the two tasks to the importances, computed over
-the weights of the layer.
+is the change of the weight during the task, and xi is a small constant, the damping.
+For each layer and each pair of tasks, the figure shows the correlation coefficient
+between the contributions of the two tasks to the importances, computed over the weights
+of the layer.
 
 The first layer of weights reads the permuted pixels.  Different tasks therefore depend
 on different weights of the first layer.  In networks without consolidation (without the
@@ -58,10 +58,10 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return the jobs of each consolidation strength and each training run.
+    """Return the training jobs for each consolidation strength and each run.
 
-    A run is split into a chain of jobs.  Each job trains the network of the previous
-    job on the next tasks of the sequence.
+    The training of a network is split into jobs.  Each job trains the network of the
+    previous job on the next tasks of the sequence.
     """
     listed = []
     for repeat in range(REPEATS[size]):
@@ -108,9 +108,10 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
 
 
 def gather(results):
-    """Return the correlations between tasks, with and without consolidation.
+    """Return the correlations between the importances of different tasks.
 
-    Both arrays of correlations have the axes (repeats, layers, tasks, tasks).
+    The two arrays, for networks with and without consolidation, have the axes (repeats,
+    layers, tasks, tasks).
     """
     repeats = sorted({int(r["repeat"]) for r in results})
     return {name: np.array([[np.corrcoef(np.concatenate(
@@ -121,7 +122,7 @@ def gather(results):
 
 
 def apart(matrices):
-    """Return the mean correlation of different tasks for each run and each layer."""
+    """Return the mean correlation between different tasks for each run and layer."""
     count = matrices.shape[-1]
     return matrices[..., ~np.eye(count, dtype=bool)].mean(axis=-1)
 

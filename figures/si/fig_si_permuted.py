@@ -69,10 +69,10 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return the jobs of each method and each training run.
+    """Return the training jobs for each method and each run.
 
-    A run is split into a chain of jobs.  Each job trains the network of the previous
-    job on the next tasks of the sequence.
+    The training of a network is split into jobs.  Each job trains the network of the
+    previous job on the next tasks of the sequence.
 
     With --full, three further jobs each try one strength of elastic weight
     consolidation (EWC).
@@ -98,14 +98,14 @@ def jobs(size, seed, data):
 
 def learn(condition, strength, first, number, total, epochs, batch, repeat, seed,
           folder, before=None):
-    """Train on the next `number` tasks, and return the test accuracies on all tasks.
+    """Train a network on `number` tasks; return the test accuracies on all tasks.
 
     The complete sequence has `total` tasks.  The array "rows" of the result holds the
     test accuracies with the axes (last task learnt, tested task).
 
-    strength : strength of the penalty.  If None, the first job of a chain uses the
-        strength of the best run in the list `before` of earlier results, and a later
-        job uses the strength of the job before it.
+    strength : strength of the penalty.  If `strength` is None, the first job of a chain
+        uses the strength of the best run in the list `before` of earlier results, and a
+        later job uses the strength of the job before it.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),

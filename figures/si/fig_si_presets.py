@@ -6,38 +6,40 @@ units of its own.  The figure compares seven presets, which are the settings of
 published implementations of synaptic intelligence.  The table `si.PRESETS` lists the
 presets.  If the penalty has the same strength c in all presets, five presets differ by
 at most 0.03 in their mean test accuracy after all tasks (means over 3 runs, 10 with
---full).  Some of these five implementations add the gradient of the penalty to the
-gradient in the path integral, which hardly changes the accuracy.  Some implementations
-set negative importances to 0, which has no effect here, because no importance is
-negative.  The default strength c of the penalty is 10 in the preset `vandeven`, and 0.1
-in the other four of these five presets.  The strength of the penalty affects the
-accuracy more than the treatment of the penalty gradient or of negative importances.
+--full).  Some of these five presets add the gradient of the penalty to the gradient of
+the loss in the path integral, which hardly changes the accuracy.  Some of the presets
+set negative importances to 0, which has no effect in this figure, because no importance
+is negative.  The default strength c of the penalty is 10 in the preset `vandeven`, and
+0.1 in the other four presets that agree.  The strength of the penalty affects the
+accuracy more than the treatment of the penalty gradient or of negative importances
+does.
 
-Two of the seven implementations deviate from the other five.  The library mammoth
-before September 2024 (preset `mammoth_old`) computes the path integral as if the
-parameters had been changed by plain gradient descent, and not by the optimiser Adam.
-The sum of the importances of all parameters with the preset `mammoth_old` is at most
-0.3 times the sum with the preset `pathint`, the settings of the authors' code.  The
-importances of `mammoth_old` and of `pathint` are also distributed differently over the
-parameters.  At strength 10, the mean test accuracy is at least 0.005 lower with the
-preset `mammoth_old` than with the preset `pathint`.  The library avalanche divides the
-path integral by the squared change of the parameter plus a damping of only 1e-7, and
-limits importances to at most 1e-3.  The preset `avalanche` therefore gives nearly all
-parameters the same importance, as an L2 penalty does.  The correlation between the
-importances of the presets `avalanche` and `pathint` is at most 0.5.  The presets
-`mammoth_old` and `avalanche` both need a larger strength than `pathint`.
+Two of the seven presets yield other accuracies and other importances than the five
+presets that agree.  The library mammoth before September 2024 (preset `mammoth_old`)
+computes the path integral as if the parameters had been changed by plain gradient
+descent, and not by the optimiser Adam.  The sum of the importances of all parameters
+with the preset `mammoth_old` is at most 0.3 times the sum with the preset `pathint`,
+the settings of the authors' code.  The importances of `mammoth_old` and of `pathint`
+are also distributed differently over the parameters.  If the penalty has strength 10,
+the mean test accuracy is at least 0.005 lower with the preset `mammoth_old` than with
+the preset `pathint`.  The library avalanche divides the path integral by the squared
+change of the parameter plus a damping of only 1e-7, and limits importances to at most
+1e-3.  The preset `avalanche` therefore gives nearly all parameters the same importance,
+as an L2 penalty does.  The correlation between the importances of the presets
+`avalanche` and `pathint` is at most 0.5.  To reach their highest accuracies, the
+presets `mammoth_old` and `avalanche` both need a stronger penalty than `pathint`.
 
 The left panel shows the test accuracy after the last task, averaged over the five
 tasks, against the strength c of the penalty.  A ring marks the default strength of each
-preset.  The library avalanche has no default strength, and its ring is at 1.  The
-middle and right panels compare the importances that all presets compute from the same
-training run, in which the network learns with the preset `pathint` and c = 1.  The
-middle panel shows the correlation between the importances of each preset and the
-importances of pathint.  If the penalty of a preset limits the importances, the limited
-importances are used for the correlation.  The right panel shows the sum of the
-importances of all parameters, multiplied by the constant prefactor of the penalty and
-divided by the sum for `pathint`.  Thin lines and small markers are single runs, thick
-lines and large markers are means.
+preset.  The library avalanche has no default strength, and the ring of its preset marks
+the strength 1.  The middle and right panels compare the importances that all presets
+compute from the same training run, in which the network learns with the preset
+`pathint` and c = 1.  The middle panel shows the correlation between the importances of
+each preset and the importances of `pathint`.  If the penalty of a preset limits the
+importances, the limited importances are used for the correlation.  The right panel
+shows the sum of the importances of all parameters, multiplied by the constant prefactor
+of the penalty and divided by the value for the preset `pathint`.  Thin lines and small
+markers are single runs, thick lines and large markers are means.
 """
 
 import numpy as np

@@ -25,10 +25,11 @@ on the last task by at most 0.03.  Stars mark the final accuracies of the publis
 figure, which were measured on training images.  Without consolidation, the published
 mean accuracy on training images is 0.86.  In the 10 stored runs without consolidation,
 the mean accuracy on training images is 0.81 if the state of Adam is reset after each
-task, and 0.86 if the state of Adam is kept.  The paired difference (kept minus reset)
-is 0.045, with a 95 % confidence interval from 0.005 to 0.085.  Because the authors'
-code resets the state of Adam, the reason for the difference between 0.81 and the
-published 0.86 is unknown.  This figure corresponds to [ZPG17] fig. 3.
+task, and 0.86 if the state of Adam is kept.  The paired difference in accuracy between
+keeping and resetting the state of Adam is 0.045, with a 95 % confidence interval from
+0.005 to 0.085.  Because the authors' code resets the state of Adam, the reason for the
+difference between 0.81 and the published 0.86 is unknown.  This figure corresponds to
+[ZPG17] fig. 3.
 """
 
 import numpy as np

@@ -16,17 +16,20 @@ right panel shows the path integral w itself, averaged over 4,000 isotropic rand
 starts (40,000 with --full).  The path integral of a parameter, averaged over the
 starts, equals half the diagonal entry of the Hessian within 10 %.
 
-The bottom middle panel shows the loss ratio: the sum of the path integrals of all
-parameters, divided by the decrease of the loss.  The bottom left panel shows the loss
-ratio minus 1.  In the limit of small learning rates, the loss ratio is 1.  The loss
-ratio minus 1 is proportional to the learning rate to first order.  Gradient noise
-increases the loss ratio in proportion to the variance of the noise.  The simulated loss
-ratio differs from the theoretical loss ratio by at most 1e-9 (relative) without noise,
-and by at most 5 % with noise (mean over 500 runs, 4,000 with --full).  In simulations
-with noise, the decrease of the loss is the difference between the loss at the start and
-the minimum of the loss.  The bottom right panel shows, for each parameter, the largest
-relative difference between the simulated and the theoretical path integral.  This
-figure tests the theory of synaptic intelligence on quadratic losses in [ZPG17].
+The bottom middle panel shows the sum of the path integrals of all parameters, divided
+by the decrease of the loss.  The bottom left panel shows the relative difference
+between the sum of the path integrals and the decrease of the loss.  In the limit of
+small learning rates, the sum of the path integrals equals the decrease of the loss.  To
+first order, the relative difference between the two is proportional to the learning
+rate.  Gradient noise increases the sum of the path integrals by an amount that is
+proportional to the variance of the noise.  The simulated sum of the path integrals,
+divided by the decrease of the loss, differs from theory by at most 1e-9 (relative)
+without noise, and by at most 5 % with noise (mean over 500 runs, 4,000 with --full).
+In simulations with noise, the decrease of the loss is the difference between the loss
+at the start and the minimum of the loss.  The bottom right panel shows, for each
+parameter, the largest relative difference between the simulated and the theoretical
+path integral.  This figure tests the theory of synaptic intelligence on quadratic
+losses in [ZPG17].
 """
 
 import numpy as np
@@ -53,7 +56,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return jobs that compute single trajectories, random starts and loss ratios.
+    """Return jobs that compute single trajectories, random starts and sums of w.
     """
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
@@ -154,9 +157,9 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return the importances w / (Delta^2 + xi), divided by half of the diagonal of H.
+    """Return w / (Delta^2 + xi), divided by half the diagonal of the Hessian.
 
-    The result has one row for each Hessian H, and one column for each parameter.
+    The result has one row for each Hessian, and one column for each parameter.
     """
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]

@@ -84,12 +84,12 @@ def shown(strength):
 
 
 def jobs(size, seed, data):
-    """Return the jobs of all data sets and all training runs.
+    """Return the training jobs for all data sets and all runs.
 
-    In each run, one chain of jobs trains a network on the first task.  For each
+    In each run, a chain of jobs trains a network on the first task, and for each
     consolidation strength, another chain of jobs trains a copy of this network on the
-    later tasks.  For each later task, a further chain trains a new network on this task
-    alone.
+    later tasks.  For each later task, a further chain of jobs trains a new network on
+    this task alone.
     """
     there = [os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR]
     names = ["digits"] if size != "full" else \
@@ -187,10 +187,10 @@ def margined(folder, classes):
 # ---- learning ----------------------------------------------------------------
 
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
-    """Train a network on a task for `epochs` epochs, possibly a part of the training.
+    """Train a network on a task for `epochs` epochs.
 
-    If this part is the last part of the training on the task, the result includes the
-    test accuracy on each task.
+    The training on a task can be split into several calls of this function.  The result
+    of the last call includes the test accuracy on each task.
     """
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \

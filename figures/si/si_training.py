@@ -167,7 +167,7 @@ def halves(parameters):
 
 
 def begin(net, generator):
-    """Sample the initial parameters, and return the learner of an untrained network."""
+    """Sample the initial parameters; return the `Learner` of an untrained network."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
@@ -250,7 +250,7 @@ def batches(generator, number, epochs, size):
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Train a network on one task, and return the learner.
+    """Train a network on one task; return the trained network as a `Learner`.
 
     The function updates the arrays of the given learner in place.
     """
@@ -270,7 +270,7 @@ def learn(net, learner, task, rule, *, epochs, batch, generator):
 
 
 def consolidate(net, learner, task, rule):
-    """Update the importances and the anchor at the end of a task; return the learner.
+    """Update the importances and the anchor after a task; return the new `Learner`.
     """
     parameters, adam, memory = learner
     if rule.name == "SI":
@@ -371,7 +371,7 @@ def unpacked(found):
 
 
 def _kept(learner, theta, i):
-    """Return all lists of arrays in a learner, except the list of parameters.
+    """Return all lists of arrays in a `Learner`, except the list of parameters.
 
     Each entry of the result is a tuple: the name of a list, the list of arrays, and the
     initial value of the array with index i.

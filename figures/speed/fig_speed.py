@@ -34,8 +34,8 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
 def jobs(size, seed, data):
     """Return one job for each module `speed_*`, and a second job for `speed_lif`.
 
-    The second job for `speed_lif` uses two threads.  The quick version of the figure
-    has no second job.
+    The second job for `speed_lif` uses two threads, and is omitted if `size` is
+    "quick".
     """
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")
@@ -44,7 +44,7 @@ def jobs(size, seed, data):
 
 
 def measure(section, threads, repeats, seed):
-    """Return the quartiles of the computing times of all contenders in a section."""
+    """Return the quartiles of the computing times for one module `speed_*`."""
     module = SECTIONS[section]
     if hasattr(os, "sched_setaffinity"):        # for this process, which ends here
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
@@ -70,7 +70,7 @@ def computer():
 
 
 def gather(results):
-    """Return the computing times of all contenders, and their ratios to refsnn."""
+    """Return all computing times, and their ratios to the times of refsnn."""
     rows = [row for result in results for row in result["rows"]]        # of texts
     found = {name: list(map(COLUMNS[name], column)) for name, column in zip(
         COLUMNS, zip(*rows, strict=True), strict=True)}
@@ -90,7 +90,7 @@ def claims(data):
 
 
 def table(data):
-    """Return the header and the rows of a table of all ratios."""
+    """Return the header and the rows of a table of computing times and ratios."""
     rows = zip(*(data[name].tolist() for name in ("task", "name", "threads", "median",
                                                   "ratio")), strict=True)
     return [["task", "contender", "threads", "median, ms", "ratio to refsnn"], *(
@@ -99,7 +99,7 @@ def table(data):
 
 
 def plot(data, fig):
-    """Draw the ratios of all contenders, one group of lines for each task."""
+    """Draw the ratios of the computing times, in one group for each task."""
     rows = list(zip(*(data[name].tolist() for name in (*COLUMNS, "ratio")),
                     strict=True))
     labels = {}                     # (task, name), or (task, None) for the title

@@ -116,11 +116,11 @@ def products(p):
 # ---- other tools -------------------------------------------------------------
 
 def _torch(problem):
-    """Return torch, the input and the weights as tensors, and the function `step`.
+    """Return the module torch, the input and the weights as tensors, and a function.
 
-    The call `step(run, weights)` returns a function that calls the function `run` and
-    then computes the gradients with respect to those entries of `weights` that are not
-    None.
+    The returned function `step(run, weights)` returns a function that calls the
+    function `run` and then computes the gradients with respect to those entries of
+    `weights` that are not None.
     """
     logging.disable(logging.WARNING)
     import torch

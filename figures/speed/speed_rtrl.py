@@ -1,12 +1,12 @@
-"""Compute exact RTRL in refsnn and in other tools, for `fig_speed`.
+"""Run exact real-time recurrent learning (RTRL) in refsnn and in other tools.
 
-Real-time recurrent learning (RTRL) computes the influence matrix, the derivative of the
-states of a network with respect to all weights, forward in time.  A contender is refsnn
-or another tool.  Each contender simulates a network of n neurons and m inputs, and
-returns the gradient of the loss with respect to the input and recurrent weights [W |
-V], of shape (n, m + n).  The contenders in JAX and PyTorch compute the Jacobians of one
-time step by reverse-mode automatic differentiation, and multiply the Jacobian with
-respect to the states by the influence matrix.  The JAX code is compiled.
+RTRL computes the influence matrix, the derivative of the states of a network with
+respect to all weights, forward in time.  A contender is refsnn or another tool.  Each
+contender simulates a network of n neurons and m inputs, and returns the gradient of the
+loss with respect to the input and recurrent weights [W | V], of shape (n, m + n).  The
+contenders in JAX and PyTorch compute the Jacobians of one time step by reverse-mode
+automatic differentiation, and multiply the Jacobian with respect to the states by the
+influence matrix.  The JAX code is compiled.
 """
 
 import functools

@@ -1,9 +1,9 @@
 """Measure parameter updates with synaptic intelligence and Adam, for `fig_speed`.
 
 The figure shows the time that one update of all parameters takes, for a given gradient
-of the loss.  Memory access limits this time.  The lower bound is therefore the time of
-a copy of all parameters.  In other tasks, the lower bound is the time of the matrix
-products.  The PyTorch code updates all arrays in place, with operations that act on a
+of the loss.  Because memory access limits this time, the lower bound is the time of a
+copy of all parameters, and not the time of matrix products as in the other modules
+`speed_*`.  The PyTorch code updates all arrays in place, with operations that act on a
 list of tensors (torch._foreach).
 """
 

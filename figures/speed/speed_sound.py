@@ -25,7 +25,7 @@ def sound(seed):
 
 
 def refsnn(x):
-    """Convert a sound into spikes; return the times and the units of the spikes."""
+    """Convert a sound into spikes; return the times and the channels of the spikes."""
     table = basilar.table(basilar.places(CHANNELS))
     return cochlea.convert(x, basilar.response(table), CHANNELS,
                            np.random.default_rng(0))

@@ -8,13 +8,14 @@ cells convert the motion of the membrane into the firing probability of 40 nerve
 which excite one bushy cell.  The spikes of the 700 bushy cells are the output of the
 model, as in the data set Spiking Heidelberg Digits [CSSZ20].
 
-A bin is a channel in a time interval of 2 ms.  At least 60 % of the spikes occur in the
-20 % of all bins in which the firing probability of the nerve fibres is highest.
-Successive spikes of a bushy cell are at least 1 ms apart.  For a comparison with stored
-spikes, spikes are counted in 70 of the 700 channels, at most one spike per channel and
-millisecond.  The number of these spikes differs by at most 10 % from the number of
-spikes that refsnn stores for the same recording.  The stored spikes were computed with
-other random numbers, which alone change the number of spikes by about 2 %.
+A bin is one channel during one time interval of 2 ms.  At least 60 % of the spikes
+occur in the 20 % of all bins in which the firing probability of the nerve fibres is
+highest.  Successive spikes of a bushy cell are at least 1 ms apart.  For a comparison
+with stored spikes, spikes are counted in 70 of the 700 channels, at most one spike per
+channel and millisecond.  The number of spikes in these 70 channels differs by at most
+10 % from the number of spikes that refsnn stores for the same recording.  The stored
+spikes were computed with other random numbers, which alone change the number of spikes
+by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
@@ -91,8 +92,8 @@ def gather(results):
 def concentrated(data, i):
     """Return the share of the spikes in the 20 % of bins with the highest probability.
 
-    A bin is a channel in a time interval of 2 ms, and the probability of a bin is the
-    firing probability of the nerve fibres of the channel.
+    A bin is one channel during one time interval of 2 ms, and the probability of a bin
+    is the firing probability of the nerve fibres of the channel.
     """
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)

@@ -7,7 +7,7 @@ speaker.  The training set contains no word of the speakers 4 and 5.  In each of
 classes, the number of training words is at least half of the mean over classes.  No
 word is longer than 1.4 s, the duration that the tutorial of the authors of [CSSZ20]
 uses.  All words have the same loudness, but the speaker with the most spikes per word
-has at least 1.2 times as many as the speaker with the fewest (means over words).
+has at least 1.2 times as many spikes per word as the speaker with the fewest.
 
 The upper row of panels shows the number of words of each speaker, the number of words
 of each class, and the distribution of the durations of the words.  The duration of a
@@ -18,10 +18,10 @@ thin lines join the 5 % and the 95 % quantile.  Channel 0 responds to the highes
 frequencies.
 
 By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
-channels.  For each digit, the data include six recordings of each of the other
-speakers, and five recordings of each of the speakers 4 and 5.  With --full, the data
-are all 10,420 recordings, encoded in 700 channels.  The figure follows the description
-of the data in [CSSZ20].
+channels.  For each digit, the data include five recordings of each of the speakers 4
+and 5, and six recordings of each other speaker.  With --full, the data are all 10,420
+recordings, encoded in 700 channels.  The figure follows the description of the data in
+[CSSZ20].
 """
 
 import numpy as np

@@ -41,8 +41,8 @@ Exact.  The objective E is convex and piecewise quadratic.  Newton's method find
 Cost.   The kernel matrix takes O(N^2 m) time.  The machine of each class takes about
     ten Newton steps of O(|S|^3) time.
 Departures.  [CSSZ20] used a library with a hinge loss that is not squared.
-    The library trains one machine for each pair of classes and lets these
-    machines vote.
+    The library used in [CSSZ20] trains one support vector machine for each pair of
+    classes, and these machines vote.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.

@@ -89,7 +89,7 @@ def score(record, labels, o):
 
 
 def penalty(spikes):
-    """Return a penalty on the spikes of a layer, and its derivative for the spikes.
+    """Return a penalty on spikes, and its derivative with respect to the spikes.
 
     The spikes are of shape (T, B, n).  The penalty, a sum of two terms, follows the
     tutorial of the authors of [CSSZ20].  The first term of the penalty is the number of
@@ -408,7 +408,7 @@ def options(condition, folder, **more):
 
 
 def add(listed, condition, size, data, seed, repeat, **more):
-    """Append the jobs of a classifier to a list of jobs.
+    """Append the training jobs of one classifier to the list `listed`.
 
     A classifier is trained in one job, or in a chain of jobs if the words are read from
     files.

@@ -8,27 +8,27 @@ feedback), through fixed random weights (random feedback), or without weights (u
 feedback).  A network hits all targets in a trial if its output neuron fires exactly one
 spike within 5 ms of each target time and no other spike.  With each kind of feedback,
 at least 6 of 8 networks hit all five targets in at least one of 300 trials (150 s; with
---full, 30 of 40 networks in one of 500 trials).  The same numbers are required of
-networks with eight hidden neurons and random feedback (dotted curves).
+--full, 30 of 40 networks in one of 500 trials).  Of the networks with eight hidden
+neurons and random feedback (dotted curves), the same share must hit all targets.
 
 In networks with random feedback, the output weight of at least three quarters of the
 hidden neurons acquires the same sign as the fixed feedback weight of the neuron.
 Hidden neurons with a negative feedback weight become active later, when the output
 neuron fires too many spikes.  [ZG18] reports that learning with random feedback fails
 if all feedback weights are negative.  Random feedback weights are all negative with a
-probability of 1/16 for four hidden neurons, and of 1/256 for eight.  This failure is
-tested in networks whose four feedback weights are all made negative, and these networks
-fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4,
-in which the three kinds of feedback also lead to similar results.
+probability of 1/16 for four hidden neurons, and of 1/256 for eight.  Networks whose
+four random feedback weights are all made negative fire no spike in 60 trials (100 with
+--full).  This figure corresponds to [ZG18] fig. 4, in which the three kinds of feedback
+also lead to similar results.
 
-The left panels show the spikes of one network with random feedback before training,
-after 40 s of training and at the end of training.  This network was selected because it
-hit all targets in at least one trial.  The right panels show the cost of each network
-(except for networks with eight hidden neurons), the mean cost over networks, and the
-share of networks that have hit all targets in the current trial or in an earlier trial.
-The cost of a trial is the root mean square of the filtered output error.  The learning
-rate is 1 mV, reduced to 0.1 mV after trial 250.  The standard deviation of the initial
-weights is 20 mV / sqrt(fan-in).
+The left panels show the spikes of one network with random feedback, which hit all
+targets in at least one trial, before training, after 40 s of training and at the end of
+training.  The right panels show the cost of each network (except for networks with
+eight hidden neurons), the mean cost over networks, and the share of networks that have
+hit all targets in the current trial or in an earlier trial.  The cost of a trial is the
+root mean square of the filtered output error.  The learning rate is 1 mV, reduced to
+0.1 mV after trial 250.  The standard deviation of the initial weights is 20 mV /
+sqrt(fan-in).
 """
 
 import numpy as np

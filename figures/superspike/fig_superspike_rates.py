@@ -14,16 +14,16 @@ the usable learning rates is at least half a decade larger with RMSprop than wit
 fixed rate, and also at least half a decade larger with RMaxProp than with a fixed rate.
 
 Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
---full).  The span is the number of learning rates in the longest contiguous series of
-usable learning rates on the grid, multiplied by the spacing of the grid.  If no
-learning rate on the grid is usable, the span is 0.  With RMaxProp, the learning rate is
-the largest possible weight change in 0.5 s.  Output weights are positive before
-training, so that every hidden neuron receives a useful error signal.  The top panels
-show the cost ratio against the learning rate.  The bottom panels show the cost of each
-trial, at the learning rate with the lowest median cost ratio.  Thin lines and dots show
-single networks (3 networks with 120 trials each; with --full, 10 networks with 500
-trials each), and thick lines show the median over networks.  This figure corresponds to
-[ZG18] fig. 1, a plot whose numerical values are not published.
+--full).  The span of the usable learning rates is the length of their longest
+contiguous series on the grid, multiplied by the spacing of the grid.  If no learning
+rate on the grid is usable, the span of the usable learning rates is 0.  With RMaxProp,
+the learning rate is the largest possible weight change in 0.5 s.  Output weights are
+positive before training, so that every hidden neuron receives a useful error signal.
+The top panels show the cost ratio against the learning rate.  The bottom panels show
+the cost of each trial, at the learning rate with the lowest median cost ratio.  Thin
+lines and dots show single networks (3 networks with 120 trials each; with --full, 10
+networks with 500 trials each), and thick lines show the median over networks.  This
+figure corresponds to [ZG18] fig. 1, a plot whose numerical values are not published.
 """
 
 import numpy as np

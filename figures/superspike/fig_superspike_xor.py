@@ -7,14 +7,13 @@ a group spikes, each input of the group spikes once, at a time of its own within
 ms of the stimulus.  The spike times of the inputs are drawn once for each run and are
 the same in all patterns.  Output neuron 1 must spike if exactly one of the groups A and
 B spikes, and otherwise output neuron 0 must spike.  Every network without a hidden
-layer makes errors in at least 10 % of the patterns of the last 20 s.  The best of 6
-networks with four hidden neurons makes errors in at most 10 % of the patterns of the
-last 20 s of 100 s of training.  This bound holds for symmetric feedback (through the
-transposed output weights) and for random feedback (through fixed random weights).  With
---full (20 runs of 600 s), at least 90 % of the networks with symmetric feedback and 80
-% of the networks with random feedback reach zero error.  A network reaches zero error
-if the last third of the training contains 20 consecutive seconds (about 320 patterns)
-without an error.
+layer makes errors in at least 10 % of the patterns of the last 20 s.  With symmetric
+feedback (through the transposed output weights) and with random feedback (through fixed
+random weights), the best of 6 networks with four hidden neurons makes errors in at most
+10 % of the patterns of the last 20 s of 100 s of training.  With --full (20 runs of 600
+s), at least 90 % of the networks with symmetric feedback and 80 % of the networks with
+random feedback reach zero error.  A network reaches zero error if the last third of the
+training contains 20 consecutive seconds (about 320 patterns) without an error.
 
 The feedback weights in networks with symmetric or random feedback satisfy a sign
 condition, which is not part of [ZG18].  The two feedback weights of a hidden neuron
@@ -38,12 +37,12 @@ three or four hidden neurons are live (fire at 1 Hz or more) at the end, and 88 
 95 networks reach zero error.  In the other 5 networks, at most two hidden neurons are
 live at the end, and none of these networks reaches zero error.  The figure also shows
 networks with eight hidden neurons, and networks with the heterosynaptic regulariser of
-[ZG18] eq. A.5.  This regulariser is proportional to z^4 e^2, where z is the filtered
-spike train of the hidden neuron and e is its filtered error.  This figure corresponds
-to [ZG18] fig. 5, in which all networks with four hidden neurons and random feedback
-solve the task, and networks with uniform feedback (without weights) make more errors on
-average.  In this figure, no network with uniform feedback solves the task (with
---full).
+eq. (A.5) of [ZG18].  This regulariser is proportional to z^4 e^2, where z is the
+filtered spike train of the hidden neuron and e is its filtered error.  This figure
+corresponds to [ZG18] fig. 5, in which all networks with four hidden neurons and random
+feedback solve the task, and networks with uniform feedback (without weights) make more
+errors on average.  In this figure, no network with uniform feedback solves the task
+(with --full).
 
 As in [ZG18], the 100 inputs also spike at random (4 Hz noise), and their spike times in
 a pattern are fixed and random within 10 ms.  The outputs must respond within a response
@@ -113,10 +112,10 @@ def stimuli(generators, times):
 
     Return the input spikes, the labels, the ends of the response windows and the list
     `starts`.  The input has shape (T, B, 100), and the arrays of labels and of window
-    ends have shape (T, B).  The argument `times` (B, 100) holds the time step of each
-    input, counted from the first time step of a pattern.  For each of the B networks,
-    `starts` holds a list with one tuple for each pattern: the first time step of the
-    pattern, whether group A spikes, and whether group B spikes.
+    ends have shape (T, B).  The argument `times` (B, 100) holds the time step at which
+    each input spikes, counted from the first time step of a pattern.  For each of the B
+    networks, `starts` holds a list with one tuple for each pattern: the first time step
+    of the pattern, whether group A spikes, and whether group B spikes.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -172,7 +171,7 @@ def classification(heard, spikes, labels, ends):
 def wrong(signal, starts):
     """Return the number of wrong patterns and the number of all patterns.
 
-    The result is an array of shape (2, B).
+    For B networks, these two numbers form an array of shape (2, B).
     """
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
@@ -180,7 +179,7 @@ def wrong(signal, starts):
 
 
 def jobs(size, seed, data):
-    """Return jobs, each for all cases with the same hidden layer and regulariser.
+    """Return one job for all cases with the same hidden layer and regulariser.
     """
     groups = {}
     for name in list(CASES)[:SHOWN[size]]:

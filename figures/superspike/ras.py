@@ -147,7 +147,7 @@ def _block(file, path, done, left):
 
 
 def write_ras(path, times_s, units, *, first_unit=0):
-    """Write spikes to a `.ras` file, so that the file is never incomplete.
+    """Write spikes to a `.ras` file, which appears only when it is complete.
 
     Parameters
     ----------

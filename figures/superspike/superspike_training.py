@@ -119,7 +119,7 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Simulate one block; return the new layers, recordings and output spikes.
+    """Simulate one block of time steps; return new layers, recordings and spikes.
 
     Returns
     -------

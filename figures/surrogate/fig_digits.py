@@ -24,10 +24,11 @@ this highest membrane potential.
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, networks with 784 inputs learn Fashion-MNIST or MNIST with the hyperparameters
 of this tutorial and the gradient that is stopped at the reset.  With --full, the curves
-on the left show these two data sets.  After 30 epochs, the mean test accuracy over 2
-seeds must be at least 0.855 on Fashion-MNIST and at least 0.965 on MNIST.  The training
-accuracy is measured during the last epoch, on each mini-batch before the update of the
-weights, but the published training accuracy is measured after the epoch.
+on the left show Fashion-MNIST and MNIST instead of two gradients.  After 30 epochs, the
+mean test accuracy over 2 seeds must be at least 0.855 on Fashion-MNIST and at least
+0.965 on MNIST.  The training accuracy is measured during the last epoch, on each
+mini-batch before the update of the weights, but the published training accuracy is
+measured after the epoch.
 """
 
 import os

@@ -11,7 +11,7 @@ passes to each hidden layer through fixed random weights.  In event-driven rando
 backpropagation, the error of the readout also passes directly to each hidden layer, but
 the surrogate derivative is a boxcar, and the input spikes are not filtered.  In
 learning with local errors, each hidden layer learns from the error of a fixed random
-readout of its own.  All rules start from the same initial weights.
+readout of its own.  Networks start from the same initial weights with all five rules.
 
 Backpropagation reaches a mean test accuracy of at least 0.88.  The mean test accuracy
 is at most 0.1 lower with feedback alignment and with direct feedback alignment than
@@ -137,7 +137,7 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 def cosines(rule, weights, x, labels, fixed):
     """Return the cosines between the gradients of a rule and of backpropagation.
 
-    The list holds one cosine for each hidden layer.
+    The returned list holds one cosine for each hidden layer.
     """
     if rule == RULES[0]:
         return [1.0] * (len(weights) - 1)

@@ -13,9 +13,9 @@ readout starts at the resting value 0.  If neither readout exceeds 0, both maxim
 and the two classes tie.  As in the tutorial, class 0 is predicted in case of a tie.  In
 a tie, both readouts reach their maximum before the first hidden spike.  No weight
 affects the maxima of the two readouts in a tie, so that the gradient of the loss of
-such a pattern is 0.  The accuracy of a seed therefore depends on the number of patterns
-that tie.  The figure also reports the accuracy that results if each tie counts as half
-correct.
+such a pattern is 0.  The accuracy that is reached with a seed therefore depends on the
+number of ties among the patterns.  The figure also reports the accuracy that results if
+each tie counts as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  The network is trained with Adam at a learning rate of

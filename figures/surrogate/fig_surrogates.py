@@ -88,7 +88,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Return the loss of each network, and its gradient for the hidden weights."""
+    """Return the losses, and their gradients with respect to the hidden weights."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
