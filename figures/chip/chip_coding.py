@@ -42,11 +42,11 @@ CHANNELS = 700
 
 
 def latency(values, *, first=None):
-    """Return the latency code of a batch of images, eqs. (1)-(3).
+    """Encode the grey levels of a batch of images as spike times, eqs. (1)-(3).
 
     `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels.  `first`
-    is the time, in seconds, at which the first time bin begins.  This time must not be
-    later than the earliest spike; by default, eq. (3) determines the time.  The
+    is the time, in seconds, at which the first time bin begins.  By default, `first` is
+    computed with eq. (3); the value must not be later than the earliest spike.  The
     returned array of spikes (0 or 1) has the shape (T, B, m) for T time bins, and the
     dtype of `values`.
 

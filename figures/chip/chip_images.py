@@ -3,8 +3,8 @@
 The figures on [CB22] share this module.  The weights of a network are stored as
 `chip_weights.Weights`.  A function `run(weights, x)` simulates the network for the
 input spikes `x`, and returns an `in_the_loop.Recording` of the membrane potentials and
-spikes.  The function `on_chip` returns such a function `run`, which emulates a chip
-with integer weights.  The function `in_software` simulates the same network without the
+spikes.  The function `on_chip` returns a function `run` that emulates a chip with
+integer weights.  The function `in_software` simulates the same network without the
 constraints of the chip, and can also be used as `run`.  The function `learn` trains a
 network on the emulated chip or in software.
 """
@@ -87,7 +87,7 @@ def stored(folder, name):
 
 
 def load(task, folder, seed, repeat):
-    """Load the images of the task "digits", "mnist" or "fashion_mnist"."""
+    """Load the images of the data set "digits", "mnist" or "fashion_mnist"."""
     return digits(seed, repeat) if task == "digits" else stored(folder, task)
 
 
@@ -244,7 +244,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Return the weights without a random fraction `share` of the hidden neurons."""
+    """Remove a random fraction `share` of the hidden neurons from the weights."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -254,7 +254,7 @@ def silenced(weights, generator, share):
 # ---- jobs that continue each other -------------------------------------------
 
 def unpacked(found):
-    """Convert a dict that `lif_training.packed` has returned back to a `Learner`."""
+    """Make a `Learner` from a dict that `lif_training.packed` has returned."""
     weights, states = lif_training.unpacked(found)
     return Learner(chip_weights.Weights(*weights), tuple(states))
 
@@ -283,7 +283,7 @@ def reference_begin(generator, hidden):
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
                     after_epoch=None):
-    """Train a ReLU reference network with the rotation and the dropout of `rule`.
+    """Train a ReLU network with the image rotation and the dropout that `rule` sets.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):

@@ -29,10 +29,10 @@ AT_ONCE = 100                       # test words in one forward pass
 
 
 def steps(words):
-    """Return the number of time bins in which the longest word is presented.
+    """Return the number of time bins of a simulation, which is the same for all words.
 
-    The network also runs for 20 time bins after the last input spike.  Spikes later
-    than `LONGEST` seconds after the start of a word are not counted.
+    A simulation ends 20 time bins after the last input spike of the longest word.
+    Input spikes later than `LONGEST` seconds after the start of a word are ignored.
     """
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
@@ -42,9 +42,9 @@ def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes of the B words with indices `index`, of shape (T, B, 70).
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
-    words stored in the repository have only the selected 70 channels.  Because these
-    channels are every ninth of the 700 channels, the standard deviation `spread` of the
-    random channel shifts is divided by 9.
+    words stored in the repository have only the 70 channels of the paper, which are
+    every ninth of the 700 channels.  For words with 70 channels, the standard deviation
+    `spread` of the random channel shifts is therefore divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -72,10 +72,11 @@ def predicted(run, weights, words, index, T):
 
 def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=20, hidden=HIDDEN, batch=RULE.batch, before=None):
-    """Train a network on spoken words; return a dict of the weights and curves.
+    """Train a network to classify spoken words; return a dict of the results.
 
-    After the last epoch, the returned dict also holds the accuracies, the predicted
-    class of each test word, and the response of the network to one test word.
+    The returned dict holds the weights, the states of the optimiser and the training
+    curves.  After the last epoch, the returned dict also holds the accuracies, the
+    predicted class of each test word, and the response of the network to one test word.
 
     folder : folder of the files, or None for the words stored in the repository.
     kind : "chip" for the emulated chip, or "software".

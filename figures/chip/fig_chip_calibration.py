@@ -4,8 +4,9 @@ Networks of 256-100-10 neurons classify the handwritten digits included in refsn
 ("embedded digits") on emulated chips.  A chip is de-calibrated by 30 % if the time
 constants and thresholds of a calibrated chip are multiplied by random factors with mean
 1 and standard deviation 0.3.  The surrogate gradient is computed with the nominal time
-constants and the nominal threshold of the chip.  After training with the chip in the
-loop, a de-calibration of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).
+constants and the nominal threshold of the chip.  If the networks are trained with the
+de-calibrated chip in the loop, a de-calibration of 30 % lowers the mean test accuracy
+by at most 0.02 (2 seeds).
 
 In a second training method, the network is trained in ideal software (without noise and
 mismatch) with weights in the range of the chip, and the rounded weights are transferred
@@ -67,7 +68,7 @@ NAMES = {"loop": "trained with the chip in the loop",
 
 
 def jobs(size, seed, data):
-    """Return the jobs, which train networks in the loop, in software, or on a twin."""
+    """Return the jobs, which train in the loop, in software, or on a twin of a chip."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     repeats = 1 if size == "quick" else 2
     shared = [{"task": task, "folder": folder,
@@ -81,7 +82,7 @@ def jobs(size, seed, data):
 
 
 def drawn(level, seed, repeat):
-    """Sample the chip of one repetition, de-calibrated by `level` per cent."""
+    """Sample a chip that is de-calibrated by `level` per cent, for one repetition."""
     return chip_images.drawn(seed, repeat, chip.CALIBRATED._replace(
         decalibration=(level / 100, level / 100) if level else None))
 
@@ -152,7 +153,7 @@ def copied(task, folder, epochs, seed, repeat):
 
 
 def gather(results):
-    """Stack the test accuracies in arrays of shape (levels, repeats).
+    """Stack the test accuracies in arrays of shape (de-calibration levels, repeats).
 
     The test accuracies `twin` and `software` are of shape (repeats,).  The first axis
     of the test accuracies `silenced` stands for training without or with dropout.

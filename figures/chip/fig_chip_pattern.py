@@ -9,15 +9,15 @@ of the chip contain conditions that a calibrated chip must meet.  The calibrated
 emulated chip meets five of these conditions (means over 3 chips, 10 with the option
 --full):
 
-1. The spread of the synaptic time constants is at most 0.2 times the spread before
-   calibration.
-2. The spread of the membrane time constants is at most 0.45 times the spread before
-   calibration.
-3. The spread of the synaptic gains is at most 5 % of the mean gain.
-4. The spread of the reset potentials is at most 6 % of the difference between threshold
-   and leak potential.
-5. At least 95 % of the thresholds differ from the nominal threshold by at most 8 codes
-   of the analog-to-digital converter (ADC).
+* The spread of the synaptic time constants is at most 0.2 times the spread before
+  calibration.
+* The spread of the membrane time constants is at most 0.45 times the spread before
+  calibration.
+* The spread of the synaptic gains is at most 5 % of the mean gain.
+* The spread of the reset potentials is at most 6 % of the difference between threshold
+  and leak potential.
+* At least 95 % of the thresholds differ from the nominal threshold by at most 8 codes
+  of the analog-to-digital converter (ADC).
 
 The top left panel (before calibration) and the top middle panel (after calibration)
 show the membrane potentials of all neurons after one input spike with the largest
@@ -118,7 +118,8 @@ def bench(epochs, seed, repeat):
 def spread(drawn):
     """Return the standard deviation of each parameter over the neurons that can fire.
 
-    Excitatory and inhibitory synapses are combined in one root mean square value.
+    The standard deviations of excitatory and inhibitory synapses are combined as their
+    root mean square.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,
@@ -148,7 +149,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return the membrane samples (T, N) of N neurons after a spike with weight 63.
+    """Return the membrane samples (T, N) of N neurons after one spike of weight 63.
     """
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63

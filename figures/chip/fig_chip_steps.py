@@ -14,12 +14,12 @@ option --full).
 
 Each spike of a neuron is detected up to one integration step late, and the delays of
 successive spikes accumulate.  If a membrane potential only just reaches the threshold,
-the late detection of another spike can add or remove a spike.  Longer integration steps
-add or remove spikes more often, but do not increase the effect of one such spike on the
-readouts.  Therefore, when the integration step becomes shorter, the RMS error decreases
-more slowly than the mean absolute error.  When the integration step decreases by a
-factor of 15, from 0.189 to 0.0125 µs, the mean absolute error of the readout potentials
-decreases at least by a factor of 8.
+the late detection of another spike can add or remove a spike.  Shorter integration
+steps add or remove spikes less often, but do not reduce the effect of one added or
+removed spike on the readouts, so the RMS error decreases more slowly than the mean
+absolute error.  When the integration step decreases by a factor of 15, from 0.189 to
+0.0125 µs, the mean absolute error of the readout potentials decreases at least by a
+factor of 8.
 
 The left panel shows four kinds of error against the length of the integration step.
 "Fewer hidden spikes" is the relative decrease of the number of hidden spikes.  "Hidden

@@ -1,21 +1,21 @@
 """An emulated chip classifies digits within 10 µs; 40 hidden spikes are sufficient
 
 Networks of 256-100-10 neurons are trained with an emulated chip in the loop to classify
-the handwritten digits included in refsnn ("embedded digits").  A regulariser of several
-strengths penalises the spikes of the hidden neurons.  The strengths above 0 that yield
-at most 40 hidden spikes per test image are considered, and the strength with the
+the handwritten digits included in refsnn ("embedded digits").  A regulariser, with one
+of several strengths, penalises the spikes of the hidden neurons.  Of the regularisation
+strengths above 0 with at most 40 hidden spikes per test image, the strength with the
 highest training accuracy is selected.  The mean test accuracy with the selected
 regularisation strength is at most 0.01 below the mean test accuracy without regulariser
 (2 seeds).
 
 The left panel shows the test accuracy if the class is predicted only from the membrane
-samples up to a time, which is counted from the first input spike.  After 10 µs or
-earlier, the test accuracy without regulariser is never more than 0.01 below its final
-value.  In the fast mode, all membranes of the chip are reset after 10 µs, and each
-image takes 11.8 µs [CB22].  The fast mode lowers the test accuracy without regulariser
-by at most 0.01.  The right panel shows the test accuracy against the mean number of
-hidden spikes per image.  Each colour stands for one regularisation strength.  Dots are
-single seeds, diamonds are means over seeds.
+samples up to a time, which is counted from the first input spike.  From 10 µs after the
+first input spike on, the test accuracy without regulariser is at most 0.01 below its
+final value.  In the fast mode, all membranes of the chip are reset after 10 µs, and
+each image takes 11.8 µs [CB22].  The fast mode lowers the test accuracy without
+regulariser by at most 0.01.  The right panel shows the test accuracy against the mean
+number of hidden spikes per image.  Each colour stands for one regularisation strength.
+Dots are single seeds, diamonds are means over seeds.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
@@ -79,7 +79,7 @@ def learn(task, folder, strength, epochs, seed, repeat):
 
 
 def events(scores, hidden):
-    """Return the mean number of arrivals of a spike at a synapse per image.
+    """Return the mean number of synaptic events (spike arrivals at synapses) per image.
     """
     return scores.inputs * hidden + scores.spikes * chip_images.CLASSES
 

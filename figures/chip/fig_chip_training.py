@@ -150,8 +150,8 @@ def gather(results):
 
     Each condition has its own arrays, such as "mnist False chip curves" and "mnist
     False chip tests", because the number of repeats depends on the condition.  The
-    first axis of these arrays stands for the repeats.  The responses to a test image
-    are taken from the first training run.
+    first axis of each array stands for the repeats.  The responses to a test image are
+    taken from the first training run.
     """
     ended = [r for r in results if r["ended"]]
     found = {}
@@ -165,7 +165,10 @@ def gather(results):
 
 
 def conditions(data):
-    """Return a list of pairs (data set, True with dropout and rotation) in `data`."""
+    """List the conditions in `data` as pairs (data set, augmented).
+
+    The value `augmented` is True for training with dropout and random rotation.
+    """
     return [(task, augmented) for task in TITLES for augmented in (False, True)
             if f"{task} {augmented} chip tests" in data]
 

@@ -27,10 +27,10 @@ kernel "at masked", which also includes derivatives with respect to pruned weigh
 not predict the complete first-order change of the outputs.
 
 Initial weights are normally distributed with variance 1 / fan-in, and initial biases
-are 0.  For the training with 300 steps, the learning rate is 0.5 / lambda, where lambda
-is the largest eigenvalue of the tangent kernel.  This learning rate is a quarter of the
-upper limit for stable training, 2 / lambda.  [LZ20] builds on the theory of tangent
-kernels.
+are 0.  For the training over 300 steps, the learning rate is 0.5 / lambda, where lambda
+is the largest eigenvalue of the tangent kernel.  The learning rate 0.5 / lambda is a
+quarter of the upper limit for stable training, 2 / lambda.  The theory of tangent
+kernels is the basis of [LZ20].
 """
 
 import numpy as np
@@ -147,8 +147,8 @@ def relative(found, foretold):
 def step(folder, repeat, seed):
     """Return the part of the output change that each tangent kernel does not predict.
 
-    This part is the root mean square error of the outputs that the kernel predicts for
-    one step of gradient descent.
+    The part of the output change that a kernel does not predict is the root mean square
+    error of the predicted outputs after one step of gradient descent.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
@@ -189,7 +189,8 @@ def gather(results):
 def exponent(x, y):
     """Fit a power law of the variable x to the values y; return the exponent.
 
-    The values `y` are averaged over all axes but the first, which stands for x.
+    The logarithms of `y` are averaged over all axes except the first axis, along which
+    x varies.
     """
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])

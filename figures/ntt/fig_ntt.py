@@ -7,19 +7,19 @@ refsnn ("embedded digits"), in three runs.  The baselines start from the initial
 weights.  The masks of the baselines are random, keep the weights of largest magnitude,
 or are computed from 100 training images by the pruning methods SNIP, logit-SNIP
 (without labels) or GraSP.  In each run, SNIP, logit-SNIP and GraSP use the same 100
-images.  Weights are selected with the same density, the fraction of weights that are
-kept, in each layer (layer-wise), or among all weights of the network (one threshold).
-For the condition "NTT masks", networks start from the initial weights with the masks of
-NTT.
+images.  The density of a mask is the fraction of the weights that are kept.  Masks have
+the same density in each layer (layer-wise), or a common threshold for all weights of
+the network (one threshold).  In the condition "NTT masks", the masks of NTT are
+combined with the initial weights.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other
 layer-wise baseline.  At a density of 5 %, the test accuracy after 100 steps with labels
 is at least as high with layer-wise NTT as with layer-wise random masks.  At a density
 of 5 %, the final test accuracy with layer-wise NTT is at most 0.02 lower than with
-layer-wise random masks.  On the embedded digits, the difference between NTT and the
-best baseline, and the difference between NTT and random masks after 100 steps, are
-about as large as their standard errors over three runs.
+layer-wise random masks.  On the digits included in refsnn, the difference between NTT
+and the best baseline, and the difference between NTT and random masks after 100 steps,
+are about as large as their standard errors over three runs.
 
 The panels show the test accuracy after 100 steps with labels and the final test
 accuracy (mean of the last five tests) against the density.  Error bars are the standard
@@ -134,11 +134,11 @@ def claims(data):
 
 
 def ahead(rows, *others):
-    """Return the test accuracies of layer-wise NTT minus those of the best other row.
+    """Return the accuracies of layer-wise NTT minus the accuracies of the best row.
 
-    The dict `rows` maps pairs (method, scope) to test accuracies.  The best other row
-    has the highest mean test accuracy over runs.  If `others` is given, only rows with
-    a method in `others` are compared.
+    The dict `rows` maps pairs (method, scope) to test accuracies.  The best row is the
+    pair, other than layer-wise NTT, with the highest mean test accuracy over runs.  If
+    `others` is given, only rows with a method in `others` are compared.
     """
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours

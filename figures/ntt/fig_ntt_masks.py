@@ -1,22 +1,21 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-A mask keeps a fixed fraction of the weights of a network, the density.  The weights
-that a mask keeps are called live.  Neural Tangent Transfer (NTT) starts from a
+A mask keeps a fixed fraction of the weights of a network, called the density.  The
+weights that a mask keeps are called live.  Neural Tangent Transfer (NTT) starts from a
 magnitude mask, which keeps the initial weights of largest magnitude, and changes the
 mask during training without labels (the transfer).  The pruning methods SNIP and
 logit-SNIP keep the weights with the largest saliency.
 
-The following statements are about the first layer of masks with one threshold per
-layer.  The live weights are counted for each unit and for each input pixel.  If live
-weights were chosen at random, the variance of the number of live weights per unit or
-per pixel would be (1 - density) times the mean number, which is called the chance
-variance.  For NTT masks, the variance of the number of live weights per unit is at
-least twice the chance variance, and the variance of the number of live weights per
-pixel is at most 1.5 times the chance variance.  For SNIP and logit-SNIP masks, the
-variance per unit is at least four times the variance per unit of NTT masks, and the
-variance per pixel is at least twice the chance variance.  For random masks and for
-magnitude masks, the variance per unit and the variance per pixel are at most 1.5 times
-the chance variance.
+The following statements are about the masks of the first layer, with one threshold per
+layer.  The live weights are counted for each unit and for each input pixel.  The chance
+variance is the variance of the number of live weights per unit or per pixel for
+randomly chosen weights, and equals (1 - density) times the mean number of live weights.
+For NTT masks, the variance of the number of live weights per unit is at least twice the
+chance variance, and the variance of the number of live weights per pixel is at most 1.5
+times the chance variance.  For SNIP and logit-SNIP masks, the variance per unit is at
+least four times the variance per unit of NTT masks, and the variance per pixel is at
+least twice the chance variance.  For random masks and for magnitude masks, the variance
+per unit and the variance per pixel are at most 1.5 times the chance variance.
 
 The top panel shows the density of each layer for masks with one threshold for the whole
 network (filled markers) or with one threshold per layer (open markers).  Error bars are
@@ -124,7 +123,8 @@ def unevenness_given(varies, counts, density):
     """Return the variance within groups of similar pixels, relative to chance.
 
     The pixels are sorted by `varies`, the standard deviation of their grey level.  Each
-    group holds as many successive pixels of this order as a row of the image.
+    group consists of successive pixels in the sorted order, as many as in one row of an
+    image.
     """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)

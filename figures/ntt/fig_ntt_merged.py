@@ -17,11 +17,11 @@ the same dense network.  At each training step, the distance of a sparse network
 dense network is the root mean square difference between the logits of the two networks
 for unseen images.  The NTT variant "through mask" fits the tangent kernel of the live
 weights (the weights that the mask keeps), which determines how gradient descent changes
-the outputs.  Averaged over 100 training steps, the distance of a network to the dense
-network with the NTT variant "through mask" is at most half the distance with random
-masks.  The NTT variant "at masked", as in the authors' code, fits a kernel that also
-includes derivatives with respect to pruned weights.  The NTT variant "at masked"
-reduces the distance to the dense network less than the NTT variant "through mask".
+the outputs.  With the NTT variant "through mask", the distance to the dense network,
+averaged over 100 training steps, is at most half the distance with random masks.  The
+NTT variant "at masked", as in the authors' code, fits a kernel that also includes
+derivatives with respect to pruned weights.  The NTT variant "at masked" reduces the
+distance to the dense network less than the NTT variant "through mask".
 
 The top panels show the learning curves on each image set (with the option --full, the
 first 1,000 steps).  The bottom panels show the networks for the digits 0 and 1 during
@@ -39,9 +39,9 @@ masks keep 3 % of the weights, and a transfer of 5,000 steps is followed by 5,00
 training steps with labels.  With the option --full, the networks for the digits 0 and 1
 have 784-300-100-2 units and 2,000 transfer steps.  If the data folder holds the folders
 cifar-10-batches-bin and svhn, a convolutional network (Conv-4) is also trained on
-10,000 images of each of the data sets CIFAR-10 and SVHN.  Conv-4 has 200 transfer steps
-with mini-batches of 16 images, and only tests the code.  This figure corresponds to the
-experiments of [LZ20] on merged data and on two classes.
+10,000 images of each of the data sets CIFAR-10 and SVHN.  Conv-4 has only 200 transfer
+steps with mini-batches of 16 images, because this run only serves to test the code.
+This figure corresponds to the experiments of [LZ20] on merged data and on two classes.
 """
 
 import os

@@ -4,9 +4,10 @@ Neural Tangent Transfer (NTT) trains a sparse network without labels (the transf
 match the outputs and the tangent kernel of a dense network (the teacher).  The authors
 of NTT published the logs of a demonstration on MNIST, in which two perceptrons with
 784-300-100-10 units and two LeNet-5-Caffe networks keep 3 % of their weights (the live
-weights).  This figure samples the authors' teachers with the same pseudo-random
-numbers.  Before the transfer, the sum of squared live weights of each of the four
-networks differs from the published value by at most 0.01 %.
+weights).  For this figure, the weights of the same teachers are sampled with the
+pseudo-random numbers of the authors' code.  Before the transfer, the sum of squared
+live weights of each of the four networks differs from the published value by at most
+0.01 %.
 
 With the option --full, the authors' transfers are repeated with the same images in the
 same mini-batches.  The perceptrons have 18,720 transfer steps, as published.  The LeNet
@@ -22,13 +23,13 @@ distance differs from the authors' log by at most 0.001, which is the precision 
 log.  At the end of the transfer, the kernel distance differs from the authors' log by
 at most 5 %.
 
-The authors' hardware rounds float32 numbers differently from other hardware.  To show
-the effect of rounding, all transfers except the second transfer of LeNet are repeated
-in float64.  If the input of a ReLU unit is almost zero, a rounding error can turn the
-unit on in one run of a transfer and off in another run.  As a consequence, the
-gradients of the two runs differ, and the weights of the runs diverge.  The masks are
-updated after each 100 steps.  After an update, the masks of the two runs also differ,
-and the difference between the runs grows further.
+On the authors' hardware, computations in float32 are rounded differently than in this
+figure.  To show the effect of rounding, all transfers except the second transfer of
+LeNet are repeated in float64.  If the input of a ReLU unit is almost zero, a rounding
+error can turn the unit on in one run of a transfer and off in another run.  As a
+consequence, the gradients of the two runs differ, and the weights of the runs diverge.
+The masks are updated after each 100 steps.  After an update, the masks of the two runs
+also differ, and the difference between the runs grows further.
 
 By default, the transfers use the handwritten digits included in refsnn and networks
 with 256-100-50-10 units and 10 % of the weights.  After 100, 200 and 300 transfer
@@ -84,7 +85,7 @@ def jobs(size, seed, data):
 
 
 def teacher(name, run):
-    """Return the weights and biases that the authors' code samples in a run.
+    """Return the teacher's weights and biases, as sampled by the authors' code.
 
     Each layer in `TASKS[name]` uses one random key, even a layer without weights.  The
     key of a layer is split into one key for its weights and one key for its biases.
@@ -133,7 +134,7 @@ def order(count, run, steps):
 def replay(name, folder, run, dtype, steps):
     """Run one transfer; return a dict of its log and of the published log.
 
-    Each row of the log is (step, kernel distance, output distance, sum of squared live
+    Each row of a log is (step, kernel distance, output distance, sum of squared live
     weights).
     """
     net, x, held = problem(name, folder)
@@ -242,7 +243,7 @@ def claims(data):
 
 
 def soon(steps, differences):
-    """Return the largest of the differences at the steps up to `SOON`, or NaN.
+    """Return the largest of the differences at steps up to `SOON`, or NaN for no steps.
     """
     return np.max(differences[steps <= SOON]) if (steps <= SOON).any() else np.nan
 

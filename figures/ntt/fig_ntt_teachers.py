@@ -102,7 +102,7 @@ def largest(folder, seed, before):
 
 
 def gather(results):
-    """Stack the logs of all transfers up to step `SOON`, and the logs of long ones.
+    """Stack the logs of all transfers up to `SOON`, and the logs of long transfers.
 
     A log lists the steps and the kernel distances of one transfer.  The last log of a
     long transfer belongs to the teacher with the largest initial kernel distance.

@@ -4,15 +4,16 @@ Neural Tangent Transfer (NTT) trains a sparse network without labels (the transf
 match the outputs and the tangent kernel of a dense network with random initial weights.
 The sparse network keeps a tenth of the weights (the live weights), which are selected
 by masks.  The networks have 256-100-50-10 units, and the data are the handwritten
-digits included in refsnn.  The kernel distance and the output distance are the mean
-squared differences of the kernels and of the outputs between the sparse and the dense
-network.  Within 700 transfer steps, the kernel distance and the output distance on 64
-held-out images decrease below half of their initial values.  After the transfer, the
-sparse network is trained with labels and fixed masks.  After 100 steps with labels, the
-test accuracy with NTT is at least 0.02 higher than with random masks of the same
-density.  At the end of the training with labels (mean of the last ten tests), the test
-accuracy with NTT is at least as high as with random masks.  The networks with NTT masks
-and with random masks train on different random mini-batches.
+digits included in refsnn.  The kernel distance is the mean squared difference between
+the tangent kernels of the sparse and of the dense network, and the output distance is
+the mean squared difference between their outputs.  Within 700 transfer steps, the
+kernel distance and the output distance on 64 held-out images decrease below half of
+their initial values.  After the transfer, the sparse network is trained with labels and
+fixed masks.  After 100 steps with labels, the test accuracy with NTT is at least 0.02
+higher than with random masks of the same density.  At the end of the training with
+labels (mean of the last ten tests), the test accuracy with NTT is at least as high as
+with random masks.  The networks with NTT masks and with random masks train on different
+random mini-batches.
 
 The top panels show the kernel distance, the output distance, and the sum of squared
 live weights during the transfer.  Thin lines are single seeds.  By default, two kinds
@@ -183,9 +184,9 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """Stack the logs and learning curves as "NAME_KIND_log" and "NAME_KIND_curve".
+    """Stack logs and learning curves, as "NAME_KIND_log" and "NAME_KIND_curve".
 
-    Each value is an array of shape (repeats, steps, columns).
+    Each stack of logs or curves is an array of shape (repeats, steps, columns).
     """
     found = {}
     for r in results:

@@ -68,7 +68,7 @@ def stored(folder, name):
 
 
 def standardised(images):
-    """Standardise all images with the mean and deviation of the training images.
+    """Standardise all images with mean and standard deviation of the training images.
 
     Each channel of colour images is standardised separately.
     """
@@ -80,7 +80,7 @@ def standardised(images):
 
 
 def problem(name, folder, seed, repeat):
-    """Return a perceptron for `SIZES[name]`, and the images of the data set.
+    """Return a perceptron with the sizes `SIZES[name]`, and the images of a data set.
 
     Training images from a data folder are shuffled.  The digits included in refsnn are
     not shuffled again.

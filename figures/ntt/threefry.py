@@ -1,9 +1,10 @@
 """Compute the same pseudo-random numbers as jax.random with NumPy and SciPy alone.
 
 The random number generator is Threefry-2x32 with 20 rounds [SM11].  A random key
-consists of two 32-bit words.  A block cipher with this key maps the counters 0, 1, ...
-to random words.  The counters are arranged as in jax.random before version 0.5, or in
-later versions with jax_threefry_partitionable=False.  All samples are float32 numbers.
+consists of two 32-bit words.  With a random key, a block cipher maps the counters 0, 1,
+... to random words.  The counters are arranged as in jax.random before version 0.5, or
+in later versions with jax_threefry_partitionable=False.  All samples are float32
+numbers.
 
 [SM11] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, SC 2011,
     doi 10.1145/2063384.2063405.

@@ -1,4 +1,4 @@
-"""Train a network on Braille letters, as in tutorial 5 of SpyTorch (an example of use).
+"""Train a network to classify Braille letters, as in tutorial 5 of SpyTorch.
 
     python -m figures.online.braille_tutorial FOLDER [EPOCHS]
 

@@ -36,13 +36,13 @@ trial.  In this figure, gradients are computed backward in time, because the bac
 computation is faster.  In the condition "exact", the function `lif.backward` computes
 the exact gradient of the loss.  The condition "block" uses the block-diagonal
 approximation of RTRL, in which each block of the Jacobian belongs to the synaptic
-current and the membrane potential of one neuron.  For this purpose, the recurrent
-weights V are replaced by their diagonal when the gradient is computed.  The condition
-"implicit" omits the part of the gradient that passes through the recurrent weights V.
-The condition "presynaptic" omits the parts of the gradient that pass through the
-recurrent weights V and through the reset.  For each trained network, the gradients that
-are computed forward and backward in time agree up to a relative difference of at most
-1e-10.
+current and the membrane potential of one neuron.  In the condition "block", the
+recurrent weights V are replaced by their diagonal when the gradient is computed.  The
+condition "implicit" omits the part of the gradient that passes through the recurrent
+weights V. The condition "presynaptic" omits the parts of the gradient that pass through
+the recurrent weights V and through the reset.  For each trained network, the gradients
+that are computed forward and backward in time agree up to a relative difference of at
+most 1e-10.
 
 Memory and multiplications are counted for the computation forward in time, which
 updates the eligibility traces and filters them with the kernel of the readout.  In the
@@ -166,10 +166,10 @@ def initial(generators):
 def forward(condition, weights, x):
     """Simulate all networks; return the recording, the answers and the spike counts.
 
-    In shapes, N is the number of networks, B is the number of trials, and n is the
-    number of neurons of each network.  The answers of the networks are the responses of
-    the readouts, of shape (N, B, 2).  The spike counts of the neurons are sums over
-    time, weighted with the result of `response`, of shape (N, B, n).
+    In array shapes, N is the number of networks, B is the number of trials, and n is
+    the number of neurons of each network.  The answers of the networks are the
+    responses of the readouts, of shape (N, B, 2).  The spike counts of the neurons are
+    sums over time, weighted with the result of `response`, of shape (N, B, n).
     """
     W, V, out = weights
     layer = together(W), together(V)
@@ -184,7 +184,7 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Return dL/d(answers), where L is the mean cross entropy of each network."""
+    """Return dL/d(answers) for the mean cross entropy L of the responses `answers`."""
     target = np.arange(READOUTS) == labels[:, :, None]
     return (special.softmax(answers, axis=2) - target) / labels.shape[1]
 

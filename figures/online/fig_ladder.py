@@ -2,36 +2,39 @@
 
 In all random networks, the gradient of real-time recurrent learning (RTRL) agrees with
 the gradient of backpropagation through time (BPTT) up to a relative error of 1e-10.
-The same bound holds for truncated BPTT with a horizon that covers the whole sequence,
-and for the sparse n-step approximation SnAp-n of RTRL in a ring of n neurons.  SnAp-n
-computes the derivative of the state of a neuron with respect to a weight only for the
-neurons that the weight reaches through at most n synapses.  The synapse of the weight
-itself counts as the first of these n synapses.  The rules "block", "implicit",
-"presynaptic" and "e-prop" are described in the caption of the figure `delay`.  With
-recurrent weights of strength 1 (see below), the gradient of each of the rules "block",
-"implicit", "presynaptic" and "e-prop" has a relative error of at least 0.001.
+The relative error is also at most 1e-10 for truncated BPTT with a horizon that covers
+the whole sequence, and for SnAp-n, the sparse n-step approximation of RTRL, in a ring
+of n neurons.  SnAp-n computes the derivative of the state of a neuron with respect to a
+weight only for the neurons that the weight reaches through at most n synapses.  The
+synapse of the weight itself counts as the first of these n synapses.  The rules
+"block", "implicit", "presynaptic" and "e-prop" are described in the caption of the
+figure `delay`.  With recurrent weights of strength 1 (see below), the gradient of each
+of the rules "block", "implicit", "presynaptic" and "e-prop" has a relative error of at
+least 0.001.
 
 Exact RTRL needs more memory than its approximations.  In a layer with n neurons and n
 inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows
 as n^2.  The memory of the rule "presynaptic", which stores two traces for each input
-and each neuron, grows as n.  The exponents that are fitted to the memory deviate from
-3, 2 and 1 by at most 0.01.
+and each neuron, grows as n.  The exponents that are fitted to the memory of exact RTRL,
+of the rule "block" and of the rule "presynaptic" deviate from 3, 2 and 1 by at most
+0.01.
 
-A layer of 16 recurrent LIF neurons with subtractive reset receives 16 Poisson inputs
-for 50 steps of 1 ms; all inputs also spike in the first step.  The loss is the squared
-difference between the output of a leaky readout and a smooth random target, over all
-steps.  The recurrent weights, in units of the spike threshold, are drawn from the
-normal distribution N(0, s^2 / 16).  The strength s of the recurrent weights is the
-horizontal axis of panels a and b, and equals 1 in panel c and in the sparse layer of
-panel d.  The relative error of the gradient of a rule is the norm of its difference
-from the BPTT gradient, divided by the norm of the BPTT gradient.  The norms include the
-input weights and the recurrent weights.  Bands show the range over 10 networks (50 with
-the option --full).  The gradient of the rule "e-prop" is computed in a layer of
-adaptive neurons with the same weights, and is compared with the exact gradient of the
-adaptive layer.  All rules approximate only the part of the gradient that passes through
-the recurrent layer; the derivatives that pass through the readout are exact.  SnAp-n is
-used in a ring of 6 neurons, each of which excites the next neuron with weight 1, and in
-a sparse layer, in which about one tenth of the recurrent weights are non-zero.
+A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
+16 Poisson inputs for 50 steps of 1 ms; all inputs also spike in the first step.  The
+loss is the squared difference between the output of a leaky readout and a smooth random
+target, over all steps.  The recurrent weights, in units of the spike threshold, are
+drawn from the normal distribution N(0, s^2 / 16).  The strength s of the recurrent
+weights is the horizontal axis of panels a and b, and equals 1 in panel c and in the
+sparse layer of panel d.  The relative error of the gradient of a rule is the norm of
+its difference from the BPTT gradient, divided by the norm of the BPTT gradient.  The
+norms include the input weights and the recurrent weights.  Bands show the range over 10
+networks (50 with the option --full).  The gradient of the rule "e-prop" is computed in
+a layer of adaptive neurons with the same weights, and is compared with the exact
+gradient of the adaptive layer.  All rules approximate only the part of the gradient
+that passes through the recurrent layer; the derivatives that pass through the readout
+are exact.  SnAp-n is used in a ring of 6 neurons, each of which excites the next neuron
+with weight 1, and in a sparse layer, in which about one tenth of the recurrent weights
+are non-zero.
 
 The memory of a rule is the size of the arrays that one time step passes to the next
 time step, for one input sequence in float32.  The computing time of a rule is the

@@ -80,7 +80,7 @@ def crossings(signals, levels):
 
 
 def digits(generator):
-    """Return ((x, labels) of the training set, (x, labels) of the test set).
+    """Return pairs (input spikes, labels) of the training set and of the test set.
 
     The rows of pixels of a digit are presented one after the other, from top to bottom.
     Each column of pixels is one signal, and each grey level is presented for `ROW` time
@@ -94,7 +94,7 @@ def digits(generator):
 
 
 def braille(generator, folder):
-    """Return ((x, labels) of the training set, (x, labels) of the test set).
+    """Return pairs (input spikes, labels) of the training set and of the test set.
 
     Each sensor signal is scaled linearly such that its values in the training set range
     from 0 to 1.  The last of the 77 recorded time steps is missing in some sequences,
@@ -160,7 +160,7 @@ def at_rest(rule, B, n, c, dtype):
 
 
 def traces_step(rule, traces, filtered, x, V, now, psi, constants):
-    """Update the eligibility traces and the readout filter of a rule by one step."""
+    """Update the eligibility traces of a rule and the readout filter by one step."""
     if rule == ALIF:
         e = alif.eligibility(traces, psi, adaptation=ADAPTIVE["adaptation"])
         traces = alif.trace_step(traces, np.concatenate([x, now.spikes], axis=1), psi,
@@ -173,7 +173,7 @@ def traces_step(rule, traces, filtered, x, V, now, psi, constants):
 
 
 def step_gradient(rule, filtered, credit):
-    """Return the gradient of the loss L[t] with respect to [W | V], of shape (n, c).
+    """Return the gradient of L[t] with respect to the weights W and V, of shape (n, c).
 
     The argument `credit` (B, n) is the derivative dL[t]/dy[t] times the readout
     weights.

@@ -4,7 +4,8 @@ A claim consists of a text, a computed value, a bound that the value must meet, 
 verdict, which states whether the value meets the bound.  Some claims have no bound.
 The functions that create claims accept one number, or an array with one number for each
 training run.  For an array, the value of the claim is the mean over the training runs.
-With two or more training runs, the claim also contains their standard deviation.
+With two or more training runs, the claim also contains the standard deviation over the
+training runs.
 """
 
 from typing import NamedTuple
@@ -76,7 +77,8 @@ def _claim(text, value, bound, judge, paper):
 
 
 def mean_and_spread(values):
-    """Return the mean and the sample standard deviation over the first axis.
+    """Return the mean and the sample standard deviation over the first axis of
+    `values`.
 
     If there is only one value, the returned standard deviation is 0.
     """

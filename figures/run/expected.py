@@ -2,8 +2,8 @@
 
 A job is one independent part of the computation of a figure.  The file seconds.json,
 which the module `timing` writes, holds the measured computing time of each job in
-seconds, {name of the figure: [seconds of its first job, ...]}.  These times were
-measured without the options --quick and --full.
+seconds, {name of the figure: [seconds of its first job, ...]}.  The times in
+seconds.json were measured without the options --quick and --full.
 """
 
 import json

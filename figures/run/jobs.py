@@ -8,10 +8,10 @@ result that is loaded from the file.
 
 A job can use the results of earlier jobs of the same figure.  The argument `before` of
 the job is the result of one earlier job, or a list of such results.  Each result is
-stored under a key, which is a hash of the code, the arguments and the keys of all
-earlier jobs on which the result depends.  The key does not depend on the content of
-earlier results, so a stored result stays valid if the result of an earlier job is lost
-and computed again.
+stored under a key, which is a hash of everything on which the result depends, such as
+the code, the arguments and the keys of earlier jobs.  The key does not depend on the
+content of earlier results, so a stored result stays valid if the result of an earlier
+job is lost and computed again.
 
 Several figures can import the same function from a shared module.  If jobs of several
 figures have the same function and the same arguments, only one of these jobs is
@@ -402,7 +402,7 @@ def trace(error):
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit the tasks to worker processes if the results they need are available.
+    """Submit all tasks whose required results are available to worker processes.
 
     Each idle local process receives one task.  An external executor receives all tasks
     that can start.  Submitted tasks are moved from the list `waiting` to the dict

@@ -42,7 +42,7 @@ class DataMissing(Exception):
 
 @dataclasses.dataclass
 class Figure:
-    """Hold the state of a figure while it is computed."""
+    """Hold the state of a figure while the figure is computed."""
 
     name: str
     title: str
@@ -158,7 +158,7 @@ def stored_at(out, task):
 
 
 def found(tasks, options):
-    """Load the answers of all tasks that are already stored.
+    """Load the answers (results and computing times) of tasks from files.
 
     The answer of a task is the pair (result of the job, computing time in seconds).
     Return a dict that maps the key of each stored task to its answer.
@@ -230,7 +230,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge the claims of a figure, draw and save it, and return lines to print."""
+    """Judge the claims of a figure, draw and save the figure, return lines to print."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"

@@ -1,4 +1,4 @@
-"""Read numbers that papers have published from figures/reference/NAME.json.
+"""Read the numbers in figures/reference/NAME.json, which were published in papers.
 
 NAME is the name of a figure, whose results are shown beside the published numbers.
 Each entry of the file holds a published number, `value`, and its source, `source`.  The

@@ -36,7 +36,7 @@ def indices(text):
 
 
 def entered(name, document):
-    """Return pairs of a claim of a figure and the `Entry` of `settings.TABLE` on it.
+    """Pair each claim of a figure with the `Entry` that describes its data.
     """
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))

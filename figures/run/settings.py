@@ -6,8 +6,8 @@ claim is a statement with a number that a figure has computed, mostly with a bou
 this number.  For each claim, the dict `TABLE` describes the data and the size of the
 computation, and states how the published number is known.  A claim fails if its number
 does not meet the bound.  The dict `CAUSES` contains the causes of failing claims, as
-far as the causes are known.  If the claims of a figure change, these dicts need new
-entries.
+far as the causes are known.  If the claims of a figure change, the entries of the
+figure in the dicts `TABLE` and `CAUSES` must be changed.
 """
 
 from typing import NamedTuple

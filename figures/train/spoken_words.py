@@ -46,7 +46,8 @@ class Words(NamedTuple):
 
 
 def folder(size, data):
-    """Return the folder that holds the word files, or None for the included words."""
+    """Return the folder with the files of words, or None for words in the
+    repository."""
     return (data or "") if size == "full" else None
 
 
