@@ -189,9 +189,8 @@ def _within(rtol):
 def _blocks(bad, live, axes, backward):
     """Return the first time step with a wrong entry, or the last such step if
     `backward` is True.  Also return a dict with the indices of the wrong
-    entries along each axis except time.  An axis is omitted if the errors are
-    not restricted to some of its indices.  The mask `live` marks nonzero
-    entries."""
+    entries along each axis except time.  The dict omits an axis if errors
+    occur at all its indices with nonzero entries, which the mask `live` marks."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/build/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for LIF layers.
+"""This module builds golden vectors for leaky integrate-and-fire (LIF)
+layers.
 
-The neurons of LIF layers are leaky integrate-and-fire neurons.  In golden
-vectors that are called dyadic, the decay factors are 1/2, and the weights
-are multiples of 1/4.  All values of dyadic golden vectors can therefore be
-computed in float32 without rounding.
+In golden vectors (test problems) that are called dyadic, the decay factors
+are 1/2, and the weights are multiples of 1/4.  All values of dyadic golden
+vectors can therefore be computed in float32 without rounding.
 """
 
 import numpy as np

@@ -1,9 +1,8 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for LIF networks.
+"""This module builds golden vectors for leaky integrate-and-fire networks.
 
-The neurons of LIF layers are leaky integrate-and-fire neurons.  These
-golden vectors give no recorded spikes or membrane potentials, so the
-tested program must simulate the network itself.
+These golden vectors (test problems) give no recorded spikes or membrane
+potentials, so the tested program must simulate the network itself.
 """
 
 import numpy as np

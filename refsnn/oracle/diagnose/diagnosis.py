@@ -8,9 +8,9 @@ results with the right results.  In each variant, some terms of the
 equations of the module `lif` are set to 0.  `diagnose` does not need a
 list of known mistakes.  The conclusions follow from six statements:
 
-(A) If exactly one term is wrong, the results are wrong in all variants in
-    which this term has an effect, and right in all other variants.  A term
-    has no effect if:
+(A) If exactly one term is wrong, the results are wrong for all variants of
+    the network in which this term has an effect, and right for all other
+    variants.  A term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -48,11 +48,10 @@ list of known mistakes.  The conclusions follow from six statements:
     first call, changes no inputs, and reads all inputs in each call.
 
 In all variants of the network, each input is 1 in one step of one sample,
-and 0 elsewhere.  If a function is right in all variants, the function is
-therefore also called for longer input sequences with several nonzero
-inputs in each step.  Because no membrane potential in the variants equals
-the threshold, this module does not test whether such a potential causes a
-spike.
+and 0 elsewhere.  A function that is right in all variants is therefore
+also called for longer input sequences with several nonzero inputs in each
+step.  Because no membrane potential in the variants equals the threshold,
+this module does not test whether such a potential causes a spike.
 """
 
 import functools
@@ -286,9 +285,9 @@ def _simplest(runs, forward, rounding=True):
     smallest relative error.  The loss is chosen only if no other output is
     wrong.
 
-    Return the `Place` of the error, a bool that is True if the error is below
-    1 %, and a text that names the variant and the output.  If `rounding` is
-    False, rounding is not accepted as an explanation.
+    Return a description of the error (a `Place`), a bool that is True if the
+    error is below 1 %, and a text that names the variant and the output.  If
+    `rounding` is False, rounding is not accepted as an explanation.
     """
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
@@ -326,9 +325,9 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """Return `names` and the reason `why`, if `names` holds at most one term.  If
-    `names` holds several terms, return no term and a sentence that lists these
-    terms."""
+    """If `names` holds at most one wrong term, return `names` and the reason
+    `why`.  Otherwise, return no name, and a sentence that lists all terms in
+    `names`."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -480,10 +479,10 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer which term is wrong from the last adjoint, which is the last
-    derivative of the loss with respect to the current, statement (E).  Return
-    the name of the wrong term and the reason.  If the wrong term remains
-    unknown, return no name."""
+    """Infer the wrong term from the last adjoint, which is the last derivative of
+    the loss with respect to the current, statement (E).  Return the name of
+    the wrong term and the reason.  If the wrong term remains unknown, return
+    no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""

@@ -7,8 +7,8 @@ variants, `diagnose` infers which term the function computes wrongly.  Each
 input is 1 in one step of one sample, and 0 elsewhere.  Because each input
 is nonzero only once, each column of the gradient dW holds the derivatives
 of the loss with respect to the currents of one step and sample.  These
-derivatives are called adjoints.  The adjoints also follow from dx, the
-derivative of the loss with respect to the inputs.
+derivatives are called adjoints.  The adjoints can also be computed from
+dx, the derivative of the loss with respect to the inputs.
 """
 
 import itertools

@@ -2,14 +2,15 @@
 """This package infers from a recording how a simulator updates LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, each of
-these properties is called an axis.  A convention is one choice for each
-property, and a preset is the convention of a published tool.  The function
-`identify` compares a recording of a simulator with simulations of all
-conventions.  The report of `identify` names the presets that agree with
-the recording, and the properties that follow from the recording.  For each
-other property, the report names an input signal that would reveal the
-property.  Such an input signal is called a stimulus.  The modules are:
+properties of a time step (axes in the code), such as the kind of reset.  A
+convention is one choice for each property, and a preset is the convention
+of a published tool.  The function `identify` compares a recording of a
+simulator with simulations of all conventions.  The report of `identify`
+names the presets that agree with the recording, and the properties of the
+simulator that follow from the recording.  For each property that does not
+follow from the recording, the report names an input signal that would
+reveal this property.  Such an input signal is called a stimulus.  The
+modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/identify/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module compares a recording with the simulator of the caller.
+r"""This module compares a recording with a simulator that the caller supplies.
 
 The caller defines a set of conventions, called presets, and a function
 that simulates neurons with any of these conventions.  A convention is one
 choice for each property of an update step in which simulators differ, such
-as the kind of reset.  In the code, these properties are called axes.  A
-candidate is a preset of the caller, or a convention that differs from such
-a preset in one property.  A candidate matches a recording r if
+as the kind of reset.  In the code, a property of a convention is called an
+axis.  A candidate is a preset of the caller, or a convention that differs
+from such a preset in one property.  A candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
@@ -14,10 +14,10 @@ a preset in one property.  A candidate matches a recording r if
 Derivation.  Spike counts are integers, so rounding errors do not change
     them.
 Exact.  The list `members` of the report holds all tested candidates that
-    match the recording.  All presets are tested.  If some presets match,
-    the conventions that differ from one of these presets in one property
-    are tested, too.  If no preset matches, the conventions that differ
-    from any preset in one property are tested, too.
+    match the recording.  All presets of the caller are tested.  If some
+    presets match, the conventions that differ from one of these presets in
+    one property are tested, too.  If no preset matches, the conventions
+    that differ from any preset in one property are tested, too.
 Cost.   Each candidate is simulated once.  For each matching candidate
     after the first, `_telling` searches for an input signal, called a
     stimulus, for which this candidate and the first candidate give

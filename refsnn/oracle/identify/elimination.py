@@ -2,18 +2,18 @@
 r"""This module finds all LIF conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, these
-properties are called axes.  A convention is one choice for each property,
-as in `conventions.Step`.  Without the property `through_reset`, which
-affects only gradients, about 330,000 conventions exist.  Of these
-conventions, 119,000 to 139,000 give different simulations; the number
-depends on the time constants.  The function `_search` simulates these
-conventions step by step, and drops a convention at the first time step at
-which its simulation contradicts the recording.  Let r be the recorded
-synaptic currents (syn) or membrane potentials (mem) of one time step, and
-v the simulated values.  If spikes are recorded, the recorded spikes drive
-the resets and the recurrent inputs of the simulation.  A convention is
-dropped in row t, which is the recorded time step t, if (1) or (3) holds:
+properties of a time step (axes in the code), such as the kind of reset.  A
+convention is one choice for each property, as in `conventions.Step`.
+Without the property `through_reset`, which affects only gradients, about
+330,000 conventions exist.  Of these conventions, 119,000 to 139,000 give
+different simulations; the number depends on the time constants.  The
+function `_search` simulates these conventions step by step, and drops a
+convention at the first time step at which its simulation contradicts the
+recording.  Let r be the recorded synaptic currents (syn) or membrane
+potentials (mem) of one time step, and v the simulated values.  If spikes
+are recorded, the recorded spikes drive the resets and the recurrent inputs
+of the simulation.  A convention is dropped in row t, which is the recorded
+time step t, if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -32,13 +32,13 @@ Derivation.  For given spikes, the new current I and the current j that
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Conventions with equal numbers a, f, p, q, beta and gain therefore
-    share one simulation.  Conventions that differ only in the property
-    `record` also share one simulation, because this property only selects
-    which state is recorded.  Conventions that differ only in the choices
-    "once" and "before" of the property `reset_at` also share one
-    simulation, because these choices only select whether the potential is
-    recorded after the reset.
+    Therefore, one simulation is enough for all conventions with equal
+    numbers a, f, p, q, beta and gain.  One simulation is also enough for
+    conventions that differ only in the property `record`, because this
+    property only selects which state is recorded.  One simulation is also
+    enough for conventions that differ only in the choices "once" and
+    "before" of the property `reset_at`, because these choices only select
+    whether the potential is recorded after the reset.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  If the simulated potential u differs
     from the threshold by less than (16 + t/2) eps S(t), u is treated as
@@ -46,11 +46,11 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     decides whether the neuron spikes.
 Cost.   Let P be the number of entries of a row, which is the number of
     samples times the number of neurons.  Each simulation takes O(T P)
-    time, or less time if all its conventions are dropped.  If P > 32, the
-    simulations first cover only the 32 entries of a row whose recorded
-    values most often differ from row 0.  If the recurrent weights V act on
-    simulated spikes, the simulations first cover all neurons of one sample
-    instead.
+    time, or less time if all its conventions are dropped.  If P > 32, all
+    conventions are first simulated for only 32 entries (pairs of a sample
+    and a neuron), whose recorded values change most often.  If simulated
+    spikes act through the recurrent weights V, all conventions are first
+    simulated for only one sample.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
     `through_reset`).
@@ -106,7 +106,7 @@ class _Flat(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the choices that all conventions in a joint simulation share."""
+    """Hold the choices that are equal for all conventions in one simulation."""
     form: tuple         # reset, reset_at
     test: int
     spikes: str
@@ -120,11 +120,12 @@ def _search(problem, fits_only=False):
     """Return all conventions and the first rows that contradict them, eqs.
     (1)-(4).
 
-    If a row has more than 32 entries, all conventions are first compared in a
-    part of the entries.  Only the conventions that agree longest with this
-    part are compared in all entries, or, if `fits_only` is True, only the
-    conventions that agree until the end.  The returned row of any other
-    convention may be too late.
+    If a row has more than 32 entries, each convention is first compared in
+    only some of the entries.  The conventions that agree with these entries
+    for the longest time are then compared in all entries.  If `fits_only` is
+    True, only conventions that agree with the whole recording in these entries
+    are compared in all entries.  For all other conventions, the returned row
+    may be later than the first row with a contradiction.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -218,18 +219,18 @@ def _gains(problem, decay):
 def _runs(problem, codes):
     """Group conventions that can be simulated together.
 
-    A run is a simulation with one set of constants of eq. (4).  All runs of a
-    `_Kind` are simulated together.  Each run has four leaves, which are the
-    ways to record its membrane potential.  The number of a leaf is twice the
-    index of `record`, plus 1 if the potential after the reset is recorded.
-
     Returns
     -------
     runs : dict
-        Result of `_numbers` for each run, (runs, 6), for each `_Kind`.
+        Results of `_numbers`, (runs, 6), for each `_Kind`.  A run is a
+        simulation with one set of constants of eq. (4).  All runs of a `_Kind`
+        are simulated together.
     where : dict
         Three arrays for each `_Kind`: the positions of its conventions in
         `codes`, the run of each convention, and the leaf of each convention.
+        A leaf is one of four ways to record the membrane potential of a run.
+        Its number is twice the index of `record`, plus 1 if the potential
+        after the reset is recorded.
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -305,9 +306,9 @@ def _flatten(problem, dtype=float):
 def _active(flat):
     """Return the indices of the entries of a row that are compared first.
 
-    These are the `FIRST` entries that differ most often from row 0.  If the
-    recurrent weights V act on simulated spikes, return the indices of all
-    neurons of the most active sample instead.
+    These are the `FIRST` entries whose recorded values differ most often from
+    their values in row 0.  If simulated spikes act through the recurrent
+    weights V, these are all neurons of the most active sample.
     """
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
@@ -317,7 +318,8 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Restrict a problem to the entries with the indices `keep` in each row."""
+    """Restrict the arrays of a problem to some pairs of samples and neurons, with
+    the indices `keep`."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -326,8 +328,7 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Call `_eliminate` for the runs of each `_Kind`, and return a dict of the
-    results."""
+    """Call `_eliminate` for each `_Kind`, and return a dict of the results."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -344,8 +345,9 @@ def _parted(flat, runs, active, T):
 def _eliminate(flat, table, kind, alive, T):
     """Simulate runs of one `_Kind`, and compare the runs with the recording.  For
     each run and each way to record its potential, return the first recorded
-    row that contradicts the simulation, or T if no row does.  A run is dropped
-    as soon as recorded rows contradict all four ways."""
+    row that contradicts the simulation, or T if no row does.  A run ends as
+    soon as the recording contradicts all its four ways to record the
+    potential."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -413,9 +415,9 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Simulate several runs, and yield the step number k and the state of all
-    runs, for k from 0 to T.  If the caller sends indices of runs to this
-    generator, all other runs are dropped."""
+    """Simulate several conventions in parallel, and yield the step number k and
+    the simulated states, for k from 0 to T.  If the caller sends indices to
+    this generator, only the simulations with these indices continue."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -550,8 +552,8 @@ def _slack(problem):
 def _codes_of(step, axes=AXES):
     """Return the index of the choice for each property of a convention.
 
-    Without refractory steps, the property `mute` has no effect, and its choice
-    is set to False.
+    If neurons have no refractory steps, the property `mute` has no effect, and
+    its choice is set to False.
     """
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]

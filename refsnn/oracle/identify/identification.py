@@ -2,26 +2,27 @@
 r"""This module identifies the convention that a recorded LIF layer follows.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, these
-properties are called axes.  A convention is one choice for each property,
-and a preset is the convention of a published tool.  The function
-`identify` compares a recording with simulations of all conventions.  A
-convention fits if its simulation, with the recorded input and weights,
-agrees with the recording.  A property is settled if all conventions that
-fit have the same choice for this property.  All other properties are
-open.  If several conventions always give the same simulation, only one of
-these conventions is counted.  An input signal for which conventions give
-different results is called a stimulus.  For each open property, the report
-names a stimulus that excludes at least one choice, if the module `stimuli`
-can make such a stimulus.  If a gradient is given, it settles whether
-derivatives pass through the reset (property `through_reset`), and excludes
-conventions that do not reproduce this gradient.
+properties of a time step (axes in the code), such as the kind of reset.  A
+convention is one choice for each property, and a preset is the convention
+of a published tool.  The function `identify` compares a recording with
+simulations of all conventions.  A convention fits if its simulation, with
+the recorded input and weights, agrees with the recording.  A property is
+settled if all conventions that agree with the recording have the same
+choice for this property.  All other properties are open.  If several
+conventions always give the same simulation, only one of these conventions
+is counted.  An input signal for which conventions give different results
+is called a stimulus.  For each open property, the report names a stimulus
+that excludes at least one of the possible choices, if the module `stimuli`
+can make such a stimulus.  A given gradient shows whether derivatives pass
+through the reset (property `through_reset`), and excludes conventions that
+do not reproduce this gradient.
 
-The list `members` of the report holds all presets that fit.  The list also
-holds the conventions that fit and that differ in one property from the
-first preset that fits.  If no preset fits, the list holds at most 20
-conventions: conventions that fit and that differ from a preset in the
-fewest properties.
+The list `members` of the report holds all presets that agree with the
+recording.  The list also holds the conventions that agree with the
+recording and that differ in one property from the first preset in the
+list.  If no preset agrees with the recording, the list holds at most 20 of
+the conventions that agree with the recording: those that differ from a
+preset in the fewest properties.
 """
 
 import numpy as np
@@ -284,7 +285,7 @@ def _path(codes, axes):
 def _paths(problem, presets, fits, axes):
     """Group the conventions in `fits` by their choices for the properties in
     `axes`.  Return a dict of the groups; the groups that are nearest to a
-    preset are first."""
+    published tool are first."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}
@@ -296,12 +297,12 @@ def _paths(problem, presets, fits, axes):
 def _explained(problem, fits, paths, gradient):
     """Return the surrogate gradients that explain a recorded gradient.
 
-    The keys of the returned dict are the keys of `paths` for which a factor
-    times a surrogate gradient equals the recorded gradient.  Factors other
-    than 1 are accepted only if no surrogate gradient equals the recorded
-    gradient without a factor.  Also return a convention from the first group
-    in `paths`, and the surrogate gradient of this convention that is nearest
-    to the recorded gradient.
+    The returned dict holds those keys of `paths` for which a surrogate
+    gradient, multiplied by a factor, equals the recorded gradient.  Factors
+    other than 1 are accepted only if no surrogate gradient itself equals the
+    recorded gradient.  Also return a convention from the first group in
+    `paths`, and the surrogate gradient of this convention that is nearest to
+    the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (

@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module reports on recordings that follow no convention.
+r"""This module reports on recordings that agree with no known convention.
 
 A convention is one choice for each property of a time step in which
 simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
 kind of reset.  A preset is the convention of a published tool.  If no
-convention fits a recording, the decay factors and the gain of the neurons
-are fitted to the recording by least squares.  If the fitted constants
-explain the recording, the report lists these constants.  The report also
-names the nearest convention.  The nearest convention agrees with the
-recording for the largest number of steps
+convention agrees with a recording, the decay factors and the gain of the
+neurons are fitted to the recording by least squares.  If the fitted
+constants explain the recording, the report lists these constants.  The
+report also names the nearest convention.  The nearest convention agrees
+with the recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -34,9 +34,9 @@ Cost.   The search of the module `elimination` is repeated up to eight
     times, each time with one change to the constants, the weights or the
     recording.  The changes are a fitted gain, transposed weights, V = 0,
     swapped axes of time and batch, and a threshold of 1.
-Departures.  If a convention fits the recording after one of these changes,
-    the report names the change and the convention, but the list `members`
-    of the report is empty.
+Departures.  If a convention agrees with the recording after one of these
+    changes, the report names the change and the convention, but the list
+    `members` of the report is empty.
 """
 
 import numpy as np
@@ -200,11 +200,12 @@ def _fired(problem):
 
 
 def _changed(problem, presets, fit):
-    """Search for a convention that fits after one of the changes that the
-    docstring of this module lists.  Return a list with a line for the report,
-    or an empty list if no convention fits.  If only spikes are recorded, the
-    recording must have at least `MATCHED` spikes, and only the conventions of
-    published tools (presets) are accepted."""
+    """Search for a convention that agrees with the recording after one of the
+    changes that the docstring of this module lists.  Return a list with a line
+    for the report, or an empty list if no convention agrees with the
+    recording.  If only spikes are recorded, the recording must have at least
+    `MATCHED` spikes, and only the conventions of published tools (presets) are
+    accepted."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

@@ -3,13 +3,14 @@
 
 A convention is one choice for each property of a time step in which
 simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
-kind of reset.  In the code, these properties are called axes.  A preset is
-the convention of a published tool.  A candidate is a convention that is
-described by a preset and by the properties in which the convention differs
-from this preset.  The report describes each convention by the preset with
-the fewest differences.  In the text of the report, a probe is an input
-signal for which conventions give different results.  The command `python
--m refsnn probes` writes these input signals to a folder.
+kind of reset.  In the code, a property of a convention is called an axis.
+A preset is the convention of a published tool.  A candidate is a
+convention that is described by a preset and by the properties in which the
+convention differs from this preset.  The report describes each convention
+by the preset from which it differs in the fewest properties.  In the text
+of the report, a probe is an input signal for which conventions give
+different results.  The command `python -m refsnn probes` writes these
+input signals to a folder.
 """
 
 from typing import NamedTuple
@@ -143,9 +144,8 @@ def _candidate(name, changes):
 
 
 def _whole(candidate, presets):
-    """Return a candidate.  If the caller gave a refractory period, all `presets`
-    have this period, and the candidate lists the period as a difference from
-    the preset."""
+    """Return a candidate.  If the caller gave a refractory period, this period is
+    listed as a difference from the published tool."""
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate

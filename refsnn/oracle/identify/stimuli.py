@@ -5,8 +5,8 @@ A convention is one choice for each property of a time step in which
 simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
 kind of reset.  An input signal for which different conventions give
 different results is called a stimulus.  The command `python -m refsnn
-probes` writes all stimuli to a folder.  In this command and in the reports
-of `identify`, a stimulus is called a probe.
+probes` writes all stimuli to a folder.  On the command line and in the
+reports of `identify`, a stimulus is called a probe.
 
 Some differences between conventions have an effect only for special
 inputs.  In a tie, the membrane potential equals the threshold to the last
@@ -25,10 +25,10 @@ Derivation.  Inputs that drive the membrane potential above twice the
     the output, but recorded membrane potentials can.
 Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
     threshold / (f1 f2 f3) are tested as solutions of (1).
-Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
-    sample for each product f1 f2 f3.  The stimuli "overdrive" and
-    "inhibition" have 40 samples each.
-Departures.  The stimulus "ties" may cause no tie in a simulator that
+Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
+    one sample for each product f1 f2 f3.  The input signals "overdrive"
+    and "inhibition" have 40 samples each.
+Departures.  The input signal "ties" may cause no tie in a simulator that
     rounds differently.
 """
 
@@ -105,7 +105,7 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """Return one input x that fulfils eq. (1) for each product f1 f2 f3, if such
+    """For each product f1 f2 f3, return one input x that fulfils eq. (1), if such
     an input exists."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):

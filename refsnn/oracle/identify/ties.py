@@ -18,7 +18,7 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Return the conventions in `fits` that decide ties as the recording does.
+    """Return the conventions in `fits` that agree with the ties of a recording.
 
     If the recording has no tie, each convention is returned with all choices
     for the property "compare".  To save time, ties are examined only for the
