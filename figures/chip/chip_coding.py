@@ -1,6 +1,6 @@
 """Encode images and spoken words as input spikes of an analog chip.
 
-Images are cropped and resized with cubic splines, and the function `rotated` turns
+Images are cropped and resized with cubic splines, and the function `rotated` rotates
 training images by random angles.  Each pixel with grey level x in [0, 1] sends at most
 one spike, at the time t and in the time bin `bin`,
 

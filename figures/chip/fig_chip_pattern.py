@@ -43,13 +43,14 @@ while a known voltage holds all membranes at the nominal leak potential.  With r
 codes, the spread of the leak potentials is at most half as large as without reference
 codes.
 
-With reference codes, every spread is below the value from the public tests.  Without
-reference codes, every spread except the spread of the leak potentials is below the
-value from the public tests.  The spreads are smaller than the values from the public
-tests for three reasons: an emulated chip does not change between calibration and use,
-its parameters can be set independently of each other, and each measurement uses about
-2,500 test inputs.  The preset `chip.CALIBRATED` of the emulated chip uses the spreads
-from the public tests, except for 4 % for the reset potential.
+With reference codes, the spread of every chip parameter over the neurons is below the
+value from the public tests.  Without reference codes, the spreads of all chip
+parameters except the leak potentials are below the values from the public tests.  The
+spreads are smaller than the values from the public tests for three reasons: an emulated
+chip does not change between calibration and use, its parameters can be set
+independently of each other, and each measurement uses about 2,500 test inputs.  The
+preset `chip.CALIBRATED` of the emulated chip uses the spreads from the public tests,
+except for 4 % for the reset potential.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """

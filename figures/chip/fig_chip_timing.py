@@ -21,10 +21,11 @@ A synaptic event is the arrival of one spike at one synapse.  Each input spike r
 all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
 chip, a signed weight uses an excitatory and an inhibitory synapse, and each spike uses
 only one of the two synapses.  Each spike therefore counts as one synaptic event for
-each neuron that the spike reaches.  Synaptic events are counted without the reset of
-the fast mode.  The figure also reports the published energy of 2.4 µJ per image,
-divided by the mean number of synaptic events per image without regulariser.  This
-published energy was measured in the fast mode, with a network of 256-246-10 neurons.
+each neuron that the spike reaches.  Synaptic events are counted in simulations without
+fast mode, in which the membranes are not reset.  The figure also reports the published
+energy of 2.4 µJ per image, divided by the mean number of synaptic events per image
+without regulariser.  This published energy was measured in the fast mode, with a
+network of 256-246-10 neurons.
 
 With the option --full, networks of 256-246-10 neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3
@@ -118,7 +119,8 @@ def sparsest(data):
     """Return the index of the selected regularisation strength, or None.
 
     Of the strengths above 0 with at most 40 hidden spikes per image, the strength with
-    the highest training accuracy is selected.
+    the highest training accuracy is selected.  Without such a strength, the result is
+    None.
     """
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)

@@ -137,7 +137,7 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
 
 
 def picture(when, run, weights, images):
-    """Return the response of a network to one test image, which the figure shows."""
+    """Return the response of a network to the test image that the figure shows."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -150,8 +150,8 @@ def gather(results):
 
     Each condition has its own arrays, such as "mnist False chip curves" and "mnist
     False chip tests", because the number of repeats depends on the condition.  The
-    first axis of each array stands for the repeats.  The responses to a test image are
-    taken from the first training run.
+    first axis of each array of training curves or test accuracies stands for the
+    repeats.  The responses to a test image are taken from the first training run.
     """
     ended = [r for r in results if r["ended"]]
     found = {}

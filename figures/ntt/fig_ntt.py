@@ -70,9 +70,9 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the test accuracies as {"NAME: METHOD, SCOPE": (densities, repeats, 2)}.
 
-    The last axis holds the early and the final test accuracy.  If a density has fewer
-    training runs than another density, the missing accuracies are NaN.  The densities
-    are stored as "NAME densities".
+    The last axis of each array holds the early and the final test accuracy.  If a
+    density has fewer training runs than another density, the missing accuracies are
+    NaN.  The densities are stored as "NAME densities".
     """
     done, found = [r for r in results if "accuracy" in r], {}
     for r in done:
@@ -138,7 +138,7 @@ def ahead(rows, *others):
 
     The dict `rows` maps pairs (method, scope) to test accuracies.  The best row is the
     pair, other than layer-wise NTT, with the highest mean test accuracy over runs.  If
-    `others` is given, only rows with a method in `others` are compared.
+    `others` is given, only pairs with a method in `others` are compared.
     """
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours

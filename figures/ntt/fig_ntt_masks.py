@@ -6,16 +6,17 @@ magnitude mask, which keeps the initial weights of largest magnitude, and change
 mask during training without labels (the transfer).  The pruning methods SNIP and
 logit-SNIP keep the weights with the largest saliency.
 
-The following statements are about the masks of the first layer, with one threshold per
-layer.  The live weights are counted for each unit and for each input pixel.  The chance
-variance is the variance of the number of live weights per unit or per pixel for
-randomly chosen weights, and equals (1 - density) times the mean number of live weights.
-For NTT masks, the variance of the number of live weights per unit is at least twice the
-chance variance, and the variance of the number of live weights per pixel is at most 1.5
-times the chance variance.  For SNIP and logit-SNIP masks, the variance per unit is at
-least four times the variance per unit of NTT masks, and the variance per pixel is at
-least twice the chance variance.  For random masks and for magnitude masks, the variance
-per unit and the variance per pixel are at most 1.5 times the chance variance.
+The following statements are about masks with one threshold per layer, and only about
+the first layer of weights.  The live weights are counted for each unit and for each
+input pixel.  The chance variance is the variance of the number of live weights per unit
+or per pixel for randomly chosen weights, and equals (1 - density) times the mean number
+of live weights.  For NTT masks, the variance of the number of live weights per unit is
+at least twice the chance variance, and the variance of the number of live weights per
+pixel is at most 1.5 times the chance variance.  For SNIP and logit-SNIP masks, the
+variance per unit is at least four times the variance per unit of NTT masks, and the
+variance per pixel is at least twice the chance variance.  For random masks and for
+magnitude masks, the variance per unit and the variance per pixel are at most 1.5 times
+the chance variance.
 
 The top panel shows the density of each layer for masks with one threshold for the whole
 network (filled markers) or with one threshold per layer (open markers).  Error bars are
@@ -74,8 +75,8 @@ def jobs(size, seed, data):
 def masks(name, folder, method, scope, steps, repeat, seed):
     """Compute the masks of one method; return a dict of statistics of the masks.
 
-    The dict holds the density of each layer, the numbers of live weights per pixel and
-    per unit in the first layer, and the weights of some units.
+    The returned dict holds the density of each layer, the numbers of live weights per
+    pixel and per unit in the first layer, and the weights of some units.
     """
     _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])

@@ -24,11 +24,11 @@ derivatives with respect to pruned weights.  The NTT variant "at masked" reduces
 distance to the dense network less than the NTT variant "through mask".
 
 The top panels show the learning curves on each image set (with the option --full, the
-first 1,000 steps).  The bottom panels show the networks for the digits 0 and 1 during
-training.  The margin of an image is the logit of the correct class minus the logit of
-the other class.  For the first seed, one panel plots the mean margin of the unseen
-images of digit 1 against the mean margin of the unseen images of digit 0.  Successive
-dots in this panel are 20 training steps apart.
+first 1,000 steps).  The bottom panels show the training of the networks on the digits 0
+and 1.  The margin of an image is the logit of the correct class minus the logit of the
+other class.  For the first seed, one panel plots the mean margin of the unseen images
+of digit 1 against the mean margin of the unseen images of digit 0.  Successive dots in
+this panel are 20 training steps apart.
 
 The first image set consists of the handwritten digits included in refsnn.  The second
 image set consists of the same digits, transposed and with inverted grey levels.  The

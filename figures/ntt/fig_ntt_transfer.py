@@ -168,7 +168,7 @@ def published_log(name, folder, what, columns):
     """Read the authors' logs; return a dict that maps the name of each run to its log.
 
     Each log is an array of shape (steps, columns).  If the data folder holds no log
-    file, the dict is empty.
+    file, the returned dict is empty.
     """
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")

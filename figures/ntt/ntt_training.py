@@ -42,7 +42,7 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """Hold the functions that initialise and evaluate a network, and compute gradients.
+    """Hold the functions for the initial weights, outputs and gradients of a network.
 
     The field `model` holds the functions that the module `ntt` needs.
     """
@@ -202,10 +202,10 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    the derivative of L along v.  The sum is over images, layers and outputs k.  A layer
-    has inputs a and signals G, and V and c are the parts of v for its weights and its
-    biases.  The function `second_order` computes the gradient of E with respect to the
-    weights from dE/da, dE/dG and dE/df.
+    the derivative of L along v.  The sum in E is over images, layers and outputs k.
+    For a layer with inputs a and signals G, V is the part of v for the weights of this
+    layer, and c is the part of v for its biases.  The function `second_order` computes
+    the gradient of E with respect to the weights from dE/da, dE/dG and dE/df.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)

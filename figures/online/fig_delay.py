@@ -220,7 +220,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Add to `dspikes` the derivatives that pass through the adaptive thresholds."""
+    """Return `dspikes` plus the derivatives that pass through adaptive thresholds."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -322,11 +322,11 @@ def carried(rule):
 def multiplications(rule):
     """Return the number of multiplications of a learning rule in one step of one trial.
 
-    The number includes the multiplications of each trace by the decay factors alpha and
-    beta and by the gain, and the multiplications for the eligibilities, for the filter
-    of the readout and for the gradient.  If the learning rule includes the reset, the
-    refractory period, the recurrent weights or the adaptation, the corresponding
-    multiplications are also included.
+    The number of multiplications includes the multiplications of each trace by the
+    decay factors alpha and beta and by the gain, and the multiplications for the
+    eligibilities, for the filter of the readout and for the gradient.  If the learning
+    rule includes the reset, the refractory period, the recurrent weights or the
+    adaptation, the corresponding multiplications are also included.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,

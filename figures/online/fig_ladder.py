@@ -15,9 +15,9 @@ least 0.001.
 Exact RTRL needs more memory than its approximations.  In a layer with n neurons and n
 inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows
 as n^2.  The memory of the rule "presynaptic", which stores two traces for each input
-and each neuron, grows as n.  The exponents that are fitted to the memory of exact RTRL,
-of the rule "block" and of the rule "presynaptic" deviate from 3, 2 and 1 by at most
-0.01.
+and each neuron, grows linearly with the number n of neurons.  The exponents that are
+fitted to the memory of exact RTRL, of the rule "block" and of the rule "presynaptic"
+deviate by at most 0.01 from 3, 2 and 1, respectively.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
 16 Poisson inputs for 50 steps of 1 ms; all inputs also spike in the first step.  The
@@ -27,14 +27,14 @@ drawn from the normal distribution N(0, s^2 / 16).  The strength s of the recurr
 weights is the horizontal axis of panels a and b, and equals 1 in panel c and in the
 sparse layer of panel d.  The relative error of the gradient of a rule is the norm of
 its difference from the BPTT gradient, divided by the norm of the BPTT gradient.  The
-norms include the input weights and the recurrent weights.  Bands show the range over 10
-networks (50 with the option --full).  The gradient of the rule "e-prop" is computed in
-a layer of adaptive neurons with the same weights, and is compared with the exact
-gradient of the adaptive layer.  All rules approximate only the part of the gradient
-that passes through the recurrent layer; the derivatives that pass through the readout
-are exact.  SnAp-n is used in a ring of 6 neurons, each of which excites the next neuron
-with weight 1, and in a sparse layer, in which about one tenth of the recurrent weights
-are non-zero.
+norms are taken over the derivatives with respect to all input weights and all recurrent
+weights.  Bands show the range over 10 networks (50 with the option --full).  The
+gradient of the rule "e-prop" is computed in a layer of adaptive neurons with the same
+weights, and is compared with the exact gradient of the adaptive layer.  All rules
+approximate only the part of the gradient that passes through the recurrent layer; the
+derivatives that pass through the readout are exact.  SnAp-n is used in a ring of 6
+neurons, each of which excites the next neuron with weight 1, and in a sparse layer, in
+which about one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the arrays that one time step passes to the next
 time step, for one input sequence in float32.  The computing time of a rule is the
@@ -125,8 +125,8 @@ def flat(gradient):
 def compared(found, exact):
     """Return two measures of the difference between a gradient and the exact gradient.
 
-    The measures are the relative error, and 1 minus the cosine of the angle between the
-    gradients.
+    The two measures are the relative error, and 1 minus the cosine of the angle between
+    the gradients.
     """
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)

@@ -70,8 +70,8 @@ def crossings(signals, levels):
     """Return input spikes that encode when signals cross certain levels.
 
     The c signals of B sequences have the shape (T, B, c), and are 0 before the first
-    time step.  The levels are (i + 0.5) / levels for i = 0, ..., levels - 1.  The
-    spikes have the shape (T, B, 2 c levels).
+    time step.  The argument `levels` is the number of levels, and the level i = 0, 1,
+    ... is (i + 0.5) / levels.  The spikes have the shape (T, B, 2 c levels).
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -148,8 +148,8 @@ def layer_step(rule, drive, V, state, constants):
 def at_rest(rule, B, n, c, dtype):
     """Return zero eligibility traces and a zero readout filter for the first time step.
 
-    The arrays hold values for B sequences, n neurons and c presynaptic signals, which
-    are the inputs and the spikes of the n neurons.
+    The returned arrays hold values for B sequences, n neurons and c presynaptic
+    signals, which are the inputs and the spikes of the n neurons.
     """
     shape = (B, n, n * c if rule == "exact" else c)
     filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))

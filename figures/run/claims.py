@@ -35,7 +35,7 @@ class Claim(NamedTuple):
 
 
 def at_least(text, value, bound, paper=None):
-    """Return the claim that `value` is at least `bound`.
+    """Return a `Claim`, which states that `value` is at least `bound`.
 
     The verdict is False if `value` is NaN.
     """
@@ -43,7 +43,7 @@ def at_least(text, value, bound, paper=None):
 
 
 def at_most(text, value, bound, paper=None):
-    """Return the claim that `value` is at most `bound`.
+    """Return a `Claim`, which states that `value` is at most `bound`.
 
     The verdict is False if `value` is NaN.
     """
@@ -51,12 +51,12 @@ def at_most(text, value, bound, paper=None):
 
 
 def exactly(text, value, bound, paper=None):
-    """Return the claim that `value` and `bound` are exactly equal."""
+    """Return a `Claim`, which states that `value` and `bound` are exactly equal."""
     return _claim(text, value, f"= {bound:.4g}", lambda mean: mean == bound, paper)
 
 
 def reported(text, value, paper=None):
-    """Return a claim without a bound, which only shows a number or a short text."""
+    """Return a `Claim` without a bound, which only shows a number or a short text."""
     if isinstance(value, str):
         return Claim(text, value, "shown only", None, paper)
     return _claim(text, value, "shown only", None, paper)
@@ -77,10 +77,9 @@ def _claim(text, value, bound, judge, paper):
 
 
 def mean_and_spread(values):
-    """Return the mean and the sample standard deviation over the first axis of
-    `values`.
+    """Return the mean and the standard deviation over the first axis of `values`.
 
-    If there is only one value, the returned standard deviation is 0.
+    The standard deviation is the sample standard deviation, or 0 for only one value.
     """
     values = np.asarray(values, float)
     if len(values) == 0:

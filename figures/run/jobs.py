@@ -133,10 +133,10 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of a figure, in the order in which the figure lists its jobs.
 
-    A task is a job together with a key.  The key is a hash of the code and the
-    arguments of the job, of the command-line options for size, seed and data, of the
-    versions of NumPy and SciPy, and of the keys of earlier jobs whose results the job
-    uses.
+    A task is a job (a function call) together with the key of its result.  The key of a
+    task is a hash of the code and the arguments of the job, of the command-line options
+    for size, seed and data, of the versions of NumPy and SciPy, and of the keys of
+    earlier jobs whose results the job uses.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -406,8 +406,8 @@ def _submit(waiting, run, pools, local, start, flying, results):
 
     Each idle local process receives one task.  An external executor receives all tasks
     that can start.  Submitted tasks are moved from the list `waiting` to the dict
-    `flying`, {future: (lane, task)}.  Missing local processes are started, and stored
-    in `pools`.
+    `flying`, {future: (lane, task)}.  Local worker processes that are not yet running
+    are started, and stored in the list `pools`.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}

@@ -17,9 +17,9 @@ class Entry(NamedTuple):
     """Describe the data and the published numbers of one or more claims of a figure.
 
     The field `data` describes the data and the size of the computation.  The field
-    `known` is a key of `published.KNOWN`, or empty if no number is published.  The
-    field `same` is True only if the data and the size of the computation are the same
-    as in the publication.
+    `known` is a key of the dict `published.KNOWN`, or an empty text if no number is
+    published.  The field `same` is True only if the data and the size of the
+    computation are the same as in the publication.
     """
 
     data: str

@@ -46,13 +46,12 @@ class Words(NamedTuple):
 
 
 def folder(size, data):
-    """Return the folder with the files of words, or None for words in the
-    repository."""
+    """Return the folder with the word files, or None for words in the repository."""
     return (data or "") if size == "full" else None
 
 
 def read(folder):
-    """Read the words in a folder, or, for None, the words stored in the repository."""
+    """Read the words in a folder, or in the repository if `folder` is None."""
     return embedded() if folder is None else stored(folder)
 
 
