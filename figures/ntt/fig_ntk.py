@@ -137,8 +137,8 @@ def descend(width, folder, repeat, seed):
 def relative(found, foretold):
     """Return the relative deviation of the final outputs from the predicted outputs.
 
-    The relative deviation is the L2 norm of the difference, divided by the L2 norm of
-    the change of the outputs during training.
+    The relative deviation is the L2 norm of the error of the predicted outputs, divided
+    by the L2 norm of the change of the outputs during training.
     """
     return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
         found[-1] - found[0])

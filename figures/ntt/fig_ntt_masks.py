@@ -1,9 +1,9 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-A mask keeps a fixed fraction of the weights of a network, called the density.  The
-weights that a mask keeps are called live.  Neural Tangent Transfer (NTT) starts from a
-magnitude mask, which keeps the initial weights of largest magnitude, and changes the
-mask during training without labels (the transfer).  The pruning methods SNIP and
+The density of a mask is the fraction of the weights of a network that the mask keeps.
+The weights that a mask keeps are called live.  Neural Tangent Transfer (NTT) starts
+from a magnitude mask, which keeps the initial weights of largest magnitude, and changes
+the mask during training without labels (the transfer).  The pruning methods SNIP and
 logit-SNIP keep the weights with the largest saliency.
 
 The following statements are about masks with one threshold per layer, and only about
@@ -13,10 +13,10 @@ or per pixel for randomly chosen weights, and equals (1 - density) times the mea
 of live weights.  For NTT masks, the variance of the number of live weights per unit is
 at least twice the chance variance, and the variance of the number of live weights per
 pixel is at most 1.5 times the chance variance.  For SNIP and logit-SNIP masks, the
-variance per unit is at least four times the variance per unit of NTT masks, and the
-variance per pixel is at least twice the chance variance.  For random masks and for
-magnitude masks, the variance per unit and the variance per pixel are at most 1.5 times
-the chance variance.
+variance of the number of live weights per unit is at least four times as large as for
+NTT masks, and the variance of the number of live weights per pixel is at least twice
+the chance variance.  For random masks and for magnitude masks, the variances of the
+number of live weights per unit and per pixel are at most 1.5 times the chance variance.
 
 The top panel shows the density of each layer for masks with one threshold for the whole
 network (filled markers) or with one threshold per layer (open markers).  Error bars are

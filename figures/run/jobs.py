@@ -338,7 +338,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     The answer of a task is the pair (result, seconds) that `run` returns, or None after
     an error.  The dict `results` maps the keys of stored tasks to their answers.  The
     dict `owners` maps the key of each task to the names of the figures that use the
-    task.  A task starts when the answers of all tasks on which it depends are
+    task.  A task starts when the results of all tasks on which it depends are
     available.  A figure fails when one of its tasks fails.  A task is skipped if all
     figures that use the task have failed.
 

@@ -161,7 +161,7 @@ def found(tasks, options):
     """Load the answers (results and computing times) of tasks from files.
 
     The answer of a task is the pair (result of the job, computing time in seconds).
-    Return a dict that maps the key of each stored task to its answer.
+    Return a dict that maps the key of each task with a stored result to its answer.
     """
     answers = {task.key: jobs.load(stored_at(options.out, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
