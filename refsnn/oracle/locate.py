@@ -190,7 +190,7 @@ def _blocks(bad, live, axes, backward):
     """Return the first time step with a wrong entry, or the last such step if
     `backward` is True.  Also return a dict with the indices of the wrong
     entries along each axis except time.  The dict omits an axis if errors
-    occur at all its indices with nonzero entries, which the mask `live` marks."""
+    occur at all its indices with nonzero entries."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)

@@ -336,9 +336,9 @@ def _comparable(value):
 
 def _given(vector, name, value):
     """Convert the result for the output `name`, as `_comparable` does.  Spike
-    counts may also have the dtype float16, and rounding errors are removed
-    from spike counts.  If the correct output is a scalar, an array with one
-    entry is converted to a scalar."""
+    counts may also have the dtype float16, and their rounding errors are
+    removed.  If the correct output is a scalar, convert an array with one
+    entry to a scalar."""
     half = name in COUNTED and getattr(value, "dtype", None) == np.float16
     found, rtol = _comparable(np.float32(value) if half else value)
     if found is not None and name in COUNTED and not vector.exact:

@@ -85,8 +85,7 @@ def _chip():
 
 
 def _chip_idle(p, right):
-    """For each input, return a mask of the entries that affect no output, and the
-    reason."""
+    """Return masks of the input entries that affect no output, and the reasons."""
     (n, m), N = p["hidden"].shape, len(p["leak"])
     weights = np.zeros((N, m + n))
     weights[:n] = np.hstack([p["hidden"], p["recurrent"]])

@@ -74,8 +74,7 @@ def _shown(run):
 
 
 def _idle(p):
-    """For each input, return a mask of the entries that affect no output, and the
-    reason."""
+    """Return masks of the input entries that affect no output, and the reasons."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -85,8 +84,7 @@ def _idle(p):
 
 
 def _repeated(p):
-    """Return masks that mark the time constants as inputs that affect no output,
-    because alpha, beta and gain give the same information."""
+    """Return masks for the time constants, which affect no output."""
     return {key: (marked(p[key]), "alpha, beta and gain give the same information")
             for key in TIMES if key in p}
 

@@ -88,8 +88,8 @@ def _lif_constants(seed, T, B, m, n):
 
 
 def _lif_wide():
-    """Build the golden vector that tests a layer of 2048 neurons.  Most outputs
-    of this golden vector are sums over the neurons."""
+    """Build the golden vector that tests a layer of 2048 neurons.  Most of its
+    outputs are sums over the neurons."""
     T, B, m, n = 12, 2, 4, 2048
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]

@@ -153,9 +153,8 @@ def diagnose(function, rule="bptt"):
 
 def _judged(call, note=""):
     """Return the diagnosis of a function whose results do not depend on earlier
-    calls.  The text `note` is appended to the diagnosis.  If `note` is empty,
-    and if the results are rounded to float32 but also have other errors,
-    return None."""
+    calls.  Append the text `note`.  If `note` is empty, and if the results are
+    rounded to float32 but also have other errors, return None."""
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
     table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
@@ -479,10 +478,9 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer the wrong term from the last adjoint, which is the last derivative of
-    the loss with respect to the current, statement (E).  Return the name of
-    the wrong term and the reason.  If the wrong term remains unknown, return
-    no name."""
+    """Infer the wrong term from the last derivative of the loss with respect to
+    the current, statement (E).  If the wrong term remains unknown, return no
+    name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""

@@ -137,7 +137,7 @@ def _built(rule, draws, n, m, B, T):
     The pair `draws` consists of a seed and a dict of random arrays.  Each of
     these arrays determines one weight matrix or input of the network.  A
     missing array is drawn and added to the dict.  Smaller networks use the
-    first entries of each random array.  The field `exact` is False.
+    first entries of each random array.
     """
     seed, streams = draws
 
@@ -204,8 +204,7 @@ def _state(found):
 
 
 def _shows(kind, fault):
-    """Return whether the error of a network has the properties in `kind`, which
-    belong to the error of another network."""
+    """Return whether an error has the properties `kind` of another error."""
     if sorted(kind.places) != sorted(fault.wrong):
         return False
     for name, place in kind.places.items():
@@ -230,8 +229,7 @@ def _common(kind, fault):
 # ---- the search for the smallest network
 
 def _failure(rule, function, fault, draws, sizes):
-    """Search for the smallest network that shows the same error.  Return a
-    message."""
+    """Return a message about the smallest network that shows the same error."""
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
                 f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")

@@ -80,9 +80,8 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a random network for the variant `v`.  If the weight scale `v.W` is 1,
-    each neuron spikes in 10 to 70 % of the steps.  Otherwise, no neuron
-    spikes."""
+    """Draw a random network for a variant.  If the weight scale `v.W` is 1, each
+    neuron spikes in 10 to 70 % of the steps.  Otherwise, no neuron spikes."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -212,8 +211,7 @@ def _kept(value, before):
 
 def _scale(right, name):
     """Return the number by which the relative tolerance of an output is
-    multiplied.  This number is above 0 even if all entries of the output are
-    0."""
+    multiplied, which is above 0 even if all entries of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))

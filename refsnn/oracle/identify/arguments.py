@@ -91,8 +91,8 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
     """Validate the arguments of `identify` that concern gradients.  Return the
-    gradients, the array `dspikes`, the pair (surrogate, steepness), and the
-    relative precision of the gradients."""
+    gradients, `dspikes`, the pair (surrogate, steepness), and the relative
+    precision of the gradients."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

@@ -21,9 +21,9 @@ Exact.  The list `members` of the report holds all tested candidates that
 Cost.   Each candidate is simulated once.  For each matching candidate
     after the first, `_telling` searches for an input signal, called a
     stimulus, for which this candidate and the first candidate give
-    different results.  The search takes up to four simulations for each
-    input signal.  If the caller can compute gradients, the search also
-    takes up to two gradients for each input signal.
+    different results.  For each input signal, the search takes up to four
+    simulations, and up to two gradients if the caller can compute
+    gradients.
 Departures.  Conventions that differ from each preset in several properties
     are not tested.
 """

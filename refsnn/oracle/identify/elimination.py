@@ -120,12 +120,10 @@ def _search(problem, fits_only=False):
     """Return all conventions and the first rows that contradict them, eqs.
     (1)-(4).
 
-    If a row has more than 32 entries, each convention is first compared in
-    only some of the entries.  The conventions that agree with these entries
-    for the longest time are then compared in all entries.  If `fits_only` is
-    True, only conventions that agree with the whole recording in these entries
-    are compared in all entries.  For all other conventions, the returned row
-    may be later than the first row with a contradiction.
+    If a row has more than 32 entries, all conventions are first compared in a
+    part of the entries.  Only the conventions that agree longest or, if
+    `fits_only` is True, to the end are then compared in all entries.  For all
+    other conventions, the returned row may be too late.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -304,12 +302,7 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the indices of the entries of a row that are compared first.
-
-    These are the `FIRST` entries whose recorded values differ most often from
-    their values in row 0.  If simulated spikes act through the recurrent
-    weights V, these are all neurons of the most active sample.
-    """
+    """Return the indices of the entries of a row that are compared first."""
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
         sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
@@ -318,8 +311,7 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Restrict the arrays of a problem to some pairs of samples and neurons, with
-    the indices `keep`."""
+    """Restrict the arrays of a problem to the entries `keep` of each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -345,9 +337,7 @@ def _parted(flat, runs, active, T):
 def _eliminate(flat, table, kind, alive, T):
     """Simulate runs of one `_Kind`, and compare the runs with the recording.  For
     each run and each way to record its potential, return the first recorded
-    row that contradicts the simulation, or T if no row does.  A run ends as
-    soon as the recording contradicts all its four ways to record the
-    potential."""
+    row that contradicts the simulation, or T if no row does."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -460,9 +450,8 @@ def _states(flat, table, kind, T):
 
 
 def _forced(flat, test, k, T):
-    """Return the recorded spikes that belong to the simulated state k.  Before
-    the first recorded row, return the spikes at rest.  After the last recorded
-    row, return 0."""
+    """Return the recorded spikes of the simulated state k, the spikes at rest
+    before the first recorded row, and 0 after the last recorded row."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None]
@@ -470,9 +459,7 @@ def _forced(flat, test, k, T):
 
 
 def _own(flat, kind, mem, k, T):
-    """Return the spikes that follow from simulated membrane potentials.  If a
-    potential equals the threshold up to rounding errors, the property
-    `compare` decides whether the neuron spikes."""
+    """Return the spikes that follow from simulated membrane potentials."""
     low, high = _bounds(kind.spikes, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
     return low if kind.compare == ">" else high if kind.compare == ">=" else (
@@ -519,8 +506,7 @@ def _trace(problem, step, dtype=float):
 
 
 def _count(step, mem, thr):
-    """Return the number of spikes at each membrane potential, eq. (1) of the
-    module `conventions`."""
+    """Return the number of spikes at each potential, eq. (1) of `conventions`."""
     low, high = mem > thr, mem >= thr
     if step.spikes == "many":
         low = low * np.maximum(np.ceil(mem / thr) - 1, 1)
@@ -530,16 +516,16 @@ def _count(step, mem, thr):
 
 
 def _recorded_states(step, states):
-    """Return the slice of the simulated states whose spikes are recorded, and the
-    slice of the simulated states whose membrane potentials are recorded.  Also
-    return whether the potentials are recorded after the reset."""
+    """Return two slices: the simulated states whose spikes are recorded, and
+    those whose membrane potentials are recorded.  Also return whether the
+    potentials are recorded after the reset."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def _steps(codes, axes=AXES):
     """Convert each row of `codes` to a `conventions.Step` in which gradients pass
-    through the reset.  A row holds the index of the choice for each property."""
+    through the reset."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 

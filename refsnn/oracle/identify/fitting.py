@@ -212,9 +212,8 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 def _fitted(y, z, valid, d, record, delay, start=None):
     """Fit the constants of (2).  Return a list of the root mean square error, the
     largest error, the fitted constants and the number of fitted entries.  If
-    the fit fails, return None.  If `start` is given, the fit of the decay
-    factor alpha starts from `start`; otherwise, it starts from the best value
-    in `GRID`."""
+    the fit fails, return None.  If `start` is given, the fit of alpha starts
+    from `start` instead of the best value in `GRID`."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]

@@ -276,8 +276,7 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """For each convention in `codes`, return a tuple of the choices for the
-    properties in `axes`."""
+    """Return a tuple of the choices in `axes` for each convention in `codes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
@@ -329,8 +328,7 @@ def _unexplained(candidate, wanted, near):
 
 
 def _members(problem, presets, fits, choices):
-    """Return the conventions that agree with a recording, as candidates.  Presets
-    are first."""
+    """Return the conventions that agree with a recording, presets first."""
     known = problem.axes
 
     def fit(step):      # and with an allowed choice of `through_reset`

@@ -22,9 +22,6 @@ nearest convention only if at least one of three conditions holds:
 - The root mean square error of each recorded quantity is below half of the
   standard deviation of this quantity.
 
-A recording of white noise has no nearest convention, because it meets none
-of these three conditions.
-
 Derivation.  The comparison uses the tolerances of the module
     `elimination`.
 Approximate.  The nearest convention is chosen among the presets, and among
@@ -201,11 +198,9 @@ def _fired(problem):
 
 def _changed(problem, presets, fit):
     """Search for a convention that agrees with the recording after one of the
-    changes that the docstring of this module lists.  Return a list with a line
-    for the report, or an empty list if no convention agrees with the
-    recording.  If only spikes are recorded, the recording must have at least
-    `MATCHED` spikes, and only the conventions of published tools (presets) are
-    accepted."""
+    changes that the module docstring lists.  Return a list with a line for the
+    report, or an empty list.  If only spikes are recorded, the recording must
+    have at least `MATCHED` spikes, and only published tools are accepted."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

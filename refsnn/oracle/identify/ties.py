@@ -22,8 +22,7 @@ def _settled(problem, fits, presets, exact):
 
     If the recording has no tie, each convention is returned with all choices
     for the property "compare".  To save time, ties are examined only for the
-    first 4 to 200 conventions.  The conventions of published tools are
-    examined first.
+    first 4 to 200 conventions, starting with published tools.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
