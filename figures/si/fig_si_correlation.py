@@ -60,8 +60,8 @@ FOLDERS = {"full": ("mnist",)}
 def jobs(size, seed, data):
     """Return the training jobs for each consolidation strength and each run.
 
-    The training of a network is split into jobs.  Each job trains the network of the
-    previous job on the next tasks of the sequence.
+    The training of a network is split into jobs.  Each job receives the network from
+    the previous job and trains it on the next tasks of the sequence.
     """
     listed = []
     for repeat in range(REPEATS[size]):

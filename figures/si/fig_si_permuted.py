@@ -19,10 +19,10 @@ network was trained on this task.  A method with a low accuracy in the right pan
 impairs the learning of new tasks.  In each run, all methods use the same pixel
 permutations, the same split into training and test images, and the same initial
 weights.  The strengths of the penalties were selected in runs with other seeds and are
-5 for SI, 100 for EWC and 0.01 for L2.  The penalty of EWC multiplies the strength by
-half of the Fisher information.  The state of the optimiser Adam is carried over from
-one task to the next.  Accuracies are lower than those published for permuted MNIST,
-because there are only 1,437 training images and the network is smaller.
+5 for SI, 100 for EWC and 0.01 for L2.  In the penalty of EWC, the importance of a
+parameter is half its Fisher information.  The state of the optimiser Adam is carried
+over from one task to the next.  Accuracies are lower than those published for permuted
+MNIST, because there are only 1,437 training images and the network is smaller.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
@@ -71,8 +71,8 @@ FOLDERS = {"full": ("mnist",)}
 def jobs(size, seed, data):
     """Return the training jobs for each method and each run.
 
-    The training of a network is split into jobs.  Each job trains the network of the
-    previous job on the next tasks of the sequence.
+    The training of a network is split into jobs.  Each job receives the network from
+    the previous job and trains it on the next tasks of the sequence.
 
     With --full, three further jobs each try one strength of elastic weight
     consolidation (EWC).

@@ -134,7 +134,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
     """Return the `Net` of a fully connected ReLU network.
 
     sizes : number of units in each layer, starting with the inputs.
-    zero : whether the output weights are 0 before training.  All biases are 0.
+    zero : whether the output weights are 0 before training; biases are always 0.
     keep : probability that dropout keeps a hidden unit.
     """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,

@@ -322,7 +322,7 @@ PEERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} that maps each contender's name to its builder."""
+    """Return a dict that maps the name of each contender to its builder function."""
     builders = {OURS: refsnn}
     if task == RECURRENT and threads == 1:
         builders |= {DENSE: lambda p: refsnn(p, False), BARE: products}

@@ -268,7 +268,7 @@ PEERS |= {JAX: ("jax", functools.partial(_jax, _jax_jacobians)),
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} that maps each contender's name to its builder."""
+    """Return a dict that maps the name of each contender to its builder function."""
     p = problem(task, seed)
     found = {OURS: functools.partial(gradient if task == GRADIENT else kernel, p)}
     if task == MLP:

@@ -1,12 +1,12 @@
 """Run exact real-time recurrent learning (RTRL) in refsnn and in other tools.
 
-RTRL computes the influence matrix, the derivative of the states of a network with
-respect to all weights, forward in time.  A contender is refsnn or another tool.  Each
-contender simulates a network of n neurons and m inputs, and returns the gradient of the
-loss with respect to the input and recurrent weights [W | V], of shape (n, m + n).  The
-contenders in JAX and PyTorch compute the Jacobians of one time step by reverse-mode
-automatic differentiation, and multiply the Jacobian with respect to the states by the
-influence matrix.  The JAX code is compiled.
+RTRL computes, forward in time, the influence matrix, which holds the derivatives of the
+states of a network with respect to all weights.  A contender is refsnn or another tool.
+Each contender simulates a network of n neurons and m inputs, and returns the gradient
+of the loss with respect to the input and recurrent weights [W | V], of shape (n, m +
+n).  The contenders in JAX and PyTorch compute the Jacobians of one time step by
+reverse-mode automatic differentiation, and multiply the Jacobian with respect to the
+states by the influence matrix.  The JAX code is compiled.
 """
 
 import functools
@@ -200,7 +200,7 @@ PEERS = {"JAX": ("jax", jax), "PyTorch": ("torch", pytorch)}
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} that maps each contender's name to its builder."""
+    """Return a dict that maps the name of each contender to its builder function."""
     builders = {OURS: refsnn, BARE: products} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, problem(task, seed))

@@ -128,7 +128,7 @@ PEERS = {"PyTorch, Adam only": ("torch", torch_update),
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} that maps each contender's name to its builder."""
+    """Return a dict that maps the name of each contender to its builder function."""
     builders = {OURS: functools.partial(update, path=True, penalty=True), ADAM: update,
                 PATH: functools.partial(update, path=True), COPY: copying} | {
         name: PEERS[name][1] for name in installed(PEERS)}

@@ -45,7 +45,7 @@ PEERS = {"lauscher": ("lauscher", lauscher)}
 
 
 def contenders(task, seed, threads):
-    """Return a dict {name: build} that maps each contender's name to its builder."""
+    """Return a dict that maps the name of each contender to its builder function."""
     builders = {OURS: lambda x: functools.partial(refsnn, x)} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, sound(seed))

@@ -91,9 +91,11 @@ def compare(z, other, kind):
 def fit(counts, labels, kind, *, cost=1.0):
     """Train one support vector machine per class on spike counts, eqs. (1)-(9).
 
+    A class without training words has the score -1 for every word.
+
     counts : (N, m) float, number of spikes of each channel in each word.
     labels : (N,) int, classes of the words; the number of classes is the largest
-        label + 1.  A class without words has the score -1 for every word.
+        label + 1.
     kind : kind of the kernel, one of `KINDS`.
     cost : weight of the squared hinge loss; larger values fit the training words more
         closely.

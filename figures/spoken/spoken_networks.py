@@ -78,10 +78,11 @@ def start(o):
 def score(record, labels, o):
     """Return the loss, and its derivative with respect to the readout.
 
-    The derivative is of shape (T, B, k).  Each readout starts at 0.  If a readout stays
-    below 0 after the first time step, the maximum of the readout over time is its
-    initial value 0, and the derivative of the loss with respect to the weights of this
-    readout is 0.  The loss "max" therefore ignores the first time steps.
+    The derivative of the loss is of shape (T, B, k).  Each readout starts at 0.  If a
+    readout stays below 0 after the first time step, the maximum of the readout over
+    time is its initial value 0, and the derivative of the loss with respect to the
+    weights of this readout is 0.  The loss "max" therefore ignores the first time
+    steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -305,8 +306,7 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     index : indices of the training words.
     first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
-    learner : initial (parameters, optimiser states).  By default, the parameters are
-        sampled.
+    learner : initial (parameters, optimiser states); sampled by default.
     """
     longest, read = steps(words, o.dt), reader(words, o)
     classes, noisy = int(words.label.max()) + 1, o.channels or o.spread
@@ -411,10 +411,10 @@ def add(listed, condition, size, data, seed, repeat, **more):
     """Append the training jobs of one classifier to the list `listed`.
 
     A classifier is trained in one job, or in a chain of jobs if the words are read from
-    files.
+    files.  If `size` is "full", the words are read from the folder `data`.  If `size` is
+    "quick", networks are trained for one epoch.
 
-    size : "quick", "default" or "full".  If `size` is "full", the words are read from
-        the folder `data`.  If `size` is "quick", networks are trained for one epoch.
+    size : "quick", "default" or "full".
     more : options that override the options of the condition.
     """
     folder = spoken_words.folder(size, data)
@@ -440,13 +440,12 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
     """Train one classifier; return its accuracy on each set of `spoken_words.SETS`.
 
     The result `accuracy` is of shape (3,).  The results `label`, `speaker` and
-    `predicted` are of shape (N,), with one entry for each test word.
+    `predicted` are of shape (N,), with one entry for each test word.  The result
+    `jittered` holds the accuracy on all test words for each entry of `jitters`.  In a
+    chain of jobs, only the last job returns accuracies.
 
-    jitters : standard deviations of the jitter of event times, s.  The result
-        `jittered` holds the accuracy on all test words for each standard deviation of
-        the jitter.
+    jitters : standard deviations of the jitter of event times, s.
     first, count : first epoch and number of epochs of this job in a chain of jobs.
-        Only the last job of a chain returns accuracies.
     before : result of the previous job of the chain.
     """
     words, o = spoken_words.read(folder), Options(**options)

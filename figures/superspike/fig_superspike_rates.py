@@ -90,10 +90,7 @@ def final(cost):
 
 
 def decades(rates, share):
-    """Return the span of the longest series of usable learning rates, in decades.
-
-    The series has no gap on the grid of learning rates.
-    """
+    """Return the span of the longest series of usable learning rates, in decades."""
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:
         length = length + 1 if good else 0

@@ -149,8 +149,8 @@ def classification(heard, spikes, labels, ends):
     errors.
 
     heard : (B,) bool, whether the correct unit has already spiked in the current
-        window.  The first call receives False, and each later call receives the array
-        that the previous call returned.
+        window; False in the first call, and later the array that the previous call
+        returned.
     spikes : (T, B, k) float, spikes of the output units.
     labels : (T, B) int, correct unit at each step; -1 between windows.
     ends : (T, B) bool, True in the last step of each window.
