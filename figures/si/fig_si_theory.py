@@ -20,16 +20,16 @@ The bottom middle panel shows the sum of the path integrals of all parameters, d
 by the decrease of the loss.  The bottom left panel shows the relative difference
 between the sum of the path integrals and the decrease of the loss.  In the limit of
 small learning rates, the sum of the path integrals equals the decrease of the loss.  To
-first order, the relative difference between the two is proportional to the learning
-rate.  Gradient noise increases the sum of the path integrals by an amount that is
-proportional to the variance of the noise.  The simulated sum of the path integrals,
-divided by the decrease of the loss, differs from theory by at most 1e-9 (relative)
-without noise, and by at most 5 % with noise (mean over 500 runs, 4,000 with --full).
-In simulations with noise, the decrease of the loss is the difference between the loss
-at the start and the minimum of the loss.  The bottom right panel shows, for each
-parameter, the largest relative difference between the simulated and the theoretical
-path integral.  This figure tests the theory of synaptic intelligence on quadratic
-losses in [ZPG17].
+first order, the relative difference between the sum of the path integrals and the
+decrease of the loss is proportional to the learning rate.  Gradient noise increases the
+sum of the path integrals by an amount that is proportional to the variance of the
+noise.  The simulated sum of the path integrals, divided by the decrease of the loss,
+differs from theory by at most 1e-9 (relative) without noise, and by at most 5 % with
+noise (mean over 500 runs, 4,000 with --full).  In simulations with noise, the decrease
+of the loss is the difference between the loss at the start and the minimum of the loss.
+The bottom right panel shows, for each parameter, the largest relative difference
+between the simulated and the theoretical path integral.  This figure tests the theory
+of synaptic intelligence on quadratic losses in [ZPG17].
 """
 
 import numpy as np
@@ -56,7 +56,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return jobs that compute single trajectories, random starts and sums of w.
+    """Return jobs for single trajectories, random starts and summed path integrals.
     """
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})

@@ -118,9 +118,10 @@ def jobs(size, seed, data):
 
 
 def spans(name, task):
-    """Split the training on a task into jobs; return tuples (task, part, epochs, ends).
+    """Split the training on a task into jobs; return one tuple for each job.
 
-    The entry `ends` states whether the job is the last job of the task.
+    Each tuple is (task, number of the part, number of epochs, ends).  The entry `ends`
+    is True for the last job of the task.
     """
     parts = PARTS[name][min(task, 1)]
     return [(task, i, epochs, i == len(parts) - 1) for i, epochs in enumerate(parts)]

@@ -411,8 +411,8 @@ def add(listed, condition, size, data, seed, repeat, **more):
     """Append the training jobs of one classifier to the list `listed`.
 
     A classifier is trained in one job, or in a chain of jobs if the words are read from
-    files.  If `size` is "full", the words are read from the folder `data`.  If `size` is
-    "quick", networks are trained for one epoch.
+    files.  If `size` is "full", the words are read from the folder `data`.  If `size`
+    is "quick", networks are trained for one epoch.
 
     size : "quick", "default" or "full".
     more : options that override the options of the condition.
