@@ -34,8 +34,8 @@ Derivation.  Eq. (1) interpolates linearly along both axes at the centres
     of the new pixels, eq. (2), in units of the old pixels.  Each row of A
     sums to 1, so the enlarged image has no value outside the range of the
     image.
-Exact.  Pixel values are only rescaled.  Equal arguments of `split` give
-    equal splits.
+Exact.  The readers change pixel values only by scaling.  Equal arguments
+    of `split` give equal splits.
 Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
     most about twice their size.
 Departures.  The stored pixel values, from 0 to 16 in `digits` and from 0
@@ -168,7 +168,7 @@ def upsample(images, size=16):
 
 
 def split(labels, test_fraction=0.2, seed=0):
-    """Divide samples at random into a stratified training and test set.
+    """Divide the samples of each class at random into training and test samples.
 
     >>> train, test = split(np.array([0, 0, 0, 1, 1, 1]), 1 / 3)
     >>> len(train), len(test), sorted(train.tolist() + test.tolist())

@@ -3,7 +3,8 @@ r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
 The Spiking Heidelberg Digits and the Spiking Speech Commands [CSSZ20] are
 recordings of spoken words, converted to spikes on 700 channels.  An HDF5
-file of N recordings, of which a recording has E spikes, has the fields
+file holds N recordings.  The number E of spikes differs between
+recordings.  The fields of the file are
 
     spikes/times        N sequences (E,) of float16     spike times, s
     spikes/units        N sequences (E,) of uint16      channels 0 ... 699
@@ -13,7 +14,7 @@ file of N recordings, of which a recording has E spikes, has the fields
     extra/meta_info     gender, age, body_height of each speaker
 
 The spike times of a recording are sorted.  The fields extra/speaker and
-extra/meta_info are optional; the Speech Commands have neither.
+extra/meta_info are optional.  The Speech Commands have neither of the two.
 
 `read` raises a ValueError if a file has another format.  Before `read`
 allocates memory for a field, `read` compares the size that the file
