@@ -94,12 +94,14 @@ def second(signals=SIG, dinputs=None, dsignals=None):
     (lambda: backward(pre=[X[0]]), "^recording.pre has no maps in entry 0"),
     (lambda: backward(pre=REC.pre[:2]), "^recording.pre has 2 arrays: must have 3"),
     (lambda: backward(pre=None), "^recording.pre is None: must be one of list"),
+    (lambda: backward(inputs=None), "^recording.inputs is None: must be one of list"),
     (lambda: backward(inputs=REC.inputs[:2]), "^recording.inputs has 2 arrays"),
     (lambda: backward(pre=[REC.pre[0][:, :1], *REC.pre[1:]]), r"^weights\[0\] .*pre"),
     (lambda: backward(pools=(False, False)), r"^weights\[2\] has shape"),
     (lambda: convnet.jacobian(None, SIG), "^recording is of type NoneType"),
     (lambda: convnet.jacobian(REC, SIG[:2]), "^signals has 2 arrays: must have 3"),
     (lambda: convnet.jacobian(REC._replace(inputs=None), SIG), "^recording.inputs is"),
+    (lambda: convnet.jacobian(REC._replace(pre=None), SIG), "^recording.pre is None"),
     (lambda: second(SIG[:2]), "^signals has 2 arrays"),
     (lambda: second(SIG, REC.inputs[:1]), "^dinputs has 1 arrays"),
     (lambda: second(SIG, [X, None, None]), r"^dinputs\[0\] has shape .* 3 axes"),
@@ -107,6 +109,7 @@ def second(signals=SIG, dinputs=None, dsignals=None):
     (lambda: convnet.init([(2, 3, 3)], RNG), r"^shapes has entries of lengths \[3\]"),
     (lambda: convnet.init([], RNG), "^shapes has entries of lengths"),
     (lambda: convnet.init(3, RNG), "^shapes is 3: must be one of list"),
+    (lambda: convnet.init(None, RNG), "^shapes is None: must be one of list"),
     (lambda: convnet.init([(2, 3)], RNG, int), "^dtype is .*int")])
 def test_relations_between_arguments(call, match):
     with pytest.raises(ValueError, match=match):
