@@ -2,17 +2,17 @@
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
 The optimisers include stochastic gradient descent (SGD).  Each call of an
-optimiser computes the update of one array of parameters.  From its last
-state and the gradient of the loss, the optimiser computes its next state
-and an update.  The caller adds the update to the parameters.  Let `rate`
-be the learning rate.  At step t = 1, 2, ..., `sgd` computes
+optimiser processes one array of parameters.  From its last state and the
+gradient of the loss, the optimiser computes its next state and the update
+of the parameters.  The caller adds the update to the parameters.  Let
+`rate` be the learning rate.  At step t = 1, 2, ..., `sgd` computes
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
 The function `adam` uses running means of the gradient and of the squared
-gradient.  The two running means are initially 0, and eq. (5) corrects the
-resulting bias:
+gradient.  The two running means start at 0 and are therefore too small at
+first, which eq. (5) corrects:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
@@ -131,7 +131,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
 
 
 def _squared(g):
-    """Return g^2, and check that g^2 is finite."""
+    """Return g^2; raise an error if not finite."""
     with np.errstate(over="ignore"):
         return arrays("gradient^2 (...)", g * g)[0]
 
@@ -210,8 +210,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
 
 
 def _begin(state, gradient, fields, options):
-    """Check the arguments.  Return the gradient, the number of this step, the
-    arrays of the state, and the options."""
+    """Check and return the arguments as arrays."""
     g, = arrays("gradient (...) float", gradient)
     if g.size == 0:
         raise ValueError(f"gradient has shape {g.shape}: must not be empty")
@@ -235,7 +234,7 @@ def _begin(state, gradient, fields, options):
 
 
 def _end(g, t, *results):
-    """Return the new state and the update as arrays in the dtype of the gradient."""
+    """Return the new state and the update."""
     mean, scale, update = (None if a is None else np.asarray(a, g.dtype)
                            for a in results)
     return State(t, mean, scale), update

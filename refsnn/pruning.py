@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | pruning.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute masks that prune a network by magnitude, by saliency or at random.
+r"""Compute masks that prune weights by magnitude, by saliency or at random.
 
 A mask is 0 for pruned weights and 1 for kept weights.  Weights are pruned
 in groups.  With scope="layer", the weights of each layer form a group.
@@ -11,7 +11,8 @@ score s_idx with the index
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
-The pruning methods keep the following weights and prune all other weights:
+Each method keeps the weights that meet its condition, and prunes the
+others:
 
     magnitude     |W| > s_idx,  s = |W|                  (2)  [LZ20]
     snip          |W g| >= s_idx,  s = |W g|             (3)  [LZ20]
@@ -30,9 +31,8 @@ labels:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by the square root of the
-density rho.  If the masks do not depend on the weights, the division by
-sqrt(rho) approximately preserves the variance of the total input of each
-unit:
+density rho.  If the masks do not depend on the weights, this division
+approximately preserves the variance of the total input of each unit:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
@@ -95,8 +95,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Apply the function `keep` to the flattened scores of each group of weights,
-    and return the masks."""
+    """Return the masks of all weight groups."""
     one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -144,8 +143,7 @@ def snip(weights, gradients, rho, *, scope="global"):
 
 
 def _products(weights, name, slopes, rho):
-    """Check the arguments.  Return the entrywise products of the arrays in
-    `weights` and `slopes`, and the density rho."""
+    """Return the entrywise products, and rho."""
     weights, slopes, rho = _checked(weights, rho, name, slopes)
     with np.errstate(over="ignore"):
         products = [W * slope for W, slope in zip(weights, slopes, strict=True)]
@@ -179,7 +177,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df of the loss (6) with respect to the outputs f.
+    """Return the derivative dL/df of the loss L, eq. (6).
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]
@@ -227,7 +225,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
 
 def density(masks):
-    """Return the fraction of kept weights in the network and in each layer.
+    """Return the fraction of weights that are kept, in the network and per layer.
 
     >>> density([np.array([1.0, 0.0]), np.array([1.0, 1.0])])
     (0.75, [0.5, 1.0])
@@ -272,8 +270,7 @@ def scaled(weights, masks, rho):
 
 
 def _checked(weights, rho, name="weights", others=None, rule=""):
-    """Check and return the weights, the list `others` of arrays, and the density
-    rho.  The arrays of `others` must have the shapes of the weights."""
+    """Check and return the arguments."""
     rho, = arrays("rho () in (0, 1]", rho)              # in float64, as in [LZ20]
     weights, others = arrays(f"weights[] (...) float, {name}[] (...){rule}", weights,
                              weights if name == "weights" else others)

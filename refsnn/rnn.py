@@ -131,8 +131,7 @@ def step(drive, V, state=None):
 
 
 def _scan(h, V, last):
-    """Replace the products W x[t] in the array `h` by the states of the network,
-    eqs. (1) and (2).  Return `h`."""
+    """Compute all states in place, eqs. (1), (2)."""
     last = np.zeros_like(h[0]) if last is None else last
     for t in range(len(h)):
         h[t] += last @ V.T                                                 # (1)
@@ -141,7 +140,7 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Compute the loss gradient by backpropagation through time, eqs. (3)-(6).
+    """Compute the gradient by backpropagation through time, eqs. (3)-(6).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)
@@ -186,13 +185,13 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
 
 
 def _before(h, state):
-    """Return the states h[t-1] for all steps t, where h[-1] is the initial state."""
+    """Return the previous states h[t-1]."""
     state = np.zeros_like(h[0]) if state is None else state
     return np.concatenate([state[None], h[:-1]])
 
 
 def linearise(x, W, V, h, state=None):
-    """Compute the Jacobians J and F at simulated states, eqs. (7) and (8).
+    """Compute the Jacobians J and F of the states, eqs. (7), (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> J, F = linearise(x, W, V, simulate(x, W, V))

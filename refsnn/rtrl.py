@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Real-time recurrent learning (RTRL) computes the exact gradient online.
+r"""Compute exact gradients by real-time recurrent learning (RTRL).
 
 Consider a recurrence h[t] = f(h[t-1], x[t]; parameters) of the state h.
 RTRL propagates the state together with the influence M[t], which is the
@@ -16,7 +16,8 @@ the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
 The caller provides the derivatives J, F and q, for example from the
 functions `lif.linearise` and `lif.credit`.  For layers of leaky
 integrate-and-fire (LIF) neurons, the module `sparse_rtrl` is faster,
-because it skips the products with entries of J that are always 0.
+because `sparse_rtrl` skips the entries of the Jacobians J that are always
+0.
 
 Derivation.  Eq. (1) is the chain rule for the derivative of the state
     h[t].  Eqs. (2) and (3) are the chain rule for the derivatives of the
@@ -40,7 +41,7 @@ __all__ = ["gradient", "step", "step_gradient"]
 
 
 def step(M, J, F, out=None):
-    """Advance the influence matrix by one time step, eq. (1).
+    """Compute the influence matrix M of one time step, eq. (1).
 
     >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
     >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
@@ -71,7 +72,7 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient dL[t]/dparameters of the loss of one step, eq. (2).
+    """Return the gradient of the loss L[t] of one time step, eq. (2).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]
@@ -96,7 +97,7 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss summed over all steps, eqs. (1) and (3).
+    """Return the gradient of the loss L of all time steps, eqs. (1), (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()

@@ -1,15 +1,16 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral of a parameter is the sum of the contributions of the
-parameter to the decrease of the loss during a task.  At the end of the
-task, the path integral is divided by the squared change of the parameter,
-and added to the importance of the parameter.  The anchor is the value of
-the parameter after the previous task.  A quadratic penalty keeps important
-parameters near the anchor.  Let theta be the parameters.  Let g be the
-gradient of the loss with respect to theta before an optimiser step, and
-let the displacement be the change of theta in this step.  With the
-coefficient `strength` and the prefactor `factor` of the penalty,
+Each step of a task changes a parameter and thereby contributes to the
+decrease of the loss.  The path integral of the parameter is the sum of
+these contributions.  At the end of the task, the path integral is divided
+by the squared change of the parameter.  The result is added to the
+importance of the parameter.  The anchor is the value of the parameter at
+the end of the previous task.  A quadratic penalty keeps important
+parameters near their anchors.  Let theta be the parameters.  Let g be the
+gradient of the loss with respect to theta before an optimiser step.  The
+displacement is the change of theta in this step.  With the coefficient
+`strength` and the prefactor `factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -19,9 +20,9 @@ coefficient `strength` and the prefactor `factor` of the penalty,
     d penalty/d theta = 2 factor strength
         importance (theta - anchor)                   (4)
 
-After the update (2) of the importance, the path integral is set to 0, and
-the anchor is set to the current parameters theta.  `PRESETS` holds the
-settings of published implementations:
+After each task, eq. (2) updates the importance.  The path integral is then
+set to 0, and the anchor is set to the current parameters theta.  `PRESETS`
+holds the settings of published implementations:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -56,10 +57,10 @@ columns of the table are the following settings:
                 [-clip, clip] before the optimiser's step.  In (1), g is
                 clipped only if the displacement is "descent".
 
-If the setting `reset_optimiser` is true, the caller should reset the
-optimiser after each call of `consolidate`.
+If the setting `reset_optimiser` is true, the caller should reset the state
+of the optimiser at the end of each task.
 
-The code of [ZPG17] uses the following settings:
+The code of [ZPG17] uses the following values of the settings:
 
     experiment               strength    xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
@@ -70,21 +71,22 @@ Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
     steps, the sum of the path integrals of all parameters is therefore the
     decrease of the loss during the task.  With plain gradient descent, no
-    step makes a negative contribution to a path integral.  With momentum
-    or with the penalty, contributions to path integrals can be negative.
-    Because eq. (2) divides by a squared distance, the penalty (3) has the
-    unit of the loss.  The damping constant xi keeps the importance (2)
-    bounded for parameters that hardly changed.
+    contribution to a path integral is negative.  With momentum or with the
+    penalty, contributions can be negative.  Eq. (2) divides the path
+    integral by the squared change of the parameter, so that the penalty
+    (3) has the unit of the loss.  The damping constant xi prevents very
+    large importances of parameters that hardly changed.
 Exact.  Eq. (4) is the exact derivative of the penalty (3) with respect to
     the parameters theta.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  As in all implementations in the table, importances are summed
-    over tasks, and only the latest anchor is kept.  In a notebook of
-    [ZPG17] for permuted MNIST, the anchor of the first task is 0.  To
-    reproduce an initial anchor of 0, pass arrays of zeros to the function
-    `begin`.  This module stores a copy of the parameters as the anchor.
-    On a CPU, the library avalanche 0.6.0 stores a view of the current
-    weights as the anchor, so that the penalty in this library is always 0.
+Departures.  As in all implementations in the table above, importances are
+    summed over tasks, and only the anchor of the last task is kept.  In a
+    notebook of [ZPG17] for permuted MNIST, the anchor of the first task is
+    0.  To reproduce this notebook, pass arrays of zeros to the function
+    `begin`.  In this module, the anchor is a copy of the parameters.  On a
+    CPU, the library avalanche 0.6.0 stores no copy but a view of the
+    current weights as the anchor.  The penalty of avalanche 0.6.0 is
+    therefore always 0.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -116,8 +118,7 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of synaptic intelligence in arrays shaped like the
-    parameters."""
+    """Hold the path integrals, importances and anchors of all parameters."""
     path_integral: Union[np.ndarray, list]      # of the current task
     importance: Union[np.ndarray, list]         # sum over completed tasks
     anchor: Union[np.ndarray, list]             # parameters after the last task
@@ -165,9 +166,7 @@ def begin(parameters):
 
 
 def _formed(name, function, like, *groups):
-    """Apply a function to each tuple of corresponding arrays from the lists
-    `groups`.  Return a list of arrays if `like` is a list, and one array
-    otherwise."""
+    """Apply a function to each parameter array."""
     with np.errstate(over="ignore", invalid="ignore"):
         # NumPy 1 would promote 0-d float32 arrays to float64.
         found = [np.asarray(function(*given), given[0].dtype)
@@ -180,7 +179,7 @@ def _formed(name, function, like, *groups):
 
 def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                settings=DEFAULT):
-    """Add the contribution of one step to the path integral, eq. (1).
+    """Add the contribution of one optimiser step to the path integral, eq. (1).
 
     >>> state = begin(np.array([1.0, 2.0]))
     >>> state = accumulate(state, np.array([-0.5, 0.25]), np.array([4.0, 1.0]))
@@ -228,10 +227,9 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    If the gradient p.grad of a parameter p is None, the loss does not depend
-    on p, and an array of zeros must be used as the gradient of p.  The
-    settings `clip` and `reset_optimiser` require additional lines in this
-    training loop.
+    If the loss does not depend on a parameter p, p.grad is None.  In this
+    case, use an array of zeros as the gradient.  The settings `clip` and
+    `reset_optimiser` require additional lines in this training loop.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)
@@ -309,7 +307,7 @@ def consolidate(state, parameters, settings=DEFAULT):
 
 
 def penalty(state, parameters, settings=DEFAULT):
-    """Return the quadratic penalty on the distance from the anchor, eq. (3).
+    """Return the penalty on the distance of parameters from anchors, eq. (3).
 
     >>> state = begin(np.zeros(2))._replace(importance=np.array([1.0, 3.0]))
     >>> penalty(state, np.array([2.0, 1.0]), Settings(strength=0.5))
@@ -365,7 +363,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Check the settings, and convert all numbers in the settings to floats."""
+    """Check and return the settings."""
     s = bundle("settings", settings, Settings)
     one_of("settings.gradient", s.gradient, "task", "total")
     one_of("settings.displacement", s.displacement, "step", "descent")
@@ -378,8 +376,7 @@ def _settings(settings):
 
 
 def _state(state):
-    """Check the state.  Return the state, and the path integrals, importances and
-    anchors as lists of arrays."""
+    """Return the checked state and its arrays."""
     state = bundle("state", state, State)
     anchor = lists("state.anchor", state.anchor)
     found = [*(lists(f"state.{name}", getattr(state, name), anchor, "state.anchor")

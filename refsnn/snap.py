@@ -49,7 +49,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find neurons that are reached in at most order - 1 synapses, eq. (2).
+    """Find the neurons reached from each neuron in order - 1 synapses, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()
@@ -78,7 +78,7 @@ def reach(V, order):
 
 
 def owners(n, m, recurrent=True):
-    """Return the postsynaptic neuron of each weight of a layer.
+    """Return the index of the postsynaptic neuron of each weight of a layer.
 
     >>> owners(2, 1).tolist()
     [0, 1, 0, 0, 1, 1]
@@ -102,7 +102,7 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Count the entries of the influence matrix M that SnAp-n stores.
+    """Return the number of entries of the influence matrix M that SnAp-n stores.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)
@@ -125,7 +125,7 @@ def stored(owner, pattern, states):
 
 
 def step(blocks, J, F, owner, pattern):
-    """Advance the blocks of the influence matrix by one step, eq. (1).
+    """Compute the blocks of the influence matrix M of one time step, eq. (1).
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))
@@ -177,7 +177,7 @@ def _step(blocks, J, F, groups):
 
 
 def gradient(J, F, q, owner, pattern):
-    """Compute the gradient of the loss forward in time, eqs. (1) and (3).
+    """Compute the approximate gradient of the loss by SnAp-n, eqs. (1), (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> F = np.array([3.0, 1.0]).reshape(2, 1, 1, 1)
@@ -209,17 +209,14 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states):
-    """Return two arrays for each row of `pattern`.  The first array holds the
-    indices of the parameters to which the row applies.  The second array holds
-    the indices of the states of all neurons that the row keeps."""
+    """Return the parameter and state indices of each block."""
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(states_of_g))
             for g, states_of_g in enumerate(kept)]
 
 
 def _checked(owner, pattern, states, F=None):
-    """Check and return the arguments of `_groups`.  Each parameter has one column
-    in the array F."""
+    """Check and return the arguments of `_groups`."""
     pattern, = arrays("pattern (g, n)", pattern)
     _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
                       owner)

@@ -27,10 +27,11 @@ gain I.
 
 Let dspikes and dmem be the direct derivatives of the loss L with respect
 to the spikes S and the membrane potentials U.  A direct derivative of the
-loss neglects that S and U also affect later states of the layer.  The
-eligibility e_k is the derivative of the spikes S_k with respect to the
-weight theta_ij.  The gradient (8) of the loss is a sum over time steps,
-and each summand can be computed as soon as the time step is simulated:
+loss ignores that a spike also affects later states of the layer.  The
+eligibility e_k, eq. (7), is the surrogate derivative of the spikes S_k of
+neuron k with respect to the weight theta_ij.  The gradient of the loss,
+eq. (8), is a sum over time steps, and each term is known as soon as its
+time step is simulated:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -43,23 +44,23 @@ dL/dy[t],
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
 
-In (9), alpha, beta and gain are the constants of the readout.
+In (9), alpha, beta and gain belong to the readout.
 
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
-    same gradient as the module `rtrl` with the Jacobians of the layer, but
-    skips the products with Jacobian entries that are always 0.  Eqs.
-    (4)-(6) neglect terms of the derivatives.  The rule "block" gives the
-    same gradient as backpropagation that passes only through the diagonal
-    entries of the recurrent weights V.  The rule "implicit" gives the same
-    gradient as backpropagation that omits the path through the recurrent
-    weights V.
-Approximate.  The gradient of the rule "exact" is exact for the layer with
-    a hard threshold if dS/dU := psi and if the refractory mask is treated
-    as a constant.  The following table compares the rules for n neurons, m
-    inputs and B sequences.  The column "state" gives the number of stored
-    values.  The word "own" stands for terms that involve only neuron i.
-    Without recurrence, m + n becomes m:
+    same gradient as the module `rtrl`, but is faster, because it skips the
+    entries of the Jacobians that are always 0.  Eqs. (4)-(6) neglect terms
+    of the derivatives.  The rule "block" gives the same gradient as
+    backpropagation through time if derivatives pass only through the
+    diagonal of the recurrent weights V.  The rule "implicit" gives the
+    same gradient as backpropagation through time if no derivatives pass
+    through the recurrent weights V.
+Approximate.  The rule "exact" gives the exact gradient if the derivative
+    dS/dU is replaced by the surrogate derivative psi, and if the
+    refractory mask is treated as a constant.  The following table compares
+    the rules for n neurons, m inputs and B sequences.  The column "state"
+    gives the number of stored derivatives.  The word "own" means the terms
+    of neuron i.  Without recurrence, m + n becomes m:
 
     rule         keeps                      state          time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -111,7 +112,8 @@ MODEL = {rule: (LEAK if rule == "presynaptic" else LEAK.replace("()", "(n?)"))
 
 
 class Recording(NamedTuple):
-    """Hold the recorded currents, potentials, spikes and mask clamp of a layer."""
+    """Hold the recorded currents, potentials, spikes and refractory mask of a
+    layer."""
     syn: np.ndarray             # (T, B, n), like the other fields
     mem: np.ndarray
     spikes: np.ndarray
@@ -119,27 +121,27 @@ class Recording(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the derivatives of the states I and U with respect to the weights.
+    """Hold derivatives of currents and potentials with respect to the weights.
 
-    For the rule "exact", the two arrays have the shape (B, n, n (m + n)).  The
-    entry [b, k, i (m + n) + j] is the derivative s_k or u_k with respect to
-    the weight theta_ij.  The shape is (B, n, m + n) for the rules "block" and
-    "implicit", and (B, m + n) for the rule "presynaptic".  Without recurrence,
-    m replaces m + n.
+    For the rule "exact", the two arrays have the shape (B, n, n (m + n)).  For
+    sequence b, entry [b, k, i (m + n) + j] is the derivative of the current or
+    the membrane potential of neuron k with respect to the weight theta_ij.
+    The shape is (B, n, m + n) for the rules "block" and "implicit", and (B, m
+    + n) for the rule "presynaptic".  Without recurrence, m replaces m + n.
     """
     syn: np.ndarray
     mem: np.ndarray
 
 
 class Gradient(NamedTuple):
-    """Hold the weight gradients of the loss, summed over steps and batch."""
+    """Hold the gradients of the loss with respect to the weights W and V."""
     dW: np.ndarray              # (n, m)
     dV: np.ndarray | None       # (n, n); None without recurrence
 
 
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True, out=None):
-    """Advance the traces from step t to step t + 1, eqs. (1)-(6).
+    """Compute the derivative traces s and u of the next time step, eqs. (1)-(6).
 
     >>> one = np.ones((1, 1))
     >>> traces = Traces(one[None], 4 * one[None])
@@ -200,7 +202,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
 
 
 def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
-    """Return the factors by which eq. (2) multiplies the traces u_k and s_k."""
+    """Return the factors of u_k and s_k in (2)."""
     syn, mem, spikes = now
     free = np.ones_like(psi) if clamp is None else 1 - clamp
     r = 1 if reset == "subtract" else 1 - spikes
@@ -210,7 +212,7 @@ def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
 
 
 def _advance(traces, z, psi, V, factors, rule, alpha, beta, gain, new):
-    """Compute the traces of the next step, and write them to the arrays `new`."""
+    """Write the traces of the next step to `new`."""
     (syn, mem), (after_syn, after_mem), (B, n) = traces, new, psi.shape
     if rule == "presynaptic":
         np.multiply(alpha, syn, out=after_syn)
@@ -267,7 +269,7 @@ def _shape(rule, B, n, count):
 
 
 def eligibility(traces, psi):
-    """Return the derivative of each spike with respect to the weights, eq. (7).
+    """Return the derivatives of the spikes with respect to the weights, eq. (7).
 
     >>> traces = Traces(np.zeros((1, 2)), np.array([[1.0, 2.0]]))
     >>> eligibility(traces, np.array([[1.0, 0.5]])).tolist()
@@ -293,17 +295,17 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Advance the readout filter of the eligibility by one step, eq. (9).
+    """Filter the eligibility like the input of a leaky readout, eq. (9).
 
     >>> e = np.ones((1, 1, 1))
     >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)
     >>> f.syn.item(), f.mem.item()
     (1.5, 3.0)
 
-    The gradient of the loss with respect to the weights of the layer is the
-    sum of ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch.
-    For the rule "exact", the sum also includes axis 1, and is reshaped to (n,
-    m + n).
+    Sum ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch to
+    obtain the gradient of the loss with respect to the weights of the layer.
+    For the rule "exact", also sum over axis 1, and reshape the result to (n, m
+    + n).
 
     Parameters
     ----------
@@ -327,7 +329,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
 def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta,
              gain=1.0, threshold=1.0, reset="subtract", through_reset=True):
-    """Compute the loss gradient of a recorded layer forward in time, eq. (8).
+    """Compute the gradient of the loss for a recorded layer, eq. (8).
 
     >>> one = np.ones((3, 1, 1))
     >>> gradient(one, None, (0 * one,) * 4, one, one, rule="implicit",
@@ -378,7 +380,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
 
 
 def _product(rule, q, mem):
-    """Return the sum of the products q_k u_k over the batch and the neurons k."""
+    """Return the sum of q_k u_k over batch and k."""
     if rule == "exact":
         (B, n), count = q.shape, mem.shape[2] // q.shape[1]
         return (q.reshape(-1) @ mem.reshape(B * n, -1)).reshape(n, count)
@@ -386,9 +388,8 @@ def _product(rule, q, mem):
 
 
 def _checked(traces, shape, psi):
-    """Check the shapes of traces, and return the traces in the dtype of psi.
-    Entries of arrays that need no cast are not checked, because this would
-    take a tenth of the time of a step of the rule "exact"."""
+    """Check shapes, and cast the traces if necessary.  To save time, entries are
+    checked only if they are cast."""
     traces = bundle("traces", traces, Traces)
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):
@@ -399,7 +400,7 @@ def _checked(traces, shape, psi):
 
 
 def _buffers(out, shape, others):
-    """Check and return the buffers `out`, to which the results will be written."""
+    """Check and return the output buffers."""
     found = Traces(*(buffer(name, value, shape, others[0].dtype, others)
                      for name, value in zip(("out.syn", "out.mem"),
                                             bundle("out", out, Traces), strict=True)))

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | spike_time.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute exact gradients of spike times by implicit differentiation.
+r"""Compute exact derivatives of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
 decaying currents.  Each unit spikes at most once.  Input j spikes at the
-time t_j, in seconds.  The weights W_ij are in threshold units per second.
-The current I_i, with the time constant tau, and the membrane potential U_i
-of unit i follow
+time t_j (in s).  The weights W_ij are in threshold units per second.  The
+current I_i, with the time constant tau, and the membrane potential U_i of
+unit i follow
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
@@ -20,16 +20,16 @@ inputs.  With y = exp(t/tau),
     dt_i/dW_ij = -tau (1 - exp(-(t_i - t_j)/tau)) / a_i  (5)  [NMZ19]
     dt_i/dt_j = W_ij exp(-(t_i - t_j)/tau) / a_i         (6)
 
-The derivatives (5) and (6) are 0 for inputs j outside the causal set C.  A
-silent unit has the spike time t_i = infinity, and all derivatives of t_i
-are 0.  The gradient of an additional penalty P on the weights can make
-silent units spike:
+The derivatives (5) and (6) of the spike time t_i are 0 for inputs j
+outside the causal set C.  If unit i does not spike, its spike time t_i is
+infinity, and all derivatives of t_i are 0.  An additional penalty P on the
+weights can make silent units spike during training:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-The cross-entropy loss trains the unit with index labels[b] to spike first
-in sample b.  Spike times later than the time `late` are replaced by
-`late`, and `scale` is the time scale of the softmax:
+The cross-entropy loss L of B samples trains the unit with the index
+labels[b] to spike first in sample b.  In the loss, `late` is an upper
+limit of the spike times, and `scale` is the time scale of the softmax:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
@@ -81,7 +81,7 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
 class Crossing(NamedTuple):
-    """Hold the threshold crossings of a layer, as computed by `forward`."""
+    """Hold the spike times of a layer and the inputs that cause each spike."""
     times: np.ndarray       # (B, n) in s, infinity if silent
     causal: np.ndarray      # (B, n, m) bool, True for inputs in C
     slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent
@@ -139,7 +139,7 @@ def forward(inputs, W, *, tau, threshold):
 
 
 def backward(dtimes, inputs, W, crossing, *, tau):
-    """Backpropagate a loss from spike times to weights and inputs, eqs. (5), (6).
+    """Backpropagate from spike times to weights and input times, eqs. (5), (6).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> out = forward(inputs, W, tau=1.0, threshold=1.0)
@@ -181,7 +181,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
 
 def potential(at, inputs, W, *, tau):
-    """Compute membrane potentials at given times, without reset, eq. (2).
+    """Compute the membrane potentials U at given times, without reset, eq. (2).
 
     >>> inputs, W = np.array([[1.0]]), np.array([[2.0]])
     >>> potential([0.5, 99.0], inputs, W, tau=1.0).ravel().tolist()
@@ -206,7 +206,7 @@ def potential(at, inputs, W, *, tau):
 
 
 def silent_cost(W, *, tau, threshold):
-    """Return the weight penalty P for silent units, eq. (7), and dP/dW.
+    """Return the penalty P for silent units, eq. (7), and its derivative dP/dW.
 
     >>> W = np.array([[0.25, 0.5], [2.0, 0.0]])
     >>> value, dW = silent_cost(W, tau=1.0, threshold=1.0)
@@ -232,7 +232,7 @@ def silent_cost(W, *, tau, threshold):
 
 
 def cross_entropy(times, labels, *, scale, late):
-    """Return the cross entropy L of spike times, eq. (8), and dL/dt, eq. (9).
+    """Return the cross-entropy loss, eq. (8), and its derivative dL/dt, eq. (9).
 
     >>> times, labels = np.array([[1.0, np.inf]]), np.array([0])
     >>> loss, dtimes = cross_entropy(times, labels, scale=1.0, late=2.0)

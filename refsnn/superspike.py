@@ -3,13 +3,13 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The neurons are current-based leaky integrate-and-fire neurons with resting
 potential 0 V.  The module simulates one layer and computes the weight
-changes of SuperSpike [ZG18].  The layer has B independent copies
-(replicas) with separate weights.  Every quantity of the rule depends only
-on past activity, and is local to one synapse or one neuron.  Let x be the
-input spikes, S the output spikes, and psi the surrogate derivative dS/dU.
-The trace het of a neuron decays exponentially and increases by 1 at each
-spike.  Each step first updates the membrane potential U and then the
-synaptic current I:
+changes of SuperSpike [ZG18].  The module simulates B independent copies of
+the layer (replicas), which have separate weights.  All variables of the
+learning rule belong to one synapse or one neuron, and depend only on past
+activity.  Let x be the input spikes, S the output spikes, and psi the
+surrogate derivative dS/dU.  Each neuron has a trace het, which increases
+by 1 at each spike and decays exponentially.  Each step first updates the
+membrane potential U and then the synaptic current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -18,9 +18,9 @@ synaptic current I:
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
     het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
-The traces of a synapse use x and psi from `delay` seconds earlier, because
-error signals arrive after an axonal delay.  Eqs. (6)-(9) apply in this
-order:
+Error signals arrive after an axonal delay.  In (7) and (9), the inputs x
+and the surrogate derivatives psi are therefore delayed by `delay` seconds.
+Eqs. (6)-(9) apply in this order:
 
     trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
     rise_j <- a rise_j + x_j                                (7)  [ZG18]
@@ -28,19 +28,19 @@ order:
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i trace_j      (9)  [ZG18] eq. 2.5
 
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
-decay) / dt.  By (8) and (9), the eligibility lambda_ij is the convolution
-of psi_i trace_j with a kernel alpha.  The kernel alpha is
-double-exponential and has unit area.  The error signal of a neuron
-consists of events of unit area, positive for a missing spike and negative
-for a superfluous spike.  The error signal is also filtered with the kernel
-alpha.  With * for convolution, the error e and the weight change are
+decay) / dt.  By (8) and (9), the eligibility lambda_ij is the product
+psi_i trace_j convolved with a double-exponential kernel alpha of unit
+area.  The error signal of a neuron consists of events.  An event is +1 for
+a missing spike and -1 for a superfluous spike.  The error signal is also
+convolved with the kernel alpha.  With * for convolution, the error e and
+the weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
     zeta_i = het_i^exponent, or het_i^exponent e_i^2   (12)  [ZG18] eq. A.5
 
-The second term of (11) is a regulariser with the coefficient rho, which
-moves the weights of active neurons towards 0.
+The second term of (11) is a regulariser with the coefficient rho.  The
+regulariser moves the weights of active neurons towards 0.
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
@@ -139,7 +139,8 @@ class Settings(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one time step, computed from `Settings`."""
+    """Hold the decay factors and other coefficients of the equations for a time
+    step."""
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
     mem: float                      # 1 - dt/tau_mem
@@ -159,7 +160,7 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of a layer between two time steps."""
+    """Hold the state of the neurons and synapses between two time steps."""
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
@@ -175,7 +176,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Hold the input and the activity of a layer in one time step."""
+    """Hold the input spikes and the output spikes of a layer in one time step."""
     spikes: np.ndarray              # (B, n)
     mem: np.ndarray                 # (B, n) U before the reset, in V
     psi: np.ndarray                 # (B, n) surrogate derivative
@@ -183,7 +184,7 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Check the settings, and return the coefficients of one time step.
+    """Compute the coefficients of eqs. (1)-(12) from the settings of a layer.
 
     >>> k = coefficients(Settings(trace="published"))
     >>> k.mem, k.refractory, k.delay, k.trace[1]
@@ -252,7 +253,7 @@ def rest(k, B, n, m, dtype=np.float64):
 
 
 def forward(k, state, W, x):
-    """Advance the neurons by one step, eqs. (1)-(4).
+    """Simulate the neurons for one time step, eqs. (1)-(4).
 
     >>> k = coefficients(Settings(dt=5e-3, delay=0.0))
     >>> state, W = rest(k, 1, 1, 1), np.full((1, 1, 1), 0.03)
@@ -293,7 +294,7 @@ def forward(k, state, W, x):
 
 
 def accumulate(k, state, W, step, signal):
-    """Advance the traces by one step; return the weight change, eqs. (5)-(12).
+    """Compute the traces and the weight change of one time step, eqs. (5)-(12).
 
     >>> k, W = coefficients(Settings()), np.full((1, 1, 1), 0.02)
     >>> state, x, signal = rest(k, 1, 1, 1), np.ones((1, 1)), np.ones((1, 1))
@@ -347,7 +348,7 @@ def accumulate(k, state, W, step, signal):
 
 
 def _settings(settings):
-    """Check the settings, and convert all numbers in the settings to floats."""
+    """Check and return the settings."""
     settings = bundle("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         one_of(f"settings.{name}", getattr(settings, name), *allowed)
@@ -368,7 +369,7 @@ def _settings(settings):
 
 
 def _coefficients(k, dtype):
-    """Check the coefficients of a layer whose arrays have the given dtype."""
+    """Check and return the coefficients."""
     k = bundle("k", k, Coefficients)
     for name in ("trace", "alpha"):
         if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
@@ -382,7 +383,7 @@ def _coefficients(k, dtype):
 
 
 def _given(k, state, W, rules, *others):
-    """Check all arguments, and return the arrays in the dtype of `W`."""
+    """Check and return the arguments."""
     W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
                        *bundle("state", state, State), *others)
     k, state = _coefficients(k, W.dtype), State(*given[:12])

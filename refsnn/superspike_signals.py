@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | superspike_signals.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the delayed spikes and the error signals of SuperSpike networks.
 
-The functions complement the module `superspike`, which needs a delayed
-error signal for each neuron.  The module also computes moments of spike
-traces.  Time series have shape (T, B, n), for T steps, B independent
-copies (replicas) of a network and n neurons.  An axonal delay of D steps
-yields
+The learning rule in the module `superspike` needs a delayed error signal
+for each neuron.  The functions of this module help to compute these error
+signals.  The function `poisson_moment` computes the moments of exponential
+traces of spike trains.  Arrays of spikes and signals have the shape (T, B,
+n) for T steps, B independent copies of a network (replicas) and n neurons.
+An axonal delay of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 
@@ -15,11 +16,11 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
     signal_i = sum_j matrix_ij signal_j                 (2)  [ZG18]
 
-The feedback matrix of kind "symmetric" holds the transposed output
-weights.  A matrix of kind "random" holds standard normal samples, and a
-matrix of kind "uniform" holds ones.  Let het be the exponential trace of a
-Poisson spike train of rate nu, where tau is the time constant of the
-trace.  The cumulants kappa_j of het and the moments of order q of het are
+A "symmetric" feedback matrix is the transposed matrix of the output
+weights.  A "random" feedback matrix holds standard normal samples.  All
+entries of a "uniform" feedback matrix are 1.  A Poisson spike train of
+rate nu has the exponential trace het with the time constant tau.  The
+cumulants kappa_j of het and the moments of order q of het are
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>
@@ -119,7 +120,7 @@ def feedback(kind, W_out, rng=None):
 
 
 def hidden_signal(signal, matrix):
-    """Return the error signals of the hidden neurons, eq. (2).
+    """Compute the error signals of the hidden neurons by feedback, eq. (2).
 
     >>> signal, matrix = np.array([[[1.0, -1.0]]]), np.array([[[3.0, 1.0]]])
     >>> hidden_signal(signal, matrix).tolist()

@@ -17,10 +17,11 @@ k |v|.  For v >= 0, f' and f are
   slayer        f' = exp(-a)        k f = 1 - exp(-a)   (6)  [NMZ19]
   boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
-with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  In checks by finite
-differences, the function H(v0) + f(v) - f(v0) replaces H(v), where v0 is a
-recorded value of v.  At v = v0, the function H(v0) + f(v) - f(v0) has the
-value H(v0) and the derivative f'(v0), which is the surrogate derivative.
+with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
+gradients by finite differences, the continuous function H(v0) + f(v) -
+f(v0) replaces the step function H(v), where v0 is the recorded value of v.
+At v = v0, the continuous function has the same value as H, and its
+derivative is the surrogate derivative f'(v0).
 
 Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
     the listed k f with respect to a is f'.  Each bump has the peak f'(0) =
@@ -74,8 +75,8 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, the steepness k, and a = k |v|.  The value of a is limited, so
-    that (1 + a)^2 does not overflow."""
+    """Return v, k and a = k |v|.  Large values of a are limited, so that (1 +
+    a)^2 is finite."""
     v, k = arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):

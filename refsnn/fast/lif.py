@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""This module provides fast training and inference for one spiking layer.
+r"""Simulate and train one layer of spiking neurons with fast code.
 
 The network consists of one layer of leaky integrate-and-fire (LIF)
 neurons, as in `lif`, and a non-spiking leaky readout.  For training,
@@ -28,12 +28,11 @@ respect to the scaled membrane potential is
 
 Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     with respect to the spikes S and the readout potentials `out`, at fixed
-    values of all other states.  For any other array A, let dA be the total
-    derivative dL/dA.  Eqs. (5) and (6) are a linear filter with the input
-    W_out S and the output `out`.  The same linear filter, applied to dout
-    backward in time, gives the derivative dR[t+1] of the loss with respect
-    to the readout currents.  The chain rule for (2)-(4), with constant
-    spikes in the reset, gives
+    values of all other states.  For every other array A, dA denotes the
+    total derivative dL/dA.  The readout, eqs. (5) and (6), is a linear
+    filter.  The same filter, applied to dout backward in time, gives the
+    derivatives dR of the loss with respect to the readout currents R.  The
+    chain rule for (2)-(4), with constant spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -41,9 +40,9 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    The function `gradients` multiplies dW and dV by gain / threshold, to
-    obtain the derivatives of the loss with respect to the unscaled
-    weights.
+    In the equations, W and V include the factor gain / threshold.  The
+    function `gradients` multiplies dW and dV by this factor, to obtain the
+    derivatives of the loss with respect to the weights without the factor.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
@@ -57,29 +56,27 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    In a block of up to 64 steps, the readout potentials are the product of
-    a matrix K and a vector.  The vector consists of the readout inputs and
-    the initial state of the readout.  The columns of K are the responses
-    of the filter (5)-(6) to a unit input or to a unit initial state.  For
-    j <= 64 steps,
+    In a block of up to 64 steps, one product with a matrix K computes the
+    readout potentials of all steps from the initial state of the readout
+    and the inputs W_out S.  Each column of K is the response of the
+    readout to a unit input or to a unit initial state.  For j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
 Exact.  Up to rounding, the function `gradients` returns the same gradients
     as `lif.backward` with the fast sigmoid and through_reset=False.  Up to
     rounding, the function `record` returns the same potentials as
-    `lif.simulate` followed by `lif.readout` with gain 1.  Rounding can add
-    or remove a spike if the membrane potential is very close to the
-    threshold.
+    `lif.simulate` followed by `lif.readout` with gain 1.  If the membrane
+    potential is very close to the threshold, a rounding error can add or
+    remove a spike.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
-    for k readout units.  If a dense input has another dtype than the
-    weights W, the conversion of the input takes additional O(T B m)
-    memory.  Inference takes O(n) time for each input event and O(B n k)
-    time for each step.  Inference with E input events takes O(E + B n + T
-    B k) memory.
-Departures.  In [NMZ19], gain and threshold are 1, and the gradient passes
-    through the reset.  In this module, the gradient does not pass through
-    the reset, and the neurons have no refractory period.
+    for k readout units.  If the dtypes of a dense input x and of the
+    weights W differ, the conversion of x takes additional O(T B m) memory.
+    Inference with E input events takes O(E n + T B n k) time and O(E + B n
+    + T B k) memory.
+Departures.  In [NMZ19], gain and threshold are 1, and the gradient
+    includes the effect of the weights on the reset.  This module neglects
+    this effect, as (8)-(10) show.  The neurons have no refractory period.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -116,7 +113,7 @@ np.empty(2**23, np.uint8)
 
 
 class Tape(NamedTuple):
-    """Hold the simulation results that `gradients` needs, and reusable buffers."""
+    """Hold the results of a simulation that the function `gradients` needs."""
     mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
     blocks: list
     weights: tuple
@@ -181,9 +178,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Write the scaled membrane potentials u and the readout inputs W_out S of
-    all steps to the buffers of `tape`.  Return the synaptic currents I after
-    the last step."""
+    """Simulate the hidden layer.  Return the final currents."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -208,8 +203,7 @@ def _hidden(tape):
 
 
 def _filter(record, alpha, beta):
-    """Replace the filter inputs in the array `record` by the outputs of the
-    filter, eqs. (5) and (6)."""
+    """Apply the filter (5)-(6) in place."""
     rise, out, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -221,8 +215,7 @@ def _filter(record, alpha, beta):
 
 
 def _blocks(x, B, size, dtype):
-    """Divide the input into blocks of `size` steps.  Return a list that holds one
-    matrix of shape (size B, m) for each block.  The last block can be shorter."""
+    """Divide the input into blocks of steps."""
     if not sparse.issparse(x):
         return [x[t:t + size].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), size)]
@@ -232,9 +225,7 @@ def _blocks(x, B, size, dtype):
 
 
 def _events(events, row, size, m):
-    """Return at most `size` rows of a CSR matrix with m columns, starting at the
-    row index `row`.  The argument `events` holds the three arrays of the CSR
-    matrix, because slicing these arrays is faster than slicing the matrix."""
+    """Slice rows of a sparse matrix quickly."""
     data, indices, indptr = events
     ends = indptr[row:row + size + 1]
     part = slice(ends[0], ends[-1])
@@ -243,14 +234,13 @@ def _events(events, row, size, m):
 
 
 def _aligned(shape, dtype):
-    """Return an array of zeros that is aligned to 64 bytes, because vectorised
-    code is faster for aligned arrays."""
+    """Return zeros, aligned to 64 bytes for speed."""
     raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
     return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Compute surrogate gradients without the path through resets, eqs. (7)-(12).
+    """Compute surrogate gradients that neglect the reset path, eqs. (7)-(12).
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
@@ -293,9 +283,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, width, dspikes):
-    """Apply eqs. (7)-(12) backward in time.  Return the gradients dW, dV and
-    dW_out of the loss, and the derivative dI[0] of the loss with respect to
-    the initial currents."""
+    """Apply eqs. (7)-(12).  Return dW, dV, dW_out, dI[0]."""
     mem, _, dR, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * width * width)
@@ -336,7 +324,7 @@ def _backward(tape, width, dspikes):
 
 def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Compute the readout potentials for sparse input events, eqs. (13)-(18).
+    """Compute the membrane potentials of the readout for sparse input events.
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> one = np.array([[2.0]])
@@ -375,8 +363,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Apply eqs. (13)-(17).  Return the readout inputs W_out S of all steps, and
-    the variables y and v after the last step."""
+    """Apply eqs. (13)-(17).  Return W_out S and the last y, v."""
     (T, B, size), (alpha, beta) = sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -404,8 +391,7 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _convolved(sent, alpha, beta):
-    """Replace the readout inputs in the array `sent` by the readout potentials,
-    eq. (18).  Return `sent`."""
+    """Filter the readout inputs in place, eq. (18)."""
     T, B, k = sent.shape
     size = min(T, SPAN)
     step = np.arange(size + 1)
@@ -427,7 +413,7 @@ def _convolved(sent, alpha, beta):
 
 def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
            reset="subtract"):
-    """Compute the maximum over time of each readout potential.
+    """Compute the maximum membrane potential of each readout unit over time.
 
     >>> x = sparse.csr_matrix(np.array([[1.0], [0], [0], [0], [0], [0]]))
     >>> W, W_out = np.array([[2.0]]), np.array([[1.0], [3.0]])
@@ -449,8 +435,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _input(x, W, steps):
-    """Check the shape of the input `x`.  The entries of `x` are not checked.
-    Return a tuple of the input, the number of steps and the batch size."""
+    """Return x, the number of steps and the batch size."""
     if sparse.issparse(x):
         return x, *_events_size(x, W, steps)
     _, x, steps = arrays("W (n, m), x (T, B, m) unread, steps? () int", W, x, steps)
@@ -461,9 +446,7 @@ def _input(x, W, steps):
 
 
 def _events_size(x, W, steps):
-    """Check the structure and the shape of the sparse matrix `x` of events.  The
-    values of the events are not checked.  Return the number of steps and the
-    batch size."""
+    """Return the number of steps and the batch size."""
     steps, = arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr":
         raise ValueError(f"x is of type {type(x).__name__}: must be a scipy.sparse CSR "

@@ -1,29 +1,29 @@
 # refsnn 0.1.0 | fast/ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the neural tangent kernel and its adjoint by fast matrix products.
+r"""Compute the neural tangent kernel and its gradients by matrix products.
 
-The functions compute the same kernel and the same adjoint as the module
-`ntk`.  The kernel matrix is divided into blocks, called tiles, that fit in
-the cache.  The contributions of all dense layers are added to one tile
-before the next tile is computed.  The Jacobian of a convolutional layer is
-computed for a few channels at a time.  A dense layer has the inputs a_n
-and b_m for the samples n and m of the two batches.  The signals g_nk and
-h_mq of the layer are derivatives with respect to the pre-activations: g_nk
-of output k for sample n, and h_mq of output q for sample m.  Units are
-skipped if their signals are 0 for all samples and outputs.  A dense layer
-adds the term (1) to the kernel of the outputs k and q.  If the layer has a
-mask Q of pruned weights, the layer adds the term (2) instead:
+The functions return the same results as the functions of the module `ntk`,
+but are faster.  The kernel matrix is divided into blocks, called tiles,
+that fit in the cache.  For each tile, the contributions of all dense
+layers are added before the next tile is computed.  The Jacobian of a
+convolutional layer is computed for a few channels at a time, to save
+memory.  A dense layer has the inputs a_n and b_m for the samples n and m
+of the two batches.  The signal g_nk is the derivative of the network
+output k for sample n with respect to the pre-activations of the layer.
+The signal h_mq is the derivative of output q for sample m.  Units with
+zero signals are skipped.  The kernel of the outputs k and q is a sum of
+one term per layer.  A dense layer contributes the term (1), or the term
+(2) if a mask Q sets pruned weights to 0:
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
-for sample n are J_nk with respect to the weights, and s_nk with respect to
-the biases.  For output q and sample m of the second batch, J_mq and s_mq
-are the derivatives with respect to the weights and the biases.  A
-convolutional layer adds the term (4), where `o` is the entrywise product,
-and Q is 1 without a mask:
+shape (P, i) and signals G_nk of shape (P, c).  Let J_nk and s_nk be the
+derivatives of output k for sample n with respect to the weights and the
+biases of the layer.  Let J_mq and s_mq be the same derivatives of output q
+for sample m of the second batch.  A convolutional layer contributes the
+term (4), where `o` is the entrywise product, and Q is 1 without a mask:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -47,17 +47,16 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     dG_nk = A_n dJ_nk^T + sum_mq D[n, m, k, q] s_mq         (12)
     dA_n = sum_k G_nk dJ_nk                                 (13)
 
-    The derivatives of the loss for the second batch follow from (5)-(13)
-    with the two batches exchanged.
+    To obtain the derivatives of the loss with respect to the second batch,
+    exchange the two batches in (5)-(13).
 Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
-    multiplications.  With a mask, a dense layer needs N M (i + K^2) j
-    multiplications.  A convolutional layer needs (N + M) K P i c + N M K^2
-    i c multiplications.  For the kernel of a single batch without a mask,
-    half of these multiplications are sufficient.  The functions need
-    additional memory for one tile.  Convolutional layers also need memory
-    for the Jacobians of a few channels.
+    multiplications without a mask, and N M (i + K^2) j multiplications
+    with a mask.  A convolutional layer needs (N + M) K P i c + N M K^2 i c
+    multiplications.  If the two batches are equal and no mask is given,
+    the kernel needs half of these multiplications.  The additional memory
+    holds one tile and the Jacobians of a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -83,7 +82,7 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
 
 
 def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
-    """Compute the tangent kernel of two batches or of one batch, eqs. (1)-(4).
+    """Compute the neural tangent kernel of one or two batches, eqs. (1)-(4).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> kernel(batch)[:, :, 0, 0].tolist()
@@ -136,9 +135,7 @@ def _shapes(inputs, signals):
 
 
 def _grouped(inputs, signals, reduction):
-    """Return the inputs, and the signals with an additional axis 1 for groups of
-    outputs.  A group consists of one output or of all outputs.  Kernel entries
-    are computed only for pairs of outputs of the same group."""
+    """Add an axis for groups of outputs."""
     if reduction == "sum_logits":
         signals = [g.sum(axis=1, keepdims=True) for g in signals]
     classes = reduction not in ("full", "sum_logits")
@@ -146,7 +143,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return the row and column slices that divide the kernel into tiles."""
+    """Return the slices of all tiles."""
     # If both batches are the same, the kernel is symmetric, and its upper half is
     # sufficient.
     N, side = layers[0][0][0], max(1, SIDE // K)
@@ -158,8 +155,7 @@ def _tiles(layers, M, K, kind, one=False):
 
 
 def _live(g, h, mask):
-    """Return the indices of the units with nonzero signals, and for these units
-    the signals of both batches and the rows of the mask."""
+    """Select the units with nonzero signals."""
     units = np.flatnonzero(_rows(g).any(axis=0) | _rows(h).any(axis=0))
     if len(units) in (0, g.shape[-1]):
         return slice(None), g, h, mask
@@ -169,8 +165,7 @@ def _live(g, h, mask):
 
 
 def _dense(tile, a, b, g, h, mask):
-    """Add the contribution of a dense layer to a tile of the kernel matrix, in
-    place."""
+    """Add the term of a dense layer."""
     if mask is None:
         C = np.repeat(a @ b.T + 1, g.shape[2], axis=1)[:, None]            # (1)
         return _gram(tile, g, h, C)
@@ -181,8 +176,7 @@ def _dense(tile, a, b, g, h, mask):
 
 
 def _gram(tile, g, h, C=1):
-    """Add `C` times the scalar products of signals to a tile of the kernel
-    matrix, in place."""
+    """Add C times scalar products of signals."""
     for group in range(g.shape[1]):
         product = _rows(g[:, group]) @ _rows(h[:, group]).T
         product = product.reshape(len(g), g.shape[2], -1)
@@ -194,15 +188,13 @@ def _rows(block):
 
 
 def _overlap(a, b, mask):
-    """Return the factors C_j of eq. (2) for all pairs of samples and all units j."""
+    """Return the factors C_j of eq. (2)."""
     pairs = (a[:, None] * b).reshape(-1, a.shape[1])
     return (pairs @ mask.T + 1).reshape(len(a), len(b), len(mask))         # (2)
 
 
 def _convolution(tiles, a, b, g, h, mask):
-    """Add the contribution of a convolutional layer to all tiles of the kernel,
-    in place.  Each iteration of the outer loop processes one block of
-    channels."""
+    """Add the term of a convolutional layer."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         first = _jacobian(a, g, cut)
         second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
@@ -220,15 +212,14 @@ def _cuts(N, K, a, g):
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian J of eq. (3) for the channels in the slice `cut`.  If a
-    mask is given, the Jacobian is multiplied by the mask."""
+    """Return the masked Jacobian J of some channels, eq. (3)."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (3)
     return J if mask is None else J * mask[cut].ravel()
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Backpropagate the derivatives of a loss through the kernel, eqs. (5)-(13).
+    """Compute the derivatives of a loss of the kernel, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))
@@ -269,8 +260,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
-    """Add the derivatives of the loss for a dense layer to the arrays da, dg, db
-    and dh in place.  Arrays that are None are skipped."""
+    """Add the derivatives of a dense layer."""
     (N, K, j), M = g.shape, len(b)
     flat, turned = D.swapaxes(1, 2).reshape(N, K, M * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -296,8 +286,7 @@ def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
-    """Add the derivatives of the loss for a convolutional layer to the arrays da,
-    dg, db and dh in place.  Arrays that are None are skipped."""
+    """Add the derivatives of a convolutional layer."""
     for E, A, G, dA, dG, B, H in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
         dG = np.zeros_like(G) if dG is None else dG
         for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
@@ -312,9 +301,7 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check the arguments.  The text `more` holds the rules for the arrays
-    `values`.  Return the two batches, a list with the mask or None for each
-    layer, and the checked arrays `values`."""
+    """Check and return the arguments."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module implements fast real-time recurrent learning (RTRL).
+r"""Compute gradients by real-time recurrent learning (RTRL) with fast code.
 
 RTRL computes gradients forward in time.  Eqs. (1) and (2) apply RTRL to a
 tanh network with inputs x and states h,
@@ -19,8 +19,8 @@ i (m + n) + j.  All other entries of D(z) are 0:
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
 In the gradient (2), q[t] is the derivative of the loss at step t with
-respect to h[t].  The contribution of step t to the gradient is available
-at step t.
+respect to h[t].  Each term of the sum is known as soon as its time step is
+simulated.
 
 Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
 neurons with the synaptic currents I, the membrane potentials U and the
@@ -84,8 +84,8 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 
 class Recording(NamedTuple):
-    """Hold the recorded states of a LIF layer: the currents I, the membrane
-    potentials U, the spikes S and the mask clamp."""
+    """Hold the recorded currents I, membrane potentials U, spikes S and
+    refractory mask of a layer of LIF neurons."""
     syn: np.ndarray             # (T, B, n), as the other fields
     mem: np.ndarray
     spikes: np.ndarray
@@ -93,7 +93,7 @@ class Recording(NamedTuple):
 
 
 def step(M, x, before, h, V, out=None):
-    """Advance the influence matrix of a tanh network by one step, eq. (1).
+    """Compute the influence matrix of a tanh network for one time step, eq. (1).
 
     >>> x, h, V = np.ones((1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> M = step(None, x, h, h, V)
@@ -137,16 +137,13 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, count):
-    """Return a view of the entries of the influence matrix `M` to which eq. (1)
-    or (4) adds the presynaptic values z.  The columns of `M` belong to the
-    weights of consecutive neurons, with `count` weights for each neuron.  The
-    first neuron has the index `first`."""
+    """Return a view of the entries where D is not 0."""
     k = M.shape[1] // count
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, count))
 
 
 def gradient(x, V, h, dh, state=None):
-    """Compute the loss gradient for a recorded tanh network, eqs. (1) and (2).
+    """Compute the gradient of the loss of a recorded tanh network, eqs. (1), (2).
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -183,16 +180,14 @@ def gradient(x, V, h, dh, state=None):
 
 
 def _slices(count, size):
-    """Divide `count` items of `size` bytes each into slices of about BLOCK bytes."""
+    """Divide items into slices of about BLOCK bytes."""
     edges = np.linspace(0, count, min(count, -(-count * size // BLOCK)) + 1)
     return itertools.starmap(slice, itertools.pairwise(
         edges.round().astype(int).tolist()))
 
 
 def _block(J, slope, z, q, first):
-    """Return the gradient (2) of the loss of one sequence with respect to the
-    incoming weights of a block of neurons.  The first neuron of the block has
-    the index `first`."""
+    """Return the gradient (2) for some neurons."""
     (T, n, _), shape = J.shape, (slope.shape[1], z.shape[1])
     M, new = (np.zeros((n, math.prod(shape)), J.dtype) for _ in range(2))
     own = [_diagonal(a, first, shape[1]) for a in (new, M)]
@@ -212,7 +207,7 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Compute the loss gradient for a recorded LIF layer, eqs. (3)-(5).
+    """Compute the gradient of the loss of a recorded LIF layer, eqs. (3)-(5).
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,
@@ -282,9 +277,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(K, decay, r, alpha, z, q, part):
-    """Return the gradient (5) of the loss of one sequence with respect to the
-    incoming weights of the neurons in the slice `part`.  The arguments `decay`
-    and `r` already include the factor 1 - clamp of eq. (3)."""
+    """Return the gradient (5) for some neurons.  `decay` and `r` include 1 -
+    clamp."""
     (T, n), shape = q.shape, (part.stop - part.start, z.shape[1])
     P, G, new, spare = _aligned(4, (n, math.prod(shape)), q.dtype)
     own = _diagonal(G, part.start, shape[1])
@@ -304,9 +298,7 @@ def _lif_block(K, decay, r, alpha, z, q, part):
 
 
 def _local(decay, r, alpha, z, q):
-    """Return the gradient (5) of the loss for layers in which each weight affects
-    only one neuron.  The arrays P and G hold only the entries of the influence
-    matrices that are not always 0."""
+    """Return the gradient (5) without recurrent paths."""
     (T, B, n), count = q.shape, z.shape[2]
     P, G = np.zeros((B, n, count), q.dtype), np.zeros((B, len(alpha), count), q.dtype)
     total = np.zeros((n, count), q.dtype)
@@ -320,9 +312,7 @@ def _local(decay, r, alpha, z, q):
 
 
 def _aligned(number, shape, dtype):
-    """Return `number` arrays of zeros.  Each array starts at the beginning of a
-    cache line, because matrix products are then faster.  The arrays start at
-    different positions within a page of memory, because sums are then faster."""
+    """Return arrays of zeros, placed in memory for speed."""
     size = math.prod(shape) * dtype.itemsize
     size += -size % PAGE + 4 * LINE
     raw = np.zeros(number * size + LINE, np.uint8)

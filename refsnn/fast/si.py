@@ -1,17 +1,17 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute Adam and synaptic intelligence in a single pass over the arrays.
+r"""Compute Adam and synaptic intelligence (SI) in one pass over the arrays.
 
-Adam is an optimiser.  Synaptic intelligence (SI) adds a penalty to the
-loss of a task.  The penalty keeps important parameters near an anchor,
-which is the value of the parameters after the previous task.  The path
-integral of SI measures how much the changes of each parameter decrease the
-loss.  In large networks, memory bandwidth limits the speed of Adam and SI.
-This module therefore computes the update of Adam, the path integral and
-the gradient of the penalty in one loop over blocks of parameters.  Each
-block of parameters fits in the cache.  Let g be the gradient of the task
-loss, let theta be the parameters, and let `strength` be the penalty
-coefficient.  Let t = 1, 2, ... be the number of the step, and let root =
-sqrt(1 - beta2^t).  A step computes
+Synaptic intelligence (SI) adds a penalty to the loss of a task.  The
+penalty keeps important parameters near their anchors, which are their
+values at the end of the previous task.  The path integral of SI estimates
+by how much the changes of each parameter have decreased the loss.  In
+large networks, memory bandwidth limits the speed of the optimiser Adam and
+of SI.  This module therefore processes the parameters in blocks that fit
+in the cache.  For each block, the gradient of the penalty, the update of
+Adam and the path integral are computed together.  Let g be the gradient of
+the task loss with respect to the parameters theta, and let `strength` be
+the coefficient of the penalty.  Let t = 1, 2, ... be the number of the
+step, and let root = sqrt(1 - beta2^t).  A step computes
 
     total = g + 2 strength importance (theta - anchor)   (1)  [ZPG17] eq. 4
     mean = beta1 mean + (1 - beta1) total                (2)  [KB15] alg. 1
@@ -22,15 +22,14 @@ sqrt(1 - beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by the factor `root`.  With the factor `root`,
-    the bias correction of `scale` needs no additional pass over the
-    arrays.
+    denominator multiplied by `root`.  The form (4) needs no additional
+    pass over the array `scale` to correct its bias.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient twice and all other arrays once, and
-    writes all updated arrays once.  A step needs additional memory for two
-    blocks of parameters.
+    writes all updated arrays once.  The additional memory of a step holds
+    two blocks of parameters.
 Departures.  The function `si.accumulate` returns new arrays.  This module
     updates the parameters, the path integral and the state of Adam in
     place.
@@ -54,7 +53,7 @@ LEAST_EPS = {np.dtype(kind): float(np.finfo(kind).tiny) ** 0.5     # eps^2 is no
 
 
 class State(NamedTuple):
-    """Hold the state of Adam.  Each list has one array for each parameter array."""
+    """Hold the state of Adam."""
     step: int                   # number of completed steps
     mean: List[np.ndarray]      # running mean of gradients
     scale: List[np.ndarray]     # running mean of squared gradients
@@ -82,7 +81,7 @@ def begin(parameters):
 
 def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
          path_integral=None, importance=None, anchor=None, strength=0.0):
-    """Perform one step of Adam and SI in place, eqs. (1)-(6).
+    """Perform one step of Adam and synaptic intelligence in place, eqs. (1)-(6).
 
     >>> theta, w = np.array([1.0, 2.0]), np.zeros(2)
     >>> state = step(theta, np.array([4.0, -1.0]), begin(theta), rate=0.5,
@@ -165,10 +164,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(column, t, adam, factor):
-    """Apply eqs. (1)-(6) in place.  Return the sum of the squared entries of the
-    parameters, of the path integral and, with a penalty, of the gradient
-    `total`.  The sum of squares is not finite if one of these arrays has a NaN
-    or infinite entry."""
+    """Apply eqs. (1)-(6) in place.  Return a number that is not finite if a
+    result has a NaN or infinite entry."""
     rate, beta1, beta2, eps = adam
     root = math.sqrt(1 - beta2 ** t)
     rate, eps = -rate * root / (1 - beta1 ** t), eps * root
@@ -203,9 +200,7 @@ def _pass(column, t, adam, factor):
 
 
 def _written(name, value, like=None):
-    """Check and return a list of arrays that can be updated in place.  The
-    entries of the arrays are not read.  If the list `like` is given, the
-    arrays must have the shapes and dtypes of the arrays of `like`."""
+    """Check arrays that are updated in place."""
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(found) != (count := len(like or found) or 1):
         raise ValueError(f"{name} has {len(found)} arrays: must have {count}, as "
@@ -220,9 +215,7 @@ def _written(name, value, like=None):
 
 
 def _read(name, value, like):
-    """Return the value as a list of arrays with the shapes and dtypes of the
-    arrays in the list `like`.  If no array needs a cast, the entries of the
-    arrays are not checked."""
+    """Return a list of checked, cast arrays."""
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(found) != len(like) or not all(map(_fits, found, like)):
         found = lists(name, value, like, "parameters")
@@ -234,7 +227,7 @@ def _fits(a, model):
 
 
 def _apart(written, read):
-    """Raise an error if an updated array shares memory with another array."""
+    """Check that updated arrays share no memory."""
     every = [a for group in (written, read) for found in group.values() for a in found]
     if all(a.flags.owndata for a in every) and len({*map(id, every)}) == len(every):
         return      # each array owns its memory; the search is 20 times slower
@@ -251,7 +244,7 @@ def _apart(written, read):
 
 
 def _finite(gradient):
-    """Raise an error if the square of a gradient entry is NaN or infinite."""
+    """Check that the squared gradient is finite."""
     for i, a in enumerate(gradient):
         flat = a.reshape(-1)
         with np.errstate(over="ignore", invalid="ignore"):

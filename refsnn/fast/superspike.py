@@ -1,29 +1,30 @@
 # refsnn 0.1.0 | fast/superspike.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""This module is a fast SuperSpike implementation for blocks of time steps.
+r"""Compute the SuperSpike learning rule fast, in blocks of time steps.
 
-The module applies the learning rule of superspike.py to blocks of T time
-steps and to B independent copies (replicas) of a layer with separate
-weights.  The final state of a block is the initial state of the next
-block.  The block length therefore affects only the rounding error.  Input
-spikes x drive the current I.  A neuron spikes (S = 1) if its membrane
-potential U exceeds the threshold.  After a spike, the membrane potential U
-is 0 for refractory/dt steps:
+The module applies the learning rule of superspike.py to B independent
+copies (replicas) of a layer, which have separate weights.  A simulation is
+divided into blocks of T time steps.  Each block starts from the final
+state of the previous block, so that the block length affects only the
+rounding error.  Input spikes x drive the current I.  A neuron spikes (S =
+1) if its membrane potential U exceeds the threshold.  After a spike, the
+neuron is refractory, and U is 0 for refractory/dt steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The input trace and the convolutions with a kernel alpha of unit area are
-computed by cascades of two exponential filters.  Each cascade has its own
-constants a, b and g, its own input v and the output `second`:
+The rule needs a trace of each input, and convolutions with a
+double-exponential kernel alpha of unit area.  Each of these quantities is
+the output `second` of two exponential filters in series, with an input v
+and constants a, b and g:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
 Let `signal` be the error signal of superspike.py, and let e = alpha*signal
 be the error, where * is convolution.  Let hebb be the product of the
-surrogate derivative psi and the input trace, both delayed by the time
-`delay`.  The weight change is
+surrogate derivative psi and the input trace, which are both delayed by the
+time `delay`.  The weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
@@ -48,13 +49,12 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
     j of the weight change.  The eligibilities at the end of the block are
-    also linear functions of hebb.  Eqs. (6) and (7) also give the
-    eligibilities at the end of the block, if dhebb is replaced by impulse
-    responses of the kernel alpha.
+    also linear in hebb, and are computed like (7).  For this purpose, the
+    impulse response of the kernel alpha replaces dhebb.
 Exact.  Up to rounding, the results equal the results of superspike.py.
-Cost.   The computation of a block takes O(T B n + B n m) time and memory.
-    Each input spike takes additional O(n) time.  The conversion of a dense
-    x to a sparse matrix takes additional O(T B m) time.
+Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
+    input spike takes additional O(n) time.  The conversion of a dense x to
+    a sparse matrix takes additional O(T B m) time.
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
@@ -85,7 +85,8 @@ SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of one time step; the defaults are for dt = 0.1 ms."""
+    """Hold the decay factors and other coefficients of the equations for a time
+    step.  The defaults are for dt = 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -106,7 +107,8 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of a layer between two blocks of time steps."""
+    """Hold the state of the neurons and synapses between two blocks of time
+    steps."""
     syn: np.ndarray                 # (B, n) I
     mem: np.ndarray                 # (B, n) U after the reset
     held: np.ndarray                # (B, n) int, remaining refractory steps
@@ -122,7 +124,8 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Hold the activity and the sparse input of the neurons in one block."""
+    """Hold the input spikes and the activity of a layer in one block of time
+    steps."""
     spikes: np.ndarray              # (T, B, n)
     mem: np.ndarray                 # (T, B, n) U before the reset, V
     psi: np.ndarray                 # (T, B, n) at most 1
@@ -158,7 +161,7 @@ def rest(k, B, n, m, dtype=np.float64):
 
 
 def forward(k, state, W, x):
-    """Simulate the neurons over a block of steps, eqs. (1)-(3).
+    """Simulate the neurons for one block of time steps, eqs. (1)-(3).
 
     >>> k = Coefficients(syn=0.5, mem=0.5, gain=0.5, refractory=1)
     >>> x = np.array([1.0, 0, 0, 0, 0]).reshape(5, 1, 1)
@@ -200,8 +203,7 @@ def forward(k, state, W, x):
 
 
 def _packed(name, x, W):
-    """Check the input `x`, and return the input as a sparse matrix such as the
-    field `x` of `Block`.  In error messages, `name` is the name of the input."""
+    """Return the input as a sparse matrix."""
     B, _, m = W.shape
     if not issparse(x):
         _, x = arrays(f"W (B, n, m), {name} (T, B, m)", W, x)
@@ -219,11 +221,8 @@ def _packed(name, x, W):
 
 
 def _membranes(k, state, current):
-    """Return the membrane potentials before the reset, the spikes, and the final
-    state fields `mem` and `held`.  A neuron fires at most once in refractory +
-    1 steps.  In blocks of at most refractory + 1 steps, one matrix product
-    therefore computes eq. (1) without the reset.  After this product, all
-    membrane potentials that follow a spike are set to 0."""
+    """Return membrane potentials, spikes and final states.  Steps are processed
+    in blocks, in each of which a neuron spikes at most once."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
@@ -247,9 +246,7 @@ def _membranes(k, state, current):
 
 
 def _cascade(drive, a, b, g, first, second):
-    """Return the output of the cascade (4) for the input `drive`, and the final
-    states of the two filters of the cascade.  Each block of steps is filtered
-    by one matrix product."""
+    """Apply the filters (4) by matrix products."""
     size = min(len(drive), BLOCK)
     step, dtype = np.arange(size + 1), drive.dtype
     answer = g * np.append(0, np.convolve(a ** step, b ** step)[:size])
@@ -269,7 +266,7 @@ def _cascade(drive, a, b, g, first, second):
 
 
 def accumulate(k, state, W, block, signal):
-    """Compute the weight change over a block of steps, eqs. (4)-(7).
+    """Compute the weight change of one block of time steps, eqs. (4)-(7).
 
     >>> k, W, x = Coefficients(), np.full((1, 1, 1), 0.1), np.ones((400, 1, 1))
     >>> state, block = forward(k, rest(k, 1, 1, 1), W, x)
@@ -315,7 +312,7 @@ def accumulate(k, state, W, block, signal):
 
 
 def _products(k, state, x, psi, error):
-    """Return the first sum of eq. (5), and the final traces and eligibilities."""
+    """Return the first sum of (5) and the final traces."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, g = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -343,25 +340,21 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, g):
-    """Return derivatives of the sum of weights[t] second[t] over t, where
-    second[t] is the output of the cascade (4).  The derivatives are with
-    respect to the input and to the initial states of the two filters."""
+    """Backpropagate through the two filters, eq. (6)."""
     zero = np.zeros_like(weights[0])
     dinput, dsecond, dfirst = _cascade(weights[::-1], b, a, g, zero, zero)  # (6)
     return dinput[::-1], a * dfirst + g * dsecond, b * dsecond
 
 
 def _response(a, b, g, T, dtype):
-    """Return the responses of the two filters in (4) to a unit impulse.  Both
-    results have the shape (T + 1, 1, 1)."""
+    """Return the impulse responses of the filters (4)."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0], first = 1, (a ** np.arange(T + 1)).astype(dtype)
     return first[:, None, None], _cascade(impulse, a, b, g, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return the second sum dt sum_t zeta[t] of eq. (5), and the final trace
-    het_i."""
+    """Return the second sum of (5), and the final het."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]
@@ -372,7 +365,7 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _coefficients(k, dtype):
-    """Check the coefficients of a layer whose arrays have the given dtype."""
+    """Check and return the coefficients."""
     k = bundle("k", k, Coefficients)
     for name in ("trace", "alpha"):
         if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
@@ -386,7 +379,7 @@ def _coefficients(k, dtype):
 
 
 def _given(k, state, W, rules="", *others):
-    """Check all arguments, and return the arrays in the dtype of `W`."""
+    """Check and return the arguments."""
     W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
                        *bundle("state", state, State), *others)
     k, state = _coefficients(k, W.dtype), State(*given[:12])
