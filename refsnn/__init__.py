@@ -7,13 +7,13 @@ arguments.  The modules in the following list are called the core.  No
 module of the core imports another module of the core, so each module can
 be copied alone.  Public functions raise a ValueError if an array or an
 option is invalid, and a FileNotFoundError if a file is missing.  The error
-message contains the name of the argument, its value and the requirement.
-Errors that follow from the documented shapes and ranges are not mentioned
-in the docstrings.  Unless a docstring says otherwise, results have the
-dtype of the weights, which is float32 or float64.  If a function has no
-weights among its arguments, its results have the dtype of the data.  Only
-`fast.si`, and functions with an argument `out` or `work`, modify arrays
-that the caller passes.
+message contains the name of the argument, its value and the requirement
+that the argument violates.  The docstrings do not list errors that follow
+from the documented shapes and ranges.  Unless a docstring says otherwise,
+results have the dtype of the weights, which is float32 or float64.  If a
+function has no weights among its arguments, its results have the dtype of
+the data.  Only `fast.si`, and functions with an argument `out` or `work`,
+modify arrays that the caller passes.
 
 models
     lif                 LIF layers and leaky readouts
@@ -65,9 +65,9 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si` and
-`ntk`.  The modules of `refsnn.fast` compute the same numbers up to
-rounding errors.  `refsnn.oracle` holds golden vectors, which are small
-problems with their correct results.
+`ntk`.  The results of each fast module equal the results of the core
+module of the same name, up to rounding errors.  `refsnn.oracle` holds
+golden vectors, which are small problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
@@ -90,30 +90,32 @@ important differences and errors, with the tests that prove them, are:
   threshold depends on its steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
-- Some functions of `losses` use the maximum of a readout over time.  If
-  several time steps share the maximum of a readout, the last of these time
-  steps receives the gradient.  If instead the first time step with the
-  maximal value received the gradient, a silent network would never learn
+- Some functions of `losses` use the maximum of a readout over time.  If a
+  readout reaches its maximum at several time steps, only the last of these
+  time steps receives the gradient.  If only the first of these time steps
+  received the gradient, a silent network would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - If a readout neuron stays below zero for every pattern, its maximum over
   time is its initial value 0, and the gradient of the loss with respect to
   its weights is 0.  The network then never learns the class of this
   readout neuron.  On small data sets, some training runs with the loss of
-  [CB22] fail because the gradient of a readout neuron vanishes.  With
-  reduction="reached", the maximum of the readout of the correct class is
-  taken only over time steps that a spike of the network can influence
+  [CB22] fail for this reason.  The option reduction="reached" of
+  `in_the_loop.loss` prevents this failure: the maximum of the readout of
+  the correct class is taken only over time steps that a spike of the
+  network can influence
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
-- Implementations of synaptic intelligence differ in several choices, and
-  `si` has an argument for each of these choices.  By default, `si` makes
-  the choices of the authors' code
-  (test_si.py::test_defaults_are_those_of_the_authors_code).
+- Implementations of synaptic intelligence differ in several details, and
+  the module `si` has an argument for each of these details.  The default
+  arguments of `si` reproduce the code of the authors of synaptic
+  intelligence (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - The neural tangent kernel of a network with pruned weights is defined in
-  two ways.  The tangent kernel in the authors' code includes the
-  derivatives of the outputs with respect to pruned weights.  The other
-  kernel omits these derivatives
+  two ways.  The first definition, used in the code of the authors of
+  Neural Tangent Transfer, includes the derivatives of the outputs with
+  respect to pruned weights.  The second definition omits the derivatives
+  with respect to pruned weights
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a
@@ -134,8 +136,8 @@ important differences and errors, with the tests that prove them, are:
   denominator.  The summand 1 keeps the surrogate derivative finite at the
   threshold (test_in_the_loop.py::test_the_surrogate_in_closed_form).
 
-- In the model of [CSSZ20], and in the published data, the basilar membrane
-  responds before the sound arrives
+- In the model of [CSSZ20], and in the published Heidelberg data sets, the
+  basilar membrane responds before the sound arrives
   (test_basilar.py::test_answers_come_before_or_after_the_sound).
 """
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | __main__.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
-"""This command line converts sounds, checks results and copies modules.
+"""Convert sounds to spikes, check results of simulators, and copy modules.
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--label LABEL] [...]
   python -m refsnn vectors FOLDER
@@ -10,8 +10,8 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns status 2.  Output files appear only when they are complete, and
-existing files are never overwritten.  Commands other than `convert` need
-NumPy alone.
+existing files are never overwritten.  All commands except `convert` need
+no package other than NumPy.
 
 The command `convert` reads sounds from WAV or FLAC files, converts them to
 spikes with a model of the cochlea, and writes an HDF5 file in the format
@@ -19,11 +19,11 @@ of the module `events`.  By default, sounds are converted as for the
 published data sets: each sound is faded in and out over 0.03 s, and spike
 times are shifted such that the first spike is at t = 0.  Silence is
 appended to each sound, so that the sound reaches a length for which the
-Fourier transform is fast.  This silence shifts the frequencies slightly.
-With the option `--like lauscher-1.0.1`, each fade lasts half the sound, no
-spike is shifted, and no silence is appended, as in the published software.
-The spikes of a sound depend on its samples, on the seed and on the
-options, but not on the file name or on other sounds.
+Fourier transform is fast.  The appended silence slightly shifts the
+frequencies of the Fourier transform.  With the option `--like
+lauscher-1.0.1`, each fade lasts half the sound, no spike is shifted, and
+no silence is appended, as in the published software.  The spikes of a
+sound do not depend on its file name or on other sounds.
 
 Without the option `--label`, the label of a single sound is its file name
 without suffix.  If several sounds are converted, the option `--label` is
@@ -52,28 +52,29 @@ english-0:
 The option `--jobs` sets the number of parallel processes, which does not
 affect the result.  The spikes of each sound are first stored in the work
 folder FILE.h5.parts.  After an interruption, the same command continues
-the conversion.  The work folder FILE.h5.parts is removed at the end,
-unless some sounds cannot be converted.  If some of several sounds cannot
-be converted, these sounds are omitted and listed at the end, and the exit
-status is 1.  If an output file would hold no sound, no file is written,
-and the exit status is 2.
+the conversion.  The work folder FILE.h5.parts is removed at the end if all
+sounds have been converted.  If some of several sounds cannot be converted,
+these sounds are omitted and listed at the end, and the exit status is 1.
+If an output file would hold no sound, no file is written, and the exit
+status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
 files.  The command `check` compares the results of a simulator with the
-golden vectors.  The exit status of `check` is 1 if a result is wrong, if
+correct results.  The exit status of `check` is 1 if a result is wrong, if
 all entries of a result are 0, or if an option should change a result but
 does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
-details such as the order of updates and the type of reset.  The choices of
-a simulator for all these details are called its convention.  The command
+details such as the order of updates and the type of reset.  The convention
+of a simulator is its choice for each of these details.  The command
 `probes` writes network inputs for which simulators with different
 conventions give different results.  A recording holds the results of a
 simulator, and the command `identify` prints the convention that this
 simulator follows.  The exit status of `identify` is 1 if no convention
-fits, if the recording has no spike, or if no surrogate derivative explains
-the recorded gradient dW.  A recording is an npz file with
+fits the recording, if the recording has no spike, or if no surrogate
+derivative explains the recorded gradient dW.  A recording is an npz file
+with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -188,9 +189,7 @@ def _vendor(options):
 
 
 def _alone(text, checks):
-    """Append the argument checks that a module imports to its source `text`, and
-    return the new source.  The string `checks` is the source code of all
-    argument checks."""
+    """Return a module's source with its argument checks."""
     tree = ast.parse(text)
     wanted = next((node for node in tree.body if isinstance(node, ast.ImportFrom)
                    and node.module == "refsnn._checks"), None)
@@ -227,8 +226,8 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write all files of a dict {path: bytes}.  If an error occurs, remove all
-    new files and folders."""
+    """Write a dict {path: bytes} of files.  After an error, remove all new files
+    and folders."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():
@@ -334,9 +333,10 @@ def main(arguments=None):
     -------
     int
         Exit status.  Success gives 0.  The exit status is 1 if a result is
-        wrong or vacuous (for example 0 everywhere), if no convention fits, or
-        if sounds are omitted.  Invalid input gives 2, and an interrupt gives
-        130.  Arguments that cannot be parsed raise SystemExit.
+        wrong or vacuous (for example 0 everywhere), if no convention fits the
+        recording, or if some sounds cannot be converted.  Invalid input gives
+        2, and an interrupt gives 130.  Arguments that cannot be parsed raise
+        SystemExit.
     """
     options = _parser().parse_args(arguments)
     try:

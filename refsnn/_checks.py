@@ -1,7 +1,7 @@
 # refsnn 0.1.0 | _checks.py | SPDX-License-Identifier: MIT | needs: numpy
 """Check the arguments of public functions.
 
-The algorithm modules in `refsnn/` and `refsnn/fast/` import only this
+The algorithm modules in `refsnn/` and `refsnn/fast/` import no other
 module of the package.  The command `python -m refsnn vendor NAME FILE`
 copies a module to a file, and appends the functions of this file that the
 module uses.
@@ -13,38 +13,39 @@ with a string that holds one rule for each argument:
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
         "k () int in [1, inf)", W, x, V, alpha, k)
 
-A rule has up to four parts.  The first part, such as `W`, is the name of
-the argument in error messages.  The mark ? after the name allows the value
-None.  A name such as `a[]` stands for a list of arrays, and each array of
-the list must follow the rule.
+A rule has up to four parts.  The first part of a rule, such as `W`, is the
+name of the argument in error messages.  A question mark after the name
+allows the value None for the argument.  A name such as `a[]` stands for a
+list of arrays, and each array of the list must follow the rule.
 
 The second part of a rule, such as `(n, m)`, describes the axes of an
 array.  Axes with the same letter must have the same size.  A number such
-as 3 is the required size of an axis, and the sign _ allows any size.  An
-axis must have at least one entry, unless a star follows the letter, as in
-`m*`.  The axes () stand for a number, and (n?) for a number or an array
-with n entries.  With the axes (...), an array can have any number of axes.
+as 3 is the required size of an axis, and an underscore allows any size of
+an axis.  An axis must have at least one entry, unless a star follows the
+letter of the axis, as in `m*`.  A rule with the axes () requires a number,
+and a rule with the axes (n?) requires a number or an array with n entries.
+A rule with the axes (...) allows arrays with any number of axes.
 
-The third part of a rule is the type of the entries.  The type `float`
-allows the dtypes float32 and float64, and the type `int` allows integers.
-For the type `unread`, the entries are not checked, and the array is not
-cast.  Without a type, all real numbers are allowed.
+The third part of a rule is the type of the array entries.  The type
+`float` allows the dtypes float32 and float64, and the type `int` allows
+integers.  An array of the type `unread` is not cast, and its entries are
+not checked.  A rule without a type allows all real numbers.
 
-The last part of a rule, such as `in [0, 1)`, is the range of all entries,
-or the set of the allowed values, such as {0, 1}.  If a rule has no range,
-all entries must be finite.
+The last part of a rule is the range of all array entries, such as `in [0,
+1)`, or the set of their allowed values, such as `in {0, 1}`.  If a rule
+has no range, all entries must be finite.
 
-The first array with the type `float`, or the argument `dtype`, sets the
-dtype of all results.  Arrays of another real dtype are cast to the dtype
-of the results.  Arrays of the type `int` keep their dtype, and arguments
-with the axes () become Python numbers.  An array that needs no cast is
-returned without a copy.  Masked arrays are refused, because NumPy would
-ignore their mask.
+All results have the dtype of the first array whose rule has the type
+`float`, unless the caller sets the argument `dtype`.  Arrays of any other
+real dtype are cast to the dtype of the results.  Arrays of the type `int`
+keep their dtype, and arguments with the axes () become Python numbers.  An
+array that needs no cast is returned without a copy.  Masked arrays are
+refused, because NumPy would ignore their mask.
 
-An error message contains the name of the argument, the refused value or
-shape, and the requirement.  If the sizes of two arguments disagree, the
-message contains the names, the axes and the sizes of both arguments.
-Messages never show whole arrays.
+An error message contains the name of the argument, its invalid value or
+shape, and the requirement of the rule.  If the sizes of two arguments
+disagree, the message contains the names, the axes and the sizes of both
+arguments.  Messages never show whole arrays.
 """
 
 import functools
@@ -121,10 +122,10 @@ def _read_rule(name, shape, kind, span):
 
 
 def _checked_array(rule, value, known):
-    """Check one value against its rule, and return the value as an array.  The
-    dict `known` holds the dtype of the results and the shapes of the arrays
-    that were checked before.  For each axis letter, `known` also holds the
-    size of the axis, and the argument that sets this size."""
+    """Return one checked value as an array.  The dict `known` holds the dtype of
+    the results and the shapes of all arrays that were checked before.  The
+    dict `known` also holds the size of the axis for each axis letter, with the
+    name of the argument that first had this letter."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
             and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
@@ -153,7 +154,7 @@ def _checked_array(rule, value, known):
 
 
 def _check_type(rule, a, value):
-    """Check that the entries of an array have the type that the rule requires."""
+    """Check the dtype of an array."""
     if rule.kind == "float" and a.dtype not in FLOATS:
         _refuse(rule, _described(a, value), "must be float32 or float64"
                 + ", for example after .astype(np.float32)" * (a.dtype.kind in "fiub"))
@@ -167,7 +168,7 @@ def _check_type(rule, a, value):
 
 
 def _converted(rule, value):
-    """Convert a value that is not a plain NumPy array to a NumPy array."""
+    """Convert a value to a NumPy array."""
     try:
         masked = isinstance(value, np.ma.MaskedArray) or isinstance(
             value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray)
@@ -184,8 +185,8 @@ def _converted(rule, value):
 
 
 def _match_axes(rule, a, value, known):
-    """Check the number and the sizes of the axes of an array.  Store the sizes of
-    new axis letters in the dict `known`."""
+    """Check the number and the sizes of axes.  Store the sizes of new axes in
+    `known`."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
@@ -212,8 +213,8 @@ def _sized(size, letter):
 
 
 def _in_range(rule, a):
-    """Return whether all entries of an array are in the range of the rule.  If
-    the rule has no range, return whether all entries are finite."""
+    """Return whether all entries are in range.  Without a range, entries must be
+    finite."""
     if a.ndim == 0:
         entry = a.item()
         return entry in rule.values if rule.values else _within(rule, entry, entry)
@@ -227,8 +228,7 @@ def _in_range(rule, a):
 
 
 def _within(rule, least, most):
-    """Return, for each entry, whether `least` and `most` are in the range of the
-    rule."""
+    """Return whether `least` and `most` are in range."""
     if rule.values:
         return np.logical_or.reduce([least == v for v in rule.values])
     low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)
@@ -237,7 +237,7 @@ def _within(rule, least, most):
 
 
 def _refuse_entry(rule, a, cast):
-    """Raise the error for the first entry that is out of range or not finite."""
+    """Raise an error about the first invalid entry."""
     with np.errstate(invalid="ignore"):
         index = tuple(map(int, np.argwhere(~np.asarray(_within(rule, cast, cast)))[0]))
     before, entry = a[index].item(), cast[index].item()
@@ -257,7 +257,7 @@ def _refuse(rule, found, wanted):
 
 
 def _described(a, value):
-    """Describe a value that has the wrong type, for an error message."""
+    """Describe a value of the wrong type."""
     if value is None or isinstance(value, (str, bytes, bool, np.bool_, float, complex)):
         return f"is {value!r:.60}"
     return f"is of type {type(value).__name__}" if a.dtype == object \
@@ -265,13 +265,13 @@ def _described(a, value):
 
 
 def _axes_text(rule):
-    """Describe the axes of a rule, for example "(T, B, m)"."""
+    """Describe axes, for example "(T, B, m)"."""
     return "of any shape" if rule.axes is None else "({})".format(
         ", ".join(str(letter or "any") for letter, _ in rule.axes))
 
 
 def _wanted_axes(rule):
-    """Describe the axes that an argument must have."""
+    """Describe the axes that are required."""
     if rule.axes == ():
         return "must be a number"
     if rule.number:
@@ -281,8 +281,7 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice for an error message if class labels are floats or one-hot
-    rows."""
+    """Return advice about float or one-hot labels."""
     if rule.name != "labels":
         return ""
     return ", for example labels.argmax(axis=1)" if a.ndim == 2 else \
@@ -290,14 +289,14 @@ def _label_advice(rule, a):
 
 
 def _pair_advice(rule, value):
-    """Return advice for an error message if the argument `psi` is the pair (f,
-    f') of a surrogate function, and not the derivative f' alone."""
+    """Return advice if `psi` is a pair (f, f')."""
     return ", so pass the derivative, element 1 of the pair" if rule.name == "psi" \
         and isinstance(value, tuple) and len(value) == 2 else ""
 
 
 def one_of(name, value, *allowed):
-    """Return a value if it is an allowed string or has an allowed type.
+    """Check that a value is one of the allowed strings or has one of the allowed
+    types, and return the value.
 
     >>> one_of("reset", "zero", "subtract", "zero")
     'zero'
@@ -359,11 +358,11 @@ def bundle(name, value, kind, dtype=None):
 
 
 def lists(name, value, like=None, source=None):
-    """Convert an array, or a list of arrays, to a list of float arrays.  Check
-    that the arrays are finite and not empty.  If the list `like` of arrays is
-    given, each array must have the shape of the corresponding array in `like`,
-    and is cast to the dtype of this array.  In error messages, `source` is the
-    name of the list `like`.
+    """Convert an array, or a list of arrays, to a list of float arrays.  The
+    arrays must be finite and not empty.  If a list `like` of arrays is given,
+    the function also checks that the two lists have equal shapes, and casts
+    each array to the dtype of its counterpart in `like`.  The string `source`
+    is the name of the list `like` in error messages.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]
@@ -404,9 +403,9 @@ def unread(name, value, shape, *dtypes):
 
 def buffer(name, value, shape, dtype, others=()):
     """Return an array to which results can be written.  If `value` is None, a new
-    array is allocated.  Otherwise, `value` is returned after a check that the
-    array is writeable and contiguous and shares no memory with the arrays
-    `others`.
+    array is allocated.  If `value` is an array, the function returns this
+    array.  In this case, the array must be writeable and contiguous, and must
+    share no memory with the arrays `others`.
 
     >>> buffer("out", None, (2, 3), np.float32).shape
     (2, 3)

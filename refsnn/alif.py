@@ -22,16 +22,18 @@ the last k steps.  A simulation of T steps returns a recording and the
 state at step T.  The recording holds I, U, A, S and clamp at the steps 0
 to T - 1.  The next simulation can continue from the state at step T.
 
-Let psi be the surrogate derivative of the step function H; for refractory
-neurons, psi is set to 0.  The presynaptic values z = [x, S] are the m
-inputs, followed by the n spikes of the layer if the layer is recurrent.
-The weight P_ij from the presynaptic value z_j to neuron i is an entry of
-the weight matrix W or V.  The traces s_j, u_j and eps_ij approximate the
-derivatives of I_i, U_i and A_i with respect to the weight P_ij.  The
-direct derivatives of the loss L with respect to S and U are dspikes and
-dmem.  A direct derivative is taken at fixed values of all other states.
-The learning rule e-prop advances the traces forward in time, and computes
-the gradient of the loss from the traces and the direct derivatives:
+Let psi be the surrogate derivative of the step function H.  For refractory
+neurons, the surrogate derivative psi is set to 0.  The presynaptic values
+z = [x, S] are the m inputs, followed by the n spikes of the layer if the
+layer is recurrent.  The weight P_ij from the presynaptic value z_j to
+neuron i is an entry of the weight matrix W or V.  The traces s_j, u_j and
+eps_ij approximate the derivatives of the current I_i, the potential U_i
+and the adaptation A_i with respect to the weight P_ij.  The arrays dspikes
+and dmem hold the direct derivatives of the loss L with respect to the
+spikes S and the potentials U.  A direct derivative is taken at fixed
+values of all other states.  The learning rule e-prop advances the traces
+forward in time, and computes the gradient of the loss from the traces and
+the direct derivatives:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -40,11 +42,11 @@ the gradient of the loss from the traces and the direct derivatives:
     e_ij[t] = psi_i[t] (u_j[t] - a eps_ij[t])            (8)  [BSS20]
     dL/dP_ij = sum_t (dspikes_i e_ij + dmem_i u_j)[t]    (9)  [BSS20]
 
-Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
-    Jacobian J[t] = dh[t]/dh[t-1], the derivative F[t] of h[t] with respect
-    to the weights at fixed h[t-1], and the direct derivative q[t] of the
-    loss with respect to h[t].  In the Jacobian (10), psi is the surrogate
-    derivative at step t - 1:
+Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
+    the Jacobian, let F[t] be the derivative of the state h[t] with respect
+    to the weights at fixed h[t-1], and let q[t] be the direct derivative
+    of the loss with respect to the state h[t].  In the Jacobian (10), psi
+    is the surrogate derivative at step t - 1:
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -53,15 +55,15 @@ Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
     q[t] = [0, dmem + psi dspikes, -a psi dspikes][t]                (12)
 
     The total derivative M[t] of h[t] with respect to the weights obeys
-    M[t] = J[t] M[t-1] + F[t].  Eqs. (6)-(9) omit the four terms of the
-    Jacobian J that contain V or threshold.  In e-prop, the constants
-    alpha, beta and gain are the same for all neurons.  Therefore, all
-    neurons share the traces s_j and u_j.
+    M[t] = J[t] M[t-1] + F[t].  Eqs. (6)-(9) of e-prop omit the four terms
+    of the Jacobian J that contain the recurrent weights V or the
+    threshold.  In e-prop, the constants alpha, beta and gain are the same
+    for all neurons.  Therefore, all neurons share the traces s_j and u_j.
 
-    If the constants are also learned, each of the six constants of neuron
-    i adds one column to the derivative F.  By (1), dS_i/da_i = -psi_i A_i
-    and dS_i/dthreshold_i = -psi_i.  With the right-hand sides at step t -
-    1, the columns are
+    If alpha, beta, gain, threshold, rho and a are also learned, each of
+    these six constants of neuron i adds one column to the derivative F.
+    By (1), dS_i/da_i = -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With
+    the right-hand sides at step t - 1, the columns are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
@@ -73,30 +75,30 @@ Derivation.  Let h = [I, U, A] be the state.  The linearised layer has the
     If all neurons share one value of a constant, the column of this
     constant is the sum of the columns of all neurons.  If the loss depends
     on spikes, the loss also has direct derivatives with respect to the
-    threshold and the constant a.  The caller must add these direct
-    derivatives, summed over steps and batch: -psi_i dspikes_i to
-    dL/dthreshold_i, and -psi_i A_i dspikes_i to dL/da_i.
-    `through_recurrence=False` omits the terms with V psi, and
-    `through_reset=False` omits the terms with threshold psi.  A gradient
-    with omitted terms is exact for a simulation in which recorded spikes
-    replace the simulated spikes in the recurrence or in the reset.
-Approximate.  The results of `linearise` and `credit` are exact if the
-    surrogate derivative psi replaces dS/dU, and if the mask clamp is
-    treated as a constant.  The function `gradient` omits the derivatives
-    through the recurrent weights V and through the reset.  The result of
-    `gradient` equals the exact gradient with through_recurrence=False and
-    through_reset=False.
+    threshold and the constant a.  The caller must add the sum of -psi_i
+    dspikes_i over steps and batch to dL/dthreshold_i, and the sum of
+    -psi_i A_i dspikes_i to dL/da_i.  `through_recurrence=False` omits the
+    terms with V psi, and `through_reset=False` omits the terms with
+    threshold psi.  The gradient of the loss is then exact for a simulation
+    in which recorded spikes replace the simulated spikes in the recurrence
+    or in the reset.
+Approximate.  The functions `linearise` and `credit` replace the derivative
+    dS/dU by the surrogate derivative psi, and treat the mask clamp as a
+    constant.  Apart from these two replacements, their results are exact.
+    The function `gradient` omits the derivatives through the recurrent
+    weights V and through the reset.  The result of `gradient` equals the
+    exact gradient with through_recurrence=False and through_reset=False.
 Cost.   `trace_step` takes O(B n (m + n)) time and memory.  `linearise`
     takes O(T B n p) time and memory for p parameters.
 Departures.  The neuron model of [BSS20] has no synaptic current.  With
     alpha = 0, a neuron has the same dynamics as in [BSS20], except that
     spikes arrive one step later and inputs arrive two steps later than in
-    [BSS20].  In [BSS20], the trace e is filtered with the dynamics of the
-    readout, as in the function `sparse_rtrl.readout_step`.  In this
-    module, the caller computes the direct derivatives dspikes and dmem.
-    The published code removes connections from a neuron to itself.  In
-    this module, the caller can set the diagonal of the recurrent weights V
-    to 0.
+    [BSS20].  In [BSS20], the eligibility trace e is filtered with the
+    dynamics of the readout, as in the function `sparse_rtrl.readout_step`.
+    In this module, the caller computes the direct derivatives dspikes and
+    dmem of the loss.  The code of [BSS20] removes connections from a
+    neuron to itself.  In this module, the caller can set the diagonal of
+    the recurrent weights V to 0.
 
 [BSS20] G. Bellec et al., Nat. Commun. 11, 3625, 2020.
 """
@@ -127,7 +129,7 @@ SPIKE = 0.5     # entries of State.spikes above SPIKE are spikes in (5)
 
 
 class Recording(NamedTuple):
-    """Hold the recorded states I, U and A, the spikes S and the mask clamp.
+    """Hold the currents I, potentials U, adaptations A, spikes S and mask clamp.
 
     Each array has the shape (T, B, n).
     """
@@ -141,8 +143,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the current I, potential U, adaptation A and last spikes of a layer.
 
-    The field `spikes` holds the spikes of the last `refractory` steps.  If
-    `spikes` is None, no neuron spiked in these steps.
+    The field `spikes` holds the spikes of the last `refractory` steps.  The
+    value None of `spikes` means that no neuron spiked in these steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -270,9 +272,8 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
 def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
           sent=None):
-    """Simulate all steps by eqs. (1)-(5), given the products `drive` of input
-    and weights.  Error messages use the string `source` as the name of the
-    array `drive`."""
+    """Simulate all steps, eqs. (1)-(5).  The string `source` is the name of the
+    array `drive` in error messages."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -321,7 +322,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
         Recorded states of `simulate`.
     psi : (T, B, n) float
         Surrogate derivative at ``mem - adaptation * adapted - threshold``.
-        For refractory neurons, 0 replaces the given value.
+        For refractory neurons, psi is set to 0.
     after : State, optional
         State at step T that `run` returned.  If `after` is given, the results
         include step T.  The entries of `after` have no effect.
@@ -337,9 +338,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) or (T + 1, B, 3n, p) float
         Derivative of h[t] with respect to the parameters at fixed h[t-1].
-        The columns are the entries of W, then of V, row by row.  If
-        `constants` is true, alpha, beta, gain, threshold, rho and adaptation
-        follow.
+        The columns of F belong to the entries of W and then of V, row by row.
+        If `constants` is true, columns for alpha, beta, gain, threshold, rho
+        and adaptation follow.
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, clamp = \
         arrays(f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, rho,
@@ -383,7 +384,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return direct derivatives of the loss with respect to states, eq. (12).
+    """Return the direct derivative q of the loss with respect to states, eq.
+    (12).
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -431,7 +433,8 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     psi : (B, n) float
         Surrogate derivative at step t, which must be 0 for refractory neurons.
     alpha, beta, rho, adaptation, gain
-        As for `simulate`, but all neurons share alpha, beta and gain.
+        As for `simulate`, but all neurons share one value of alpha, of beta
+        and of gain.
 
     Returns
     -------
@@ -498,7 +501,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     Returns
     -------
     dW, dV : (n, m) and (n, n) float
-        Gradients, summed over steps and batch; dV is None if V is None.
+        Gradients of the loss with respect to W and V, summed over steps and
+        batch.  dV is None if V is None.
     """
     psi, x, V, spikes, clamp, dspikes, dmem, *constants = arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {SPIKES}, "
@@ -521,10 +525,9 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _checked(name, state, like, source, k=None):
-    """Check that the arrays of a state have the shape of the array `like`, and
-    return these arrays.  Error messages use the string `source` as the name of
-    the array `like`.  The field `spikes` must hold the spikes of `k` steps, or
-    of any number of steps if `k` is None."""
+    """Check and return the arrays of a state.  The string `source` is the name of
+    the array `like` in error messages.  The field `spikes` must hold `k`
+    steps, or any number of steps if `k` is None."""
     _, *values, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",

@@ -2,14 +2,15 @@
 r"""Read sounds, and convert them to a common sampling rate and loudness.
 
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
-The optional package soundfile reads FLAC files.  A ValueError is raised if
-a file is truncated, too long, clipped or not mono, or if it has NaN or
-infinite samples.  The function `read` has options to accept clipped
-sounds, and to average several channels.  Sizes in the file header are
-checked before memory is allocated.  An integer s of `bits` bits in a file
-is converted to a sample a.  The samples a are resampled to the sound y,
-which is normalised to the signal x.  The signal x has a fade of N =
-round(ramp rate) samples at each end:
+The optional package soundfile reads FLAC files.  The function `read`
+raises a ValueError if a file is truncated, too long, clipped or not mono,
+or if the file has NaN or infinite samples.  Options of `read` accept
+clipped sounds, and average several channels.  The function `read` checks
+the sizes in the file header before it allocates memory.  An integer s of
+`bits` bits in a file is converted to a sample a.  The samples a are
+resampled to the sound y, which is scaled to the root mean square `level`.
+The resulting signal x has a fade of N = round(ramp rate) samples at each
+end:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -25,14 +26,15 @@ Exact.  Float64 represents integers of up to 32 bits exactly.  The
     symmetric filter of eq. (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
     samples.  Sounds that last more than `longest` seconds are rejected.
-Departures.  The software of [CSSZ20] has constants for 48 kHz and does not
-    resample.  In the software of [CSSZ20], a fade lasts half the sound,
-    which corresponds to `ramp=None` with N = T//2.  In the paper, a fade
-    lasts 0.03 s, which corresponds to `ramp=0.03`.  A sound is considered
-    clipped if four successive samples are at full scale.  For integer
-    samples, full scale is the largest number that fits in the number of
-    valid bits in the file header.  For floating-point samples, full scale
-    is the largest magnitude in the file, but at least 1.
+Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
+    and does not resample.  In the software of [CSSZ20], a fade lasts half
+    the sound, which corresponds to `ramp=None` with N = T//2.  In the
+    paper [CSSZ20], a fade lasts 0.03 s, which corresponds to `ramp=0.03`.
+    A sound is considered clipped if four successive samples are at full
+    scale.  For integer samples, full scale is the largest integer with the
+    number of valid bits that the file header declares.  For floating-point
+    samples, full scale is the largest magnitude in the file, but at least
+    1.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -77,9 +79,9 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
     longest : float
         Longest accepted duration, in seconds.
     clipped : {"refuse", "keep"}
-        Treatment of sounds in which any channel is clipped.
+        "refuse" raises an error if any channel is clipped.
     mix : bool
-        If True, average all channels.  If False, accept only mono sounds.
+        If True, all channels are averaged.  If False, only mono is accepted.
 
     Returns
     -------
@@ -115,8 +117,7 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
 
 
 def _wav(path, file, longest, mix):
-    """Return the samples of a WAV file, the sampling rate, and the number of
-    valid bits (0 for floats)."""
+    """Return samples, rate and valid bits (0 for floats)."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:
@@ -145,8 +146,8 @@ def _wav(path, file, longest, mix):
 
 
 def _chunks(path, file):
-    """Read a WAV file up to its samples.  Return its format chunk, and the
-    size of all samples in bytes."""
+    """Read the header of a WAV file.  Return the format chunk, and the size of
+    the samples in bytes."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")
@@ -221,7 +222,8 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     audio : (N,) float
         At least four samples in any unit, not all 0.
     rate, level : float
-        Sampling rate in Hz, and root mean square of x before the fades.
+        Sampling rate in Hz, and root mean square of the signal before the
+        fades.
     ramp : float, optional
         Duration of each fade in seconds; the default is half the sound.
 

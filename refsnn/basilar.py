@@ -1,12 +1,13 @@
 # refsnn 0.1.0 | basilar.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Compute the transfer function of the basilar membrane of the inner ear.
 
-The model describes waves in shallow water over an elastic membrane.  The
-stiffness of the membrane decreases from the base, where high tones are
-detected, to the apex.  The class `Membrane` holds the constants of the
-model in CGS units.  Let f be the frequency of a tone, and let w be the
-angular frequency 2 pi f.  The membrane impedance Y, the wave number g and
-the phase G of the wave at a distance s from the base are
+The model describes the fluid in the cochlea as shallow water over an
+elastic membrane.  The stiffness of the membrane decreases from the base,
+where high tones are detected, to the apex.  The class `Membrane` holds the
+constants of the model in centimetres, grams and seconds (CGS units).  Let
+f be the frequency of a tone, and let w be the angular frequency 2 pi f.
+The membrane impedance Y, the wave number g and the phase G of the wave at
+a distance s from the base are
 
     Y(s) = C0 e^(-alpha s) - a - m w^2 - i w R0 e^(-alpha s/2),
            R0 = delta sqrt(C0 m)                           (1)  [SDR06]
@@ -23,10 +24,10 @@ input impedance Z and the velocity V of the membrane are
 
 Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     This solution is exact if Y consists only of the stiffness
-    C0 e^(-alpha s).  In this case, G = 2 g/alpha.  In general, let
-    y = e^(alpha s/2), let A = a + m w^2, and let Q = Y y^2.  From eq. (1),
-    Q = C0 - i w R0 y - A y^2.  The integral in eq. (3) then becomes the
-    integral of dy/sqrt(Q), which is a logarithm:
+    C0 e^(-alpha s).  In this case, G = 2 g/alpha.  In the general case,
+    let y = e^(alpha s/2), let A = a + m w^2, and let Q = Y y^2.  From eq.
+    (1), Q = C0 - i w R0 y - A y^2.  The integral in eq. (3) then becomes
+    the integral of dy/sqrt(Q), which is a logarithm:
 
     G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
@@ -36,28 +37,30 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     eq. (7) cross no branch cut.
 Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
     errors.  The function `interpolate` uses a spline of degree 7 through
-    values of the transfer function.  The frequencies f of these values are
-    equidistant in
+    stored values of the transfer function V.  The frequencies f of the
+    stored values are equidistant in
 
     arcsinh(f / 10 Hz)                                     (8)
 
     For 1500 frequencies up to 24 kHz and both published values of the
     constant C0, the error of the spline at each place of the membrane is
-    below 1e-9 of the largest velocity V at this place.
+    below 1e-9 times the largest velocity V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
-    frequencies, `interpolate` is faster than `transfer`, and `response` is
-    the fastest of the three functions.
+    frequencies, `interpolate` is faster than `transfer`.  The function
+    that `response` returns is faster than `interpolate`, because the
+    returned function reuses its spline weights.
 Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
     software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
-    `MEMBRANES["2021"]`.  With C0 = 1e8, the difference C0 e^(-alpha s) - a
+    `MEMBRANES["2021"]`.  With C0 = 1e8, the stiffness C0 e^(-alpha s) - a
     is negative near the apex.
 Errata.  If the time factor is e^(-i w t), eq. (4) describes a wave that
     travels to the apex.  The published software applies an inverse Fourier
     transform to V, but this transform assumes the time factor e^(+i w t).
     As a consequence, the motion of the membrane precedes the sound by a
     few samples at the base and by 20 to 30 ms at the apex.  This module
-    keeps the velocity V in the published form, because the published data
-    depend on V.  The causal response is conj(V).
+    keeps the published form of the velocity V, because the published data
+    sets were computed with this form.  The complex conjugate of V gives a
+    causal response.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
@@ -97,8 +100,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold the transfer function V at frequencies from 1 Hz to slightly above
-    `top`."""
+    """Hold values of the transfer function V from 1 Hz to slightly above `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     coefficients: np.ndarray    # (J, C) complex, of the spline
@@ -106,7 +108,7 @@ class Table(NamedTuple):
 
 
 def places(channels=700):
-    """Return equidistant positions on the membrane, from the base to the apex.
+    """Return equidistant positions on the basilar membrane, from base to apex.
 
     >>> places(3).tolist()
     [0.0, 1.75, 3.5]
@@ -140,14 +142,14 @@ def phase(frequencies, places, membrane="2021"):
     Returns
     -------
     (F, C) complex
-        Phase G.  The imaginary part describes damping and is never negative.
+        Phase G.  Its imaginary part, which describes damping, is never
+        negative.
     """
     return _wave(*_grid(frequencies, places, membrane))[2]
 
 
 def _wave(w, s, own):
-    """Return the impedance Y of the membrane, the wave number g and the phase
-    G."""
+    """Return the impedance Y, wave number g and phase G."""
     A, damping = own.a + own.m * w ** 2, 1j * w * own.delta * np.sqrt(own.C0 * own.m)
 
     def at(y):
@@ -224,7 +226,7 @@ def _spline(frequencies, values):
 
 
 def interpolate(table, frequencies, channels=None):
-    """Return the transfer function, interpolated from the values of a table.
+    """Interpolate the transfer function V between the stored values of a table.
 
     >>> f = np.array([440.0])
     >>> close = interpolate(table(places(5)), f, slice(3, 5))
@@ -247,16 +249,15 @@ def interpolate(table, frequencies, channels=None):
 
 
 def response(table):
-    """Return a function that interpolates the transfer function of a table.
+    """Return a function that interpolates the transfer function V.
 
     >>> V = response(table(places(5)))
     >>> V(np.array([440.0]), slice(3, 5)).shape
     (1, 2)
 
     The returned function has the arguments (frequencies, channels=None) of
-    `interpolate`.  Repeated calls of the returned function with the same
-    frequencies are fast, because the function stores the weights of the
-    spline.
+    `interpolate`.  The returned function stores the spline weights of the last
+    frequencies, so that a further call with the same frequencies is fast.
 
     Parameters
     ----------
@@ -290,8 +291,8 @@ def response(table):
 
 
 def _grid(frequencies, places, membrane):
-    """Check the arguments.  Return the angular frequencies w (F, 1), the
-    positions s (1, C) and the constants of the membrane."""
+    """Return the checked angular frequencies w (F, 1), positions s (1, C) and
+    membrane constants."""
     f, s = arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                   frequencies, places, dtype=np.float64)
     if isinstance(membrane, str):

@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Bin spike events into time steps.
 
-In this module, a recording consists of two arrays.  One array holds the
-event times in seconds, and the other array holds the unit (channel) of
-each event.  A batch consists of B recordings of n units with E events in
-total.  The T time steps between t0 and t1 have the duration dt:
+A spike event is a spike of one unit (channel) at one time.  In this
+module, a recording consists of one array with the times of all events in
+seconds, and one array with the units of all events.  A batch consists of B
+recordings of n units with E events in total.  The T time steps between t0
+and t1 have the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -12,14 +13,14 @@ total.  The T time steps between t0 and t1 have the duration dt:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-If eq. (1) does not give an integer, a step shorter than dt remains before
-the end time t1.  With the option `partial`, the shorter step is kept with
-edges[T] = t1 ("keep"), is omitted ("drop"), or raises an error ("refuse").
-Events may occur before the first step or after the last step.  With the
-option `outside`, events outside all time steps are omitted ("drop"), are
-moved to the first or the last step ("clip"), or raise an error ("refuse").
-If one unit has several events in a step, the option `duplicates` sets the
-entry of x to the number of events ("count") or to 1 ("clip").
+If eq. (1) does not give an integer, a remainder shorter than dt is left
+before the end time t1.  The option `partial` makes the remainder the last
+time step ("keep"), omits the remainder ("drop"), or raises an error
+("refuse").  The option `outside` omits events that lie outside all time
+steps ("drop"), moves these events to the first or the last step ("clip"),
+or raises an error ("refuse").  If one unit has several events in a time
+step, the option `duplicates` sets the entry of x to the number of these
+events ("count") or to 1 ("clip").
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -27,21 +28,21 @@ A decay factor alpha per step corresponds to the time constant
 
 Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
 Exact.  The event times and the edges of the time steps are compared in
-    float64.  An event time of 0.1 that was stored in float16 is 0.09998
-    after rounding, and therefore lies below an edge at 0.1.
+    float64.  An event time of 0.1 s that was stored in float16 is rounded
+    to 0.09998 s, and therefore lies before an edge at 0.1 s.
 Cost.   The time is O(T + E log(E T)).  A dense result takes O(T B n)
     memory.
-Departures.  The number T of eq. (1) is rounded to an integer if the
-    relative distance to this integer is at most 1e-9.  The rounding of T
-    is necessary because, for example, 1.4 / 0.014 is not exactly 100 in
-    floating-point arithmetic.
+Departures.  The number T of time steps is rounded to an integer if the
+    relative distance of T to this integer is at most 1e-9.  The rounding
+    of T is necessary because, for example, 1.4 / 0.014 is not exactly 100
+    in floating-point arithmetic.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
-    steps from 1.  With these numbers, time step 0 never contains an event,
-    and an event at the end time t1 has a step number that is out of range.
-    The tutorial uses decay factors for steps of 1 ms, but its time steps
-    last 14 ms.  The time constants in the tutorial are therefore 14 times
-    as long as intended.  The tutorial also omits an incomplete last batch
-    without a warning.
+    steps from 1.  As a consequence, time step 0 of the tutorial never
+    contains an event, and an event at the end time t1 has a step number
+    that is out of range.  The tutorial uses decay factors for steps of 1
+    ms, but its time steps last 14 ms.  The time constants in the tutorial
+    are therefore 14 times as long as intended.  If the last batch of
+    samples is incomplete, the tutorial omits this batch without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -196,7 +197,8 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
 
 def thinned(times, units, *, channels, skip, stride):
-    """Keep every `stride`-th channel and renumber the channels from 0.
+    """Keep the events of every `stride`-th channel, and renumber these channels
+    from 0.
 
     >>> t, u = thinned(np.array([0.1, 0.2, 0.3]), np.array([70, 71, 691]),
     ...                channels=700, skip=70, stride=9)
@@ -214,7 +216,7 @@ def thinned(times, units, *, channels, skip, stride):
     Returns
     -------
     times, units : (F,) float64 and (F,) int64
-        Times and renumbered channels of the F events in kept channels.
+        Times and renumbered channels of the F events that are kept.
     """
     (times,), (units,), channels = _events([times], [units], channels)
     skip, stride = arrays(f"skip () int in [0, {channels - 1}], "
@@ -237,8 +239,9 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     decay, dt : float
         Decay factor alpha per step, in (0, 1), and time step in seconds.
     meant, tolerance : float
-        Intended time constant in seconds, or None.  A UserWarning is issued
-        if tau differs from `meant` by more than `tolerance` times `meant`.
+        Intended time constant in seconds, or None.  The function issues a
+        UserWarning if the time constant tau differs from `meant` by more than
+        `tolerance` times `meant`.
 
     Returns
     -------
@@ -256,7 +259,7 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
 
 
 def batches(N, size, *, last):
-    """Return the slices that divide N recordings into batches.
+    """Return slices that divide N recordings into consecutive batches.
 
     >>> batches(5, 2, last="keep")[-1], len(batches(2264, 256, last="drop"))
     (slice(4, 5, None), 8)
@@ -281,7 +284,7 @@ def batches(N, size, *, last):
 
 
 def _checked(binning):
-    """Check the options of binning, and return them with times in float64."""
+    """Return the checked options of binning."""
     binning = bundle("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         one_of(f"binning.{name}", getattr(binning, name), *allowed)
@@ -294,8 +297,7 @@ def _checked(binning):
 
 
 def _events(times, units, n):
-    """Check a batch.  Return event times in float64, the units of the events,
-    and the number n of units."""
+    """Return the checked event times, event units, and number n of units."""
     n, = arrays("channels () int in [1, inf)", n)
     times, units = arrays(
         f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(

@@ -8,25 +8,26 @@ arrays, which are evaluated along one trajectory of the states:
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
 
-The direct derivative q[t] excludes the effect of h[t] on later states.
-The adjoint a[t] is the total derivative dL/dh[t], which includes this
-effect:
+The direct derivative q[t] excludes the effect of the state h[t] on later
+states.  The adjoint a[t] is the total derivative dL/dh[t], which includes
+the effect of h[t] on later states:
 
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
-A long trajectory can be processed in chunks of steps.  The last state of a
-chunk is also the first state of the next chunk.  At the first state of a
-chunk, the derivative F[first] is 0.  At the last state of a chunk, the
-direct derivative of the loss is
+A long trajectory can be processed in chunks of time steps.  The last state
+of a chunk is also the first state of the next chunk.  At the first state
+of a chunk, the derivative F[first] is set to 0, because the earlier chunk
+includes this derivative.  At the last state of a chunk, the direct
+derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-With these values, the sum of the gradients of all chunks is the gradient
-of eq. (2).  Truncated BPTT has two forms.  Truncation by chunks sets
-dstate = 0, and therefore propagates the derivative q[t] back only to the
-start of the chunk.  Rolling truncation propagates the derivative q[t] of
-every step t back over K steps:
+With these values of F and q, the sum of the gradients of all chunks equals
+the gradient of eq. (2).  Truncated BPTT has two forms.  Truncation by
+chunks sets dstate = 0, and therefore propagates the derivative q[t] back
+only to the start of the chunk that contains step t.  Rolling truncation
+propagates the derivative q[t] of every step t back over K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
@@ -35,17 +36,17 @@ Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
     the two sums.  The factor in front of F[s] is then the transposed
     adjoint a[s] of eq. (1).
-Exact.  The gradient of the loss is exact for the given arrays J, F and q.
-    The caller may omit terms from J, F and q.  Rolling truncation (4)
+Exact.  The computed gradient of the loss is exact for the given arrays J,
+    F and q, from which the caller may omit terms.  Rolling truncation (4)
     omits the influence of a parameter at step s on the loss after step s +
     K.  Truncation by chunks omits the influence of a parameter in one
     chunk on the loss in later chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
-Departures.  In [NMZ19], the sums are written for a network with several
-    layers.  In this module, the vector h holds all states of all layers.
-    If the loss has terms that depend directly on the parameters, such as
-    weight decay, the caller adds the gradients of these terms.
+Departures.  [NMZ19] writes separate sums for each layer of a network.  In
+    this module, the vector h holds all states of all layers.  If the loss
+    has terms that depend directly on the parameters, such as weight decay,
+    the caller adds the gradients of these terms.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -61,7 +62,8 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return total derivatives of the loss with respect to states, eq. (1).
+    """Return the total derivatives of the loss with respect to the states, eq.
+    (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -125,21 +127,22 @@ def chunk(J, F, q, dstate):
     Parameters
     ----------
     J, F : (T + 1, B, n, n) and (T + 1, B, n, p) float
-        Arguments of `gradient` for the T steps of the chunk and for the
-        first step of the next chunk.  `lif.linearise` returns these arrays
-        if the argument `after` is given.  F[0] must be 0 if the first state
-        of the chunk is the last state of an earlier chunk.
+        Arguments of `gradient` for the T steps of the chunk, followed by the
+        first step of the next chunk.  `lif.linearise` returns these arrays if
+        the argument `after` is given.  F[0] must be 0 if the first state of
+        the chunk is the last state of an earlier chunk.
     q : (T, B, n) float
-        Direct derivative of the loss for the T steps of the chunk.
+        Direct derivative of the loss with respect to the states of the T
+        steps.
     dstate : (B, n) float
-        Second result of `chunk` for the next chunk.  The value 0 truncates
-        the gradient.
+        Second result of `chunk` for the next chunk.  Zeros truncate the
+        gradient.
 
     Returns
     -------
     gradient, dstate : (p,) float, (B, n) float
-        Gradient, summed over steps and batch, and the total derivative of the
-        loss with respect to the first state.
+        Gradient of the loss, summed over steps and batch, and the total
+        derivative of the loss with respect to the first state of the chunk.
     """
     J, F, dstate = arrays("J (T, B, n, n) float, F (T, B, n, p*), dstate (B, n)", J, F,
                           dstate)

@@ -10,13 +10,13 @@ input spikes, and the response of all neurons to an image is recorded for
 have the same number of input spikes, which arrive at the end of time bin
 0.  The drive of an image is the sum of the synaptic weights of its input
 spikes.  Membrane potentials are sampled by an analog-to-digital converter
-(ADC), whose output is called a code.  Let y be the samples of the membrane
-potential of a neuron, minus the mean sample of this neuron in images
-without input spikes.  Let `unit` be the nominal number of ADC codes from
-the leak potential to the threshold.  A synaptic weight of 1 in the network
-model is represented by the integer weight `scale` on the chip.  Let t0 be
-the time from the first sample of an image to the mean arrival time of the
-input spikes.  The parameters of the neuron follow from
+(ADC), whose integer output is called an ADC code.  Let y be the samples of
+the membrane potential of a neuron, minus the mean sample of this neuron in
+images without input spikes.  Let `unit` be the nominal number of ADC codes
+from the leak potential to the threshold.  A synaptic weight of 1 in the
+network model is represented by the integer weight `scale` on the chip.
+Let t0 be the time from the first sample of an image to the mean arrival
+time of its input spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -32,18 +32,19 @@ input spikes.  The parameters of the neuron follow from
 In eq. (2), p_nominal is the function p of eq. (3) with the nominal time
 constants at the time dt, where dt is the length of a time bin.  The
 constant `jump` of eq. (4) differs between images.  In eq. (6), `reference`
-is the ADC code of the nominal leak potential.  The ADC code `reference`
-can be measured for each neuron while a known voltage holds the membrane at
-the nominal leak potential.  Each sample is taken at a time `late` after
-the start of a time bin.  The input spikes of an image arrive one after the
+is the ADC code of the nominal leak potential.  The ADC code `reference` of
+a neuron can be measured while a known voltage holds its membrane at the
+nominal leak potential.  Each sample is taken at a time `late` after the
+start of a time bin.  The input spikes of an image arrive one after the
 other within a time `width`, which begins at the end of time bin 0, so that
 the time t0 is dt + width/2 - late.  The field `latency` of a `Measurement`
 is dt - t0, that is, late - width/2.  Because eq. (2) does not change if
 the time constants tau_syn and tau_mem are exchanged, the membrane time
 constant tau_mem is determined from eq. (4).  Each neuron parameter of a
-chip is set by a digital number, which has `levels` possible values.  The
-function `corrected` rounds each correction to a whole number of digital
-steps, and applies the rounded corrections to an emulated chip:
+chip is set by a digital number with `levels` possible values.  A
+correction can change this digital number only by an integer.  The function
+`corrected` therefore rounds all corrections to the multiples in eq. (7),
+and applies the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -57,10 +58,10 @@ Approximate.  If the argument `reference` is not given, the measured leak
     positive, and too high if the ADC offset is negative.  A gain error of
     the ADC multiplies all measured synaptic gains and potentials of a
     neuron by the same factor.  Membrane noise lowers the measured
-    threshold by up to the standard deviation of the noise.  The effect of
-    differences between the synapses of a neuron is reduced by averaging
-    over `repeats` measurements, which assign the weights to the inputs in
-    different ways.
+    threshold by up to the standard deviation of the noise.  The synapses
+    of a neuron differ.  To reduce the effect of these differences, the
+    results are averaged over `repeats` measurements, which assign the
+    weights to the inputs in different ways.
 Cost.   Each of the `repeats` measurements needs about 1.2 images per input
     of the chip.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
@@ -68,7 +69,7 @@ Departures.  Eq. (7) assumes that the nominal gains and time constants lie
     potentials are adjustable over a range of 1.8 V, and that leak
     potential and threshold nominally differ by 0.33 V.  Corrections of
     potentials, and correction factors above 1, may exceed the adjustable
-    ranges.
+    ranges of a real chip.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -130,9 +131,9 @@ class Corrections(NamedTuple):
     """Hold factors and offsets that correct the parameters of a chip.
 
     Offsets are in units of the nominal distance from the leak potential to the
-    threshold, which is code[1] ADC codes.  The offsets of threshold and reset
-    are changes of these potentials, and not of their distances from the leak
-    potential.
+    threshold, which is code[1] ADC codes.  The offsets `threshold` and `reset`
+    are changes of the threshold and of the reset potential, not of their
+    distances from the leak potential.
     """
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
@@ -158,23 +159,25 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         weights.hidden have the shape (neurons, inputs), weights.recurrent is
         None, and weights.readout has the shape (0, neurons).  Input spikes (0
         or 1) have the shape (T, B, inputs) for T time bins and B images.
-        Both results have the shape (T, B, neurons).
+        The returned spikes and samples have the shape (T, B, neurons).
     neurons, inputs : int
         Numbers of neurons and inputs of the chip.  At least 11 inputs are
         required, and 100 inputs are recommended.
     dt, tau_mem, tau_syn : float
-        Width of a time bin (at most the refractory time), and nominal membrane
-        and synaptic time constants, s.
+        Length of a time bin (at most the refractory time), and nominal
+        membrane and synaptic time constants, in seconds.
     scale : float
-        Weight on the chip for a weight of 1 in the network model.
+        Integer weight on the chip that represents the weight 1 of the network
+        model.
     code : (float, float)
-        Nominal code of the leak, and number of codes from leak to threshold.
+        Nominal ADC code of the leak potential, and nominal number of ADC codes
+        from the leak potential to the threshold.
     repeats : int
-        Number of assignments of weights to inputs.  Results are averaged over
-        these assignments.
+        Number of measurements, which assign the weights to the inputs in
+        different ways.  The results are averages over these measurements.
     reference : (neurons,) float, optional
-        Samples of the neurons in codes, taken while a known voltage holds all
-        membranes at the nominal leak potential.  The default is code[0].
+        Samples of the neurons in ADC codes, taken while a known voltage holds
+        all membranes at the nominal leak potential.  The default is code[0].
 
     Returns
     -------
@@ -214,8 +217,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return the response P (T, N) of eq. (1) and the drive drive50 (N,) of
-    eq. (5)."""
+    """Return P of eq. (1) and drive50 of eq. (5)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -227,9 +229,8 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return the time constant tau_mem of eq. (4), and the mean of the samples
-    y that directly follow the first spike of an image.  Values that cannot be
-    measured are NaN."""
+    """Return tau_mem of eq. (4), and the mean sample y after the first spike of
+    an image.  Values that cannot be measured are NaN."""
     lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -281,8 +282,7 @@ def _fit(P, tau_mem, tau_syn, dt):
 
 
 def _shape(theta, t, tau_mem):
-    """Return the response P of eq. (2), given log(amplitude), log(tau_syn) and
-    t0."""
+    """Return the response P of eq. (2)."""
     size, tau, t0 = theta
     return np.exp(size) * _kernel(t[:, None] - t0, np.exp(tau), tau_mem)   # (2)
 
@@ -296,9 +296,8 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Record all images for `repeats` different assignments of weights to
-    inputs.  Return a list with one tuple (drive, spikes, y) for each
-    assignment."""
+    """Record all images `repeats` times.  Return a list of tuples (drive, spikes,
+    y)."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -308,7 +307,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the weights of all inputs, and images of increasing drive."""
+    """Return input weights and images of increasing drive."""
     size = inputs // (_CLASSES + 1)         # number of inputs with the same weight
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     weights[:size * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), size)
@@ -320,7 +319,7 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _trial(run, weights, images, neurons):
-    """Run images with input in time bin 0, and return the spikes and the samples."""
+    """Return the spikes and samples of all images."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -342,12 +341,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
     [-0.1, -0.1]
 
-    If a neuron fires without input, the only correction is to raise its
-    threshold by 1.  If a neuron never fires, or fires too late for a
-    measurement, its leak potential is corrected, and the distance from the
-    leak potential to the threshold is lowered by 0.5.  If some neurons fire
-    without input or never fire, the corrected chip should be calibrated once
-    more.
+    If a neuron fires without input, only its threshold is corrected, by an
+    offset of 1.  If a neuron never fires, or fires too late for a measurement,
+    its leak potential is corrected, and the distance from the leak potential
+    to the threshold is lowered by 0.5.  If some neurons fire without input or
+    never fire, the corrected chip should be calibrated once more.
 
     Parameters
     ----------
@@ -414,7 +412,7 @@ def corrected(chip, corrections):
 
 
 def twin(chip, found):
-    """Return a twin, an emulated chip that has measured properties of another
+    """Return a twin: an emulated chip with the measured parameters of another
     chip.
 
     >>> names = "effects", *Corrections._fields, "adc_offset"
@@ -430,20 +428,21 @@ def twin(chip, found):
     chip : Chip
         Emulated chip with the same number of neurons, such as
         ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`.
-        `chip` provides the parameters that `found` does not hold, such as
-        the refractory time.  The samples of the twin have the measured latency
-        (0 if it is negative) without jitter.  The measured latency is too
-        small by half of the time in which the input spikes of an image arrive.
-        In the twin, all input spikes of an image should therefore arrive at
-        once, that is, ``chip.effects.timing[0]`` should be 0.  If `measure`
-        had no reference, the measured leak potential includes the ADC offset.
-        This offset shifts the leak potential of the twin relative to the
-        headroom, the linear range of the membrane potential.
+        `chip` provides all parameters that the measurement `found` does not
+        hold, such as the refractory time.  The twin samples its membrane
+        potentials with the measured latency (0 if negative) and without
+        jitter.  The measured latency is too small by half of the time in which
+        the input spikes of an image arrive.  In the twin, all input spikes of
+        an image should therefore arrive at once, that is,
+        ``chip.effects.timing[0]`` should be 0.  If `measure` was called
+        without `reference`, the measured leak potential includes the ADC
+        offset.  This offset shifts the leak potential of the twin relative to
+        the headroom, the linear range of the membrane potential.
     found : Measurement
-        Result of `measure`.  If a value could not be measured, the value of
-        `chip` is used.  Silent neurons, including neurons that fire too
-        late to measure, never fire in the twin.  Restless neurons fire
-        without input.
+        Result of `measure`.  If a parameter could not be measured, the twin
+        has the parameter of `chip`.  Silent neurons, including neurons that
+        fire too late to measure, never fire in the twin.  Restless neurons
+        fire without input in the twin.
 
     Returns
     -------
@@ -468,5 +467,5 @@ def twin(chip, found):
 
 
 def _fields(chip):
-    """Return the six neuron parameters of a chip, or the six corrections."""
+    """Return six neuron parameters, or six corrections."""
     return [getattr(chip, name, None) for name in Corrections._fields]

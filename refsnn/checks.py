@@ -30,10 +30,10 @@ a correct gradient,
 Derivation.  In eq. (2), the errors of order h^2 of the two central
     differences cancel.  A relative rounding error eps of the loss L
     changes the finite difference D by at most 4 eps |L| / h.  This
-    rounding noise is added to the tolerance.  The check fails if the
-    rounding noise exceeds 2e-4 times the larger of |<gradient, d>| and
-    |D|.  Therefore, rounding noise cannot hide a gradient error of 0.1 %
-    from the function `directional`.
+    rounding noise is added to the tolerance of the comparison.  The check
+    fails if the rounding noise exceeds 2e-4 times the larger of
+    |<gradient, d>| and |D|.  Therefore, rounding noise cannot hide a
+    gradient error of 0.1 % from the function `directional`.
 Exact.  The function `complex_step` computes the derivative as Im L(theta +
     i h d) / h, which has no cancellation error.
 Cost.   For each direction or gradient entry, the loss L is evaluated 4
@@ -67,9 +67,9 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    The check raises an AssertionError if the finite difference disagrees with
-    the gradient, if both values are 0, or if rounding noise may hide a
-    difference.
+    The check raises an AssertionError if the finite difference D differs from
+    <gradient, d>, if D and <gradient, d> are both 0, or if rounding noise may
+    hide a difference.
 
     Parameters
     ----------
@@ -79,12 +79,12 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
         Parameters, and the gradient to test.  Each array is tested separately.
     rng : numpy.random.Generator
     rtol : float
-        Tolerance relative to the larger of the two compared values.
+        Tolerance relative to the larger of |<gradient, d>| and |D|.
     directions, step : int, float
         Number of directions for each parameter array, and h in eq. (1).
     names, margin : list of str, float, optional
-        Names of the parameters, and distance to the nearest threshold or kink.
-        Both appear in error messages only.
+        Names of the parameters, and distance of the potentials from the
+        nearest threshold or kink, which are used in error messages only.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -145,16 +145,16 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
     The check raises an AssertionError if an entry of the gradient differs from
-    the finite difference, if all entries of an array are 0, or if rounding
-    noise may hide a difference.
+    its finite difference, if all entries of a gradient array are 0, or if
+    rounding noise may hide a difference.
 
     Parameters
     ----------
     f, theta, gradient, names, step, margin
         As for `directional`.
     rtol : float
-        Tolerance relative to the largest of three values: the two compared
-        values, and 1/1000 of the largest array entry.
+        Tolerance relative to the largest of three values: the gradient entry,
+        its finite difference, and 1/1000 of the largest entry of the array.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     names = _labels(names, len(thetas))
@@ -181,8 +181,8 @@ def anchored(surrogate, mem, threshold=1.0):
     surrogate : callable (v) -> (value, derivative)
         Function that returns f(v) and f'(v) of eq. (3) for v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
-        Recorded membrane potentials and threshold of a layer that was
-        simulated with the hard threshold.
+        Recorded membrane potentials u0 and threshold of a layer that was
+        simulated with the step function H.
 
     Returns
     -------
@@ -217,14 +217,15 @@ def frozen(run, *recording):
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        Loss that uses recorded values in paths that a learning rule omits.
+        Function that computes a loss with recorded values of the variables
+        that a learning rule treats as constants.
     recording : arrays
         One or more arrays of recorded values.
 
     Returns
     -------
     callable (theta) -> float
-        The function `run` with write-protected copies of the recording.
+        Function that calls `run` with write-protected copies of the recording.
     """
     one_of("run", run, Callable)
     if not recording:
@@ -267,7 +268,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Return the exponent of h in eq. (4), at least about 2 for a correct
+    """Estimate the exponent of h in eq. (4), about 2 or more for a correct
     gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
@@ -287,9 +288,10 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     Returns
     -------
     float
-        Slope of the logarithm of the left side of (4) against log h.  Only
-        values above the rounding error are used.  If fewer than 3 values are
-        left, for example because f is linear, the result is infinity.
+        Slope of the logarithm of the left side of (4) against log h.  Step
+        sizes h at which the left side of (4) is only a rounding error are not
+        used.  If fewer than 3 step sizes are left, for example because f is
+        linear, the result is infinity.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
@@ -352,8 +354,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return a function that calls `f` with a list of arrays and checks the
-    result."""
+    """Return `f` with a check of its result."""
     one_of("f", f, Callable)
     single = not isinstance(theta, (list, tuple))
     return lambda thetas: float(*arrays(
@@ -361,7 +362,7 @@ def _loss(f, theta):
 
 
 def _pairs(theta, other, what="gradient"):
-    """Check `theta` and another argument, and return both as lists of arrays."""
+    """Return two checked lists of arrays."""
     several = isinstance(theta, (list, tuple))
     thetas = lists("theta", theta if several else [theta])
     others = lists(what, [*one_of(what, other, list, tuple, np.ndarray)] if several

@@ -30,9 +30,9 @@ is given in ADC codes.
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
 constant tau_s.  The membrane potential v, relative to the leak potential,
-has the time constant tau.  The headroom of a neuron is the range between a
-lower and an upper edge in which its membrane potential follows linear
-dynamics:
+has the time constant tau.  The headroom of a neuron is the range of
+membrane potentials, between a lower and an upper edge, in which the
+dynamics of the membrane are linear:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
@@ -49,10 +49,10 @@ dynamics:
 
 The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
 exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
-2^16 levels, with variance 1.  The noise of eq. (12) is the sum of read
-noise, drawn for each sample, and baseline noise, drawn once for each
-neuron and image.  Suppose that the step h is much shorter than the time
-constant tau, and that a constant current would drive the membrane
+2^16 equidistant values, with variance 1.  The noise of eq. (12) is the sum
+of read noise, drawn for each sample, and baseline noise, drawn once for
+each neuron and image.  Suppose that the step h is much shorter than the
+time constant tau, and that a constant current would drive the membrane
 potential of a linear neuron to a distance E beyond an edge of the
 headroom.  Eq. (10) multiplies the distance E by the factor `slope`, which
 is at most 1.  In eq. (12), the numbers 80 and 70 are the defaults of the
@@ -67,20 +67,21 @@ once in a time bin, and 0 otherwise.
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
     decaying I.  The factor a is chosen such that a nominal neuron
     satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
-Exact.  Between events, eqs. (6) and (8) are exact without noise.  Eq. (10)
-    has an error of order h.  Samples between two steps are interpolated
-    linearly.  Spikes are detected at the ends of steps.  Arrivals, delays
-    and refractory times are rounded to whole steps, with errors of order
-    h.  The default delay and refractory time are multiples of the default
-    h.  With h = dt and a refractory time k dt > 0, an ideal chip equals
-    `lif` with reset="zero" and refractory=k.
+Exact.  Without noise, eqs. (6) and (8) are exact between two arrivals of
+    spikes.  Eq. (10) has an error of order h.  Samples between two steps
+    are interpolated linearly.  Spikes are detected at the ends of steps.
+    Arrival times of spikes, delays and refractory times are rounded to
+    multiples of h, with errors of order h.  The default delay and
+    refractory time are multiples of the default h.  With h = dt and a
+    refractory time k dt > 0, an ideal chip equals `lif` with reset="zero"
+    and refractory=k.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
     `emulate` takes O(B N) time per step and O(N) time per event.  With K
     steps per bin, the memory is O(B N (T min(M, K) + K)).
 Departures.  The parameters of different neurons are independent, except
     for the factor of a synapse driver, which all neurons share.  Input j
-    of a hidden neuron and input j of a readout have the same driver, but
-    an event at one of the two inputs does not reach the other input.
+    of a hidden neuron and input j of a readout share the random factor of
+    their driver, although different spikes arrive at these two inputs.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -111,16 +112,17 @@ class Effects(NamedTuple):
     """Hold the magnitudes of twenty-one effects.
 
     The value None switches an effect off.  With timing=None, spikes still
-    reach synapses one step later.  The defaults describe an uncalibrated
-    chip.  Potentials are in units of threshold - leak.  A spread is a
-    standard deviation; the spreads of gains and time constants are relative.
-    The sources are [T] the text of [CB22], [S] the authors' training code,
-    [H] the chip's public software, and [C] a published calibration of one
-    chip.  Values from [C] are computed from the digital settings of this
-    chip, on the assumption that each parameter is proportional to one
-    setting.  Values marked [P] are assumed, not measured.  `CALIBRATED` has
-    published spreads.  On emulated chips, the module `calibration` reaches
-    smaller spreads, as the figure `chip_pattern` shows.
+    reach synapses one integration step later.  The defaults describe an
+    uncalibrated chip.  Potentials are in units of threshold - leak.  A spread
+    is a standard deviation across neurons or synapses; the spreads of gains
+    and time constants are relative to their mean.  The sources are [T] the
+    text of [CB22], [S] the authors' training code, [H] the chip's public
+    software, and [C] a published calibration of one chip.  Values from [C] are
+    computed from the digital settings of this chip, on the assumption that
+    each parameter is proportional to one setting.  Values marked [P] are
+    assumed, not measured.  `CALIBRATED` has published spreads.  On emulated
+    chips, the module `calibration` reaches smaller spreads, as the figure
+    `chip_pattern` shows.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs of a neuron, and
@@ -318,8 +320,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         Chip returned by `draw`.  All computations use the dtype of the chip.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
-        integers from -weight_limit to weight_limit, or floats if this effect
-        is off.
+        integers from -weight_limit to weight_limit, or floats if the effect
+        weight_limit is off.
     spikes : (T, B, m) float, int or bool
         Input spikes, 0 or 1, of B independent images.
     rng : numpy.random.Generator
@@ -332,12 +334,14 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     scale : float
         Integer weight that represents the weight 1 of an ideal network.
     code : (float, float)
-        ADC code of the leak, and number of codes from leak to threshold.
+        Nominal ADC code of the leak potential, and nominal number of ADC codes
+        from the leak potential to the threshold.
     reset_after : float, optional
         Time in seconds from the first input of an image to the reset of
         all membranes (10 microseconds in the chip's fast mode).  From this
         reset to the end of the image, membranes stay at the reset potential.
-        With this option, each image also starts at the reset potential.
+        If `reset_after` is given, membranes also start each image at the reset
+        potential.
     details : bool
         If True, `membranes` and `events` are also returned.
 
@@ -376,8 +380,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants that `emulate` computes for N neurons, of which n are
-    hidden."""
+    """Hold the constants of `emulate` for N neurons, of which n are hidden
+    neurons."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     reset: Any         # (1, N)
@@ -421,14 +425,11 @@ def _kernel(h, a, b):
 
 
 def _synapses(chip, matrices, scale, rise):
-    """Return the changes of the products rise_s I_s of eq. (8) that are caused
-    by one input spike, and by one spike of a neuron."""
+    """Return the effects of spikes on eq. (8)."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):
-        """Return the currents of eq. (7) times `rise` for all synapses of the
-        weight matrix W, as an array (sign, postsynaptic neuron, presynaptic
-        neuron)."""
+        """Return eq. (7) times rise_s for W."""
         part, W = slice(first, first + len(W)), W.astype(float) / scale
         rows = chip.synapse[:, part, column:column + W.shape[1]].reshape(2, *W.shape)
         return np.stack([np.maximum(W, 0), np.maximum(-W, 0)]) \
@@ -442,9 +443,8 @@ def _synapses(chip, matrices, scale, rise):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Run all integration steps.  Return the sampled membrane potentials, the
-    spikes in each time bin, and the flat index of each spike in an array with
-    the axes (step, image, neuron)."""
+    """Run all integration steps.  Return the sampled potentials, the spikes in
+    each time bin, and the flat index (step, image, neuron) of each spike."""
     (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     model = model._replace(**{              # full arrays, as broadcasting is slower
@@ -492,9 +492,8 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return the arrays (ends, images, currents) of all input spikes, sorted
-    by integration step.  In `images` and `currents`, the rows ends[j] to
-    ends[j + 1] - 1 belong to integration step j."""
+    """Return the arrays (ends, images, currents) of all input spikes.  The rows
+    from ends[j] up to, but not including, ends[j + 1] belong to step j."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -513,8 +512,8 @@ def _arrivals(x, model, effects, rng):
 
 def _schedule(T, B, model, sampling, rng):
     """Draw the sampling times.  Return the arrays (ends, bins, images,
-    fractions), sorted by integration step as in `_arrivals`.  A fraction
-    states when a sample is taken between the integration steps j - 1 and j."""
+    fractions), sorted as in `_arrivals`.  A sample at the fraction f between
+    steps j - 1 and j belongs to step j."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)
@@ -526,9 +525,9 @@ def _schedule(T, B, model, sampling, rng):
 
 
 def _advance(model, v, syn, new, work, noise):
-    """Write the next membrane potentials to `new`, and update the currents
-    `syn` in place.  Return the flat indices of all membrane potentials that
-    are outside the headroom or above the threshold."""
+    """Write the next potentials to `new`.  Update the currents `syn` in place.
+    Return the flat indices of potentials outside the headroom or above
+    threshold."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]                                                          # (8)
@@ -548,9 +547,7 @@ def _advance(model, v, syn, new, work, noise):
 
 
 def _sample(seen, samples, j, v, new):
-    """Store in `seen` all samples that are taken between steps j - 1 and j, by
-    linear interpolation between the membrane potentials `v` and `new` of these
-    steps."""
+    """Store the samples between steps j - 1 and j."""
     ends, when, whose, part = samples
     if ends[j] < ends[j + 1]:
         now = slice(ends[j], ends[j + 1])
@@ -559,8 +556,7 @@ def _sample(seen, samples, j, v, new):
 
 
 def _onward(model, last, loss, rng):
-    """Return the images in which neurons spike, and the currents that the
-    spikes cause."""
+    """Return images with spikes, and their currents."""
     if len(last):
         last = last[rng.random(len(last)) >= loss]
     if not len(last):
@@ -574,15 +570,14 @@ def _onward(model, last, loss, rng):
 
 
 def _arrive(syn, images, currents):
-    """Add the currents caused by spikes to the synaptic currents `syn`."""
+    """Add currents to the synaptic currents `syn`."""
     if len(images):
         size = len(images), 2, syn.shape[2]
         syn[:, images] += currents.reshape(size).transpose(1, 0, 2)        # (6)
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Add the leak potentials to the sampled potentials `seen`, and return ADC
-    codes."""
+    """Return ADC codes of the samples `seen`."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
@@ -605,7 +600,7 @@ _RULES = {                  # all other effects: one number in [0, inf)
 
 
 def _effects(name, effects):
-    """Check the fields of `effects`, and replace arrays by tuples."""
+    """Return checked effects, with tuples for arrays."""
     given = bundle(name, effects, Effects)
     found = arrays(", ".join(f"{name}.{field}? {_RULES.get(field, '() in [0, inf)')}"
                              for field in Effects._fields),
@@ -653,8 +648,7 @@ def _options(chip, rng, step, dt, scale, code, reset_after, details):
 
 
 def _network(chip, effects, weights, spikes):
-    """Check the weights and the input spikes.  Return the list of the hidden,
-    recurrent and readout weights, and the input spikes."""
+    """Return the checked weights and input spikes."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     for name in weights if isinstance(weights, dict) else ():
         one_of("weights' key", name, *names)

@@ -9,14 +9,14 @@ hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
     readout: w' = round(s w),
              s = min(high / max w, low / min w, most)                 (2)
 
-The limits are low = -limit and high = limit if `limit` is a number.  The
-term high / max w of (2) is omitted if max w <= 0, and the term low / min w
-is omitted if min w >= 0.  Because readout neurons do not spike, all
+The limits are low = -limit and high = limit if `limit` is a number.  In
+eq. (2), the term high / max w is omitted if max w <= 0, and the term low /
+min w is omitted if min w >= 0.  Because readout neurons do not spike, all
 readout weights may be multiplied by a common scale s.  The scale s maps
-the largest or the smallest readout weight to an end of the integer range.
-If all readout weights are small or 0, the scale s equals its upper bound
-`most`.  The gradient of the loss at the integer weights w' is used to
-update the real weights w (straight-through estimator).  After each
+the largest or the smallest readout weight to an end of the range low ..
+high.  If all readout weights are small or 0, the scale s equals its upper
+bound `most`.  The gradient of the loss at the integer weights w' is used
+to update the real weights w (straight-through estimator).  After each
 optimiser step, hidden and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
@@ -36,17 +36,18 @@ where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is the normal
 distribution.
 
 Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
-    converts the gradient with respect to W' to the gradient with respect
-    to W.  Because the derivative of the rounding function is 0 almost
-    everywhere, the straight-through estimator replaces this derivative by
-    the mean slope of the rounding function, which is 1.
-Exact.  A real weight is represented exactly only if its product with the
-    scale is an integer from low to high.
+    converts the gradient of the loss with respect to W' to the gradient of
+    the loss with respect to W.  Because the derivative of the rounding
+    function is 0 almost everywhere, the straight-through estimator
+    replaces this derivative by the mean slope of the rounding function,
+    which is 1.
+Exact.  The chip represents a real weight exactly only if the product of
+    the weight and its scale is an integer from low to high.
 Cost.   The time is O(n (m + n + k)).
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the authors' public code.  In this module, recurrent weights
-    are initialised like readout weights.  Scaled weights halfway between
-    two integers are rounded to the even integer.
+    are initialised like readout weights.  A scaled weight halfway between
+    two integers is rounded to the even one of these integers.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -89,8 +90,9 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     scale : float
         Integer weight that represents the real weight 1.
     limit : int or (int, int)
-        Largest integer weight, or a tuple of the smallest (< 0) and the
-        largest (> 0), such as (-128, 127); at most 32767 in magnitude.
+        Largest magnitude of integer weights, or the smallest (negative) and
+        the largest (positive) integer weight, such as (-128, 127).  All limits
+        are at most 32767 in magnitude.
     most : float
         Largest readout scale s.
 
@@ -170,7 +172,7 @@ def drop(weights, kept):
     Parameters
     ----------
     weights : Weights, or dict with its fields
-        Weights, or the gradient with respect to the weights.
+        Weights, or gradient of the loss with respect to the weights.
     kept : (n,) bool
         Result of `dropout`.
 
@@ -188,7 +190,7 @@ def drop(weights, kept):
 
 
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
-    """Return the mean-squared-weight penalty and its derivative, eq. (5).
+    """Return the penalty on the mean squared weights and its derivative, eq. (5).
 
     >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
     >>> value, d = penalty(weights)
@@ -200,7 +202,8 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     weights
         As for `integers`.
     hidden, recurrent, readout : float
-        Penalty coefficients, at least 0; the defaults are from [CB22].
+        Penalty coefficients `strength` of the three weight matrices, at least
+        0; the defaults are from [CB22].
 
     Returns
     -------
@@ -254,7 +257,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _range(scale, limit):
-    """Return the scale, and the smallest and the largest integer weight."""
+    """Return the scale, `low` and `high`."""
     pair = isinstance(limit, tuple) and len(limit) == 2
     scale, low, high = arrays(
         "scale () in (0, inf), limit () int in [-32767, -1], limit () int in "
