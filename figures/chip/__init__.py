@@ -1,1 +1,1 @@
-"""Compute the figures on learning with an analog chip in the loop [CB22]."""
+"""Compute the figures on [CB22]: training with a chip in the loop."""

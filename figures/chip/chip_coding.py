@@ -1,32 +1,33 @@
 """Encode images and spoken words as input spikes of an analog chip.
 
-Images are cropped and resized with cubic splines, and the function `rotated` rotates
-training images by random angles.  Each pixel with grey level x in [0, 1] sends at most
-one spike, at the time t and in the time bin `bin`,
+The function `shrunk` crops images, and resizes images with cubic splines.  The function
+`rotated` rotates images by random angles.  A pixel with the grey level x in [0, 1]
+sends at most one spike.  The spike has the time t and falls in the time bin `bin`:
 
     t = tau log(x / (x - threshold)) for x > threshold                (1)
     bin = floor((t - first) / dt), a spike if bin < T                 (2)
     first = min of t over the batch                                   (3)
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
-threshold.  Because of eq. (3), the spike times of an image depend on the other images
-of the batch.  A white pixel (x = 1) has the earliest possible spike time, tau log(1/(1
-- threshold)).  If the caller passes the spike time of a white pixel as `first`, the
-spike times of an image do not depend on the other images.
+threshold.  Because of eq. (3), the time bins of the spikes of an image depend on the
+other images of the batch.  The earliest possible spike time is the spike time of a
+white pixel (x = 1), tau log(1/(1 - threshold)).  With this constant spike time as
+`first`, the time bins of the spikes of an image do not depend on other images.
 
-A spoken word is a list of spike events in 700 frequency channels.  During training,
-each event may move to another channel at random.  The lowest 70 channels are removed,
-every ninth of the remaining channels is kept, and time is compressed,
+A spoken word is a list of spike events in 700 frequency channels.  During training, a
+random number of channels is added to the channel of each spike event, eq. (4).  The
+lowest 70 channels are removed, and every ninth of the remaining channels is kept, eq.
+(5).  Times are divided by the factor `speed`, eq. (6).
 
     channel' = round(channel + spread N(0, 1))                        (4)
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
 All constants except `spread` are taken from [CB22] and from its public code.  As in the
-public code, the grey levels of the resized images are rounded to 8 bits, and grey
-levels beyond the range of 8 bits are clipped.  The published value of `spread` in eq.
-(4) is given in a supplement of the paper, which was not consulted.  Spike events that
-move to a channel outside 0 ... 699 are removed.
+public code, the grey levels of the resized images are clipped to the range from 0 to
+255, and rounded to integers.  The value of `spread` in eq.  (4) is not published in
+[CB22] itself, but in a supplement that was not consulted.  Spike events whose shifted
+channel lies outside 0 ... 699 are removed.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -45,10 +46,10 @@ def latency(values, *, first=None):
     """Encode the grey levels of a batch of images as spike times, eqs. (1)-(3).
 
     `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels.  `first`
-    is the time, in seconds, at which the first time bin begins.  By default, `first` is
-    computed with eq. (3); the value must not be later than the earliest spike.  The
-    returned array of spikes (0 or 1) has the shape (T, B, m) for T time bins, and the
-    dtype of `values`.
+    is the time, in seconds, at which the first time bin begins.  This time must not be
+    later than the earliest spike; by default, it is computed with eq. (3).  The
+    returned array of spikes (0 or 1) has the shape (T, B, m), where T is the number of
+    time bins.  Its dtype equals the dtype of `values`.
 
     >>> spikes = latency(np.array([[1.0, 0.5, 0.1]]))
     >>> spikes.sum(axis=0).tolist(), spikes.argmax(axis=0).tolist()
@@ -71,9 +72,9 @@ def shrunk(images, *, crop, side):
     """Remove the border of images, and resize the images with cubic splines.
 
     `images` (N, H, H) holds the 8-bit grey levels of N images with H rows and columns.
-    On each side of an image, `crop` rows or columns are removed: 2 for MNIST, 0 for
-    Fashion-MNIST.  The returned float32 array of shape (N, side, side) holds grey
-    levels in [0, 1], which are multiples of 1/255.
+    First, `crop` rows or columns are removed on each of the four sides of an image: 2
+    for MNIST, 0 for Fashion-MNIST.  The returned float32 array of shape (N, side, side)
+    holds grey levels in [0, 1], which are multiples of 1/255.
 
     >>> small = shrunk(np.full((1, 28, 28), 255, np.uint8), crop=2, side=16)
     >>> small.shape, float(small.min()), float(small.max())
@@ -88,12 +89,12 @@ def shrunk(images, *, crop, side):
 
 
 def rotated(images, rng, *, most):
-    """Rotate each image about its centre by a separate random angle.
+    """Rotate each image about its centre by its own random angle.
 
     `images` (B, H, W) holds the grey levels in [0, 1] of B images of H rows and W
     columns.  The angles are uniformly distributed between -`most` and `most` degrees.
-    Grey levels of rotated images are linearly interpolated.  A pixel of a rotated image
-    is 0 if the corresponding point lies outside the original image.
+    The grey levels of a rotated image are interpolated linearly between the pixels of
+    the original image.  Points outside the original image have the grey level 0.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1

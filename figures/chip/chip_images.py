@@ -1,12 +1,11 @@
 """Train networks to classify images, on an emulated analog chip or in software.
 
 The figures on [CB22] share this module.  The weights of a network are stored as
-`chip_weights.Weights`.  A function `run(weights, x)` simulates the network for the
-input spikes `x`, and returns an `in_the_loop.Recording` of the membrane potentials and
-spikes.  The function `on_chip` returns a function `run` that emulates a chip with
-integer weights.  The function `in_software` simulates the same network without the
-constraints of the chip, and can also be used as `run`.  The function `learn` trains a
-network on the emulated chip or in software.
+`chip_weights.Weights`.  The functions `learn` and `test` need a function `run(weights,
+x)`, which simulates the network for the input spikes `x`.  The function `run` returns
+the membrane potentials and spikes as an `in_the_loop.Recording`.  For a network on the
+emulated chip, the function `on_chip` makes the function `run`.  For a network without
+the constraints of the chip, the function `in_software` is used as `run`.
 """
 
 import functools
@@ -33,7 +32,7 @@ AT_ONCE = 500                                   # test images in one forward pas
 class Rule(NamedTuple):
     """Hold the training hyperparameters; the defaults follow the code of [CB22].
 
-    The fields `reduction`, `scaling`, `burst` and `readout` are passed to the loss
+    The fields `reduction`, `scaling`, `burst` and `readout` are arguments of the loss
     function `in_the_loop.loss`.
     """
 
@@ -50,12 +49,12 @@ class Rule(NamedTuple):
 
 
 class Scores(NamedTuple):
-    """Hold the results of a network on the test images.
+    """Hold the test accuracy and the spike counts of a network.
 
     The field `inputs` is the mean number of input spikes per image, and the field
-    `spikes` is the mean number of spikes of the hidden neurons per image.  The entry
-    `until[t]` is the test accuracy if the class is predicted from the membrane samples
-    0 ...  t alone.
+    `spikes` is the mean number of spikes of the hidden neurons per image.  For the
+    entry `until[t]` of the test accuracy, the class is predicted from the readout
+    potentials in the time bins 0 ... t alone.
     """
 
     accuracy: float
@@ -65,7 +64,7 @@ class Scores(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold the weights of a network and the states of the optimiser Adam."""
+    """Hold weights and states of the optimiser Adam."""
 
     weights: chip_weights.Weights
     states: tuple               # one state for each matrix; None at the start
@@ -74,12 +73,12 @@ class Learner(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the handwritten digits included in refsnn, enlarged to 16x16 pixels."""
+    """Return the included digits, enlarged to 16x16 pixels."""
     return image_sets.digits(seed, "chip", repeat, SIDE)
 
 
 def stored(folder, name):
-    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels as in the code of [CB22]."""
+    """Load MNIST or Fashion-MNIST, resized to 16x16 pixels."""
     images = image_sets.stored(os.path.join(folder, name))
     x, x_test = (chip_coding.shrunk(np.rint(a * 255).astype(np.uint8), crop=CROP[name],
                                     side=SIDE) for a in (images.x, images.x_test))
@@ -92,25 +91,24 @@ def load(task, folder, seed, repeat):
 
 
 def coded(images):
-    """Return the input spikes, of shape (T, B, 256), that encode B images.
-    """
+    """Return the input spikes (T, B, 256) of B images."""
     return chip_coding.latency(images.reshape(len(images), -1), first=WHITE_S)
 
 
 # ---- run a network -----------------------------------------------------------
 
 def drawn(seed, repeat, effects=chip.CALIBRATED):
-    """Sample the mismatch of the emulated chip that is used in one repetition."""
+    """Sample the mismatch of an emulated chip."""
     number = int(seeds.rng(seed, "chip", "drawn", repeat).integers(2 ** 31))
     return chip.draw(number, effects)
 
 
 def on_chip(drawn, rng, *, reset_after=None):
-    """Return a function that runs a network with rounded weights on an emulated chip.
+    """Return a function `run` that emulates a network on a chip, with rounded weights.
 
-    The noise of the chip is sampled with the generator `rng`.  If `reset_after` is
-    given, the membrane potentials of all neurons are reset `reset_after` seconds after
-    the first input spike.
+    The noise of the chip is sampled with the random generator `rng`.  If `reset_after`
+    is not None, the chip resets the membrane potentials of all neurons `reset_after`
+    seconds after the first input spike.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -124,9 +122,9 @@ def on_chip(drawn, rng, *, reset_after=None):
 def in_software(weights, x):
     """Simulate a network in software, without the constraints of the chip.
 
-    The weights are real numbers without limits, and the simulation has no noise.  As in
-    the software of [CB22], the reset subtracts the threshold from the membrane
-    potential, and neurons have no refractory period.
+    The weights are not rounded or clipped, and the simulation has no noise.  As in the
+    software of [CB22], a spike subtracts the threshold from the membrane potential, and
+    neurons have no refractory period.
     """
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
@@ -159,7 +157,7 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 
 
 def step(learner, d, rate, clamp, fixed=()):
-    """Update the weights with one step of the optimiser Adam; return the new `Learner`.
+    """Return a `Learner` after one step of the optimiser Adam.
 
     d : derivatives of the loss with respect to each weight matrix, or None.  clamp :
     True if hidden and recurrent weights are clipped to the range of the chip.  fixed :
@@ -175,12 +173,12 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss of one mini-batch, the gradient of the loss, and the recording.
+    """Return the loss of one mini-batch, the gradient of the loss, and the `Recording`.
 
-    The gradient of the loss is taken with respect to all weights.  The recording of
-    membrane potentials and spikes is an `in_the_loop.Recording`.
+    The gradient contains the derivative of the loss with respect to each weight matrix.
+    The membrane potentials and spikes are an `in_the_loop.Recording`.
 
-    The keyword arguments `more` are passed to the loss function `in_the_loop.loss`.
+    The arguments `more` are passed to `in_the_loop.loss`.
     """
     kept = None
     used = weights
@@ -201,12 +199,12 @@ def gradient(run, weights, x, labels, rule, generator, **more):
 
 def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
-    """Train a network for `epochs` epochs; return a `Learner` and the training curves.
+    """Train a network; return a `Learner` and training curves.
 
-    The epochs are counted from `first`.  The training curves are an array of shape
-    (epochs, 2), which holds the mean loss and the accuracy on the training images in
-    each epoch.  The loss and the accuracy of each mini-batch are computed before the
-    weights are updated.
+    The first epoch has the number `first`.  Each row of the training curves, of shape
+    (epochs, 2), holds the mean loss and the training accuracy of one epoch.  The loss
+    and the accuracy of each mini-batch are computed before the weights are updated with
+    this mini-batch.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -228,7 +226,7 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
 def test(run, weights, images):
     """Return the `Scores` of a network on the test images.
 
-    The predicted class is the class of the readout with the largest maximum over time.
+    The readout with the largest maximum over time determines the predicted class.
     """
     count, until = len(images.labels_test), np.zeros(STEPS)
     inputs = spikes = 0.0
@@ -244,7 +242,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Remove a random fraction `share` of the hidden neurons from the weights."""
+    """Remove a random fraction `share` of the hidden neurons."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False
@@ -254,13 +252,13 @@ def silenced(weights, generator, share):
 # ---- jobs that continue each other -------------------------------------------
 
 def unpacked(found):
-    """Make a `Learner` from a dict that `lif_training.packed` has returned."""
+    """Make a `Learner` from a dict of `lif_training.packed`."""
     weights, states = lif_training.unpacked(found)
     return Learner(chip_weights.Weights(*weights), tuple(states))
 
 
 def parts(epochs, task):
-    """Return a pair (first epoch, number of epochs) for each job of a training run."""
+    """Return (first epoch, number of epochs) for each job."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 
@@ -268,14 +266,14 @@ def parts(epochs, task):
 # ---- a ReLU network of the same size -----------------------------------------
 
 class Reference(NamedTuple):
-    """Hold the parameters and Adam states of a ReLU network that reads grey levels."""
+    """Hold parameters and Adam states of a ReLU network."""
 
     parameters: list            # two weight matrices, then two bias vectors
     states: list
 
 
 def reference_begin(generator, hidden):
-    """Return the reference network, an untrained ReLU network with random weights."""
+    """Return an untrained ReLU network."""
     weights, biases = mlp.init((SIDE * SIDE, hidden, CLASSES), generator,
                                dtype=np.float32)
     return Reference([*weights, *map(np.zeros_like, biases)], [None] * 4)
@@ -283,8 +281,7 @@ def reference_begin(generator, hidden):
 
 def reference_learn(net, images, rule, generator, epochs, *, first=0,
                     after_epoch=None):
-    """Train a ReLU network with the image rotation and the dropout that `rule` sets.
-    """
+    """Train a ReLU network on grey levels."""
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
         rate = float(rule.rate * rule.fade ** (first + epoch))
@@ -311,7 +308,7 @@ def reference_learn(net, images, rule, generator, epochs, *, first=0,
 
 
 def reference_test(net, images):
-    """Return the accuracy of a ReLU reference network on the test images."""
+    """Return the test accuracy of a ReLU network."""
     outputs = mlp.forward(net.parameters[:2], net.parameters[2:],
                           images.x_test.reshape(len(images.x_test), -1)).outputs
     return float((outputs.argmax(axis=1) == images.labels_test).mean())

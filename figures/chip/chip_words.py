@@ -1,14 +1,15 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
-The task is the keyword task of [CB22].  The network has 70 inputs, 186 recurrent
-neurons, and one readout for each word (20 readouts in the paper).  The module
-`spoken_words` reads either the words stored in the repository ("embedded words") or
-files in a folder.  The function `keywords` trains the input, recurrent and readout
-weights.  The forward pass runs on an emulated chip (chip in the loop), or in software
-without the constraints of the chip.  With recurrence="fixed", the function `keywords`
-trains a control network, whose recurrent weights are copied from a trained network,
-shuffled, and not trained any further.  The input and readout weights of the control
-network are trained from random initial values.
+The task is the classification of spoken words in [CB22].  The network has 70 inputs,
+186 recurrent neurons, and one readout for each word (20 readouts in the paper).  The
+spoken words are stored in the repository ("embedded words") or in files in a folder;
+they are read by the module `spoken_words`.  The function `keywords` trains the input,
+recurrent and readout weights.  The forward pass runs on an emulated chip (chip in the
+loop), or in software without the constraints of the chip.  With recurrence="fixed", the
+function `keywords` trains a control network.  The recurrent weights of the control
+network are the shuffled recurrent weights of a trained network, and are kept fixed.
+The input and readout weights of the control network are trained from random initial
+values.
 """
 
 import numpy as np
@@ -29,22 +30,23 @@ AT_ONCE = 100                       # test words in one forward pass
 
 
 def steps(words):
-    """Return the number of time bins of a simulation, which is the same for all words.
+    """Return the number of time bins of each simulation.
 
-    A simulation ends 20 time bins after the last input spike of the longest word.
-    Input spikes later than `LONGEST` seconds after the start of a word are ignored.
+    The simulation of each word ends 20 time bins after the last input spike of the
+    longest word.  Input spikes later than `LONGEST` seconds after the start of a word
+    are ignored.
     """
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Return the input spikes of the B words with indices `index`, of shape (T, B, 70).
+    """Return the input spikes (T, B, 70) of the words `index`.
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
-    words stored in the repository have only the 70 channels of the paper, which are
-    every ninth of the 700 channels.  For words with 70 channels, the standard deviation
-    `spread` of the random channel shifts is therefore divided by 9.
+    words stored in the repository have only these 70 channels, which are 9 channels
+    apart.  For words with 70 channels, the standard deviation `spread` of the random
+    channel shifts is therefore divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -55,15 +57,15 @@ def coded(words, index, T, spread=0.0, rng=None):
 
 
 def shuffled(weights, rng):
-    """Return the weights with the entries of the recurrent matrix randomly permuted."""
+    """Permute the recurrent weights at random."""
     recurrent = rng.permutation(weights.recurrent.ravel())
     return weights._replace(recurrent=recurrent.reshape(weights.recurrent.shape))
 
 
 def predicted(run, weights, words, index, T):
-    """Return the predicted class of each word with an index in `index`.
+    """Return the predicted classes of the words `index`.
 
-    The predicted class is the class of the readout with the largest sum over time.
+    The readout with the largest sum over time determines the predicted class.
     """
     return np.concatenate([
         run(weights, coded(words, index[first:first + AT_ONCE], T)).out.sum(axis=0)
@@ -75,8 +77,9 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     """Train a network to classify spoken words; return a dict of the results.
 
     The returned dict holds the weights, the states of the optimiser and the training
-    curves.  After the last epoch, the returned dict also holds the accuracies, the
-    predicted class of each test word, and the response of the network to one test word.
+    curves.  After the last epoch, the returned dict also holds the training and test
+    accuracies, the predicted class of each test word, and the spikes and readout
+    potentials of the network for one test word.
 
     folder : folder of the files, or None for the words stored in the repository.
     kind : "chip" for the emulated chip, or "software".

@@ -1,43 +1,43 @@
 """Training in the loop compensates for mismatch of an emulated chip
 
-Networks of 256-100-10 neurons classify the handwritten digits included in refsnn
-("embedded digits") on emulated chips.  A chip is de-calibrated by 30 % if the time
-constants and thresholds of a calibrated chip are multiplied by random factors with mean
-1 and standard deviation 0.3.  The surrogate gradient is computed with the nominal time
-constants and the nominal threshold of the chip.  If the networks are trained with the
-de-calibrated chip in the loop, a de-calibration of 30 % lowers the mean test accuracy
-by at most 0.02 (2 seeds).
+Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts run on emulated
+analog chips, and classify the handwritten digits included in refsnn ("embedded
+digits").  For a de-calibration of 30 %, the time constants and thresholds of a
+calibrated chip are multiplied by random factors with mean 1 and standard deviation 0.3.
+Surrogate gradients are computed with the nominal time constants and thresholds of the
+chip.  If networks are trained with the de-calibrated chip in the loop, a de-calibration
+of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).
 
 In a second training method, the network is trained in ideal software (without noise and
-mismatch) with weights in the range of the chip, and the rounded weights are transferred
-to the de-calibrated chips.  When the de-calibration rises from 0 % to 30 %, the
-accuracy with weights from software falls by at least 0.03 more than the accuracy after
-training in the loop.  In a third training method, the network is trained on an emulated
-twin of the chip, and the weights are transferred to the chip.  A twin is an emulated
-chip with the mismatch and the latency that were measured from spikes and membrane
-samples of the original chip.  All other properties of the twin equal the properties of
-the original chip.  The accuracy loss is the test accuracy of ideal software minus the
-test accuracy on the chip.  At a de-calibration of 30 %, the accuracy loss with weights
-from a twin is at most half of the accuracy loss with weights from software.
+mismatch).  The trained weights, which are clipped to the range of the chip, are rounded
+and transferred to the de-calibrated chips.  Between de-calibrations of 0 % and 30 %,
+the test accuracy with weights from software falls by at least 0.03 more than the test
+accuracy of networks trained in the loop.  In a third training method, the network is
+trained on an emulated twin of the chip, and the weights are transferred to the chip.
+The emulated twin has the mismatch and the latency that were measured from spikes and
+membrane samples of the chip.  All other parameters of the emulated twin equal the
+parameters of the chip.  The accuracy loss is the test accuracy in ideal software minus
+the test accuracy on the chip.  At a de-calibration of 30 %, the accuracy loss with
+weights from an emulated twin is at most half of the accuracy loss with weights from
+software.
 
 On the calibrated chip, the test accuracy after training in the loop is at least 0.93.
-At a de-calibration of 50 %, the thresholds of some neurons lie below their leak
-potentials, and these neurons fire without input.
+At a de-calibration of 50 %, some neurons fire without input, because their thresholds
+lie below their leak potentials.
 
-The left panel shows the test accuracy against the de-calibration.  For the right panel,
-a randomly selected fraction of the hidden neurons is silenced after training.  The
-right panel shows the resulting increase of the test error, divided by the mean test
-error without silenced neurons.  The networks of the right panel were trained on the
-calibrated chip, without dropout or with 40 % dropout.  Small markers are single seeds,
-large markers are means over seeds, and stars are published values.
+The left panel shows the test accuracy against the de-calibration.  The right panel
+shows the relative increase of the test error when a random fraction of the hidden
+neurons is silenced after training.  The networks in the right panel were trained with
+the calibrated chip in the loop, without dropout or with 40 % dropout.  Small markers
+are single seeds, large markers are means over seeds, and stars are published values.
 
-With the option --full, networks of 256-246-10 neurons are trained for 20 epochs on
+With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the de-calibration is 0, 15, 30 or 50 %.  This figure
 corresponds to [CB22] fig. 4, which uses MNIST.  Two results differ from [CB22].  First,
-weights from software are as accurate on the calibrated chip as weights that are trained
-in the loop; [CB22] reports that weights from software are less accurate.  Second,
-silenced hidden neurons increase the test error more than in [CB22], above all in
-networks that were trained without dropout.
+on the calibrated chip, the accuracy with weights from software is as high as the
+accuracy with weights trained in the loop; in [CB22], the accuracy with weights from
+software is lower.  Second, silenced hidden neurons increase the test error more than in
+[CB22], especially in networks trained without dropout.
 """
 
 import functools
@@ -68,7 +68,7 @@ NAMES = {"loop": "trained with the chip in the loop",
 
 
 def jobs(size, seed, data):
-    """Return the jobs, which train in the loop, in software, or on a twin of a chip."""
+    """Return one job for each training of a network."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     repeats = 1 if size == "quick" else 2
     shared = [{"task": task, "folder": folder,
@@ -82,21 +82,20 @@ def jobs(size, seed, data):
 
 
 def drawn(level, seed, repeat):
-    """Sample a chip that is de-calibrated by `level` per cent, for one repetition."""
+    """Sample a chip de-calibrated by `level` per cent."""
     return chip_images.drawn(seed, repeat, chip.CALIBRATED._replace(
         decalibration=(level / 100, level / 100) if level else None))
 
 
 def begun(task, folder, seed, repeat):
-    """Return the images, the random generator and the untrained network of one run.
-    """
+    """Return images, random generator and untrained network."""
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
     return (chip_images.load(task, folder, seed, repeat), generator,
             chip_images.begin(generator, chip_images.HIDDEN[task]))
 
 
 def learn(task, folder, level, dropout, epochs, seed, repeat):
-    """Train a network with the chip in the loop; test the network on the same chip."""
+    """Train and test with the chip in the loop."""
     images, generator, learner = begun(task, folder, seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"noise all {level}", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn(level, seed, repeat), noise)
@@ -114,16 +113,13 @@ def learn(task, folder, level, dropout, epochs, seed, repeat):
 
 
 def restless(run, weights):
-    """Return the number of hidden neurons that fire without input."""
+    """Count the hidden neurons that fire without input."""
     x = np.zeros((chip_images.STEPS, 4, weights.hidden.shape[1]), np.float32)
     return int((run(weights, x).spikes.mean(axis=(0, 1)) > 0.05).sum())
 
 
 def transfer(task, folder, levels, epochs, seed, repeat):
-    """Train a network in software, and test the rounded weights on de-calibrated chips.
-
-    During training, the weights are clipped to the range of the chip.
-    """
+    """Train in software; test on de-calibrated chips."""
     images, generator, learner = begun(task, folder, seed, repeat)
     software, found = chip_images.in_software, []
     learner, _ = chip_images.learn(software, learner, images, chip_images.RULES[task],
@@ -137,8 +133,7 @@ def transfer(task, folder, levels, epochs, seed, repeat):
 
 
 def copied(task, folder, epochs, seed, repeat):
-    """Train a network on the emulated twin of a chip; test the weights on that chip.
-    """
+    """Train on an emulated twin; test on the chip."""
     images, generator, learner = begun(task, folder, seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"twin {TWIN}", repeat)
     real = drawn(TWIN, seed, repeat)
@@ -153,10 +148,10 @@ def copied(task, folder, epochs, seed, repeat):
 
 
 def gather(results):
-    """Stack the test accuracies in arrays of shape (de-calibration levels, repeats).
+    """Stack the results of all networks in arrays.
 
-    The test accuracies `twin` and `software` are of shape (repeats,).  The first axis
-    of the test accuracies `silenced` stands for training without or with dropout.
+    The arrays `loop`, `transfer` and `restless` have the shape (levels, repeats), and
+    the array `silenced` has the shape (without or with dropout, repeats, fractions).
     """
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))
@@ -179,8 +174,8 @@ def grown(data):
     """Return the relative increase of the test error due to silenced hidden neurons.
 
     The increase is divided by the mean test error without silenced neurons.  The axes
-    of the returned array are (without or with dropout, repeats, fraction of silenced
-    neurons).
+    of the returned array stand for training without or with dropout, for repetitions,
+    and for fractions of silenced neurons.
     """
     error = 1 - data["silenced"]
     return error / np.maximum(error[:, :, :1].mean(axis=1, keepdims=True), 1e-3) - 1

@@ -1,12 +1,12 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
-An emulated chip is calibrated in two rounds.  In each round, the properties of all 256
-neurons are measured from the spikes and membrane samples that the chip records.  The
-calibration is evaluated with the true parameters of the emulated chip, which are
-unknown to the calibration.  The spread of a parameter is the standard deviation of this
-parameter over the neurons that can fire.  The tests of the public calibration software
-of the chip contain conditions that a calibrated chip must meet.  The calibrated
-emulated chip meets five of these conditions (means over 3 chips, 10 with the option
+An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
+neurons are measured from recorded spikes and membrane samples, and corrected.  To
+evaluate the calibration, this figure uses the true parameters of the emulated chip,
+which the calibration does not use.  The spread of a parameter is its standard deviation
+over the neurons that can fire.  The public calibration software of the real chip
+includes tests, with bounds on the parameters of a calibrated chip.  The calibrated
+emulated chip meets five of these bounds (means over 3 chips, 10 with the option
 --full):
 
 * The spread of the synaptic time constants is at most 0.2 times the spread before
@@ -23,34 +23,33 @@ The top left panel (before calibration) and the top middle panel (after calibrat
 show the membrane potentials of all neurons after one input spike with the largest
 weight.  Black lines are means over the neurons.  The top right panel shows the membrane
 potentials of the hidden neurons during one test image, after training with the
-calibrated chip in the loop.  In the top right panel, the membrane potentials also
-differ because the neurons have different weights.  The dashed line is the nominal
-threshold.  The bottom panel shows the spread of each parameter before and after
-calibration.  The spreads of gains and time constants are divided by the mean over the
-neurons.  The spreads of threshold, leak and reset potentials are divided by the
-difference between the nominal threshold and the nominal leak potential.  Bars are means
-over chips, dots are single chips, and diamonds are values for a calibrated chip, which
-were read or estimated from the public tests.
+calibrated chip in the loop.  The dashed line is the nominal threshold.  The bottom
+panel shows the spread of each parameter before and after calibration.  The spreads of
+synaptic gains and of time constants are divided by the mean over the neurons.  The
+spreads of threshold, leak and reset potentials are divided by the difference between
+the nominal threshold and the nominal leak potential.  Bars are means over chips, and
+dots are single chips.  Diamonds are values for a calibrated chip that were read or
+estimated from the public tests.
 
 The spreads before calibration are input parameters of the emulation, and mostly stem
-from the published calibration of one chip.  Membrane samples alone do not show whether
-the leak potential of a neuron or the offset of its analog-to-digital converter has
-shifted.  Calibration removes only the sum of the shift of the leak potential and the
-shift of the converter, so the spread of the converter offsets remains as a spread of
-the leak potentials.  A second calibration of the same uncalibrated chip also uses a
-reference code for each neuron.  The reference code of a neuron is its membrane sample
-while a known voltage holds all membranes at the nominal leak potential.  With reference
-codes, the spread of the leak potentials is at most half as large as without reference
-codes.
+from the published calibration of one chip.  In membrane samples alone, a shifted leak
+potential of a neuron looks like a shifted offset of its analog-to-digital converter
+(ADC).  Calibration therefore removes only the sum of the two shifts, and the spread of
+the ADC offsets remains as a spread of the leak potentials.  A second calibration of the
+same uncalibrated chip also uses an ADC reference sample for each neuron.  The reference
+sample of a neuron is measured while a known voltage holds all membranes at the nominal
+leak potential.  With reference samples, the spread of the leak potentials is at most
+half as large as without reference samples.
 
-With reference codes, the spread of every chip parameter over the neurons is below the
-value from the public tests.  Without reference codes, the spreads of all chip
-parameters except the leak potentials are below the values from the public tests.  The
-spreads are smaller than the values from the public tests for three reasons: an emulated
-chip does not change between calibration and use, its parameters can be set
-independently of each other, and each measurement uses about 2,500 test inputs.  The
-preset `chip.CALIBRATED` of the emulated chip uses the spreads from the public tests,
-except for 4 % for the reset potential.
+After calibration with reference samples, the spread of every parameter is below the
+value from the public tests.  After calibration without reference samples, only the
+spread of the leak potentials is not below the value from the public tests.  The spreads
+are below the values from the public tests for three reasons: an emulated chip does not
+change between calibration and use, its parameters can be set independently of each
+other, and each measurement uses about 2,500 test inputs.  The constant
+`chip.CALIBRATED` holds the spreads of the calibrated chips in the other figures.  These
+spreads are the values from the public tests, except the spread of 4 % of the reset
+potentials.
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -79,14 +78,14 @@ RATIO = {"synaptic time constant": 0.2, "membrane time constant": 0.45}
 
 
 def jobs(size, seed, data):
-    """Return one job for each emulated chip; the first job also trains a network."""
+    """Return one job for each emulated chip."""
     repeats, epochs = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}[size]
     return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat})
             for repeat in range(repeats)]
 
 
 def bench(epochs, seed, repeat):
-    """Measure an emulated chip before and after calibration, and train a network on it.
+    """Calibrate an emulated chip; then train a network.
 
     No network is trained if `epochs` is 0.
     """
@@ -117,10 +116,11 @@ def bench(epochs, seed, repeat):
 
 
 def spread(drawn):
-    """Return the standard deviation of each parameter over the neurons that can fire.
+    """Return the spread of each parameter.
 
-    The standard deviations of excitatory and inhibitory synapses are combined as their
-    root mean square.
+    The spread is the standard deviation over the neurons that can fire.  For synaptic
+    parameters, it is the root mean square of the standard deviations over the
+    excitatory and over the inhibitory synapses.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,
@@ -133,15 +133,15 @@ def spread(drawn):
 
 
 def blank(count):
-    """Return zero weights of a network with `count` hidden neurons and no readouts."""
+    """Return zero weights, without readouts."""
     return {"hidden": np.zeros((count, NEURONS), np.int8), "recurrent": None,
             "readout": np.zeros((0, count), np.int8)}
 
 
 def reference(drawn, rng):
-    """Return the mean membrane sample of each of N neurons, of shape (N,).
+    """Return the mean membrane sample of each neuron.
 
-    The samples are taken while all membranes are held at the nominal leak potential.
+    All membranes are held at the nominal leak potential.
     """
     held = drawn._replace(leak=np.zeros_like(drawn.leak),
                           threshold=np.full_like(drawn.threshold, np.inf))
@@ -150,8 +150,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return the membrane samples (T, N) of N neurons after one spike of weight 63.
-    """
+    """Return the membrane samples after one input spike."""
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

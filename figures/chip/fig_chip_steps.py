@@ -1,36 +1,36 @@
 """Errors of an emulated chip are small at an integration step of 0.1 µs
 
 The emulation of an analog chip detects spikes only at the ends of integration steps.
-This figure compares emulations with integration steps of several lengths with an
-emulation with steps of 5 ns.  A network of 256-100-10 neurons is trained in software,
-with weights in the range of the chip, to classify the handwritten digits included in
-refsnn ("embedded digits").  The rounded weights of the trained network are used on
-emulated chips with mismatch.  Noise, the latency of membrane samples and the loss of
-spikes are switched off.  All errors are differences from the emulation with steps of 5
-ns, averaged over all test images.  With the default step of 0.1 µs, the error of the
-number of hidden spikes is at most 2 %, and the root mean square (RMS) error of the
-readout potentials is at most 5 % of their RMS value (means over 3 chips, 5 with the
-option --full).
+The errors in this figure are differences from an emulation with very short steps of 5
+ns, averaged over all test images.  A spiking network with 256 inputs, 100 hidden
+neurons and 10 readouts is trained in software to classify the handwritten digits
+included in refsnn ("embedded digits").  The trained weights, which are clipped to the
+range of the chip, are rounded and used on emulated chips with mismatch.  In these
+emulations, noise, the latency of membrane samples and the loss of spikes are switched
+off.  With the default step of 0.1 µs, the error of the number of hidden spikes is at
+most 2 %, and the root mean square (RMS) error of the readout potentials is at most 5 %
+of their RMS value (means over 3 chips, 5 with the option --full).
 
-Each spike of a neuron is detected up to one integration step late, and the delays of
-successive spikes accumulate.  If a membrane potential only just reaches the threshold,
-the late detection of another spike can add or remove a spike.  Shorter integration
-steps add or remove spikes less often, but do not reduce the effect of one added or
-removed spike on the readouts, so the RMS error decreases more slowly than the mean
+Each spike of a neuron is detected up to one integration step too late, and the delays
+of successive spikes accumulate.  If a membrane potential only just reaches the
+threshold, a delay can add or remove a spike.  With shorter integration steps, fewer
+spikes are added or removed, but the effect of one added or removed spike on the
+readouts is the same.  The RMS error therefore decreases more slowly than the mean
 absolute error.  When the integration step decreases by a factor of 15, from 0.189 to
 0.0125 µs, the mean absolute error of the readout potentials decreases at least by a
 factor of 8.
 
 The left panel shows four kinds of error against the length of the integration step.
-"Fewer hidden spikes" is the relative decrease of the number of hidden spikes.  "Hidden
-spikes not in the same bin" is the fraction of the hidden spikes in the emulation with
-steps of 5 ns that are missing, or fall in another time bin, with longer steps.  Lines
-are means over chips, dots are single chips.  The right panel shows the readout
-potentials for one test image on one chip.  The time bins of the chip have a length of
-1.7 µs, and 1.7 / 9 = 0.189 µs is the longest step below 0.2 µs that divides a time bin.
-The refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but
-not of 0.189 µs.  With integration steps of 0.189 µs, the emulation must therefore round
-the refractory time and the delay of spikes.
+The error "fewer hidden spikes" is the relative decrease of the number of hidden spikes.
+The error "hidden spikes not in the same bin" is a fraction of the hidden spikes in the
+emulation with steps of 5 ns.  These spikes are missing or fall in another time bin in
+the emulation with longer steps.  Lines are means over chips, dots are single chips.
+The right panel shows the readout potentials for one test image on one chip.  The time
+bins of the chip have a length of 1.7 µs, so 1.7 / 9 = 0.189 µs is the longest step
+below 0.2 µs for which a time bin is a whole number of steps.  The refractory time (2
+µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not of 0.189 µs.  With
+integration steps of 0.189 µs, the emulation must therefore round the refractory time
+and the delay of spikes.
 """
 
 import numpy as np
@@ -59,7 +59,7 @@ def jobs(size, seed, data):
 
 
 def learn(epochs, images, seed, repeat):
-    """Train a network in software; emulate it with integration steps of all lengths."""
+    """Train in software; emulate with all step lengths."""
     digits = chip_images.digits(seed, repeat)
     generator = seeds.rng(seed, FIGURE, "network", repeat)
     learner = chip_images.begin(generator, chip_images.HIDDEN["digits"])
@@ -82,10 +82,9 @@ def learn(epochs, images, seed, repeat):
 
 
 def errors(run, fine):
-    """Return the four errors of an emulation, in the order of the dict `ERRORS`.
+    """Return the four errors of an emulation.
 
-    `run` and `fine` are pairs (spikes, readout potentials).  The pair `fine` comes from
-    the emulation with integration steps of 5 ns.
+    `run`, `fine` : spikes and readout potentials with the given steps, and with 5 ns.
     """
     (fired, mine), (spikes, out) = run, fine
     return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),
@@ -95,14 +94,13 @@ def errors(run, fine):
 
 
 def gather(results):
-    """Stack the errors in an array of shape (chips, step lengths, kinds of error).
-    """
+    """Stack the errors of all chips."""
     return {"errors": [r["errors"] for r in results], "traces": results[0]["traces"],
             "spikes": [r["spikes"] for r in results]}
 
 
 def step_us(parts):
-    """Return the length of an integration step, in microseconds."""
+    """Return the step length in microseconds."""
     return chip_images.DT_S * 1e6 / np.array(parts)
 
 

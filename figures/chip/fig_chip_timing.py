@@ -1,38 +1,39 @@
 """An emulated chip classifies digits within 10 µs; 40 hidden spikes are sufficient
 
-Networks of 256-100-10 neurons are trained with an emulated chip in the loop to classify
-the handwritten digits included in refsnn ("embedded digits").  A regulariser, with one
-of several strengths, penalises the spikes of the hidden neurons.  Of the regularisation
-strengths above 0 with at most 40 hidden spikes per test image, the strength with the
-highest training accuracy is selected.  The mean test accuracy with the selected
+Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained to
+classify the handwritten digits included in refsnn ("embedded digits").  In training,
+the forward pass runs on an emulated analog chip (chip in the loop).  A regulariser
+penalises the spikes of the hidden neurons.  One regularisation strength is selected:
+among the strengths above 0 that yield at most 40 hidden spikes per test image, the
+strength with the highest training accuracy.  The mean test accuracy with the selected
 regularisation strength is at most 0.01 below the mean test accuracy without regulariser
 (2 seeds).
 
-The left panel shows the test accuracy if the class is predicted only from the membrane
-samples up to a time, which is counted from the first input spike.  From 10 µs after the
-first input spike on, the test accuracy without regulariser is at most 0.01 below its
-final value.  In the fast mode, all membranes of the chip are reset after 10 µs, and
-each image takes 11.8 µs [CB22].  The fast mode lowers the test accuracy without
-regulariser by at most 0.01.  The right panel shows the test accuracy against the mean
-number of hidden spikes per image.  Each colour stands for one regularisation strength.
-Dots are single seeds, diamonds are means over seeds.
+The left panel shows the test accuracy when only the readout samples up to a given time
+after the first input spike are used to predict the class.  From 10 µs after the first
+input spike on, the test accuracy without regulariser is at most 0.01 below its final
+value.  In the fast mode of the chip, all membranes are reset 10 µs after the first
+input spike, and the chip needs 11.8 µs for each image [CB22].  The fast mode lowers the
+test accuracy without regulariser by at most 0.01.  The right panel shows the test
+accuracy against the mean number of hidden spikes per image.  Each colour stands for one
+regularisation strength.  Dots are single seeds, and diamonds are means over seeds.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
-chip, a signed weight uses an excitatory and an inhibitory synapse, and each spike uses
-only one of the two synapses.  Each spike therefore counts as one synaptic event for
-each neuron that the spike reaches.  Synaptic events are counted in simulations without
-fast mode, in which the membranes are not reset.  The figure also reports the published
-energy of 2.4 µJ per image, divided by the mean number of synaptic events per image
-without regulariser.  This published energy was measured in the fast mode, with a
-network of 256-246-10 neurons.
+chip, each weight has an excitatory and an inhibitory synapse, of which only one is
+active, depending on the sign of the weight.  Each spike therefore causes one synaptic
+event for each neuron that the spike reaches.  Synaptic events are counted without the
+fast mode, so the membranes are not reset after 10 µs.  The figure also reports the
+published energy of 2.4 µJ per image, divided by the mean number of synaptic events per
+image without regulariser.  This published energy was measured in the fast mode, with a
+network with 246 hidden neurons.
 
-With the option --full, networks of 256-246-10 neurons are trained for 20 epochs on
+With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3
 or 1.  In [CB22], the test accuracy hardly changes if a regulariser reduces the number
-of hidden spikes to about 20 per image, and the test accuracy without regulariser
-reaches its maximum within 8 µs.  This figure corresponds to [CB22] fig. 3 C, D and E,
-which use MNIST.
+of hidden spikes to about 20 per image.  In [CB22], the test accuracy without
+regulariser reaches its maximum within 8 µs.  This figure corresponds to [CB22] fig. 3
+C, D and E, which use MNIST.
 """
 
 import numpy as np
@@ -51,7 +52,7 @@ COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE)
 
 
 def jobs(size, seed, data):
-    """Return one job for each regularisation strength and each repetition."""
+    """Return one job for each trained network."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     repeats = 1 if size == "quick" else 2
     epochs = 3 if size == "quick" else chip_images.EPOCHS[task]
@@ -61,8 +62,7 @@ def jobs(size, seed, data):
 
 
 def learn(task, folder, strength, epochs, seed, repeat):
-    """Train a network with the chip in the loop; test it with and without fast mode.
-    """
+    """Train a network; test without and with fast mode."""
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
     rule = chip_images.RULES[task]._replace(burst=strength)
@@ -80,13 +80,12 @@ def learn(task, folder, strength, epochs, seed, repeat):
 
 
 def events(scores, hidden):
-    """Return the mean number of synaptic events (spike arrivals at synapses) per image.
-    """
+    """Return the mean number of synaptic events per image."""
     return scores.inputs * hidden + scores.spikes * chip_images.CLASSES
 
 
 def gather(results):
-    """Stack the results in arrays of shape (regularisation strengths, repeats, ...)."""
+    """Stack the results of all networks in arrays."""
     strengths = list(dict.fromkeys(float(r["strength"]) for r in results))
     return {"strength": strengths,
             **{name: [[r[name] for r in results if r["strength"] == s]
@@ -96,19 +95,18 @@ def gather(results):
 
 
 def times_us():
-    """Return the times of the membrane samples, in microseconds.
+    """Return the times of samples in microseconds.
 
-    At time 0, which is the end of time bin 0, the first input spike arrives.
+    The first input spike arrives at time 0.
     """
     return (np.arange(chip_images.STEPS) - 1) * chip_images.DT_S * 1e6
 
 
 def decided_us(data):
-    """Return the time in microseconds at which the test accuracy is almost final.
+    """Return the time (in µs) of the final accuracy.
 
-    From the returned time on, the test accuracy is never more than 0.01 below the final
-    test accuracy.  The test accuracy is averaged over the networks that are trained
-    without regulariser.
+    From the returned time on, the mean test accuracy without regulariser is at most
+    0.01 below its final value.
     """
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01
@@ -116,12 +114,7 @@ def decided_us(data):
 
 
 def sparsest(data):
-    """Return the index of the selected regularisation strength, or None.
-
-    Of the strengths above 0 with at most 40 hidden spikes per image, the strength with
-    the highest training accuracy is selected.  Without such a strength, the result is
-    None.
-    """
+    """Return the index of the selected regularisation strength, or None."""
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)
     return int(learnt.argmax()) if sparse.any() else None

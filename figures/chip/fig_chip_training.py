@@ -1,30 +1,32 @@
 """Training with an emulated chip in the loop is nearly as accurate as ideal software
 
-A network of 256-100-10 neurons classifies the handwritten digits included in refsnn
-("embedded digits"), which are encoded as spike latencies.  The forward pass runs on an
-emulated chip, which has 6-bit weights and noisy neurons with mismatch.  The backward
-pass runs in software, and uses only the nominal time constants and thresholds of the
-chip.  The same network is also trained in ideal software (without the constraints of
-the chip).  The mean test accuracy after training with the chip in the loop is at most
-0.01 below the mean test accuracy after training in software (5 seeds).  A ReLU network
-of the same size serves as the baseline.
+A spiking network with 256 inputs, 100 hidden neurons and 10 readouts classifies the
+handwritten digits included in refsnn ("embedded digits"), which are encoded as spike
+latencies.  The forward pass runs on an emulated analog chip, which has 6-bit weights
+and noisy neurons with mismatch.  The backward pass runs in software, and uses the
+nominal time constants and thresholds of the chip.  The same network is also trained in
+ideal software (without the constraints of the chip).  The mean test accuracy after
+training with the chip in the loop is at most 0.01 below the mean test accuracy after
+training in software (5 seeds).  For comparison, a ReLU network of the same size is also
+trained.
 
 The top panels show the response of the chip to one test image before and after
 training: the input spikes, the spikes and membrane potentials of all hidden neurons,
 and the readout potentials.  The bottom panels show the training loss and the test
-accuracy.  Thin lines are single seeds, thick lines are means over seeds.  Each seed
+accuracy.  Thin lines are single seeds, thick lines are means over seeds.  The seed
 determines the mismatch of the chip, the initial weights, the order of the images, and
-the split into training and test images.
+the split of the images into training and test images.
 
-With the option --full, networks of 256-246-10 neurons are trained for 100 epochs on
+With the option --full, networks with 246 hidden neurons are trained for 100 epochs on
 MNIST and Fashion-MNIST images of 16x16 pixels.  Networks are also trained on MNIST with
-dropout and random rotation.  The training on MNIST without dropout and rotation is
-repeated with 3 seeds for the chip and for software.  All other training runs have 1
-seed.  The stored results on the chip with 1 seed were computed with an earlier version
-of the emulated chip.  The test accuracy with the chip in the loop must be at least
-0.967 on MNIST, 0.970 on MNIST with dropout and rotation, and 0.835 on Fashion-MNIST.
-The test accuracy of the software network on MNIST must be at least 0.972.  This figure
-corresponds to [CB22] fig. 3 A, B and table 1.
+dropout and random rotation of the images.  On MNIST without dropout and rotation, the
+spiking networks are trained with 3 seeds, both on the chip and in software.  All other
+networks are trained with 1 seed.  The stored results of networks that were trained on
+the chip with 1 seed were computed with an earlier version of the emulated chip.  The
+test accuracy with the chip in the loop must be at least 0.967 on MNIST, 0.970 on MNIST
+with dropout and rotation, and 0.835 on Fashion-MNIST.  The test accuracy of the
+software network on MNIST must be at least 0.972.  This figure corresponds to [CB22]
+fig. 3 A, B and table 1.
 """
 
 import numpy as np
@@ -54,10 +56,9 @@ SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """Return the training jobs for each data set, kind of network and repetition.
+    """Return the training jobs of all networks.
 
-    The training of a network is split into jobs, each of which continues the training
-    of the previous job.
+    Each training is split into successive jobs.
     """
     if size == "full":
         pairs = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
@@ -84,11 +85,10 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repeat,
           before=None):
-    """Train a network for `epochs` epochs; return a dict of its weights and results.
+    """Train a network; return its weights and results.
 
-    The epochs are counted from `first`.  The dict holds the weights, the training
-    curves, and the test accuracies.  For spiking networks, the dict also holds the
-    responses of the network to one test image before and after training.
+    The first epoch has the number `first`.  For spiking networks, the results include
+    the spikes and membrane potentials for one test image, before and after training.
     """
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
@@ -137,7 +137,7 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
 
 
 def picture(when, run, weights, images):
-    """Return the response of a network to the test image that the figure shows."""
+    """Return the response to the displayed test image."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -146,12 +146,11 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return the training curves of all conditions, and the responses to a test image.
+    """Return the results of all conditions as a dict.
 
     Each condition has its own arrays, such as "mnist False chip curves" and "mnist
-    False chip tests", because the number of repeats depends on the condition.  The
-    first axis of each array of training curves or test accuracies stands for the
-    repeats.  The responses to a test image are taken from the first training run.
+    False chip tests", because the number of repetitions depends on the condition.  The
+    first axis of these arrays stands for the repetitions.
     """
     ended = [r for r in results if r["ended"]]
     found = {}
@@ -165,7 +164,7 @@ def gather(results):
 
 
 def conditions(data):
-    """List the conditions in `data` as pairs (data set, augmented).
+    """List the conditions as pairs (data set, augmented).
 
     The value `augmented` is True for training with dropout and random rotation.
     """

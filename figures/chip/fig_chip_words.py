@@ -1,37 +1,38 @@
 """A recurrent network on an emulated chip learns to classify spoken words
 
-A recurrent network of 186 neurons is trained with an emulated chip in the loop.  The
-inputs are spoken words of the Heidelberg Digits, encoded as spikes in 70 channels.  The
-chip receives the spikes 2,000 times faster than the words were spoken.  The same
-network is also trained in ideal software (without the constraints of the chip).  In a
-control experiment, the recurrent weights of a network that was trained on the chip are
-shuffled and fixed, and the input and readout weights are trained from new random
-initial values.  For the training of the "augmented" networks, the channel of each input
-spike is shifted at random.
+A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
+the loop.  The inputs are spoken words of the Heidelberg Digits, encoded as spikes in 70
+channels.  The chip receives the spikes 2,000 times faster than the words were spoken.
+The same network is also trained in ideal software (without the constraints of the
+chip).  In a control experiment, the recurrent weights are shuffled weights of a network
+that was trained on the chip, and are kept fixed.  Only the input and readout weights of
+the control network are trained, from random initial values.  During the training of the
+"augmented" networks, the channel of each input spike is shifted by a random number of
+channels.
 
 The left panels show the response of the chip to one test word after training: input
-spikes, spikes of the hidden neurons, and the cumulative sum of each readout over time.
-The readout with the largest final sum determines the predicted word.  The top panel on
-the right shows the accuracy on training words, on test words of the same speakers, and
-on test words of held-out speakers.  The bottom panels show the confusion matrix of the
-network on the chip, and its accuracy on the test words of each speaker.  Speakers 4 and
-5 are held out.  Each repetition uses another emulated chip.  The initial weights and
-the order of the words differ between all training runs.  Small markers are single
-training runs, large markers and bars are means.  Filled diamonds are accuracies on all
-test words.  Open diamonds are accuracies that were published for the Spiking Heidelberg
-Digits (SHD, 20 classes) [CB22].
+spikes, spikes of the hidden neurons, and the sum of each readout potential over time up
+to each time step.  The readout with the largest final sum determines the predicted
+word.  The top panel on the right shows the accuracy on training words, on test words of
+the same speakers, and on test words of held-out speakers.  One bottom panel shows the
+confusion matrix of the network on the chip; the other bottom panel shows its accuracy
+for each speaker.  Speakers 4 and 5 are held out.  Each repetition uses a different
+emulated chip.  The initial weights and the order of the words differ between all
+training runs.  Small markers are single training runs, and large markers and bars are
+means.  Filled diamonds are accuracies on all test words.  Open diamonds are accuracies
+that were published for the Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
 
-By default, the networks are trained for 6 epochs on the English words (10 classes) of
-the 1,400 spoken words that are stored in the repository ("embedded words").  With the
-option --full, the networks are trained for 30 epochs ([CB22]: 100) on all words (20
-classes), in three repetitions.  For the option --full, refsnn converts the recordings
-of all words to spikes ("SHD regenerated").  With the option --full, trained recurrent
-weights must raise the test accuracy on the chip by at least 0.05 over the control
-experiment, and augmentation must raise the test accuracy on the chip by at least 0.02.
-The bound of 0.02 on the effect of augmentation is not met.  Augmentation raises the
-mean accuracy on held-out speakers by 0.029 (standard error 0.012), but lowers the mean
-accuracy on known speakers by 0.035 (standard error 0.020).  This figure corresponds to
-[CB22] fig. 5 and table 1.
+In the repository, 1,400 spoken words are stored ("embedded words").  By default, the
+networks are trained for 6 epochs on the English words (10 classes) among these words.
+With the option --full, the networks are trained for 30 epochs ([CB22]: 100) on all
+words (20 classes), in three repetitions.  The words for the option --full are audio
+recordings that refsnn has converted to spikes ("SHD regenerated").  With the option
+--full, the test accuracy on the chip must be at least 0.05 higher with trained
+recurrent weights than in the control experiment, and at least 0.02 higher with
+augmentation than without augmentation.  The bound of 0.02 on the effect of augmentation
+is not met.  Augmentation raises the mean accuracy on held-out speakers by 0.029
+(standard error 0.012), but lowers the mean accuracy on known speakers by 0.035
+(standard error 0.020).  This figure corresponds to [CB22] fig. 5 and table 1.
 """
 
 import numpy as np
@@ -59,8 +60,7 @@ PART = 5                        # epochs in one job, if words are read from file
 
 
 def jobs(size, seed, data):
-    """Return the training jobs; later jobs continue the training of earlier jobs.
-    """
+    """Return the training jobs of all networks."""
     listed, folder = [], spoken_words.folder(size, data)
     repeats, epochs, classes = SIZES[size]
     for repeat in range(repeats):
@@ -78,11 +78,10 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies of each condition, of shape (repeats, sets of words).
+    """Return the results of all conditions as a dict.
 
-    For each condition, the returned dict also holds the accuracy on the test words of
-    each speaker, of shape (repeats, speakers).  The dict also holds the response of one
-    network to a test word, and the confusion matrix of the first condition.
+    The accuracies of each condition have the shape (repeats, sets of words), and the
+    accuracies for each speaker have the shape (repeats, speakers).
     """
     done = [r for r in results if "accuracy" in r]
     found = {key: done[0][key] for key in ("size", "classes", "label", "input",

@@ -1,35 +1,35 @@
 """The tangent kernel predicts the outputs of a wide network, not of a narrow one
 
-The tangent kernel of a network at its random initial weights predicts how gradient
-descent on the squared loss changes the network outputs, for training images and for
-unseen images.  Networks with two hidden layers of ReLU units and 10 outputs are trained
-for 300 steps on 32 of the handwritten digits included in refsnn (on 32 MNIST images
-with the option --full).  The relative deviation is the root mean square error of the
-predicted outputs, divided by the root mean square change of the outputs during
+From the tangent kernel of a network at its random initial weights, one can predict how
+gradient descent on the squared loss changes the network outputs for training images and
+for unseen images.  Networks with two hidden layers of ReLU units and 10 outputs are
+trained for 300 steps on 32 of the handwritten digits included in refsnn (on 32 MNIST
+images with the option --full).  The relative deviation is the root mean square error of
+the predicted outputs, divided by the root mean square change of the outputs during
 training.  For unseen images, the mean relative deviation is at most 10 % in networks
 with wide hidden layers (1,024 units; 4,096 with the option --full) and at least 30 % in
-networks with narrow hidden layers (16 units).  The relative deviation decreases with
-the width of the hidden layers as a power law with an exponent of at most -0.35 (5
-seeds, 10 with the option --full).
+networks with narrow hidden layers (16 units).  A power law that is fitted to the
+relative deviation as a function of the width of the hidden layers has an exponent of at
+most -0.35 (5 seeds, 10 with the option --full).
 
 The left panels show three network outputs for one unseen image during training, and the
 predicted outputs (dashed).  The middle panel shows the relative deviation against the
-width of the hidden layers; each dot is one seed.  The right panel shows, for a single
-training step, the part of the output change that the tangent kernel does not predict,
-against the learning rate.  The networks of the right panel have tanh units, because
-ReLU units may turn on or off during the training step.  The unpredicted part of the
-output change decreases with the square of the learning rate, so the tangent kernel
-predicts the complete first-order change of the outputs.  For the sparse networks of the
-right panel, a random half of the weights is pruned.  The kernel "through mask", which
-uses only the derivatives of the outputs with respect to the remaining (live) weights,
-also predicts the complete first-order change of the outputs of a sparse network.  The
-kernel "at masked", which also includes derivatives with respect to pruned weights, does
-not predict the complete first-order change of the outputs.
+width of the hidden layers; each dot is one seed.  The right panel shows the error of
+the predicted outputs after a single training step, against the learning rate.  The
+networks of the right panel have tanh units, because ReLU units can turn on or off
+during the training step.  The error of the predicted outputs decreases with the square
+of the learning rate, so the prediction with the tangent kernel is exact to first order
+in the learning rate.  In the sparse networks of the right panel, a random half of the
+weights is pruned.  Two tangent kernels of the sparse networks are compared.  The kernel
+"through mask" uses only the derivatives of the outputs with respect to weights that are
+not pruned; with this kernel, the prediction is exact to first order.  The kernel "at
+masked" also includes the derivatives with respect to pruned weights; with this kernel,
+the prediction is not exact to first order.
 
-Initial weights are normally distributed with variance 1 / fan-in, and initial biases
-are 0.  For the training over 300 steps, the learning rate is 0.5 / lambda, where lambda
-is the largest eigenvalue of the tangent kernel.  The learning rate 0.5 / lambda is a
-quarter of the upper limit for stable training, 2 / lambda.  The theory of tangent
+Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
+initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,
+where lambda is the largest eigenvalue of the tangent kernel.  This learning rate is a
+quarter of 2 / lambda, above which gradient descent is unstable.  The theory of tangent
 kernels is the basis of [LZ20].
 """
 
@@ -64,7 +64,7 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Return the initial parameters, the images and the target outputs of a repetition.
+    """Return initial parameters, images and target outputs.
 
     The result is (weights, biases, training images, targets, unseen images).
     """
@@ -82,23 +82,22 @@ def problem(folder, seed, repeat, width, dtype):
 
 
 def linearised(weights, biases, x, kind="relu"):
-    """Return the outputs of a network, and the arguments for `ntk.kernel`.
-    """
+    """Return outputs, and arguments for `ntk.kernel`."""
     recording = mlp.forward(weights, biases, x, kind)
     return recording.outputs, (recording.inputs, mlp.signals(weights, recording, kind))
 
 
 def largest(kernel):
-    """Return the largest eigenvalue of a tangent kernel of N images and K outputs.
+    """Return the largest eigenvalue of a tangent kernel.
 
-    The tangent kernel has the shape (N, N, K, K).
+    The kernel has the shape (N, N, K, K).
     """
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
 
 def descended(weights, biases, gradient, rate):
-    """Return the weights and biases after one step of gradient descent."""
+    """Change the parameters by one step of gradient descent."""
     return tuple([a - rate * d for a, d in zip(some, slopes, strict=True)]
                  for some, slopes in zip((weights, biases), gradient, strict=True))
 
@@ -106,10 +105,9 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return a dict of its outputs and of the predicted outputs.
+    """Train one network; return its actual and predicted outputs.
 
-    The dict also holds the relative deviation of the outputs from the predicted
-    outputs, for training images and for unseen images.
+    The relative deviation is returned for training images and for unseen images.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
@@ -135,20 +133,16 @@ def descend(width, folder, repeat, seed):
 
 
 def relative(found, foretold):
-    """Return the relative deviation of the final outputs from the predicted outputs.
-
-    The relative deviation is the L2 norm of the error of the predicted outputs, divided
-    by the L2 norm of the change of the outputs during training.
-    """
+    """Return the relative deviation of the final outputs."""
     return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
         found[-1] - found[0])
 
 
 def step(folder, repeat, seed):
-    """Return the part of the output change that each tangent kernel does not predict.
+    """Compare output changes with predictions of three kernels.
 
-    The part of the output change that a kernel does not predict is the root mean square
-    error of the predicted outputs after one step of gradient descent.
+    Return the root mean square error of the predicted outputs after one step of
+    gradient descent, for each kernel and learning rate.
     """
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
@@ -187,10 +181,9 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Fit a power law of the variable x to the values y; return the exponent.
+    """Fit a power law y(x); return its exponent.
 
-    The logarithms of `y` are averaged over all axes except the first axis, along which
-    x varies.
+    The logarithm of y is averaged over all axes except the first.
     """
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])

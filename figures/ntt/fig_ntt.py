@@ -1,53 +1,55 @@
 """At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
 
-Neural Tangent Transfer (NTT) computes masks (selections of weights to keep) and weights
-of sparse networks in 500 steps without labels (the transfer).  The sparse networks with
-256-300-100-10 units are then trained with labels on the handwritten digits included in
-refsnn ("embedded digits"), in three runs.  The baselines start from the initial
-weights.  The masks of the baselines are random, keep the weights of largest magnitude,
-or are computed from 100 training images by the pruning methods SNIP, logit-SNIP
-(without labels) or GraSP.  In each run, SNIP, logit-SNIP and GraSP use the same 100
-images.  The density of a mask is the fraction of the weights that are kept.  Masks have
-the same density in each layer (layer-wise), or a common threshold for all weights of
-the network (one threshold).  In the condition "NTT masks", the masks of NTT are
-combined with the initial weights.
+Neural Tangent Transfer (NTT) computes the weights of a sparse network and a mask, which
+selects the weights that are kept.  NTT trains each sparse network for 500 steps without
+labels.  The sparse networks with 256-300-100-10 units are afterwards trained with
+labels on the handwritten digits included in refsnn ("embedded digits"), in three runs.
+Other pruning methods serve as baselines, in which the sparse network keeps its initial
+weights.  The random masks keep randomly selected weights, and the magnitude masks keep
+the weights with the largest absolute values.  The masks of SNIP (single-shot network
+pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal preservation) are
+computed from 100 training images.  The density of a mask is the fraction of the weights
+that are kept.  Layer-wise masks have the same density in each layer; masks with one
+threshold use the same pruning threshold for all weights of the network.  In the
+condition "NTT masks", the masks of NTT are combined with the initial weights.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other
 layer-wise baseline.  At a density of 5 %, the test accuracy after 100 steps with labels
 is at least as high with layer-wise NTT as with layer-wise random masks.  At a density
 of 5 %, the final test accuracy with layer-wise NTT is at most 0.02 lower than with
-layer-wise random masks.  On the digits included in refsnn, the difference between NTT
-and the best baseline, and the difference between NTT and random masks after 100 steps,
-are about as large as their standard errors over three runs.
+layer-wise random masks.  On the digits included in refsnn, two of these differences are
+about as large as their standard errors over three runs: the difference between NTT and
+the best baseline, and the difference between NTT and random masks after 100 steps.
 
-The panels show the test accuracy after 100 steps with labels and the final test
-accuracy (mean of the last five tests) against the density.  Error bars are the standard
-deviation over runs, and the dashed line is the accuracy of a dense network.  In each
-run, all methods start from the same dense weights and train on the same mini-batches.
+Against the density of the masks, the panels show the test accuracy after 100 steps with
+labels, and the final test accuracy (mean of the last five tests).  Error bars are the
+standard deviation over runs, and the dashed line is the accuracy of a dense network.
+In each run, all methods start from the same dense network, and all sparse networks are
+trained with labels on the same mini-batches.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
-on Fashion-MNIST.  Each perceptron has 18,720 transfer steps without labels (as
-published) and 18,720 training steps with labels (published: 42,200).  Each method has
-three runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.
-The training runs on MNIST and on Fashion-MNIST start from the same weights.  On both
-data sets, layer-wise NTT must be at least as accurate as layer-wise random and
+on Fashion-MNIST.  Each perceptron is trained for 18,720 steps of NTT without labels (as
+published) and for 18,720 steps with labels (published: 42,200).  Each method has three
+runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.  On MNIST
+and on Fashion-MNIST, the perceptrons have the same initial weights.  On MNIST and on
+Fashion-MNIST, layer-wise NTT must be at least as accurate as layer-wise random and
 magnitude masks at densities of 1, 2 and 3 %.  At a density of 1 %, layer-wise NTT,
 magnitude and random masks keep 9 of the 1,000 weights of the output layer (equations
-(2) and (5) of the module `pruning`), so at least one of the 10 outputs has no weight.
-At a density of 3 %, the accuracy of layer-wise NTT may be at most 0.01 below the
-accuracy of the best other method, including NTT with one threshold.  At a density of 3
-%, layer-wise NTT must be at least as accurate after 100 steps with labels as every
-other layer-wise method.
+(2) and (5) of the module `pruning`), so at least one of the 10 output units has no
+incoming weight.  At a density of 3 %, the final test accuracy of layer-wise NTT may be
+at most 0.01 below that of the best other method, including NTT with one threshold.  At
+a density of 3 % and after 100 steps with labels, layer-wise NTT must be at least as
+accurate as every other layer-wise method.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
-densities of 3 and 10 %, with 3,000 transfer steps and 5,000 steps with labels.  The
-convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %, with 3,000
-transfer steps on mini-batches of 16 images and 5,000 steps with labels, without
-dropout.  Conv-4 is trained only with layer-wise NTT, NTT masks, random masks and
-magnitude masks, and with SNIP masks with one threshold.  The convolutional networks are
-trained once for each density, and no bounds are set on their accuracies.  Like [LZ20],
-this figure plots accuracy against density.
+densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
+labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
+without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
+steps with labels.  For Conv-4, only five pruning methods are compared: layer-wise NTT,
+NTT masks, random masks and magnitude masks, and SNIP with one threshold.  The
+convolutional networks are trained once for each density, and no bounds are set on their
+accuracies.  Like [LZ20], this figure plots accuracy against density.
 """
 
 import numpy as np
@@ -68,11 +70,11 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the test accuracies as {"NAME: METHOD, SCOPE": (densities, repeats, 2)}.
+    """Return the test accuracies as {"NAME: METHOD, SCOPE": array}.
 
-    The last axis of each array holds the early and the final test accuracy.  If a
-    density has fewer training runs than another density, the missing accuracies are
-    NaN.  The densities are stored as "NAME densities".
+    The axes of each array stand for the density, the repetition, and the early or final
+    test accuracy.  Accuracies are NaN where a density has fewer training runs than
+    other densities.  The densities are stored as "NAME densities".
     """
     done, found = [r for r in results if "accuracy" in r], {}
     for r in done:
@@ -90,12 +92,12 @@ def gather(results):
 
 
 def names(data):
-    """Return the names of the tasks, such as "MNIST", whose results `data` holds."""
+    """Return the names of the tasks in `data`."""
     return [key.removesuffix(" densities") for key in data if key.endswith("densities")]
 
 
 def accuracies(data, name, measure, density, scopes=SCOPES):
-    """Return the test accuracies (repeats,) of each method and scope at one density.
+    """Return the test accuracies of all methods at one density.
 
     measure : 0 for the test accuracy after `EARLY` steps, 1 for the final test
     accuracy.
@@ -108,7 +110,7 @@ def accuracies(data, name, measure, density, scopes=SCOPES):
 
 
 def finite(values):
-    """Return the finite entries of an array of test accuracies."""
+    """Return the finite entries of an array."""
     return values[np.isfinite(values)]
 
 
@@ -134,11 +136,12 @@ def claims(data):
 
 
 def ahead(rows, *others):
-    """Return the accuracies of layer-wise NTT minus the accuracies of the best row.
+    """Compare layer-wise NTT with the best other method.
 
-    The dict `rows` maps pairs (method, scope) to test accuracies.  The best row is the
-    pair, other than layer-wise NTT, with the highest mean test accuracy over runs.  If
-    `others` is given, only pairs with a method in `others` are compared.
+    Return the accuracies of layer-wise NTT minus the accuracies of the method with the
+    highest mean test accuracy.  If methods are given as `others`, only these methods
+    are compared with NTT.  The dict `rows` maps pairs (method, scope) to test
+    accuracies.
     """
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours

@@ -1,47 +1,51 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-The density of a mask is the fraction of the weights of a network that the mask keeps.
-The weights that a mask keeps are called live.  Neural Tangent Transfer (NTT) starts
-from a magnitude mask, which keeps the initial weights of largest magnitude, and changes
-the mask during training without labels (the transfer).  The pruning methods SNIP and
-logit-SNIP keep the weights with the largest saliency.
+A mask selects the weights of a sparse network that are not pruned (live weights).  The
+density of a mask is the fraction of live weights.  Neural Tangent Transfer (NTT) starts
+from a magnitude mask, which keeps the initial weights with the largest absolute values.
+During training without labels (the transfer), NTT changes the mask.  SNIP (single-shot
+network pruning) keeps the weights w with the largest saliency |w dL/dw|, where L is the
+loss; logit-SNIP replaces L by a function of the outputs that needs no labels.
 
-The following statements are about masks with one threshold per layer, and only about
-the first layer of weights.  The live weights are counted for each unit and for each
-input pixel.  The chance variance is the variance of the number of live weights per unit
-or per pixel for randomly chosen weights, and equals (1 - density) times the mean number
-of live weights.  For NTT masks, the variance of the number of live weights per unit is
-at least twice the chance variance, and the variance of the number of live weights per
-pixel is at most 1.5 times the chance variance.  For SNIP and logit-SNIP masks, the
-variance of the number of live weights per unit is at least four times as large as for
-NTT masks, and the variance of the number of live weights per pixel is at least twice
-the chance variance.  For random masks and for magnitude masks, the variances of the
-number of live weights per unit and per pixel are at most 1.5 times the chance variance.
+The following statements are about the first layer of weights, and about masks with one
+threshold per layer.  In the first layer, the live weights (weights that are not pruned)
+are counted for each hidden unit and for each input pixel.  If the live weights were
+chosen at random, the variance of these counts would be the chance variance, (1 -
+density) times the mean count.  For NTT masks, the variance of the number of live
+weights per unit is at least twice the chance variance, and the variance of the number
+of live weights per pixel is at most 1.5 times the chance variance.  For SNIP and
+logit-SNIP masks, the variance of the number of live weights per unit is at least four
+times as large as for NTT masks, and the variance of the number of live weights per
+pixel is at least twice the chance variance.  For random masks and for magnitude masks,
+the variances of the number of live weights per unit and per pixel are at most 1.5 times
+the chance variance.
 
-The top panel shows the density of each layer for masks with one threshold for the whole
-network (filled markers) or with one threshold per layer (open markers).  Error bars are
-the standard deviation over seeds.  The dotted line is the density of the whole network.
-The other panels show the first layer of masks with one threshold per layer.  The middle
-panels show the number of live weights of each pixel, averaged over seeds, and the
-standard deviation of the grey level of each pixel.  The number r is the correlation
-over pixels between the number of live weights and the standard deviation of the grey
-level.  The bottom left panel shows the number of live weights of each unit, in
-descending order (thin lines are seeds, thick lines are means; the lines of magnitude
-and random masks coincide).  The bottom right panels show the weights of six units for
-the first seed.  A blank square is an empty unit, which has no live weights.
+The top panel shows the density of each layer.  Filled markers are masks with one
+threshold for the whole network, and open markers are masks with one threshold per
+layer.  Error bars are the standard deviation over seeds.  The dotted line is the
+density of the whole network.  The other panels show the first layer of masks with one
+threshold per layer.  The middle panels show two numbers for each input pixel: the
+number of live weights (weights that are not pruned), averaged over seeds, and the
+standard deviation of the grey level over images.  The number r is the correlation
+coefficient of these two numbers over all pixels.  The bottom left panel shows the
+number of live weights of each hidden unit, in descending order.  Thin lines are seeds,
+and thick lines are means; the lines of magnitude masks and random masks coincide.  The
+bottom right panels show the incoming weights of six hidden units for the first seed.  A
+blank square is an empty unit, whose incoming weights are all pruned.
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
-units, the density is 0.1, and NTT has 500 transfer steps.  With the option --full, the
-data are MNIST, the network has 784-300-100-10 units, the density is 0.03, and NTT has
-18,720 transfer steps, as published.  On MNIST, three bounds are not met: the bound on
-the variance per pixel of NTT masks, and the bounds on the variance per unit of SNIP and
-logit-SNIP masks relative to NTT masks.  On MNIST, the fraction of empty units in the
-first layer is 36 % with NTT (0.2 % after 5,000 transfer steps), 12 % with SNIP, and 30
-% with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose grey level
-hardly varies between images.  If the pixels are sorted by the standard deviation of
-their grey level, the variance of the number of live weights per pixel within groups of
-28 pixels is 1.4 times the chance variance for NTT masks.  This figure tests the
-statements of [LZ20] on layer-wise pruning.
+units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
+--full, the data are MNIST, the network has 784-300-100-10 units, the density is 0.03,
+and NTT trains for 18,720 steps, as published.  On MNIST, three bounds are not met: the
+bound on the variance per pixel of NTT masks, and the bounds on the variance per unit of
+SNIP and logit-SNIP masks relative to NTT masks.  On MNIST, the fraction of empty hidden
+units in the first layer is 36 % with NTT (0.2 % after 5,000 steps of NTT), 12 % with
+SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose
+grey level hardly varies between images.  To remove this effect, the pixels are sorted
+by the standard deviation of their grey level, and split into groups of 28 pixels.
+Within these groups, the variance of the number of live weights per pixel is 1.4 times
+the chance variance for NTT masks.  This figure tests the statements of [LZ20] on
+layer-wise pruning.
 """
 
 import numpy as np
@@ -73,10 +77,9 @@ def jobs(size, seed, data):
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
-    """Compute the masks of one method; return a dict of statistics of the masks.
+    """Compute masks; return statistics of the masks.
 
-    The returned dict holds the density of each layer, the numbers of live weights per
-    pixel and per unit in the first layer, and the weights of some units.
+    The numbers of live weights per pixel and per unit are counted in the first layer.
     """
     _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
@@ -101,10 +104,9 @@ def gather(results):
 
 
 def follows(data, method):
-    """Return the correlation between live weights and the variability of the pixels.
+    """Correlate live weights and variability of pixels.
 
-    For each seed, the correlation coefficient over all pixels is computed between the
-    number of live weights of a pixel and the standard deviation of its grey level.
+    Return one correlation coefficient for each seed.
     """
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
@@ -112,20 +114,20 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of the numbers of live weights, relative to chance.
+    """Return the variance of `counts`, relative to chance.
 
-    The variance is divided by the variance for randomly chosen live weights.  The
-    returned array has one entry for each seed.
+    The variance of the numbers of live weights is divided by the chance variance,
+    separately for each seed.
     """
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def unevenness_given(varies, counts, density):
-    """Return the variance within groups of similar pixels, relative to chance.
+    """Return the variance among similar pixels.
 
-    The pixels are sorted by `varies`, the standard deviation of their grey level.  Each
-    group consists of successive pixels in the sorted order, as many as in one row of an
-    image.
+    The pixels are sorted by `varies`, the standard deviation of their grey level, and
+    split into groups of successive pixels.  The variance within the groups is divided
+    by the chance variance.
     """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)

@@ -1,47 +1,49 @@
 """One transfer without labels serves two sets of images
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer).
-Because NTT needs no labels, a single transfer on the union of two image sets yields
-masks (selections of the weights to keep) that can be used for both image sets.  After
-the transfer, networks with 5 % of the weights are trained with labels on one of the two
-image sets, with fixed masks.  The test accuracy is averaged over the first 200 steps
-and over both image sets.  The test accuracy after a transfer on both image sets is at
-least 0.02 higher than with random masks.  In a control experiment, the same single
-image set is used for the transfer and for the training with labels.  The test accuracy
+Because NTT needs no labels, two image sets can be used together in a single transfer,
+which yields one sparse network for both image sets.  This sparse network keeps 5 % of
+the weights, and is afterwards trained with labels on one of the two image sets.  The
+test accuracy is averaged over the first 200 training steps with labels and over both
+image sets.  The test accuracy after a transfer on both image sets is at least 0.02
+higher than with random masks.  In a control experiment, each network uses only one
+image set, both for the transfer and for the training with labels.  The test accuracy
 after a transfer on both image sets is at most 0.05 lower than in the control
 experiment.
 
-In a second experiment, networks with 10 % of the weights learn by gradient descent to
-distinguish the digits 0 and 1.  In each repetition, the sparse networks are made from
-the same dense network.  At each training step, the distance of a sparse network to the
-dense network is the root mean square difference between the logits of the two networks
-for unseen images.  The NTT variant "through mask" fits the tangent kernel of the live
-weights (the weights that the mask keeps), which determines how gradient descent changes
-the outputs.  With the NTT variant "through mask", the distance to the dense network,
-averaged over 100 training steps, is at most half the distance with random masks.  The
-NTT variant "at masked", as in the authors' code, fits a kernel that also includes
-derivatives with respect to pruned weights.  The NTT variant "at masked" reduces the
-distance to the dense network less than the NTT variant "through mask".
+In a second experiment, sparse networks, in which 90 % of the weights are pruned, learn
+by gradient descent to distinguish the digits 0 and 1.  In each repetition, all sparse
+networks are made from the same dense network, which is also trained.  The distance of a
+sparse network to the dense network is the root mean square difference between their
+logits for unseen images after the same number of training steps.  The NTT variant
+"through mask" fits the tangent kernel with respect to the weights that are not pruned,
+which determines how gradient descent changes the outputs.  With the NTT variant
+"through mask", the distance to the dense network, averaged over 100 training steps, is
+at most half the distance with random masks.  The NTT variant "at masked", as in the
+authors' code, fits a kernel that also includes derivatives with respect to pruned
+weights.  The NTT variant "at masked" reduces the distance to the dense network less
+than the NTT variant "through mask".
 
-The top panels show the learning curves on each image set (with the option --full, the
-first 1,000 steps).  The bottom panels show the training of the networks on the digits 0
-and 1.  The margin of an image is the logit of the correct class minus the logit of the
-other class.  For the first seed, one panel plots the mean margin of the unseen images
-of digit 1 against the mean margin of the unseen images of digit 0.  Successive dots in
-this panel are 20 training steps apart.
+The top panels show the test accuracy on each image set against the training step (with
+the option --full, only the first 1,000 steps).  The bottom panels show the training of
+the networks on the digits 0 and 1.  The margin of an image is the logit of the correct
+class minus the logit of the wrong class.  For the first seed, one panel plots the mean
+margin of unseen images of the digit 1 against the mean margin of unseen images of the
+digit 0.  Successive dots in this panel are 20 training steps apart.
 
-The first image set consists of the handwritten digits included in refsnn.  The second
-image set consists of the same digits, transposed and with inverted grey levels.  The
-networks have 256-300-100-10 units in the first experiment and 256-100-100-2 units in
-the experiment on the digits 0 and 1.  With the option --full, the image sets are MNIST
-and Fashion-MNIST.  The networks for both image sets then have 784-300-100-10 units, the
-masks keep 3 % of the weights, and a transfer of 5,000 steps is followed by 5,000
-training steps with labels.  With the option --full, the networks for the digits 0 and 1
-have 784-300-100-2 units and 2,000 transfer steps.  If the data folder holds the folders
-cifar-10-batches-bin and svhn, a convolutional network (Conv-4) is also trained on
-10,000 images of each of the data sets CIFAR-10 and SVHN.  Conv-4 has only 200 transfer
-steps with mini-batches of 16 images, because this run only serves to test the code.
-This figure corresponds to the experiments of [LZ20] on merged data and on two classes.
+The first image set contains the handwritten digits included in refsnn.  The second
+image set contains the transposed images of the same digits with inverted grey levels.
+The networks have 256-300-100-10 units in the first experiment and 256-100-100-2 units
+in the experiment on the digits 0 and 1.  With the option --full, the image sets are
+MNIST and Fashion-MNIST.  With the option --full, the networks for two image sets have
+784-300-100-10 units and keep 3 % of the weights, and 5,000 steps of NTT are followed by
+5,000 training steps with labels.  With the option --full, the networks for the digits 0
+and 1 have 784-300-100-2 units, and are trained for 2,000 steps of NTT.  If the data
+folder holds the folders cifar-10-batches-bin and svhn, a convolutional network (Conv-4)
+is also trained on 10,000 images of each of the data sets CIFAR-10 and SVHN.  Conv-4 is
+trained for only 200 steps of NTT with mini-batches of 16 images, because this run only
+serves to test the code.  This figure corresponds to the experiments of [LZ20] with two
+image sets and with two classes.
 """
 
 import os
@@ -76,7 +78,7 @@ EARLY = 200
 
 
 def jobs(size, seed, data):
-    """Return the jobs on pairs of image sets, and the jobs on the digits 0 and 1."""
+    """Return the jobs of both experiments."""
     name = "mnist" if size == "full" else "digits"
     folder = data if size == "full" else None
 
@@ -99,7 +101,7 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Return the network, and two image sets, standardised with their common mean."""
+    """Return the network and two standardised image sets."""
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
@@ -121,11 +123,10 @@ def sets(name, folder, seed, repeat):
 
 
 def learn(name, folder, source, steps, labelled, repeat, seed):
-    """Train a network with labels on each image set; return the learning curves.
+    """Train on each image set; return learning curves.
 
-    The masks are taken from a transfer on both image sets (`source` = "merged") or from
-    a transfer on the same image set ("own"), are chosen at random ("random"), or keep
-    all weights ("dense").
+    source : "merged" for masks of a transfer on both image sets, "own" for masks of a
+    transfer on the same image set, "random" for random masks, "dense" for no pruning.
     """
     net, both = sets(name, folder, seed, repeat)
     seen = both if source != "merged" else [both[0]._replace(
@@ -149,10 +150,7 @@ def learn(name, folder, source, steps, labelled, repeat, seed):
 # ---- two classes
 
 def pair(folder, seed, repeat):
-    """Return the network, and the images of the digits 0 and 1.
-
-    The training set and the test set have at most 250 images of each digit.
-    """
+    """Return a network and images of two digits."""
     _, images = training.problem("digits" if folder is None else "mnist", folder, seed,
                                  repeat)
     parts = []
@@ -165,7 +163,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Train a network on the digits 0 and 1; return the logits of unseen images."""
+    """Train on two digits; return logits of unseen images."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -193,7 +191,7 @@ def two_classes(folder, kind, steps, repeat, seed):
 # ---- results
 
 def gather(results):
-    """Stack the learning curves and the results on the digits 0 and 1."""
+    """Stack the results of both experiments."""
     found = {}
     for r in results:
         if r["what"] == "learn":
@@ -210,20 +208,20 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Return the mean margin of each class at each step, as an array (steps, 2)."""
+    """Return the mean margin of each class (steps, 2)."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)
 
 
 def early(curves):
-    """Return the test accuracy, averaged over all tests in the steps 1 to `EARLY`."""
+    """Return the mean test accuracy until step `EARLY`."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 
 
 def names(data):
-    """Return the names of the pairs of image sets for which `data` contains results."""
+    """Return the names of the pairs of image sets."""
     return [name for name in PAIRS if f"{name}_0_merged" in data]
 
 

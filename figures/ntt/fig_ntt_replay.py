@@ -2,46 +2,46 @@
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
 match the outputs and the tangent kernel of a dense network (the teacher).  The authors
-of NTT published the logs of a demonstration on MNIST, in which two perceptrons with
-784-300-100-10 units and two LeNet-5-Caffe networks keep 3 % of their weights (the live
-weights).  For this figure, the weights of the same teachers are sampled with the
-pseudo-random numbers of the authors' code.  Before the transfer, the sum of squared
-live weights of each of the four networks differs from the published value by at most
-0.01 %.
+of NTT published the logs of four transfers on MNIST: two with perceptrons with
+784-300-100-10 units, and two with the convolutional network LeNet-5-Caffe.  The sparse
+networks keep 3 % of the weights of the teachers (the live weights).  For this figure,
+the weights of the same four teachers are sampled with the pseudo-random numbers of the
+authors' code.  Before the transfer, the sum of the squared unpruned weights of each of
+the four networks differs from the value in the authors' log by at most 0.01 %.
 
 With the option --full, the authors' transfers are repeated with the same images in the
-same mini-batches.  The perceptrons have 18,720 transfer steps, as published.  The LeNet
-networks have only the first 1,100 of the 18,720 published transfer steps; the first
-1,000 of these steps are compared with the log, but no bound is set.  The kernel
-distance is the mean squared difference between the tangent kernels of the sparse
-network and of the teacher on 64 held-out images.  The output distance is the mean
-squared difference between the outputs of the sparse network and of the teacher on the
-same held-out images.  After 100, 200 and 300 transfer steps of each perceptron, the
-kernel distance and the sum of squared live weights differ from the authors' log by at
-most 0.02 %.  After 100, 200 and 300 transfer steps of each perceptron, the output
-distance differs from the authors' log by at most 0.001, which is the precision of the
-log.  At the end of the transfer, the kernel distance differs from the authors' log by
+same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
+LeNet networks are trained for 1,100 steps (published: 18,720); the first 1,000 of these
+steps are compared with the authors' log, but no bound is set.  The kernel distance is
+the mean squared difference between the tangent kernels of the sparse network and of the
+teacher on 64 held-out images.  The output distance is the mean squared difference
+between the outputs of the sparse network and of the teacher on the same held-out
+images.  For both perceptrons, the kernel distance and the sum of the squared unpruned
+weights after 100, 200 and 300 training steps differ from the authors' log by at most
+0.02 %.  For both perceptrons, the output distance after 100, 200 and 300 training steps
+differs from the authors' log by at most 0.001, the precision of the log.  At the end of
+the transfer, the kernel distance of both perceptrons differs from the authors' log by
 at most 5 %.
 
-On the authors' hardware, computations in float32 are rounded differently than in this
-figure.  To show the effect of rounding, all transfers except the second transfer of
-LeNet are repeated in float64.  If the input of a ReLU unit is almost zero, a rounding
-error can turn the unit on in one run of a transfer and off in another run.  As a
-consequence, the gradients of the two runs differ, and the weights of the runs diverge.
-The masks are updated after each 100 steps.  After an update, the masks of the two runs
-also differ, and the difference between the runs grows further.
+On the authors' hardware, float32 numbers are rounded differently than in this figure.
+To show the effect of rounding, all transfers except the second transfer of LeNet are
+repeated in float64.  If the input of a ReLU unit is almost zero, a rounding error can
+turn the unit on in one computation of a transfer and off in another computation.  The
+gradients of the two computations then differ, and their weights diverge.  The masks are
+updated after every 100 training steps, so that the masks of the two computations can
+also become different.
 
-By default, the transfers use the handwritten digits included in refsnn and networks
-with 256-100-50-10 units and 10 % of the weights.  After 100, 200 and 300 transfer
-steps, the kernel distances of these networks in float32 and in float64 differ by at
-most 0.02 %.
+By default, the data are the handwritten digits included in refsnn, and the networks
+have 256-100-50-10 units, of whose weights 10 % are kept.  After 100, 200 and 300
+training steps without labels, the kernel distances of these networks in float32 and in
+float64 differ by at most 0.02 %.
 
-The first panels show the kernel distance against the transfer step.  The next panel
+The first panels show the kernel distance against the training step.  The next panel
 shows the relative difference between the kernel distance in float32 and the kernel
 distance in the authors' log (circles) or in float64 (dots).  The histogram shows the
-kernel distances before the transfer for 100 further teachers and the same held-out
-images, and vertical lines mark the repeated runs.  This figure corresponds to the
-demonstration of [LZ20].
+kernel distances before training for 100 further teachers and the same held-out images.
+Vertical lines mark the kernel distances of the authors' teachers.  This figure
+corresponds to the demonstration of [LZ20].
 """
 
 import functools
@@ -73,7 +73,7 @@ DTYPES = ("float64", "float32")
 
 
 def jobs(size, seed, data):
-    """Return the jobs that run the transfers, and a job that samples many teachers."""
+    """Return the jobs of transfers and further teachers."""
     folder = data if size == "full" else None
     names = ("LeNet", "MLP") if folder else ("digits",)
     runs = RUNS[:1] if size == "quick" else RUNS
@@ -85,10 +85,9 @@ def jobs(size, seed, data):
 
 
 def teacher(name, run):
-    """Return the teacher's weights and biases, as sampled by the authors' code.
+    """Sample a teacher as in the authors' code.
 
-    Each layer in `TASKS[name]` uses one random key, even a layer without weights.  The
-    key of a layer is split into one key for its weights and one key for its biases.
+    Layers without weights, such as ReLU layers, also use up a random key.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
@@ -109,7 +108,7 @@ def masks(name, weights):
 
 
 def problem(name, folder):
-    """Return the network, the training images and the held-out images."""
+    """Return network, training images and held-out images."""
     if folder is None:
         images = training.digits(0, 0)
         return training.perceptron(256, 100, 50, 10), images.x, images.x_test
@@ -121,9 +120,9 @@ def problem(name, folder):
 
 
 def order(count, run, steps):
-    """Return the indices of the images in each mini-batch, of shape (steps, BATCH).
+    """Return the image indices of all mini-batches.
 
-    The runs of the demonstration use successive parts of one sequence of mini-batches.
+    The two runs use successive parts of one random sequence of mini-batches.
     """
     stream, each, first = np.random.RandomState(0), count // BATCH, END * (run - 1)
     epochs = [stream.permutation(count)[:each * BATCH]
@@ -132,10 +131,9 @@ def order(count, run, steps):
 
 
 def replay(name, folder, run, dtype, steps):
-    """Run one transfer; return a dict of its log and of the published log.
+    """Run one transfer; return the new and the published log.
 
-    Each row of a log is (step, kernel distance, output distance, sum of squared live
-    weights).
+    Log rows: step, kernel and output distance, sum of squared weights.
     """
     net, x, held = problem(name, folder)
     weights, biases = ([array.astype(dtype) for array in arrays]
@@ -160,10 +158,10 @@ def replay(name, folder, run, dtype, steps):
 
 
 def starts(name, folder, count):
-    """Sample further teachers; return their kernel distances before the transfer.
+    """Return the initial kernel distances of further teachers.
 
-    The returned dict also holds the sum of squared live weights of each of the four
-    published networks, as `live`.
+    The result `live` holds the sum of the squared unpruned weights of each published
+    network before the transfer.
     """
     net, _, held = problem(name, folder)
     held, found = training.read(net, held[:BATCH]), []
@@ -183,9 +181,9 @@ def starts(name, folder, count):
 
 
 def gather(results):
-    """Return a dict of the logs, under the keys "NAME RUN DTYPE", and other results.
+    """Return the logs in a dict, {"NAME RUN DTYPE": log}.
 
-    For the published logs, DTYPE is the word "log".
+    For published logs, DTYPE is "log".
     """
     found = {}
     for r in results:
@@ -200,15 +198,15 @@ def gather(results):
 
 
 def runs(data):
-    """Return the names of the runs in the dict `data`, such as "MLP 1"."""
+    """Return the names of the runs, such as "MLP 1"."""
     return [key.removesuffix(" float32") for key in data if key.endswith(" float32")]
 
 
 def pair(data, run, other):
-    """Return the rows of two logs of one run, for the steps that both logs contain.
+    """Return the common steps of two logs.
 
-    The first log is the float32 log.  The second log, named by `other`, is the
-    published log ("log") or the float64 log ("float64").
+    The first log is the float32 log.  The second log is the published log if `other` is
+    "log", or the float64 log if `other` is "float64".
     """
     ours, other = data[f"{run} float32"], data[f"{run} {other}"]
     last = STEPS["LeNet"] - 100 if run.startswith("LeNet") else ours[-1, 0]
@@ -218,7 +216,7 @@ def pair(data, run, other):
 
 
 def apart(data, run, other):
-    """Return the steps and the relative differences of the kernel distances of logs."""
+    """Return relative differences of kernel distances."""
     ours, other = pair(data, run, other)
     return ours[:, 0], np.abs(ours[:, 1] / other[:, 1] - 1)
 
@@ -243,13 +241,12 @@ def claims(data):
 
 
 def soon(steps, differences):
-    """Return the largest of the differences at steps up to `SOON`, or NaN for no steps.
-    """
+    """Return the largest difference until step `SOON`."""
     return np.max(differences[steps <= SOON]) if (steps <= SOON).any() else np.nan
 
 
 def judged(data, run):
-    """Yield the claims about a published run; the claims about LeNet have no bounds."""
+    """Yield the claims about a published run."""
     ours, log = pair(data, run, "log")
     steps, kernel = apart(data, run, "log")
     outputs, live = (np.abs(ours[:, i] - log[:, i]) for i in (2, 3))

@@ -2,37 +2,39 @@
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
 match the outputs and the tangent kernel of a dense network with random initial weights.
-The sparse network keeps a tenth of the weights (the live weights), which are selected
-by masks.  The networks have 256-100-50-10 units, and the data are the handwritten
-digits included in refsnn.  The kernel distance is the mean squared difference between
-the tangent kernels of the sparse and of the dense network, and the output distance is
-the mean squared difference between their outputs.  Within 700 transfer steps, the
-kernel distance and the output distance on 64 held-out images decrease below half of
-their initial values.  After the transfer, the sparse network is trained with labels and
-fixed masks.  After 100 steps with labels, the test accuracy with NTT is at least 0.02
-higher than with random masks of the same density.  At the end of the training with
-labels (mean of the last ten tests), the test accuracy with NTT is at least as high as
-with random masks.  The networks with NTT masks and with random masks train on different
+A tenth of the weights is kept (the live weights), and all other weights are pruned.
+The networks have 256-100-50-10 units, and the data are the handwritten digits included
+in refsnn.  The kernel distance is the mean squared difference between the tangent
+kernels of the sparse and of the dense network.  The output distance is the mean squared
+difference between the outputs of the sparse and of the dense network.  Within 700
+training steps without labels, the kernel distance and the output distance on 64
+held-out images decrease below half of their initial values.  After the transfer, the
+sparse network is trained with labels, without further pruning.  After 100 training
+steps with labels, the test accuracy with NTT is at least 0.02 higher than with random
+masks that keep as many weights.  At the end of the training with labels (mean of the
+last ten tests), the test accuracy with NTT is at least as high as with random masks.
+The networks with NTT masks and the networks with random masks are trained on different
 random mini-batches.
 
-The top panels show the kernel distance, the output distance, and the sum of squared
-live weights during the transfer.  Thin lines are single seeds.  By default, two kinds
-of tangent kernel of the sparse network are compared.  The kernel "at masked", as in the
-authors' code, includes the derivatives of the outputs with respect to all weights,
-evaluated with the pruned weights set to 0.  The kernel "through mask" includes only the
-derivatives of the outputs with respect to live weights.  The bottom panels show the
-test accuracy during the training with labels: the first steps, all steps, and the final
-accuracies.
+The top panels show the kernel distance, the output distance, and the sum of the squared
+unpruned weights during the transfer.  Thin lines are single seeds.  By default, two
+kinds of tangent kernel of the sparse network are compared.  The kernel "at masked", as
+in the authors' code, uses the derivatives of the outputs with respect to all weights,
+computed with pruned weights of 0.  The kernel "through mask" uses only the derivatives
+of the outputs with respect to weights that are not pruned.  The bottom panels show the
+test accuracy during the training with labels: in the first steps, in all steps, and at
+the end.
 
-With the option --full, the authors' demonstration is repeated with 3 % of the weights.
-On MNIST, a perceptron with 784-300-100-10 units has 18,720 transfer steps (five runs),
-and the convolutional network LeNet-5-Caffe has 3,000 transfer steps (published:
-18,720).  A perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each
-transfer is followed by 42,200 training steps with the labels of 54,000 training images.
-If the data folder holds the authors' logs of two runs, dotted lines show these logs.
-Kernel and output distances are computed before the masks are updated.  For the
-perceptron on MNIST, two bounds are not met: the bounds on the kernel distance after 200
-steps and at the end of the transfer, relative to the initial kernel distance.  The
+With the option --full, the authors' demonstration is repeated, in which the sparse
+networks keep 3 % of the weights.  On MNIST, a perceptron with 784-300-100-10 units is
+trained for 18,720 steps without labels (five runs), and the convolutional network
+LeNet-5-Caffe is trained for 3,000 steps without labels (published: 18,720).  A
+perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each transfer is
+followed by 42,200 training steps with the labels of 54,000 training images.  If the
+data folder holds the authors' logs of two runs, dotted lines show these logs.  At steps
+that update the masks, the kernel and output distances are computed before the update.
+For the perceptron on MNIST, two bounds on the kernel distance relative to its initial
+value are not met: the bounds after 200 steps and at the end of the transfer.  The
 initial kernel distances of the published runs, 6,439 and 8,147, are larger than the
 initial kernel distances in this figure, because the authors sampled other initial
 weights and measured distances on other images.  The figure `ntt_replay` repeats the
@@ -67,8 +69,7 @@ PAPER = ("NTT", "random")
 
 
 def jobs(size, seed, data):
-    """Return the jobs, which run transfers without labels and training with labels.
-    """
+    """Return the jobs of all networks."""
     if size == "full":
         runs = [("MLP", ("at_masked",), 5), ("LeNet", ("at_masked",), 1),
                 ("Fashion", ("at_masked",), 1)]
@@ -91,7 +92,7 @@ def jobs(size, seed, data):
 
 
 def problem(name, folder, seed, repeat):
-    """Return the network, the images and the coefficient of the L2 penalty."""
+    """Return network, images, coefficient of L2 penalty."""
     if folder is None:
         images = training.digits(seed, repeat)
         return training.perceptron(*SIZES), images, 1e-4
@@ -103,11 +104,10 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Prepare a transfer without labels, or the training with labels.
+    """Prepare training without or with labels.
 
-    The returned tuple holds the network, the images, the coefficient of the L2 penalty,
-    the random generator, the parameters of the teacher (the dense network), and the
-    density.
+    Return (network, images, coefficient of the L2 penalty, random generator, parameters
+    of the dense network, density).
     """
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
@@ -117,10 +117,9 @@ def start(name, folder, kind, repeat, seed):
 
 
 def transfer(name, folder, kind, repeat, seed, steps):
-    """Train a sparse network without labels; return a dict of its arrays and its log.
+    """Train without labels; return arrays and log.
 
-    Each row of the log is (step, kernel distance, output distance, sum of squared live
-    weights).
+    Log rows: step, kernel and output distance, sum of squared weights.
     """
     net, images, l2, generator, teacher, density = start(name, folder, kind, repeat,
                                                          seed)
@@ -142,10 +141,10 @@ def transfer(name, folder, kind, repeat, seed, steps):
 
 
 def learn(name, folder, kind, repeat, seed, labelled, before=None):
-    """Train a sparse network with labels; return a dict of its learning curve.
+    """Train with labels; return the learning curve.
 
-    The sparse network is taken from `before`, the result of the function `transfer`.
-    If `before` is None, the network has random masks and the weights of the teacher.
+    The argument `before` is a result of the function `transfer`, or None for a network
+    with random masks.
     """
     net, images, _, generator, teacher, density = start(name, folder, kind, repeat,
                                                         seed)
@@ -165,10 +164,9 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Read the authors' logs; return a dict that maps the name of each run to its log.
+    """Return the authors' logs as {name of the run: log}.
 
-    Each log is an array of shape (steps, columns).  If the data folder holds no log
-    file, the returned dict is empty.
+    Without a log file, the dict is empty.
     """
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
@@ -184,10 +182,7 @@ def published_log(name, folder, what, columns):
 
 
 def gather(results):
-    """Stack logs and learning curves, as "NAME_KIND_log" and "NAME_KIND_curve".
-
-    Each stack of logs or curves is an array of shape (repeats, steps, columns).
-    """
+    """Stack the logs and the learning curves."""
     found = {}
     for r in results:
         for what in ("log", "curve"):
@@ -199,13 +194,12 @@ def gather(results):
 
 
 def logs(data, start):
-    """Return the entries of the dict `data` whose keys begin with the text `start`."""
+    """Return the entries whose keys begin with `start`."""
     return [value for key, value in data.items() if key.startswith(start)]
 
 
 def at(curve, step):
-    """Return the rows of stacked logs or curves at the recorded step nearest to `step`.
-    """
+    """Return the rows nearest to step `step`."""
     return curve[:, np.abs(curve[0, :, 0] - step).argmin()]
 
 
@@ -226,10 +220,7 @@ def claims(data):
 
 
 def judged(name, count, start, kernel, out, soon, final, early, paper):
-    """Yield the claims about one network and data set.
-
-    A claim without a bound is shown and not judged.
-    """
+    """Yield claims about one network and data set."""
     bounds = {"digits": (None, 0.5, 0.5, None, None, 0, None, None, 0.02),
               "MLP": (None, 0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
               "LeNet": (None, None, None, None, 0.98, 0.008, None, None, None),

@@ -1,10 +1,10 @@
 """Train sparse networks with labels, after Neural Tangent Transfer or other pruning.
 
 Neural Tangent Transfer (NTT) computes the masks and the weights of a sparse network
-without labels.  Other pruning methods, the baselines, compute masks from the initial
-weights.  The class `Task` describes the data, the network and the training.  The
-function `transfer` runs NTT, and the function `learn` trains one sparse network with
-labels.
+without labels.  The other pruning methods (baselines) compute masks of a network with
+its initial weights.  The class `Task` describes the data, the network and the training.
+The function `transfer` runs NTT, and the function `learn` trains one sparse network
+with labels.
 """
 
 from typing import NamedTuple
@@ -20,7 +20,7 @@ BOTH = tuple((method, scope) for method in training.METHODS[:-1] for scope in SC
 
 
 class Task(NamedTuple):
-    """Hold the data, the network and the hyperparameters of a comparison of methods."""
+    """Describe a comparison of pruning methods."""
 
     data: str               # key of training.SIZES, or a folder of the data folder
     densities: dict         # {density: number of runs}
@@ -48,11 +48,7 @@ TASKS = {
 
 
 def jobs(size, names, seed, data):
-    """Return the jobs that prune networks and train the sparse networks with labels.
-
-    For each density and repetition, the jobs of Neural Tangent Transfer precede the
-    jobs that train networks with labels.
-    """
+    """Return the jobs of all sparse networks."""
     listed = []
     for name in names:
         task = TASKS[size][name]
@@ -81,7 +77,7 @@ def _add(listed, task, one):
 
 
 def problem(size, name, folder, repeat, seed):
-    """Return the `Task`, the network, its initial parameters, and the images."""
+    """Return task, network, initial parameters and images."""
     task = TASKS[size][name]
     if task.net == "perceptron":
         net, images = training.problem(task.data, folder, seed, repeat)
@@ -92,8 +88,7 @@ def problem(size, name, folder, repeat, seed):
 
 
 def transfer(size, name, folder, scope, density, repeat, seed, first, before=None):
-    """Run a part of Neural Tangent Transfer; return the sparse network as a dict.
-    """
+    """Run a part of Neural Tangent Transfer."""
     task, net, teacher, images = problem(size, name, folder, repeat, seed)
     return training.transfer_part(
         net, teacher, images.x, density=density, total=task.steps, first=first,
@@ -103,12 +98,12 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
 
 
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None):
-    """Train a sparse network with labels; return its early and its final test accuracy.
+    """Train with labels; return two test accuracies.
 
     The early test accuracy is measured after `EARLY` training steps.  The final test
     accuracy is the mean of the last `TESTS` tests, which are 50 training steps apart.
 
-    before : result of `transfer`, for the methods "NTT" and "NTT masks".
+    before : result of `transfer`, for methods with NTT.
     """
     task, net, teacher, images = problem(size, name, folder, repeat, seed)
     if before is None:

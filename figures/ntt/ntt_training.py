@@ -1,13 +1,14 @@
 """Provide images, networks and training functions for the figures on [LZ20].
 
-In this module, "transfer" stands for Neural Tangent Transfer, which trains a sparse
-network (student) without labels to match the outputs and the tangent kernel of a dense
-network (teacher).
+The word "transfer" means Neural Tangent Transfer, which trains a sparse network
+(student) without labels to match the outputs and the tangent kernel of a dense network
+(teacher).
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
 MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the authors' code, grey
 images are standardised with the mean and the standard deviation of all grey levels of
-the training images.  Each channel of colour images is standardised separately.
+the training images.  For colour images, the mean and the standard deviation of each
+colour channel are used.
 """
 
 import collections
@@ -42,9 +43,9 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """Hold the functions for the initial weights, outputs and gradients of a network.
+    """Hold the functions that describe a network.
 
-    The field `model` holds the functions that the module `ntt` needs.
+    The field `model` is passed to `ntt.transfer`.
     """
 
     init: Callable          # (rng) -> weights, biases
@@ -56,22 +57,19 @@ class Net(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the standardised digits included in refsnn, enlarged to 16x16 pixels."""
+    """Return the included digits, standardised."""
     return standardised(image_sets.digits(seed, "ntt", repeat, SIDE))
 
 
 def stored(folder, name):
-    """Read a data set from a folder, and return standardised images."""
+    """Read and standardise a data set."""
     path = os.path.join(folder, name)
     return standardised(image_sets.stored(path) if name != CIFAR else image_sets.Images(
         *datasets.cifar(path, "train"), *datasets.cifar(path, "test")))
 
 
 def standardised(images):
-    """Standardise all images with mean and standard deviation of the training images.
-
-    Each channel of colour images is standardised separately.
-    """
+    """Standardise images with statistics of training images."""
     axes = tuple(range(3))
     mean, deviation = images.x.mean(axes, np.float64), images.x.std(axes, np.float64)
     x, x_test = (((a - mean) / deviation).astype(np.float32)
@@ -80,17 +78,13 @@ def standardised(images):
 
 
 def problem(name, folder, seed, repeat):
-    """Return a perceptron with the sizes `SIZES[name]`, and the images of a data set.
-
-    Training images from a data folder are shuffled.  The digits included in refsnn are
-    not shuffled again.
-    """
+    """Return a perceptron and the images."""
     net = perceptron(*SIZES[name])
     return net, digits(seed, repeat) if folder is None else shuffled(folder, name, seed)
 
 
 def shuffled(folder, name, seed):
-    """Return the images of a data set, with the training images in random order."""
+    """Return a data set with shuffled training images."""
     images = stored(folder, name)
     order = seeds.rng(seed, "ntt", "order", 0).permutation(len(images.x))
     return images._replace(x=images.x[order], labels=images.labels[order])
@@ -99,14 +93,14 @@ def shuffled(folder, name, seed):
 # ---- networks ----------------------------------------------------------------
 
 def perceptron(*sizes):
-    """Return a ReLU network; `sizes` lists the numbers of inputs and of layer units."""
+    """Return a ReLU network with the layer sizes `sizes`."""
     return Net(functools.partial(mlp.init, sizes, dtype=np.float32),
                ntt.Model(mlp.forward, mlp.signals, mlp.second_order, ntk.kernel,
                          ntk.adjoint), mlp.backward, True)
 
 
 def convolutional(name):
-    """Return the convolutional network `name` of the module `convnet`."""
+    """Return a convolutional network of `convnet`."""
     _, shapes, pools = convnet.ARCHITECTURES[name]
     forward, backward, signals, second_order = (
         functools.partial(f, pools=pools) for f in
@@ -119,8 +113,8 @@ def convolutional(name):
 def batches(generator, x, steps, size=BATCH):
     """Return a sequence of `steps` random mini-batches.
 
-    Each epoch uses every image at most once.  Images that do not fill a mini-batch at
-    the end of an epoch are left out.
+    In each epoch, the images are shuffled; images at the end that do not fill a
+    mini-batch are not used.
     """
     each = len(x) // size
     order = np.concatenate([generator.permutation(len(x))[:each * size]
@@ -129,7 +123,7 @@ def batches(generator, x, steps, size=BATCH):
 
 
 class Batches:
-    """Provide a sequence of mini-batches, whose entry i is the array x[order[i]]."""
+    """Provide the mini-batches x[order[i]] as a sequence."""
 
     def __init__(self, x, order):
         self.x, self.order = x, order
@@ -142,14 +136,14 @@ class Batches:
 
 
 def read(net, x):
-    """Return the images `x` in the input shape of the network `net`."""
+    """Return images in the input shape of `net`."""
     if net.flat:
         return x.reshape(len(x), -1)
     return x if x.ndim == 4 else x[..., None]
 
 
 def outputs(net, weights, biases, x, size=500):
-    """Return the k network outputs for each of N images, an array of shape (N, k)."""
+    """Return the network outputs, of shape (N, k)."""
     return np.concatenate([
         net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
         for first in range(0, len(x), size)])
@@ -162,8 +156,7 @@ def accuracy(net, weights, biases, x, labels):
 def cross_entropy(out, labels):
     """Return the mean cross entropy L and its derivative dL/d(out).
 
-    The network outputs `out` and the derivative have the shape (N, k) for N images and
-    k outputs.
+    The array `out` holds the k outputs of N images.
     """
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
@@ -173,7 +166,7 @@ def cross_entropy(out, labels):
 
 def first_masks(method, net, weights, biases, images, density, generator,
                 scope="layer"):
-    """Return the masks that the pruning method computes from the initial weights."""
+    """Compute the masks of one pruning method."""
     if method == "dense":
         return [np.ones_like(W) for W in weights]
     if method == "random":
@@ -194,18 +187,19 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
-    """Return the product of the Hessian and the gradient of the cross entropy.
+    """Return the Hessian of the cross entropy times its gradient.
 
-    The loss L is the cross entropy of f / temperature, where f is the output of the
-    network.  The gradient v of L with respect to weights and biases is treated as a
-    constant vector.  The product of the Hessian of L and v is the gradient of
+    The loss L is the cross entropy of f / temperature, where f are the network outputs.
+    The vector v is the gradient of L with respect to the weights and biases, and is
+    held constant.  The product of v and the Hessian of L is the gradient of
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    the derivative of L along v.  The sum in E is over images, layers and outputs k.
-    For a layer with inputs a and signals G, V is the part of v for the weights of this
-    layer, and c is the part of v for its biases.  The function `second_order` computes
-    the gradient of E with respect to the weights from dE/da, dE/dG and dE/df.
+    which is the directional derivative of L along v.  The sum is over images, layers
+    and outputs k.  The input of a layer is a, and V and c are the parts of v for the
+    weights and biases of the layer.  G_k is the derivative of the output f_k with
+    respect to the layer's input currents W a + b.  The function `second_order` computes
+    the gradient of E from dE/da, dE/dG and dE/df.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -226,9 +220,9 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Make a sparse network from the dense network `teacher` with one pruning method.
+    """Make a sparse network with one pruning method.
 
-    The keyword arguments `options` are passed to the function `transfer`.
+    The arguments `options` are passed to `transfer`.
     """
     if method == "NTT":
         return transfer(net, teacher, images.x, density=density, generator=generator,
@@ -242,7 +236,7 @@ def student(method, net, teacher, images, density, generator, scope="layer", **o
 def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
              l2=1e-4, kind="at_masked", watch=None, every=100, scope="layer",
              batch=BATCH):
-    """Run Neural Tangent Transfer with the optimiser Adam and magnitude pruning."""
+    """Run Neural Tangent Transfer with Adam."""
     return ntt.transfer(
         net.model, *teacher, batches(generator, read(net, x), steps, batch),
         density=density,
@@ -253,13 +247,13 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100):
-    """Run `count` of the `total` steps of a transfer, beginning with the step `first`.
+    """Run the steps `first` to `first + count` of a transfer.
 
-    The returned dict holds the arrays of the student.  Except after the last step, the
-    dict also holds the states of the optimiser Adam.  The dict of one part is the
-    argument `before` of the next part.  If `first` is a multiple of `every` in each
-    part, all parts together yield the same student as one call of `transfer` with the
-    same mini-batches.
+    Return a dict of the weights, biases and masks of the student.  The dict also holds
+    the states of the optimiser Adam, except after the last of the `total` steps.  For
+    the next part of the transfer, the dict is passed as `before`.  If `first` is a
+    multiple of `every` in each part, the last part returns the same student as one call
+    of `transfer` with the same mini-batches.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -293,31 +287,32 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
 
 
 def packed(student):
-    """Convert a student to a dict of its arrays, such as {"weights 0": array}."""
+    """Return a student as a dict, {"weights 0": array, ...}."""
     return {f"{field} {i}": array for field, arrays in student._asdict().items()
             for i, array in enumerate(arrays)}
 
 
 def unpacked(found):
-    """Restore a student from a dict that `packed` or `transfer_part` has returned."""
+    """Restore a student from a dict."""
     count = sum(key.startswith("masks ") for key in found)
     return ntt.Student(*([found[f"{field} {i}"] for i in range(count)]
                          for field in ntt.Student._fields))
 
 
 def adam_states(found):
-    """Return the states of the optimiser Adam in a dict of `transfer_part`."""
+    """Restore the Adam states from a dict."""
     count = sum(key.startswith("step ") for key in found)
     return [optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
                              found[f"scale {i}"]) for i in range(count)]
 
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
-    """Train a sparse network with labels and fixed masks, with the optimiser Adam.
+    """Train a sparse network with labels, without further pruning.
 
-    Return the weights, the biases and the learning curve, whose rows are (step, test
-    accuracy).  The argument `every` is the number of steps between two rows of the
-    learning curve, or a list of steps.  The last row is computed after training.
+    Return the weights, the biases and a learning curve.  Each row of the learning curve
+    is (step, test accuracy).  The argument `every` is the number of steps between two
+    rows, or a list of the steps of all rows except the last row.  The last row is
+    computed after training.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

@@ -1,10 +1,10 @@
 """Compute the same pseudo-random numbers as jax.random with NumPy and SciPy alone.
 
-The random number generator is Threefry-2x32 with 20 rounds [SM11].  A random key
-consists of two 32-bit words.  With a random key, a block cipher maps the counters 0, 1,
-... to random words.  The counters are arranged as in jax.random before version 0.5, or
-in later versions with jax_threefry_partitionable=False.  All samples are float32
-numbers.
+The random number generator is Threefry-2x32 with 20 rounds [SM11].  It encrypts the
+integers 0, 1, ... (counters) with a random key of two 32-bit words; the encrypted
+integers are the random words.  The order of the counters is the order in jax.random
+before version 0.5.  Later versions of jax.random use this order if
+jax_threefry_partitionable is False.  All samples are float32 numbers.
 
 [SM11] J. K. Salmon, M. A. Moraes, R. O. Dror and D. E. Shaw, SC 2011,
     doi 10.1145/2063384.2063405.
@@ -21,7 +21,7 @@ CUT = special.erf(ROOT_2)       # probability of a normal variable between -2 an
 
 
 def encrypt(key, x, y):
-    """Encrypt the uint32 arrays x and y of counters; return two uint32 arrays."""
+    """Encrypt two uint32 arrays of counters."""
     keys = np.array([*key, key[0] ^ key[1] ^ PARITY], np.uint32)
     x, y = x + keys[0], y + keys[1]
     for block in range(5):
@@ -34,9 +34,9 @@ def encrypt(key, x, y):
 
 
 def words(key, count):
-    """Return `count` random 32-bit words, as an array of uint32.
+    """Return `count` random words of 32 bits.
 
-    If `count` is odd, a further counter with the value 0 is encrypted.
+    For odd `count`, one counter 0 is added.
     """
     counters = np.arange(count + count % 2, dtype=np.uint32)
     counters[count:] = 0
@@ -44,12 +44,12 @@ def words(key, count):
 
 
 def split(key):
-    """Return two new random keys that are derived from one random key."""
+    """Derive two random keys from one key."""
     return words(key, 4).reshape(2, 2)
 
 
 def uniform(key, shape, low, high):
-    """Sample a float32 array of the given shape uniformly from [low, high)."""
+    """Sample an array uniformly from [low, high)."""
     mantissa = words(key, int(np.prod(shape))) >> np.uint32(9)
     unit = (mantissa | np.uint32(0x3F800000)).view(np.float32) - np.float32(1)
     low, high = np.float32(low), np.float32(high)
@@ -57,10 +57,10 @@ def uniform(key, shape, low, high):
 
 
 def normal(key, shape):
-    """Sample a float32 array from the standard normal distribution."""
+    """Sample an array from the standard normal distribution."""
     return ROOT_2 * special.erfinv(uniform(key, shape, -BELOW_1, 1))
 
 
 def truncated_normal(key, shape):
-    """Sample a float32 array from the normal distribution, truncated at -2 and 2."""
+    """Sample a normal distribution truncated at -2 and 2."""
     return ROOT_2 * special.erfinv(uniform(key, shape, -CUT, CUT))
