@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package holds test problems with known results, for testing programs.
+"""Test programs with problems whose correct results are known.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  A known mistake is an
-error that was found in a public program, or a similar error.  To write the
-golden vectors to a folder, run `python -m refsnn vectors FOLDER`.  Compute
-the outputs with your code, and save these outputs in a NumPy npz file.  To
-compare the saved outputs with the correct outputs, run `python -m refsnn
-check RESULTS.npz`.  In Python, call the following functions:
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  Known
+mistakes were found in public programs, or are similar to such mistakes.
+To write all golden vectors to a folder, run `python -m refsnn vectors
+FOLDER`.  Compute the outputs with your code, and save them in a NumPy npz
+file.  To compare the saved outputs with the correct outputs, run `python
+-m refsnn check RESULTS.npz`.  In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -17,15 +17,15 @@ check RESULTS.npz`.  In Python, call the following functions:
     files.write(folder), files.read(path)  write vectors, read results
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
-`bptt_dyadic_detached` can be computed in float32 without rounding.  Golden
-vectors without rounding errors are intended for testing C++ code and
+`bptt_dyadic_detached` can be computed in float32 without any rounding
+error.  These golden vectors are intended for tests of C++ code and
 hardware.
 
 The field `text` of a golden vector describes the test problem, and names
-the equations of refsnn that define the correct outputs.  In golden vectors
-of spiking layers, inputs x have the shape (T, B, m), weights W have the
-shape (n, m), and recurrent weights V have the shape (n, n), unless the
-field `text` gives other shapes.
+the equations of refsnn that define the correct outputs.  For spiking
+layers, unless the field `text` gives other shapes, the inputs x have the
+shape (T, B, m), the weights W have the shape (n, m), and the recurrent
+weights V have the shape (n, n).
 
 In golden vectors of leaky integrate-and-fire (LIF) layers, step 0 is the
 resting state.  Input x[t] enters the current at step t + 1 and the
@@ -37,13 +37,13 @@ In this package, a convention is one choice for each of these properties.
 "as lava LIF (lava), but reset by subtraction".  If the layer has no
 synaptic filter, pass the decay factor alpha = 0 to `identify`.
 
-The folder `vectors` holds the golden vectors as JSON files, which programs
-in other languages can read.  The module `stored` reads and writes the JSON
-files of the golden vectors.  The module `matching` compares the results of
-a program with one golden vector, and the module `locate` finds where and
-how two arrays differ.  The package `build` computes the golden vectors.
-The package `identify` infers from a recording how a simulator updates its
-LIF neurons.  The package `diagnose` finds errors in functions that compute
-gradients.  Because the modules of `oracle` import `refsnn` and each other,
-none of these modules can be copied alone.
+The folder `vectors` holds the golden vectors as JSON files, which can be
+read from any programming language.  The module `stored` reads and writes
+these JSON files.  The module `matching` compares the results of a program
+with one golden vector.  The module `locate` finds where and how two arrays
+differ.  The package `build` computes the golden vectors.  The package
+`identify` infers how a simulator updates its LIF neurons, from recorded
+spikes or potentials.  The package `diagnose` finds errors in functions
+that compute gradients.  The modules of `oracle` import other modules of
+refsnn, and cannot be copied alone.
 """

@@ -1,33 +1,32 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module compares the results of a program with golden vectors.
+"""Compare the results of a program with the correct results of test problems.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  Known mistakes are
-errors that were found in public programs, or similar errors.  The function
-`check` needs only the results of a program, not its code.  For each wrong
-output, `check` reports where and how the output differs from the correct
-output.  If a golden vector has outputs of the forward pass and of the
-backward pass, `check` reports whether the forward pass, the loss or the
-backward pass is wrong.  The word "layout" in a summary of `check` means
-that the wrong outputs differ from the correct outputs only in the order or
-the shape of their axes.  The word "dtype" in a summary means that the
-wrong outputs have an unsupported dtype.  `check` names a known mistake
-only if all given outputs of the golden vector equal the outputs of a
-program with this mistake.
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  Known
+mistakes were found in public programs, or are similar to such mistakes.
+The function `check` needs only the results of the tested program, not its
+code.  For each wrong result, `check` reports where and how the result
+differs from the correct output.  If a golden vector has outputs of the
+forward pass and of the backward pass, `check` reports which of the two
+passes, or the loss between them, is wrong.  In a summary, the word
+"layout" means that the values are right, but that the axes of the arrays
+have another order or shape.  The word "dtype" means that the dtype of the
+arrays is not supported.  `check` names a known mistake only if this
+mistake explains all results that were given for the golden vector.
 
-The tolerance of each output is relative to its largest correct value.  The
-relative tolerance is 1e-9 for float64 results and 1e-4 for float32
-results.  Spikes and counts of events must equal the correct values
-exactly.  For an exact golden vector, whose outputs can be computed without
-rounding, all results must equal the correct values.  Results that are 0
-everywhere are rejected.  Results are also rejected if they are the same
-for two golden vectors that differ in one option, although this option
-should change the results.
+The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
+largest entry of the correct output.  Spikes and counts of spikes must
+equal the correct values exactly.  If the correct outputs can be computed
+without rounding errors (exact golden vectors), all results must be exactly
+equal.  Results that are 0 everywhere are rejected.  Some pairs of golden
+vectors differ only in one option that should change the results.  If a
+program returns the same results for the two golden vectors, the results
+are also rejected.
 
-An error is raised if a golden vector cannot reveal wrong results, because
-its spikes are constant, an output is 0 everywhere, or a known mistake
-changes no output.  Each entry of an input array of a golden vector affects
-at least one output, unless the field `idle` marks this entry.
+Golden vectors that cannot reveal wrong results raise an error: The spikes
+must vary, no correct output may be 0 everywhere, and each known mistake
+must change an output.  Each entry of each input affects at least one
+output, unless the field `idle` of the golden vector marks the entry.
 """
 
 import re
@@ -64,9 +63,9 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the judgement of one output of a program: its status, and a text.  If
-    the field `output` is an empty string, the text summarises all wrong
-    outputs for one golden vector."""
+    """Hold the status of one result of a program, and an explanation.  If the
+    field `output` is empty, the text summarises all wrong results for one
+    golden vector."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -74,7 +73,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load golden vectors, and verify that each known mistake changes an output.
+    """Load golden vectors, and check that each known mistake changes an output.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -141,9 +140,7 @@ def check(results, known=None):
 
 
 def _convention(vector, results, wrong):
-    """Describe in words how the tested program updates LIF neurons, as far as the
-    function `identify` can infer from the results.  Return an empty string if
-    `identify` cannot use the wrong results or raises an error."""
+    """Describe how the program updates LIF neurons."""
     p, rows = vector.inputs, {}
     for name in [name for name in QUANTITIES if name in results]:
         row = _comparable(results[name])[0]
@@ -163,9 +160,7 @@ def _convention(vector, results, wrong):
 # ---- one golden vector
 
 def _judged(vector, results):
-    """Compare results with a golden vector.  Return a finding for each output.
-    Rounding errors are tested as an explanation of a wrong output only if no
-    known mistake explains all results of the program."""
+    """Return a finding for each output."""
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -189,8 +184,7 @@ def _verdict(vector, name, value, rounding):
 
 
 def _summary(vector, results, findings):
-    """Return a list with a `Finding` that summarises all wrong outputs of a
-    golden vector.  If no output is wrong, return an empty list."""
+    """Return a list with at most one summary."""
     status = {f.output: f.status for f in findings if f.status != "missing"}
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:
@@ -211,8 +205,7 @@ def _summary(vector, results, findings):
 
 
 def _side(vector, wrong, right):
-    """Name the wrong part of the computation: the forward pass, the loss or the
-    backward pass.  If the wrong part is unknown, return ""."""
+    """Name the wrong part of the computation."""
     forward = [name for name in vector.outputs if name in FORWARD]
     if not forward or not any(map(_backward, vector.outputs)):
         return ""

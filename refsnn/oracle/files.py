@@ -1,24 +1,23 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module writes test problems to files, and reads results from files.
+"""Write test problems to files, and read the results of programs from files.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  `write` copies the
-stored golden vectors to a folder.  For each golden vector, `write` also
-creates one uncompressed npz file.  The file vectors.json describes the
-arrays of all npz files.
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  The function
+`write` creates a folder with one JSON file and one uncompressed npz file
+for each golden vector.  The file vectors.json in this folder describes the
+arrays in all npz files.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in some
-properties of a time step, such as the kind of reset.  A convention is one
-choice for each property in which simulators differ.  The function
-`write_stimuli` creates a folder with input signals, called stimuli.  The
-response of a simulator to such an input signal shows which convention the
-simulator follows.  On the command line and in the written files, a
-stimulus is called a probe.
+Simulators of leaky integrate-and-fire (LIF) neurons compute a time step in
+different ways.  For example, a reset can subtract the threshold from the
+membrane potential, or set the membrane potential to 0.  The function
+`write_stimuli` writes input signals to a folder.  From the responses of a
+simulator to these input signals, called stimuli or probes, the package
+`identify` infers how the simulator computes a time step.
 
-The function `read` reads a file with results, and `read_recording` reads a
-file with a recorded LIF layer.  Files from other sources may be truncated,
-malicious or too large.  Therefore, `read` and `read_recording` check the
-sizes of arrays before they allocate memory, and never unpickle Python
+The function `read` reads the results of a program, and `read_recording`
+reads the recorded spikes or potentials of a LIF layer.  The files may be
+truncated, malicious or too large.  Therefore, the two functions check the
+sizes of all arrays before they allocate memory, and never unpickle Python
 objects.
 """
 
@@ -99,7 +98,7 @@ def write(folder):
 
 
 def _free(folder):
-    """Raise an error if a folder is not empty or cannot be created."""
+    """Check that a folder is new or empty."""
     if not folder:
         raise ValueError("folder is '': must be a new folder")
     if os.path.lexists(folder):
@@ -110,8 +109,7 @@ def _free(folder):
 
 
 def _fill(folder, fill):
-    """Let the function `fill` write files to a temporary folder, and move these
-    files to `folder`."""
+    """Fill a temporary folder, and move its files."""
     there = os.path.isdir(folder)
     folder = os.path.normpath(folder)
     part = os.path.join(folder, f".{os.getpid()}.part") if there \
@@ -142,7 +140,7 @@ def _describe(path, contents):
 
 
 def _description(found):
-    """Return the contents of the file vectors.json as a dict."""
+    """Return the contents of vectors.json."""
     core = pathlib.Path(refsnn.__file__).parent.glob("[a-z]*.py")
     digests = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
                for path in sorted(core)}
@@ -160,15 +158,14 @@ def _description(found):
 
 
 def _described(values):
-    """Return a copy of a dict in which the shape and the dtype of each array
-    replace the array.  Numbers are kept."""
+    """Return the shape and the dtype of each array."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 
 
 def _measured(vector):
-    """Return statistics of a golden vector, such as the norms of its outputs."""
+    """Return statistics such as the norms of outputs."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}
@@ -181,7 +178,7 @@ def _measured(vector):
 
 
 def write_stimuli(folder):
-    """Write input signals that reveal LIF conventions into a new or empty folder.
+    """Write input signals that reveal how a simulator computes a time step.
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):
@@ -217,7 +214,7 @@ def write_stimuli(folder):
 
 
 def read(path, texts=()):
-    """Read results from an untrusted .npz file.
+    """Read results from an untrusted npz file.
 
     >>> read("nowhere.npz")
     Traceback (most recent call last):
@@ -266,8 +263,7 @@ def read(path, texts=()):
 
 
 def _short(path, size):
-    """Return the path of a zip file.  Raise an error if the list of entries in
-    the zip file is missing or too long."""
+    """Check the number of entries of a zip file."""
     with open(path, "rb") as file:
         file.seek(max(0, size - 22))
         end = file.read()
@@ -281,7 +277,7 @@ def _short(path, size):
 
 
 def _entry(archive, info, text):
-    """Check the header of an array in a zip file, and return the array."""
+    """Return an array after checking its header."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = {(1, 0): np.lib.format.read_array_header_1_0,
@@ -301,7 +297,7 @@ def _entry(archive, info, text):
 
 
 def read_recording(path):
-    """Read the recorded arrays of a LIF layer from an untrusted .npz file.
+    """Read a recording of a LIF layer from an untrusted npz file.
 
     >>> read_recording("nowhere.npz")
     Traceback (most recent call last):

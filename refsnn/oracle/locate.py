@@ -1,16 +1,14 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module compares a wrong array with the right array.
+"""Find where and how a wrong array differs from the right array.
 
 The function `locate` reports which entries of an array are wrong, and
-tests three explanations of the errors.  `locate` does not need a list of
-known mistakes.  In the first explanation, the wrong array is the right
-array with its axes transposed, reshaped, reversed or shifted, and perhaps
-multiplied by a factor.  In the second explanation, the wrong entries are
-the right entries times a factor.  In the third explanation, all errors are
-as small as the rounding errors of a dtype such as float16.  An explanation
-is reported only if all entries to which it applies agree with it.  The
-arrays must also hold so many different values that a wrong explanation
-would not fit by chance.  For a single number, no explanation is reported,
+tests three explanations of the errors.  First, the axes of the right array
+may have been transposed, reshaped, reversed or shifted, and all entries
+may have been multiplied by one factor.  Second, only the wrong entries may
+have been multiplied by a factor.  Third, all errors may be rounding errors
+of a dtype such as float16.  An explanation is reported only if no entry
+contradicts it, and if the entries differ so much from each other that the
+explanation cannot fit by chance.  A single wrong number is not explained,
 because every number is a multiple of every nonzero number.
 """
 
@@ -36,7 +34,7 @@ USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
-    """Hold the positions of the wrong entries of an array, and an explanation."""
+    """Hold the positions of the wrong entries of an array, and the explanation."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
@@ -50,7 +48,7 @@ class Place(NamedTuple):
 
 def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
            rounding=True):
-    """Return where and how a wrong array differs from the right array.
+    """Find where and how a wrong array differs from the right array.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> locate(right / 2, right, axes=("row", "column")).names
@@ -95,7 +93,7 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
 
 
 def _located(found, right, rtol, axes, backward, sizes, rounding):
-    """Describe the difference between two arrays of equal shape as a `Place`."""
+    """Describe the errors of an array."""
     gap = np.abs(found - right)
     bad = ~(gap <= rtol * np.abs(right).max(initial=0))
     if not bad.any():
@@ -126,8 +124,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether the description `place` also fits the errors of other
-    arrays.
+    """Return whether a description of errors fits the errors of other arrays.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -136,7 +133,8 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The other arrays may be too small for `locate` to find an explanation.
+    The function is useful for arrays in which `locate` finds no explanation,
+    because they have too few entries.
 
     Parameters
     ----------
@@ -187,10 +185,7 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the first time step with a wrong entry, or the last such step if
-    `backward` is True.  Also return a dict with the indices of the wrong
-    entries along each axis except time.  The dict omits an axis if errors
-    occur at all its indices with nonzero entries."""
+    """Return the first wrong step and wrong indices."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -209,7 +204,7 @@ def _blocks(bad, live, axes, backward):
 
 
 def _where(step, blocks, backward):
-    """Describe in words the step and the indices of the wrong entries."""
+    """Describe in words where the errors are."""
     told = "" if step is None else f", {'last' if backward else 'first'} at step {step}"
     only = [f"{axis} = {', '.join(map(str, at[:4]))}{', ...' * (len(at) > 4)}"
             for axis, at in blocks.items() if axis != "diagonal"]
@@ -220,7 +215,7 @@ def _where(step, blocks, backward):
 
 
 def _within_blocks(blocks, bad, axes):
-    """Return whether all wrong entries lie at the indices in `blocks`."""
+    """Return whether all errors are in `blocks`."""
     for axis, at in blocks.items():
         if axis == "diagonal":
             if (bad & (np.eye(*bad.shape) != at)).any():
@@ -233,10 +228,8 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether values differ so much that a wrong factor would not fit them
-    by chance.  The values must have at least three clearly different nonzero
-    magnitudes, or hold at least eight zeros and eight nonzero numbers.  At
-    least one value must be nonzero."""
+    """Return whether values differ enough for a factor.  Require three clearly
+    different magnitudes, or many zeros and many other numbers."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -244,9 +237,8 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return the factor k if `found` equals k times `right`, or None if no factor
-    fits.  Unless `sure` is True, also return None if a wrong factor could fit
-    the few values of `right` by chance."""
+    """Return k if `found` is k times `right`, else None.  Unless `sure` is True,
+    require enough different values in `right`."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -277,9 +269,7 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Find a change of the axes, such as a transposition, that converts `right`
-    to `found`.  Return the name of the change, or "".  Also return the factor
-    by which the values are multiplied, or None if the factor is 1."""
+    """Return the change of axes, and the factor."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -291,9 +281,8 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield all changes of the axes that turn `right` into an array of the given
-    shape.  For each change, yield a description, the changed array, and a mask
-    of the entries whose values follow from `right`."""
+    """Yield all changes of axes that give this shape.  For each change, yield a
+    description, the changed array, and a mask of its valid entries."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return
@@ -316,7 +305,7 @@ def _changes(right, shape, axes):
 
 
 def _moved(right, axes):
-    """Yield changes that reverse one axis or shift the time axis by a few steps."""
+    """Yield reversals, and shifts of the time axis."""
     every = np.ones(right.shape, bool)
     for i, axis in enumerate(axes):
         yield ("time reversed" if axis == "step" else f"reversed along {axis}",
@@ -337,21 +326,20 @@ def _moved(right, axes):
 
 
 def _largest(dtype):
-    """Return the largest relative error that rounding to a dtype can explain."""
+    """Return the largest relative rounding error."""
     bits, _, most = DTYPES[dtype]
     return most * 2.0 ** -bits
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to b - `fewer` significant bits, where b is the number of
-    significant bits of the dtype."""
+    """Round values to a dtype with fewer bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit
 
 
 def _rounding(found, right):
-    """Return the dtypes whose rounding errors can explain all differences."""
+    """Return dtypes whose rounding explains the errors."""
     right, error = right.ravel(), (found - right).ravel()
     found, signs = found[found != 0], np.sign(error[error != 0])
     size, likely = np.linalg.norm(error), []

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module compares results with one golden vector (test problem).
+"""Compare the results of a program with one golden vector (test problem).
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  A result is right if it
-equals the correct output within the tolerance that the docstring of the
-module `check` defines.  A known mistake explains the given results if a
-program with this mistake would return all these results.  The modules
-`check` and `diagnose.random_networks` use this module.
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  A result is
+right if it equals the correct output within the tolerance that the module
+`check` defines.  A known mistake explains the results of a program if the
+mistake causes exactly these results.  The modules `check` and
+`diagnose.random_networks` use this module.
 """
 
 from typing import NamedTuple
@@ -28,7 +28,7 @@ SLACK = 4           # rounding errors of a count, such as h + f - f, that are re
 
 
 class Judged(NamedTuple):
-    """Hold a result and its comparison with the correct output."""
+    """Hold a result of a program, and the judgement whether this result is right."""
     found: object       # float64 array, or None if the result is invalid
     rtol: float         # relative tolerance for the dtype of the result
     right: bool
@@ -42,8 +42,10 @@ def group(results, known):
     >>> group({"bptt.dW": 0}, known)
     {'bptt': {'dW': 0}}
 
-    If a golden vector has at least one result of dtype float32, all its other
-    results that are Python floats or float64 scalars are rounded to float32.
+    Programs that compute in float32 often return the loss as a Python float.
+    If a result for a golden vector has the dtype float32, Python floats and
+    float64 scalars among the results for this golden vector are therefore
+    rounded to float32.
 
     Parameters
     ----------
@@ -82,7 +84,7 @@ def group(results, known):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return a message if the spikes are constant or an output is 0 everywhere.
+    """Return a message if all spikes are equal or an output is 0 everywhere.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -112,7 +114,7 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the known mistakes that change no output of a golden vector.
+    """Return the names of the known mistakes that change no correct output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -137,9 +139,7 @@ def unseen(vector):
 
 
 def _alive(vector):
-    """Return a golden vector unchanged.  Raise an error if the golden vector has
-    constant spikes, an output that is all zero, or a known mistake that
-    changes no output."""
+    """Check that a golden vector can reveal mistakes."""
     why = flaw(vector)
     if not why and unseen(vector):
         why = f"blind to the mistakes {unseen(vector)}"
@@ -149,7 +149,7 @@ def _alive(vector):
 
 
 def judge(vector, name, value):
-    """Compare the result of one output with the correct output.
+    """Compare one result of a program with the correct output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> judge(vector, "dW", vector.outputs["dW"])[1:]
@@ -180,7 +180,7 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the known mistakes with which a program returns the given results.
+    """Return the known mistakes that explain the results of a program.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -210,8 +210,8 @@ def mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Return a note that lists missing results: outputs that were not given,
-    although the known mistake would change them.  The note omits derivatives."""
+    """Return a note that lists missing results.  These are outputs that the known
+    mistake changes but that were not given, except derivatives."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], FINE)]
@@ -220,7 +220,7 @@ def _untold(vector, mutant, given):
 
 
 def place(vector, name, judged, rounding=True):
-    """Return where and how a wrong result differs from the correct output.
+    """Find where and how a wrong result differs from the correct output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)
@@ -248,7 +248,7 @@ def place(vector, name, judged, rounding=True):
 
 
 def same_place(vector, name, judged, place):
-    """Return whether the description `place` also fits the error of a result.
+    """Return whether a description of errors also fits the errors of a result.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -275,7 +275,7 @@ def same_place(vector, name, judged, place):
 
 
 def counts(values, array):
-    """Remove rounding errors from spike counts that are floating-point sums.
+    """Remove the rounding errors of spike counts that a program summed in floats.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]
@@ -303,23 +303,20 @@ def counts(values, array):
 # ---- comparison of arrays
 
 def _differs(found, right, exact, rtol=FINE):
-    """Return a mask of the wrong entries.  The tolerance is `rtol` times the
-    largest absolute entry of `right`, or 0 if `exact` is True."""
+    """Return a mask of the wrong entries."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=FINE):
-    """Return whether two arrays have equal shapes, and equal entries within
-    the tolerance of `_differs`."""
+    """Return whether two arrays are nearly equal."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
 
 def _comparable(value):
-    """Convert a result to float64.  Return the result and the relative tolerance
-    for its original dtype.  If the result is invalid, return None and an error
-    message."""
+    """Return a result in float64 and its tolerance.  Return None and an error
+    message if the result is invalid."""
     try:
         found = np.asarray(value)
     except Exception as error:          # tensors raise errors of many kinds
@@ -335,10 +332,7 @@ def _comparable(value):
 
 
 def _given(vector, name, value):
-    """Convert the result for the output `name`, as `_comparable` does.  Spike
-    counts may also have the dtype float16, and their rounding errors are
-    removed.  If the correct output is a scalar, convert an array with one
-    entry to a scalar."""
+    """Apply `_comparable` and remove rounding from counts."""
     half = name in COUNTED and getattr(value, "dtype", None) == np.float16
     found, rtol = _comparable(np.float32(value) if half else value)
     if found is not None and name in COUNTED and not vector.exact:
@@ -349,14 +343,12 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two values of the output `name` agree within the tolerance
-    `rtol`.  Spikes, counts and outputs of exact golden vectors must be equal."""
+    """Return whether two values of an output agree."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 
 def _context(vector, name, rtol):
-    """Return keyword arguments of `locate`: the tolerance, the names of the axes,
-    and numbers such as the batch size."""
+    """Return the keyword arguments of `locate`."""
     right, values = vector.outputs[name], vector.inputs | vector.outputs
     T, B, _ = max((np.shape(a) for a in values.values() if np.ndim(a) == 3),
                   default=(0, 0, 0))

@@ -1,23 +1,22 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module reads and writes the stored golden vectors (test problems).
+"""Read and write the JSON files of the golden vectors (test problems).
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  The folder `vectors`
-beside this module holds one JSON file for each golden vector.  The files
-README.md and schema.json in the folder `vectors` describe the format of
-the JSON files.  The following command recomputes all golden vectors, and
-replaces the stored files that differ from the recomputed golden vectors:
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  The folder
+`vectors` beside this module holds one JSON file for each golden vector.
+The files README.md and schema.json in the folder `vectors` describe the
+format of the JSON files.  The following command recomputes all golden
+vectors, and replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-The identifiers of golden vectors and of known mistakes never change.  The
-identifier of a golden vector is its name.  A known mistake has a name and
-an identifier, such as "bptt/reset-detached".  The function `write` finds
-the identifier of a known mistake by looking up its name in the stored
-file.  If the name of a known mistake is changed in the code, the name must
-also be changed in the stored file.  If a known mistake is added to the
-code, `write` derives an identifier from its name.  A derived identifier
-may be shortened in the stored file before the file is published.
+Each known mistake has an identifier, such as "bptt/reset-detached", which
+never changes, and a name.  The function `write` looks up the name of the
+known mistake in the old file to find its identifier.  If you change the
+name of a known mistake in the code, also change the name in the file.  For
+a new known mistake, `write` derives the identifier from the name.  You may
+shorten a new identifier in the file before the file is published.  The
+name of a golden vector never changes.
 """
 
 import json
@@ -86,7 +85,7 @@ def _read(folder, name):
 
 
 def _vector(contents):
-    """Convert the contents of a JSON file to a golden vector."""
+    """Return the golden vector in a JSON file."""
     inputs = _arrays(contents["inputs"])
     idle = {}
     for name, row in contents["idle"].items():
@@ -107,14 +106,13 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute all golden vectors and replace the stored files that differ.
+    """Recompute all golden vectors, and replace the files that have changed.
 
-    Rounding errors depend on the machine.  Therefore, a stored file is kept if
-    each number differs from the recomputed number by at most 1e-12 of the
-    largest entry of its array.  For the wrong outputs of known mistakes, the
-    largest allowed difference is 1e-10 of the largest entry.  Arrays that hold
-    only multiples of 2**-30 below 2**20, such as spikes, must equal the
-    recomputed arrays, because these numbers are computed without rounding.
+    Rounding errors depend on the machine.  Therefore, an old file is kept if
+    its numbers differ from the recomputed numbers by at most 1e-12 of the
+    largest entry of the array, or by at most 1e-10 for the wrong outputs of
+    known mistakes.  Arrays that hold only multiples of 2**-30 below 2**20,
+    such as spikes, are computed without rounding errors, and must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -149,8 +147,7 @@ def write(folder=FOLDER):
 
 
 def _recomputed(name, old):
-    """Compute a golden vector, and return the contents of its JSON file.  Known
-    mistakes keep the identifiers that were stored in the old file."""
+    """Return the new contents of a JSON file."""
     from refsnn.oracle import matching
     from refsnn.oracle.build import registry
     vector = matching._alive(registry.build(name))
@@ -167,13 +164,12 @@ def _recomputed(name, old):
 
 
 def _identifier(name, mistake):
-    """Derive the identifier of a known mistake from its name and from the name of
-    its golden vector."""
+    """Derive the identifier of a known mistake."""
     return f"{name}/" + re.sub("[^a-z0-9]+", "-", mistake.lower()).strip("-")
 
 
 def _contents(vector):
-    """Return the contents of the JSON file of a golden vector."""
+    """Return the contents of a JSON file."""
     return {
         "format": FORMAT, "id": vector.name, "text": vector.text,
         "exact": vector.exact, "inputs": _rows(vector.inputs),
@@ -193,22 +189,20 @@ def _rows(arrays):
 
 
 def _idle(vector):
-    """Return, for each input of a golden vector, the positions of the entries
-    that affect no output."""
+    """Return the input entries without effect."""
     return {name: {"reason": reason, "entries": np.flatnonzero(mask).tolist()}
             for name, (mask, reason) in vector.idle.items()}
 
 
 def _text(contents):
-    """Return `contents` as JSON text, with all numbers of an array in one line."""
+    """Return JSON text with one line per array."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
     return re.sub(r'"(data|shape|entries)": \[[^]]*\]',
                   lambda match: re.sub(r"\s", "", match[0]), text)
 
 
 def _differences(old, new, place=""):
-    """Compare an old and a new version of the contents of a JSON file.  Return
-    the names of the fields that differ by more than the tolerances of `write`."""
+    """Return the names of the fields that have changed."""
     if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
         return [where for key in new
                 for where in _differences(old[key], new[key], f"{place}.{key}")]

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/build/__init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package builds the golden vectors.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  The module `registry`
-lists, for each golden vector, the function that builds it.  The module
-`vector` defines the class of golden vectors.  The other modules hold the
-functions that build the golden vectors:
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  The module
+`registry` lists the golden vectors and the functions that compute them.
+The module `vector` defines the class of golden vectors.  The other modules
+hold the functions that compute golden vectors:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp
     lif_networks           stacked LIF layers, readouts, wide layers
@@ -17,5 +17,5 @@ functions that build the golden vectors:
     analog_chip            the analog chip and training in the loop
     input_spikes           binning, latency code, cochlea
 
-To replace the stored golden vectors, run `python -m refsnn.oracle.stored`.
+To update the stored golden vectors, run `python -m refsnn.oracle.stored`.
 """

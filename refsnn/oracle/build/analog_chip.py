@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for analog chips."""
+"""Compute golden vectors (test problems) for analog neuromorphic chips."""
 
 import numpy as np
 
@@ -12,8 +12,7 @@ WEIGHTS = ("hidden", "recurrent", "readout")
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise.  Return the spikes, and the integers (codes)
-    that the analog-to-digital converter outputs."""
+    """Return the spikes and converter outputs of a chip."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -85,7 +84,7 @@ def _chip():
 
 
 def _chip_idle(p, right):
-    """Return masks of the input entries that affect no output, and the reasons."""
+    """Mark the input entries that affect no output."""
     (n, m), N = p["hidden"].shape, len(p["leak"])
     weights = np.zeros((N, m + n))
     weights[:n] = np.hstack([p["hidden"], p["recurrent"]])

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for continual learning.
+"""Compute golden vectors (test problems) for continual learning.
 
 The tested methods are synaptic intelligence (SI) and elastic weight
-consolidation (EWC).  Each golden vector holds two tasks that are learned
-one after the other.
+consolidation (EWC).  In each golden vector, a network learns two tasks in
+succession.
 """
 
 import math
@@ -85,8 +85,8 @@ def _si(*, preset):
 
 
 def _path(p, settings, overwrite=False, kept=False):
-    """Return the outputs of synaptic intelligence along a path of two tasks.
-    Each of the options `overwrite` and `kept` introduces a known mistake."""
+    """Return the outputs of SI for two tasks.  The options `overwrite` and `kept`
+    cause known mistakes."""
     theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
     for t, g in enumerate(p["task_gradient"]):
         state = si.accumulate(state, theta[t + 1] - theta[t], g,
@@ -160,16 +160,15 @@ def _ewc():
 
 
 def _traced(p, when):
-    """Run the network of one task.  Return its activities, the derivatives of its
-    outputs with respect to the pre-activations, and the labels."""
+    """Return activities, output derivatives and labels."""
     weights, biases = ([p[f"{when}{letter}{i}"] for i in range(2)] for letter in "Wb")
     run = mlp.forward(weights, biases, p[f"{when}x"])
     return run, mlp.signals(weights, run), p[f"{when}labels"]
 
 
 def _fisher(run, signals, labels, kind="softmax"):
-    """Return the diagonal Fisher information of W0, W1, b0 and b1.  Each value of
-    the option `kind` except "softmax" introduces a known mistake."""
+    """Return the diagonal of the Fisher information.  Only kind="softmax" is
+    correct."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for input spikes."""
+"""Compute golden vectors (test problems) for the generation of input spikes."""
 
 import numpy as np
 
@@ -42,8 +42,7 @@ def _velocity():
 
 def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
                  before=False):
-    """Simulate a hair cell of the cochlea with a known mistake.  Return the
-    amounts of transmitter in the three pools, and the firing probability."""
+    """Simulate a hair cell with a known mistake."""
     y, g, l, r, x, A, B, h, M = cell                                       # noqa: E741
     k0 = g * A / (A + B)
     c = M * y * k0 / (l * k0 + y * (l + r))
@@ -86,8 +85,7 @@ def _hair_cell():
 
 
 def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
-    """Simulate bushy cells, which receive spikes from the cochlea, with a known
-    mistake.  Return the spikes of the bushy cells."""
+    """Simulate bushy cells with a known mistake."""
     alpha, beta = (np.exp(-p["dt"] / p[tau]) for tau in ("tau_syn", "tau_mem"))
     hold = round(p["refractory"] / p["dt"]) if hold is None else hold
     gain = p["weight"] * p["dt"] if gain is None else gain

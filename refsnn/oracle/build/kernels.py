@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for kernels and pruning."""
+"""Compute golden vectors (test problems) for tangent kernels and pruning."""
 
 import numpy as np
 
@@ -18,7 +18,7 @@ REDUCED = {     # reduction of ntk.kernel: (mistake, public source)
 
 
 def _network(seed, samples):
-    """Return random weights, biases and inputs of a small ReLU network."""
+    """Return a random small ReLU network and inputs."""
     weights = [2 * numbers([seed, i], rows, columns) - 1 for i, (columns, rows) in
                enumerate(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))]
     biases = [numbers([seed, 5 + i], len(W)) - 0.5 for i, W in enumerate(weights)]
@@ -26,7 +26,7 @@ def _network(seed, samples):
 
 
 def _numbered(letter, arrays):
-    """Return a dict of the arrays of all layers, with names such as W0 and W1."""
+    """Return arrays with names such as W0."""
     return {f"{letter}{i}": a for i, a in enumerate(arrays)}
 
 
@@ -67,7 +67,7 @@ def _ntk(*, reduction):
 
 
 def _ntt(*, kind):
-    """Build the golden vector that tests the loss of Neural Tangent Transfer."""
+    """Test the loss of Neural Tangent Transfer."""
     teacher, biases, x = _network(14, 6)
     weights, _, _ = _network(15, 6)
     masks = [(numbers([16, i], *W.shape) < 0.5) * 1.0 for i, W in enumerate(weights)]
@@ -115,8 +115,7 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Build the golden vector that tests outputs predicted with the tangent
-    kernel."""
+    """Test outputs predicted with the tangent kernel."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,

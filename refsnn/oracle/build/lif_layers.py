@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | oracle/build/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for leaky integrate-and-fire (LIF)
-layers.
+"""Compute golden vectors (test problems) for leaky integrate-and-fire layers.
 
-In golden vectors (test problems) that are called dyadic, the decay factors
-are 1/2, and the weights are multiples of 1/4.  All values of dyadic golden
-vectors can therefore be computed in float32 without rounding.
+In golden vectors with "dyadic" in their names, the decay factors are 1/2,
+and the weights are multiples of 1/4.  All values of these golden vectors
+can therefore be computed in float32 without rounding errors.
 """
 
 import numpy as np
@@ -48,14 +47,14 @@ TRIANGLE = "surrogate max(0, 1 - steepness |mem - threshold|)"
 
 
 def _drawn(seed, T, B, m, n):
-    """Return random input spikes and weights that make the neurons spike."""
+    """Return random inputs, and weights that cause spikes."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
 
 
 def _problem(seed, T, B, m, n, recurrent=True, dyadic=False):
-    """Return the input spikes, the weights and the constants of a LIF layer."""
+    """Return inputs, weights and constants."""
     p = _drawn(seed, T, B, m, n)
     if not recurrent:
         del p["V"]
@@ -74,7 +73,7 @@ def _shown(run):
 
 
 def _idle(p):
-    """Return masks of the input entries that affect no output, and the reasons."""
+    """Mark the input entries that affect no output."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -84,7 +83,7 @@ def _idle(p):
 
 
 def _repeated(p):
-    """Return masks for the time constants, which affect no output."""
+    """Mark time constants that affect no output."""
     return {key: (marked(p[key]), "alpha, beta and gain give the same information")
             for key in TIMES if key in p}
 
@@ -120,9 +119,7 @@ def _forward(seed, T, B, m, n, *, dyadic=False):
 
 
 def _recorded(p, seed, dyadic=False):
-    """Simulate the layer of a problem.  Return the problem with its target, the
-    recording, the surrogate derivative, the loss, and the derivative of the
-    loss with respect to the spikes."""
+    """Simulate the layer, and compute its loss."""
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3) / 2 + 0.25
     p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]
@@ -136,7 +133,7 @@ def _recorded_outputs(loss, run):
 
 
 def _surrogate_mistakes(p, run, psi):
-    """Return the surrogate derivatives of programs with known mistakes."""
+    """Return wrong surrogate derivatives."""
     v, k = np.abs(run.mem - p["threshold"]), p["steepness"]
     return {
         "surrogate without +1": 1 / (k * np.maximum(v, 1e-3)) ** 2,
@@ -188,16 +185,14 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Return the Jacobians J of the states, the direct derivatives F of the
-    states with respect to the weights, and the direct derivatives q of the
-    loss with respect to the states."""
+    """Return the derivatives J, F and q."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)
 
 
 def _split(p, flat):
-    """Split a flat gradient into the gradients dW and dV."""
+    """Split a flat gradient into dW and dV."""
     n, m = p["W"].shape
     return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
 
@@ -235,8 +230,7 @@ def _rtrl(seed, T, B, m, n, *, rule="exact"):
 
 
 def _truncated(seed, T, B, m, n, *, kind):
-    """Build the golden vector that tests truncated backpropagation through time.
-    The truncation `kind` is "rolling" or "chunks"."""
+    """Test truncated backpropagation through time."""
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
     p["K"] = K = 5
 
@@ -288,8 +282,7 @@ def _truncated(seed, T, B, m, n, *, kind):
 
 
 def _snap(*, order):
-    """Build the golden vector that tests SnAp in a ring of neurons.  SnAp is a
-    sparse approximation of real-time recurrent learning."""
+    """Test the rule SnAp in a ring of neurons."""
     m, n = 3, 4
     p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

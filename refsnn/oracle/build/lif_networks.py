@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors for leaky integrate-and-fire networks.
+"""Compute golden vectors (test problems) for networks of spiking neurons.
 
-These golden vectors (test problems) give no recorded spikes or membrane
-potentials, so the tested program must simulate the network itself.
+The inputs of these golden vectors include no recorded spikes or membrane
+potentials.  The tested program must therefore simulate the network itself.
 """
 
 import numpy as np
@@ -28,8 +28,7 @@ IDLE = "the last two steps reach no recorded membrane"
 
 
 def _psi(p, run, threshold, scale):
-    """Return the surrogate derivative times `scale`.  The argument `threshold`
-    replaces the threshold of the problem, unless `threshold` is None."""
+    """Return the surrogate derivative times `scale`."""
     v = run.mem - (p["threshold"] if threshold is None else threshold)
     return scale * surrogates.fast_sigmoid(v, p["steepness"])[1]
 
@@ -88,8 +87,7 @@ def _lif_constants(seed, T, B, m, n):
 
 
 def _lif_wide():
-    """Build the golden vector that tests a layer of 2048 neurons.  Most of its
-    outputs are sums over the neurons."""
+    """Test a layer of 2048 neurons."""
     T, B, m, n = 12, 2, 4, 2048
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]
@@ -155,7 +153,7 @@ def _lif_stack(seed, T, B, m, n):
 
 
 def _every_step(out, labels):
-    """Return the mean over all steps of the cross entropy, and its derivative."""
+    """Return the mean cross entropy of all steps."""
     steps = [losses.cross_entropy(row[None], labels) for row in out]
     return (np.mean([loss for loss, _ in steps]),
             np.concatenate([slope for _, slope in steps]) / len(out))

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/local_rules.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for local learning rules."""
+"""Compute golden vectors (test problems) for local learning rules."""
 
 import numpy as np
 
@@ -26,9 +26,7 @@ SLOPE = "surrogate 1/(1 + steepness |mem - adaptation adapted - threshold|)^2"
 
 
 def _adaptive(seed, T, B, m, n):
-    """Simulate adaptive neurons.  Return the problem, the constants, the
-    recording, the distance to the threshold, the loss, and the derivative of
-    the loss with respect to the spikes."""
+    """Simulate adaptive neurons, and compute the loss."""
     p = _drawn(seed, T, B, m, n) | DECAYS | ADAPTATION | LEVELS
     own = DECAYS | ADAPTATION | {"threshold": p["threshold"]}
     run = alif.simulate(p["x"], p["W"], p["V"], **own)
@@ -38,8 +36,8 @@ def _adaptive(seed, T, B, m, n):
 
 
 def _adaptive_answers(p, run, loss):
-    """Return all outputs except the gradients.  Also return, for each input, a
-    mask of the entries that affect no output."""
+    """Return all outputs except the gradients.  Also mark the inputs that affect
+    no output."""
     p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
     idle = _idle(p) | {"adapted": (marked(p["adapted"], 0, 1),
                                    "no weight acts on the first two steps")}

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module builds golden vectors (test problems) for neural networks."""
+"""Compute golden vectors (test problems) for various neural networks."""
 
 import numpy as np
 

@@ -1,17 +1,17 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module lists all golden vectors and the functions that build them.
+"""List all golden vectors (test problems), and compute one of them.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  The function `build`
-calls the function of a golden vector with the arguments (*size,
-**options).  The tuple `size` is (seed, T, B, m, n) for T steps, B samples,
-m inputs and n neurons.  For a problem of fixed size, `size` is empty.
-Each function returns a description of the problem, the inputs, the correct
-outputs, and a dict of known mistakes.  A key of this dict is the name of a
-known mistake, or a pair of the name and of a public program with this
-mistake.  The value for this key is a dict of the wrong outputs that the
-mistake causes.  If some entries of the inputs affect no output, the
-function also returns the field `idle` of `vector.Vector`.
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  Each golden
+vector is computed by a function, which `build` calls with the arguments
+(*size, **options).  The tuple `size` is (seed, T, B, m, n) for T steps, B
+samples, m inputs and n neurons.  If the size of the test problem is fixed,
+`size` is an empty tuple.  The function returns a description of the test
+problem, the inputs, the correct outputs, and a dict of known mistakes.
+Each key of this dict is the name of a known mistake, or a tuple of the
+name and of a public program with this mistake.  Each value of this dict is
+a dict of wrong outputs.  If some entries of the inputs affect no output,
+the function also returns the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
@@ -26,7 +26,7 @@ __all__ = ["REGISTRY", "Entry", "build"]
 
 
 class Entry(NamedTuple):
-    """Hold the function that builds a golden vector, and its arguments."""
+    """Hold the function that computes a golden vector, and its arguments."""
     function: Callable
     size: tuple = ()
     options: dict = {}

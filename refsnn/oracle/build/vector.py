@@ -1,13 +1,12 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module defines the class of golden vectors (test problems).
+"""Define the class of golden vectors (test problems).
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  Each entry of each
-input of a golden vector affects at least one output, unless the field
-`idle` marks this entry.  The field `idle` also gives the reasons why the
-marked entries affect no output.  The random inputs of golden vectors are
-derived from a bit generator whose output is the same in every version of
-NumPy.
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  Each entry of
+each input affects at least one output, unless the field `idle` of the
+golden vector marks this entry and gives the reason.  The random inputs are
+derived from a bit generator of NumPy that returns the same bits in every
+version of NumPy.
 """
 
 from typing import NamedTuple
@@ -25,7 +24,7 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known mistake and the wrong outputs that the mistake causes."""
+    """Hold a known mistake, and the wrong outputs that this mistake causes."""
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
@@ -33,7 +32,7 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Hold a test problem, its correct outputs, and outputs with known mistakes."""
+    """Hold a test problem with its inputs, correct outputs and known mistakes."""
     name: str
     text: str           # description of the problem
     inputs: dict
@@ -44,7 +43,7 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Return random multiples of 1/64 in [0, 1), equal in all NumPy versions.
+    """Return random multiples of 1/64 that are the same in all NumPy versions.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
@@ -72,7 +71,7 @@ def numbers(seed, *shape):
 
 
 def marked(array, *places):
-    """Return a mask of some entries of an array.
+    """Return a mask that is True at the given entries of an array.
 
     >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
     [[1, 1], [0, 0], [0, 1]]
