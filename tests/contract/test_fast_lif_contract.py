@@ -85,6 +85,7 @@ def test_events_are_checked(call, x, steps, match):
 @pytest.mark.parametrize("call, match", [
     (lambda: record(X, 6), "^x is of type ndarray: must be a scipy.sparse CSR matrix"),
     (lambda: record(EVENTS * np.nan, 6), "^x has NaN .* or overflows: must be finite"),
+    (lambda: record(EVENTS[:, :0], 6, W[:, :0]), r"^W has 0 inputs \(axis 1\): must h"),
     (lambda: forward(X, 5), r"^steps is 5, x has 6 steps \(axis 0\): must be equal"),
     (lambda: forward(X, "6"), "^steps is '6': must be an integer"),
     (lambda: forward(X[:1], True), "^steps is True: must be an integer"),
