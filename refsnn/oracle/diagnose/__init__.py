@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/diagnose/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This package tests a function that computes gradients of a LIF layer.
+"""This package tests functions that compute gradients of LIF layers.
 
 The neurons are leaky integrate-and-fire (LIF) neurons.  The tested
 function f may come from another program:

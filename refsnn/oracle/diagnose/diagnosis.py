@@ -2,11 +2,12 @@
 """This module infers which term of the LIF equations a function gets wrong.
 
 The function under test simulates a layer of leaky integrate-and-fire (LIF)
-neurons, and computes gradients.  The function `diagnose` calls the
-function under test with several variants of a network, and compares the
-results with the right results.  In each variant, some terms of the
-equations of the module `lif` are set to 0.  `diagnose` does not need a
-list of known mistakes.  The conclusions follow from six statements:
+neurons, and computes gradients of a loss.  The function `diagnose` calls
+the function under test for several variants of a network, and compares the
+returned results with the correct results.  The variants differ in which
+terms of the equations of the module `lif` are 0.  The function `diagnose`
+does not need a list of known mistakes.  The conclusions follow from six
+statements:
 
 (A) If exactly one term is wrong, the results are wrong for all variants of
     the network in which this term has an effect, and right for all other
@@ -47,11 +48,12 @@ list of known mistakes.  The conclusions follow from six statements:
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 
-In all variants of the network, each input is 1 in one step of one sample,
-and 0 elsewhere.  A function that is right in all variants is therefore
-also called for longer input sequences with several nonzero inputs in each
-step.  Because no membrane potential in the variants equals the threshold,
-this module does not test whether such a potential causes a spike.
+In all variants of the network, each input channel is 1 at one time step of
+one sample, and 0 otherwise.  If the results are right in all variants, the
+function under test is also called for longer input sequences with several
+nonzero inputs at each time step.  No membrane potential in the variants
+equals the threshold.  Therefore, this module does not test whether a
+membrane potential that equals the threshold causes a spike.
 """
 
 import functools
@@ -97,7 +99,7 @@ WHY = {"gain": "One linear map explains the errors of all currents.",
 
 
 class Diagnosis(NamedTuple):
-    """Hold the result of `diagnose`: the wrong pass and terms, and a reason."""
+    """Hold the result of `diagnose`."""
     side: str           # "right", "forward", "backward", "between calls", "unknown"
     terms: tuple        # at most two wrong terms, outputs or dtypes
     arrays: tuple       # wrong outputs
@@ -106,7 +108,7 @@ class Diagnosis(NamedTuple):
 
 
 def diagnose(function, rule="bptt"):
-    """Infer which pass and which term of the LIF equations a function gets wrong.
+    """Infer which term of the LIF equations a function computes wrongly.
 
     >>> from refsnn import lif
     >>> def function(p):
@@ -152,9 +154,9 @@ def diagnose(function, rule="bptt"):
 
 
 def _judged(call, note=""):
-    """Return the diagnosis of a function whose results do not depend on earlier
-    calls.  Append the text `note`.  If `note` is empty, and if the results are
-    rounded to float32 but also have other errors, return None."""
+    """Diagnose a function without memory between calls.  Append `note` to the
+    text.  If `note` is empty, and if the results are rounded to float32 but
+    also have other errors, return None."""
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
     table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
@@ -201,8 +203,7 @@ def _judged(call, note=""):
 
 
 def _rounded(runs):
-    """Return whether some results have the dtype float64, although all results
-    hold only values that float32 can represent exactly."""
+    """Return whether results of dtype float64 are rounded to float32."""
     values = [value for run in runs for name, value in run.found.items()
               if name != "spikes"]
     return any(value.dtype == np.float64 for value in values) and all(
@@ -210,7 +211,7 @@ def _rounded(runs):
 
 
 def _right(call, given, table):
-    """Return the diagnosis of a function that is right in all variants."""
+    """Diagnose a function that is right in all variants of the network."""
     rows = [call(_long(seed)) for seed in range(SEEDS)]
     for run in rows:
         if run.broken:
@@ -227,35 +228,32 @@ def _right(call, given, table):
 
 
 def _even(runs, forward):
-    """Return whether the relative errors of all runs differ by a factor below
-    1000, as is usual for rounding errors."""
+    """Return whether all relative errors differ by less than a factor of 1000, as
+    rounding errors usually do."""
     sizes = _sizes(runs, forward)
     return bool(max(sizes) < 1000 * min(sizes))
 
 
 def _sizes(runs, forward):
-    """Return a list of the relative errors of all wrong arrays of the forward or
-    the backward pass.  If no array is wrong, return [0]."""
+    """Return the relative errors of one pass.  If no array is wrong, return [0]."""
     return [_size(run, name) for run in runs for name in run.wrong
             if (name in FORWARD) == forward and name != "loss"] or [0.0]
 
 
 def _size(run, name):
-    """Return the largest error of an output, relative to the largest correct
-    entry of this output."""
+    """Return the relative error of an output."""
     return np.abs(run.found[name] - run.right[name]).max() / max(
         np.abs(run.right[name]).max(), TINY)
 
 
 def _listed(names):
-    """Join names to a text such as "a, b and c"."""
+    """Join names to "a, b and c"."""
     *first, last = names
     return f"{', '.join(first)} and {last}" if first else last
 
 
 def _conclusion(side, terms, dtypes):
-    """Return a sentence that names the wrong terms, or the dtype to which the
-    results are rounded."""
+    """Return a sentence that names the error."""
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
@@ -268,8 +266,7 @@ def _conclusion(side, terms, dtypes):
 
 
 def _broken(run, where=""):
-    """Return the diagnosis of a function that fails in a call, or that returns an
-    unusable result."""
+    """Diagnose a failed call or unusable result."""
     name, why = run.broken
     if not name:
         return Diagnosis("unknown", (), (), {}, (
@@ -280,13 +277,20 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Find the wrong output of the forward or the backward pass that has the
-    smallest relative error.  The loss is chosen only if no other output is
-    wrong.
+    """Find the wrong output with the smallest error.
 
-    Return a description of the error (a `Place`), a bool that is True if the
-    error is below 1 %, and a text that names the variant and the output.  If
-    `rounding` is False, rounding is not accepted as an explanation.
+    Only outputs of the forward pass or only outputs of the backward pass are
+    examined.  The loss is chosen only if no other output is wrong.  If
+    `rounding` is False, rounding errors are not accepted as an explanation.
+
+    Returns
+    -------
+    place : Place
+        Description of the error.
+    small : bool
+        Whether the relative error is below 1 %.
+    text : str
+        Names of the variant and of the output.
     """
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
@@ -306,7 +310,7 @@ def _simplest(runs, forward, rounding=True):
 
 def _switched(runs, wrong, forward):
     """Find the terms that have an effect in exactly those variants of the network
-    for which the function is wrong, statement (A).  If exactly one term is
+    for which the results are wrong, statement (A).  If exactly one term is
     found, return this term and the reason.  Otherwise, return no term."""
     terms = set(SWITCHED)
     for v, row in runs.items():
@@ -324,17 +328,16 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """If `names` holds at most one wrong term, return `names` and the reason
-    `why`.  Otherwise, return no name, and a sentence that lists all terms in
-    `names`."""
+    """Return at most one wrong term and `why`.  For several names, return no term
+    and another reason."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
 
 
 def _forward(call, runs, given, wrong, small):
-    """Infer which terms or outputs of the forward pass are wrong.  Return the
-    names of the wrong terms or outputs, and a sentence that states the reason."""
+    """Infer the errors of the forward pass.  Return the names of the wrong terms
+    or outputs, and the reason in words."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # shows that the dynamics are right
@@ -396,9 +399,9 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the length of a refractory period, in steps, if this period explains
-    all missing spikes.  Otherwise, return 0.  Also return whether each neuron
-    spikes at most once."""
+    """Return the refractory period that explains all missing spikes, in time
+    steps.  If no period explains these, return 0.  Also return whether each
+    neuron spikes at most once."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -414,24 +417,22 @@ def _pause(runs):
 
 
 def _gap(run):
-    """Return the largest membrane potential at which a neuron does not spike, and
-    the smallest membrane potential at which a neuron spikes."""
+    """Return the largest membrane potential without a spike, and the smallest
+    membrane potential with a spike."""
     mem, fired = run.found["mem"], run.found["spikes"] > 0
     return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
 
 
 def _moved(runs):
-    """Return whether the spikes of each run follow from its membrane potentials
-    with some threshold, although the right threshold does not explain the
-    spikes of all runs."""
+    """Return whether only another threshold explains the spikes."""
     gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
     return all(low < high for low, high, _ in gaps) and any(
         not low <= threshold < high for low, high, threshold in gaps)
 
 
 def _resets_alike(run):
-    """Return whether the number that the reset subtracts, if used as the
-    threshold, also explains the spikes."""
+    """Return whether the spikes can be explained by a threshold that equals the
+    number which the reset subtracts."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
@@ -451,8 +452,8 @@ def _prompt(run):
 
 
 def _backward(call, runs, given, wrong, small):
-    """Infer which terms or outputs of the backward pass are wrong.  Return the
-    names of the wrong terms or outputs, and a sentence that states the reason."""
+    """Infer the errors of the backward pass.  Return the names of the wrong terms
+    or outputs, and the reason in words."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(
@@ -478,9 +479,8 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Infer the wrong term from the last derivative of the loss with respect to
-    the current, statement (E).  If the wrong term remains unknown, return no
-    name."""
+    """Apply statement (E) to the last adjoint.  If the wrong term remains
+    unknown, return no name."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""
@@ -530,8 +530,8 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Return a diagnosis if a call of the function fails, changes its inputs or
-    depends on earlier calls, statement (F).  Otherwise, return None."""
+    """Test statement (F) with several calls.  If a call fails, changes its inputs
+    or depends on earlier calls, return a diagnosis.  Otherwise, return None."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)
@@ -562,7 +562,7 @@ def _calls(call):
     active = "mem" in first.found and np.any(first.found.get("spikes", off)[:T - 2])
 
     def stale(run):
-        """Return whether a call repeats the results of the first call."""
+        """Return whether a call repeats earlier results."""
         same = {key for key in first.found if _same(run.found[key], first.found[key])}
         return same >= set(first.found) if first.wrong else bool(same & run.wrong)
 

@@ -2,16 +2,16 @@
 """This module tests a function of another program on random networks.
 
 A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs of programs with known mistakes.  The function
-`assert_correct` builds golden vectors from random weights and inputs.  If
+the wrong outputs that known mistakes cause.  The function `assert_correct`
+builds golden vectors (test problems) from random weights and inputs.  If
 the tested function returns a wrong output, `assert_correct` searches for a
-smaller and simpler network for which the tested function fails in the same
-way.  Two failures are regarded as the same if the same outputs are wrong,
+smaller and simpler network for which the tested function makes the same
+error.  Two errors are regarded as the same if the same outputs are wrong,
 and if the function `locate` finds the same places and the same explanation
-for both errors.  If known mistakes explain the results for the first
-network, at least one of these mistakes must also explain the results for
-the smaller network.  The search first reduces the size of the network, and
-afterwards sets weights and inputs to 0 or to round numbers.
+for both errors.  If known mistakes explain the wrong outputs for the first
+network, at least one of these mistakes must also explain the wrong outputs
+for the smaller network.  The search first reduces the size of the network,
+and afterwards sets weights and inputs to 0 or to round numbers.
 """
 
 import itertools
@@ -35,21 +35,21 @@ TRIES = 600         # largest number of networks in this search
 
 
 class _Fault(NamedTuple):
-    """Hold wrong results of a function for one network."""
+    """Hold wrong results for one network."""
     vector: Vector      # golden vector of the network
     results: dict
     wrong: list         # names of the wrong outputs
 
 
 class _Kind(NamedTuple):
-    """Hold the properties of an error that must be the same in smaller networks."""
+    """Hold the properties that identify an error."""
     places: dict        # place of the error, "refused" or "vacuous", by wrong output
     mistakes: list      # known mistakes that give the same results
 
 
 def assert_correct(rule, function, examples=60):
-    """Test a function on random networks, and report a small network with an
-    error.
+    """Test a function on random networks, and report a small network for which
+    the function returns wrong results.
 
     >>> try:
     ...     assert_correct("bptt", lambda p: {"dV": 0 * p["V"]}, 9)
@@ -132,11 +132,11 @@ def assert_correct(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the inputs and the outputs of a random network, as a golden vector.
+    """Build the golden vector (test problem) of a random network.
 
-    The pair `draws` consists of a seed and a dict of random arrays.  Each of
-    these arrays determines one weight matrix or input of the network.  A
-    missing array is drawn and added to the dict.  Smaller networks use the
+    The pair `draws` consists of a seed and a dict of random arrays.  Each
+    random array determines one weight matrix or one input of the network.
+    Missing arrays are drawn and added to the dict.  Smaller networks use the
     first entries of each random array.
     """
     seed, streams = draws
@@ -150,8 +150,8 @@ def _built(rule, draws, n, m, B, T):
 
 
 def _network(rule, draws, *sizes):
-    """Build the golden vector of a random network.  Return None if the spikes are
-    constant or if all entries of an output are 0."""
+    """Build the golden vector of a network.  Return None if the spikes never
+    change, or if all entries of an output are 0."""
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
 
@@ -161,8 +161,7 @@ def _copied(inputs):
 
 
 def _fault(vector, function):
-    """Return the wrong results of a function for a golden vector, or None if all
-    results are right."""
+    """Return a function's wrong results, or None."""
     results = function(_copied(vector.inputs))
     if not isinstance(results, dict):
         raise ValueError(f"function returns a {type(results).__name__}: must be a dict")
@@ -175,7 +174,7 @@ def _fault(vector, function):
 
 
 def _varies(function, fault):
-    """Return whether a second call of the function gives different results."""
+    """Return whether a second call gives different results."""
     again = function(_copied(fault.vector.inputs))
     for name, value in fault.results.items():
         one, two = (matching.judge(fault.vector, name, a).found
@@ -187,8 +186,7 @@ def _varies(function, fault):
 
 
 def _kind(fault):
-    """Return the properties of an error that must be the same in smaller
-    networks."""
+    """Return the properties that identify an error."""
     places = {}
     for name in fault.wrong:
         judged = matching.judge(fault.vector, name, fault.results[name])
@@ -198,13 +196,13 @@ def _kind(fault):
 
 
 def _state(found):
-    """Return "refused" for an invalid result, and "vacuous" for a result that is
-    0 everywhere.  Otherwise, return ""."""
+    """Return "refused" for an invalid result.  Return "vacuous" if all entries
+    are 0.  Otherwise, return ""."""
     return "refused" if found is None else "" if found.any() else "vacuous"
 
 
 def _shows(kind, fault):
-    """Return whether an error has the properties `kind` of another error."""
+    """Return whether two errors are the same."""
     if sorted(kind.places) != sorted(fault.wrong):
         return False
     for name, place in kind.places.items():
@@ -219,9 +217,7 @@ def _shows(kind, fault):
 
 
 def _common(kind, fault):
-    """Return the known mistakes in `kind` that also explain the wrong results in
-    `fault`.
-    """
+    """Return known mistakes that explain both errors."""
     names = matching.mistakes(fault.vector, fault.results)
     return [name for name in kind.mistakes if name in names]
 
@@ -229,7 +225,7 @@ def _common(kind, fault):
 # ---- the search for the smallest network
 
 def _failure(rule, function, fault, draws, sizes):
-    """Return a message about the smallest network that shows the same error."""
+    """Return a message about the smallest network."""
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
                 f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")
@@ -262,13 +258,13 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Return the wrong results, the random numbers and the sizes of the smallest
-    network that shows the same error.
+    """Search for a smaller network with the same error.
 
     The search first reduces the numbers of neurons, inputs and samples, and
-    afterwards the number of steps.  For each size, the search first tries the
-    weights and inputs of the larger network, cropped to this size, and
-    afterwards weights and inputs from other seeds.
+    afterwards the number of time steps.  For each size, the search first crops
+    the weights and inputs of the larger network.  Afterwards, the search draws
+    weights and inputs from other seeds.  Return the wrong results, the random
+    numbers and the sizes.
     """
     best = fault, draws, sizes
 
@@ -292,9 +288,9 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 
 def _simpler(rule, attempt, fault, draws, sizes):
-    """Set weights and inputs of a network to 0 or to round numbers, wherever the
-    error remains the same.  Return the wrong results, the random numbers and
-    the sizes of the simplified network."""
+    """Replace weights and inputs by 0 or round numbers.  A number is replaced
+    only if the error remains the same.  Return the wrong results, the random
+    numbers and the sizes."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):
@@ -321,8 +317,8 @@ def _simpler(rule, attempt, fault, draws, sizes):
 
 
 def _goals(value):
-    """Return numbers that may replace `value`, with the simplest number first.
-    An array may be replaced only by 0."""
+    """Return simpler numbers that may replace `value`.  Arrays are replaced only
+    by 0."""
     if np.ndim(value):
         return [0.0] * bool(np.any(value))
     goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),
@@ -333,7 +329,7 @@ def _goals(value):
 # ---- the report
 
 def _told(kind, fault):
-    """Return a text that describes the wrong outputs of a function."""
+    """Describe the wrong outputs in words."""
     told = [f"{name} {{}}".format(
         "is 0 throughout" if place == "vacuous" else place.text if place != "refused"
         else matching.judge(fault.vector, name, fault.results[name]).why)
@@ -344,8 +340,7 @@ def _told(kind, fault):
 
 
 def _code(fault, function):
-    """Return Python code that calls a function and shows that its results are
-    wrong."""
+    """Return Python code that shows an error."""
     name = getattr(function, "__name__", "")
     name = name if name.isidentifier() else "function"
     right = {key: fault.vector.outputs[key] for key in fault.results}
@@ -364,13 +359,13 @@ def _code(fault, function):
 
 
 def _dict(name, values):
-    """Return Python code that assigns a dict of arrays and numbers to a name."""
+    """Return Python code that defines a dict."""
     rows = [f'    "{key}": {_text(value)},' for key, value in values.items()]
     return "\n".join([f"{name} = {{", *rows, "}"])
 
 
 def _text(value):
-    """Return Python code for an array or a number."""
+    """Return Python code for a value."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         return repr(f"{value!r:.60}")

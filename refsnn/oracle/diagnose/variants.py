@@ -1,14 +1,16 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module tests a function on networks in which some LIF terms are 0.
 
-A variant is a network in which some terms of the equations of leaky
-integrate-and-fire (LIF) neurons are 0.  From the results for these
-variants, `diagnose` infers which term the function computes wrongly.  Each
-input is 1 in one step of one sample, and 0 elsewhere.  Because each input
-is nonzero only once, each column of the gradient dW holds the derivatives
-of the loss with respect to the currents of one step and sample.  These
-derivatives are called adjoints.  The adjoints can also be computed from
-dx, the derivative of the loss with respect to the inputs.
+A variant is a network of leaky integrate-and-fire (LIF) neurons.  The
+variants differ in which terms of the equations of the module `lif` are 0.
+From the results for these variants, the function `diagnose` infers which
+term the function under test computes wrongly.  Each input channel is 1 at
+one time step of one sample, and 0 otherwise.  Because each input channel
+is nonzero only once, each column of the gradient dW with respect to the
+input weights W belongs to one time step of one sample.  The column holds
+the derivatives of the loss with respect to the synaptic currents at this
+time step.  These derivatives are called adjoints.  The adjoints can also
+be computed from dx, the derivative of the loss with respect to the inputs.
 """
 
 import itertools
@@ -32,8 +34,7 @@ TINY = 1e-12                # threshold so small that the reset has no visible e
 
 
 class Variant(NamedTuple):
-    """Hold the constants of a network.  If the scale of W or V is 0, all weights
-    of this matrix are 0."""
+    """Hold the constants of a network."""
     alpha: float = 0.7
     beta: float = 0.8
     V: float = 1.0              # scale of V
@@ -46,8 +47,7 @@ class Variant(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the inputs of a network, the right outputs, and the results of the
-    function under test."""
+    """Hold one call of the tested function."""
     p: dict
     right: dict
     found: dict                 # results, or the right outputs if results are unusable
@@ -62,8 +62,7 @@ ALL = Variant()
 
 
 def _variants():
-    """Return all variants of the network.  In each variant, another combination
-    of terms of the LIF equations is 0."""
+    """Return all variants of the network."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
         found += [Variant(alpha, beta, *rest) for rest in itertools.product(
@@ -81,7 +80,8 @@ def _label(v):
 
 def _network(v, seed):
     """Draw a random network for a variant.  If the weight scale `v.W` is 1, each
-    neuron spikes in 10 to 70 % of the steps.  Otherwise, no neuron spikes."""
+    neuron spikes in 10 to 70 % of the time steps.  Otherwise, no neuron
+    spikes."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -97,9 +97,8 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a network with a longer input sequence, with one more sample, and
-    with several nonzero inputs in each step.  The inputs also have values
-    other than 0 and 1."""
+    """Return a network with a longer input sequence.  Several inputs are nonzero
+    at each time step, and are not only 1.  The network has one more sample."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
@@ -108,8 +107,7 @@ def _long(seed):
 
 
 def _recorded(p):
-    """Simulate a network.  Return a dict with the inputs of the network, the
-    spikes, the membrane potentials and the currents."""
+    """Simulate a network, and add its recording."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
                                  "threshold", "steepness")}
     run = _follow(p)
@@ -149,11 +147,12 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    """Call a function with a copy of its inputs, and compare the results with the
-    right outputs.
+    """Call a function with a copy of its inputs, and compare the returned results
+    with the right outputs.
 
     If the dict `own` is given, the function is called with `own` in place of a
-    copy.  If `single` is true, the results are first converted to float32.
+    copy.  If `single` is true, the results are converted to float32 before the
+    comparison.
     """
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
@@ -195,14 +194,14 @@ def _ask(function, rule, p, own=None, single=False):
 
 
 def _copied(p):
-    """Copy a dict of inputs.  Python numbers become NumPy numbers, because
+    """Copy a dict of inputs.  Convert Python numbers to NumPy numbers, because
     PyTorch would convert Python numbers to float32."""
     return {key: np.array(value)[()] for key, value in p.items()}
 
 
 def _kept(value, before):
-    """Return whether an input is unchanged.  A value that NumPy cannot
-    convert, such as some tensors, counts as unchanged."""
+    """Return whether an input is unchanged.  Inputs that NumPy cannot convert to
+    an array are regarded as unchanged."""
     try:
         return np.array_equal(np.asarray(value), before)
     except Exception:
@@ -210,28 +209,27 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the number by which the relative tolerance of an output is
-    multiplied, which is above 0 even if all entries of the output are 0."""
+    """Return the size that multiplies the relative tolerance.  The size is above
+    0 even if all entries of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
 
 
 def _same(found, right, scale=None):
-    """Return whether two arrays agree within the tolerance for the dtype of
-    `found`.
-    """
+    """Return whether two arrays agree up to rounding."""
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
 
 
 def _residuals(run):
-    """Return each term of eqs. (2) and (3) of `lif`, and its equation's residual.
+    """Return each term of eqs. (2) and (3) of the module `lif`, together with the
+    residual of its equation.
 
-    The residual is the left-hand side minus the right-hand side of the
-    equation that contains the term.  Both sides of the equation are computed
-    from the spikes and membrane potentials that the function returned.
+    The residual is the left-hand side of the equation minus its right-hand
+    side.  Both sides are computed from the spikes and membrane potentials that
+    the function under test returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -248,16 +246,16 @@ def _residuals(run):
 
 
 def _cast(dtype, pairs):
-    """Convert all arrays to the dtype of the results, because this dtype sets the
+    """Convert all arrays to the results' dtype.  The dtype determines the
     tolerance."""
     return {name: (residual.astype(dtype), term.astype(dtype))
             for name, (residual, term) in pairs.items()}
 
 
 def _adjoints(run):
-    """Return the adjoints dI[t+1], the derivatives of the loss with respect to
-    the currents, once from the results of the function and once from the right
-    outputs."""
+    """Return the adjoints of the results.  Also return the adjoints of the right
+    outputs.  The adjoints are dI[t+1], the derivatives of the loss with
+    respect to the synaptic currents."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -266,11 +264,12 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """Return each term of eqs. (7)-(9) of `lif`, and its equation's residual.
+    """Return each term of eqs. (7)-(9) of the module `lif`, together with a
+    residual.
 
     The residual is the left-hand side minus the right-hand side of eq. (7) or
-    (9) of `lif`.  Both sides of the equation are computed from the adjoints,
-    which follow from the results of the function.
+    (9) of the module `lif`.  Both sides are computed from the adjoints, which
+    follow from the results of the function under test.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
@@ -291,8 +290,8 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the names of the terms for which the ratio of residual to term is
-    the same number in all runs."""
+    """Return the terms that are proportional to the residual.  The factor must be
+    the same in all runs."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -305,21 +304,21 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """Return the factor k if a residual equals k times a term up to rounding
-    errors.  Otherwise, return infinity."""
+    """If a residual equals k times a term up to rounding errors, return k.
+    Otherwise, return infinity."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
 
 
 def _zero(residual, term):
-    """Return whether a residual is 0 up to the rounding errors of a term."""
+    """Return whether a residual is only rounding error."""
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 
 def _mapped(found, right):
-    """Return whether one linear map converts each row of `right` to the same row
-    of `found`."""
+    """Return whether one linear map converts all rows of `right` to the rows of
+    `found`."""
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)

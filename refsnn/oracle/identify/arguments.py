@@ -16,7 +16,7 @@ SINGLE = float(np.finfo(np.float32).eps)
 
 
 def _turned(x, W, recording):
-    """Raise an error if W has the shape (m, n) in place of (n, m)."""
+    """Raise an error if W seems transposed."""
     try:
         n, m = np.shape(next(iter(recording.values())))[-1], np.shape(x)[-1]
         turned = n != m and np.shape(W) == (m, n)
@@ -28,9 +28,9 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices to be tested for each property of a convention.  If the
-    refractory period is above 2 steps, the tested periods differ from this
-    period by at most 1 step."""
+    """Return the choices to be tested for each property.  If the given refractory
+    period k is above 2 time steps, only the periods k - 1, k and k + 1 are
+    tested."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)
@@ -39,8 +39,8 @@ def _axes(refractory):
 
 
 def _recorded(recording, shape):
-    """Convert the recorded arrays to float64.  Also return the relative precision
-    of the least precise array."""
+    """Convert recorded arrays to float64.  Also return their worst relative
+    precision."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -60,9 +60,8 @@ def _recorded(recording, shape):
 
 
 def _precision(values, name="gradients", counts=False):
-    """Return the relative precision of an array.  The precision is 2^-23 for
-    float16 and float32, and 2^-52 for all other dtypes.  The dtype float16 is
-    accepted only for spike counts."""
+    """Return the relative precision of an array.  For float16 and float32, return
+    2^-23.  For other dtypes, return 2^-52.  Only spike counts may be float16."""
     dtype = np.asarray(values).dtype
     if dtype == np.float16 and not counts:
         raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
@@ -70,9 +69,10 @@ def _precision(values, name="gradients", counts=False):
 
 
 def _decays(tau_syn, tau_mem, dt, alpha, beta):
-    """Return the decay factors of the current and of the membrane, for each
-    formula such as exp(-dt/tau).  Also return the tuple (tau_syn, tau_mem,
-    dt)."""
+    """Return the decay factors in a dict.  The entry "exact" holds the given
+    decay factors, or the decay factors exp(-dt/tau) of the current and of the
+    membrane.  The entry "euler" holds the decay factors 1 - dt/tau, unless
+    these are negative.  Also return the tuple (tau_syn, tau_mem, dt)."""
     if alpha is None and beta is None:
         tau_syn, tau_mem, dt = _checks.arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
@@ -90,9 +90,8 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
-    """Validate the arguments of `identify` that concern gradients.  Return the
-    gradients, `dspikes`, the pair (surrogate, steepness), and the relative
-    precision of the gradients."""
+    """Validate the arguments that concern gradients.  Return (gradients, dspikes,
+    (surrogate, steepness), precision)."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

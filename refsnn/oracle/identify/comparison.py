@@ -1,31 +1,34 @@
 # refsnn 0.1.0 | oracle/identify/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module compares a recording with a simulator that the caller supplies.
 
-The caller defines a set of conventions, called presets, and a function
-that simulates neurons with any of these conventions.  A convention is one
-choice for each property of an update step in which simulators differ, such
-as the kind of reset.  In the code, a property of a convention is called an
-axis.  A candidate is a preset of the caller, or a convention that differs
-from such a preset in one property.  A candidate matches a recording r if
+Simulators of spiking neurons differ in several properties of a time step,
+such as the kind of reset.  In the code, such a property is called an axis.
+An update convention is one choice for each property.  The caller defines
+some update conventions, which are called presets.  The caller also
+supplies a function that simulates neurons with a given update convention.
+A candidate is a preset, or an update convention that differs from a preset
+in one property.  A candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
 
-Derivation.  Spike counts are integers, so rounding errors do not change
-    them.
+Derivation.  Spike counts are integers, which are stored without rounding
+    errors.
 Exact.  The list `members` of the report holds all tested candidates that
     match the recording.  All presets of the caller are tested.  If some
-    presets match, the conventions that differ from one of these presets in
-    one property are tested, too.  If no preset matches, the conventions
-    that differ from any preset in one property are tested, too.
-Cost.   Each candidate is simulated once.  For each matching candidate
-    after the first, `_telling` searches for an input signal, called a
-    stimulus, for which this candidate and the first candidate give
-    different results.  For each input signal, the search takes up to four
-    simulations, and up to two gradients if the caller can compute
-    gradients.
-Departures.  Conventions that differ from each preset in several properties
-    are not tested.
+    presets match the recording, all update conventions that differ from a
+    matching preset in one property are also tested.  If no preset matches
+    the recording, all update conventions that differ from any preset in
+    one property are also tested.
+Cost.   Each candidate is simulated once.  If several candidates match the
+    recording, the function `_telling` compares each of these candidates
+    with the first of these candidates.  The function searches for an input
+    signal for which both candidates give different results.  For each
+    input signal, the search takes up to four simulations.  If the caller
+    can compute gradients, the search also takes up to two gradients for
+    each input signal.
+Departures.  Update conventions that differ from every preset in two or
+    more properties are not tested.
 """
 
 from collections.abc import Callable
@@ -42,12 +45,13 @@ __all__ = ["Tools"]
 
 
 class Tools(NamedTuple):
-    """Hold the conventions and the simulator of the caller.
+    """Hold the update conventions and the simulator of the caller.
 
-    A convention is a NamedTuple `step` with one choice for each property of an
-    update step.  The function `simulate` returns a dict of the arrays "syn",
-    "mem" and "spikes".  The function `differentiate` returns the gradient of a
-    loss with respect to the weights W.
+    Each update convention is a NamedTuple with one choice for each property of
+    a time step.  The function `simulate` returns a dict with the synaptic
+    currents "syn", the membrane potentials "mem" and the spike counts
+    "spikes".  The function `differentiate` returns the gradient of a loss with
+    respect to the input weights W.
     """
 
     presets: dict       # update step of each preset
@@ -58,8 +62,7 @@ class Tools(NamedTuple):
 
 
 def _among(x, W, rows, gradients, tools, rtol):
-    """Compare a recording with the conventions that `tools` defines, eqs. (1) and
-    (2).  Return the report."""
+    """Compare a recording with the caller's candidates.  Return the report."""
     gradients = _validated(rows, gradients, tools, rtol)
 
     def judged(candidates):
@@ -82,11 +85,11 @@ def _among(x, W, rows, gradients, tools, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare a recording with the simulation of one convention.
+    """Compare a recording with one candidate.
 
-    Return the first difference, or None if the simulation matches the
-    recording.  Also return the number of entries that differ.  Gradients are
-    compared only if the recorded arrays match.
+    Return the first difference, or None.  Also return the number of differing
+    entries.  Gradients are compared only if all recorded arrays agree with the
+    simulation.
     """
     parting, count = _compared(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
@@ -103,7 +106,7 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 def _compared(rows, run, rtol):
     """Compare recorded and simulated arrays.  Return the first difference, or
-    None if all entries match.  Also return the number of entries that differ."""
+    None.  Also return the number of differing entries."""
     run = {name: np.asarray(run[name]) for name in rows}
     wrong = {name: row != run[name] if name == "spikes" else               # (1)
              _differs(row, run[name], rtol) for name, row in rows.items()}
@@ -111,14 +114,14 @@ def _compared(rows, run, rtol):
 
 
 def _differs(found, wanted, rtol):
-    """Return a mask of the entries that differ by more than the bound of eq. (2)."""
+    """Mark the entries that violate eq. (2)."""
     scale = np.abs(found).max(initial=0)
     return ~(np.abs(found - wanted) <= rtol * scale)                       # (2)
 
 
 def _telling(one, other, names, tools, rtol):
-    """Return the name of an input signal (stimulus) for which two conventions
-    give different results.  If no such input signal is known, return ""."""
+    """Return the name of an input signal for which two update conventions give
+    different results.  Return "" if none is known."""
     inputs = tools.inputs or {}
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, (x, W, _) in inputs.items():
@@ -133,7 +136,7 @@ def _telling(one, other, names, tools, rtol):
 
 
 def _text(members, apart):
-    """Describe in words the conventions that match a recording."""
+    """Describe the matching candidates in words."""
     others = "; ".join(f"{_words(c)} ({name})" for c, name in apart.items() if name)
     same = "; ".join(_words(c) for c, name in apart.items() if not name)
     return (f"as {_words(members[0])}"
@@ -144,8 +147,8 @@ def _text(members, apart):
 # ---- validation
 
 def _validated(rows, gradients, tools, rtol):
-    """Validate the arguments that are used together with `tools`.  Return the
-    gradients as an array."""
+    """Validate the arguments that belong to `tools`.  Return the gradients as an
+    array."""
     for name, row in rows.items():
         if not row.any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must not be, "

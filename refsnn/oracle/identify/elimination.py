@@ -1,56 +1,58 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module finds all LIF conventions that agree with a recording.
+r"""This module finds all LIF update conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step (axes in the code), such as the kind of reset.  A
-convention is one choice for each property, as in `conventions.Step`.
-Without the property `through_reset`, which affects only gradients, about
-330,000 conventions exist.  Of these conventions, 119,000 to 139,000 give
-different simulations; the number depends on the time constants.  The
-function `_search` simulates these conventions step by step, and drops a
-convention at the first time step at which its simulation contradicts the
-recording.  Let r be the recorded synaptic currents (syn) or membrane
-potentials (mem) of one time step, and v the simulated values.  If spikes
-are recorded, the recorded spikes drive the resets and the recurrent inputs
-of the simulation.  A convention is dropped in row t, which is the recorded
-time step t, if (1) or (3) holds:
+properties of a time step, such as the kind of reset.  In the code, such a
+property is called an axis.  An update convention is one choice for each
+property, as in `conventions.Step`.  The property `through_reset` affects
+only gradients.  The choices for the other properties can be combined to
+about 330,000 update conventions.  Between 119,000 and 139,000 update
+conventions give different simulations; the number depends on the time
+constants.  The function `_search` simulates these update conventions step
+by step.  The function rejects an update convention at the first time step
+at which its simulation contradicts the recording.  Let r be the recorded
+synaptic currents (syn) or membrane potentials (mem) of one time step, and
+let v be the corresponding simulated values.  If spikes are recorded, the
+recorded spikes drive the resets and the recurrent inputs of the
+simulation.  Row t of a recorded array holds the values of time step t.  An
+update convention is rejected in row t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
-In (1), eps is the relative precision of the recording.  In (2), s are the
-recorded spikes.  For the current syn, the term with s in (2) is 0.  In
-(3), c(u) is the number of spikes at the membrane potential u, and tol is
-the right-hand side of (1) for mem.  If the simulated potential u differs
-from the threshold by less than tol, neither a recorded spike nor a missing
-spike contradicts the convention.
+In (1), eps is the relative rounding error of the recorded numbers.  In
+(2), s are the recorded spikes.  For synaptic currents, the term with s in
+(2) is omitted.  In (3), c(u) is the number of spikes that a neuron with
+the membrane potential u emits.  The tolerance tol is the right-hand side
+of (1) for membrane potentials.  If the simulated potential u differs from
+the threshold by less than tol, the recording may hold a spike or no spike.
 
-Derivation.  For given spikes, the new current I and the current j that
-    enters the membrane are linear in the old I and in the input
-    d = W x + V s:
+Derivation.  For given spikes s, let d = W x + V s be the input of a time
+    step.  The new synaptic current I and the current j that enters the
+    membrane are linear functions of the old current I and of the input d:
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Therefore, one simulation is enough for all conventions with equal
-    numbers a, f, p, q, beta and gain.  One simulation is also enough for
-    conventions that differ only in the property `record`, because this
-    property only selects which state is recorded.  One simulation is also
-    enough for conventions that differ only in the choices "once" and
-    "before" of the property `reset_at`, because these choices only select
-    whether the potential is recorded after the reset.
+    Therefore, one simulation represents all update conventions that differ
+    only in
+
+    - the choices that lead to the same a, f, p, q, beta and gain
+    - the property `record`, which selects the recorded state
+    - "once" or "before" for `reset_at`, which select whether the recorded
+      potential is the potential after the reset
 Approximate.  If spikes are not recorded, the simulated spikes drive the
-    resets and the recurrent inputs.  If the simulated potential u differs
-    from the threshold by less than (16 + t/2) eps S(t), u is treated as
-    equal to the threshold, and the property `compare` of the convention
-    decides whether the neuron spikes.
-Cost.   Let P be the number of entries of a row, which is the number of
-    samples times the number of neurons.  Each simulation takes O(T P)
-    time, or less time if all its conventions are dropped.  If P > 32, all
-    conventions are first simulated for only 32 entries (pairs of a sample
-    and a neuron), whose recorded values change most often.  If simulated
-    spikes act through the recurrent weights V, all conventions are first
-    simulated for only one sample.
+    resets and the recurrent inputs.  A simulated potential u counts as
+    equal to the threshold if the difference is below (16 + t/2) eps S(t).
+    In this case, the property `compare` determines whether the neuron
+    spikes.
+Cost.   Let P be the number of samples times the number of neurons.  Each
+    simulation takes O(T P) time, or less time if all its update
+    conventions are rejected early.  If P > 32, the search first compares
+    only 32 pairs of a sample and a neuron.  These are the pairs whose
+    recorded values differ most often from their first value.  If recurrent
+    weights V are given and spikes are not recorded, the search first
+    compares all neurons of only one sample instead.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
     `through_reset`).
@@ -79,7 +81,7 @@ ENTRIES = 400_000       # largest number of entries simulated together: 3 MB
 
 
 class Problem(NamedTuple):
-    """Hold a recording of LIF neurons, with their input, weights and constants."""
+    """Hold a recording with its inputs and constants."""
     x: np.ndarray       # (T, B, m)
     W: np.ndarray       # (n, m)
     V: np.ndarray       # (n, n) or None
@@ -92,8 +94,8 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """Hold the arrays of a `Problem`, in which samples and neurons form a single
-    axis of length P."""
+    """Hold a `Problem` with axes (T, P).  P is the number of samples times the
+    number of neurons."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -106,7 +108,7 @@ class _Flat(NamedTuple):
 
 
 class _Kind(NamedTuple):
-    """Hold the choices that are equal for all conventions in one simulation."""
+    """Hold the choices common to one simulation."""
     form: tuple         # reset, reset_at
     test: int
     spikes: str
@@ -117,13 +119,14 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return all conventions and the first rows that contradict them, eqs.
-    (1)-(4).
+    """Find when each update convention contradicts the recording, eqs. (1)-(4).
 
-    If a row has more than 32 entries, all conventions are first compared in a
-    part of the entries.  Only the conventions that agree longest or, if
-    `fits_only` is True, to the end are then compared in all entries.  For all
-    other conventions, the returned row may be too late.
+    If a time step has more than 32 recorded entries, all update conventions
+    are first compared with a part of these entries.  Only the update
+    conventions that agree longest are then compared with all entries.  If
+    `fits_only` is True, only the update conventions that agree to the end are
+    compared with all entries.  For all other update conventions, the returned
+    row may be too late.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -161,9 +164,8 @@ def _search(problem, fits_only=False):
 
 
 def _product(problem):
-    """Return all conventions that give different simulations.  Each row of the
-    result holds, for one convention, the index of the choice for each
-    property."""
+    """Return all update conventions that give different simulations.  Each row of
+    the result holds the index of the choice for each property."""
     axes = problem.axes
     drop = np.zeros([len(values) for values in axes.values()], bool)
 
@@ -194,8 +196,7 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return the numbers a, f, p and q of eq. (4), the decay factor beta of the
-    membrane, and the gain of the current."""
+    """Return a, f, p and q of eq. (4).  Also return beta and the gain."""
     alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
@@ -208,7 +209,7 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _gains(problem, decay):
-    """Return the four possible gains of the synaptic current, in a dict."""
+    """Return the four possible gains."""
     (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
     return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
             "integral": tau * (1 - beta)}
@@ -263,8 +264,8 @@ def _runs(problem, codes):
 
 
 def _distinct(*columns):
-    """Return the distinct rows of a table, and for each row of the table its
-    index among the distinct rows.  The arguments are the columns of the table."""
+    """Return the distinct rows of a table.  Also return each row's index among
+    them.  The arguments are the table's columns."""
     sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
     count = np.bincount(key)
@@ -273,7 +274,7 @@ def _distinct(*columns):
 
 
 def _flatten(problem, dtype=float):
-    """Convert a `Problem` to a `_Flat`, and compute the tolerances of eq. (1)."""
+    """Convert a `Problem` to a `_Flat`.  Compute the tolerances of eq. (1)."""
     T, B, _ = problem.x.shape
     x, W, V = (None if value is None else value.astype(dtype) for value in (
         problem.x, problem.W, problem.V))
@@ -302,7 +303,7 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the indices of the entries of a row that are compared first."""
+    """Return the entries that are compared first."""
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
         sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
@@ -311,7 +312,7 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Restrict the arrays of a problem to the entries `keep` of each row."""
+    """Select the entries `keep` of each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -320,7 +321,7 @@ def _part(flat, keep):
 
 
 def _parted(flat, runs, active, T):
-    """Call `_eliminate` for each `_Kind`, and return a dict of the results."""
+    """Call `_eliminate` for each `_Kind`."""
     found = {}
     for kind, table in runs.items():
         found[kind] = np.full((len(table), 4), T)
@@ -335,9 +336,9 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Simulate runs of one `_Kind`, and compare the runs with the recording.  For
-    each run and each way to record its potential, return the first recorded
-    row that contradicts the simulation, or T if no row does."""
+    """Compare simulations with the recording.  Each simulation has four ways to
+    record the membrane potential.  For each simulation and each of these ways,
+    return the first recorded time step that contradicts the simulation, or T."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -363,9 +364,8 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Compare the simulated state k with the recorded rows that can show this
-    state.  For each run and each way to record its potential, return the row
-    that contradicts the simulation, or T if no row does."""
+    """Compare the simulated state k with the recording.  Return the contradicted
+    rows, or T."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -395,8 +395,8 @@ def _off(value, row, slack):
 
 
 def _bounds(spikes, mem, thr, slack):
-    """Return the smallest and the largest number of spikes at membrane potentials
-    that differ from `mem` by at most `slack`."""
+    """Return the smallest and the largest number of spikes that a neuron emits if
+    its membrane potential lies between mem - slack and mem + slack."""
     low, high = mem - slack, mem + slack
     if spikes == "one":
         return (low > thr) * 1.0, (high >= thr) * 1.0
@@ -405,9 +405,10 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Simulate several conventions in parallel, and yield the step number k and
-    the simulated states, for k from 0 to T.  If the caller sends indices to
-    this generator, only the simulations with these indices continue."""
+    """Simulate several update conventions in parallel.  Yield the number k and
+    the state k of all simulations, for k from 0 to T.  If the caller sends
+    indices to this generator, only the simulations with these indices
+    continue."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -450,8 +451,9 @@ def _states(flat, table, kind, T):
 
 
 def _forced(flat, test, k, T):
-    """Return the recorded spikes of the simulated state k, the spikes at rest
-    before the first recorded row, and 0 after the last recorded row."""
+    """Return the recorded spikes of state k.  Before the recording starts,
+    neurons at rest spike if the leak potential is above the threshold.  After
+    the recording, return 0."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None]
@@ -459,7 +461,7 @@ def _forced(flat, test, k, T):
 
 
 def _own(flat, kind, mem, k, T):
-    """Return the spikes that follow from simulated membrane potentials."""
+    """Return the spikes of simulated neurons."""
     low, high = _bounds(kind.spikes, mem, flat.thr,
                         NARROW / WIDE * flat.slack["mem"][min(k, T - 1)])
     return low if kind.compare == ">" else high if kind.compare == ">=" else (
@@ -473,7 +475,7 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one convention, and return a dict of arrays.
+    """Simulate one update convention.
 
     Returns
     -------
@@ -506,7 +508,7 @@ def _trace(problem, step, dtype=float):
 
 
 def _count(step, mem, thr):
-    """Return the number of spikes at each potential, eq. (1) of `conventions`."""
+    """Return the number of spikes for each potential."""
     low, high = mem > thr, mem >= thr
     if step.spikes == "many":
         low = low * np.maximum(np.ceil(mem / thr) - 1, 1)
@@ -516,45 +518,45 @@ def _count(step, mem, thr):
 
 
 def _recorded_states(step, states):
-    """Return two slices: the simulated states whose spikes are recorded, and
-    those whose membrane potentials are recorded.  Also return whether the
-    potentials are recorded after the reset."""
+    """Return two slices of the simulated states.  The first slice selects the
+    states whose spikes are recorded.  The second slice selects the states
+    whose membrane potentials are recorded.  Also return whether these
+    potentials follow the reset."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def _steps(codes, axes=AXES):
-    """Convert each row of `codes` to a `conventions.Step` in which gradients pass
-    through the reset."""
+    """Convert rows of `codes` to `conventions.Step`.  Gradients pass through the
+    reset."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
 
 def _slack(problem):
-    """Return the tolerances in eq. (1) of the arrays "syn" and "mem", in a dict."""
+    """Return the tolerances of eq. (1)."""
     return _flatten(problem).slack
 
 
 def _codes_of(step, axes=AXES):
-    """Return the index of the choice for each property of a convention.
+    """Return the indices of an update convention's choices.
 
-    If neurons have no refractory steps, the property `mute` has no effect, and
-    its choice is set to False.
+    If neurons have no refractory steps, the choice for the property `mute` is
+    set to False, because this choice has no effect.
     """
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
 
 
 def _grouped(codes):
-    """Convert each row of `codes` to one integer.  Equal rows give equal
-    integers."""
+    """Return one integer for each row.  Equal rows give equal integers."""
     return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
 
 
 def _distance(codes, steps, axes=AXES):
-    """For each convention in `codes`, return the number of properties in which it
-    differs from the nearest convention in `steps`.  The properties in
-    `report.RARE` count three times."""
+    """For each row of `codes`, return the number of properties that differ from
+    the nearest update convention in `steps`.  The properties in `report.RARE`
+    count three times."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
     return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
                   axis=0)

@@ -1,59 +1,59 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module fits constants and surrogate derivatives to a recorded layer.
+r"""This module fits constants and surrogate derivatives to recorded neurons.
 
-A convention is one choice for each property of a time step in which
-simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
-kind of reset.  If a recording follows no convention with the given
-constants, the function `_constants` fits the decay factors and the gain by
-least squares.  Let y[k] be the recorded membrane potential before the
-reset by spike s[k].  Let z[k] be the membrane potential that decays in the
-next step.  The potentials y and z follow from the recorded potentials and
-spikes.  The model is
+Simulators of leaky integrate-and-fire (LIF) neurons differ in properties
+of a time step such as the kind of reset.  An update convention is one
+choice for each property.  If a recording agrees with no update convention
+for the given constants, the function `_constants` fits the decay factors
+and the gain by least squares.  Let y[k] be the recorded membrane potential
+before the reset by spike s[k].  Let z[k] be the membrane potential that
+decays in the next step.  The potentials y and z follow from the recorded
+potentials and spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  Simulators differ in the moment at which the
-current decays within a step.  Equations (1) and (2) hold for each of these
-moments, because the moment of the decay changes only the gain g.  The
-function `_gradients` finds the surrogate derivative that explains a
-recorded gradient, and finds whether the gradient passes through the reset:
+for a delay of 0 or 1.  In some simulators, the synaptic current decays
+before it enters the membrane, and in other simulators afterwards.  Eqs.
+(1) and (2) hold in both cases, which differ only in the gain g.  The
+function `_gradients` searches for a surrogate derivative and a factor for
+which the computed gradient equals a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
-In (3), dW is the gradient of the loss with respect to the weights W, which
-is computed with one of several surrogate derivatives.  The side is "above"
-or "below" if the surrogate derivative is nonzero only on this side of the
-threshold, and "both" otherwise.  The peak is the value of the surrogate
-derivative at the threshold.  The reset path is True if the gradient passes
-through the reset.  Gradients that ignore the path through the recurrent
-spikes are tried last.
+In (3), dW is the computed gradient of the loss with respect to the input
+weights W.  The side is "above" or "below" if the surrogate derivative is
+nonzero only above or only below the threshold, and "both" otherwise.  The
+peak is the value of the surrogate derivative at the threshold.  The reset
+path is True if the computed gradient passes through the reset.  Gradients
+that do not pass through the recurrent weights V are tried last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
-    linear in beta, g and c.  The best alpha of a fixed list of values is
-    refined by Gauss-Newton steps, which use the derivative of h with
-    respect to alpha.  The backward recursion for dW follows from eqs.
-    (12)-(15) of the module `conventions`.
-Exact.  In (3), the recorded spikes drive the resets and the recurrent
-    inputs, if spikes are recorded.
-Cost.   Let G be the number of values of alpha that are tried, P the number
-    of samples times the number of neurons, and E the number of recorded
-    entries that are fitted for each value of alpha, at most max(T,
-    `SCANNED`).  For each combination of `test`, `record`, reset and delay,
-    `_constants` takes O(G E + T P) time.  `_gradients` takes O(T B n (m +
-    n)) time for each surrogate derivative.
-Departures.  This module repeats the derivatives of the module
-    `surrogates`, because `surrogates` needs SciPy.  A surrogate derivative
-    in this module may also be 0 on one side of the threshold.  If v is the
-    membrane potential minus the threshold and k the steepness, the
-    derivative "step" is 1 for v > -1/k, as in sinabs Heaviside and
-    rockpool StepPWL.  With k = 0, the derivative "step" is 1 everywhere,
-    as in a straight-through estimator.  Peaks other than 1 are tried only
-    if no surrogate derivative with a peak of 1 explains the gradient.  If
-    the peak is not 1, the factor in (3) must be 1.  The peak and the
-    factor have different effects if spikes act on the layer through resets
-    or through V.
+    linear in beta, g and c.  The fit tries all values of alpha in a fixed
+    list.  Gauss-Newton steps refine the best of these values.  The
+    backward recursion for dW follows from eqs. (12)-(15) of the module
+    `conventions`.
+Exact.  If spikes are recorded, the recorded spikes drive the resets and
+    the recurrent inputs in (3).
+Cost.   Let G be the number of values of alpha that are tried, and let P be
+    the number of samples times the number of neurons.  Let E be the number
+    of recorded entries in each of these fits, at most max(T, `SCANNED`).
+    For each choice of `test`, `record`, reset and delay, the function
+    `_constants` takes O(G E + T P) time.  For each surrogate derivative,
+    the function `_gradients` takes O(T B n (m + n)) time.
+Departures.  This module contains its own surrogate derivatives, because
+    the module `surrogates` needs SciPy.  A surrogate derivative in this
+    module may also be 0 on one side of the threshold.  Let v be the
+    membrane potential minus the threshold, and k the steepness.  The
+    surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as
+    `Heaviside` in sinabs and `StepPWL` in rockpool.  With k = 0, the
+    surrogate derivative "step" is 1 everywhere, as in a straight-through
+    estimator.  Peaks other than 1 are tried only if no surrogate
+    derivative with the peak 1 reproduces the recorded gradient.  If the
+    peak is not 1, the factor in (3) must be 1.  A peak of 2 and a factor
+    of 2 give different gradients if spikes act on the neurons through
+    resets or through V.
 """
 
 import itertools
@@ -92,7 +92,7 @@ SCANNED = 4000          # entries of a recording for which the grid is tested
 
 
 class Fit(NamedTuple):
-    """Hold constants fitted to a recording, and the error of the fit."""
+    """Hold constants that were fitted to a recording."""
     step: object        # conventions.Step of the reset and of the recorded rows
     alpha: float
     beta: float
@@ -103,7 +103,7 @@ class Fit(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Hold a surrogate gradient that explains a recorded gradient, eq. (3)."""
+    """Hold a surrogate gradient that equals a recorded gradient, eq. (3)."""
     through_reset: bool
     surrogate: str
     steepness: float
@@ -190,10 +190,10 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return the potentials y[k+1] and z[k] of (2), and a mask, each (T - 1, P).
+    """Return the potentials y[k+1] and z[k] of (2).
 
-    The mask is False where a reset replaces the potential y[k+1] by
-    `reset_to`.
+    Also return a mask, which is False where a reset replaces the potential
+    y[k+1] by `reset_to`.  All three arrays have the shape (T - 1, P).
     """
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
@@ -210,10 +210,10 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
-    """Fit the constants of (2).  Return a list of the root mean square error, the
-    largest error, the fitted constants and the number of fitted entries.  If
-    the fit fails, return None.  If `start` is given, the fit of alpha starts
-    from `start` instead of the best value in `GRID`."""
+    """Fit the constants of (2).  Return a list: the root mean square error, the
+    largest error, the constants (alpha, beta, g, c), the number of fitted
+    entries.  If the fit fails, return None.  If `start` is given, alpha starts
+    from `start`."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -252,8 +252,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """For each decay factor alpha, return the filtered input h of (1), and the
-    derivative of h with respect to alpha."""
+    """Return the filtered inputs h of (1).  Also return dh/dalpha."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):
@@ -267,7 +266,7 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find the surrogate derivatives that explain a gradient, eq. (3).
+    """Find surrogate derivatives that reproduce a recorded gradient, eq. (3).
 
     Parameters
     ----------
@@ -331,8 +330,7 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
 
 
 def _kinds(kind, widths, peaks):
-    """Return all tuples (steepness, side, peak) that are tried for a surrogate
-    derivative."""
+    """Return all tuples (steepness, side, peak)."""
     if callable(kind):
         return [(0.0, "both", 1.0)]
     if kind == "step" and len(widths) > 1:      # the steepness is not given
@@ -342,8 +340,7 @@ def _kinds(kind, widths, peaks):
 
 
 def _compared(dW, wanted, rtol):
-    """Return the factor of (3), and the largest error of the computed gradient,
-    relative to the largest entry of the recorded gradient."""
+    """Return the factor of (3).  Also return the largest relative error."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf
@@ -355,8 +352,8 @@ def _compared(dW, wanted, rtol):
 
 
 def _adjoint(problem, psi, slopes, dspikes):
-    """Return the gradients of the loss with respect to W, (count, n, m), for
-    several surrogate derivatives `psi`, (count, T + 1, B, n)."""
+    """Return dW for several surrogate derivatives `psi`.  The array `psi` has the
+    shape (count, T + 1, B, n).  The gradients have the shape (count, n, m)."""
     x, V = problem.x, problem.V
     psi = psi * slopes.get("live", 1.0)
     a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)

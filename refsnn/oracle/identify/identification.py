@@ -1,28 +1,29 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module identifies the convention that a recorded LIF layer follows.
+r"""This module identifies the update convention of recorded LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step (axes in the code), such as the kind of reset.  A
-convention is one choice for each property, and a preset is the convention
-of a published tool.  The function `identify` compares a recording with
-simulations of all conventions.  A convention fits if its simulation, with
-the recorded input and weights, agrees with the recording.  A property is
-settled if all conventions that agree with the recording have the same
-choice for this property.  All other properties are open.  If several
-conventions always give the same simulation, only one of these conventions
-is counted.  An input signal for which conventions give different results
-is called a stimulus.  For each open property, the report names a stimulus
-that excludes at least one of the possible choices, if the module `stimuli`
-can make such a stimulus.  A given gradient shows whether derivatives pass
-through the reset (property `through_reset`), and excludes conventions that
-do not reproduce this gradient.
+properties of a time step, such as the kind of reset.  In the code, such a
+property is called an axis.  An update convention is one choice for each
+property.  A preset is the update convention of a published tool.  The
+function `identify` compares a recording with simulations of all update
+conventions.  An update convention fits if its simulation agrees with the
+recording.  A property is settled if all update conventions that fit have
+the same choice for this property.  All other properties are open.  If
+several update conventions give equal simulations for every input, only one
+of these update conventions is counted.  An input signal for which update
+conventions give different results is called a stimulus.  For each open
+property, the report names a stimulus that would exclude at least one
+choice.  If the module `stimuli` can make no such stimulus, the report
+names none.  If the caller also supplies a gradient, all update conventions
+that do not reproduce this gradient are excluded.  The gradient also shows
+whether derivatives pass through the reset (property `through_reset`).
 
 The list `members` of the report holds all presets that agree with the
-recording.  The list also holds the conventions that agree with the
-recording and that differ in one property from the first preset in the
-list.  If no preset agrees with the recording, the list holds at most 20 of
-the conventions that agree with the recording: those that differ from a
-preset in the fewest properties.
+recording.  The list also holds other update conventions that agree with
+the recording, if they differ from the first preset in the list in only one
+property.  If no preset agrees with the recording, the list holds at most
+20 update conventions.  In this case, these are the update conventions that
+agree with the recording and are most similar to a preset.
 """
 
 import numpy as np
@@ -55,7 +56,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
              dspikes=None, surrogate=None, tools=None, rtol=None, alpha=None,
              beta=None, refractory=None):
-    """Identify the conventions that a recording of LIF neurons follows.
+    """Identify the update conventions that agree with a recording of LIF neurons.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
     >>> step = conventions.PRESETS["spytorch"]
@@ -94,10 +95,10 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         (value, derivative).  By default, all names and several steepnesses
         are tried.
     tools : Tools, optional
-        Conventions of the caller, which replace those of `conventions`.  With
-        `tools`, the arguments V, tau_syn, tau_mem, alpha, beta, `refractory`,
-        `dspikes` and `surrogate` must be None, and all other constants have
-        no effect.
+        Update conventions of the caller, which replace the update conventions
+        of the module `conventions`.  With `tools`, the arguments V, tau_syn,
+        tau_mem, alpha, beta, `refractory`, `dspikes` and `surrogate` must be
+        None, and all other constants have no effect.
     rtol : float, optional
         Tolerance of (2) of `comparison`, used only with `tools`.  The default
         is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.
@@ -112,8 +113,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Returns
     -------
     Report
-        Conventions that fit, settled axes and open axes.  If no convention
-        fits, the report names the nearest convention, if possible.
+        Update conventions that fit, settled axes and open axes.  If no update
+        convention fits, the report names the nearest one, if possible.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
@@ -156,7 +157,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified convention differs from the right convention.
+    """Describe how an identified update convention differs from the right one.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -197,7 +198,7 @@ def relative(report, right, alone=False):
 
 
 def _identified(problem, exact, gradient, given):
-    """Compare a recording with all LIF conventions, and return the report.
+    """Compare a recording with all conventions.
 
     The mask `exact` marks the recorded membrane potentials that equal the
     threshold.  If `given` is True, the caller gave decay factors in place of
@@ -219,7 +220,7 @@ def _identified(problem, exact, gradient, given):
 
 
 def _recognised(problem, presets, fits, gradient, given):
-    """Return the report if at least one convention agrees with the recording."""
+    """Return the report for the conventions `fits`."""
     # Recorded potentials settle all axes that change the gradient, except PATH.
     axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
                                                if a not in IDLE]
@@ -276,15 +277,14 @@ def _code(step, axes):
 
 
 def _path(codes, axes):
-    """Return a tuple of the choices in `axes` for each convention in `codes`."""
+    """Return each convention's choices for `axes`."""
     at = [list(elimination.AXES).index(axis) for axis in axes]
     return list(map(tuple, np.asarray(codes)[:, at].tolist()))
 
 
 def _paths(problem, presets, fits, axes):
-    """Group the conventions in `fits` by their choices for the properties in
-    `axes`.  Return a dict of the groups; the groups that are nearest to a
-    published tool are first."""
+    """Group conventions with equal choices for `axes`.  Groups near published
+    tools come first."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}
@@ -294,14 +294,18 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Return the surrogate gradients that explain a recorded gradient.
+    """Find surrogate gradients that equal a recorded gradient.
 
-    The returned dict holds those keys of `paths` for which a surrogate
-    gradient, multiplied by a factor, equals the recorded gradient.  Factors
-    other than 1 are accepted only if no surrogate gradient itself equals the
-    recorded gradient.  Also return a convention from the first group in
-    `paths`, and the surrogate gradient of this convention that is nearest to
-    the recorded gradient.
+    Returns
+    -------
+    matches : dict
+        Surrogate gradients that equal the recorded gradient up to a factor,
+        for keys of `paths`.  Factors other than 1 are accepted only if no
+        surrogate gradient itself equals the recorded gradient.
+    step : conventions.Step
+        An update convention from the first group in `paths`.
+    near : array
+        Surrogate gradient of `step` that is nearest to the recorded gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -318,7 +322,7 @@ def _explained(problem, fits, paths, gradient):
 
 
 def _unexplained(candidate, wanted, near):
-    """Return the report on a gradient that no surrogate derivative explains."""
+    """Return the report on an unexplained gradient."""
     at = np.unravel_index(np.argmax(np.abs(wanted - near)), wanted.shape)
     parting = Parting(None, None, None, "gradients", float(wanted[at]), float(near[at]))
     return Report([], {}, candidate, parting, (
@@ -328,7 +332,7 @@ def _unexplained(candidate, wanted, near):
 
 
 def _members(problem, presets, fits, choices):
-    """Return the conventions that agree with a recording, presets first."""
+    """Return the candidates that agree, presets first."""
     known = problem.axes
 
     def fit(step):      # and with an allowed choice of `through_reset`
@@ -354,9 +358,16 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return a dict of the settled properties, in which all conventions that fit
-    agree.  Also return a dict of the open properties, with the possible
-    choices and an input signal that distinguishes these choices."""
+    """Return the settled and the open properties.
+
+    Returns
+    -------
+    settled : dict
+        Choice for each settled property.
+    undecided : dict
+        Possible choices for each open property, and the name of a stimulus
+        that excludes one of these choices, or "".
+    """
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

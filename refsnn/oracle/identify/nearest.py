@@ -1,39 +1,41 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module reports on recordings that agree with no known convention.
+r"""This module describes recordings that agree with no update convention.
 
-A convention is one choice for each property of a time step in which
-simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
-kind of reset.  A preset is the convention of a published tool.  If no
-convention agrees with a recording, the decay factors and the gain of the
-neurons are fitted to the recording by least squares.  If the fitted
-constants explain the recording, the report lists these constants.  The
-report also names the nearest convention.  The nearest convention agrees
-with the recording for the largest number of steps
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+properties of a time step, such as the kind of reset.  An update convention
+is one choice for each property.  A preset is the update convention of a
+published tool.  If no update convention agrees with a recording, the decay
+factors and the gain of the neurons are fitted to the recording by least
+squares.  If the error of the fit is small, the report lists the fitted
+constants.  The report also names the nearest update convention.  The
+nearest update convention agrees with the recording for the largest number
+of steps
 
     t = first row that contradicts the convention                     (1)
 
-Row t of a recording belongs to time step t.  A convention can be the
-nearest convention only if at least one of three conditions holds:
+Row t of a recorded array holds the values of time step t.  An update
+convention is accepted as the nearest update convention only if at least
+one of three conditions holds:
 
-- Constants that were fitted to the recording explain the recording.
+- Constants were fitted to the recording with a small error.
 
 - The recording has at least 12 nonzero entries before row t, and t > 1.
 
-- The root mean square error of each recorded quantity is below half of the
-  standard deviation of this quantity.
+- For each recorded quantity, the root mean square error of the simulation
+  is below half of the standard deviation of this quantity.
 
 Derivation.  The comparison uses the tolerances of the module
     `elimination`.
-Approximate.  The nearest convention is chosen among the presets, and among
-    up to 24 of the conventions that agree with the recording for the
-    largest number of rows.
-Cost.   The search of the module `elimination` is repeated up to eight
-    times, each time with one change to the constants, the weights or the
-    recording.  The changes are a fitted gain, transposed weights, V = 0,
-    swapped axes of time and batch, and a threshold of 1.
-Departures.  If a convention agrees with the recording after one of these
-    changes, the report names the change and the convention, but the list
-    `members` of the report is empty.
+Approximate.  The nearest update convention is chosen among the presets and
+    at most 24 other update conventions.  These other update conventions
+    agree with the recording for the largest number of rows.
+Cost.   The search of the module `elimination` is repeated at most eight
+    times.  In each repetition, the constants, the weights or the recording
+    are changed in one respect.  The changes are a fitted gain, transposed
+    weights, V = 0, swapped axes of time and batch, and a threshold of 1.
+Departures.  If an update convention agrees with the recording after one of
+    these changes, the report names the change and the update convention.
+    In this case, the list `members` of the report is empty.
 """
 
 import numpy as np
@@ -50,7 +52,7 @@ CLOSE = 0.5             # or largest error, in standard deviations
 
 
 def _nothing(problem, codes, parted, presets):
-    """Return the report on a recording that follows no convention."""
+    """Return the report on an unexplained recording."""
     lines = ["no convention fits"]
     fit = fitting._constants(problem)
     nearest, parting = _nearest(problem, codes, parted, presets, fit is not None)
@@ -73,7 +75,7 @@ def _nothing(problem, codes, parted, presets):
 
 
 def _spiking(problem, step):
-    """Describe in words which thresholds explain the recorded spikes."""
+    """Describe which thresholds explain the recorded spikes."""
     threshold, untested = problem.levels["threshold"], (
         "; spikes and the threshold are not tested")
     if np.ndim(threshold):
@@ -96,8 +98,7 @@ def _spiking(problem, step):
 def _thresholds(problem, late, reset):
     """Return the lower and the upper bound of the thresholds that explain the
     recorded spikes.  The spikes are recorded `late` time steps after the
-    membrane potential mem.  The number `reset` was subtracted from mem at each
-    spike."""
+    membrane potential `mem`.  Each spike has subtracted `reset` from `mem`."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
@@ -106,10 +107,9 @@ def _thresholds(problem, late, reset):
 
 
 def _constant(problem):
-    """Examine whether the membrane potential has the same value after each
-    spike.  If this value is not a given reset value, or if its duration is not
-    a tested refractory period, return a list with a line for the report.
-    Otherwise, return an empty list."""
+    """Describe a constant potential after each spike.  Return a list with one
+    line for the report.  If the given reset value and the tested refractory
+    periods explain the constant potential, return an empty list."""
     if not {"mem", "spikes"} <= problem.rows.keys():
         return []
     mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
@@ -135,8 +135,8 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest convention, as a candidate, and its first difference
-    from the recording.  If no convention is near, return (None, None)."""
+    """Return the nearest candidate and its first difference.  Without a near
+    candidate, return (None, None)."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
@@ -156,9 +156,9 @@ def _nearest(problem, codes, parted, presets, fitted):
 
 
 def _first(problem, step, run):
-    """Return the first difference between a recording and the simulation of a
-    convention, or None if all entries agree.  Also return the number of
-    nonzero recorded entries before this difference."""
+    """Compare a recording with one simulation.  Return the first difference, or
+    None.  Also return the number of nonzero recorded entries before the first
+    difference."""
     slack, wrong, alive = elimination._slack(problem), {}, {}
     for name, row in problem.rows.items():
         limit = 0 if name == "spikes" else slack[name][:, None, None]
@@ -178,9 +178,8 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the largest relative error of the recorded quantities.  The relative
-    error is the root mean square error of a quantity divided by the standard
-    deviation of this quantity."""
+    """Return the largest relative error.  The relative error of a recorded
+    quantity is its root mean square error divided by its standard deviation."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -192,15 +191,15 @@ def _error(problem, run):
 
 
 def _fired(problem):
-    """Return the number of recorded spikes, or 0 if spikes are not recorded."""
+    """Return the number of recorded spikes."""
     return int(np.sum(problem.rows.get("spikes", 0)))
 
 
 def _changed(problem, presets, fit):
-    """Search for a convention that agrees with the recording after one of the
-    changes that the module docstring lists.  Return a list with a line for the
-    report, or an empty list.  If only spikes are recorded, the recording must
-    have at least `MATCHED` spikes, and only published tools are accepted."""
+    """Search again with one changed argument.  The module docstring lists the
+    changes.  Return at most one line of text.  If only spikes are recorded, at
+    least `MATCHED` spikes are needed, and only the update conventions of
+    published tools are accepted."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

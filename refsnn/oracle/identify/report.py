@@ -1,17 +1,15 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-A convention is one choice for each property of a time step in which
-simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
-kind of reset.  In the code, a property of a convention is called an axis.
-A preset is the convention of a published tool.  A candidate is a
-convention that is described by a preset and by the properties in which the
-convention differs from this preset.  The report describes each convention
-by the preset from which it differs in the fewest properties.  In the text
-of the report, a probe is an input signal for which conventions give
-different results.  The command `python -m refsnn probes` writes these
-input signals to a folder.
-"""
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+properties of a time step, such as the kind of reset.  In the code, such a
+property is called an axis.  An update convention is one choice for each
+property.  A preset is the update convention of a published tool.  A
+candidate describes an update convention by a preset and by the properties
+that differ from this preset.  The report uses the preset with the fewest
+different properties.  In the text of the report, a probe is an input
+signal for which update conventions give different results.  The command
+`python -m refsnn probes` writes these input signals to a folder.  """
 
 from typing import NamedTuple
 
@@ -66,17 +64,15 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold a convention as a preset (the convention of a published tool), the
-    properties that differ from the preset, and the choices for these
-    properties."""
+    """Hold an update convention as a preset with changes.  A preset is the update
+    convention of a published tool."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
 
 
 class Parting(NamedTuple):
-    """Hold the position of the first difference between a recording and the
-    simulation of a convention, and the values at this position."""
+    """Hold the first difference between a recording and a simulation."""
     step: int           # step, sample and neuron are None for gradients
     sample: int
     neuron: int
@@ -86,7 +82,7 @@ class Parting(NamedTuple):
 
 
 class Report(NamedTuple):
-    """Hold the conventions that a recording follows."""
+    """Hold the result of `identify`."""
     members: list       # candidates that fit the recording, presets first
     apart: dict         # other member: stimulus that excludes it or the first, or ""
     nearest: Candidate  # the nearest candidate if no candidate fits, else None
@@ -100,8 +96,7 @@ class Report(NamedTuple):
 
 
 def _changes(candidate):
-    """Return a dict of the properties in which a candidate differs from its
-    preset, with the choices of the candidate."""
+    """Return the changes of a candidate."""
     _, axis, value = candidate
     if isinstance(axis, tuple):
         return dict(zip(axis, value, strict=True))
@@ -109,26 +104,25 @@ def _changes(candidate):
 
 
 def _cost(changes):
-    """Return the number of changed properties.  The properties in `RARE` count
-    three times."""
+    """Count the changes.  Changes in `RARE` count three times."""
     return len(changes) + 2 * len(RARE & set(changes))
 
 
 def _step(candidate, presets):
-    """Return the convention of a candidate as a `conventions.Step`."""
+    """Return the update convention of a candidate."""
     return presets[candidate.preset]._replace(**_changes(candidate))
 
 
 def _variants(names, presets, axes):
-    """Return all candidates that differ from one of the presets in one property."""
+    """Return all candidates with one changed property."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in axes.items() for value in values
             if value != getattr(presets[name], axis)]
 
 
 def _described(step, presets, axes):
-    """Return the candidate that describes the convention `step` with the fewest
-    changes.  The candidate agrees with `step` in all properties in `axes`."""
+    """Describe `step` with the fewest changes.  Only the properties in `axes` are
+    compared."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -144,8 +138,7 @@ def _candidate(name, changes):
 
 
 def _whole(candidate, presets):
-    """Return a candidate.  If the caller gave a refractory period, this period is
-    listed as a difference from the published tool."""
+    """Add a given refractory period to a candidate."""
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate
@@ -153,8 +146,7 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the position of the first entry that a mask in `wrong` marks, with
-    the recorded and the simulated value.  If no entry is marked, return None."""
+    """Return the first entry that is marked in `wrong`, or None."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:
@@ -172,16 +164,14 @@ def _title(preset):
 
 
 def _words(candidate, name=None):
-    """Describe a candidate in words.  If `name` is given, this text replaces the
-    name of the preset."""
+    """Describe a candidate in words.  The text `name` replaces the preset's name."""
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
                for axis, value in _changes(candidate).items()]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
 
 
 def _difference(nearest, parting):
-    """Describe in words the nearest convention and its first difference from the
-    recording."""
+    """Describe the first difference from the recording."""
     step, sample, neuron, quantity, found, wanted = parting
     where = "in the gradients: an entry" if step is None else \
         f"first at step {step}, sample {sample}, neuron {neuron}: {quantity}"
@@ -190,7 +180,7 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Describe in three lines the convention, its known and its open properties.
+    """Describe the settled and the open properties.
 
     If `given` is True, the caller gave decay factors in place of time
     constants.
@@ -215,7 +205,7 @@ def _lines(members, settled, undecided, given):
 
 
 def _surrogates(matches):
-    """Describe in words up to four surrogate derivatives that explain a gradient."""
+    """Describe at most four surrogate derivatives."""
     some = []
     for match in matches[:4]:
         width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")

@@ -1,35 +1,36 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module makes input signals that reveal the convention of a simulator.
+r"""This module makes input signals that distinguish LIF simulators.
 
-A convention is one choice for each property of a time step in which
-simulators of leaky integrate-and-fire (LIF) neurons differ, such as the
-kind of reset.  An input signal for which different conventions give
-different results is called a stimulus.  The command `python -m refsnn
-probes` writes all stimuli to a folder.  On the command line and in the
-reports of `identify`, a stimulus is called a probe.
+Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
+properties of a time step, such as the kind of reset.  An update convention
+is one choice for each property.  An input signal for which different
+update conventions give different results is called a stimulus.  The
+command `python -m refsnn probes` writes all stimuli to a folder.  On the
+command line and in the reports of `identify`, a stimulus is called a
+probe.
 
-Some differences between conventions have an effect only for special
-inputs.  In a tie, the membrane potential equals the threshold to the last
-bit.  Let f1 be 1 or 1 - alpha, f2 be 1 or alpha, and f3 be the gain of the
-current.  The stimulus "ties" contains inputs x such that, in
-floating-point arithmetic,
+Some properties have an effect only for special inputs.  In a tie, the
+membrane potential equals the threshold to the last bit.  Let alpha be the
+decay factor of the synaptic current.  Let the factor f1 be 1 or 1 - alpha,
+let f2 be 1 or alpha, and let f3 be the gain of the current.  The stimulus
+"ties" contains inputs x such that, in floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
-    potential has a lower bound, which is called the floor.  Only a
+    potential has a lower bound (floor).  Only a
     recorded gradient shows whether derivatives pass through the reset.
     Recorded spikes cannot distinguish a delay of the input from a delay of
     the output, but recorded membrane potentials can.
-Exact.  For each product f1 f2 f3, the 17 floating-point numbers nearest to
-    threshold / (f1 f2 f3) are tested as solutions of (1).
+Exact.  The solutions x of (1) are searched among the 17 floating-point
+    numbers nearest to threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
     one sample for each product f1 f2 f3.  The input signals "overdrive"
     and "inhibition" have 40 samples each.
-Departures.  The input signal "ties" may cause no tie in a simulator that
-    rounds differently.
+Departures.  In a simulator with other rounding errors, the input signal
+    "ties" may cause no tie.
 """
 
 import itertools
@@ -49,24 +50,25 @@ NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
 class Stimulus(NamedTuple):
-    """Hold an input x of shape (T, B, 1) for one neuron with weight W."""
+    """Hold an input x, (T, B, 1), for one neuron."""
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the stimulus distinguishes
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return input signals for which LIF conventions give different results.
+    """Return input signals for which LIF neurons with different update
+    conventions give different results.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
     [2.0, 2.6666666666666665, 4.0]
 
     Each input signal drives one neuron with weight 1.  The samples of the
-    batch differ in the amplitude of the input.  Rounding errors can prevent
-    that the membrane potential equals the threshold.  To avoid rounding
-    errors, set the leak potential of your tool to 0, and use decay factors
-    that are exact in binary, such as 0.75.
+    batch differ in the amplitude of the input.  Because of rounding errors,
+    the membrane potential may not equal the threshold exactly.  To avoid
+    rounding errors, set the leak potential of your tool to 0, and use decay
+    factors that binary numbers represent exactly, such as 0.75.
 
     Parameters
     ----------
@@ -105,8 +107,8 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """For each product f1 f2 f3, return one input x that fulfils eq. (1), if such
-    an input exists."""
+    """Return inputs x that fulfil eq. (1).  For each product f1 f2 f3, return at
+    most one input."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -120,11 +122,10 @@ def _ties(alphas, betas, gains, threshold):
 
 
 def _simulator(problem):
-    """Return a simulator and input signals for the constants of a problem.
+    """Return a simulator, None and input signals.
 
-    The result holds the last three fields of `comparison.Tools`: a function
-    that simulates neurons, None, and the stimuli.  The field `differentiate`
-    is None, because no gradients are compared.
+    The three results are the last three fields of `comparison.Tools`.  No
+    gradients are compared.
     """
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
@@ -141,7 +142,7 @@ def _simulator(problem):
 
 
 def _decay(kind, tau, dt):
-    """Compute a decay factor with the same rounding as `conventions.simulate`,
-    because other rounding errors would prevent ties."""
+    """Compute a decay factor exactly as `conventions.simulate`.  Other rounding
+    errors would prevent ties."""
     with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
         return float(1 - dt / tau if kind == "euler" else np.exp(-dt / tau))

@@ -1,11 +1,13 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module determines whether neurons spike exactly at the threshold.
+"""This module determines whether potentials at the threshold cause spikes.
 
 In a tie, the membrane potential equals the threshold.  Only a tie shows
 whether a simulator tests potential > threshold or potential >= threshold.
-A convention holds the choice between the tests > and >= as the property
-"compare".  Rounding errors can hide a tie, because a rounded potential may
-lie on either side of the threshold.
+This test is one property of the simulator's time step, in which simulators
+of leaky integrate-and-fire (LIF) neurons differ.  The property is called
+"compare".  An update convention is one choice for each of these
+properties.  Rounding errors can hide a tie, because a rounded potential
+may lie on either side of the threshold.
 """
 
 import numpy as np
@@ -18,11 +20,12 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Return the conventions in `fits` that agree with the ties of a recording.
+    """Select the update conventions that explain recorded ties.
 
-    If the recording has no tie, each convention is returned with all choices
-    for the property "compare".  To save time, ties are examined only for the
-    first 4 to 200 conventions, starting with published tools.
+    If the recording has no tie, each update convention is returned with all
+    choices for the property "compare".  To save time, ties are examined for at
+    most 200 update conventions, and for fewer update conventions if the
+    recording is long.  Published tools are examined first.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
@@ -51,22 +54,21 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices for the property "compare" in `codes`, if a tie occurs
-    in the simulation of each convention in `codes`.  Otherwise, return an
-    empty set."""
+    """Return the choices for "compare" in `codes`.  If a simulation has no tie,
+    return an empty set."""
     steps = elimination._steps(codes, problem.axes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return the choices for the property "compare" that explain a recorded tie.
+    """Return the choices for "compare" that explain ties.
 
     A tie is used as evidence if simulations in float32 and float64 give equal
     membrane potentials up to the time step of the tie.  A tie is also used as
     evidence if the recorded membrane potential equals the threshold.  The mask
-    `exact`, (T, B, n), marks the entries in which the recorded potential
-    equals the threshold.
+    `exact`, (T, B, n), marks the recorded membrane potentials that equal the
+    threshold.
     """
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
