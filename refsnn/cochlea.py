@@ -1,24 +1,26 @@
 # refsnn 0.1.0 | cochlea.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 r"""Convert sound to spikes as in the Spiking Heidelberg Digits data set.
 
-A sound x, normalised by `audio.prepare`, moves the basilar membrane of the
+A sound x, scaled by `audio.prepare`, moves the basilar membrane of the
 inner ear.  Each place of the membrane drives one hair cell.  The 40 nerve
 fibres of a hair cell fire at random and excite one bushy cell.  The spikes
-of all bushy cells are the output.  The module `basilar` provides the
-transfer function V of the membrane.  Let X be the Fourier transform of a
-sound x with N samples and the sampling rate fs.  Let n = N//2 + 1.  With
-the time step dt = 2/fs, the velocity v of the membrane is
+of all bushy cells are the output.  The module `basilar` computes the
+transfer function V of the membrane, which is the membrane velocity for
+tones of amplitude 1.  Let X be the Fourier transform of a sound x with N
+samples and the sampling rate fs.  Let n = N//2 + 1.  With the time step dt
+= 2/fs, the velocity v of the membrane is
 
     f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
-The transmitter of a hair cell moves between three pools.  Transmitter in
-the pool `free` can be released, transmitter in the pool `cleft` is in the
-synaptic cleft, and transmitter in the pool `store` is recycled.  The pools
-`free`, `cleft` and `store` are called q, c and w in [M86].  The class
-`HairCell` holds the constants of eqs. (3)-(7).  In eqs. (4) and (6), the
-symbol x is a rate constant, not the sound.  Let s = max(v + A, 0).  The
-permeability k, the pools and the firing probability P of a fibre are
+The transmitter of a hair cell moves between three pools.  The pool `free`
+holds transmitter that can be released, the pool `cleft` holds transmitter
+in the synaptic cleft, and the pool `store` holds transmitter that is being
+recycled.  The pools `free`, `cleft` and `store` are called q, c and w in
+[M86].  The class `HairCell` holds the constants of eqs. (3)-(7).  In eqs.
+(4) and (6), the symbol x is a rate constant, not the sound.  Let s = max(v
++ A, 0).  The permeability k, the pools and the firing probability P of a
+fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -27,10 +29,11 @@ permeability k, the pools and the firing probability P of a fibre are
     store[t] = store + r dt cleft - x dt store            (6)  [M86]
     P[t] = h dt cleft[t]                                  (7)  [M88]
 
-where the pools on the right-hand sides are the values at step t-1.  At the
-start, the pools are in the steady state for v = 0.  A fibre that is not
-refractory fires in step t with probability P[t].  If F[t] fibres of a hair
-cell fire, the current I and the membrane potential U of the bushy cell are
+where the pools on the right-hand sides are the values at step t-1.
+Initially, the pools are in the steady state for v = 0.  A fibre that is
+not refractory fires in step t with probability P[t].  If F[t] fibres of a
+hair cell fire in step t, the synaptic current I and the membrane potential
+U of the bushy cell are
 
     I[t] = e^(-dt/tau_syn) I[t-1] + F[t]                  (8)  [CSSZ20]
     U[t] = e^(-dt/tau_mem) U[t-1] + weight dt I[t]        (9)  [CSSZ20]
@@ -39,28 +42,28 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool.  The
-    total amount of transmitter changes only by a loss at the rate l cleft
-    and by a production at the rate y (M - free).  A Poisson process with
-    the rate -log(1 - P) per step has at least one event in a step with
-    probability P.  Therefore, one Poisson process is sampled for all
-    fibres of a hair cell, and each event is assigned to a random fibre.
-    Events within the refractory time after a spike of the same fibre are
-    deleted.
-Exact.  Eqs. (1)-(7) give the same results as the published software, and
-    the spikes have the same probability distribution as in the published
-    software.  Each channel has its own random number generator.
+    [M86].  Transmitter that leaves one pool enters the next pool.
+    Therefore, the total amount of transmitter changes only by a loss at
+    the rate l cleft and by a production at the rate y (M - free).  A
+    Poisson process with the rate -log(1 - P) per step has at least one
+    event in a step with probability P.  Therefore, one Poisson process is
+    sampled for all fibres of a hair cell, and each event is assigned to a
+    random fibre.  Events within the refractory time after a spike of the
+    same fibre are deleted.
+Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
+    the spikes have the same probability distribution as in this software.
+    Each channel has its own random number generator.
 Cost.   For C channels that are processed together, the time is O(C N log
-    N), and the memory is O(C N).
+    N), and the memory is O(C N), where N is the number of samples.
 Departures.  Unlike the software of [CSSZ20], this module has a seed for
     its random numbers and a maximum length of sounds.  The following
     peculiarities of the published software are kept.  Because the velocity
-    v is sampled at the rate fs/2, frequencies of v above fs/4 are aliased.
-    The n values of the velocity v span a time of N/fs, which is slightly
-    less than n time steps of 2/fs.  The frequencies f[j] start at 1 Hz
-    instead of 0 Hz.  The sound is treated as periodic, so that a response
-    beyond one end of the sound appears at the other end.  Spikes in the
-    last step are discarded.
+    v is sampled at the rate fs/2, frequency components of v above fs/4 are
+    aliased.  The n values of the velocity v span a time of N/fs, which is
+    slightly less than n time steps of 2/fs.  The frequencies f[j] start at
+    1 Hz instead of 0 Hz.  The sound is treated as periodic, so that the
+    response to one end of the sound can appear at the other end.  Spikes
+    in the last step are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -119,8 +122,8 @@ def velocity(x, rate, response, channels, *, out=None):
     x, rate : (N,) float and float
         Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
-        Function that returns V at F frequencies in Hz for a slice of C
-        channels, such as a result of `basilar.response`.
+        Function that returns the transfer function V at F frequencies in Hz
+        for a slice of C channels, such as a result of `basilar.response`.
     channels : int or slice
         Number of channels, or a slice of channels.
     out : (n, C) float64, optional
@@ -183,8 +186,7 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the transmitter pools after each time step, in arrays that are
-    reused."""
+    """Yield the pools after each step, in reused arrays."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     cleft = M * y * k / (l * k + y * (l + r))
@@ -236,7 +238,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
 
 def fibres(P, dt, rng, *, count=40, refractory=1e-3):
-    """Sample how many nerve fibres fire in each time step and channel.
+    """Sample the number of nerve fibres that fire in each time step and channel.
 
     >>> P = np.full((1000, 2), 0.01)
     >>> n = fibres(P, 1e-4, np.random.default_rng(1))
@@ -246,7 +248,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     Parameters
     ----------
     P : (T, C) float
-        Firing probability of a non-refractory fibre, in [0, 1).
+        Firing probability of a non-refractory fibre in a time step, in [0, 1).
     dt, refractory : float
         Time step and refractory time of a fibre, s.
     rng : numpy.random.Generator or list of C generators
@@ -289,8 +291,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete all events less than `steps` time steps after an event that is
-    kept."""
+    """Delete events during refractory times of `steps` steps."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     at = np.flatnonzero(heads[:-1] & ~heads[1:])
@@ -313,7 +314,7 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     Parameters
     ----------
     n : (T, C) int
-        Number of firing fibres, such as a result of `fibres`.
+        Number of fibres that fire in each step, such as a result of `fibres`.
     dt, tau_mem, tau_syn, refractory : float
         Time step, time constants and refractory time, s.
     weight : float
@@ -373,12 +374,13 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     channels : int
         Number of channels.
     block : int, optional
-        Number of channels processed together.  By default, v takes about 320
-        MB or less.  The result does not depend on `block`.
+        Number of channels processed together.  By default, the velocity v
+        takes about 320 MB or less.  The sampled spikes do not depend on
+        `block`.
     padded : bool
-        If True, append silence, so that the Fourier transform is fast.  The
-        frequencies of eq. (1) then differ slightly from the frequencies of
-        the published software.
+        If True, silence is appended to the sound, so that the Fourier
+        transform is fast.  The frequencies of eq. (1) then differ slightly
+        from the frequencies in the software of [CSSZ20].
     longest : float
         Longest accepted duration, in seconds.
 
@@ -439,8 +441,8 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     Returns
     -------
     list of (times_s, units)
-        Result of `convert` for each sound.  Silent and long sounds are
-        accepted.
+        Result of `convert` for each sound.  In contrast to `convert`, sounds
+        may be silent and of any duration.
     """
     rate, channels, sounds = arrays(
         f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,
@@ -471,13 +473,13 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
 
 
 def _padded(x):
-    """Append zeros to the sound x, so that its Fourier transform is fast."""
+    """Append zeros for a fast Fourier transform."""
     n = fft.next_fast_len(x.size // 2 + 2, real=True)
     return np.pad(x, (0, 2 * (n - 1) - x.size))
 
 
 def _range(channels):
-    """Return the start and the end of a range of channels, as in a slice."""
+    """Return the start and the end of `channels`."""
     if not isinstance(channels, slice):
         return 0, *arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
@@ -487,7 +489,7 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return the checked array `out`, or a new array if `out` is None."""
+    """Return the checked `out`, or a new array."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:
@@ -496,7 +498,7 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Return the checked constants of a hair cell, and the time step."""
+    """Return the checked hair-cell constants and time step."""
     dt, *cell = arrays(f"dt {POSITIVE}, {CELL}", dt, *(
         HairCell() if cell is None else bundle("cell", cell, HairCell)))
     cell = HairCell(*cell)

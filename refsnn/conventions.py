@@ -2,12 +2,15 @@
 r"""Simulate LIF layers as published simulators do, with exact gradients.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step.  In this module, each of these properties is
-called an axis.  A convention consists of one choice for each axis.  A
-`Step` holds a convention, `simulate` simulates a layer in any convention,
-and `PRESETS` holds the conventions of published tools.  State k consists
-of the current I[k] and the membrane potential u[k] before the reset by the
-spikes s[k].  A step with the input x[k] computes state k + 1 from state k:
+properties of a time step, such as the type of reset.  A convention is a
+set of choices for these fifteen properties.  The fields of the class
+`Step` are these properties, which are also called axes, and the dict
+`AXES` lists the possible choices for each property.  The function
+`simulate` simulates a layer in any convention, and the dict `PRESETS`
+holds the conventions of published simulators.  State k of a layer consists
+of the synaptic current I[k] and the membrane potential u[k] before the
+reset by the spikes s[k].  A step with the input x[k] computes state k + 1
+from state k:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     net[k] = W x[k] + V s[k]                                          (2)
@@ -19,18 +22,18 @@ spikes s[k].  A step with the input x[k] computes state k + 1 from state k:
     u[k+1] = max(floor, v), or reset_to while refractory              (7)
 
 Eq. (3) lists three operations, whose order depends on the convention.  R
-in eq. (4) is the reset.  If the reset precedes the decay of u, eq. (5)
-applies.  If the reset follows the decay of u, eq. (6) applies.  With
-mute=True, eq. (7) never sets u to reset_to.  Instead, the spikes s[k] and
-their derivatives psi[k] are 0 while a neuron is refractory.
+in eq. (4) is the reset.  If the reset precedes the decay of the potential
+u, eq. (5) applies.  If the reset follows the decay of u, eq. (6) applies.
+With the choice mute=True, the potential u of a refractory neuron evolves
+freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
 Derivation.  Except for the products with the weight matrices W and V, a
     time step acts on each neuron separately.  Let R_u and R_s be the
     derivatives of the reset R with respect to u and s, at the arguments of
-    R in eq. (5) or (6).  Let the factor Q be R_u if eq. (6) applies, and 1
-    if eq. (5) applies.  Let `fixed` be a mask that is 1 if the potential
-    u[k+1] is held at reset_to or is at the floor, and 0 otherwise.  The
-    derivatives of a step are
+    R in eq. (5) or (6).  Let the factor Q be the derivative R_u if eq. (6)
+    applies, and 1 if eq. (5) applies.  Let `fixed` be a mask that is 1 if
+    the potential u[k+1] is held at reset_to or is at the floor, and 0
+    otherwise.  The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],
@@ -43,10 +46,11 @@ Derivation.  Except for the products with the weight matrices W and V, a
     and s[k] is taken at fixed values of the other three.  The function
     `slopes` computes eqs. (8)-(11).  Let psi[k] be the surrogate
     derivative that replaces ds[k]/du[k], and let h = [I, u] be the state.
-    The chain rule gives the Jacobian J of a step, the derivatives F and E
-    of the new state with respect to the weights and the input, and the
-    direct derivative q of the loss with respect to the state.  The modules
-    `bptt` and `rtrl` compute gradients from J, F and q:
+    The chain rule gives the Jacobian J of a time step, the derivative F of
+    the new state with respect to the weights, the derivative E of the new
+    state with respect to the input, and the direct derivative q of the
+    loss with respect to the state.  The modules `bptt` and `rtrl` compute
+    the gradient of the loss from J, F and q:
 
     J[k+1] = [[syn_by_syn, syn_by_drive V psi[k]],
               [mem_by_syn, mem_by_mem + mem_by_spikes psi[k]
@@ -67,11 +71,11 @@ Derivation.  Except for the products with the weight matrices W and V, a
     eqs. (12) and (14), a vector that multiplies V or W denotes a diagonal
     matrix.  The arrays dspikes and dmem hold the direct derivatives of the
     loss with respect to the recorded spikes s[k] and potentials u[k].
-Exact.  For hard spikes, the gradient of the loss is exact, except that the
-    surrogate derivative psi replaces ds/du.  The refractory mask, and
-    membrane potentials at the floor, are treated as constants.  No
-    derivative passes through s in (4) if through_reset=False, or if
-    spikes="many" and reset="zero".
+Exact.  The gradient of the loss is exact, except that the surrogate
+    derivative psi replaces ds/du.  The refractory mask, and membrane
+    potentials at the floor, are treated as constants.  No derivative
+    passes through s in (4) if through_reset=False, or if spikes="many" and
+    reset="zero".
 Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.  A
     refractory time of k steps adds O(T B n k) time.  `linearise` takes O(T
     B n p) time and memory for p = n m + n n weights.
@@ -79,12 +83,12 @@ Departures.  Each convention in `PRESETS` follows a version of a simulator
     from the years 2024 to 2026 with default options.  The conventions of
     norse, snntorch, spikingjelly and spyx are tested against the installed
     simulators.  All other conventions in `PRESETS` are tested against
-    explicit loops or manual calculations.  Unlike the convention
-    "hxtorch", the simulator hxtorch applies no reset if a recorded
-    membrane trace replaces the simulated potential.  A simulation of T
-    steps has T + 1 states, and state 0 is the resting state.  The module
-    `lif` records only the first T states, which do not depend on the last
-    input.
+    separate loops over the time steps, or against calculations by hand.
+    Unlike the convention "hxtorch", the simulator hxtorch applies no reset
+    if a recorded membrane trace replaces the simulated potential.  A
+    simulation of T steps has T + 1 states, and state 0 is the resting
+    state.  The module `lif` records only the first T states, which do not
+    depend on the input at the last step.
 """
 
 from collections import namedtuple
@@ -101,8 +105,8 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold a convention, the choices of a simulator for all properties of a
-    time step.
+    """Hold a convention: the choices of a simulator for fifteen properties of a
+    step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous
@@ -224,22 +228,23 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem, dt : float, or (n,) float for time constants
-        Time constants and time step, s.  With decay="exact", a time constant
-        of 0 gives a decay factor of 0.
+        Time constants and time step, in seconds.  With decay="exact", a time
+        constant of 0 gives a decay factor of 0.
     threshold, leak, reset_to, floor : float or (n,) float
         Membrane potentials of eqs. (1) and (4)-(7).  `floor` is used only if
         step.floor is True.
     spike : callable (k, u) -> (B, n) float, optional
         Spike function that replaces eq. (1), for finite differences.
     clamp, reset_spikes : (T + 1, B, n), optional
-        Fields `held` and `fired` of an earlier run.  These recorded values
-        replace the values of this simulation, for finite differences.
+        Fields `held` and `fired` of an earlier result.  For finite
+        differences, these recorded values replace the refractory mask and the
+        spikes in the reset.
 
     Returns
     -------
     Run
-        States 0 to T.  The function `recorded` converts these states to a
-        recording of T rows.
+        States 0 to T.  The function `recorded` selects T rows from these T + 1
+        states, as the simulator with this convention does.
     """
     step = _step(step)
     one_of("spike", spike, Callable, type(None))
@@ -285,9 +290,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, source, like, tau_syn, tau_mem, *levels):
-    """Compute the constants of eqs. (1)-(7) in float64.  Return the constants in
-    the dtype of the array `like`.  The string `source` describes the required
-    shape and dtype of `like`."""
+    """Return the constants of eqs. (1)-(7), computed in float64 and cast to the
+    dtype of the array `like`.  The string `source` is the rule for `like`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
         f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,
@@ -312,7 +316,7 @@ def _decay(step, name, tau, dt):
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the updated synaptic current I and the current j, eq. (3)."""
+    """Return the currents I and j, eq. (3)."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -345,7 +349,8 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Return the arrays that a simulator with this convention would record.
+    """Return the spikes, potentials and currents that a simulator with this
+    convention records.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
@@ -369,17 +374,16 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the slices of the states whose spikes s and potentials u are
-    recorded, and whether the potential after the reset is recorded instead of
-    u."""
+    """Return the slices of recorded states for s and for u, and whether R(u, s)
+    is recorded instead of u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Return the elementwise derivatives of each state with respect to
-    variables of the previous state, eqs. (8)-(11).
+    """Return the derivatives of each state with respect to the currents, net
+    inputs, potentials and spikes of the previous state, eqs. (8)-(11).
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
@@ -397,12 +401,14 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        The keys in `PARTS` hold the derivatives of eqs. (8)-(11).  Entry k of
-        these arrays belongs to the step from state k - 1 to state k.  The keys
-        "row_by_mem" and "row_by_spikes" hold the factors of eq. (15).  All
-        eight arrays have the shape (T + 1, B, n).  The key "rows" holds the
-        indices of the first recorded states of s and u.  If step.mute is True,
-        "live" is a mask that is 0 for refractory neurons, and 1 otherwise.
+        The keys in `PARTS` have the derivatives of eqs. (8)-(11) as their
+        values.  Entry k of these arrays belongs to the step from state k - 1
+        to state k.  The keys "row_by_mem" and "row_by_spikes" have the factors
+        of eq. (15) as their values.  All eight arrays have the shape (T + 1,
+        B, n).  The value of "rows" is the index of the first state whose
+        spikes s are recorded, and the index of the first state whose
+        potentials u are recorded.  If step.mute is True, the value of "live"
+        is a mask that is 0 for refractory neurons, and 1 otherwise.
     """
     step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -470,10 +476,10 @@ def linearise(x, W, V, spikes, psi, slopes):
     J : (T + 1, B, 2n, 2n) float
         ``J[k] = dh[k]/dh[k-1]`` of h = [syn, mem]; J[0] is 0 and not used.
     F : (T + 1, B, 2n, p) float
-        Derivatives of h[k] with respect to W and then V, row by row, at fixed
-        h[k-1].
+        Derivative of h[k] with respect to the entries of W and then of V, row
+        by row, at fixed h[k-1].
     E : (T + 1, B, 2n, m) float
-        Derivatives with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
+        Derivative of h[k] with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
     """
     psi, *parts = _slopes(psi, slopes, PARTS)
     psi, W, V, spikes, x = arrays(
@@ -554,7 +560,7 @@ def _step(step):
 
 
 def _run(step, run):
-    """Check and return a convention and the states of a layer."""
+    """Return a checked convention and checked states."""
     names = ("syn", "mem", "spikes", "fired", "reset", "free")
     run = bundle("run", run, Run)
     _, *states, held = arrays(
@@ -565,8 +571,8 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Set the surrogate derivative `psi` to 0 for mute neurons.  Return `psi`
-    and the entries `names` of the dict `slopes`."""
+    """Return `psi`, set to 0 where slopes["live"] is 0, and the entries `names`
+    of the dict `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

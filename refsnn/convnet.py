@@ -2,23 +2,24 @@
 r"""Compute the outputs and the derivatives of a convolutional ReLU network.
 
 The first layers are convolutions with stride 1 and without padding.  A
-ReLU follows each convolution.  2 x 2 max pooling follows the ReLU where
-the argument `pools` is True.  The last layers are dense, with ReLUs
+ReLU follows each convolution.  Where the argument `pools` is True, 2 x 2
+max pooling follows the ReLU.  The last layers are dense, with ReLUs
 between the dense layers.  The input of layer l is a map x[l] of shape (H,
-W, c) with c channels.  The linear operator C extracts the patches A[l] =
-C x[l], one patch for each position p of the k x k kernel.  A patch holds
-the k k c entries of the map under the kernel, in the order row, column,
-channel.  A dense layer has one patch, which is the whole map.  The
-pre-activations pre[l] have the shape (positions, channels).  The outputs f
-are the pre-activations pre[L-1] of the last layer:
+W, c) with c channels.  The linear operator C extracts the patches A[l] = C
+x[l], one patch for each position p of the k x k convolution kernel.  A
+patch holds the k k c entries of the map under the kernel, in the order
+row, column, channel.  The only patch of a dense layer is its whole input.
+The pre-activations pre[l] have the shape (positions, channels).  The
+outputs f of the network are the pre-activations pre[L-1] of the last
+layer:
 
     pre[l] = A[l] W[l]^T + b[l]                                  (1)
     x[l+1] = max(0, largest pre[l] of each window)               (2)
 
-A pooling window has 2 x 2 positions.  Without pooling, a window has one
-position.  Pooling ignores the last row or column of a map if the number of
-rows or columns is odd.  Dropout multiplies the inputs x[l] of layer l by a
-binary mask m[l]:
+A window of a layer with pooling has 2 x 2 positions, and a window of a
+layer without pooling has one position.  Pooling ignores the last row or
+column of a map if the number of rows or columns is odd.  Dropout
+multiplies the inputs x[l] of layer l by a binary mask m[l]:
 
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
@@ -29,13 +30,14 @@ entry of the next layer input x[l+1]:
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-A dropped entry of pre is 0, and the gate of this entry is 0.  Eqs.
-(5)-(11) therefore also hold with dropout.  As long as no gate changes, (2)
-is a linear operator S.  S multiplies pre[l] by the gate D[l], and sums
-over each window, so that x[l+1] = S pre[l].  The transposed operator S^T
-copies an entry of x[l+1] to all positions of the window, and multiplies
-the copies by D[l].  The transposed operator C^T adds each entry of a patch
-to the map at the position from which C takes this entry.
+Dropout sets an entry of pre to 0, and eq. (4) then sets the gate of this
+entry to 0.  Eqs. (5)-(11) therefore also hold with dropout.  As long as no
+gate changes, eq. (2) is a linear operator S.  S multiplies pre[l] by the
+gate D[l], and sums over each window, so that x[l+1] = S pre[l].  The
+transposed operator S^T copies an entry of x[l+1] to all positions of its
+window, and multiplies the copies by the gate D[l].  The transposed
+operator C^T adds each entry of a patch to the entry of the map from which
+C copies this entry.
 
 Derivation.  For any array X, let dX be the derivative of a loss with
     respect to X.  The chain rule, summed over the samples, gives
@@ -51,14 +53,14 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    A loss that depends on the Jacobian is a function of all patches A and
+    A loss that depends on this Jacobian is a function of all patches A and
     all signals G.  The loss can also depend on the outputs f.  Let dA, dG
-    and df be the partial derivatives of the loss.  Let B be the total
-    derivative of the loss with respect to the signals G, which includes
-    the effect of G[l] on G[l-1].  Reverse-mode differentiation of (7)
-    starts from B[0] = dG[0], and adds the sum (10) to the gradient dW.
-    Reverse-mode differentiation of (1) and (2) starts from dpre[L-1] = df,
-    and uses (11) in place of (6):
+    and df be the partial derivatives of the loss with respect to A, G and
+    f.  Let B be the total derivative of the loss with respect to the
+    signals G, which includes the effect of G[l] on G[l-1].  Reverse-mode
+    differentiation of (7) starts from B[0] = dG[0], and adds the sum (10)
+    to the gradient dW.  Reverse-mode differentiation of (1) and (2) starts
+    from dpre[L-1] = df, and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
@@ -72,13 +74,14 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
 Exact.  The derivatives are exact unless the largest pre-activation of a
     pooling window is exactly 0, or is positive and occurs twice in the
-    window.  In such a window, the derivative of the maximum is not unique,
-    and the gate of eq. (4) selects one of the possible derivatives.
+    window.  In such a window, the derivative of the maximum is not
+    defined, and the gate of eq. (4) selects one of its subgradients.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
     multiplications in the forward pass.  For a network with K outputs, the
-    function `signals` needs about K times, and the function `second_order`
-    about 2 K + 2 times, as many multiplications as the forward pass.
+    function `signals` needs about K times as many multiplications as the
+    forward pass, and the function `second_order` needs about 2 K + 2 times
+    as many.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -134,8 +137,8 @@ def forward(weights, biases, x, pools, dropout=None):
     Parameters
     ----------
     weights : list of (c_out, k, k, c_in) and then (n_out, n_in) float
-        Weights of the convolutions, then of the dense layers.  The network has
-        at least one convolution and at least one dense layer.  The results
+        Weights of all convolutions and then of all dense layers.  The network
+        has at least one convolution and at least one dense layer.  The results
         have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
         Biases of each layer.
@@ -145,9 +148,10 @@ def forward(weights, biases, x, pools, dropout=None):
         Entry l is True if 2 x 2 max pooling follows convolution l.
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional
         Mask m[l] of each layer, or None for a layer without dropout.  The mask
-        of the first dense layer has the shape of the maps.  For inverted
-        dropout, the caller divides W[l] by the keep probability of m[l] in all
-        calls, and divides the gradient of W[l] by the same number.
+        of the first dense layer has the shape of the input maps of this layer.
+        For inverted dropout, the caller divides W[l] by the keep probability
+        of m[l] in all calls, and divides the gradient of W[l] by the same
+        number.
 
     Returns
     -------
@@ -176,8 +180,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches C x of the maps x of all samples.  For a dense layer,
-    the only patch is the flattened input."""
+    """Return the patches C x of the maps x."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -185,8 +188,7 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return a list of views of the maps, one for each position in a pooling
-    window.  Each view holds one entry of every window."""
+    """Return one view of the maps for each position in a window."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -226,8 +228,8 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Return the gradient of the loss with respect to the parameters, by eqs.
-    (5), (6) and (11).  The list `dinputs` holds the derivatives dA."""
+    """Evaluate eqs. (5), (6) and (11).  The list `dinputs` holds the derivatives
+    dA."""
     dW, db, dpre = [None] * len(dinputs), [None] * len(dinputs), doutputs[:, None]
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dpre.reshape(-1, dpre.shape[-1])
@@ -239,8 +241,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dpre, extra=None):
-    """Return the derivative dpre[i-1] of eq. (6).  If the array `extra` is given
-    as dA[i], return dpre[i-1] of eq. (11)."""
+    """Return dpre[i-1] of eq. (6), or of eq. (11) if `extra` is dA[i]."""
     weights, pools, recording, reads = net
     W, pre, pool = weights[i], recording.pre[i - 1], pools[i - 1]
     N, K = dpre.shape[:2]
@@ -255,7 +256,7 @@ def _below(net, i, dpre, extra=None):
 
 
 def _gate(pre, pool):
-    """Return the gate D of eq. (4) in the shape and dtype of the array `pre`."""
+    """Return the gate D of eq. (4)."""
     largest, gate = _largest(pre, pool), np.zeros_like(pre)
     free = largest > 0
     for value, to in zip(_windows(pre, pool), _windows(gate, pool), strict=True):
@@ -265,8 +266,7 @@ def _gate(pre, pool):
 
 
 def _unpatch(dpre, W, shape, extra):
-    """Return the product C^T (dpre W + extra), the derivative of the loss with
-    respect to the maps, as in eq. (11).  Each map has the shape `shape`."""
+    """Return C^T (dpre W + extra), as in eq. (11)."""
     if W.ndim == 2:
         return (dpre @ W if extra is None else dpre @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dpre.shape[1:3], W.shape[1], W.shape[3]
@@ -280,14 +280,13 @@ def _unpatch(dpre, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Divide `rows` array rows of `size` bytes into slices of about BLOCK
-    bytes."""
+    """Divide array rows into slices of about BLOCK bytes."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
 
 def signals(weights, recording, pools):
-    """Return derivatives of the outputs with respect to pre-activations,
+    """Return the derivatives of the outputs with respect to all pre-activations,
     eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
@@ -304,8 +303,9 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        Signals G[l] of each layer.  Entry [n, k] holds the derivatives of
-        output k for sample n with respect to the pre-activations.
+        Signals G[l] of each layer.  Entry [n, k] of G[l] holds the derivatives
+        of output k for sample n with respect to the pre-activations of layer
+        l.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -334,8 +334,9 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        Jacobian of the outputs for each sample.  The last axis holds, for
-        each layer, the weights, row by row, and then the biases.
+        Jacobian of the outputs for each sample.  The last axis holds, layer by
+        layer, the derivatives with respect to the weights, row by row, and
+        then to the biases.
     """
     inputs, pre, f = bundle("recording", recording, Recording)
     f, pre = arrays("recording.outputs (_, _) float, recording.pre[] (...)", f, pre)
@@ -354,11 +355,10 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient, with respect to the parameters, of a loss that
-    depends on the Jacobian of the outputs.
+    """Compute the gradient of a loss that depends on the Jacobian of the outputs.
 
     The function evaluates eqs. (5) and (9)-(11) for a loss that depends on the
-    patches A, the derivatives G of the outputs, and the outputs f.
+    patches A, the signals G and the outputs f.
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -445,8 +445,7 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Check the weights and the pooling flags.  Return the weights, and one
-    pooling flag for each layer, which is False for dense layers."""
+    """Return the checked weights, and one pooling flag for each layer."""
     for name, value in (("weights", weights), ("pools", pools)):
         one_of(name, value, list, tuple)
     flags(" ".join(f"pools[{i}]" for i in range(len(pools))), *pools)
@@ -460,9 +459,8 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x, source):
-    """Return the shapes of all layer inputs x[l] and of all pre-activations
-    pre[l], given the shape `x` of the images.  The shape `x` follows from the
-    argument that error messages call `source`."""
+    """Return the shapes of all x[l] and pre[l], given the shape `x` of the
+    images.  The string `source` is the origin of `x` in error messages."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -477,8 +475,7 @@ def _maps(weights, pools, x, source):
 
 
 def _read(weights, recording, pools):
-    """Check the weights, the pooling flags and the recording.  Return the checked
-    arguments, and the shape of the input x[l] of each layer."""
+    """Return the checked arguments, and the shapes of all x[l]."""
     weights, pools = _layers(weights, pools)
     recording, dtype = bundle("recording", recording, Recording), weights[0].dtype
     inputs, pre = arrays("recording.inputs[] (...), recording.pre[] (...)",
@@ -506,9 +503,8 @@ def _first(weights):
 
 def _list(name, given, shapes, kind="", dtype=None, first=()):
     """Check and return a list of arrays.  If the text `name` ends in "?", the
-    list and each array in the list may be None.  Each entry of `first` is a
-    pair (rule, array), whose array sets the sizes of the axes that are named
-    in the rule."""
+    list and its entries may be None.  The pairs (rule, array) in `first` set
+    sizes of axes."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):

@@ -14,14 +14,14 @@ variables with
 
 Derivation.  A leaky integrator with the constant input v has the potential
     v (1 - exp(-t/tau)), which reaches the threshold at the time t of
-    eq. (1).  The code computes eq. (1) with the function log1p to reduce
-    the rounding error.
+    eq. (1).  The function `latency_events` computes eq. (1) with log1p to
+    reduce the rounding error.
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
     `poisson` take O(T B m) time.
 Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
-    paper.  Rates above 1/dt raise an error, because the probability of
-    eq. (3) would exceed 1.
+    paper.  Firing rates above 1/dt raise an error, because the probability
+    of eq. (3) would exceed 1.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -58,7 +58,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     T : int
         Number of time steps.
     tau, dt : float
-        Time constant of the code, and time step, in seconds.
+        Time constant tau of eq. (1), and time step, in seconds.
     threshold : float
         Threshold, in the units of `values`.
 

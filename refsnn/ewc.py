@@ -3,17 +3,18 @@ r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 
 At the end of a task, the importance of a parameter is the mean squared
 derivative of the log-likelihood with respect to this parameter.  During
-later tasks, a quadratic penalty keeps important parameters near the values
-that they had after earlier tasks.  For N samples with K outputs f[n] and a
-label distribution p(y | f),
+later tasks, a quadratic penalty keeps important parameters near their
+anchors, for example near their values after the latest task.  For N
+samples with K outputs f[n] and a label distribution p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
     d penalty/d theta = strength F (theta - anchor)               (3)
 
-Eq. (2) is eq. 3 of [KP17].  Layer l of a network has inputs a[l],
-pre-activations pre[l], and signals g[l]_k = df_k/dpre[l], which are the
-derivatives of the output f_k.  With the error e = d log p / df,
+Eq. (2) is eq. 3 of [KP17].  Layer l of a network has the inputs a[l] and
+the pre-activations pre[l].  The signals g[l]_k = df_k/dpre[l] are the
+derivatives of the output f_k with respect to these pre-activations.  With
+the error vector e = d log p / df,
 
     dpre[l] = sum_k e_k g[l]_k                                    (4)
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
@@ -21,10 +22,10 @@ derivatives of the output f_k.  With the error e = d log p / df,
 
 The expectation E over the labels y is computed as a weighted sum over
 error vectors e.  Eqs. (7)-(9) list the error vectors and their weights for
-three cases.  In eqs. (7) and (8), the label distribution p is the softmax
-of the outputs f.  In eq. (9), the label distribution p is the normal
-distribution with mean f and variance 1.  The number [A] is 1 if A is true,
-else 0:
+three label distributions.  In eqs. (7) and (8), the label distribution p
+is the softmax of the outputs f.  In eq. (9), the label distribution p is
+the normal distribution with mean f and variance 1.  The number [A] is 1 if
+A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
@@ -34,8 +35,8 @@ Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] =
     dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative
     of the logarithm of the softmax.  For the normal distribution, e = y -
     f has a standard normal distribution.  The matrix E[e e^T] is therefore
-    the identity, and E[dpre^2] = sum_k g_k^2.  The K unit vectors of (9)
-    give the same sum.
+    the identity, and E[dpre^2] = sum_k g_k^2.  A sum over the K unit
+    vectors of eq. (9) gives the same result.
 Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution p of the model.  Eq. (8) gives the empirical Fisher
     information.  If the labels are sampled from the model, eq. (8) gives a
@@ -45,16 +46,17 @@ Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  For data in several batches, the importance F is the
-    mean of the F of all batches, weighted by their numbers N of samples.
+    mean of the importances of all batches, weighted by the numbers of
+    samples.
 Departures.  In [KP17], each earlier task has its own penalty.  This module
     has one penalty for all earlier tasks, with the sum of the importances
-    F of these tasks.  With anchors="latest", a common choice, the anchor
+    F of these tasks.  With the common choice anchors="latest", the anchor
     is the parameter vector at the end of the latest task.  With
     anchors="all", the anchor is the F-weighted mean of the parameters at
     the ends of all tasks, and eq. (3) is the gradient of the sum of all
-    penalties of [KP17].  If each task has its own output head, pass only
-    the columns of this head: ``outputs[:, head]``, and ``g[:, head]`` for
-    each layer.
+    penalties of [KP17].  If each task has its own output units (head),
+    pass only the columns of the head of the current task: ``outputs[:,
+    head]``, and ``g[:, head]`` for each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 """
@@ -77,7 +79,7 @@ class Fisher(NamedTuple):
 
 class State(NamedTuple):
     """Hold the importance and the anchor of each parameter, and the number of
-    tasks."""
+    completed tasks."""
     importance: Union[np.ndarray, list]     # sum of F over completed tasks
     anchor: Union[np.ndarray, list]         # latest parameters, or F-weighted mean
     tasks: int                              # number of completed tasks
@@ -97,10 +99,10 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
         Inputs a[l] and signals g[l] of each layer, such as the results of
         `mlp.forward` and `mlp.signals`.
     outputs : (N, K) float
-        Logits or means f.  The result has the dtype of `outputs`.
+        Outputs f of the network.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
-        Labels 0 .. K-1 for the empirical Fisher information, eq. (8).  The
-        likelihood must then be "categorical".
+        Labels 0 .. K-1 for the empirical Fisher information, eq. (8), which
+        requires likelihood="categorical".
     likelihood : {"categorical", "gaussian"}
         Distribution p: the softmax of f, or a normal distribution.
 
@@ -129,8 +131,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return the error vectors e of eqs. (7)-(9), and the square roots of
-    their weights."""
+    """Return error vectors e, and square roots of their weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":
@@ -162,8 +163,9 @@ def accumulate(state, importance, parameters, anchors="latest"):
     parameters : array or list of arrays
         Parameters at the end of the task.
     anchors : {"latest", "all"}
-        "latest" sets the anchor to the parameters.  "all" sets the anchor to
-        the F-weighted mean of all anchors (the parameters if all F are 0).
+        "latest" sets the anchor to `parameters`.  "all" sets the anchor to the
+        F-weighted mean of the parameters at the ends of all tasks, or to
+        `parameters` if all F are 0.
 
     Returns
     -------
@@ -242,14 +244,13 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _formed(found, like):
-    """Return the list `found` if `like` is a list, else the first array of
-    `found`."""
+    """Return `found` in the form of `like`."""
     return list(found) if isinstance(like, (list, tuple)) else found[0]
 
 
 def _checked(state, parameters, strength=0.0):
-    """Return lists of parameters, importances and anchors, the number of
-    tasks, and the penalty strength."""
+    """Return checked lists of parameters, importances and anchors, and checked
+    numbers."""
     state = bundle("state", state, State)
     tasks, strength = arrays("state.tasks () int in [0, inf), strength () in [0, inf)",
                              state.tasks, strength, dtype=np.float64)

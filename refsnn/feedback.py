@@ -2,12 +2,12 @@
 r"""Compute error signals of hidden spikes with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
-respect to the spikes S[t] of the layer, or an estimate of this derivative.
-Each of the following rules computes the credit from an error of a later
-layer or of a local readout.  A learning rule for one layer can use the
-credit as an error signal.  Let W be the input weights of the next layer.
-Let dI be the derivative of the loss with respect to the synaptic currents
-of the next layer:
+respect to the spikes S[t] of this layer, or an estimate of this
+derivative.  Each of the following rules computes the credit from an error
+of a later layer or of a local readout.  A learning rule for the hidden
+layer can use the credit as its error signal.  Let W be the input weights
+of the next layer.  Let dI be the derivative of the loss with respect to
+the synaptic currents of the next layer:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -20,9 +20,10 @@ of the next layer:
         and the mean over the batch
 
 A three-factor rule multiplies the credit by the surrogate derivative psi
-of the spikes and by a trace of each input x.  The trace of an input is the
-membrane potential of a neuron without reset that receives only this input,
-through a synapse of weight 1 with the current syn:
+of the spikes and by a trace of each input x of the hidden layer.  The
+trace of an input is the membrane potential of a neuron without reset that
+receives only this input, through a synapse of weight 1 with the current
+syn:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
@@ -31,26 +32,27 @@ through a synapse of weight 1 with the current syn:
 Event-driven random backpropagation combines direct feedback (2) with the
 three-factor rule (7).  In event-driven random backpropagation, psi is a
 boxcar function of the membrane potential, and the input x replaces the
-trace.  Event-driven random backpropagation neglects the dynamics and the
-reset of the membrane.
+trace.  This replacement neglects the dynamics and the reset of the
+membrane.
 
 Derivation.  Eq. (1) is the chain rule for the spikes S[t], which enter the
     current I[t+1] of the next layer as the term W S[t].  Without a reset,
     the membrane potential is U[t] = W trace[t], and the chain rule gives
     (7).
 Approximate.  Backpropagation by eq. (1) is exact if the loss does not
-    depend on any state after the last time step.  Rule (3) gives the exact
-    derivative of the local loss.  For one layer without recurrence and
-    refractory period, rule (7) is exact if the reset subtracts recorded
-    spikes, which are treated as constants.  Feedback alignment and rules
-    (2) and (3) do not compute the derivative of the loss of the network.
-    With these rules, the computed weight gradient is the gradient of sum_t
-    <dspikes[t], S[t]>, where dspikes is treated as a constant.
+    depend on any state after the last time step.  Eq. (3) gives the exact
+    derivative of the local loss with respect to the spikes.  For one layer
+    without recurrence and refractory period, rule (7) is exact if the
+    spikes in the reset are treated as constants and the reset is by
+    subtraction.  Feedback alignment and rules (2) and (3) do not compute
+    the derivative of the loss of the network.  With these rules, the
+    computed weight gradient is the gradient of sum_t <dspikes[t], S[t]>,
+    where dspikes is treated as a constant.
 Cost.   The computation of the credit takes O(T B n k) time for k error
-    units.  Rule (7) takes O(T B n m) time.
+    components.  Rule (7) takes O(T B n m) time.
 Departures.  In [NMZ19], the error is fed back within one time step.  In
     this module, spikes enter the currents of the next layer one step
-    later, so the error in (1) has the index t+1.
+    later, so the derivative dI in (1) has the index t+1.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -82,7 +84,7 @@ def transport(dsyn, G):
     Returns
     -------
     (T, B, n) float
-        Credit ``dspikes`` of the spikes, which is 0 at the last step.
+        Credit ``dspikes`` of the hidden spikes, which is 0 at the last step.
     """
     dsyn, G = arrays("dsyn (T, B, k) float, G (k, n)", dsyn, G)
     dspikes = np.zeros((*dsyn.shape[:2], G.shape[1]), dsyn.dtype)
@@ -130,13 +132,13 @@ def local_square(spikes, G, target):
     G : (k, n) float
         Fixed random readout weights.  The credit has the dtype of `G`.
     target : (T, B, k) float
-        Target of the readout at each step.
+        Target of the local readout at each step.
 
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
         Local loss, summed over steps and readout units and averaged over the
-        batch, and the derivative of this loss with respect to the spikes.
+        batch, and the derivative of the local loss with respect to the spikes.
     """
     G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
                                G, spikes, target)
@@ -191,8 +193,8 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     x : (T, B, m) float
         Input spikes.
     alpha, beta, gain : float
-        Decay factors of the synaptic current and of the membrane potential, in
-        [0, 1), and positive gain of the current.
+        Decay factors of the synaptic current and of the membrane potential in
+        one step, in [0, 1), and positive gain of the synaptic current.
 
     Returns
     -------
@@ -221,13 +223,13 @@ def three_factor(post, trace):
         Product psi[t] dspikes[t] of the surrogate derivative and the credit.
         The result has the dtype of `post`.
     trace : (T, B, m) float
-        Trace from `presynaptic_trace`.  For event-driven random
-        backpropagation, the input itself.
+        Result of `presynaptic_trace`, or the input for event-driven random
+        backpropagation.
 
     Returns
     -------
     (n, m) float
-        Gradient dW, summed over steps and batch.
+        Gradient dW of the loss, summed over steps and batch.
     """
     post, trace = arrays("post (T, B, n) float, trace (T, B, m)", post, trace)
     n, m = post.shape[2], trace.shape[2]

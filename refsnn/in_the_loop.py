@@ -13,8 +13,8 @@ The samples code[t], in ADC codes, are converted to units of the threshold,
 where factor is the argument `gain` of the function `record`.  The gradient
 is computed in a software model, whose parameters are the nominal
 parameters of the chip.  The nominal parameters may differ between neurons.
-In the software model, the recorded potentials v and the recorded spikes S
-replace simulated values:
+In the software model, the recorded membrane potentials v and the recorded
+spikes S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -22,14 +22,15 @@ replace simulated values:
     S[t] as recorded, with dS[t]/dv[t] = psi[t]
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
-For readouts, o replaces v, and W_out S[t] replaces W x[t] + V S[t].  Two
-hidden layers of n1 and n2 neurons are one layer with W = [[W1], [0]], V =
-[[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The caller must keep the
-blocks of zeros at 0, because `gradients` also returns derivatives for
-these entries.  Let y be the labels, let count = sum_t S be the spike
-counts, and let `readout`, `burst` and `rate` be penalty coefficients.  The
-maximum in eqs. (3) and (5) is taken over the time steps from first[b,j]
-on.  The loss L is the sum of eqs. (4)-(7):
+For readouts, the recorded potentials o replace v, and W_out S[t] replaces
+W x[t] + V S[t].  Two hidden layers of n1 and n2 neurons are one layer with
+W = [[W1], [0]], V = [[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The
+caller must keep the entries of these zero blocks at 0, because `gradients`
+also returns derivatives of the loss with respect to these entries.  Let y
+be the labels, let count = sum_t S be the spike counts, and let `readout`,
+`burst` and `rate` be penalty coefficients.  The maximum in eqs. (3) and
+(5) is taken over the time steps from step first[b,j] on.  The loss L is
+the sum of eqs. (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -43,18 +44,18 @@ all patterns, its maximum is at step 0, and the gradient of the loss with
 respect to its weights is 0.  The network then never learns the class of
 this readout neuron.  With reduction="reached", the step `first` of the
 correct class is the earliest time step at which a hidden spike can
-influence the readout.  This time step is two steps after the first hidden
-spike of a pattern, but never later than T - 1.  For all other classes,
-first = 0.  If the maxima of the wrong classes also excluded early time
-steps, training would decrease the readouts of the wrong classes without
-bound.
+influence the readout.  This step `first` is two steps after the first
+hidden spike of a pattern, but never later than T - 1.  For all other
+classes, first = 0.  If the maxima of the wrong classes also excluded early
+time steps, training would decrease the readout potentials of the wrong
+classes without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and
     noise, and is treated as a constant.  Let dA denote the total
     derivative dL/dA of the loss with respect to an array A.  The partial
     derivatives of the loss with respect to the recorded arrays v, S and o
-    are dmem = 0, dspikes and dout.  The chain rule gives
+    are dmem, dspikes and dout, and dmem is 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -62,25 +63,26 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     dW = sum_t dI[t+1] x[t]^T, dV = sum_t dI[t+1] S[t]^T,
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
-    where dv_o and dI_o of readouts follow eqs. (8) and (9) with psi = 0
-    and dmem = dout.  If a chip does not report all potentials, `complete`
-    simulates these potentials with the currents I of the software model,
-    the recorded spikes, and a reset by subtraction,
+    where the derivatives dv_o and dI_o of readouts follow eqs. (8) and (9)
+    with psi = 0 and dmem = dout.  If a chip does not report all
+    potentials, `complete` simulates these potentials with the currents I
+    of the software model, the recorded spikes, and a reset by subtraction,
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
     with threshold = 0 for readouts.
 Exact.  The gradient is exact for constant e, recorded spikes S and
-    dS[t]/dv[t] = psi[t].  The chip's reset, refractory time and mismatch
-    are not needed.  With (12), e[t+1] = -threshold S[t]; the gradient does
-    not pass through this S[t].  If several steps share a maximum in (3)
-    or (5), the last of these steps receives the derivative.
+    dS[t]/dv[t] = psi[t].  The computation needs neither the reset, nor the
+    refractory time, nor the mismatch of the chip.  With (12), e[t+1] =
+    -threshold S[t], and the gradient does not pass through the spikes in
+    this reset term.  If a readout reaches its maximum in (3) or (5) at
+    several steps, only the last of these steps receives a derivative.
 Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).
-Departures.  The authors' code uses I[t+1] instead of I[t] in eq. 2 of
+Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to the scores.
-Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without
-    this summand, the surrogate derivative psi diverges at the threshold.
+Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without the
+    summand + 1, the surrogate derivative psi diverges at the threshold.
 
 Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
 
@@ -133,8 +135,8 @@ SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 
 class Recording(NamedTuple):
-    """Hold the recorded potentials v of hidden neurons and o of readouts, in
-    units of the threshold, and the spikes S of hidden neurons."""
+    """Hold the potentials v of hidden neurons, their spikes S, and the potentials
+    o of readouts.  All potentials are in units of the threshold."""
     mem: Optional[np.ndarray]       # (T, B, n), or None if not reported
     spikes: np.ndarray              # (T, B, n)
     out: Optional[np.ndarray]       # (T, B, k), or None if not reported
@@ -142,7 +144,7 @@ class Recording(NamedTuple):
 
 class Loss(NamedTuple):
     """Hold the loss, eqs. (4)-(7), and its derivatives with respect to the
-    readouts o and the spikes S."""
+    readout potentials o and the spikes S."""
     value: float
     dout: np.ndarray        # (T, B, k)
     dspikes: np.ndarray     # (T, B, n), read-only
@@ -168,27 +170,31 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     Parameters
     ----------
     run : callable (weights, x) -> (spikes, samples)
-        Function that runs the chip.  It returns the number of spikes in each
-        time bin, (T, B, n), and samples.  Samples are membrane potentials in
-        codes: of hidden neurons and readouts, (T, B, n + k), or of readouts
-        only, (T, B, k).  Samples are None if only spikes are reported.
-        Spikes of bin t occur between samples t and t + 1.  Input x[t] arrives
-        at the end of bin t.  Sample 0 is taken at rest.  The module `probe`
-        finds mistakes in such a function.
+        Function that runs the chip.  The array `spikes` (T, B, n) holds the
+        number of spikes of the hidden neurons in each time bin.  The array
+        `samples` holds membrane potentials in ADC codes, with the shape (T, B,
+        n + k) for hidden neurons and readouts, or (T, B, k) for readouts only.
+        If only spikes are reported, `samples` is None.  Spikes of time bin t
+        occur between samples t and t + 1.  The input x[t] arrives at the end
+        of time bin t.  Sample 0 is taken at rest.  The module `probe` finds
+        errors in such a function.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
-        the form that `run` accepts; chips accept integers.
+        the form that `run` accepts.  Chips accept integer weights.
     x : (T, B, m) float, int or bool
         Number of input spikes in each time bin.
     unit : float or (n + k,) float
-        Number of codes from leak to threshold, hidden neurons first.
+        Number of ADC codes from the leak potential to the threshold, for the
+        hidden neurons and then the readouts.
     gain : float
-        Factor on the readouts, such as 240 / s for the readout scale s of
-        `chip_weights.integers`, so that o corresponds to the real weights.
+        Factor of eq. (1) for the readout potentials.  The factor 240 / s, with
+        the readout scale s of `chip_weights.integers`, gives the readout
+        potentials for the real weights.
     size : int, optional
-        Largest number of patterns in a call of `run`, by default B.
+        Largest number of patterns in one call of `run`; by default all B
+        patterns.
     tries : int
-        Largest number of attempts for a call that fails.
+        Largest number of attempts for one call of `run`.
     dtype : float32 or float64
 
     Returns
@@ -198,9 +204,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     Raises
     ------
     ValueError
-        If an argument or a result of `run` is invalid, or if `tries` > 1
-        and all attempts of a call fail.  If `tries` is 1, errors of `run`
-        are raised unchanged.
+        If an argument of `record` or a result of `run` is invalid, or if
+        `tries` > 1 and all attempts of a call fail.  If `tries` is 1, errors
+        of `run` are raised unchanged.
     """
     one_of("run", run, Callable)
     float_dtype(dtype)
@@ -237,8 +243,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
 
 
 def _piece(result, x, n, k, scale, gain):
-    """Check the results of one call of `run`, and return the recording,
-    eq. (1)."""
+    """Return the recording of one call of `run`, eq. (1)."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
@@ -274,7 +279,7 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
     weights, x
         As for `gradients`.
     recording : Recording
-        Result of `record`.  Arrays that are not None are kept.
+        Result of `record`.  Only arrays that are None are computed.
     tau_syn, tau_mem, dt, gain, threshold
         As for `gradients`.
 
@@ -296,8 +301,8 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _software(sent, reset, alpha, beta, gain):
-    """Return the membrane potentials of leaky neurons, given the weighted
-    inputs `sent` and the amounts `reset` that resets subtract."""
+    """Return membrane potentials, given weighted inputs `sent` and subtracted
+    amounts `reset`."""
     v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
     for t in range(len(v) - 1):
         v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
@@ -306,8 +311,7 @@ def _software(sent, reset, alpha, beta, gain):
 
 
 def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
-    """Return the constants alpha, beta and gain of the hidden neurons, and of
-    the readouts."""
+    """Return alpha, beta and gain of hidden neurons and of readouts."""
     n, k = len(W), len(W_out)
     _, tau_syn, tau_mem, dt, gain = arrays(
         "weights (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () "
@@ -330,28 +334,30 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Parameters
     ----------
     recording : Recording
-        Recording with all potentials; if some are missing, see `complete`.
+        Recording with all potentials.  The function `complete` computes
+        missing potentials.
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
         Reduction over time in eq. (3).  [CB22] uses "sum" for spoken
-        words.  "reached" avoids lost classes, which occur with small data
-        sets.
+        words.  With "max", the network may never learn some classes of a small
+        data set; "reached" prevents this.
     scaling : float
-        Scale factor of the scores.  The published factor for the maximum is
+        Factor `scaling` of eq. (3).  The published factor for the maximum is
         10.  Sums over time need a smaller factor, such as 0.1.
     readout, burst, rate : float
         Coefficients of penalties (5), (6) and (7), at least 0.  The published
         code uses burst = 5e-4 and readout = 0.
     bound : float
-        Total hidden spike count of a pattern above which penalty (7) is
-        positive.
+        Total spike count of the hidden neurons for a pattern above which
+        penalty (7) is positive.
 
     Returns
     -------
     Loss
-        Loss and derivatives.  To predict a class, take the readout with the
-        largest maximum over all steps, or with the largest sum for "sum".
+        Loss and derivatives.  The predicted class is the readout with the
+        largest maximum over all steps, or with the largest sum if `reduction`
+        is "sum".
     """
     one_of("reduction", reduction, "max", "reached", "sum")
     _, spikes, out, labels = arrays(f"{RECORDING}, labels (B) int", *bundle(
@@ -376,8 +382,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return the time steps and the values of the maxima in eq. (3), as two
-    arrays of shape (B, k)."""
+    """Return steps and values of the maxima in eq. (3)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= SPIKE)
@@ -389,8 +394,7 @@ def _peaks(out, spikes, labels):
 
 
 def _softmax(scores, labels):
-    """Return the mean cross entropy, and its derivative with respect to the
-    scores."""
+    """Return the loss (4), and its derivative with respect to the scores."""
     rows, shifted = np.arange(len(scores)), scores - scores.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     dscores = np.exp(logp)
@@ -423,23 +427,26 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        As for `record`, but the real-valued weights before rounding.  Results
-        have the dtype of the weights.
+        Real-valued weights before rounding, in the form of `record`.  The
+        results have the dtype of the weights.
     x : (T, B, m)
         Input spikes.
     recording : Recording
-        Result of `record`, or of `complete` if potentials are missing.
+        Result of `record`, or of `complete` if the chip does not report all
+        potentials.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
-        Derivatives of the loss with respect to readouts and hidden spikes.
+        Derivatives of the loss with respect to readout potentials and hidden
+        spikes.
     tau_syn, tau_mem : float or (n + k,) float
-        Nominal time constants, s, hidden neurons first.
+        Nominal time constants in seconds, for hidden neurons and then
+        readouts.
     dt : float
         Time step of the recording, s.
     gain : float or (n + k,) float
-        Nominal effect of a current on the membrane.
+        Nominal gain of the synaptic current in eq. (2).
     threshold, steepness : float or (n,) float
-        Nominal threshold, in units of the recording, and steepness in eq. (2),
-        per unit of the recording.
+        Nominal threshold, in the unit of the recorded potentials v, and
+        steepness of psi in eq. (2), per unit of v.
 
     Returns
     -------
@@ -468,8 +475,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta, gain):
-    """Integrate eqs. (8)-(10) backward in time, and return the derivative dI
-    of the loss with respect to the currents."""
+    """Return the derivative dI of the loss, eqs. (8)-(10)."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):

@@ -20,23 +20,24 @@ A step of the simulation is
 The input x[t] first changes the membrane potential at step t + 2.  A
 simulation starts from rest, I[0] = U[0] = 0, or from a given state.  The
 state at step T consists of I[T], U[T] and the spikes of the last k steps.
-A simulation with the inputs x[0] .. x[T-1] returns two results.  The first
-is the recording, which holds I, U, S and clamp at the steps 0 to T - 1.
-The second is the state at step T, from which the next simulation can
-continue.  A leaky readout follows the same equations without spikes:
+A simulation with the inputs x[0] .. x[T-1] returns a recording and a
+state.  The recording holds I, U, S and clamp at the steps 0 to T - 1.  The
+next simulation can continue from the returned state, which is the state at
+step T.  A leaky readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
 Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
-    direct derivatives of the loss L with respect to S and U are dspikes
-    and dmem; a direct derivative is taken at fixed values of all other
-    states.  For any other array A, dA is the total derivative dL/dA.
-    The derivative of U[t+1] with respect to beta U[t] + gain I[t] is
-    keep[t] = (1 - clamp[t+1]) r[t], where r[t] is 1 - S[t] for
-    reset="zero" and 1 for reset="subtract".  The derivative of U[t+1] with
-    respect to S[t] is -jump[t].  The jump is (1 - clamp[t+1]) threshold
-    for reset="subtract" and (1 - clamp[t+1]) (beta U[t] + gain I[t]) for
-    reset="zero".  The chain rule applied to (2)-(4) gives
+    arrays dspikes and dmem hold the direct derivatives of the loss L with
+    respect to the spikes S and the potentials U.  A direct derivative is
+    taken at fixed values of all other states.  For any other array A, dA
+    is the total derivative dL/dA.  The derivative of U[t+1] with respect
+    to beta U[t] + gain I[t] is keep[t] = (1 - clamp[t+1]) r[t], where r[t]
+    is 1 - S[t] for reset="zero" and 1 for reset="subtract".  The
+    derivative of U[t+1] with respect to S[t] is -jump[t].  The jump is (1
+    - clamp[t+1]) threshold for reset="subtract" and (1 - clamp[t+1]) (beta
+    U[t] + gain I[t]) for reset="zero".  The chain rule applied to (2)-(4)
+    gives
 
     dI[t] = alpha dI[t+1] + gain keep[t] dU[t+1]                      (7)
     dS[t] = dspikes[t] + V^T dI[t+1] - jump[t] dU[t+1]                (8)
@@ -45,13 +46,14 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     dx[t] = W^T dI[t+1]                                              (11)
 
     `through_recurrence=False` omits the second term of (8), and
-    `through_reset=False` omits the third term of (8).  The gradient is
-    then exact for a simulation in which recorded spikes replace the
-    simulated spikes in the omitted path.  Let h = [I, U] be the state.
-    The next equations give the Jacobian J[t] = dh[t]/dh[t-1], the
-    derivative F[t] of h[t] with respect to the weights at fixed h[t-1],
-    the derivative E[t] with respect to the input, and the direct
-    derivative q[t] of the loss with respect to h[t]:
+    `through_reset=False` omits the third term of (8).  The gradient of the
+    loss is then exact for a simulation in which recorded spikes replace
+    the simulated spikes in the reset or in the recurrence.  Let h = [I, U]
+    be the state.  The next equations give the Jacobian J[t] =
+    dh[t]/dh[t-1], the derivative F[t] of the state h[t] with respect to
+    the weights at fixed h[t-1], the derivative E[t] of h[t] with respect
+    to the input, and the direct derivative q[t] of the loss with respect
+    to h[t]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)
@@ -77,29 +79,31 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
 
     direct_i = -sum_t psi_i[t] dspikes_i[t]                          (21)
 
-    The derivatives with respect to other parameters follow by the chain
-    rule.  For alpha = exp(-dt/tau), dtau = dalpha alpha dt / tau^2.  For
-    beta = 1/(1 + exp(-b)), db = dbeta beta (1 - beta).  For beta = clip(b,
-    low, high), db = dbeta inside the limits and 0 outside.  If gain = 1 -
-    beta, dgain is subtracted from dbeta.  If all neurons share one value
-    of a constant, the derivative is the sum over all neurons.  To learn
-    constants online, call `linearise` for one step (T = 1) with the
+    The derivatives of the loss with respect to parameters that determine
+    these constants follow by the chain rule.  For alpha = exp(-dt/tau),
+    dtau = dalpha alpha dt / tau^2.  For beta = 1/(1 + exp(-b)), db = dbeta
+    beta (1 - beta).  For beta = clip(b, low, high), db = dbeta inside the
+    limits and 0 outside.  If gain = 1 - beta, dgain is subtracted from
+    dbeta.  If all neurons share one value of a constant, the derivative of
+    the loss with respect to this value is the sum over all neurons.  To
+    learn constants online, call `linearise` for one step (T = 1) with the
     arguments `after` and `constants`, and pass J[1] and F[1] to
     `rtrl.step`.
 
-Exact.  The gradient is exact for the layer with the hard threshold (1) if
-    dS/dU := psi.  The mask clamp is treated as a constant.  Finite
-    differences confirm the gradient if the spike function is S = H(u0 -
-    threshold) + f(u - threshold) - f(u0 - threshold).  H is the step
-    function, f' = psi, and u0 is the recorded membrane potential.  For
-    finite differences with respect to the threshold, vary the threshold
-    only in f(u - threshold) and in (3).
+Exact.  The gradient is exact for the layer with the spike function (1),
+    except that psi replaces dS/dU and that the mask clamp is treated as a
+    constant.  Finite differences confirm the gradient if the spike
+    function is S = H(u0 - threshold) + f(u - threshold) - f(u0 -
+    threshold).  In this function, H is the step function, f' = psi, and u0
+    is the recorded membrane potential.  For finite differences with
+    respect to the threshold, vary the threshold only in f(u - threshold)
+    and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
     takes O(T B n p) time and memory for p weights.
 Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
-    The tutorials of [NMZ19] reset U to zero and stop the gradient at the
-    reset.
+    In the tutorials of [NMZ19], the reset is to zero, and the gradient
+    does not pass through the reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
 
@@ -140,8 +144,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the synaptic currents I, potentials U and last spikes of a LIF layer.
 
-    `spikes` covers the last `refractory` steps.  None means that no neuron
-    spiked.
+    The field `spikes` holds the spikes of the last `refractory` steps.  The
+    value None of `spikes` means that no neuron spiked in these steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -149,11 +153,12 @@ class State(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives of the loss with respect to parameters and states.
+    """Hold the derivatives of the loss with respect to parameters, input and
+    states.
 
-    The last five fields are None unless `backward` was called with
-    constants=True.  The derivative of the loss with respect to the threshold
-    is the sum of the fields `dthreshold` and `direct`.
+    The last five fields are None unless `constants` was True in the call of
+    `backward`.  The derivative of the loss with respect to the threshold is
+    the sum of the fields `dthreshold` and `direct`.
     """
     dW: np.ndarray              # (n, m)
     dV: np.ndarray              # (n, n), or None if V is None
@@ -192,7 +197,8 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     reset : {"subtract", "zero"}
         Type of the reset, eq. (3) or (4).
     refractory : int
-        Number of steps after a spike in which the membrane potential is 0.
+        Number of steps after a spike in which the membrane potential is held
+        at 0.
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
@@ -281,8 +287,8 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=None,
           resets=None, sent=None):
-    """Iterate eqs. (1)-(5).  The array `drive` holds the products of the input
-    and the weights W.  In error messages, `source` is the name of `drive`."""
+    """Simulate all steps, eqs. (1)-(5).  The string `source` is the name of the
+    array `drive` in error messages."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))  # first k: earlier spikes
@@ -344,18 +350,18 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     after : State, optional
         State at step T that `run` returned, needed with `dstate`.
     dstate : State, optional
-        Derivatives of the loss of all later steps with respect to `after`.
-        The call of `backward` for these later steps returns the derivatives
-        as the field `dstate`.
+        Derivatives of the loss of all later steps with respect to the state
+        `after`.  The call of `backward` for these later steps returns these
+        derivatives in the field `dstate`.
     constants : bool
-        Whether to compute the derivatives with respect to alpha, beta,
-        gain and threshold.
+        Whether to compute the derivatives of the loss with respect to alpha,
+        beta, gain and threshold.
 
     Returns
     -------
     Gradient
-        Derivatives with respect to parameters are sums over steps and
-        batch; dsyn[t] is dL/dI[t].
+        Derivatives of the loss with respect to parameters are sums over steps
+        and batch.  The field dsyn[t] is dL/dI[t].
     """
     one_of("reset", reset, "subtract", "zero")
     flags("through_reset through_recurrence constants", through_reset,
@@ -404,8 +410,8 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, after, beta, gain, threshold, reset, through_reset):
-    """Return the factors keep[t] and jump[t] of eqs. (7)-(9) for the steps t = 0
-    to T - 2.  If the state `after` is given, the results include step T - 1."""
+    """Return the factors keep and jump of eqs. (7)-(9).  If the state `after` is
+    given, the results include step T - 1."""
     free, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
         clamp = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
@@ -418,8 +424,7 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
 
 
 def _columns(rec, psi, keep, jump, reset):
-    """Return the derivatives of the states with respect to the constants, eqs.
-    (16)-(18) and (20), at all steps."""
+    """Evaluate eqs. (16)-(18) and (20) at all steps."""
     syn, mem, spikes, _ = (field[:len(keep)] for field in rec)
     subtracted = keep * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
@@ -431,7 +436,7 @@ def _columns(rec, psi, keep, jump, reset):
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
               threshold=1.0, reset="subtract", through_reset=True,
               through_recurrence=True, constants=False):
-    """Compute the Jacobians J, F and E of a recording, eqs. (12)-(14), (16)-(20).
+    """Compute J, F and E along a recording, eqs. (12)-(14) and (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
@@ -443,7 +448,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     ----------
     x, W, V, recording, psi, after, alpha, beta, gain, threshold, reset,
     through_reset, through_recurrence, constants
-        Arguments of `backward`.  With `after`, the results include step T.
+        Arguments of `backward`.  If `after` is given, the results include step
+        T.
 
     Returns
     -------
@@ -451,10 +457,11 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0 and unused.
     F : (T, B, 2n, p) or (T + 1, B, 2n, p) float
         Derivative of h[t] with respect to the parameters at fixed h[t-1].
-        The columns are the entries of W, then of V, row by row.  If
-        `constants` is true, alpha, beta, gain and threshold follow.
+        The columns of F belong to the entries of W and then of V, row by row.
+        If `constants` is true, columns for alpha, beta, gain and threshold
+        follow.
     E : (T, B, 2n, m) or (T + 1, B, 2n, m) float
-        Derivative with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
+        Derivative of h[t] with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
     """
     one_of("reset", reset, "subtract", "zero")
     flags("through_reset through_recurrence constants", through_reset,
@@ -489,7 +496,8 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the direct derivative of the loss with respect to h[t], eq. (15).
+    """Return the direct derivative of the loss with respect to the state h, eq.
+    (15).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
@@ -586,8 +594,7 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
 
 
 def _leak(drive, source, state, constants):
-    """Iterate eq. (6) of the readout.  Return the currents I, the membrane
-    potentials U and the state after the last step."""
+    """Simulate all steps, eq. (6).  Return I, U and the last state."""
     (T, *shape), (alpha, beta, gain) = drive.shape, constants
     syn, mem = (np.zeros((T + 1, *shape), drive.dtype) for _ in range(2))
     if state is not None:
@@ -639,10 +646,9 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Check the arrays of a state against the shape of the array `like`, and
-    return the arrays.  In error messages, `source` is the name of `like`.  The
-    field `spikes` must cover `k` steps.  If `k` is None, the field `spikes`
-    can cover any number of steps."""
+    """Check and return the arrays of a state.  The string `source` is the name of
+    the array `like` in error messages.  The field `spikes` must hold `k`
+    steps, or any number of steps if `k` is None."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

@@ -16,22 +16,23 @@ class scores, for class labels of shape (B,):
     dL/dscores[b, i] = (softmax(scores[b])[i] - [i = labels[b]]) / B  (5)
 
 The first-spike loss is the loss (4) with the scores -first/tau, where tau
-is a time constant.  The time `first` of a unit is the time of the first
-spike, or T dt if the unit is silent:
+is a time constant.  The time `first` of a unit is the time of its first
+spike, or T dt if the unit never spikes:
 
     first = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])    (6)
     dfirst/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
     R[s] = 1 + (1 - S[s+1]) R[s+1], R[T-1] = 1           (7)
 
-The van Rossum distance between spike trains S and targets S^ uses the
-kernel (8), which has unit area.  With rise = exp(-dt/tau_rise) and
-decay = exp(-dt/tau_decay),
+The van Rossum distance between spike trains S and target spike trains S^
+uses the smoothing kernel (8), which has unit area.  With rise =
+exp(-dt/tau_rise) and decay = exp(-dt/tau_decay),
 
     K[t] = (1-rise)(1-decay)/dt sum_{j<t} rise^j decay^(t-1-j)  (8)
     L = dt/(2 B) sum_{t,b,i} e^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
-The squared loss compares a record with a target of the same shape:
+The squared loss compares the array `record` with a target of the same
+shape:
 
     L = 1/(2 B) sum_{t,b,k} (record - target)^2          (11)
     dL/drecord = (record - target) / B                   (12)
@@ -50,33 +51,35 @@ The penalties (15) and (16) use the spike counts (13) or the mean spike
 counts (14).  The means in (15) and (16) are over all entries of the array
 `counts`.
 
-Derivation.  If several steps share the maximum in (1), the last of these
-    steps receives the derivative.  If the first of these steps received
-    the derivative, a silent network would have no gradient, because step 0
-    of a leaky readout does not depend on the weights.  The products in (6)
-    are 1 before the first spike and 0 from this spike on, so their sum
-    counts the steps before the first spike.  Step s occurs in the products
-    as the factor 1 - S[s], whose derivative is -1.  The product of all
-    earlier factors is A[s].  The sum over all products of later factors,
-    including the empty product 1, is R[s].
-    The sum in (8) is (rise^t - decay^t)/(rise - decay), or t rise^(t-1)
-    if rise = decay, and K[0] = 0.  The total of this sum over t is
-    1/((1-rise)(1-decay)), so dt sum_t K[t] = 1.  The adjoint of the
-    convolution in (9) is the same filter run backward, which gives (10).
-Exact.  Eq. (1) has a kink where two steps share the maximum.  With
-    power=1, (15) and (16) have a kink where a count equals the bound, and
-    the derivative is set to 0 at this kink.  All other losses are smooth,
-    and eq. (6) is defined for every real S.
+Derivation.  If a unit reaches its maximum in (1) at several steps, only
+    the last of these steps receives a derivative.  If only the first of
+    these steps received a derivative, the gradient of the loss would be 0
+    for a silent network, because step 0 of a leaky readout does not depend
+    on the weights.  The products in (6) are 1 before the first spike and 0
+    from this spike on, so their sum is the number of steps before the
+    first spike.  The spike variable S[s] occurs in the products as the
+    factor 1 - S[s], whose derivative is -1.  The product of all earlier
+    factors is A[s].  The sum over all products of later factors, including
+    the empty product 1, is R[s].  The sum in (8) is (rise^t -
+    decay^t)/(rise - decay), or t rise^(t-1) if rise = decay, and K[0] = 0.
+    The total of this sum over t is 1/((1-rise)(1-decay)), so dt sum_t K[t]
+    = 1.  Eq. (10) is the convolution of eq. (9) with time reversed,
+    because the transpose of a convolution is the time-reversed
+    convolution.
+Exact.  Eq. (1) has a kink where a unit has the same maximum at two steps.
+    With power=1, (15) and (16) have a kink where a count equals the bound,
+    and the derivative is set to 0 at this kink.  All other losses are
+    smooth, and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
     summed over units and steps.  The kernel of [ZG18] is proportional to
-    exp(-t/tau_decay) - exp(-t/tau_rise).  Eq. (8) samples this kernel, and
-    scales the samples to unit area.  The tutorials of [NMZ19] also
-    penalise the squared spike count in a whole batch.  The call
-    ``burst(spikes.reshape(T * B, 1, n))`` computes this penalty.  [CB22]
-    penalises the spike count of a layer by max(0, n counts[b] - limit)^2.
-    This penalty is n^2 times (16) with bound = limit/n and
-    per="population".
+    exp(-t/tau_decay) - exp(-t/tau_rise).  Eq. (8) is this kernel at the
+    time steps, scaled to unit area.  The tutorials of [NMZ19] also
+    penalise the squared spike count of a neuron in a whole batch.  The
+    call ``burst(spikes.reshape(T * B, 1, n))`` computes this penalty.
+    [CB22] penalises the spike count of a layer by max(0, n counts[b] -
+    limit)^2.  This penalty is n^2 times the penalty (16) with bound =
+    limit/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -165,7 +168,8 @@ def accuracy(record, labels, reduction="max"):
     record, labels : as for `cross_entropy`
     reduction : {"max", "sum", "last", "first"}
         Scores of eq. (1), (2) or (3), or minus the first spike time (6).
-        Among units with equal largest scores, the first unit is chosen.
+        If several units have the largest score, the first of these units is
+        chosen.
 
     Returns
     -------
@@ -187,12 +191,12 @@ def first_spike_time(spikes, labels, tau, dt):
     Parameters
     ----------
     spikes : (T, B, k) float
-        Spike trains of the output units.  Finite-difference checks may use
-        other values than 0 and 1.
+        Spike trains of the output units.  The entries are 0 or 1, but may
+        differ in finite-difference checks.
     labels : (B,) int
         Index of the unit that should spike first in each sample, 0 ... k-1.
     tau, dt : float
-        Time constant of the scores -first/tau, and time step, both in s.
+        Time constant of the scores -first/tau, and time step, in seconds.
 
     Returns
     -------
@@ -232,14 +236,15 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     spikes, target : (T, B, n) float
         Spike trains S (0 or 1) and target spike trains S^.
     tau_rise, tau_decay, dt : float
-        Time constants of the kernel and time step, in s.  The kernel is an
-        alpha function if both time constants are equal.
+        Time constants of the kernel and time step, in seconds.  The kernel is
+        an alpha function if the two time constants are equal.
 
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss in 1/s, and derivative of the loss.  The loss is summed over units
-        and averaged over the batch.  The derivative is 0 at the last step.
+        Loss in 1/s, and derivative of the loss with respect to the spikes.
+        The loss is summed over units and averaged over the batch.  The
+        derivative is 0 at the last step.
     """
     spikes, target = arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -252,8 +257,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Return the convolution of the spike trains `trains` with the kernel K of
-    eq. (8).  Two first-order filters in series compute the convolution."""
+    """Return the convolution of `trains` with K of eq. (8)."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -269,7 +273,7 @@ def square(record, target):
     Parameters
     ----------
     record, target : (T, B, k) float
-        Record and its target values.
+        Array `record` and its target values.
 
     Returns
     -------
@@ -283,7 +287,8 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return a penalty P for spike counts below a bound, eq. (15), and dP/dS.
+    """Return the penalty for spike counts below a bound, eq. (15), and its
+    derivative.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -294,7 +299,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     spikes : (T, B, n) float
         Spike trains of a layer.
     bound : float
-        Bound on the spike count in a trial, at least 0.
+        Bound on the spike count of a sample, at least 0.
     per : {"neuron", "population"}
         Whether the bound applies to each count (13), or to the mean count
         (14).
@@ -304,13 +309,15 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in units of spikes^power, and its derivative.
+        Penalty in units of spikes^power, and its derivative with respect to
+        the spikes.
     """
     return _bounded(spikes, bound, per, power, -1)
 
 
 def upper_bound(spikes, bound, per="population", power=2):
-    """Return a penalty P for spike counts above a bound, eq. (16), and dP/dS.
+    """Return the penalty for spike counts above a bound, eq. (16), and its
+    derivative.
 
     >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -328,8 +335,7 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Return the penalty (15) for sign = -1, or (16) for sign = 1, and the
-    derivative of the penalty with respect to the spikes."""
+    """Return the penalty (15) or (16) and its derivative."""
     spikes, bound, power = arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                   "power () in {1, 2}", spikes, bound, power)
     one_of("per", per, "neuron", "population")
@@ -343,7 +349,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the squared spike count, averaged over neurons and batch, eq. (17).
+    """Return the mean squared spike count of neurons, eq. (17), and its
+    derivative.
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -356,7 +363,7 @@ def burst(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in spikes^2, and its derivative.
+        Penalty in spikes^2, and its derivative with respect to the spikes.
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
@@ -365,7 +372,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the spike count of a layer, averaged over the batch, eq. (18).
+    """Return the mean spike count of a layer per sample, eq. (18), and its
+    derivative.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])
@@ -378,7 +386,8 @@ def total(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Mean spike count of the layer, and its derivative.
+        Mean spike count of the layer, and its derivative with respect to the
+        spikes.
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]
@@ -386,7 +395,7 @@ def total(spikes):
 
 
 def _labelled(name, record, labels):
-    """Check and return the array `record` and the class labels of the samples."""
+    """Return the checked array `record` and labels."""
     record, = arrays(f"{name} (T, B, k) float", record)
     return arrays(f"{name} (T, B, k), labels (B) int in [0, {record.shape[2]})", record,
                   labels)
