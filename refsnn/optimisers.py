@@ -2,17 +2,18 @@
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
 The optimisers include stochastic gradient descent (SGD).  Each call of an
-optimiser processes one array of parameters.  From its last state and the
-gradient of the loss, the optimiser computes its next state and the update
-of the parameters.  The caller adds the update to the parameters.  Let
-`rate` be the learning rate.  At step t = 1, 2, ..., `sgd` computes
+optimiser processes one array of parameters.  The inputs are the last state
+of the optimiser and the gradient of the loss.  The results are the next
+state of the optimiser and the update of the parameters.  The caller adds
+the update to the parameters.  Let `rate` be the learning rate.  At step t
+= 1, 2, ..., `sgd` computes
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
 The function `adam` uses running means of the gradient and of the squared
-gradient.  The two running means start at 0 and are therefore too small at
-first, which eq. (5) corrects:
+gradient.  The two running means start at 0, and are therefore too small in
+the first steps.  Eq. (5) corrects this bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
@@ -131,7 +132,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
 
 
 def _squared(g):
-    """Return g^2; raise an error if not finite."""
+    """Return g^2 if it is finite."""
     with np.errstate(over="ignore"):
         return arrays("gradient^2 (...)", g * g)[0]
 

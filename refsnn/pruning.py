@@ -11,8 +11,8 @@ score s_idx with the index
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
-Each method keeps the weights that meet its condition, and prunes the
-others:
+Each pruning method keeps the weights that meet its condition, and prunes
+all other weights:
 
     magnitude     |W| > s_idx,  s = |W|                  (2)  [LZ20]
     snip          |W g| >= s_idx,  s = |W g|             (3)  [LZ20]
@@ -31,8 +31,9 @@ labels:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by the square root of the
-density rho.  If the masks do not depend on the weights, this division
-approximately preserves the variance of the total input of each unit:
+density rho.  If the masks do not depend on the weights, the division by
+sqrt(rho) approximately preserves the variance of the total input of each
+unit:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate and differentiate a recurrent network of tanh units.
+r"""Simulate a recurrent network of tanh units, and compute its gradients.
 
 The input x[t] and the previous states h[t-1] enter the pre-activations
 through the weights W and V.  The states h[t] are the hyperbolic tangent of
@@ -131,7 +131,7 @@ def step(drive, V, state=None):
 
 
 def _scan(h, V, last):
-    """Compute all states in place, eqs. (1), (2)."""
+    """Compute all states in place."""
     last = np.zeros_like(h[0]) if last is None else last
     for t in range(len(h)):
         h[t] += last @ V.T                                                 # (1)
@@ -140,7 +140,7 @@ def _scan(h, V, last):
 
 
 def backward(x, W, V, h, dh, state=None, dstate=None):
-    """Compute the gradient by backpropagation through time, eqs. (3)-(6).
+    """Compute gradients of a loss by backpropagation through time, eqs. (3)-(6).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((1, 1)), np.eye(1)
     >>> h = simulate(x, W, V)
@@ -191,7 +191,7 @@ def _before(h, state):
 
 
 def linearise(x, W, V, h, state=None):
-    """Compute the Jacobians J and F of the states, eqs. (7), (8).
+    """Linearise the recurrent network: compute its Jacobians, eqs. (7) and (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> J, F = linearise(x, W, V, simulate(x, W, V))

@@ -13,7 +13,7 @@ the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
-The caller provides the derivatives J, F and q, for example from the
+The caller must compute the derivatives J, F and q, for example with the
 functions `lif.linearise` and `lif.credit`.  For layers of leaky
 integrate-and-fire (LIF) neurons, the module `sparse_rtrl` is faster,
 because `sparse_rtrl` skips the entries of the Jacobians J that are always

@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-Each step of a task changes a parameter and thereby contributes to the
-decrease of the loss.  The path integral of the parameter is the sum of
-these contributions.  At the end of the task, the path integral is divided
-by the squared change of the parameter.  The result is added to the
-importance of the parameter.  The anchor is the value of the parameter at
+During a task, each change of a parameter contributes to the decrease of
+the loss.  The path integral of a parameter is the sum of its contributions
+to the decrease of the loss.  At the end of the task, the path integral is
+divided by the squared change of the parameter.  The quotient is added to
+the importance of the parameter.  The anchor of a parameter is its value at
 the end of the previous task.  A quadratic penalty keeps important
 parameters near their anchors.  Let theta be the parameters.  Let g be the
 gradient of the loss with respect to theta before an optimiser step.  The
-displacement is the change of theta in this step.  With the coefficient
-`strength` and the prefactor `factor` of the penalty,
+displacement is the change of the parameters theta in one optimiser step.
+With the coefficient `strength` and the prefactor `factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -20,9 +20,10 @@ displacement is the change of theta in this step.  With the coefficient
     d penalty/d theta = 2 factor strength
         importance (theta - anchor)                   (4)
 
-After each task, eq. (2) updates the importance.  The path integral is then
-set to 0, and the anchor is set to the current parameters theta.  `PRESETS`
-holds the settings of published implementations:
+After each task, eq. (2) updates the importance of each parameter.  The
+path integral is then set to 0, and the anchor is set to the current
+parameters theta.  `PRESETS` holds the settings of published
+implementations:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -60,7 +61,7 @@ columns of the table are the following settings:
 If the setting `reset_optimiser` is true, the caller should reset the state
 of the optimiser at the end of each task.
 
-The code of [ZPG17] uses the following values of the settings:
+In its experiments, the code of [ZPG17] uses the following settings:
 
     experiment               strength    xi     reset_optimiser
     permuted MNIST           0.1         0.1    False
@@ -72,10 +73,10 @@ Derivation.  To first order, an optimiser step changes the loss by the
     steps, the sum of the path integrals of all parameters is therefore the
     decrease of the loss during the task.  With plain gradient descent, no
     contribution to a path integral is negative.  With momentum or with the
-    penalty, contributions can be negative.  Eq. (2) divides the path
-    integral by the squared change of the parameter, so that the penalty
-    (3) has the unit of the loss.  The damping constant xi prevents very
-    large importances of parameters that hardly changed.
+    penalty, the contributions to a path integral can be negative.  Eq. (2)
+    divides the path integral by the squared change of the parameter, so
+    that the penalty (3) has the unit of the loss.  The damping constant xi
+    prevents very large importances of parameters that hardly changed.
 Exact.  Eq. (4) is the exact derivative of the penalty (3) with respect to
     the parameters theta.
 Cost.   A step takes O(p) time and memory for p parameters.
@@ -83,10 +84,9 @@ Departures.  As in all implementations in the table above, importances are
     summed over tasks, and only the anchor of the last task is kept.  In a
     notebook of [ZPG17] for permuted MNIST, the anchor of the first task is
     0.  To reproduce this notebook, pass arrays of zeros to the function
-    `begin`.  In this module, the anchor is a copy of the parameters.  On a
-    CPU, the library avalanche 0.6.0 stores no copy but a view of the
-    current weights as the anchor.  The penalty of avalanche 0.6.0 is
-    therefore always 0.
+    `begin`.  On a CPU, the anchor in the library avalanche 0.6.0 is a view
+    of the current parameters, so that the penalty is always 0.  In this
+    module, the anchor is a copy of the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -227,9 +227,10 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    If the loss does not depend on a parameter p, p.grad is None.  In this
-    case, use an array of zeros as the gradient.  The settings `clip` and
-    `reset_optimiser` require additional lines in this training loop.
+    The gradient p.grad of a PyTorch parameter p is None if the loss does not
+    depend on p.  If p.grad is None, pass an array of zeros instead.  The
+    settings `clip` and `reset_optimiser` require additional lines in this
+    training loop.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)

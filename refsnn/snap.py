@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | snap.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""SnAp-n is a sparse approximation of real-time recurrent learning (RTRL).
+r"""Compute gradients by SnAp-n, a sparse form of real-time recurrent learning.
 
-Both algorithms propagate the influence matrix M forward in time.  In RTRL,
-M holds the total derivative of each state in h with respect to each weight
-p.  SnAp-n stores only the influence of p on neurons that p reaches along
-at most n synapses.  The weight p itself is the first of these synapses.
-SnAp-n sets all other entries of M to 0.  Let J[t] = dh[t]/dh[t-1] be the
-Jacobian, and let F[t] be the derivative of h[t] with respect to the
-weights at fixed h[t-1].  Let q[t] be the direct derivative of the loss L
-with respect to h[t], at fixed values of all other states.  Let i(p) be the
-postsynaptic neuron of p, and let V be the recurrent weights.  With the
-entrywise product o,
+Real-time recurrent learning (RTRL) and SnAp-n propagate the influence
+matrix M forward in time.  In RTRL, M holds the total derivative of each
+state in h with respect to each weight p.  SnAp-n stores only the influence
+of p on neurons that p reaches along at most n synapses.  The weight p
+itself is the first of these synapses.  SnAp-n sets all other entries of M
+to 0.  Let J[t] = dh[t]/dh[t-1] be the Jacobian, and let F[t] be the
+derivative of h[t] with respect to the weights at fixed h[t-1].  Let q[t]
+be the direct derivative of the loss L with respect to h[t], at fixed
+values of all other states.  Let i(p) be the postsynaptic neuron of p, and
+let V be the recurrent weights.  With the entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if the neuron of state k is reached from i(p) along at
@@ -125,7 +125,7 @@ def stored(owner, pattern, states):
 
 
 def step(blocks, J, F, owner, pattern):
-    """Compute the blocks of the influence matrix M of one time step, eq. (1).
+    """Compute the influence matrix M of one time step, eq. (1).
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))
@@ -209,7 +209,7 @@ def gradient(J, F, q, owner, pattern):
 
 
 def _groups(owner, pattern, states):
-    """Return the parameter and state indices of each block."""
+    """Return the indices of each block."""
     kept = np.tile(pattern, states // pattern.shape[1])
     return [(np.flatnonzero(owner == g), np.flatnonzero(states_of_g))
             for g, states_of_g in enumerate(kept)]

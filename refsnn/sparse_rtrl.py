@@ -30,8 +30,8 @@ to the spikes S and the membrane potentials U.  A direct derivative of the
 loss ignores that a spike also affects later states of the layer.  The
 eligibility e_k, eq. (7), is the surrogate derivative of the spikes S_k of
 neuron k with respect to the weight theta_ij.  The gradient of the loss,
-eq. (8), is a sum over time steps, and each term is known as soon as its
-time step is simulated:
+eq. (8), is a sum over time steps, and each term of the sum can be computed
+as soon as its time step is simulated:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -44,23 +44,23 @@ dL/dy[t],
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
 
-In (9), alpha, beta and gain belong to the readout.
+In (9), alpha, beta and gain are those of the leaky readout.
 
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
-    same gradient as the module `rtrl`, but is faster, because it skips the
-    entries of the Jacobians that are always 0.  Eqs. (4)-(6) neglect terms
-    of the derivatives.  The rule "block" gives the same gradient as
-    backpropagation through time if derivatives pass only through the
-    diagonal of the recurrent weights V.  The rule "implicit" gives the
-    same gradient as backpropagation through time if no derivatives pass
-    through the recurrent weights V.
+    same gradient as the module `rtrl`, but is faster, because the rule
+    skips the entries of the Jacobians that are always 0.  Eqs. (4)-(6)
+    neglect terms of the derivatives.  The rule "block" gives the same
+    gradient as backpropagation through time if derivatives pass only
+    through the diagonal of the recurrent weights V.  The rule "implicit"
+    gives the same gradient as backpropagation through time if no
+    derivatives pass through the recurrent weights V.
 Approximate.  The rule "exact" gives the exact gradient if the derivative
     dS/dU is replaced by the surrogate derivative psi, and if the
     refractory mask is treated as a constant.  The following table compares
     the rules for n neurons, m inputs and B sequences.  The column "state"
-    gives the number of stored derivatives.  The word "own" means the terms
-    of neuron i.  Without recurrence, m + n becomes m:
+    gives the number of stored derivatives.  Own terms are those of neuron
+    i.  Without recurrence, m + n becomes m:
 
     rule         keeps                      state          time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -123,11 +123,13 @@ class Recording(NamedTuple):
 class Traces(NamedTuple):
     """Hold derivatives of currents and potentials with respect to the weights.
 
-    For the rule "exact", the two arrays have the shape (B, n, n (m + n)).  For
-    sequence b, entry [b, k, i (m + n) + j] is the derivative of the current or
-    the membrane potential of neuron k with respect to the weight theta_ij.
-    The shape is (B, n, m + n) for the rules "block" and "implicit", and (B, m
-    + n) for the rule "presynaptic".  Without recurrence, m replaces m + n.
+    The shape of each array depends on the rule.  Without recurrence, m
+    replaces m + n:
+
+        exact            (B, n, n (m + n)), entry [b, k, i (m + n) + j] is the
+                         derivative for neuron k and weight theta_ij
+        block, implicit  (B, n, m + n), entry [b, i, j] for theta_ij
+        presynaptic      (B, m + n), entry [b, j] for all theta_ij
     """
     syn: np.ndarray
     mem: np.ndarray
@@ -202,7 +204,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
 
 
 def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
-    """Return the factors of u_k and s_k in (2)."""
+    """Return the factors in eq. (2)."""
     syn, mem, spikes = now
     free = np.ones_like(psi) if clamp is None else 1 - clamp
     r = 1 if reset == "subtract" else 1 - spikes
@@ -212,7 +214,7 @@ def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
 
 
 def _advance(traces, z, psi, V, factors, rule, alpha, beta, gain, new):
-    """Write the traces of the next step to `new`."""
+    """Write the next traces to `new`."""
     (syn, mem), (after_syn, after_mem), (B, n) = traces, new, psi.shape
     if rule == "presynaptic":
         np.multiply(alpha, syn, out=after_syn)
@@ -295,7 +297,7 @@ def eligibility(traces, psi):
 
 
 def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
-    """Filter the eligibility like the input of a leaky readout, eq. (9).
+    """Filter the eligibility with the kernel of a leaky readout, eq. (9).
 
     >>> e = np.ones((1, 1, 1))
     >>> f = readout_step(Traces(e, 4 * e), e, alpha=0.5, beta=0.5)
@@ -380,7 +382,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
 
 
 def _product(rule, q, mem):
-    """Return the sum of q_k u_k over batch and k."""
+    """Return a term of the sum (8)."""
     if rule == "exact":
         (B, n), count = q.shape, mem.shape[2] // q.shape[1]
         return (q.reshape(-1) @ mem.reshape(B * n, -1)).reshape(n, count)
@@ -388,8 +390,7 @@ def _product(rule, q, mem):
 
 
 def _checked(traces, shape, psi):
-    """Check shapes, and cast the traces if necessary.  To save time, entries are
-    checked only if they are cast."""
+    """Check and cast the traces."""
     traces = bundle("traces", traces, Traces)
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):

@@ -3,9 +3,9 @@ r"""Compute exact derivatives of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
 decaying currents.  Each unit spikes at most once.  Input j spikes at the
-time t_j (in s).  The weights W_ij are in threshold units per second.  The
-current I_i, with the time constant tau, and the membrane potential U_i of
-unit i follow
+time t_j (in s).  The unit of the weights W_ij is one threshold unit per
+second.  The current I_i, with the time constant tau, and the membrane
+potential U_i of unit i follow
 
     dU_i/dt = I_i,
     I_i(t) = sum_{t_j <= t} W_ij exp(-(t - t_j)/tau)     (1)  [NMZ19]
@@ -27,9 +27,9 @@ weights can make silent units spike during training:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
-The cross-entropy loss L of B samples trains the unit with the index
-labels[b] to spike first in sample b.  In the loss, `late` is an upper
-limit of the spike times, and `scale` is the time scale of the softmax:
+Training with the cross-entropy loss L makes the unit with the index
+labels[b] spike first in sample b.  In the loss, `late` is an upper limit
+of the spike times, and `scale` is the time scale of the softmax:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
@@ -81,7 +81,7 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
 class Crossing(NamedTuple):
-    """Hold the spike times of a layer and the inputs that cause each spike."""
+    """Hold the spike times of a layer and, for each spike, the causal inputs."""
     times: np.ndarray       # (B, n) in s, infinity if silent
     causal: np.ndarray      # (B, n, m) bool, True for inputs in C
     slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent

@@ -2,14 +2,14 @@
 r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The neurons are current-based leaky integrate-and-fire neurons with resting
-potential 0 V.  The module simulates one layer and computes the weight
-changes of SuperSpike [ZG18].  The module simulates B independent copies of
-the layer (replicas), which have separate weights.  All variables of the
-learning rule belong to one synapse or one neuron, and depend only on past
-activity.  Let x be the input spikes, S the output spikes, and psi the
-surrogate derivative dS/dU.  Each neuron has a trace het, which increases
-by 1 at each spike and decays exponentially.  Each step first updates the
-membrane potential U and then the synaptic current I:
+potential 0 V.  The module simulates B independent copies (replicas) of one
+layer, which have separate weights, and computes their weight changes.  All
+variables of the learning rule belong to one synapse or one neuron, and
+depend only on past activity.  Let x be the input spikes, S the output
+spikes, and psi the surrogate derivative dS/dU.  Each neuron has a trace
+het, which increases by 1 at each spike and decays exponentially.  Each
+step first updates the membrane potential U and then the synaptic current
+I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -19,8 +19,8 @@ membrane potential U and then the synaptic current I:
     het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
 Error signals arrive after an axonal delay.  In (7) and (9), the inputs x
-and the surrogate derivatives psi are therefore delayed by `delay` seconds.
-Eqs. (6)-(9) apply in this order:
+and the surrogate derivatives psi are therefore delayed by the same time,
+`delay`.  Eqs. (6)-(9) apply in this order:
 
     trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
     rise_j <- a rise_j + x_j                                (7)  [ZG18]
@@ -30,10 +30,10 @@ Eqs. (6)-(9) apply in this order:
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
 decay) / dt.  By (8) and (9), the eligibility lambda_ij is the product
 psi_i trace_j convolved with a double-exponential kernel alpha of unit
-area.  The error signal of a neuron consists of events.  An event is +1 for
-a missing spike and -1 for a superfluous spike.  The error signal is also
-convolved with the kernel alpha.  With * for convolution, the error e and
-the weight change are
+area.  The error signal of a neuron is +1 at each missing spike, -1 at each
+superfluous spike, and otherwise 0.  The error e is the error signal
+convolved with the kernel alpha.  With * for convolution, the error and the
+weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
@@ -184,7 +184,7 @@ class Step(NamedTuple):
 
 
 def coefficients(settings):
-    """Compute the coefficients of eqs. (1)-(12) from the settings of a layer.
+    """Compute the coefficients of eqs. (1)-(12) from the settings.
 
     >>> k = coefficients(Settings(trace="published"))
     >>> k.mem, k.refractory, k.delay, k.trace[1]

@@ -2,11 +2,12 @@
 r"""Compute the delayed spikes and the error signals of SuperSpike networks.
 
 The learning rule in the module `superspike` needs a delayed error signal
-for each neuron.  The functions of this module help to compute these error
-signals.  The function `poisson_moment` computes the moments of exponential
-traces of spike trains.  Arrays of spikes and signals have the shape (T, B,
-n) for T steps, B independent copies of a network (replicas) and n neurons.
-An axonal delay of D steps yields
+for each neuron.  The functions `delayed`, `feedback` and `hidden_signal`
+help to compute the error signals of output and hidden neurons.  The
+function `poisson_moment` computes moments of the exponential trace of a
+spike train.  Arrays of spikes and signals have the shape (T, B, n) for T
+steps, B independent copies of a network (replicas) and n neurons.  An
+axonal delay of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
 

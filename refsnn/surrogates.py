@@ -19,8 +19,8 @@ k |v|.  For v >= 0, f' and f are
 
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
 gradients by finite differences, the continuous function H(v0) + f(v) -
-f(v0) replaces the step function H(v), where v0 is the recorded value of v.
-At v = v0, the continuous function has the same value as H, and its
+f(v0) replaces the step function H(v), where v0 is the value of v in the
+simulation.  At v = v0, this replacement has the same value H(v0), and its
 derivative is the surrogate derivative f'(v0).
 
 Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
@@ -75,8 +75,7 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Return v, k and a = k |v|.  Large values of a are limited, so that (1 +
-    a)^2 is finite."""
+    """Return v, k and a = k |v|."""
     v, k = arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/lif.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Simulate and train one layer of spiking neurons with fast code.
+r"""Simulate and train one layer of spiking neurons, with fast algorithms.
 
 The network consists of one layer of leaky integrate-and-fire (LIF)
 neurons, as in `lif`, and a non-spiking leaky readout.  For training,
@@ -41,8 +41,9 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
     In the equations, W and V include the factor gain / threshold.  The
-    function `gradients` multiplies dW and dV by this factor, to obtain the
-    derivatives of the loss with respect to the weights without the factor.
+    function `gradients` therefore multiplies dW and dV by gain /
+    threshold, to obtain the gradients of the loss with respect to the
+    weights that the caller has passed.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
@@ -56,10 +57,11 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    In a block of up to 64 steps, one product with a matrix K computes the
-    readout potentials of all steps from the initial state of the readout
-    and the inputs W_out S.  Each column of K is the response of the
-    readout to a unit input or to a unit initial state.  For j <= 64 steps,
+    The readout is simulated in blocks of up to 64 steps, each with one
+    product of a matrix K and a vector.  The vector holds the inputs W_out
+    S of all steps and the initial state of the readout.  Each column of K
+    is the response of the readout to a unit input or to a unit initial
+    state.  For j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
@@ -75,8 +77,8 @@ Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
     Inference with E input events takes O(E n + T B n k) time and O(E + B n
     + T B k) memory.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient
-    includes the effect of the weights on the reset.  This module neglects
-    this effect, as (8)-(10) show.  The neurons have no refractory period.
+    includes the derivative of the reset.  In this module, the derivative
+    of the reset is neglected.  The neurons have no refractory period.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -113,7 +115,8 @@ np.empty(2**23, np.uint8)
 
 
 class Tape(NamedTuple):
-    """Hold the results of a simulation that the function `gradients` needs."""
+    """Hold the arrays of a simulation from which `gradients` computes the
+    gradients."""
     mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
     blocks: list
     weights: tuple
@@ -234,13 +237,13 @@ def _events(events, row, size, m):
 
 
 def _aligned(shape, dtype):
-    """Return zeros, aligned to 64 bytes for speed."""
+    """Return zeros, aligned to 64 bytes."""
     raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
     return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Compute surrogate gradients that neglect the reset path, eqs. (7)-(12).
+    """Compute surrogate gradients, without the reset derivative, eqs. (7)-(12).
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)
@@ -363,7 +366,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Apply eqs. (13)-(17).  Return W_out S and the last y, v."""
+    """Apply eqs. (13)-(17)."""
     (T, B, size), (alpha, beta) = sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -391,7 +394,7 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _convolved(sent, alpha, beta):
-    """Filter the readout inputs in place, eq. (18)."""
+    """Apply eq. (18) in place."""
     T, B, k = sent.shape
     size = min(T, SPAN)
     step = np.arange(size + 1)
@@ -435,7 +438,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _input(x, W, steps):
-    """Return x, the number of steps and the batch size."""
+    """Return x, T and B."""
     if sparse.issparse(x):
         return x, *_events_size(x, W, steps)
     _, x, steps = arrays("W (n, m), x (T, B, m) unread, steps? () int", W, x, steps)
@@ -446,7 +449,7 @@ def _input(x, W, steps):
 
 
 def _events_size(x, W, steps):
-    """Return the number of steps and the batch size."""
+    """Return T and B."""
     steps, = arrays("steps () int in [1, inf)", steps)
     if getattr(x, "format", "") != "csr":
         raise ValueError(f"x is of type {type(x).__name__}: must be a scipy.sparse CSR "

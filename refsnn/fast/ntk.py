@@ -1,18 +1,19 @@
 # refsnn 0.1.0 | fast/ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the neural tangent kernel and its gradients by matrix products.
+r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 
 The functions return the same results as the functions of the module `ntk`,
-but are faster.  The kernel matrix is divided into blocks, called tiles,
-that fit in the cache.  For each tile, the contributions of all dense
-layers are added before the next tile is computed.  The Jacobian of a
+but are faster.  The kernel matrix is divided into blocks that fit in the
+cache.  The contributions of all dense layers are added to one block of the
+kernel matrix before the next block is computed.  The Jacobian of a
 convolutional layer is computed for a few channels at a time, to save
 memory.  A dense layer has the inputs a_n and b_m for the samples n and m
 of the two batches.  The signal g_nk is the derivative of the network
 output k for sample n with respect to the pre-activations of the layer.
-The signal h_mq is the derivative of output q for sample m.  Units with
-zero signals are skipped.  The kernel of the outputs k and q is a sum of
-one term per layer.  A dense layer contributes the term (1), or the term
-(2) if a mask Q sets pruned weights to 0:
+The signal h_mq is the same derivative of output q for sample m of the
+second batch.  Units with zero signals are skipped.  The kernel of the
+outputs k and q is the sum of one term for each layer.  The term of a dense
+layer is (1).  If a mask Q of 0 and 1 marks pruned weights with 0, the term
+is (2):
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
@@ -21,9 +22,9 @@ one term per layer.  A dense layer contributes the term (1), or the term
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c).  Let J_nk and s_nk be the
 derivatives of output k for sample n with respect to the weights and the
-biases of the layer.  Let J_mq and s_mq be the same derivatives of output q
-for sample m of the second batch.  A convolutional layer contributes the
-term (4), where `o` is the entrywise product, and Q is 1 without a mask:
+biases of the layer.  Let J_mq and s_mq be the derivatives of output q for
+sample m of the second batch.  The term of a convolutional layer is (4),
+where `o` is the entrywise product, and Q is 1 without a mask:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -55,8 +56,9 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     multiplications without a mask, and N M (i + K^2) j multiplications
     with a mask.  A convolutional layer needs (N + M) K P i c + N M K^2 i c
     multiplications.  If the two batches are equal and no mask is given,
-    the kernel needs half of these multiplications.  The additional memory
-    holds one tile and the Jacobians of a few channels.
+    the kernel needs half of these multiplications.  The functions need
+    additional memory for one block of the kernel matrix and for the
+    Jacobians of a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -143,7 +145,7 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return the slices of all tiles."""
+    """Return the slices of all blocks."""
     # If both batches are the same, the kernel is symmetric, and its upper half is
     # sufficient.
     N, side = layers[0][0][0], max(1, SIDE // K)
@@ -212,14 +214,14 @@ def _cuts(N, K, a, g):
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the masked Jacobian J of some channels, eq. (3)."""
+    """Return the Jacobian of some channels."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (3)
     return J if mask is None else J * mask[cut].ravel()
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Compute the derivatives of a loss of the kernel, eqs. (5)-(13).
+    """Backpropagate from the kernel to the inputs and signals, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

@@ -19,8 +19,8 @@ i (m + n) + j.  All other entries of D(z) are 0:
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
 In the gradient (2), q[t] is the derivative of the loss at step t with
-respect to h[t].  Each term of the sum is known as soon as its time step is
-simulated.
+respect to h[t].  Each term of the sum (2) can be computed as soon as its
+time step is simulated.
 
 Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
 neurons with the synaptic currents I, the membrane potentials U and the
@@ -137,7 +137,7 @@ def step(M, x, before, h, V, out=None):
 
 
 def _diagonal(M, first, count):
-    """Return a view of the entries where D is not 0."""
+    """Return a view where D is nonzero."""
     k = M.shape[1] // count
     return np.einsum("iij->ij", M[first:first + k].reshape(k, k, count))
 
@@ -180,7 +180,7 @@ def gradient(x, V, h, dh, state=None):
 
 
 def _slices(count, size):
-    """Divide items into slices of about BLOCK bytes."""
+    """Return slices of about BLOCK bytes."""
     edges = np.linspace(0, count, min(count, -(-count * size // BLOCK)) + 1)
     return itertools.starmap(slice, itertools.pairwise(
         edges.round().astype(int).tolist()))
@@ -312,7 +312,7 @@ def _local(decay, r, alpha, z, q):
 
 
 def _aligned(number, shape, dtype):
-    """Return arrays of zeros, placed in memory for speed."""
+    """Return zeros, aligned for speed."""
     size = math.prod(shape) * dtype.itemsize
     size += -size % PAGE + 4 * LINE
     raw = np.zeros(number * size + LINE, np.uint8)

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute Adam and synaptic intelligence (SI) in one pass over the arrays.
+r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
 
 Synaptic intelligence (SI) adds a penalty to the loss of a task.  The
 penalty keeps important parameters near their anchors, which are their
@@ -22,14 +22,14 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by `root`.  The form (4) needs no additional
-    pass over the array `scale` to correct its bias.
+    denominator multiplied by `root`.  The array `scale` therefore needs no
+    separate bias correction.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
-Cost.   Each step reads the gradient twice and all other arrays once, and
-    writes all updated arrays once.  The additional memory of a step holds
-    two blocks of parameters.
+Cost.   Each step reads the gradient from memory twice and all other arrays
+    once, and writes each updated array once.  A step needs additional
+    memory for two blocks of parameters.
 Departures.  The function `si.accumulate` returns new arrays.  This module
     updates the parameters, the path integral and the state of Adam in
     place.
@@ -164,8 +164,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(column, t, adam, factor):
-    """Apply eqs. (1)-(6) in place.  Return a number that is not finite if a
-    result has a NaN or infinite entry."""
+    """Apply eqs. (1)-(6).  Return a sum that shows NaN and infinity."""
     rate, beta1, beta2, eps = adam
     root = math.sqrt(1 - beta2 ** t)
     rate, eps = -rate * root / (1 - beta1 ** t), eps * root

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | fast/superspike.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-r"""Compute the SuperSpike learning rule fast, in blocks of time steps.
+r"""Compute the weight changes of SuperSpike quickly, in blocks of time steps.
 
 The module applies the learning rule of superspike.py to B independent
 copies (replicas) of a layer, which have separate weights.  A simulation is
@@ -14,17 +14,17 @@ neuron is refractory, and U is 0 for refractory/dt steps:
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
 The rule needs a trace of each input, and convolutions with a
-double-exponential kernel alpha of unit area.  Each of these quantities is
-the output `second` of two exponential filters in series, with an input v
-and constants a, b and g:
+double-exponential kernel alpha of unit area.  Traces and convolutions are
+computed by two exponential filters in series, with the input v, the output
+`second` and constants a, b and g:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
 Let `signal` be the error signal of superspike.py, and let e = alpha*signal
 be the error, where * is convolution.  Let hebb be the product of the
-surrogate derivative psi and the input trace, which are both delayed by the
-time `delay`.  The weight change is
+delayed surrogate derivative psi and the delayed input trace.  The weight
+change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
@@ -49,8 +49,8 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
     j of the weight change.  The eligibilities at the end of the block are
-    also linear in hebb, and are computed like (7).  For this purpose, the
-    impulse response of the kernel alpha replaces dhebb.
+    also linear functions of hebb.  Eqs. (6) and (7) compute the final
+    eligibilities if impulse responses of the kernel alpha replace dhebb.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
     input spike takes additional O(n) time.  The conversion of a dense x to
@@ -86,7 +86,7 @@ SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 class Coefficients(NamedTuple):
     """Hold the decay factors and other coefficients of the equations for a time
-    step.  The defaults are for dt = 0.1 ms."""
+    step.  The default values are for time steps of dt = 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -221,8 +221,8 @@ def _packed(name, x, W):
 
 
 def _membranes(k, state, current):
-    """Return membrane potentials, spikes and final states.  Steps are processed
-    in blocks, in each of which a neuron spikes at most once."""
+    """Return membrane potentials, spikes and final states.  A neuron spikes at
+    most once per block."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
@@ -312,7 +312,7 @@ def accumulate(k, state, W, block, signal):
 
 
 def _products(k, state, x, psi, error):
-    """Return the first sum of (5) and the final traces."""
+    """Return the first sum of (5)."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, g = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -347,14 +347,14 @@ def _adjoint(weights, a, b, g):
 
 
 def _response(a, b, g, T, dtype):
-    """Return the impulse responses of the filters (4)."""
+    """Return the filters' impulse responses."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0], first = 1, (a ** np.arange(T + 1)).astype(dtype)
     return first[:, None, None], _cascade(impulse, a, b, g, zero, zero)[0]
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return the second sum of (5), and the final het."""
+    """Return the second sum of (5)."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]

@@ -5,9 +5,10 @@ A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Known
 mistakes were found in public programs, or are similar to such mistakes.
 To write all golden vectors to a folder, run `python -m refsnn vectors
-FOLDER`.  Compute the outputs with your code, and save them in a NumPy npz
-file.  To compare the saved outputs with the correct outputs, run `python
--m refsnn check RESULTS.npz`.  In Python, call the following functions:
+FOLDER`.  Compute the outputs with your code, and save the outputs in a
+NumPy npz file.  To compare the saved outputs with the correct outputs, run
+`python -m refsnn check RESULTS.npz`.  In Python, call the following
+functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -18,14 +19,14 @@ file.  To compare the saved outputs with the correct outputs, run `python
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` can be computed in float32 without any rounding
-error.  These golden vectors are intended for tests of C++ code and
-hardware.
+error.  These three golden vectors are intended for tests of C++ code and
+of hardware.
 
 The field `text` of a golden vector describes the test problem, and names
-the equations of refsnn that define the correct outputs.  For spiking
-layers, unless the field `text` gives other shapes, the inputs x have the
-shape (T, B, m), the weights W have the shape (n, m), and the recurrent
-weights V have the shape (n, n).
+the equations of refsnn that define the correct outputs.  For a spiking
+layer, inputs x have the shape (T, B, m), weights W have the shape (n, m),
+and recurrent weights V have the shape (n, n).  Exceptions are described in
+the field `text`.
 
 In golden vectors of leaky integrate-and-fire (LIF) layers, step 0 is the
 resting state.  Input x[t] enters the current at step t + 1 and the
@@ -39,11 +40,11 @@ synaptic filter, pass the decay factor alpha = 0 to `identify`.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.  The module `stored` reads and writes
-these JSON files.  The module `matching` compares the results of a program
+the JSON files.  The module `matching` compares the results of a program
 with one golden vector.  The module `locate` finds where and how two arrays
-differ.  The package `build` computes the golden vectors.  The package
-`identify` infers how a simulator updates its LIF neurons, from recorded
-spikes or potentials.  The package `diagnose` finds errors in functions
-that compute gradients.  The modules of `oracle` import other modules of
-refsnn, and cannot be copied alone.
+differ.  The package `build` computes the golden vectors.  From recorded
+spikes or potentials, the package `identify` infers how a simulator updates
+its LIF neurons.  The package `diagnose` finds errors in functions that
+compute gradients.  The modules of `oracle` import other modules of refsnn,
+and cannot be copied alone.
 """

@@ -7,26 +7,27 @@ mistakes were found in public programs, or are similar to such mistakes.
 The function `check` needs only the results of the tested program, not its
 code.  For each wrong result, `check` reports where and how the result
 differs from the correct output.  If a golden vector has outputs of the
-forward pass and of the backward pass, `check` reports which of the two
-passes, or the loss between them, is wrong.  In a summary, the word
-"layout" means that the values are right, but that the axes of the arrays
-have another order or shape.  The word "dtype" means that the dtype of the
-arrays is not supported.  `check` names a known mistake only if this
-mistake explains all results that were given for the golden vector.
+forward pass and of the backward pass, `check` also reports whether the
+forward pass, the loss or the backward pass is wrong.  In a summary, the
+word "layout" means that the values are right, but that the axes of the
+arrays have another order or shape.  The word "dtype" in a summary means
+that the dtype of the arrays is not supported.  `check` names a known
+mistake only if this mistake explains all results that were given for the
+golden vector.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and counts of spikes must
 equal the correct values exactly.  If the correct outputs can be computed
 without rounding errors (exact golden vectors), all results must be exactly
 equal.  Results that are 0 everywhere are rejected.  Some pairs of golden
-vectors differ only in one option that should change the results.  If a
-program returns the same results for the two golden vectors, the results
-are also rejected.
+vectors differ only in one option that should change the results.  If the
+results of a program for such a pair are equal, `check` rejects these
+results.
 
-Golden vectors that cannot reveal wrong results raise an error: The spikes
-must vary, no correct output may be 0 everywhere, and each known mistake
-must change an output.  Each entry of each input affects at least one
-output, unless the field `idle` of the golden vector marks the entry.
+The golden vectors are checked as well: spikes must vary, no correct output
+may be 0 everywhere, and each known mistake must change an output.  Each
+entry of each input affects at least one output, unless the field `idle` of
+the golden vector marks the entry.
 """
 
 import re
@@ -63,9 +64,9 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one result of a program, and an explanation.  If the
-    field `output` is empty, the text summarises all wrong results for one
-    golden vector."""
+    """Hold the judgement of one result of a program, such as "right" or "wrong".
+    A summary of all wrong results for one golden vector has an empty field
+    `output`."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -184,7 +185,7 @@ def _verdict(vector, name, value, rounding):
 
 
 def _summary(vector, results, findings):
-    """Return a list with at most one summary."""
+    """Return no summary or one summary."""
     status = {f.output: f.status for f in findings if f.status != "missing"}
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:

@@ -15,10 +15,10 @@ simulator to these input signals, called stimuli or probes, the package
 `identify` infers how the simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
-reads the recorded spikes or potentials of a LIF layer.  The files may be
-truncated, malicious or too large.  Therefore, the two functions check the
-sizes of all arrays before they allocate memory, and never unpickle Python
-objects.
+reads the recorded spikes or potentials of a LIF layer.  Files from other
+sources may be truncated, malicious or too large.  Therefore, `read` and
+`read_recording` check the sizes of all arrays before they allocate memory,
+and never unpickle Python objects.
 """
 
 import hashlib
@@ -62,7 +62,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write all golden vectors into a new or empty folder.
+    """Write all golden vectors (test problems) into a new or empty folder.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -98,7 +98,7 @@ def write(folder):
 
 
 def _free(folder):
-    """Check that a folder is new or empty."""
+    """Check that the folder is empty."""
     if not folder:
         raise ValueError("folder is '': must be a new folder")
     if os.path.lexists(folder):
@@ -109,7 +109,7 @@ def _free(folder):
 
 
 def _fill(folder, fill):
-    """Fill a temporary folder, and move its files."""
+    """Fill a folder, all files or none."""
     there = os.path.isdir(folder)
     folder = os.path.normpath(folder)
     part = os.path.join(folder, f".{os.getpid()}.part") if there \
@@ -158,14 +158,14 @@ def _description(found):
 
 
 def _described(values):
-    """Return the shape and the dtype of each array."""
+    """Return the shapes and dtypes of arrays."""
     return {name: value if type(value) in (int, float) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 
 
 def _measured(vector):
-    """Return statistics such as the norms of outputs."""
+    """Return statistics of a golden vector."""
     arrays = vector.inputs | vector.outputs
     found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
                        for name, value in vector.outputs.items()}}
@@ -263,7 +263,7 @@ def read(path, texts=()):
 
 
 def _short(path, size):
-    """Check the number of entries of a zip file."""
+    """Reject zip files with many entries."""
     with open(path, "rb") as file:
         file.seek(max(0, size - 22))
         end = file.read()

@@ -2,14 +2,17 @@
 """Find where and how a wrong array differs from the right array.
 
 The function `locate` reports which entries of an array are wrong, and
-tests three explanations of the errors.  First, the axes of the right array
-may have been transposed, reshaped, reversed or shifted, and all entries
-may have been multiplied by one factor.  Second, only the wrong entries may
-have been multiplied by a factor.  Third, all errors may be rounding errors
-of a dtype such as float16.  An explanation is reported only if no entry
-contradicts it, and if the entries differ so much from each other that the
-explanation cannot fit by chance.  A single wrong number is not explained,
-because every number is a multiple of every nonzero number.
+tests three explanations of the errors:
+
+    change    the axes of the right array are transposed, reshaped,
+              reversed or shifted, and all entries may have one factor
+    factor    the wrong entries are the right entries times a factor
+    rounding  all errors are as small as the rounding errors of a dtype
+
+An explanation is reported only if no entry contradicts it, and if the
+entries differ so much that the explanation cannot fit by chance.  For a
+single number, no explanation is reported, because every number is a
+multiple of every nonzero number.
 """
 
 import itertools
@@ -124,7 +127,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether a description of errors fits the errors of other arrays.
+    """Return whether an explanation of errors also holds for other arrays.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -133,8 +136,8 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The function is useful for arrays in which `locate` finds no explanation,
-    because they have too few entries.
+    The other arrays may have too few entries for `locate` to find an
+    explanation.
 
     Parameters
     ----------
@@ -185,7 +188,7 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the first wrong step and wrong indices."""
+    """Return the positions of the errors."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -228,8 +231,8 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether values differ enough for a factor.  Require three clearly
-    different magnitudes, or many zeros and many other numbers."""
+    """Return whether the values differ enough.  Three clearly different
+    magnitudes are enough, and so are many zeros with many other numbers."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))
@@ -237,8 +240,8 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return k if `found` is k times `right`, else None.  Unless `sure` is True,
-    require enough different values in `right`."""
+    """Return k if `found` is k `right`.  Unless `sure` is True, return None if
+    `right` has too few different values."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None
@@ -269,7 +272,7 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Return the change of axes, and the factor."""
+    """Return the change of the axes."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -281,8 +284,8 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield all changes of axes that give this shape.  For each change, yield a
-    description, the changed array, and a mask of its valid entries."""
+    """Yield all changes of axes: the description of the change, the changed
+    array, and a mask of the entries whose values are known."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return
@@ -305,7 +308,7 @@ def _changes(right, shape, axes):
 
 
 def _moved(right, axes):
-    """Yield reversals, and shifts of the time axis."""
+    """Yield reversals and time shifts."""
     every = np.ones(right.shape, bool)
     for i, axis in enumerate(axes):
         yield ("time reversed" if axis == "step" else f"reversed along {axis}",
@@ -332,7 +335,7 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to a dtype with fewer bits."""
+    """Round values to fewer bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit

@@ -5,7 +5,7 @@ A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  A result is
 right if it equals the correct output within the tolerance that the module
 `check` defines.  A known mistake explains the results of a program if the
-mistake causes exactly these results.  The modules `check` and
+mistake causes all these results.  The modules `check` and
 `diagnose.random_networks` use this module.
 """
 
@@ -28,7 +28,7 @@ SLACK = 4           # rounding errors of a count, such as h + f - f, that are re
 
 
 class Judged(NamedTuple):
-    """Hold a result of a program, and the judgement whether this result is right."""
+    """Hold a result of a program and whether the result is right."""
     found: object       # float64 array, or None if the result is invalid
     rtol: float         # relative tolerance for the dtype of the result
     right: bool
@@ -43,9 +43,9 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     Programs that compute in float32 often return the loss as a Python float.
-    If a result for a golden vector has the dtype float32, Python floats and
-    float64 scalars among the results for this golden vector are therefore
-    rounded to float32.
+    Therefore, if one result for a golden vector has the dtype float32, all
+    Python floats and float64 scalars for this golden vector are rounded to
+    float32.
 
     Parameters
     ----------
@@ -84,7 +84,7 @@ def group(results, known):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return a message if all spikes are equal or an output is 0 everywhere.
+    """Return a message if the spikes never vary or an output is 0 everywhere.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -114,7 +114,7 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the known mistakes that change no correct output.
+    """Return the names of the known mistakes that change no output.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -139,7 +139,7 @@ def unseen(vector):
 
 
 def _alive(vector):
-    """Check that a golden vector can reveal mistakes."""
+    """Check that mistakes change the outputs."""
     why = flaw(vector)
     if not why and unseen(vector):
         why = f"blind to the mistakes {unseen(vector)}"
@@ -210,8 +210,7 @@ def mistakes(vector, results):
 
 
 def _untold(vector, mutant, given):
-    """Return a note that lists missing results.  These are outputs that the known
-    mistake changes but that were not given, except derivatives."""
+    """Return a note that lists missing results."""
     names = [name for name, value in mutant.outputs.items()
              if name not in given and not _backward(name)
              and not _equal(vector, name, value, vector.outputs[name], FINE)]
@@ -248,7 +247,7 @@ def place(vector, name, judged, rounding=True):
 
 
 def same_place(vector, name, judged, place):
-    """Return whether a description of errors also fits the errors of a result.
+    """Return whether an explanation of errors also holds for another result.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -315,8 +314,8 @@ def _same(found, right, exact, rtol=FINE):
 
 
 def _comparable(value):
-    """Return a result in float64 and its tolerance.  Return None and an error
-    message if the result is invalid."""
+    """Return the result in float64 and its tolerance.  If the result is invalid,
+    return None and an error message."""
     try:
         found = np.asarray(value)
     except Exception as error:          # tensors raise errors of many kinds
@@ -343,7 +342,7 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two values of an output agree."""
+    """Return whether two results are equal."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 

@@ -10,13 +10,13 @@ vectors, and replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-Each known mistake has an identifier, such as "bptt/reset-detached", which
-never changes, and a name.  The function `write` looks up the name of the
-known mistake in the old file to find its identifier.  If you change the
-name of a known mistake in the code, also change the name in the file.  For
-a new known mistake, `write` derives the identifier from the name.  You may
-shorten a new identifier in the file before the file is published.  The
-name of a golden vector never changes.
+Each known mistake has a name and an identifier, such as
+"bptt/reset-detached".  Identifiers and the names of golden vectors never
+change.  The function `write` finds the identifier of a known mistake by
+its name in the stored JSON file.  If you change the name of a known
+mistake in the code, also change the name in the JSON file.  For a new
+known mistake, `write` derives the identifier from the name.  You may
+shorten the new identifier before the JSON file is published.
 """
 
 import json
@@ -35,7 +35,7 @@ UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without r
 
 
 def names(folder=FOLDER):
-    """Return the names of the stored golden vectors.
+    """Return the names of the stored golden vectors (test problems).
 
     >>> names()[:3]
     ['binning', 'bptt', 'bptt_detached']
@@ -85,7 +85,7 @@ def _read(folder, name):
 
 
 def _vector(contents):
-    """Return the golden vector in a JSON file."""
+    """Return the stored golden vector."""
     inputs = _arrays(contents["inputs"])
     idle = {}
     for name, row in contents["idle"].items():
@@ -106,13 +106,14 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute all golden vectors, and replace the files that have changed.
+    """Recompute all golden vectors, and replace the JSON files that have changed.
 
-    Rounding errors depend on the machine.  Therefore, an old file is kept if
-    its numbers differ from the recomputed numbers by at most 1e-12 of the
-    largest entry of the array, or by at most 1e-10 for the wrong outputs of
-    known mistakes.  Arrays that hold only multiples of 2**-30 below 2**20,
-    such as spikes, are computed without rounding errors, and must be equal.
+    Rounding errors depend on the machine.  Therefore, a JSON file is replaced
+    only if a stored number and the recomputed number differ by more than 1e-12
+    of the largest entry of their array.  For the wrong outputs of known
+    mistakes, this tolerance is 1e-10.  Arrays that hold only multiples of
+    2**-30 below 2**20, such as spikes, are computed without rounding errors,
+    so that their tolerance is 0.
 
     >>> write("nowhere")
     Traceback (most recent call last):
@@ -147,7 +148,7 @@ def write(folder=FOLDER):
 
 
 def _recomputed(name, old):
-    """Return the new contents of a JSON file."""
+    """Recompute one JSON file."""
     from refsnn.oracle import matching
     from refsnn.oracle.build import registry
     vector = matching._alive(registry.build(name))
@@ -195,14 +196,14 @@ def _idle(vector):
 
 
 def _text(contents):
-    """Return JSON text with one line per array."""
+    """Return JSON text, one line per array."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
     return re.sub(r'"(data|shape|entries)": \[[^]]*\]',
                   lambda match: re.sub(r"\s", "", match[0]), text)
 
 
 def _differences(old, new, place=""):
-    """Return the names of the fields that have changed."""
+    """Return the names of changed fields."""
     if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
         return [where for key in new
                 for where in _differences(old[key], new[key], f"{place}.{key}")]

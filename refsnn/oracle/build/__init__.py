@@ -4,7 +4,7 @@
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The module
 `registry` lists the golden vectors and the functions that compute them.
-The module `vector` defines the class of golden vectors.  The other modules
+The module `vector` defines the class of golden vectors.  All other modules
 hold the functions that compute golden vectors:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp

@@ -12,7 +12,7 @@ WEIGHTS = ("hidden", "recurrent", "readout")
 
 
 def _emulated(p, effects=()):
-    """Return the spikes and converter outputs of a chip."""
+    """Emulate a chip without noise."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))
@@ -84,7 +84,7 @@ def _chip():
 
 
 def _chip_idle(p, right):
-    """Mark the input entries that affect no output."""
+    """Mark inputs that affect no output."""
     (n, m), N = p["hidden"].shape, len(p["leak"])
     weights = np.zeros((N, m + n))
     weights[:n] = np.hstack([p["hidden"], p["recurrent"]])

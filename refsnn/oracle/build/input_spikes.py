@@ -42,7 +42,7 @@ def _velocity():
 
 def _transmitter(v, cell, dt=STEP, *, pools=None, clamped=True, fresh=False,
                  before=False):
-    """Simulate a hair cell with a known mistake."""
+    """Simulate a hair cell, with a mistake."""
     y, g, l, r, x, A, B, h, M = cell                                       # noqa: E741
     k0 = g * A / (A + B)
     c = M * y * k0 / (l * k0 + y * (l + r))
@@ -85,7 +85,7 @@ def _hair_cell():
 
 
 def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
-    """Simulate bushy cells with a known mistake."""
+    """Simulate bushy cells, with a mistake."""
     alpha, beta = (np.exp(-p["dt"] / p[tau]) for tau in ("tau_syn", "tau_mem"))
     hold = round(p["refractory"] / p["dt"]) if hold is None else hold
     gain = p["weight"] * p["dt"] if gain is None else gain

@@ -47,7 +47,7 @@ TRIANGLE = "surrogate max(0, 1 - steepness |mem - threshold|)"
 
 
 def _drawn(seed, T, B, m, n):
-    """Return random inputs, and weights that cause spikes."""
+    """Return random inputs and weights."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
@@ -73,7 +73,7 @@ def _shown(run):
 
 
 def _idle(p):
-    """Mark the input entries that affect no output."""
+    """Mark inputs that affect no output."""
     found = {"x": (marked(p["x"], -1, -2),
                    "the last two steps reach no recorded membrane"),
              "mem": (marked(p["mem"], 0, 1), "no weight acts on the first two steps")}
@@ -192,7 +192,7 @@ def _linearised(p, run, psi, d, V, through_reset=True):
 
 
 def _split(p, flat):
-    """Split a flat gradient into dW and dV."""
+    """Split a gradient into dW and dV."""
     n, m = p["W"].shape
     return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
 
@@ -282,7 +282,7 @@ def _truncated(seed, T, B, m, n, *, kind):
 
 
 def _snap(*, order):
-    """Test the rule SnAp in a ring of neurons."""
+    """Test SnAp in a ring of neurons."""
     m, n = 3, 4
     p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

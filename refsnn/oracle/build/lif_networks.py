@@ -153,7 +153,7 @@ def _lif_stack(seed, T, B, m, n):
 
 
 def _every_step(out, labels):
-    """Return the mean cross entropy of all steps."""
+    """Return the mean cross entropy."""
     steps = [losses.cross_entropy(row[None], labels) for row in out]
     return (np.mean([loss for loss, _ in steps]),
             np.concatenate([slope for _, slope in steps]) / len(out))

@@ -6,12 +6,12 @@ and the wrong outputs that known programming mistakes cause.  Each golden
 vector is computed by a function, which `build` calls with the arguments
 (*size, **options).  The tuple `size` is (seed, T, B, m, n) for T steps, B
 samples, m inputs and n neurons.  If the size of the test problem is fixed,
-`size` is an empty tuple.  The function returns a description of the test
+the tuple `size` is empty.  The function returns a description of the test
 problem, the inputs, the correct outputs, and a dict of known mistakes.
-Each key of this dict is the name of a known mistake, or a tuple of the
-name and of a public program with this mistake.  Each value of this dict is
-a dict of wrong outputs.  If some entries of the inputs affect no output,
-the function also returns the field `idle` of `vector.Vector`.
+The keys of the dict of known mistakes are the names of the mistakes, or
+pairs of a name and of a public program with this mistake.  The values of
+this dict are dicts of wrong outputs.  If some entries of the inputs affect
+no output, the function also returns the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
