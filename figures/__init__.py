@@ -1,6 +1,6 @@
 """Compute all figures of refsnn.
 
-The folder `run` holds the code that computes the figures, compares the results with
-bounds and writes a web page.  The Python files of the figures themselves are in other
-folders, one for each subject.
+The code in the folder `run` computes the figures, compares the results with bounds, and
+writes a web page.  Each figure has a Python file fig_NAME.py in one of the other
+folders.
 """

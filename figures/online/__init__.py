@@ -1,1 +1,1 @@
-"""Compute the figures on online learning and approximations of RTRL [ZN21]."""
+"""Compute the figures on online learning [ZN21]."""

@@ -1,11 +1,11 @@
 """Block-diagonal RTRL bridges 30 ms like exact RTRL, but loses accuracy at 60 ms
 
-A recurrent spiking network receives two cues, separated by a delay.  Each cue has two
-possible values.  The network must report whether the values of the two cues were equal
-(delayed exclusive or; the chance accuracy is 0.5).  The input and recurrent weights are
-trained with the exact gradient of the loss, computed by real-time recurrent learning
-(RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`.  The readout
-weights are always trained with the exact gradient of the loss.
+A recurrent spiking network receives two cues, separated by a delay, and each cue has
+one of two values.  The network must report whether the values of the two cues were
+equal (delayed exclusive or; the chance accuracy is 0.5).  The input and recurrent
+weights are trained with the exact gradient of the loss, computed by real-time recurrent
+learning (RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`.  The
+readout weights are always trained with the exact gradient of the loss.
 
 At a delay of 30 ms, which is three membrane time constants, networks trained with exact
 RTRL solve the task.  The mean accuracy with the block-diagonal approximation of RTRL is
@@ -13,22 +13,23 @@ at most 0.05 lower than with exact RTRL.  The block-diagonal approximation needs
 the memory and less than 2 % of the multiplications of exact RTRL.  At a delay of 60 ms,
 networks trained with exact RTRL still solve the task, but the mean accuracy with the
 block-diagonal approximation is at least 0.1 lower.  The gradient of the block-diagonal
-approximation ignores the effect of each neuron on the other neurons.  The networks of
-the condition "adaptive, e-prop" consist of adaptive neurons, which have a longer
-memory.  The threshold of an adaptive neuron rises with each spike of the neuron, and
+approximation ignores the effect of each neuron on the other neurons.  In the condition
+"adaptive, e-prop", the networks consist of adaptive neurons, which have a longer
+memory.  The threshold of an adaptive neuron rises with each spike of this neuron, and
 decays with a time constant of 200 ms.  The learning rule e-prop in `refsnn.alif`
-includes the adaptation in the gradient, but ignores the recurrent connections and the
-reset.  Networks of the condition "adaptive, e-prop" also solve the task at a delay of
-60 ms.
+computes the part of the gradient that passes through the adaptive thresholds, but
+ignores the parts that pass through the recurrent connections and the reset.  Networks
+of the condition "adaptive, e-prop" also solve the task at a delay of 60 ms.
 
-In the condition "readout alone", only the readout weights are trained.  The networks of
-all conditions start from the same initial weights and receive the same trials.  Because
-each training step uses new trials, the curves show the accuracy on unseen trials.  Each
-network has 24 neurons, and each condition has 5 seeds.  With the option --full, each
-condition has 15 seeds, and the delays range up to 100 ms.  Bands show the range over
-seeds.  The panels on the left show two trials of one network.  The final accuracies are
-computed on 400 additional trials.  The hyperparameters were chosen for exact RTRL at a
-delay of 60 ms, and are the same for all conditions.
+In the condition "readout alone", only the readout weights are trained.  In all
+conditions, the networks start from the same initial weights and receive the same
+trials.  Because each training step uses new trials, the learning curves show the
+accuracy on unseen trials.  Each network has 24 neurons, and 5 networks are trained in
+each condition, with different seeds.  With the option --full, 15 networks are trained
+in each condition, and the delays range up to 100 ms.  Bands show the range over seeds.
+The panels on the left show the spikes and the readouts of one network in two trials.
+The final accuracies are computed on 400 additional trials.  The hyperparameters were
+chosen for exact RTRL at a delay of 60 ms, and are the same for all conditions.
 
 The gradient of each approximation can be computed forward in time, with the eligibility
 traces of `refsnn.sparse_rtrl`, or backward in time, from the recorded states of the
@@ -36,19 +37,19 @@ trial.  In this figure, gradients are computed backward in time, because the bac
 computation is faster.  In the condition "exact", the function `lif.backward` computes
 the exact gradient of the loss.  The condition "block" uses the block-diagonal
 approximation of RTRL, in which each block of the Jacobian belongs to the synaptic
-current and the membrane potential of one neuron.  In the condition "block", the
-recurrent weights V are replaced by their diagonal when the gradient is computed.  The
-condition "implicit" omits the part of the gradient that passes through the recurrent
-weights V. The condition "presynaptic" omits the parts of the gradient that pass through
-the recurrent weights V and through the reset.  For each trained network, the gradients
-that are computed forward and backward in time agree up to a relative difference of at
-most 1e-10.
+current and the membrane potential of one neuron.  The backward computation obtains the
+gradient of this approximation when all recurrent weights except the self-connections
+are replaced by 0.  The condition "implicit" omits the part of the gradient that passes
+through the recurrent connections.  The condition "presynaptic" omits the parts of the
+gradient that pass through the recurrent connections and through the reset.  For each
+trained network, the gradient that is computed forward in time differs by at most a
+relative 1e-10 from the gradient that is computed backward in time.
 
 Memory and multiplications are counted for the computation forward in time, which
-updates the eligibility traces and filters them with the kernel of the readout.  In the
-panel with several delays, the markers are shifted sideways so that the markers of
-different conditions do not overlap.  This figure does not correspond to a published
-figure.
+updates the eligibility traces and filters the traces like the leaky readout filters
+spikes.  In the panel with several delays, markers are shifted sideways so that the
+markers of different conditions do not overlap.  This figure does not correspond to a
+published figure.
 """
 
 import numpy as np
@@ -85,7 +86,7 @@ CURVE = 10                          # training steps averaged in one point
 
 
 def jobs(size, seed, data):
-    """Return one training job for each delay, condition and group of 5 networks."""
+    """Return one job for each group of networks."""
     groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
@@ -96,10 +97,9 @@ def jobs(size, seed, data):
 # ---- several networks at once, as one network with block-diagonal weights
 
 def together(parts):
-    """Combine the weight matrices of N networks into one block-diagonal matrix.
+    """Combine N weight matrices in a block-diagonal matrix.
 
-    The N weight matrices are an array of shape (N, a, b), and the returned matrix has
-    the shape (N a, N b).
+    An array (N, a, b) yields a matrix (N a, N b).
     """
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
@@ -110,7 +110,7 @@ def together(parts):
 def apart(whole, N):
     """Extract the N diagonal blocks of a matrix.
 
-    The matrix has the shape (N a, N b), and the returned array has the shape (N, a, b).
+    A matrix (N a, N b) yields an array (N, a, b).
     """
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
@@ -119,10 +119,9 @@ def apart(whole, N):
 # ---- the task and the network
 
 def trials(generators, delay, number):
-    """Sample random trials for N networks, and return input spikes and labels.
+    """Sample trials; return input spikes and labels.
 
-    The input spikes have the shape (T, number, N m) for T time steps and m inputs per
-    network.  The labels have the shape (N, number).
+    The shapes are (T, number, N m) and (N, number).
     """
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
@@ -138,11 +137,10 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the effect of one spike at each time step on the response of the readout.
+    """Return the effect of spikes on the readout.
 
-    The response is the membrane potential of a leaky readout, averaged over the
-    response window at the end of the trial.  The returned array has the shape (T, 1,
-    1).
+    The entry t of the returned array (T, 1, 1) is the effect of a spike at the time
+    step t on the mean readout potential in the response window.
     """
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
@@ -151,10 +149,9 @@ def response(steps):
 
 
 def initial(generators):
-    """Sample the input weights `W`, recurrent weights `V` and readout weights `out`.
+    """Sample the initial weights of all networks.
 
-    The axes of each weight array are (network, postsynaptic neuron, presynaptic
-    neuron).
+    Axes: network, postsynaptic and presynaptic neuron.
     """
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
@@ -164,12 +161,10 @@ def initial(generators):
 
 
 def forward(condition, weights, x):
-    """Simulate all networks; return the recording, the answers and the spike counts.
+    """Simulate all networks at the same time.
 
-    In array shapes, N is the number of networks, B is the number of trials, and n is
-    the number of neurons of each network.  The answers of the networks are the
-    responses of the readouts, of shape (N, B, 2).  The spike counts of the neurons are
-    sums over time, weighted with the result of `response`, of shape (N, B, n).
+    Return the recording, the mean potentials of the readouts in the response window (N,
+    B, 2), and the effect of each neuron's spikes on the readouts (N, B, n).
     """
     W, V, out = weights
     layer = together(W), together(V)
@@ -184,16 +179,13 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Return dL/d(answers) for the mean cross entropy L of the responses `answers`."""
+    """Return dL/d(answers) for the mean cross entropy L."""
     target = np.arange(READOUTS) == labels[:, :, None]
     return (special.softmax(answers, axis=2) - target) / labels.shape[1]
 
 
 def slope(condition, recording):
-    """Return the surrogate derivatives at the recorded membrane potentials.
-
-    The surrogate derivatives have the shape (T, B, N n).
-    """
+    """Return the surrogate derivatives, of shape (T, B, N n)."""
     v = recording.mem - 1
     if condition == ALIF:
         v -= ADAPTATION * recording.adapted
@@ -201,10 +193,7 @@ def slope(condition, recording):
 
 
 def backward(condition, weights, x, recording, dspikes):
-    """Return the derivatives dL/dW and dL/dV of the loss L for all networks.
-
-    The derivatives are computed backward in time.
-    """
+    """Compute dL/dW and dL/dV backward in time."""
     W, V = (together(part) for part in weights[:2])
     psi, dmem = slope(condition, recording), None
     if condition == "block":
@@ -220,7 +209,7 @@ def backward(condition, weights, x, recording, dspikes):
 
 
 def through_adaptation(psi, dspikes):
-    """Return `dspikes` plus the derivatives that pass through adaptive thresholds."""
+    """Add derivatives that pass through adaptive thresholds."""
     total, later = np.empty_like(dspikes), np.zeros_like(dspikes[0])
     for t in range(len(psi) - 1, -1, -1):
         total[t] = dspikes[t] + later
@@ -229,7 +218,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Return the accuracy of each network, and the gradient of its loss."""
+    """Return the accuracy and gradient of each network."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -244,15 +233,14 @@ def right(answers, labels):
 
 
 def clipped(found):
-    """Rescale the gradients of each network so that their total norm is at most `CLIP`.
-    """
+    """Limit the gradient norm of each network to `CLIP`."""
     norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
     factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
     return [factors * part for part in found]
 
 
 def learn(condition, delay, group, repeats, epochs, seed):
-    """Train `repeats` networks at the same time for `epochs` training steps."""
+    """Train `repeats` networks at the same time."""
     streams = [[seeds.rng(seed, FIGURE, f"{what} {delay}", group * repeats + i)
                 for i in range(repeats)] for what in ("weights", "trials", "tests")]
     weights, states, curve = initial(streams[0]), [None] * 3, []
@@ -278,12 +266,9 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Return the largest relative difference between gradients computed in two ways.
+    """Compare gradients computed backward and forward in time.
 
-    The gradients of the loss are computed backward in time and, with eligibility
-    traces, forward in time.  The largest relative difference is the maximum over all
-    networks, and over the input weights W and the recurrent weights V. All gradients
-    are computed in float64.
+    Return the largest relative difference over all networks, in float64.
     """
     if condition == ALONE:
         return 0.0
@@ -306,12 +291,11 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Return how many numbers a rule stores between two time steps of one trial.
+    """Count the numbers stored between two time steps.
 
-    A learning rule stores its eligibility traces, and the filtered traces, which have
-    passed through the leaky filter of the readout.  The filter needs two numbers for
-    each weight, or, for exact RTRL, two numbers for each pair of a weight and a
-    readout.
+    A learning rule stores its eligibility traces, and the traces filtered like the
+    readout.  The filter stores two numbers for each weight; for exact RTRL, it stores
+    two numbers for each pair of a weight and a readout.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -320,13 +304,10 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Return the number of multiplications of a learning rule in one step of one trial.
+    """Count the multiplications in one time step.
 
-    The number of multiplications includes the multiplications of each trace by the
-    decay factors alpha and beta and by the gain, and the multiplications for the
-    eligibilities, for the filter of the readout and for the gradient.  If the learning
-    rule includes the reset, the refractory period, the recurrent weights or the
-    adaptation, the corresponding multiplications are also included.
+    Only multiplications of the learning rule are counted: for the eligibility traces,
+    for the eligibilities, for the readout filter and for the gradient.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
@@ -351,7 +332,7 @@ def gather(results):
 
 
 def accuracies(data, delay):
-    """Return the final accuracies of all seeds for each condition, at one delay."""
+    """Return the final accuracies at one delay."""
     row = list(data["delays"]).index(delay)
     return {condition: data[f"final_{i}"][row]
             for i, condition in enumerate(CONDITIONS)}

@@ -1,48 +1,47 @@
 """Local learning rules need little memory, and their gradients are not exact
 
-In all random networks, the gradient of real-time recurrent learning (RTRL) agrees with
-the gradient of backpropagation through time (BPTT) up to a relative error of 1e-10.
-The relative error is also at most 1e-10 for truncated BPTT with a horizon that covers
-the whole sequence, and for SnAp-n, the sparse n-step approximation of RTRL, in a ring
-of n neurons.  SnAp-n computes the derivative of the state of a neuron with respect to a
-weight only for the neurons that the weight reaches through at most n synapses.  The
-synapse of the weight itself counts as the first of these n synapses.  The rules
-"block", "implicit", "presynaptic" and "e-prop" are described in the caption of the
-figure `delay`.  With recurrent weights of strength 1 (see below), the gradient of each
-of the rules "block", "implicit", "presynaptic" and "e-prop" has a relative error of at
-least 0.001.
+This figure compares approximate gradients of the loss with the exact gradient of
+backpropagation through time (BPTT).  In all random networks, the gradient of real-time
+recurrent learning (RTRL) has a relative error of at most 1e-10.  The relative error of
+truncated BPTT is at most 1e-10 if no time step is cut off.  The sparse n-step
+approximation of RTRL (SnAp-n) omits the derivative of a neuron's state with respect to
+a weight if the weight reaches the neuron only through more than n synapses.  The
+synapse of the weight itself counts as the first of these n synapses.  In a ring of n
+neurons, the relative error of SnAp-n is at most 1e-10.  The rules "block", "implicit",
+"presynaptic" and "e-prop" are described in the caption of the figure `delay`.  With
+recurrent weights of strength 1 (see below), the gradient of each of these four rules
+has a relative error of at least 0.001.
 
 Exact RTRL needs more memory than its approximations.  In a layer with n neurons and n
 inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows
-as n^2.  The memory of the rule "presynaptic", which stores two traces for each input
-and each neuron, grows linearly with the number n of neurons.  The exponents that are
-fitted to the memory of exact RTRL, of the rule "block" and of the rule "presynaptic"
-deviate by at most 0.01 from 3, 2 and 1, respectively.
+as n^2.  The memory of the rule "presynaptic" grows linearly with n, because the rule
+stores two traces for each input and each neuron.  Exponents that are fitted to the
+measured memory deviate by at most 0.01 from these exponents 3, 2 and 1.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
 16 Poisson inputs for 50 steps of 1 ms; all inputs also spike in the first step.  The
 loss is the squared difference between the output of a leaky readout and a smooth random
-target, over all steps.  The recurrent weights, in units of the spike threshold, are
-drawn from the normal distribution N(0, s^2 / 16).  The strength s of the recurrent
-weights is the horizontal axis of panels a and b, and equals 1 in panel c and in the
-sparse layer of panel d.  The relative error of the gradient of a rule is the norm of
-its difference from the BPTT gradient, divided by the norm of the BPTT gradient.  The
-norms are taken over the derivatives with respect to all input weights and all recurrent
-weights.  Bands show the range over 10 networks (50 with the option --full).  The
-gradient of the rule "e-prop" is computed in a layer of adaptive neurons with the same
-weights, and is compared with the exact gradient of the adaptive layer.  All rules
-approximate only the part of the gradient that passes through the recurrent layer; the
-derivatives that pass through the readout are exact.  SnAp-n is used in a ring of 6
-neurons, each of which excites the next neuron with weight 1, and in a sparse layer, in
-which about one tenth of the recurrent weights are non-zero.
+target, summed over time.  The recurrent weights, in units of the spike threshold, are
+sampled from the normal distribution N(0, s^2 / 16).  The strength s of the recurrent
+weights is shown on the horizontal axis of panels a and b, and equals 1 in panel c and
+in the sparse layer of panel d.  The relative error of the gradient of a rule is the
+norm of its difference from the BPTT gradient, divided by the norm of the BPTT gradient.
+The norms are taken over the derivatives with respect to all input weights and all
+recurrent weights.  Bands show the range over 10 networks (50 with the option --full).
+The gradient of the rule "e-prop" is computed in a layer of adaptive neurons with the
+same weights, and is compared with the exact gradient of this layer of adaptive neurons.
+All rules use the exact derivative of the loss with respect to the spikes, and
+approximate only the derivative of the spikes with respect to the weights.  SnAp-n is
+used in two networks: in a ring of 6 neurons, each of which excites the next neuron with
+weight 1, and in a sparse layer, in which about one tenth of the recurrent weights are
+non-zero.
 
-The memory of a rule is the size of the arrays that one time step passes to the next
-time step, for one input sequence in float32.  The computing time of a rule is the
-shortest duration of a time step over several repetitions on one computer.  The
-computing time includes argument checks and the contribution of the time step to the
-gradient.  No bound is set on the computing times.  This figure does not correspond to a
-published figure.  According to a secondary source, [NMZ19] states that the memory of
-RTRL grows as n^3.
+The memory of a rule is the size of the float32 arrays that must be kept between two
+time steps, for one input sequence.  The computing time of a rule is the duration of one
+time step, including argument checks and the computation of the gradient.  Of several
+repetitions on one computer, the shortest duration is shown.  No bound is set on the
+computing times.  This figure does not correspond to a published figure.  According to a
+secondary source, [NMZ19] states that the memory of RTRL grows as n^3.
 """
 
 import time
@@ -77,7 +76,7 @@ FLOOR = 1e-17                       # plotted value of a difference of 0
 
 
 def jobs(size, seed, data):
-    """Return one job for each network, and one for each pair of rule and layer size."""
+    """Return the jobs for gradients and costs."""
     networks, repeats = REPEATS[size]
     return [(deviate, {"seed": seed, "network": i}) for i in range(networks)] \
         + [(cost, {"seed": seed, "rule": rule, "neurons": n, "repeats": repeats})
@@ -86,7 +85,7 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Sample the input weights `W` and recurrent weights `V` of a layer of n neurons.
+    """Sample input and recurrent weights of a layer.
 
     The unit of the weights is the spike threshold.
     """
@@ -96,10 +95,9 @@ def weights(generator, n, strength, density=1.0):
 
 
 def problem(generator, n):
-    """Sample the input spikes, the readout weights and a smooth target.
+    """Sample input spikes, readout weights and target.
 
-    The input spikes have the shape (T, B, n), and the target of the k readouts has the
-    shape (T, B, k).
+    The shapes are (T, B, n), (k, n) and (T, B, k).
     """
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
@@ -109,7 +107,7 @@ def problem(generator, n):
 
 
 def credit(spikes, W_out, target):
-    """Return dL/d(spikes), where L is the squared error of the readout."""
+    """Return dL/d(spikes) for the squared error L."""
     dout = losses.square(lif.readout(spikes, W_out, **CONSTANTS), target)[1]
     return lif.readout_backward(spikes, W_out, dout, **CONSTANTS).dx
 
@@ -123,17 +121,17 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """Return two measures of the difference between a gradient and the exact gradient.
+    """Compare a gradient with the exact gradient.
 
-    The two measures are the relative error, and 1 minus the cosine of the angle between
-    the gradients.
+    Return the relative error, and 1 minus the cosine of the angle between the two
+    gradients.
     """
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
 
 def ladder(x, W, V, W_out, target):
-    """Return how much the gradient of each rule differs from the exact gradient."""
+    """Return the gradient error of each rule."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi, dspikes = surrogate(run.mem - 1), credit(run.spikes, W_out, target)
     args = (x, V, run, psi, dspikes)
@@ -151,7 +149,7 @@ def ladder(x, W, V, W_out, target):
 
 
 def arrays(x, W, V, W_out, target):
-    """Return the Jacobians J and F and the derivative q, which `refsnn.bptt` needs."""
+    """Return the arguments of `bptt.gradient`."""
     run = lif.simulate(x, W, V, **CONSTANTS)
     psi = surrogate(run.mem - 1)
     J, F, _ = lif.linearise(x, W, V, run, psi, **CONSTANTS)
@@ -159,10 +157,9 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return the gradient error and the memory of SnAp-n for n = 1 to `ORDERS`.
+    """Return gradient error and memory of SnAp-n.
 
-    For each n, the pair (relative error of the gradient, memory divided by the memory
-    of RTRL) is returned.
+    The memory is divided by the memory of RTRL.
     """
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
@@ -174,7 +171,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Return a dict of the gradient errors of all rules in one random network."""
+    """Return all gradient errors in one random network."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -193,10 +190,9 @@ def deviate(seed, network):
 
 
 def cost(seed, rule, neurons, repeats):
-    """Measure the memory and the computing time of one time step of a rule.
+    """Measure memory and computing time of a rule.
 
-    The returned dict holds the memory in bytes, and the shortest computing time in
-    seconds over several repetitions.
+    Return the memory in bytes, and the shortest time of one step in seconds.
     """
     generator = seeds.rng(seed, FIGURE, rule, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
@@ -218,8 +214,7 @@ def cost(seed, rule, neurons, repeats):
 
 
 def gather(results):
-    """Stack the gradient errors of all networks, and the memory and times of all rules.
-    """
+    """Stack gradient errors, memory and computing times."""
     networks = [r for r in results if "deviation" in r]
     found = {name: np.array([r[name] for r in networks])
              for name in ("deviation", "truncated", "sparse", "ring")}
@@ -229,7 +224,7 @@ def gather(results):
 
 
 def exponent(data, rule, name, largest=None):
-    """Fit a power law of the number of neurons to memory or time; return the exponent.
+    """Fit a power law; return its exponent.
 
     name : "bytes" for the memory, or "seconds" for the computing time.
     """
@@ -297,7 +292,7 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Plot the mean of `values` over all networks, and their range as a band.
+    """Plot mean and range over all networks.
 
     Values below `floor` are drawn at `floor`.
     """

@@ -1,22 +1,22 @@
 """Train recurrent spiking networks online, with weight changes at every time step.
 
-A network consists of a recurrent layer of leaky integrate-and-fire (LIF) neurons or of
-adaptive neurons, and of a leaky readout of this layer.  Let y[t] be the membrane
-potentials of the readout at the time step t, and let the loss L[t] be the mean cross
-entropy of softmax(y[t]) over B sequences.  At every time step t, an online learning
-rule computes the gradient of the loss L[t] forward in time and changes all weights:
+A network has a recurrent layer of leaky integrate-and-fire (LIF) neurons or adaptive
+neurons, and leaky readout units.  Let y[t] be the membrane potentials of the readout at
+the time step t, and let the loss L[t] be the cross entropy of softmax(y[t]), averaged
+over B sequences.  At every time step t, an online learning rule computes the gradient
+of the loss L[t] with respect to all weights forward in time, and changes the weights:
 
     weights, states, total = learn_online(rule, weights, [None] * 3, x, labels, task,
                                           rate=1e-3)
 
-For comparison, the function `learn_after` computes the gradient of the total loss,
+For comparison, the function `learn_after` computes the gradient of the summed loss,
 sum_t L[t], backward in time, and changes the weights once, after the last time step.
-For the rule "exact", which is real-time recurrent learning (RTRL), and without weight
-changes (`rate=0`), `learn_online` and `learn_after` return the same sum of gradients
-over time.
+The rule "exact" is real-time recurrent learning (RTRL).  With this rule and without
+weight changes (`rate=0`), `learn_online` and `learn_after` return the same gradient of
+the summed loss.
 
-The input spikes encode level crossings of signals.  Each input channel spikes when one
-signal crosses one level in one direction, upward or downward.
+Each input channel spikes when one signal crosses one level in one direction, upward or
+downward.
 """
 
 import functools
@@ -42,7 +42,7 @@ POINTS = 20                         # points of a learning curve
 
 
 class Task(NamedTuple):
-    """Hold the layer sizes and the time constants of a network, and the batch size."""
+    """Describe a network and its initial weights."""
 
     inputs: int
     classes: int
@@ -67,11 +67,12 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 # ---- the data
 
 def crossings(signals, levels):
-    """Return input spikes that encode when signals cross certain levels.
+    """Encode signals as spikes at level crossings.
 
-    The c signals of B sequences have the shape (T, B, c), and are 0 before the first
-    time step.  The argument `levels` is the number of levels, and the level i = 0, 1,
-    ... is (i + 0.5) / levels.  The spikes have the shape (T, B, 2 c levels).
+    The array `signals` has the shape (T, B, c) for T time steps, B sequences and c
+    signals.  Before the first time step, all signals are 0.  The argument `levels` is
+    the number of levels, which are (i + 0.5) / levels for i = 0, 1, ...  The spikes
+    have the shape (T, B, 2 c levels).
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -82,9 +83,8 @@ def crossings(signals, levels):
 def digits(generator):
     """Return pairs (input spikes, labels) of the training set and of the test set.
 
-    The rows of pixels of a digit are presented one after the other, from top to bottom.
-    Each column of pixels is one signal, and each grey level is presented for `ROW` time
-    steps.
+    The pixel rows of a digit are presented from top to bottom, for `ROW` time steps
+    each.  Each pixel column is one signal.
     """
     images, labels = datasets.digits()
     rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
@@ -97,8 +97,8 @@ def braille(generator, folder):
     """Return pairs (input spikes, labels) of the training set and of the test set.
 
     Each sensor signal is scaled linearly such that its values in the training set range
-    from 0 to 1.  The last of the 77 recorded time steps is missing in some sequences,
-    and is not used.
+    from 0 to 1.  Only 76 time steps are used, because the recorded time step 77 is
+    missing in some sequences.
     """
     with np.load(os.path.join(folder, "braille.npz"), allow_pickle=False) as stored:
         signals = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / 255
@@ -112,10 +112,9 @@ def braille(generator, folder):
 # ---- one batch of sequences
 
 def initial(generator, task):
-    """Sample the input, recurrent and readout weights in float32.
+    """Sample input, recurrent and readout weights.
 
-    The weights are of shape (n, m), (n, n) and (k, n) for m inputs, n neurons and k
-    readouts.
+    The shapes are (n, m), (n, n) and (k, n).
     """
     n = task.hidden
     return [lif_training.initial(generator, sizes, scale, np.float32)[0]
@@ -124,9 +123,9 @@ def initial(generator, task):
 
 
 def error(potentials, labels):
-    """Return dL/d(potentials), where L is the mean cross entropy over B sequences.
+    """Return dL/d(potentials) for the mean cross entropy L.
 
-    The potentials of the k readouts have the shape (..., B, k).
+    The readout potentials have the shape (..., B, k).
     """
     scaled = np.exp(potentials - potentials.max(axis=-1, keepdims=True))
     scaled /= scaled.sum(axis=-1, keepdims=True) * scaled.dtype.type(len(labels))
@@ -135,7 +134,7 @@ def error(potentials, labels):
 
 
 def layer_step(rule, drive, V, state, constants):
-    """Simulate one time step; return (recording, surrogate derivative, next state)."""
+    """Simulate one time step of the recurrent layer."""
     if rule == ALIF:
         now, state = alif.step(drive, V, state, **ADAPTIVE, **constants)
         v = now.mem - ADAPTIVE["adaptation"] * now.adapted - 1
@@ -146,10 +145,9 @@ def layer_step(rule, drive, V, state, constants):
 
 
 def at_rest(rule, B, n, c, dtype):
-    """Return zero eligibility traces and a zero readout filter for the first time step.
+    """Return zero eligibility traces and filtered traces.
 
-    The returned arrays hold values for B sequences, n neurons and c presynaptic
-    signals, which are the inputs and the spikes of the n neurons.
+    B, n, c : numbers of sequences, neurons and presynaptic neurons or inputs.
     """
     shape = (B, n, n * c if rule == "exact" else c)
     filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))
@@ -160,7 +158,7 @@ def at_rest(rule, B, n, c, dtype):
 
 
 def traces_step(rule, traces, filtered, x, V, now, psi, constants):
-    """Update the eligibility traces of a rule and the readout filter by one step."""
+    """Update eligibility traces and filtered traces."""
     if rule == ALIF:
         e = alif.eligibility(traces, psi, adaptation=ADAPTIVE["adaptation"])
         traces = alif.trace_step(traces, np.concatenate([x, now.spikes], axis=1), psi,
@@ -173,10 +171,9 @@ def traces_step(rule, traces, filtered, x, V, now, psi, constants):
 
 
 def step_gradient(rule, filtered, credit):
-    """Return the gradient of L[t] with respect to the weights W and V, of shape (n, c).
+    """Return dL[t]/d[W V], of shape (n, c).
 
-    The argument `credit` (B, n) is the derivative dL[t]/dy[t] times the readout
-    weights.
+    credit : dL[t]/dy[t] times the readout weights, (B, n).
     """
     if rule == "exact":
         return rtrl.step_gradient(filtered.mem, credit).reshape(credit.shape[1], -1)
@@ -186,10 +183,10 @@ def step_gradient(rule, filtered, credit):
 def learn_online(rule, weights, states, x, labels, task, *, rate):
     """Present a batch of sequences, and change the weights at every time step.
 
-    The input spikes x have the shape (T, B, m).  The eligibility traces are 0 before
-    the first time step, and are updated at each time step before the weights are
-    changed.  Return the weights, the optimiser states, and the sum of the gradients
-    over time.
+    The input spikes x have the shape (T, B, m).  Before the first time step, the
+    eligibility traces are 0.  Each time step first updates the eligibility traces, and
+    then changes the weights.  Return the weights, the optimiser states, and the sum of
+    the gradients of all time steps.
     """
     (T, B, m), n, constants = x.shape, task.hidden, task.constants()
     layer = readout = spread = None
@@ -215,7 +212,7 @@ def learn_online(rule, weights, states, x, labels, task, *, rate):
 
 
 def learn_after(weights, states, x, labels, task, *, rate):
-    """Present a batch of sequences; change the weights once, by backpropagation."""
+    """Present sequences; change the weights once, with BPTT."""
     (W, V, out), constants = weights, task.constants()
     run = lif.simulate(x, W, V, **constants)
     dy = error(lif.readout(run.spikes, out, **constants), labels)
@@ -230,7 +227,7 @@ def learn_after(weights, states, x, labels, task, *, rate):
 # ---- the whole training
 
 def tested(rule, weights, x, labels, task):
-    """Return the accuracy of a network with fixed weights on test sequences."""
+    """Return the test accuracy with fixed weights."""
     (W, V, out), constants = weights, task.constants()
     run = alif.simulate(x, W, V, **ADAPTIVE, **constants) if rule == ALIF \
         else lif.simulate(x, W, V, **constants)
@@ -239,11 +236,10 @@ def tested(rule, weights, x, labels, task):
 
 
 def learn(task, folder, rule, rate, epochs, seed, repeat):
-    """Train one network for `epochs` passes through the training set.
+    """Train one network; return its learning curve.
 
-    The learning rate decreases to 0 like half a period of a cosine.  The returned dict
-    holds the test accuracies at `POINTS` times during training, and the numbers of
-    training sequences presented until these times.
+    The learning rate decreases to 0 like half a period of a cosine.  The test accuracy
+    is measured `POINTS` times during training.
     """
     name, task = task, TASKS[task]
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
@@ -271,7 +267,7 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
 # ---- the cost
 
 def multiplications(rule, task):
-    """Return how many multiplications a rule needs for one time step of one sequence.
+    """Count the multiplications in one time step.
 
     Multiplications by a spike (0 or 1), by the gain 1, or in the optimiser are not
     counted.

@@ -1,1 +1,1 @@
-"""Compute the figures, compare the results with bounds, and write the web page."""
+"""Compute all figures, and write the web page."""

@@ -1,7 +1,7 @@
-"""Define claims, which are statements with a number that a figure has computed.
+"""Define claims, which are statements with a computed number, and judge them.
 
-A claim consists of a text, a computed value, a bound that the value must meet, and a
-verdict, which states whether the value meets the bound.  Some claims have no bound.
+A claim consists of a text, a computed number (the value), a bound, and a verdict.  The
+verdict is True if the value meets the bound.  A claim without a bound has no verdict.
 The functions that create claims accept one number, or an array with one number for each
 training run.  For an array, the value of the claim is the mean over the training runs.
 With two or more training runs, the claim also contains the standard deviation over the
@@ -14,15 +14,14 @@ import numpy as np
 
 
 class Claim(NamedTuple):
-    """Hold one claim (a statement with a computed number) of a figure, and its verdict.
+    """Hold one claim of a figure.
 
-    The field `value` is the computed number, or a short text.  The field `bound` is the
-    bound that the value must meet, for example ">= 0.96", or the text "shown only".
-    The verdict `ok` is True if the value meets the bound, False if the value does not
-    meet the bound, and None if there is no verdict.  The field `paper` is the published
-    number, or None if no number is published.  The field `spread` is the sample
-    standard deviation over `runs` training runs, or None if `value` is not a mean over
-    training runs.
+    The field `value` is the computed number, or a short text.  The field `bound` is a
+    text such as ">= 0.96", or "shown only" for a claim without a bound.  The verdict
+    `ok` is True if the value meets the bound, False if the value does not meet the
+    bound, and None without a verdict.  The field `paper` is the published number, or
+    None if no number is published.  The field `spread` is the sample standard deviation
+    over `runs` training runs, or None if `value` is not a mean over training runs.
     """
 
     text: str
@@ -35,7 +34,7 @@ class Claim(NamedTuple):
 
 
 def at_least(text, value, bound, paper=None):
-    """Return a `Claim`, which states that `value` is at least `bound`.
+    """Return the `Claim` that `value` is at least `bound`.
 
     The verdict is False if `value` is NaN.
     """
@@ -43,7 +42,7 @@ def at_least(text, value, bound, paper=None):
 
 
 def at_most(text, value, bound, paper=None):
-    """Return a `Claim`, which states that `value` is at most `bound`.
+    """Return the `Claim` that `value` is at most `bound`.
 
     The verdict is False if `value` is NaN.
     """
@@ -51,19 +50,19 @@ def at_most(text, value, bound, paper=None):
 
 
 def exactly(text, value, bound, paper=None):
-    """Return a `Claim`, which states that `value` and `bound` are exactly equal."""
+    """Return the `Claim` that `value` equals `bound`."""
     return _claim(text, value, f"= {bound:.4g}", lambda mean: mean == bound, paper)
 
 
 def reported(text, value, paper=None):
-    """Return a `Claim` without a bound, which only shows a number or a short text."""
+    """Return a `Claim` without a bound."""
     if isinstance(value, str):
         return Claim(text, value, "shown only", None, paper)
     return _claim(text, value, "shown only", None, paper)
 
 
 def runs(count):
-    """Return the number of training runs as a text for claims, such as "3 runs"."""
+    """Return the number of runs, such as "3 runs"."""
     return f"{count} run" + "s" * (count != 1)
 
 
@@ -77,9 +76,9 @@ def _claim(text, value, bound, judge, paper):
 
 
 def mean_and_spread(values):
-    """Return the mean and the standard deviation over the first axis of `values`.
+    """Return mean and standard deviation over axis 0.
 
-    The standard deviation is the sample standard deviation, or 0 for only one value.
+    The sample standard deviation of one value is 0.
     """
     values = np.asarray(values, float)
     if len(values) == 0:

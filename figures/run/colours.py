@@ -1,7 +1,8 @@
-"""Define the colours of all figures as plain strings.
+"""Define the colours of all figures.
 
-The colours are plain strings, because matplotlib must not be imported while a figure is
-computed.  The file `style.mplstyle` defines a colour cycle with the same colours.
+The colours are stored as texts, because matplotlib must not be imported while the
+results of a figure are computed.  The file `style.mplstyle` defines the same colours as
+the colour cycle of matplotlib.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

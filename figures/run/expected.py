@@ -1,9 +1,10 @@
-"""Predict the computing times of jobs, in order to sort jobs and show the time left.
+"""Predict the computing times of jobs from earlier measurements.
 
-A job is one independent part of the computation of a figure.  The file seconds.json,
-which the module `timing` writes, holds the measured computing time of each job in
-seconds, {name of the figure: [seconds of its first job, ...]}.  The times in
-seconds.json were measured without the options --quick and --full.
+A job is one independent part of the computation of a figure.  The predicted times are
+used to sort jobs, and to show the time left.  The file seconds.json holds the measured
+computing times in seconds, {name of the figure: [time of its first job, ...]}.  These
+times were measured without the options --quick and --full, and written by the module
+`timing`.
 """
 
 import json
@@ -17,9 +18,9 @@ def seconds(listed):
     """Return the predicted computing time of each task, as a dict {key: seconds}.
 
     A task is a job together with the key under which its result is stored.  The dict
-    `listed` maps the name of each figure to the list of its tasks.  If the number of
-    tasks of a figure differs from the number of times in seconds.json, for example with
-    the option --full, the predicted time of each of these tasks is `UNKNOWN_S`.
+    `listed` maps the name of each figure to the list of its tasks.  With the option
+    --full, for example, a figure can have more tasks than there are measured times in
+    seconds.json.  The predicted time of each task of this figure is then `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
@@ -31,10 +32,10 @@ def seconds(listed):
 
 
 def longest_first(tasks, times):
-    """Sort tasks such that the longest predicted chains of dependent tasks start first.
+    """Sort tasks, longest chain of dependent tasks first.
 
-    The argument `tasks` lists each task after all tasks on which it depends.  The
-    argument `times` is the dict that `seconds` returns.
+    The list `tasks` must contain each task after the tasks whose results it uses.  The
+    dict `times` holds the predicted times from `seconds`.
     """
     after = dict.fromkeys((task.key for task in tasks), 0.0)
     for task in reversed(tasks):

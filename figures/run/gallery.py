@@ -1,4 +1,4 @@
-"""Write pictures, HDF5 files, JSON files and a web page with the results of figures."""
+"""Write the results of figures to files and to a web page."""
 
 import ast
 import html
@@ -33,7 +33,7 @@ PNG_SIZE = slice(16, 24)                # bytes with the width and height in a P
 
 
 def described(path):
-    """Read the source file of a figure, and return the pair (title, caption)."""
+    """Return the title and caption of a figure."""
     try:
         text = ast.get_docstring(ast.parse(path.read_bytes(), str(path)))
     except (SyntaxError, ValueError):
@@ -45,7 +45,7 @@ def described(path):
 # ---- one figure -----------------------------------------------------------
 
 def draw(plot, data):
-    """Draw a figure with the function `plot(data, fig)`; return a PNG as bytes."""
+    """Draw a figure; return a PNG file as bytes."""
     import matplotlib.style                     # slow; most commands need no picture
     from matplotlib.figure import Figure
     with matplotlib.style.context([str(LOOK)]):
@@ -57,7 +57,7 @@ def draw(plot, data):
 
 
 def write_bytes(path, content):
-    """Write bytes to a file such that the file is never incomplete."""
+    """Write bytes to a file in one step."""
     with jobs.replacing(path) as file:
         file.write(content)
 
@@ -65,7 +65,7 @@ def write_bytes(path, content):
 def write_h5(path, data, title):
     """Store the data of a figure in an HDF5 file.
 
-    Each array in the dict `data` is stored as one data set of the HDF5 file.
+    Each array becomes one HDF5 data set.
     """
     content = io.BytesIO()
     with h5py.File(content, "w") as file:
@@ -80,15 +80,14 @@ def write_h5(path, data, title):
 
 
 def write_json(path, document):
-    """Store a dict as strict JSON, with NaN and infinity as strings."""
+    """Write JSON, with NaN and infinity as texts."""
     text = json.dumps(_strict(document), indent=1, allow_nan=False,
                       ensure_ascii=False)
     write_bytes(path, (text + "\n").encode())
 
 
 def _strict(value):
-    """Convert a value, and all values that it contains, to types of strict JSON.
-    """
+    """Convert a value to types of strict JSON."""
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -101,7 +100,7 @@ def _strict(value):
 
 
 def shown(value):
-    """Format a number or a text for the tables of the web page and of RESULTS.md."""
+    """Format a number or a text for tables."""
     if value is None:
         return "\u2013"
     if isinstance(value, float):
@@ -116,10 +115,7 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write the web page index.html, which shows all figures of the folder `out`.
-
-    Return the path of the web page.
-    """
+    """Write the web page index.html; return its path."""
     documents = _documents(out)
     cards = "\n".join(card(document, out) for _, document in documents)
     every = [claim for _, document in documents for claim in document["claims"]]
@@ -131,10 +127,9 @@ def write_page(out):
 
 
 def _documents(out):
-    """Read the JSON files of all figures in a folder; return pairs (name, dict).
+    """Read all JSON files; return pairs (name, dict).
 
-    The pairs are sorted by the name of the figure, except that the figure `speed` is
-    last.
+    The figure `speed` is last.
     """
     found = []
     for path in out.glob("*.json"):
@@ -148,7 +143,7 @@ def _documents(out):
 
 
 def _papers(documents):
-    """Return HTML list items for all papers that the captions of the figures cite."""
+    """Return the cited papers as HTML list items."""
     captions = " ".join(document["caption"] for _, document in documents)
     rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
             for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
@@ -156,7 +151,7 @@ def _papers(documents):
 
 
 def _summary(documents, claims):
-    """Return the numbers of figures, passed claims and failed claims as HTML text."""
+    """Return the numbers of figures and claims."""
     counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
     errors = sum("error" in document for _, document in documents)
     parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
@@ -168,8 +163,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return the CSS class and the text of the worst verdict on claims of a figure.
-    """
+    """Return CSS class and text of the worst verdict."""
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -189,7 +183,7 @@ def _index(documents):
 
 
 def card(document, out):
-    """Return the HTML of one figure, with picture, caption, claims and links."""
+    """Return the HTML of one figure."""
     name, title = document["name"], html.escape(document["title"])
     link = html.escape(urllib.parse.quote(name))
     caption = "".join(f"<p>{html.escape(part)}</p>\n"
@@ -214,7 +208,7 @@ def card(document, out):
 
 
 def _table(claims):
-    """Return the HTML table that lists the claims of a figure."""
+    """Return an HTML table of claims."""
     if not claims:
         return ""
     rows = []
@@ -234,7 +228,7 @@ def _table(claims):
 
 
 def _grid(rows):
-    """Return an HTML table with rows of texts, of which the first row is the header."""
+    """Return an HTML table; the first row is the header."""
     if not rows:
         return ""
     names, *body = [[html.escape(text) for text in row] for row in rows]
@@ -246,15 +240,14 @@ def _grid(rows):
 
 
 def aligned(rows):
-    """Return the lines of a plain-text table whose columns are aligned."""
+    """Return the lines of a table with aligned columns."""
     widths = [max(map(len, column)) for column in zip(*rows, strict=True)]
     return ["  " + "  ".join(text.ljust(width) for text, width in
                              zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
 def value(claim):
-    """Return the value of a claim and its standard deviation over runs as text.
-    """
+    """Return value and standard deviation as text."""
     if claim.get("spread") is None:         # absent in results of earlier versions
         return shown(claim["value"])
     spread = f"\u00b1 {claim['spread']:.2g} ({claim['runs']} runs)"
@@ -262,20 +255,19 @@ def value(claim):
 
 
 def bound(claim):
-    """Return the bound of a claim as text, with mathematical signs for >= and <=."""
+    """Return the bound of a claim as text."""
     return claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
 
 
 def _note(document):
-    """Return a text with the seed, the computing time and the data of a figure.
-    """
+    """Describe seed, computing time and data."""
     return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
             f'{document["jobs"]} jobs, {took(document)} of computing, data: '
             f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')
 
 
 def took(document):
-    """Return the computing time of a figure as text, in seconds or minutes."""
+    """Return the computing time as text."""
     seconds = document["seconds"]
     return f"{seconds:.0f} s" if seconds < MINUTES_FROM_S else f"{seconds / 60:.0f} min"
 

@@ -1,21 +1,20 @@
 """Run jobs, the independent parts of the computation of figures, and store results.
 
-A job is a call of a top-level function of a figure file with plain keyword arguments.
-The result of a job is a dict whose values are arrays, numbers, texts, truth values or
-lists of these types.  The result of each job is stored in one npz file without pickle.
-Numbers in a result are converted to NumPy scalars, so that a computed result equals the
-result that is loaded from the file.
+A job is one call of a function of a figure file, with plain values as keyword
+arguments.  The result of a job is a dict of arrays, numbers, texts, truth values, or
+lists of these types.  Each result is stored in one npz file without pickle.  Numbers in
+a result are converted to NumPy scalars, so that a new result equals the same result
+loaded from its file.
 
 A job can use the results of earlier jobs of the same figure.  The argument `before` of
-the job is the result of one earlier job, or a list of such results.  Each result is
-stored under a key, which is a hash of everything on which the result depends, such as
-the code, the arguments and the keys of earlier jobs.  The key does not depend on the
-content of earlier results, so a stored result stays valid if the result of an earlier
-job is lost and computed again.
+such a job is the result of one earlier job, or a list of the results of several earlier
+jobs.  The name of the npz file contains a key, which is a hash of the code, the
+arguments, the keys of earlier jobs, and everything else on which the result depends.
+The key does not depend on the content of earlier results.  If the result of an earlier
+job is lost and computed again, the stored results of later jobs therefore stay valid.
 
-Several figures can import the same function from a shared module.  If jobs of several
-figures have the same function and the same arguments, only one of these jobs is
-computed.
+Several figures can use the same function of a shared module.  If jobs of several
+figures call this function with the same arguments, only one of these jobs is computed.
 """
 
 import ast
@@ -53,7 +52,7 @@ SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """Hold a task, which is a job (a function call) with the key of its result."""
+    """Hold a job and the key of its result."""
 
     home: str               # name of the figure, or of a module that figures share
     key: str
@@ -64,9 +63,9 @@ class Task(NamedTuple):
 # ---- keys: a result is reused if nothing that it depends on has changed ---------
 
 def _imports(path):
-    """Yield the names of the modules and functions that a Python file imports.
+    """Yield the names that a Python file imports.
 
-    The statement `from a import b` yields the names `a` and `a.b`.
+    `from a import b` yields "a" and "a.b".
     """
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
@@ -77,7 +76,7 @@ def _imports(path):
 
 
 def sources(root, module):
-    """Return a sorted list of the source and data files on which `module` depends."""
+    """Return the files on which `module` depends."""
     root = pathlib.Path(root)
     found, open_names = set(), [module]
     while open_names:
@@ -100,7 +99,7 @@ _digest_when_loaded = functools.cache(_digest)
 
 
 def code_key(root, module, digest=_digest):
-    """Return a hash of the content of all files on which `module` depends."""
+    """Return a hash of the files of `sources`."""
     parts = [(path.relative_to(root).as_posix(), digest(path))
              for path in sources(root, module)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -112,7 +111,7 @@ def _code_when_loaded(root, module):
 
 
 def data_key(folder):
-    """Return a hash of the names, sizes and modification times of files in a folder."""
+    """Return a hash of the files in a folder."""
     if folder is None:
         return None
     folder = pathlib.Path(folder)
@@ -131,12 +130,12 @@ def _is_plain(value):
 
 
 def tasks(root, name, module, size, seed, data, identity):
-    """Return the tasks of a figure, in the order in which the figure lists its jobs.
+    """Return the tasks of a figure.
 
-    A task is a job (a function call) together with the key of its result.  The key of a
-    task is a hash of the code and the arguments of the job, of the command-line options
-    for size, seed and data, of the versions of NumPy and SciPy, and of the keys of
-    earlier jobs whose results the job uses.
+    A task is a job (a function call) together with the key of its result.  The key is a
+    hash of the code and the arguments of the job, of the options --quick or --full,
+    --seed and --data, of the versions of NumPy and SciPy, and of the keys of earlier
+    jobs whose results are used.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -166,14 +165,14 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether a function is defined in a module that several figures can use."""
+    """Return whether several figures can use a function."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
 
 
 def _continued(label, listed, kwargs, *indices):
-    """Return a tuple of the keys of the earlier jobs whose results a job uses."""
+    """Return the keys of earlier jobs."""
     own = len(listed)
     for index in indices:
         if type(index) is not int or not 0 <= index < own:
@@ -189,9 +188,9 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Convert the values of the result of a job to arrays and NumPy scalars.
+    """Convert a result to arrays and NumPy scalars.
 
-    The returned dict equals the dict that `load` reads from the file of the result.
+    The returned dict equals the dict from `load`.
     """
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
@@ -206,7 +205,7 @@ def normalised(result, what):
 
 @contextlib.contextmanager
 def replacing(path):
-    """Open a temporary binary file; rename the file to `path` when it is complete."""
+    """Open a temporary file; rename it when complete."""
     part = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
         with open(part, "wb") as file:
@@ -219,7 +218,7 @@ def replacing(path):
 
 
 def save(path, result, seconds):
-    """Store the result of a job, and the computing time of the job, in a file."""
+    """Store a result and its computing time."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
@@ -227,9 +226,9 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Return the pair (result, computing time in seconds) that a file stores for a job.
+    """Return (result, computing time in s) from a file.
 
-    The returned value is None if the file is absent or incomplete.
+    Without a complete file, return None.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
@@ -243,7 +242,7 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job in this process; return (result, computing time in seconds).
+    """Run one job; return (result, computing time in s).
 
     Raises
     ------
@@ -266,7 +265,7 @@ def execute(root, module, function, kwargs, code, threads):
 
 
 def check_threads(threads):
-    """Raise a RuntimeError if BLAS or OpenMP would use more than `threads` threads."""
+    """Check the number of BLAS and OpenMP threads."""
     for pool in threadpoolctl.threadpool_info():
         if pool["num_threads"] > threads:
             raise RuntimeError(
@@ -279,7 +278,7 @@ def check_threads(threads):
 
 @contextlib.contextmanager
 def environment(threads):
-    """Limit each process that starts in this context to `threads` BLAS threads."""
+    """Limit the BLAS threads of new processes."""
     wanted = {**dict.fromkeys(THREADS, str(threads)), **ALLOCATOR}
     before = {name: os.environ.get(name) for name in wanted}
     os.environ.update(wanted)
@@ -295,16 +294,16 @@ def environment(threads):
 def process(start):
     """Return an executor with one local worker process.
 
-    The worker process first calls the function `start`.
+    The process first calls `start`.
     """
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Connect to Dask or MPI workers; return an executor and its closing function.
+    """Return a Dask or MPI executor, and its closing function.
 
-    The text `spec` is "dask:ADDRESS" or "mpi".
+    spec : "dask:ADDRESS" or "mpi".
     """
     if spec.startswith("dask:") and spec != "dask:":
         distributed = _cluster_extra("distributed")
@@ -324,7 +323,7 @@ def foreign(spec):
 
 
 def _cluster_extra(name):
-    """Import a package that only the optional extra `cluster` of refsnn installs."""
+    """Import a package of the extra `cluster`."""
     try:
         return importlib.import_module(name)
     except ImportError as error:
@@ -333,19 +332,18 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks (jobs with keys); yield (task, answer, error) when a task ends.
+    """Run all tasks; yield (task, answer, error) after each task.
 
-    The answer of a task is the pair (result, seconds) that `run` returns, or None after
-    an error.  The dict `results` maps the keys of stored tasks to their answers.  The
-    dict `owners` maps the key of each task to the names of the figures that use the
-    task.  A task starts when the results of all tasks on which it depends are
-    available.  A figure fails when one of its tasks fails.  A task is skipped if all
-    figures that use the task have failed.
+    The pair (result, computing time in seconds) that `run` returns for a task is called
+    its answer.  After an error, the answer is None.  The dict `results` maps the keys
+    of stored results to their answers.  The dict `owners` maps the key of each task to
+    the names of the figures that use its result.  A task starts when the results of all
+    earlier tasks that it needs are available.  A figure fails when one of its tasks
+    fails.  If all figures that use a task have failed, the task is skipped.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each local process
-    first calls the function `start`, and runs one task at a time.  If the operating
-    system kills a local process, a new process repeats the task, at most `REBUILDS`
-    times.
+    first calls the function `start`, and runs one task at a time.  If a local process
+    is killed, its task is repeated in a new process, at most `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()
@@ -380,10 +378,7 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
 
 def _outcome(future):
-    """Return the answer and the error of a finished future as a pair.
-
-    The answer is None after an error, and the error is None otherwise.
-    """
+    """Return (answer, error) of a finished future."""
     try:
         return future.result(), None
     except Exception as error:
@@ -393,8 +388,7 @@ def _outcome(future):
 def trace(error):
     """Return the traceback of an error as text.
 
-    If the error was raised in a worker process, the text is the traceback of the worker
-    process.
+    For errors of workers, use the worker's traceback.
     """
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
@@ -402,12 +396,10 @@ def trace(error):
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit all tasks whose required results are available to worker processes.
+    """Submit tasks whose required results are available.
 
     Each idle local process receives one task.  An external executor receives all tasks
-    that can start.  Submitted tasks are moved from the list `waiting` to the dict
-    `flying`, {future: (lane, task)}.  Local worker processes that are not yet running
-    are started, and stored in the list `pools`.
+    that can start.  Submitted tasks are moved from `waiting` to `flying`.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}
@@ -427,10 +419,7 @@ def _submit(waiting, run, pools, local, start, flying, results):
 
 
 def _call(task, results):
-    """Return the arguments of the function call that runs a task.
-
-    The argument `before` holds the results of the earlier jobs that the task uses.
-    """
+    """Return the arguments of `execute` for a task."""
     if not task.before:
         return task.call
     root, module, function, kwargs, code = task.call

@@ -1,14 +1,14 @@
-"""Compute the figures, compare the computed numbers with bounds, and draw the figures.
+"""Compute and draw the figures, and judge their claims.
 
 A job is one independent part of the computation of a figure.  A task is a job together
 with the key under which its result is stored.  A claim is a statement with a computed
-number and, in most cases, a bound on this number.  A claim is judged by comparing the
-number with the bound.
+number, which is compared with a bound to judge the claim.  Some claims have no bound,
+and are not judged.
 
-A figure is finished when the results of all its jobs are available, or when one of its
-jobs fails.  When the results of all jobs of a figure are available, the results are
-combined, the claims are judged, and the figure is drawn and saved.  Results that no
-unfinished figure needs are removed from memory.
+When the results of all jobs of a figure are available, the results are combined, the
+claims are judged, and the figure is drawn and saved.  If a job fails, the figure is
+finished without a picture.  Results that are not needed for unfinished figures are
+removed from memory.
 """
 
 import contextlib
@@ -37,12 +37,12 @@ BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
 class DataMissing(Exception):
-    """Report that the folder with the data of a figure is missing."""
+    """Report a missing data folder of a figure."""
 
 
 @dataclasses.dataclass
 class Figure:
-    """Hold the state of a figure while the figure is computed."""
+    """Hold the state of an unfinished figure."""
 
     name: str
     title: str
@@ -55,15 +55,14 @@ class Figure:
 
 
 def names(root):
-    """Return the names of all figures in the order of their computation.
-    """
+    """Return the names of all figures, in order."""
     found = sorted(path.stem.removeprefix("fig_")
                    for path in (root / "figures").glob("*/fig_*.py"))
     return sorted(found, key=lambda name: name == jobs.SPEED)
 
 
 def path_of(root, name):
-    """Return the path of the Python file of a figure."""
+    """Return the Python file of a figure."""
     return next((root / "figures").glob(f"*/fig_{name}.py"))
 
 
@@ -74,11 +73,10 @@ def imported(root, name):
 
 
 def figures(root, options, executor, run, start):
-    """Compute, draw and judge the requested figures; return the exit status.
+    """Compute the requested figures; return the exit status.
 
-    The argument `options` holds the command-line options, which are not changed.  The
-    arguments `run` and `start` are functions of `run_all.py`, which the worker
-    processes call.
+    The object `options` holds the command-line options.  The functions `run` and
+    `start` of `run_all.py` are called in the worker processes.
     """
     identity = jobs.data_key(options.data)
     made = [planned(root, name, options, identity)
@@ -124,10 +122,9 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a `Figure` with the list of its tasks (jobs with keys).
+    """Return a `Figure` with its tasks.
 
-    If an error prevents the creation of the task list, the `Figure` holds the traceback
-    of this error.
+    An error is stored in the `Figure`.
     """
     figure = Figure(name, *gallery.described(path_of(root, name)))
     try:
@@ -143,7 +140,7 @@ def planned(root, name, options, identity):
 
 
 def need(name, folders, options):
-    """Raise DataMissing if the data folder lacks a subfolder that a figure needs."""
+    """Check the data folders that a figure needs."""
     for folder in folders:
         if not os.path.isdir(os.path.join(options.data or "", folder)) \
                 or options.data is None:
@@ -153,22 +150,21 @@ def need(name, folders, options):
 
 
 def stored_at(out, task):
-    """Return the path of the file that stores the result of a task."""
+    """Return the file of the result of a task."""
     return out / "jobs" / task.home / f"{task.key}.npz"
 
 
 def found(tasks, options):
-    """Load the answers (results and computing times) of tasks from files.
+    """Return stored answers, {key of a task: answer}.
 
-    The answer of a task is the pair (result of the job, computing time in seconds).
-    Return a dict that maps the key of each task with a stored result to its answer.
+    An answer is the pair (result, computing time in seconds).
     """
     answers = {task.key: jobs.load(stored_at(options.out, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks (jobs with keys); yield (task, answer, error) when a task ends.
+    """Run all tasks; yield (task, answer, error) after each task.
 
     The tasks of the figure `speed` run last, one at a time.
     """
@@ -187,7 +183,7 @@ def computed(waiting, owners, results, lanes, executor, run, start):
 
 
 def keep(task, result, seconds, options):
-    """Store the result of a task, and print a message if the task took too long."""
+    """Store a result; warn if the job took long."""
     if seconds > LONG_S:
         print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
               file=sys.stderr)
@@ -195,25 +191,23 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Store the traceback of a failed task in each `Figure` that uses the task.
+    """Store a traceback in each `Figure` concerned.
 
-    If several tasks of a figure fail, the `Figure` keeps the traceback of the first
-    failure.
+    Only the first error is stored.
     """
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 
 
 def called(task):
-    """Return the function call of a job as text for messages."""
+    """Return a function call as text."""
     _, module, function, kwargs, _ = task.call
     words = ", ".join(f"{word}={value!r}" for word, value in kwargs.items())
     return f"job {module}.{function}({words})"
 
 
 def settle(made, results, options, bar):
-    """Finish the figures that have failed or have the results of all their tasks.
-    """
+    """Finish figures that have failed or are complete."""
     for figure in made:
         if figure.open and (figure.error or all(
                 task.key in results for task in figure.tasks)):
@@ -230,7 +224,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge the claims of a figure, draw and save the figure, return lines to print."""
+    """Judge, draw and save a figure; return printed lines."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"
@@ -266,8 +260,7 @@ def finish(figure, results, options):
 
 
 def fail(figure, document, outputs):
-    """Write the error of a failed figure to its JSON file; delete its picture and data.
-    """
+    """Write the error to the JSON file of the figure."""
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
     gallery.write_json(outputs["json"], {**document, "claims": [],
@@ -281,7 +274,7 @@ def fail(figure, document, outputs):
 def judged(claims, size):
     """Return the claims of a figure as a list of dicts.
 
-    With the option --quick, the claims have no verdicts.
+    With --quick, claims have no verdicts.
     """
     plain = [Claim(*claim)._asdict() for claim in claims]
     for claim in plain:
@@ -297,7 +290,7 @@ def judged(claims, size):
 
 
 def record(figure, answers, options):
-    """Return the content of the JSON file of a figure, without the claims."""
+    """Return the JSON content without claims."""
     repeats = {task.call[3]["repeat"] for task in figure.tasks
                if "repeat" in task.call[3]}
     return {"name": figure.name, "title": figure.title, "caption": figure.caption,

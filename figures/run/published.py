@@ -1,9 +1,9 @@
-"""Read the numbers in figures/reference/NAME.json, which were published in papers.
+"""Read the published numbers in figures/reference/NAME.json.
 
-NAME is the name of a figure, whose results are shown beside the published numbers.
-Each entry of the file holds a published number, `value`, and its source, `source`.  The
-field `known` is a word such as "read" or "plot", which states how the published number
-is known; the dict `KNOWN` explains these words.
+The results of the figure NAME are shown beside these published numbers.  Each entry of
+the file holds a published number, `value`, and its source, `source`.  The field `known`
+describes where the number was found, for example "plot" for a number that was read off
+a plot; see the dict `KNOWN`.
 """
 
 import json
@@ -20,10 +20,10 @@ KNOWN = {
 
 
 def entries(name):
-    """Return all entries of the file figures/reference/NAME.json as a dict."""
+    """Return all entries of a file as a dict."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 
 def values(name):
-    """Return a dict of the published numbers in figures/reference/NAME.json."""
+    """Return the published numbers of a figure."""
     return {key: entry["value"] for key, entry in entries(name).items()}

@@ -1,9 +1,9 @@
 """Write figures/RESULTS.md and the table of results in README.md.
 
-RESULTS.md and the table in README.md are made from the tables in
-figures/run/settings.py, and from the results of the option --full, which are stored in
-figures/full/*.json.  A claim is a statement with a computed number and, in most cases,
-a bound on this number.
+These tables show results that were computed with the option --full, and stored in
+figures/full/*.json.  The data and the published numbers are described in the tables in
+figures/run/settings.py.  A claim is a statement with a computed number and, in most
+cases, a bound on this number.
 """
 
 import json
@@ -23,7 +23,7 @@ MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
 # ---- the stored results
 
 def indices(text):
-    """Return all integers in a text of numbers and ranges, such as "0, 2-4".
+    """Return the integers in a text of ranges.
 
     >>> indices("0, 2-4")
     [0, 2, 3, 4]
@@ -36,8 +36,7 @@ def indices(text):
 
 
 def entered(name, document):
-    """Pair each claim of a figure with the `Entry` that describes its data.
-    """
+    """Return pairs (claim, `Entry`) of a figure."""
     found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
                    for i in indices(text))
     claims = document["claims"]
@@ -49,14 +48,14 @@ def entered(name, document):
 
 
 def documents(root):
-    """Return a dict that maps the name of each figure to its results with --full."""
+    """Return {name of a figure: results with --full}."""
     paths = sorted((root / "figures" / "full").glob("*.json"))
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     return {name: found[name] for name in make.names(root) if name in found}
 
 
 def counted(stored):
-    """Return a text with the numbers of figures, passed claims and failed claims."""
+    """Return the numbers of figures and claims."""
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
@@ -68,8 +67,7 @@ def counted(stored):
 def published_number(claim, entry):
     """Return the published number of a claim as text.
 
-    The text ends with a mark such as "(plot)", which states how the published number is
-    known.
+    A mark such as "(plot)" shows its source.
     """
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
@@ -125,7 +123,7 @@ table in `figures/run/settings.py`.  Do not edit it by hand.
 
 
 def failing(stored):
-    """Return a Markdown list of the claims whose value does not meet the bound."""
+    """Return a Markdown list of failing claims."""
     found, before = [], None
     for name, document in stored.items():
         for i, (claim, entry) in enumerate(entered(name, document)):
@@ -141,7 +139,7 @@ def failing(stored):
 
 
 def figure(name, document):
-    """Return the lines of RESULTS.md that describe the results of one figure."""
+    """Return the lines about one figure."""
     versions = document["versions"]
     lines = [f"## `{name}`: {document['title']}", "",
              f"*{QUESTIONS.get(name, '')}*", "",
@@ -164,7 +162,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """Return a Markdown list of the published numbers not read in the paper itself."""
+    """List published numbers not read in the paper."""
     return [f"- `{name}`, {claim['text']}: {published_number(claim, entry)}"
             for name, document in documents(root).items()
             for claim, entry in entered(name, document)
@@ -204,10 +202,10 @@ def readme(root):
 
 
 def write(root):
-    """Write RESULTS.md, and update the table of results in README.md.
+    """Write RESULTS.md and the table in README.md.
 
-    The table in README.md is written between the markers `BEGIN` and `END`, if
-    README.md contains these markers.  Return the paths of the written files.
+    Return the paths of the written files.  If README.md contains the markers `BEGIN`
+    and `END`, the table is written between these markers.
     """
     paths = [root / "figures" / "RESULTS.md"]
     gallery.write_bytes(paths[0], text(root).encode())

@@ -1,4 +1,4 @@
-"""Create random generators from a seed, a figure, a condition and a repetition."""
+"""Create separate random generators for all parts of figures."""
 
 import hashlib
 
@@ -10,18 +10,18 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the random generator of one condition of a figure, for one repetition.
+    """Return the generator of one condition and repetition.
 
     Each of the arguments `figure`, `condition` and `repeat` is a text or an integer (0
-    or more).  The random numbers depend only on `seed`, `figure`, `condition` and
-    `repeat`, not on the process or on the order of the computations.
+    or more).  The random numbers depend only on the four arguments, and not on the
+    process or on the order of the computations.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))
 
 
 def _address(part):
-    """Convert a text or an integer to an integer for the spawn key of a generator."""
+    """Convert a text to an integer."""
     if isinstance(part, str):
         digest = hashlib.sha256(part.encode()).digest()
         return int.from_bytes(digest[:BYTES], "little")

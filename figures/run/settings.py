@@ -1,25 +1,24 @@
-"""Describe the computations with the option --full, and select results for README.md.
+"""Describe the results with the option --full.
 
-The results of computations with the option --full are stored in figures/full/*.json.
-The dict `QUESTIONS` contains, for each figure, the question that the figure answers.  A
-claim is a statement with a number that a figure has computed, mostly with a bound on
-this number.  For each claim, the dict `TABLE` describes the data and the size of the
-computation, and states how the published number is known.  A claim fails if its number
-does not meet the bound.  The dict `CAUSES` contains the causes of failing claims, as
-far as the causes are known.  If the claims of a figure change, the entries of the
-figure in the dicts `TABLE` and `CAUSES` must be changed.
+The results of computations with the option --full are stored in figures/full/*.json.  A
+claim is a statement with a computed number and, in most cases, a bound on this number.
+For each claim, the dict `TABLE` describes the data, the size of the computation, and
+the source of the published number.  A claim fails if its number does not meet the
+bound.  The dict `CAUSES` describes the known causes of failing claims.  If the claims
+of a figure change, the entries of this figure in the dicts `TABLE` and `CAUSES` must be
+changed.
 """
 
 from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Describe the data and the published numbers of one or more claims of a figure.
+    """Describe the data of one or more claims.
 
     The field `data` describes the data and the size of the computation.  The field
     `known` is a key of the dict `published.KNOWN`, or an empty text if no number is
-    published.  The field `same` is True only if the data and the size of the
-    computation are the same as in the publication.
+    published.  The field `same` is True only if the publication uses the same data and
+    the same size of the computation.
     """
 
     data: str
@@ -28,8 +27,7 @@ class Entry(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """Hold one row of the table in README.md, which shows one claim of a figure.
-    """
+    """Hold one row of the table in README.md."""
 
     figure: str
     index: int

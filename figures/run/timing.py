@@ -1,9 +1,9 @@
-"""Store the computing times of all jobs in the file seconds.json.
+"""Write the computing times of jobs to seconds.json.
 
     python -m figures.run.timing OUT
 
-A job is one independent part of the computation of a figure.  The folder OUT holds the
-results of all figures, computed without the options --quick and --full.
+A job is one independent part of the computation of a figure.  The folder OUT must
+contain the results of all figures, computed without the options --quick and --full.
 """
 
 import json
@@ -16,7 +16,7 @@ SHORTEST_S = 0.1            # so that each job moves the progress bar
 
 
 def main(out):
-    """Write the computing times of the jobs with results in `out` to seconds.json."""
+    """Copy computing times from `out` to seconds.json."""
     root, found = expected.PATH.parents[2], {}
     for name in make.names(root):
         module = make.imported(root, name)

@@ -1,10 +1,10 @@
 """Train one hidden LIF layer and its readout with `refsnn.fast.lif`, in float32.
 
-The model is the network of `lif_training` with one hidden layer of leaky
-integrate-and-fire (LIF) neurons and with the fast-sigmoid surrogate derivative.  The
-gradient of the loss does not pass through the reset of the membrane potential.  Input
-spikes are stored in a sparse matrix, with one row for each pair of a time step and a
-pattern.
+The network consists of one hidden layer of leaky integrate-and-fire (LIF) neurons and
+of a leaky readout, as in `lif_training`.  The surrogate derivative is the fast sigmoid.
+The gradient of the loss does not pass through the reset of the membrane potential.
+Input spikes are stored in a sparse matrix, with one row for each pair of a time step
+and a pattern.
 
 In array shapes, T is the number of time steps, B is the number of patterns in a batch,
 m is the number of inputs, n is the number of hidden neurons, and k is the number of
@@ -22,7 +22,7 @@ from refsnn.fast import lif as fast_lif
 
 
 class Scores(NamedTuple):
-    """Hold the loss, the accuracy and the mean number of hidden spikes per pattern."""
+    """Hold loss, accuracy and hidden spikes per pattern."""
 
     loss: float
     accuracy: float
@@ -30,16 +30,16 @@ class Scores(NamedTuple):
 
 
 def events(x):
-    """Convert spikes of shape (T, B, m) to a sparse float32 matrix in CSR format.
+    """Convert spikes (T, B, m) to a sparse matrix.
 
-    The row t * B + b of the sparse matrix holds the spikes of pattern b at time step t.
+    The row t * B + b of the returned float32 CSR matrix holds the spikes of the pattern
+    b at the time step t.
     """
     return sparse.csr_matrix(x.reshape(-1, x.shape[2]).astype(np.float32))
 
 
 def select(x, patterns, index):
-    """Return the rows of the sparse matrix `x` for the patterns with indices `index`.
-    """
+    """Return the rows of the patterns `index`."""
     steps = np.arange(x.shape[0] // patterns)[:, None] * patterns
     return x[(steps + np.asarray(index)).ravel()]
 
@@ -47,10 +47,10 @@ def select(x, patterns, index):
 def forward(weights, x, patterns, net, work=None):
     """Simulate the network with the weights [W, W_out] for the input spikes `x`.
 
-    The input spikes are a sparse matrix in the form that `events` returns.  Return the
-    pair (record, tape).  The array `record`, of shape (T, B, k), holds the membrane
-    potentials of the readouts.  The object `tape` holds the recorded values that the
-    function `gradients` needs.
+    The input spikes are a sparse matrix from `events`.  Return the pair (record, tape).
+    The array `record`, of shape (T, B, k), holds the membrane potentials of the
+    readouts.  The object `tape` holds the recorded values that are needed to compute
+    gradients.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -58,11 +58,12 @@ def forward(weights, x, patterns, net, work=None):
 
 
 def gradients(tape, drecord, net, dspikes=None):
-    """Return the gradients [dL/dW, dL/dW_out] of a loss L, given dL/d(record).
+    """Return the derivatives [dL/dW, dL/dW_out] of a loss L.
 
-    The derivative `drecord` = dL/d(record) has the shape (T, B, k).  The argument
-    `dspikes`, of shape (T, B, n), is the derivative of a penalty with respect to the
-    spikes of the hidden neurons.
+    The array `drecord`, of shape (T, B, k), is the derivative of L with respect to the
+    readout potentials.  If L includes a penalty on the spikes of the hidden neurons,
+    the array `dspikes`, of shape (T, B, n), is the derivative of this penalty with
+    respect to these spikes.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -70,16 +71,13 @@ def gradients(tape, drecord, net, dspikes=None):
 
 
 def spikes(tape):
-    """Return the spikes of the hidden neurons, which are recorded in `tape`.
-
-    The spikes are a float32 array of shape (T, B, n).
-    """
+    """Return the spikes of the hidden neurons, (T, B, n)."""
     return (tape.mem > 1).astype(np.float32)
 
 
 def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
-    """Train a network; return its weights and the mean training loss of each epoch.
+    """Train a network; return weights and training losses.
 
     x : input spikes in a sparse matrix, in the form that `events` returns.
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
@@ -113,9 +111,9 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 
 
 def evaluate(weights, x, labels, net):
-    """Return the `Scores` of the network for all patterns.
+    """Return the `Scores` of a network.
 
-    The input spikes are the sparse matrix `x`, in the form that `events` returns.
+    The input spikes `x` are a matrix from `events`.
     """
     record, tape = forward(weights, x, len(labels), net)
     return Scores(losses.cross_entropy(record, labels)[0],

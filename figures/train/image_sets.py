@@ -1,4 +1,4 @@
-"""Provide training images and test images with labels for several figures."""
+"""Provide training and test images for several figures."""
 
 from typing import NamedTuple
 
@@ -9,10 +9,9 @@ from refsnn import datasets
 
 
 class Images(NamedTuple):
-    """Hold the training images and the test images of one data set.
+    """Hold training and test images of a data set.
 
-    N images are an array of shape (N, ...), and their labels are integers of shape
-    (N,).
+    The images are arrays (N, ...), the labels (N,).
     """
 
     x: np.ndarray
@@ -22,9 +21,9 @@ class Images(NamedTuple):
 
 
 def digits(seed, figure, repeat, side=8):
-    """Return the digits included in refsnn as float32 images of shape (N, side, side).
+    """Return the included digits, of shape (N, side, side).
 
-    In each repetition, the images are split at random into training and test images.
+    The split into training and test images depends on `seed`, `figure` and `repeat`.
     """
     x, labels = datasets.digits()
     x = datasets.upsample(x, side).astype(np.float32)
@@ -34,6 +33,6 @@ def digits(seed, figure, repeat, side=8):
 
 
 def stored(folder):
-    """Read the training and test images of a data set in the format of MNIST."""
+    """Read a data set in the format of MNIST."""
     return Images(*(a for kind in ("train", "t10k")
                     for a in datasets.images(folder, kind)))

@@ -1,10 +1,10 @@
 """Train spiking networks with `refsnn.lif`.
 
-A network is represented by a list of weight arrays.  The last array holds the weights
-of a leaky readout, and each of the other arrays holds the input weights of one hidden
-layer of leaky integrate-and-fire (LIF) neurons.  The class `Net` holds the constants of
-all layers.  All computations use the dtype of the weights; float32 is faster than
-float64.
+A network has one or more hidden layers of leaky integrate-and-fire (LIF) neurons, and a
+leaky readout.  The weights of the network are a list of arrays: the input weights of
+each hidden layer, followed by the weights of the readout.  The class `Net` holds the
+constants of all layers.  All computations use the dtype of the weights; float32 is
+faster than float64.
 
 In array shapes, T is the number of time steps, B is the number of patterns in a batch,
 m is the number of inputs, n is the number of neurons of a layer, and k is the number of
@@ -26,11 +26,11 @@ TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorial
 
 
 class Net(NamedTuple):
-    """Hold the constants that are the same in all layers of a network.
+    """Hold the constants of all layers.
 
     The field `surrogate` is the name of a surrogate derivative in
-    `surrogates.SURROGATES`, or "none" for the true derivative of a spike, which is zero
-    almost everywhere.
+    `surrogates.SURROGATES`, or "none".  The name "none" stands for the true derivative
+    of a spike with respect to the membrane potential, which is zero almost everywhere.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
@@ -45,9 +45,9 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold recordings of the hidden layers, and the readout potentials (T, B, k).
+    """Hold recorded layers and readout potentials (T, B, k).
 
-    Each recording contains the states and spikes of one hidden layer at all time steps.
+    Each hidden layer has one recording of its states and spikes at all time steps.
     """
 
     hidden: list
@@ -55,11 +55,11 @@ class Run(NamedTuple):
 
 
 def initial(generator, sizes, scale, dtype=np.float64):
-    """Sample the weights of each layer from the distribution N(0, scale^2 / fan_in).
+    """Sample weights from N(0, scale^2 / fan_in).
 
-    The argument `sizes` lists the number of inputs, followed by the number of neurons
-    of each layer.  The argument `scale` is one number for all layers, or a sequence
-    with one number for each layer.
+    The list `sizes` contains the number of inputs and the number of neurons of each
+    layer.  The factor `scale` is one number for all layers, or a sequence with one
+    number for each layer.
     """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
@@ -67,10 +67,7 @@ def initial(generator, sizes, scale, dtype=np.float64):
 
 
 def forward(weights, x, net):
-    """Simulate the hidden layers and the readout for the input spikes `x`.
-
-    The input spikes have the shape (T, B, m).
-    """
+    """Simulate a network for input spikes (T, B, m)."""
     hidden = []
     for W in weights[:-1]:
         hidden.append(lif.simulate(x, W, reset=net.reset, **net.constants()))
@@ -79,19 +76,18 @@ def forward(weights, x, net):
 
 
 def psi(recording, net):
-    """Return the surrogate derivative at the recorded potentials of a hidden layer.
-    """
+    """Return the surrogate derivatives of one layer."""
     if net.surrogate == "none":
         return np.zeros_like(recording.mem)
     return surrogates.SURROGATES[net.surrogate](recording.mem - 1, net.steepness)[1]
 
 
 def gradients(weights, x, run, drecord, net, dspikes=None):
-    """Return the derivatives of the loss L with respect to each weight array.
+    """Return the derivative of the loss L with respect to each weight array.
 
-    The argument `drecord` is the derivative of L with respect to the readout
-    potentials.  The argument `dspikes` is None, or a list of the derivatives of a
-    regulariser with respect to the spikes of each hidden layer.
+    The array `drecord` is the derivative of L with respect to the readout potentials.
+    If a regulariser depends on the spikes, `dspikes` lists its derivatives with respect
+    to the spikes of each hidden layer; otherwise, `dspikes` is None.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
@@ -108,10 +104,9 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """Update the weights with one step of the optimiser; return weights and states.
+    """Update weights and states by one optimiser step.
 
-    The optimiser has one state for each weight array, which is None before the first
-    step.
+    Each state is None before the first step.
     """
     results = [optimiser(state, dW, rate=rate)
                for state, dW in zip(states, dweights, strict=True)]
@@ -120,9 +115,9 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 
 
 def packed(weights, states):
-    """Return the weights and the optimiser states as a dict that can be stored.
+    """Return weights and optimiser states as a dict.
 
-    Weights and states that are None are left out.
+    The dict contains no None.
     """
     return {f"{name} {i}": value for i, (W, state) in enumerate(zip(
         weights, states, strict=True)) for name, value in
@@ -130,7 +125,7 @@ def packed(weights, states):
 
 
 def unpacked(found):
-    """Restore the weights and the optimiser states from a dict of `packed`."""
+    """Restore weights and states from a dict."""
     count = 1 + max(int(key.split()[1]) for key in found if key.startswith("array "))
     return [found.get(f"array {i}") for i in range(count)], [
         optimisers.State(int(found[f"step {i}"]), found[f"mean {i}"],
@@ -139,6 +134,6 @@ def unpacked(found):
 
 
 def batches(generator, patterns, size):
-    """Split the patterns at random into mini-batches of about `size` patterns."""
+    """Split patterns at random into mini-batches."""
     parts = max(1, round(patterns / size))
     return np.array_split(generator.permutation(patterns), parts)

@@ -4,8 +4,8 @@ The words are the ten English and ten German digits, spoken by twelve speakers a
 converted to spikes.  The function `embedded` reads 1,400 words with 70 channels from
 the file data/hd_words.npz, which is described in the file data/README.  The function
 `stored` reads words with 700 channels from the files shd_train.h5 and shd_test.h5.
-These files are either the Spiking Heidelberg Digits (SHD), or the files that the
-command `python -m refsnn convert` makes from the same recordings.
+These two files contain either the published Spiking Heidelberg Digits (SHD), or spikes
+that the command `python -m refsnn convert` computes from the same audio recordings.
 """
 
 import os
@@ -34,7 +34,7 @@ AT_ONCE = 2000              # number of words that are read from a file at once
 
 
 class Words(NamedTuple):
-    """Hold the spikes of N words; the spikes of each word are sorted by time."""
+    """Hold N words, with spikes sorted by time."""
 
     times: list             # times (E,) of each word, s
     units: list             # channels (E,) of each word
@@ -46,12 +46,12 @@ class Words(NamedTuple):
 
 
 def folder(size, data):
-    """Return the folder with the word files, or None for words in the repository."""
+    """Return the data folder, or None without --full."""
     return (data or "") if size == "full" else None
 
 
 def read(folder):
-    """Read the words in a folder, or in the repository if `folder` is None."""
+    """Read words from a folder or the repository."""
     return embedded() if folder is None else stored(folder)
 
 
@@ -68,13 +68,13 @@ def embedded():
 
 
 def names():
-    """Return the file names of the recordings of the words stored in the repository."""
+    """Return the file names of the audio recordings."""
     with np.load(FOLDER / "hd_words.npz") as file:
         return file["names"].tolist()
 
 
 def stored(folder):
-    """Read the training words and the test words from the files `FILES` in a folder."""
+    """Read the words from the files `FILES`."""
     found = {}
     for name in FILES:
         path = os.path.join(folder, name)
@@ -97,8 +97,7 @@ def stored(folder):
 
 
 def validation(words):
-    """Return only the training words, with the speakers `VALIDATED` as test speakers.
-    """
+    """Return the training words; some become test words."""
     kept = np.flatnonzero(~words.test)
     return words._replace(
         times=[words.times[i] for i in kept], units=[words.units[i] for i in kept],
@@ -107,9 +106,9 @@ def validation(words):
 
 
 def sets(words):
-    """Return three arrays of word indices, one for each of the sets of words in `SETS`.
+    """Return the word indices of the sets in `SETS`.
 
-    Known speakers are speakers of at least one training word.
+    Known speakers speak at least one training word.
     """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
@@ -117,30 +116,28 @@ def sets(words):
 
 
 def tested(data, condition):
-    """Return the accuracy on all test words in one condition, of shape (repeats,)."""
+    """Return the accuracy on all test words (repeats,)."""
     size = data["size"][1:].astype(float)
     return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())
 
 
 def durations(words):
-    """Return the time of the last spike of each word, of shape (N,), in seconds."""
+    """Return the last spike time of each word."""
     return np.array([float(t.max(initial=0.0)) for t in words.times])
 
 
 def counts(words):
-    """Return the number of spikes in each channel for each of N words.
-
-    The spike counts have the shape (N, channels).
-    """
+    """Return the spike counts (N, channels) of N words."""
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
 
 def binned(words, index, dt, longest):
-    """Return spike counts in time steps of `dt` seconds for the words `index`.
+    """Return binned spikes of the words `index`.
 
-    The float32 spike counts have the shape (T, B, channels) for T time steps and the B
-    words with indices `index`.  Spikes later than `longest` seconds are dropped.
+    The spike counts in bins of `dt` seconds have the shape (T, B, channels), where T is
+    the number of bins and B is the number of words.  Spikes later than `longest`
+    seconds are dropped.
     """
     choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
     return binning.dense([words.times[i] for i in index],
