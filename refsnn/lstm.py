@@ -3,11 +3,11 @@ r"""Simulate and differentiate a long short-term memory (LSTM) network.
 
 The network has inputs x, cell states `cell` and outputs h.  The vector
 pre[t] stacks the pre-activations of the input gate i, the forget gate f,
-the candidate g and the output gate o.  The candidate g is the value that,
-multiplied by the input gate i, is added to the cell state.  Dropout
-multiplies the inputs and the recurrent outputs by the masks x_mask and
-h_mask, which are 1 by default.  The symbol * is the entrywise product, and
-s is the logistic function s(a) = 1/(1 + exp(-a)).
+the candidate g and the output gate o.  The product of the candidate g and
+the input gate i is added to the cell state.  Dropout multiplies the inputs
+by the mask x_mask and the recurrent outputs by the mask h_mask.  Both
+masks are 1 by default.  The symbol * is the entrywise product, and s is
+the logistic function s(a) = 1/(1 + exp(-a)).
 
     pre[t] = W (x_mask[t] * x[t]) + V (h_mask[t] * h[t-1]) + b   (1)
     i, f, o = s(pre_i), s(pre_f), s(pre_o),  g = tanh(pre_g)     (2)
@@ -51,18 +51,18 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     initial biases are 1 for forget gates, and 0 for the other gates and
     the candidate.
 Exact.  The gradient is exact, because the network is smooth and no term of
-    the gradient is omitted.  If the logistic function s(a) is close to 0,
-    the rounding error of (10) is large relative to s(a).
+    the gradient is omitted.  If s(a) is close to 0, the rounding error of
+    eq. (10) is large relative to s(a).
 Cost.   `simulate` takes 4 T B n (m + n) multiplications.  `backward` takes
-    8 T B n (m + n) multiplications.  Both functions take O(T B (m + n))
-    memory.
-Departures.  The algorithm of [HS97] truncates the gradient where the
-    backpropagated error leaves a memory cell.  This module computes the
-    full gradient.  The network has the forget gates of [GSC00], but no
-    peephole connections, which are connections from cell states to gates.
-    All gates share one dropout mask.  A dropout mask without a time axis
-    is used at all time steps, as in [GG16].  An LSTM network was trained
-    on binned spikes in [CSSZ20].
+    8 T B n (m + n) multiplications.  The functions `simulate` and
+    `backward` take O(T B (m + n)) memory.
+Departures.  The algorithm of [HS97] truncates the gradient of the loss
+    where the backpropagated error leaves a memory cell.  This module
+    computes the full gradient.  The network has the forget gates of
+    [GSC00], but no peephole connections, which are connections from cell
+    states to gates.  All gates share one dropout mask.  A dropout mask
+    without a time axis is used at all time steps, as in [GG16].  [CSSZ20]
+    trained an LSTM network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -165,17 +165,18 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     x, W, V, b, recording, h0, cell0, x_mask, h_mask
         Arguments and result of `simulate`.
     dh : (T, B, n) float
-        Direct derivative e[t] of the loss with respect to the outputs.  The
-        argument `dh` is the array e of (5).
+        Direct derivative e[t] of the loss with respect to the outputs, eq.
+        (5).
     dcell_last : (B, n) float, optional
         Derivative of the loss with respect to the last cell states.
     inputs : bool
-        If False, dx is not computed, and the field dx is None.
+        If False, the derivative dx is not computed, and the field dx is None.
 
     Returns
     -------
     Gradient
-        The fields dW, dV and db are summed over steps and batch.
+        The gradients dW, dV and db of the loss are summed over steps and
+        batch.
     """
     W, V, b, x, h0, cell0, x_mask, h_mask, h, cells, gates, e, dcell = _network(
         W, V, b, x, h0, cell0, x_mask, h_mask,
@@ -202,8 +203,7 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
 
 
 def _sweep(V, cells, gates, e, cell0, dcell, h_mask):
-    """Return the derivatives of the loss with respect to the pre-activations, the
-    initial outputs and the initial cell states, by eqs. (5)-(7)."""
+    """Return dpre, dh0 and dcell0, eqs. (5)-(7)."""
     n, dpre, dcell = cells.shape[2], np.empty_like(gates), dcell.copy()
     dh, squashed, spare = np.zeros((3,) + dcell.shape, dcell.dtype)
     slope = np.empty_like(gates[0])
@@ -241,8 +241,8 @@ def dropout(shape, rate, rng, dtype=np.float64):
     Parameters
     ----------
     shape : tuple of int
-        Shape (B, m) of one mask for all steps, or shape (T, B, m) of a
-        separate mask for each step.
+        Shape (B, m) for one mask that is used at all steps, or shape (T, B, m)
+        for a separate mask at each step.
     rate : float
         Probability that an entry is 0, in [0, 1).
     rng : numpy.random.Generator
@@ -289,8 +289,8 @@ def init(m, n, rng, dtype=np.float64):
 
 
 def _network(W, V, b, x, h0, cell0, x_mask, h_mask, *more):
-    """Check and return the arguments of `simulate`.  The tuple `more` holds the
-    additional arguments of `backward`, or is empty."""
+    """Return checked arguments.  The tuple `more` holds the additional arguments
+    of `backward`."""
     for_x, for_h = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *others = arrays(
         "W (4n, m) float, V (4n, n), b (4n), x (T, B, m), h0? (B, n), cell0? (B, n), "

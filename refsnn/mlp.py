@@ -14,18 +14,19 @@ Dropout multiplies the inputs of layer l by a binary mask m[l]:
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
 Dropout is possible for the inputs x and for ReLU units, but not for tanh
-units.  For a dropped ReLU unit, the derivative phi'(pre) is 0, so that
-eqs. (4)-(13) also hold with dropout.  For any array A, let dA be the
-derivative of a loss with respect to A.  The gradient of the loss is
+units.  Because dropout sets the pre-activation of a ReLU unit to 0, the
+derivative phi'(pre) of this unit is 0, so that eqs. (4)-(13) also hold
+with dropout.  For any array A, let dA be the derivative of a loss with
+respect to A.  The gradient of the loss with respect to the parameters is
 
     dpre[L-1] = df,
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
     dW[l] = sum_n dpre[l] a[l]^T,  db[l] = sum_n dpre[l]         (5)
 
 The sums in (5) are over the samples n.  The signals g[l]_k = df_k/dpre[l]
-are the derivatives of output k with respect to the pre-activations.  The
-Jacobian of the outputs with respect to the parameters follows from the
-signals g[l]:
+are the derivatives of output k with respect to the pre-activations of
+layer l.  The Jacobian of the outputs with respect to the parameters
+follows from the signals g[l]:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
@@ -35,9 +36,10 @@ Some losses depend on the Jacobian, such as the loss of [LZ20], which
 compares tangent kernels.  By (8), such a loss is a function of all layer
 inputs a[l] and all signals g[l].  The loss can also depend on the outputs
 f.  Let da[l], dg[l]_k and df be the partial derivatives of the loss with
-respect to a[l], g[l]_k and f.  Let B[l]_k and dpre[l] be the total
-derivatives of the loss with respect to g[l]_k and pre[l].  The total
-derivatives follow from
+respect to the layer inputs a[l], the signals g[l]_k and the outputs f.
+Let B[l]_k and dpre[l] be the total derivatives of the loss with respect to
+the signals g[l]_k and the pre-activations pre[l].  These total derivatives
+follow from
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -56,13 +58,14 @@ follow a truncated normal distribution with the variance proposed by
 
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
-    (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13), in
-    which da and e are additional derivatives of the loss.  The derivatives
-    da[0] and dg[L-1] have no effect, because x and g[L-1] are constant.
-    The function a = tanh(pre) has the derivatives phi' = 1 - a^2 and
-    phi'' = -2 a phi', so (7) gives e[l] = -2 a[l+1] * sum_k B[l]_k *
-    g[l]_k.  ReLU has phi'' = 0.  The number 0.87962566 is the standard
-    deviation of a standard normal variable that is truncated at -2 and 2.
+    (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13).  The
+    terms da and e of (13) are the effects of the layer inputs and of phi'
+    on the loss.  The derivatives da[0] and dg[L-1] are not used, because x
+    and g[L-1] do not depend on the parameters.  The function a = tanh(pre)
+    has the derivatives phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives
+    e[l] = -2 a[l+1] * sum_k B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The
+    number 0.87962566 is the standard deviation of a standard normal
+    variable that is truncated at -2 and 2.
 Exact.  The derivatives are exact, except for ReLU units with a
     pre-activation of exactly 0.  For these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
@@ -180,8 +183,7 @@ def backward(weights, recording, doutputs, activation="relu"):
 
 
 def _slopes(inputs, pre, activation):
-    """Check that the recorded inputs are the activations of the recorded
-    pre-activations.  Return the derivatives phi'(pre[l]) of all hidden layers."""
+    """Return phi'(pre[l]) of all hidden layers."""
     found = []
     for i, (a, before) in enumerate(zip(inputs[1:], pre[:-1], strict=True)):
         if activation == "relu":
@@ -198,10 +200,9 @@ def _slopes(inputs, pre, activation):
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Return the gradient of the loss with respect to the parameters, eqs. (5)
-    and (13).  The list `dinputs` holds the derivatives da of eq. (13), the
-    list `extra` holds the terms e of eq. (12), and the list `gain` holds the
-    sums of eq. (11).  An entry None stands for 0."""
+    """Evaluate eqs. (5) and (13).  The lists hold da of eq. (13) (`dinputs`), e
+    of eq. (12) (`extra`) and the sums of eq. (11) (`gain`).  An entry None
+    stands for 0."""
     dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -219,7 +220,8 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the derivatives of outputs with respect to pre-activations, eq. (7).
+    """Return the derivatives of the outputs with respect to all pre-activations,
+    eq. (7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -234,8 +236,9 @@ def signals(weights, recording, activation="relu"):
     Returns
     -------
     list of (N, K, n_out) float
-        Signals g[l] of each layer, by eqs. (6) and (7).  Entry [n, k] holds
-        the derivatives of output k for sample n.
+        Signals g[l] of each layer, by eqs. (6) and (7).  Entry [n, k] of g[l]
+        holds the derivatives of output k for sample n with respect to the
+        pre-activations of layer l.
     """
     weights, inputs, pre, slopes = _network(weights, recording, activation)
     N, K = pre[-1].shape
@@ -250,8 +253,7 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the indices of the units with a nonzero signal, and the matrix of
-    the signals of these units."""
+    """Return the indices and columns of nonzero units."""
     rows = signals.reshape(-1, signals.shape[2])    # row (n, k): sample n, output k
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)
@@ -273,8 +275,9 @@ def jacobian(recording, signals):
     Returns
     -------
     (N, K, p) float
-        Jacobian of the outputs for each sample.  The last axis holds, for
-        each layer, the weights, row by row, and then the biases.
+        Jacobian of the outputs for each sample.  The last axis holds, layer by
+        layer, the derivatives with respect to the weights, row by row, and
+        then to the biases.
     """
     inputs, pre, signals = _layers(
         RECORDING.replace("n{0})", "n{0}) float") + "; signals[{0}] (N, n{2}, n{1})",
@@ -323,8 +326,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Return the terms e[l] of eq. (12) and the sums of eq. (11) for all
-    layers.  An entry None stands for 0."""
+    """Evaluate eqs. (9)-(12).  An entry None stands for 0."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -390,10 +392,10 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check each value against the rule at the same position in the text `spec`,
-    and return the values as arrays.  A rule that contains [{0}] describes a
-    list with one array for each layer.  In a rule, {0} is the index of the
-    layer, {1} is the index of the next layer, and {2} is the number of layers."""
+    """Check the arrays `values` by the rules in the text `spec`.  A rule with
+    [{0}] describes a list with one array for each layer.  In a rule, {0} is
+    the index of a layer, {1} is the index of the next layer, and {2} is the
+    number of layers."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]

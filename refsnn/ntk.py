@@ -1,12 +1,14 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the empirical neural tangent kernel and its adjoint.
 
-The kernel consists of scalar products of the gradients of the network
-outputs for two samples.  The function `adjoint` computes the derivatives
-of a loss with respect to the inputs and signals of each layer from the
-derivatives of the loss with respect to the kernel.  Let x_n and y_m be
-samples of two batches, let f_k be output k of the network, and let theta_p
-be the weights and biases of the network.  The kernel is
+An entry of the neural tangent kernel is the scalar product of the
+gradients of two network outputs with respect to the parameters, for two
+samples.  The signals of a layer are the derivatives of the network outputs
+with respect to the pre-activations of the layer.  For a loss that depends
+on the kernel, the function `adjoint` computes the derivatives of the loss
+with respect to the inputs and the signals of each layer.  Let x_n and y_m
+be samples of two batches, let f_k be output k of the network, and let
+theta_p be the weights and biases of the network.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
@@ -16,25 +18,26 @@ kernel of kind "through_mask", the factor Q_p is 0 for pruned weights, and
 1 for all other weights and for biases.  The kernel is a sum of one term
 for each layer.  A dense layer with the weights W and the input a_n has the
 pre-activations W a_n + bias.  The signals g_nk of the layer are the
-derivatives of the output f_k(x_n) with respect to the pre-activations of
-the layer.  For the sample y_m, let b_m be the input of the layer and let
-h_mq be the signals of the layer.  A dense layer adds to the kernel the
-term
+derivatives of the output f_k(x_n).  For the sample y_m, let b_m be the
+input of the layer, and let h_mq be the signals of the layer.  A dense
+layer adds to the kernel the term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  The derivatives of output k for
-sample n are J_nk with respect to the weights, and s_nk with respect to the
-biases.  The sum in s_nk is over the P positions:
+patch and c is the number of channels.  Output k for sample n has the
+derivative J_nk with respect to the weights of this layer, and the
+derivative s_nk with respect to the biases.  The sum in s_nk is over the P
+positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
 For the sample y_m, let B_m be the input patches, let H_mq be the signals,
 and let J_mq and s_mq be the derivatives of output q.  A convolutional
-layer adds to the kernel the term (4), where `o` is the entrywise product:
+layer adds to the kernel the term (4), where the symbol `o` is the
+entrywise product:
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -53,16 +56,16 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
 
     The derivatives of the loss for the sample y_m follow from (5)-(10)
     with the two batches exchanged.
-Exact.  All derivatives are evaluated at the masked weights.  The kernel of
-    kind "at_masked" includes the derivatives with respect to pruned
-    weights, as in the code of [LZ20].  The kernel of kind "through_mask"
-    describes the training of the masked network.
+Exact.  All derivatives are evaluated at the masked weights of the network.
+    The kernel of kind "at_masked" includes the derivatives with respect to
+    pruned weights, as in the code of [LZ20].  The kernel of kind
+    "through_mask" describes the training of the masked network.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs
     N M (i + K^2) j multiplications and memory for N M K j numbers.
     A convolutional layer needs (N + M) K P i c + N M K^2 i c
     multiplications and memory for (N + M) K i c numbers.  For large
-    networks, `fast.ntk` computes the same numbers much faster.
+    networks, the module `fast.ntk` computes the same kernel much faster.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -102,15 +105,19 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         the pre-activations.
         Results have the dtype of the first array.
     right : (inputs, signals), optional
-        Second batch, with M samples.  The default is `left`.
+        Inputs and signals of the second batch, with M samples.  The default is
+        `left`.
     masks : list of arrays of 0 and 1, optional
-        Masks in the shapes of the weights, for the kind "through_mask" only.
+        Masks with the shapes of the weights.  The kind "through_mask" requires
+        masks.
     kind : {"at_masked", "through_mask"}
-        Whether eq. (1) sums over all weights or only over weights with mask 1.
+        The sum in eq. (1) is over all weights for "at_masked", and only over
+        weights with mask 1 for "through_mask".
     reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
         "full" is eq. (1).  "per_class" keeps only the entries with k = q.
-        "trace_sum" and "trace_mean" are the sum and the mean of these entries
-        over k.  "sum_logits" is the kernel of the sum of all outputs.
+        "trace_sum" and "trace_mean" are the sum and the mean of the entries
+        with k = q over k.  "sum_logits" is the kernel of the sum of all
+        outputs.
 
     Returns
     -------
@@ -148,7 +155,7 @@ def _jacobian(A, G):
 
 
 def _sum(axes, *factors):
-    """Return the result of `np.einsum`, which contracts two factors at a time."""
+    """Call `np.einsum`, two factors at a time."""
     return np.einsum(axes, *factors, optimize=True)
 
 
@@ -166,14 +173,15 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     dkernel : (N, M, K, K) float
         Derivative of the loss with respect to the full kernel.
     constant : bool
-        Whether inputs[0] and signals[-1] do not depend on the parameters, as
-        in a network with a linear last layer.  The derivatives with respect to
-        both are then None.
+        True if inputs[0] and signals[-1] do not depend on the parameters, as
+        in a network with a linear last layer.  The derivatives of the loss
+        with respect to inputs[0] and signals[-1] are then None.
 
     Returns
     -------
     (dinputs, dsignals), (dinputs, dsignals) : lists of arrays
-        Derivatives with respect to the left batch and to the right batch.
+        Derivatives of the loss with respect to the inputs and signals of the
+        left batch, and of the right batch.
     """
     flags("constant", constant)
     layers, D = _layers(left, right, masks, kind, ", dkernel (N, M, K, K)", dkernel)
@@ -187,8 +195,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _layer_adjoint(D, a, g, b, h, Q):
-    """Return the derivatives of the loss with respect to the inputs `a` and the
-    signals `g` of one layer."""
+    """Return da and dg, or dA and dG, of one layer."""
     if a.ndim == 2:
         R = _sum("nmkq,nkj,mqj->nmj", D, g, h)                             # (5)
         da = _sum("nmj,ji,mi->ni", R, Q, b)                                # (6)
@@ -203,9 +210,7 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Check the arguments.  Return the tuple (a, g, b, h, Q) of each layer, which
-    holds the inputs and signals of the two batches and the mask.  Also return
-    the checked arrays `values`."""
+    """Return the tuple (a, g, b, h, Q) of each layer, and the checked `values`."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]
@@ -213,9 +218,8 @@ def _layers(left, right, masks, kind, more="", *values):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check the arguments.  The text `more` holds the rules for the arrays
-    `values`.  Return the two batches, a list with the mask or None for each
-    layer, and the checked arrays `values`."""
+    """Return the two checked batches, a list of the mask or None for each layer,
+    and the checked `values`.  The text `more` holds the rules for `values`."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

@@ -2,11 +2,12 @@
 r"""Predict the outputs of a network during training from its tangent kernel.
 
 The neural tangent kernel of two samples is the matrix of scalar products
-of the gradients of the network outputs for the two samples.  Let f be the
-network outputs for the training samples.  Let f* be the network outputs
-for test samples, which can be chosen freely.  Let K* be the tangent kernel
-between the test samples and the training samples.  To first order in the
-learning rate `rate`, one step of gradient descent on a loss L gives
+between the gradients of the network outputs with respect to the
+parameters.  Let f be the network outputs for the training samples.  Let f*
+be the network outputs for arbitrary test samples.  Let K* be the tangent
+kernel between the test samples and the training samples.  To first order
+in the learning rate `rate`, one step of gradient descent on a loss L of
+the training samples gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
@@ -15,7 +16,8 @@ share/2 times the sum of (f - y)^2 over all outputs of the training
 samples.  The factor `share` is 1 if the option `loss` is "sum", and 1/N if
 this option is "mean".  Let K = Q diag(lambda) Q^T be the
 eigendecomposition of the kernel between the training samples.  If the
-kernels are constant, s steps of gradient descent give
+kernels K and K* do not change during training, s steps of gradient descent
+give
 
     f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
@@ -35,7 +37,8 @@ Approximate.  The predictions are exact for a network whose outputs are
     kind="through_mask".
 Cost.   Let the network have k outputs, and let there be N training samples
     and M test samples.  The eigendecomposition takes O((N k)^3) time.  For
-    each number of steps s, the prediction takes O((N + M) N k^2) time.
+    each number of training steps s, the prediction takes O((N + M) N k^2)
+    time.
 Departures.  The module predicts the effect of discrete steps of gradient
     descent, and not of a gradient flow in continuous time.
 
@@ -59,7 +62,8 @@ RATE = "rate () in (0, inf)"
 
 
 class Trajectory(NamedTuple):
-    """Hold the outputs that are predicted after each number of training steps."""
+    """Hold the predicted network outputs after S different numbers of training
+    steps."""
     train: np.ndarray           # (S, N, K)
     test: np.ndarray | None     # (S, M, K); None without `cross`
 
@@ -96,7 +100,7 @@ def one_step(kernel, outputs, doutputs, rate):
 
 
 def _matrix(kernel):
-    """Return a kernel of shape (N, M, K, K) as a matrix of shape (N K, M K)."""
+    """Return a kernel as a matrix (N K, M K)."""
     N, M, K, _ = kernel.shape
     return kernel.swapaxes(1, 2).reshape(N * K, M * K)
 
@@ -115,16 +119,17 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     kernel : (N, N, K, K) float
         Tangent kernel between the training samples.
     outputs, targets : (N, K) float
-        Outputs f_0 before training and targets y, for the training samples.
+        Network outputs f_0 before training, and targets y, for the training
+        samples.
     steps : int or (S,) int
-        One or several numbers of steps, each at least 0.
+        One or several numbers of training steps, each at least 0.
     rate : as for `one_step`
     loss : {"sum", "mean"}
         The loss "sum" is half the sum of squared errors.  The loss "mean" is
         the loss "sum" divided by N.
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional
         Tangent kernel between the test samples and the training samples, and
-        outputs f*_0 before training for the test samples.
+        network outputs f*_0 for the test samples before training.
 
     Returns
     -------
@@ -168,7 +173,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 def _powers(values, pace, steps):
     """Return the factors (1 - pace * values)^s of eq. (2), and D_s of eq. (3).
-    Both results have one row for each number of steps s."""
+    Each result has one row for each number of steps s."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

@@ -3,15 +3,16 @@ r"""Train a sparse network to reproduce the tangent kernel of a dense network.
 
 In Neural Tangent Transfer (NTT), the teacher is a dense network with
 random weights that are never trained.  The student is a sparse network
-that learns to reproduce the teacher.  NTT uses inputs, but no labels.
-Layer l of the student has the weights M_l W_l, the entrywise product of a
-mask and dense weights.  The mask M_l is 0 for pruned weights and 1 for all
-other weights.  The student learns to reproduce the outputs f* of the
-teacher for each batch of inputs.  The student also learns to reproduce the
-neural tangent kernel K* of the teacher between the first half and the
-second half of the batch.  The entries of the kernel K* are the scalar
-products of the gradients of the teacher's outputs for two inputs.  For a
-batch of B = N + N' inputs, and for networks with k outputs, the loss is
+that learns to reproduce the outputs and the tangent kernel of the teacher.
+NTT uses training inputs, but no labels.  Layer l of the student has the
+weights M_l W_l, the entrywise product of a mask and dense weights.  The
+mask M_l is 0 for pruned weights and 1 for all other weights.  For each
+batch of inputs, let f* be the outputs of the teacher, and let K* be the
+neural tangent kernel of the teacher between the first half and the second
+half of the batch.  The entries of the kernel K* are the scalar products of
+the gradients of the teacher's outputs with respect to the parameters, for
+two inputs.  For a batch of B = N + N' inputs, and for networks with k
+outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -22,7 +23,7 @@ The three terms of the loss have the coefficients `strength`, 1 and `l2` /
 K of the student has the shape (N, N', k, k), and the outputs f of the
 student have the shape (B, k).  The sum in (1) is over all entries of the
 kernel K, and the sum in (2) is over all entries of the outputs f.  The
-derivatives of the loss with respect to K and f are
+derivatives of the loss with respect to the kernel K and the outputs f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
@@ -39,13 +40,13 @@ the weights:
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
 After every block of `every` training steps, new masks are computed from
-the dense weights W_l.  The masks are no longer changed if at most `every`
-training steps remain.  Pruned weights receive neither a gradient nor
-weight decay, but the momentum of an optimiser can still change the pruned
-weights.  A pruned weight is used again if a new mask is 1 for this weight.
+the dense weights W_l, unless at most `every` training steps remain.
+Pruned weights receive neither a gradient nor weight decay, but the
+momentum of an optimiser can still change the pruned weights.  A pruned
+weight becomes active again if a new mask is 1 for this weight.
 
 Derivation.  Terms (1)-(3) of the loss depend on the dense weights W_l only
-    through the masked weights M_l W_l.  The factor M_l in (6) is the
+    through the masked weights M_l W_l.  The factor M_l in eq. (6) is the
     derivative of M_l W_l with respect to W_l.  Eqs. (5) and (6) are the
     chain rule for the kernel K as a function of all layer inputs a_l and
     all signals g_l.
@@ -55,7 +56,7 @@ Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
     to another position.
 Cost.   Each training step computes the outputs, the signals and the kernel
     once for the teacher and once for the student.  Each training step also
-    calls the functions `adjoint` and `second_order` once.
+    calls `adjoint` and `second_order` once.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
     in the code of [LZ20].  The kernel of kind "through_mask" excludes the
@@ -78,8 +79,8 @@ __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target
 
 
 class Model(NamedTuple):
-    """Hold functions that evaluate a network and its tangent kernel, such as the
-    functions of the modules `mlp` and `ntk`."""
+    """Hold functions for a network and its tangent kernel, such as those of `mlp`
+    and `ntk`."""
     forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
@@ -89,13 +90,13 @@ class Model(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Hold the teacher's outputs and the teacher's kernel for one batch."""
+    """Hold the outputs and the kernel of the teacher for one batch."""
     outputs: np.ndarray             # f*, (B, k)
     kernel: np.ndarray              # K*, (N, N', k, k)
 
 
 class Loss(NamedTuple):
-    """Hold the transfer loss L, and its terms before the scaling by coefficients."""
+    """Hold the loss L of NTT, and its three terms without their coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -103,7 +104,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the transfer loss and its gradient with respect to the parameters."""
+    """Hold the loss L of NTT and its gradient with respect to the parameters."""
     loss: Loss
     weights: list
     biases: list
@@ -117,7 +118,7 @@ class Student(NamedTuple):
 
 
 def target(model, weights, biases, x):
-    """Compute the teacher's outputs and tangent kernel for one batch.
+    """Compute the outputs and the tangent kernel of the teacher for one batch.
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
@@ -134,8 +135,8 @@ def target(model, weights, biases, x):
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
-        Batch of at least 2 inputs.  The first half of the batch consists of
-        the first B // 2 inputs.
+        Batch of at least 2 network inputs.  The first half of the batch
+        consists of the first B // 2 inputs.
 
     Returns
     -------
@@ -146,9 +147,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Check the model and the inputs, and evaluate the network.  Return the
-    recording and the signals of the whole batch, and the layer inputs and the
-    signals of each half of the batch."""
+    """Return the recording and the signals of a batch, and the layer inputs and
+    the signals of each half of the batch."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "
@@ -162,7 +162,7 @@ def _recorded(model, weights, biases, x):
 
 def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
              kind="at_masked"):
-    """Compute the transfer loss and its gradient for one batch, eqs. (1)-(6).
+    """Compute the loss L of NTT and its gradient for one batch, eqs. (1)-(6).
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
@@ -184,16 +184,17 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of unpruned weights, in (0, 1], coefficient of the kernel loss
-        (1), and coefficient of the weight decay (3).
+        Fraction of unpruned weights, in (0, 1]; coefficient of the kernel term
+        (1); and coefficient of the weight decay (3).
     kind : {"at_masked", "through_mask"}
-        Kind of the student's kernel, with or without the derivatives with
-        respect to pruned weights.
+        Kind of the student's kernel, which includes ("at_masked") or excludes
+        ("through_mask") the derivatives with respect to pruned weights.
 
     Returns
     -------
     Gradient
-        Loss and gradient.  The gradient is exactly 0 for pruned weights.
+        Loss and gradient.  The gradient of the loss is exactly 0 for pruned
+        weights.
     """
     one_of("kind", kind, "at_masked", "through_mask")
     density, strength, l2 = arrays(
@@ -261,22 +262,24 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
         One batch of inputs for each training step.  The sequence must have a
         length.
     prune : callable (dense weights) -> masks
-        Function that computes the masks, for example by `pruning.magnitude`.
+        Function that computes the masks, for example with `pruning.magnitude`.
     optimiser : callable (state, gradient) -> (state, update)
-        Optimiser of one array.  The first state is None.
+        Function that returns the update of one parameter array.  At the first
+        step, `state` is None.
     every : int
         Number of steps between two computations of the masks, at least 1.
     student : Student, optional
         Initial student.  By default, the student has the weights and biases
         of the teacher and the masks prune(weights).
     watch : callable (step, student), optional
-        Function that is called before each step and once after the last step.
-        The call before a step precedes the computation of new masks.
+        Function that is called before each training step, and once after the
+        last training step.  If a training step computes new masks, the
+        function is called before this computation.
 
     Returns
     -------
     Student
-        Trained student.  The sparse network has the weights masks * weights.
+        Trained student.  Its sparse network has the weights masks * weights.
     """
     arrays("every () int in [1, inf)", every)
     one_of("optimiser", optimiser, Callable)
@@ -310,7 +313,7 @@ def _moved(optimiser, states, arrays, gradients):
 
 
 def _masked(student):
-    """Check a student.  Return the student and the masked weights M_l W_l."""
+    """Return a checked student and its masked weights."""
     student = bundle("student", student, Student)
     weights, masks = arrays("student.weights[] (...) float, student.masks[] (...) in "
                             "{0, 1}", student.weights, student.masks)
