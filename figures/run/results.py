@@ -59,9 +59,9 @@ def counted(stored):
     verdicts = [claim["ok"] for document in stored.values()
                 for claim in document["claims"]]
     hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
-    return (f"In {len(stored)} figures, {hold + fail} computed values have a bound: "
-            f"{hold} values satisfy their bounds, and {fail} values do not. Another "
-            f"{rest} values have no bound.")
+    return (f"In {len(stored)} figures, {hold + fail} computed values must satisfy a "
+            f"bound, such as a minimum accuracy: {hold} values do, and {fail} values "
+            f"do not. Another {rest} values have no bound.")
 
 
 def published_number(claim, entry):
