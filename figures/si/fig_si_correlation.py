@@ -1,40 +1,41 @@
 """The importances of different tasks are correlated least in the first layer
 
-A fully connected network of 784-200-200-10 units learns six tasks in sequence.  The
-images of all tasks are the handwritten digits that refsnn contains (embedded digits),
-enlarged and centred in images of 28x28 pixels as in MNIST.  The first task shows the
-digits unchanged.  In every later task, the pixels of all images are permuted in a
-random order, which differs between tasks.  In synaptic intelligence, the contribution
-of a task to the importance of a weight is w / (Delta^2 + xi).  Here, the path integral
-w is the contribution of the weight to the decrease of the loss during the task, Delta
-is the change of the weight during the task, and xi is a small constant, the damping.
-For each layer and each pair of tasks, the figure shows the correlation coefficient
-between the contributions of the two tasks to the importances, computed over the weights
-of the layer.
+A fully connected network of 784-200-200-10 units learns six tasks in sequence.  All
+tasks use the handwritten digits that are stored in refsnn, enlarged and centred in
+images of 28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each
+later task, the pixels of all images are permuted by one random permutation, which is
+different for each task.  In synaptic intelligence, each task adds a contribution to the
+importance of each weight.  The contribution is w / (Delta^2 + xi), where w is the path
+integral of the weight, Delta is the change of the weight during the task, and xi is a
+small constant, the damping.  The path integral w estimates how much the changes of the
+weight decreased the loss during the task.  For each layer and each pair of tasks, the
+figure shows the correlation coefficient, over the weights of the layer, between the
+contributions of the two tasks.  In the following, these contributions are called the
+importances of a task.
 
-The first layer of weights reads the permuted pixels.  Different tasks therefore depend
-on different weights of the first layer.  In networks without consolidation (without the
-penalty of synaptic intelligence), the mean correlation between the importances of two
-tasks is at most 0.1 in the first layer (mean over 2 runs).  In the second layer and the
-output layer, different tasks depend partly on the same weights.  Without consolidation,
-the mean correlation between the importances of two tasks is at least 0.15 in the second
-layer and at least 0.3 in the output layer.  According to [ZPG17] (recalled from memory,
-not looked up), consolidation decorrelates the importances of different tasks.  In this
+Because the pixels are permuted, different tasks depend on different weights of the
+first layer.  In networks without consolidation (without the penalty of synaptic
+intelligence), the mean correlation between the importances of two tasks is at most 0.1
+in the first layer (mean over 2 runs).  In the second layer and the output layer,
+different tasks depend partly on the same weights.  Without consolidation, the mean
+correlation between the importances of two tasks is at least 0.15 in the second layer
+and at least 0.3 in the output layer.  According to [ZPG17] (recalled from memory, not
+looked up), consolidation decorrelates the importances of different tasks.  In this
 figure, with few images and 450 training steps per task, consolidation lowers the
-correlation between the importances of different tasks only slightly.  No bound is set
-on this reduction of the correlation.
+correlation between the importances of different tasks only slightly.  This small
+reduction of the correlation is reported, but not tested.
 
-The left panels show, for each of the three layers, the matrix of the correlations
+The left panels show a matrix for each of the three layers, which holds the correlations
 between all pairs of tasks, averaged over runs.  The right panels show the mean
 correlation between the importances of two tasks against the distance between the two
 tasks in the sequence.  Thin lines are single runs, and lines with markers are means
 over runs.  In layers with more than 20,000 weights, the correlation is computed over
 20,000 randomly chosen weights.  The strength of the consolidation penalty is 5 by
-default and 0.1 with the option --full.  The damping xi is 0.1.  The runs with
-consolidation and the runs without consolidation use the same initial weights and the
-same pixel permutations.  With the option --full, a network of 784-2000-2000-10 units
-learns six tasks of permuted MNIST in one run, with 20 epochs per task.  This figure
-corresponds to [ZPG17] fig. 5, which gives no numerical values.
+default and 0.1 with the option --full.  The damping xi is 0.1.  Runs with and without
+consolidation use the same initial weights and the same pixel permutations.  With the
+option --full, a network of 784-2000-2000-10 units learns six tasks of permuted MNIST in
+one run, with 20 epochs per task.  This figure corresponds to [ZPG17] fig. 5, which
+gives no numerical values.
 """
 
 import numpy as np
@@ -58,10 +59,9 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return the training jobs for each consolidation strength and each run.
+    """Return the training jobs of all networks.
 
-    The training of a network is split into jobs.  Each job receives the network from
-    the previous job and trains it on the next tasks of the sequence.
+    Each job continues the previous job's network.
     """
     listed = []
     for repeat in range(REPEATS[size]):
@@ -80,10 +80,10 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
     """Train on the next `number` tasks.
 
-    Return a dict whose array "added i" holds the contributions of the tasks to the
-    importances of the weights in layer i, with one row for each task.  The complete
-    sequence has `total` tasks.  If further tasks follow, the dict also holds the state
-    of the network.
+    The complete sequence has `total` tasks.  The entry "added i" of the returned dict
+    has one row for each task.  Each row holds the contributions of the task to the
+    importances of the weights in layer i.  If further tasks follow, the returned dict
+    also holds the trained network.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
@@ -108,10 +108,9 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
 
 
 def gather(results):
-    """Return the correlations between the importances of different tasks.
+    """Return the correlations between the tasks' importances.
 
-    The two arrays, for networks with and without consolidation, have the axes (repeats,
-    layers, tasks, tasks).
+    Both arrays have the axes (repeats, layers, tasks, tasks).
     """
     repeats = sorted({int(r["repeat"]) for r in results})
     return {name: np.array([[np.corrcoef(np.concatenate(
@@ -122,7 +121,7 @@ def gather(results):
 
 
 def apart(matrices):
-    """Return the mean correlation between different tasks for each run and layer."""
+    """Return the mean correlation between different tasks."""
     count = matrices.shape[-1]
     return matrices[..., ~np.eye(count, dtype=bool)].mean(axis=-1)
 

@@ -1,28 +1,28 @@
 """Synaptic intelligence retains ten tasks of permuted pixels
 
-A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  The
-images of all tasks are the handwritten digits that refsnn contains (embedded digits),
-enlarged to 20x20 pixels and centred in images of 28x28 pixels as in MNIST.  The first
-task shows the digits unchanged.  In every later task, the pixels of all images are
-permuted in a random order, which differs between tasks.  After all ten tasks, the test
-accuracy, averaged over the tasks and 2 runs, is at least 0.84 with synaptic
-intelligence (SI) and at most 0.80 with plain training.  SI has strength 5 and damping
-0.1.  The figure also shows three other methods: elastic weight consolidation (EWC), a
-quadratic penalty of equal strength on the changes of all parameters since the last task
-(L2), and plain training with dropout of half of the hidden units.
+A fully connected network of 784-200-200-10 units learns ten tasks in sequence.  All
+tasks use the handwritten digits that are stored in refsnn, enlarged to 20x20 pixels and
+centred in images of 28x28 pixels as in MNIST.  The first task shows the digits
+unchanged.  In each later task, the pixels of all images are permuted by one random
+permutation, which is different for each task.  After all ten tasks, the test accuracy,
+averaged over the tasks and 2 runs, is at least 0.84 with synaptic intelligence (SI) and
+at most 0.80 with plain training.  SI has strength 5 and damping 0.1.  The figure also
+shows three other methods: elastic weight consolidation (EWC), a quadratic penalty of
+equal strength on the changes of all parameters since the last task (L2), and plain
+training with dropout of half of the hidden units.
 
 The left panel shows the mean test accuracy over all tasks learnt so far, against the
 number of learnt tasks.  Thin lines are single runs, thick lines are means.  The middle
 panel shows how the test accuracy on the first task changes while the network learns
 further tasks.  The right panel shows the test accuracy on each task directly after the
-network was trained on this task.  A method with a low accuracy in the right panel
-impairs the learning of new tasks.  In each run, all methods use the same pixel
-permutations, the same split into training and test images, and the same initial
-weights.  The strengths of the penalties were selected in runs with other seeds and are
-5 for SI, 100 for EWC and 0.01 for L2.  In the penalty of EWC, the importance of a
-parameter is half its Fisher information.  The state of the optimiser Adam is carried
-over from one task to the next.  Accuracies are lower than those published for permuted
-MNIST, because there are only 1,437 training images and the network is smaller.
+network was trained on this task.  If this accuracy is low, the method impairs the
+learning of new tasks.  In each run, all methods use the same pixel permutations, the
+same split into training and test images, and the same initial weights.  The strengths
+of the penalties were selected in runs with other seeds and are 5 for SI, 100 for EWC
+and 0.01 for L2.  In the penalty of EWC, the importance of a parameter is half its
+Fisher information.  The state of the optimiser Adam is carried over from one task to
+the next.  The accuracies are lower than the published accuracies on permuted MNIST,
+because this figure uses only 1,437 training images and a smaller network.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
@@ -69,13 +69,11 @@ FOLDERS = {"full": ("mnist",)}
 
 
 def jobs(size, seed, data):
-    """Return the training jobs for each method and each run.
+    """Return the training jobs of all networks.
 
-    The training of a network is split into jobs.  Each job receives the network from
-    the previous job and trains it on the next tasks of the sequence.
+    Each job continues the previous job's network.
 
-    With --full, three further jobs each try one strength of elastic weight
-    consolidation (EWC).
+    With --full, three jobs compare strengths of EWC.
     """
     folder = data if size == "full" else None
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
@@ -100,12 +98,13 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
           folder, before=None):
     """Train a network on `number` tasks; return the test accuracies on all tasks.
 
-    The complete sequence has `total` tasks.  The array "rows" of the result holds the
-    test accuracies with the axes (last task learnt, tested task).
+    The complete sequence has `total` tasks.  The entry "rows" of the result holds the
+    test accuracies, with the axes (last task learnt, tested task).
 
-    strength : strength of the penalty.  If `strength` is None, the first job of a chain
-        uses the strength of the best run in the list `before` of earlier results, and a
-        later job uses the strength of the job before it.
+    strength : strength of the penalty.  If `strength` is None, the first job of a
+        network uses the strength of the most accurate trial run, and each later job
+        uses the strength of the job before it.  The argument `before` holds the results
+        of these earlier jobs.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),
@@ -137,7 +136,7 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
 def published_run(folder):
     """Return the test accuracies of the authors' runs with c = 0.1 and c = 0.
 
-    The returned dict is empty if the data folder does not contain the authors' runs.
+    Without these runs, return an empty dict.
     """
     path = os.path.join(folder, "results", "permuted_mnist.npz")
     if not os.path.isfile(path):
@@ -165,7 +164,7 @@ def gather(results):
 
 
 def seen(matrix):
-    """Return the mean accuracy over the tasks learnt so far, of shape (..., tasks)."""
+    """Return mean accuracies over the tasks learnt so far."""
     return np.stack([matrix[..., i, :i + 1].mean(axis=-1)
                      for i in range(matrix.shape[-1])], axis=-1)
 

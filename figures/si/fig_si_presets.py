@@ -1,45 +1,46 @@
 """Five of seven presets of synaptic intelligence agree in accuracy
 
-A fully connected network of 64-50-50-10 units learns five tasks in sequence.  Each task
-is to distinguish two of the handwritten digits that refsnn contains, with two output
-units of its own.  The figure compares seven presets, which are the settings of
-published implementations of synaptic intelligence.  The table `si.PRESETS` lists the
-presets.  If the penalty has the same strength c in all presets, five presets differ by
-at most 0.03 in their mean test accuracy after all tasks (means over 3 runs, 10 with
---full).  Some of these five presets add the gradient of the penalty to the gradient of
-the loss in the path integral, which hardly changes the accuracy.  Some of the presets
-set negative importances to 0, which has no effect in this figure, because no importance
-is negative.  The default strength c of the penalty is 10 in the preset `vandeven`, and
-0.1 in the other four presets that agree.  The strength of the penalty affects the
-accuracy more than the treatment of the penalty gradient or of negative importances
-does.
+A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
+task, the network learns to distinguish two of the ten handwritten digits with two
+output units that belong to this task.  The figure compares seven sets of settings
+(presets), which reproduce published implementations of synaptic intelligence.  The
+table `si.PRESETS` lists the presets.  If the penalty has the same strength c in all
+presets, five presets differ by at most 0.03 in their mean test accuracy after all tasks
+(means over 3 runs, 10 with --full).  In some of these five presets, the path integral
+includes the gradient of the penalty, which hardly changes the accuracy.  Some of the
+presets set negative importances to 0, which has no effect in this figure because no
+importance is negative.  The default strength c of the penalty is 10 in the preset
+`vandeven`, and 0.1 in the other four presets that agree.  The strength of the penalty
+affects the accuracy more than these two differences between the presets.
 
 Two of the seven presets yield other accuracies and other importances than the five
-presets that agree.  The library mammoth before September 2024 (preset `mammoth_old`)
-computes the path integral as if the parameters had been changed by plain gradient
-descent, and not by the optimiser Adam.  The sum of the importances of all parameters
-with the preset `mammoth_old` is at most 0.3 times the sum with the preset `pathint`,
-the settings of the authors' code.  The importances of `mammoth_old` and of `pathint`
-are also distributed differently over the parameters.  If the penalty has strength 10,
-the mean test accuracy is at least 0.005 lower with the preset `mammoth_old` than with
-the preset `pathint`.  The library avalanche divides the path integral by the squared
-change of the parameter plus a damping of only 1e-7, and limits importances to at most
-1e-3.  The preset `avalanche` therefore gives nearly all parameters the same importance,
-as an L2 penalty does.  The correlation between the importances of the presets
-`avalanche` and `pathint` is at most 0.5.  To reach their highest accuracies, the
-presets `mammoth_old` and `avalanche` both need a stronger penalty than `pathint`.
+presets that agree.  The preset `mammoth_old` reproduces the library mammoth before
+September 2024, which computes the path integral as if plain gradient descent, and not
+the optimiser Adam, had changed the parameters.  The preset `pathint` reproduces the
+code of the authors of synaptic intelligence.  The sum of the importances of all
+parameters is at most 0.3 times as large with the preset `mammoth_old` as with the
+preset `pathint`.  The presets `mammoth_old` and `pathint` also distribute the
+importances differently over the parameters.  If the penalty has strength 10, the mean
+test accuracy is at least 0.005 lower with the preset `mammoth_old` than with the preset
+`pathint`.  The library avalanche divides the path integral by the squared change of the
+parameter plus a damping of only 1e-7, and limits importances to at most 1e-3.  The
+preset `avalanche` therefore gives nearly all parameters the same importance, as an L2
+penalty does.  The correlation between the importances of the presets `avalanche` and
+`pathint` is at most 0.5.  To reach their highest accuracies, the presets `mammoth_old`
+and `avalanche` both need a stronger penalty than `pathint`.
 
 The left panel shows the test accuracy after the last task, averaged over the five
 tasks, against the strength c of the penalty.  A ring marks the default strength of each
-preset.  The library avalanche has no default strength, and the ring of its preset marks
-the strength 1.  The middle and right panels compare the importances that all presets
-compute from the same training run, in which the network learns with the preset
-`pathint` and c = 1.  The middle panel shows the correlation between the importances of
-each preset and the importances of `pathint`.  If the penalty of a preset limits the
-importances, the limited importances are used for the correlation.  The right panel
-shows the sum of the importances of all parameters, multiplied by the constant prefactor
-of the penalty and divided by the value for the preset `pathint`.  Thin lines and small
-markers are single runs, thick lines and large markers are means.
+preset.  Because the library avalanche has no default strength, the ring of the preset
+`avalanche` marks the strength 1.  For the middle and right panels, the importances with
+all presets are computed from the same training run, in which the network learns with
+the preset `pathint` and the strength c = 1.  The middle panel shows the correlation
+between the importances of each preset and the importances of `pathint`.  If a preset
+limits the importances to a maximum, the correlation uses the limited importances.  The
+right panel shows the sum of the importances of all parameters, multiplied by the
+constant prefactor of the penalty.  This product is divided by its value for the preset
+`pathint`.  Thin lines and small markers are single runs, thick lines and large markers
+are means.
 """
 
 import numpy as np
@@ -73,8 +74,7 @@ def jobs(size, seed, data):
 
 
 def start(seed, repeat):
-    """Return the network, tasks, parameters and random generator of a new training run.
-    """
+    """Return the initial network and its tasks."""
     generator = seeds.rng(seed, FIGURE, "learning", repeat)
     net = training.perceptron(*SIZES, zero=True)
     listed = training.split(training.digits(seed, repeat), training.PAIRS)
@@ -82,7 +82,7 @@ def start(seed, repeat):
 
 
 def learn(preset, strength, epochs, repeat, seed):
-    """Train a network on all tasks with one preset and one penalty strength.
+    """Train a network on all tasks.
 
     Return the final accuracies.
     """
@@ -99,11 +99,7 @@ def learn(preset, strength, epochs, repeat, seed):
 
 
 def watch(repeat, epochs, seed):
-    """Compare the importances that all presets compute in the same training run.
-
-    The result also contains the relative difference between the path integrals that
-    `fast.si` and `si` compute in the first task.
-    """
+    """Compute the importances with all presets."""
     net, listed, parameters, generator = start(seed, repeat)
     lead = si.PRESETS["pathint"]._replace(strength=WATCHED)
     memories = {name: si.begin(parameters) for name in NAMES}
@@ -135,10 +131,10 @@ def watch(repeat, epochs, seed):
 
 
 def distance(seed, repeat, epochs):
-    """Compare the path integrals that `fast.si` and `si` compute for the first task.
+    """Compare the path integrals of `fast.si` and `si`.
 
-    Return the norm of the difference of the two path integrals, divided by the norm of
-    the path integral that `si` computes.
+    Return the norm of the difference between the two path integrals of the first task,
+    divided by the norm of the path integral that `si` computes.
     """
     net, listed, parameters, generator = start(seed, repeat)
     _, clear, _ = training.learn_clearly(
@@ -169,8 +165,7 @@ def gather(results):
 
 
 def default(name, strengths):
-    """Return the index of the strength that is nearest to the default of a preset.
-    """
+    """Return the index of a preset's default strength."""
     return int(np.abs(np.log(strengths / si.PRESETS[name].strength)).argmin())
 
 

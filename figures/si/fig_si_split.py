@@ -1,8 +1,8 @@
 """Synaptic intelligence retains five tasks of split digits
 
-A fully connected network of 64-100-100-10 units learns five tasks in sequence.  Each
-task is to distinguish two of the handwritten digits that refsnn contains.  Each task
-has two output units of its own (multi-head), and the larger of these two outputs
+A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
+task, the network learns to distinguish two of the ten handwritten digits.  Each task
+has two separate output units (multi-head), and the larger of these two outputs
 determines the predicted class.  Consolidation (the penalty of synaptic intelligence)
 has strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17].  After all tasks,
 the test accuracy, averaged over the tasks and over 10 runs, is at least 0.96 with
@@ -14,22 +14,23 @@ training on this task and after the training on each later task.  The last panel
 the mean test accuracy over all tasks learnt so far.  Thin lines are single runs, thick
 lines are means.  Output weights are initialised to 0.  The state of the optimiser Adam
 is reset after each task, as in the code of the authors of [ZPG17].  Dashed lines are
-means over further runs with the same seeds, in which the state of Adam is carried over
-from one task to the next.
+means over further runs with the same seeds, in which the state of the optimiser Adam is
+carried over from one task to the next.
 
 With --full, the data are split MNIST with the published hyperparameters: 784-256-256-10
 units, mini-batches of 64 images, 10 epochs per task and 10 runs.  On split MNIST, the
 mean test accuracy after all tasks must be at least 0.98 with consolidation and at most
 0.92 without consolidation.  On split MNIST, consolidation may lower the test accuracy
-on the last task by at most 0.03.  Stars mark the final accuracies of the published
-figure, which were measured on training images.  Without consolidation, the published
-mean accuracy on training images is 0.86.  In the 10 stored runs without consolidation,
-the mean accuracy on training images is 0.81 if the state of Adam is reset after each
-task, and 0.86 if the state of Adam is kept.  The paired difference in accuracy between
-keeping and resetting the state of Adam is 0.045, with a 95 % confidence interval from
-0.005 to 0.085.  Because the authors' code resets the state of Adam, the reason for the
-difference between 0.81 and the published 0.86 is unknown.  This figure corresponds to
-[ZPG17] fig. 3.
+on the last task by at most 0.03.  Stars mark the accuracies after the last task in the
+published figure, which were measured on training images.  Without consolidation, the
+published mean accuracy on training images is 0.86.  In 10 runs of refsnn without
+consolidation, the mean accuracy on training images is 0.81 if the state of Adam is
+reset after each task, and 0.86 if the state of Adam is carried over.  The mean
+difference between runs with the same seed (carried over minus reset) is 0.045, with a
+95 % confidence interval from 0.005 to 0.085.  The code of the authors of [ZPG17] resets
+the state of Adam, so that the reason for the difference between the accuracy 0.81 of
+refsnn and the published accuracy 0.86 is unknown.  This figure corresponds to [ZPG17]
+fig. 3.
 """
 
 import numpy as np
@@ -63,10 +64,11 @@ def jobs(size, seed, data):
 
 
 def learn(strength, reset, repeat, seed, folder):
-    """Train a network on all tasks; return the accuracies on test and training images.
+    """Train a network on all tasks.
 
-    Both arrays of accuracies have the axes (last task learnt, tested task).  The state
-    of Adam is reset after each task if `reset` is True.
+    Return the accuracies on test and training images, with the axes (last task learnt,
+    tested task).  If `reset` is True, the state of the optimiser Adam is reset after
+    each task.
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
@@ -91,7 +93,7 @@ def learn(strength, reset, repeat, seed, folder):
 
 
 def name(strength, reset=True):
-    """Return the key of a condition in the results, such as "1" or "1 kept"."""
+    """Return a key such as "1" or "1 kept"."""
     return f"{strength:g}" if reset else f"{strength:g} kept"
 
 
@@ -144,15 +146,14 @@ def claims(data):
 
 
 def interval(differences):
-    """Return the mean and the half width of its 95 % confidence interval."""
+    """Return the mean and half its confidence interval."""
     count = len(differences)
     return float(differences.mean()), float(
         stats.t.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))
 
 
 def shown(test):
-    """Return the accuracy curves of the tasks, and the mean over tasks learnt so far.
-    """
+    """Return the accuracy curves in the panels."""
     tasks = range(test.shape[1])
     seen = np.stack([test[:, i, :i + 1].mean(axis=1) for i in tasks], axis=1)
     return [*(test[:, k:, k] for k in tasks), seen]

@@ -1,35 +1,36 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-The function `si.accumulate` computes the path integrals of synaptic intelligence during
-gradient descent on quadratic losses with 12 parameters.  Black lines show theoretical
-predictions.  The top left panel shows w / Delta^2 for each parameter, where w is the
-path integral and Delta is the distance between the initial and the final value of the
-parameter.  If the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal
-entry of the Hessian, within 0.5 % at a learning rate of 1e-3.  A penalty of strength 1,
-with w / Delta^2 as the importance, therefore equals the original loss if the Hessian is
-diagonal.  If the Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for
-every parameter, independent of the diagonal entry.  For generic Hessians, some
-parameters hardly move, and the largest ratio of w / Delta^2 to half the diagonal entry
-is at least 10.  The top middle panel shows the importance w / (Delta^2 + xi), divided
-by half the diagonal entry of the Hessian.  The damping xi limits this ratio.  The top
-right panel shows the path integral w itself, averaged over 4,000 isotropic random
-starts (40,000 with --full).  The path integral of a parameter, averaged over the
-starts, equals half the diagonal entry of the Hessian within 10 %.
+The path integrals of synaptic intelligence are simulated during gradient descent on
+quadratic losses of 12 parameters.  Black lines show theoretical predictions.  The top
+left panel shows w / Delta^2 for each parameter, where w is the path integral and Delta
+is the distance between the initial and the final value of the parameter.  If the
+Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal entry of the
+Hessian, within 0.5 % at a learning rate of 1e-3.  For a diagonal Hessian, a penalty of
+strength 1 with the importance w / Delta^2 therefore equals the original loss.  If the
+Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for every parameter,
+independent of the diagonal entry of the Hessian.  For random Hessians of full rank
+(generic), some parameters hardly move, and the largest ratio of w / Delta^2 to half the
+diagonal entry of the Hessian is at least 10.  The top middle panel shows the importance
+w / (Delta^2 + xi) of each parameter, divided by half the diagonal entry of the Hessian.
+The damping xi limits this ratio.  The top right panel shows the path integral w without
+division by Delta^2, averaged over 4,000 start points (40,000 with --full).  Start
+points are drawn from a standard normal distribution.  This averaged path integral
+equals half the diagonal entry of the Hessian within 10 %.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
 by the decrease of the loss.  The bottom left panel shows the relative difference
 between the sum of the path integrals and the decrease of the loss.  In the limit of
 small learning rates, the sum of the path integrals equals the decrease of the loss.  To
-first order, the relative difference between the sum of the path integrals and the
-decrease of the loss is proportional to the learning rate.  Gradient noise increases the
-sum of the path integrals by an amount that is proportional to the variance of the
-noise.  The simulated sum of the path integrals, divided by the decrease of the loss,
-differs from theory by at most 1e-9 (relative) without noise, and by at most 5 % with
-noise (mean over 500 runs, 4,000 with --full).  In simulations with noise, the decrease
-of the loss is the difference between the loss at the start and the minimum of the loss.
-The bottom right panel shows, for each parameter, the largest relative difference
-between the simulated and the theoretical path integral.  This figure tests the theory
-of synaptic intelligence on quadratic losses in [ZPG17].
+first order, the relative difference between this sum and this decrease is proportional
+to the learning rate.  Gradient noise increases the sum of the path integrals by an
+amount that is proportional to the variance of the noise.  The quotient of the sum of
+the path integrals and the decrease of the loss differs between simulation and theory by
+at most 1e-9 (relative) without noise.  With noise, the difference is at most 5 % (mean
+over 500 runs, 4,000 with --full).  In simulations with noise, the decrease of the loss
+is the initial loss minus the minimum of the loss.  The bottom right panel shows, for
+each parameter, the largest relative difference between the simulated and the
+theoretical path integral.  This figure tests the theory of synaptic intelligence on
+quadratic losses in [ZPG17].
 """
 
 import numpy as np
@@ -56,8 +57,7 @@ DRAWS = {"quick": 10, "default": 40, "full": 400}
 
 
 def jobs(size, seed, data):
-    """Return jobs for single trajectories, random starts and summed path integrals.
-    """
+    """Return all simulation jobs."""
     return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
                             else 1, "steps": STEPS[size], "seed": seed})
             for kind in KINDS] + [
@@ -66,10 +66,7 @@ def jobs(size, seed, data):
 
 
 def hessian(kind, generator):
-    """Sample a Hessian whose largest eigenvalue is `LARGEST`.
-
-    The Hessian is of shape (SIZE, SIZE).
-    """
+    """Sample a random Hessian."""
     if kind == "diagonal":
         return np.diag(LARGEST * generator.permutation(np.linspace(0.1, 1, SIZE)))
     if kind == "rank 1":
@@ -80,10 +77,9 @@ def hessian(kind, generator):
 
 
 def descend(H, start, rate, steps, noise=None):
-    """Run gradient descent; return the path integrals and the final parameters.
+    """Return the path integrals and the final parameters.
 
-    The argument `start` and both results have the shape (..., SIZE).  The function
-    `noise`, if given, samples the gradient noise of one step.
+    The start and both results have shape (..., SIZE).
     """
     state, x = si.begin(start), start
     for _ in range(steps):
@@ -94,10 +90,9 @@ def descend(H, start, rate, steps, noise=None):
 
 
 def trajectories(kind, draws, steps, seed):
-    """Compute simulated and theoretical path integrals for random Hessians.
+    """Compute path integrals for random Hessians.
 
-    The number of Hessians is `draws`.  For each Hessian, gradient descent starts from
-    one random point.
+    The number of Hessians is `draws`.
     """
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
@@ -110,10 +105,7 @@ def trajectories(kind, draws, steps, seed):
 
 
 def starts(number, seed):
-    """Return path integrals, averaged over `number` random start points.
-
-    The start points are drawn from a normal distribution with unit covariance.
-    """
+    """Average path integrals over random start points."""
     generator = seeds.rng(seed, FIGURE, "starts", 0)
     H = hessian("generic", generator)
     w, _ = descend(H, generator.normal(size=(number, SIZE)), 0.02, 2000)
@@ -122,11 +114,7 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Return the sum of the path integrals, divided by the decrease of the loss.
-
-    The result holds the simulated and the theoretical value of this quotient for the
-    learning rates RATES and for the standard deviations SPREADS of the gradient noise.
-    """
+    """Divide summed path integrals by the loss decrease."""
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)
     found = {"step": [], "step theory": [], "noise": [], "noise theory": []}
@@ -148,7 +136,7 @@ def inflation(runs, seed):
 
 
 def dropped(H, start, end):
-    """Return the decrease of the loss from the parameters `start` to `end`."""
+    """Return the decrease of the loss."""
     return (start @ H @ start - end @ H @ end) / 2
 
 
@@ -157,10 +145,7 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return w / (Delta^2 + xi), divided by half the diagonal of the Hessian.
-
-    The result has one row for each Hessian, and one column for each parameter.
-    """
+    """Return the importance relative to its theoretical value."""
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]
 

@@ -1,24 +1,25 @@
 """Consolidation is more accurate than fine-tuning after a sequence of six tasks
 
 A convolutional network learns six tasks in sequence.  Each task has its own outputs.
-The first task is to classify images of the ten handwritten digits.  Each of the other
-five tasks is to distinguish two digits, whose images are rotated by 90 degrees, after
-training on only four images per digit.  With fine-tuning (training without a penalty, c
-= 0), the network forgets the first task.  After the last task, the mean test accuracy
-over all tasks is at least 0.03 higher with synaptic intelligence (consolidation of
-strength c = 10, damping 1e-3) than with fine-tuning.  The mean test accuracy over all
-tasks except the last is also at least 0.03 higher (5 runs).  For comparison, a
-separate, newly initialised network is trained for each later task.  In the results of
-[ZPG17], the mean accuracy on the last five tasks is 0.015 higher with consolidation (c
-= 0.1) than with separate networks.  In this figure, two digits are easy to distinguish,
-and the training on earlier tasks does not help.  The mean test accuracy on the last
-five tasks is at most 0.08 lower with consolidation than with separate networks.
+In the first task, the network learns to classify images of the ten handwritten digits.
+In each of the other five tasks, the network learns to distinguish two digits, whose
+images are rotated by 90 degrees, from only four training images per digit.  With
+fine-tuning (training without a penalty, c = 0), the network forgets the first task.
+After the last task, the mean test accuracy over all tasks is at least 0.03 higher with
+synaptic intelligence (consolidation of strength c = 10, damping 1e-3) than with
+fine-tuning.  The mean test accuracy over all tasks except the last is also at least
+0.03 higher (means over 5 runs).  For comparison, a separate, newly initialised network
+is trained for each later task.  In the results of [ZPG17], the mean accuracy on the
+last five tasks is 0.015 higher with consolidation (c = 0.1) than with separate
+networks.  In this figure, two digits are easy to distinguish, and the training on
+earlier tasks does not help.  The mean test accuracy on the last five tasks is at most
+0.08 lower with consolidation than with separate networks.
 
 The left panel shows the test accuracy on each task, measured after the training on the
 last task.  Small markers are single runs, large markers are means.  The middle panel
 shows the mean test accuracy over the tasks learnt so far.  The right panel shows the
-validation accuracies of [ZPG17] (means over 5 runs).  In [ZPG17], the first task is
-CIFAR-10, and each later task has ten classes of CIFAR-100.
+validation accuracies of [ZPG17] (means over 5 runs).  In [ZPG17], the first task uses
+the images of CIFAR-10, and each later task uses the images of ten classes of CIFAR-100.
 
 With --full, the first task is MNIST.  Each of the other five tasks is to distinguish
 two classes of Fashion-MNIST, with 500 training images per class, as many as in
@@ -74,22 +75,21 @@ MARKS = {0.0: "s", 0.01: "^", 0.1: "o", 1.0: "v", 10.0: "v",
 
 
 def label(strength):
-    """Return the key of a consolidation strength in the results, such as "c = 10"."""
+    """Return a key such as "c = 10"."""
     return "scratch" if strength == SCRATCH else f"c = {strength:g}"
 
 
 def shown(strength):
-    """Return the text that describes a consolidation strength in legends and claims."""
+    """Return the name of a strength in legends."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
 def jobs(size, seed, data):
-    """Return the training jobs for all data sets and all runs.
+    """Return the training jobs of all networks.
 
-    In each run, a chain of jobs trains a network on the first task, and for each
-    consolidation strength, another chain of jobs trains a copy of this network on the
-    later tasks.  For each later task, a further chain of jobs trains a new network on
-    this task alone.
+    Each run trains one network on the first task.  For each strength of the
+    consolidation penalty, a copy of this network is trained on the later tasks.  For
+    comparison, a new network is trained on each later task alone.
     """
     there = [os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR]
     names = ["digits"] if size != "full" else \
@@ -118,10 +118,10 @@ def jobs(size, seed, data):
 
 
 def spans(name, task):
-    """Split the training on a task into jobs; return one tuple for each job.
+    """Split the training on a task into jobs.
 
-    Each tuple is (task, number of the part, number of epochs, ends).  The entry `ends`
-    is True for the last job of the task.
+    Return one tuple for each job: the index of the task, the index of the job, the
+    number of epochs, and whether the job is the last job of the task.
     """
     parts = PARTS[name][min(task, 1)]
     return [(task, i, epochs, i == len(parts) - 1) for i, epochs in enumerate(parts)]
@@ -130,7 +130,7 @@ def spans(name, task):
 # ---- images and networks -----------------------------------------------------
 
 def problem(name, folder, repeat, seed):
-    """Return the untrained network and the list of tasks for one data set."""
+    """Return an untrained network and its tasks."""
     if name in ("CIFAR", "pairs"):
         parts = [margined(os.path.join(folder, f), classes)
                  for f, classes in zip(CIFAR[:2 if name == "CIFAR" else 1], (10, 100),
@@ -167,14 +167,14 @@ def problem(name, folder, repeat, seed):
 
 
 def few(images, number):
-    """Return a data set with only the first `number` training images of each class."""
+    """Keep `number` training images of each class."""
     rows = np.sort(np.concatenate([np.flatnonzero(images.labels == label)[:number]
                                    for label in np.unique(images.labels)]))
     return images._replace(x=images.x[rows], labels=images.labels[rows])
 
 
 def margined(folder, classes):
-    """Load CIFAR images, padded with one pixel on each side of the image.
+    """Load CIFAR images, padded by one pixel.
 
     The first convolution removes this margin.
     """
@@ -188,10 +188,9 @@ def margined(folder, classes):
 # ---- learning ----------------------------------------------------------------
 
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
-    """Train a network on a task for `epochs` epochs.
+    """Train a network on one task.
 
-    The training on a task can be split into several calls of this function.  The result
-    of the last call includes the test accuracy on each task.
+    The last job of a task returns test accuracies.
     """
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
@@ -210,11 +209,11 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
 
 
 def gather(results):
-    """Return the test accuracies for each data set and consolidation strength.
+    """Return the test accuracies of all networks.
 
     Each array of accuracies has the axes (repeats, last task learnt, tested task).  The
-    arrays whose name contains "scratch" hold the accuracies of networks that learn a
-    single task.
+    word "scratch" in the name of an array marks networks that are trained on a single
+    task.
     """
     found = {}
     for name in dict.fromkeys(str(r["name"]) for r in results):
@@ -229,13 +228,13 @@ def gather(results):
 
 
 def final(data, name, strength):
-    """Return the final test accuracy on each task, of shape (repeats, tasks)."""
+    """Return the final test accuracy on each task."""
     runs = data[f"{name} {label(strength)}"]
     return runs.diagonal(axis1=1, axis2=2) if strength == SCRATCH else runs[:, -1]
 
 
 def names_of(data):
-    """Return the names of the data sets for which `data` holds results."""
+    """Return the names of the data sets."""
     return [name for name in STRENGTHS if f"{name} c = 0" in data]
 
 

@@ -35,8 +35,8 @@ Special cases, without noise and for infinite time unless stated otherwise:
     Late steps with noise: each step adds rate N_aa / (1 - rate h_a / 2) to
     the sum of w for each a, but the loss no longer decreases.
 
-All equations hold if the matrix H is symmetric and has no negative eigenvalue, and if
-the product of the learning rate and each eigenvalue is below 2.
+All equations require that the matrix H is symmetric and has no negative eigenvalue, and
+that the product of the learning rate and each eigenvalue of H is below 2.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -45,7 +45,7 @@ import numpy as np
 
 
 def descent(hessian, offset, rate, steps, noise=None):
-    """Return the matrix Q whose diagonal holds the path integrals, eqs. (1)-(3).
+    """Return the matrix Q of eq. (3).
 
     hessian : (p, p) float64, symmetric matrix H without negative eigenvalues.
     offset : (p,) float64, vector d from the minimum to the start.
@@ -53,8 +53,7 @@ def descent(hessian, offset, rate, steps, noise=None):
     steps : number T of steps.
     noise : (p, p) float64, covariance N of the gradient noise; None means no noise.
 
-    Return the matrix Q, a (p, p) array whose diagonal holds the path integrals of the p
-    parameters.
+    The diagonal of Q, of shape (p, p), holds the path integrals of the p parameters.
 
     >>> H, d = np.diag([1.0, 4.0]), np.array([2.0, 1.0])
     >>> descent(H, d, 0.25, 1000).diagonal().round(6).tolist()      # 4/1.75, 4/1

@@ -1,12 +1,11 @@
 """Train networks on sequences of tasks with synaptic intelligence (SI).
 
-The figures on [ZPG17] share this module.  The parameters of a network are a
-list of all weight arrays, followed by all bias arrays.  The function
-`learn` trains a network with `fast.si.step` and supports every penalty that
-`Rule` describes.  The function `learn_clearly` computes the same updates of
-the parameters with the functions of the module `si`, and supports all
-fields of `si.Settings`.  Grey levels of images are between 0 and 1, as in
-the code of [ZPG17].
+The figures on [ZPG17] share this module.  The parameters of a network are a list of all
+weight arrays, followed by all bias arrays.  The function `learn` trains a network with
+`fast.si.step` and supports every penalty of the class `Rule`.  The function
+`learn_clearly` computes the same updates as `learn` with the functions of the module
+`si`, and supports all fields of `si.Settings`.  Grey levels of images are between 0 and
+1, as in the code of [ZPG17].
 """
 
 import functools
@@ -28,9 +27,10 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 
 
 class Task(NamedTuple):
-    """Hold the images of a task, and the mask that selects its output units.
+    """Hold the images of a task and its mask.
 
-    The mask is a bool array of shape (classes,).  The mask None selects all outputs.
+    The mask, a bool array of shape (classes,), is True for the output units of the
+    task.  The mask None selects all outputs.
     """
 
     images: image_sets.Images
@@ -38,10 +38,10 @@ class Task(NamedTuple):
 
 
 class Net(NamedTuple):
-    """Hold the functions of a network architecture and its dropout probabilities.
+    """Hold the functions of a network.
 
-    For each layer except the last, the tuple `keep` holds the probability that dropout
-    does not silence a unit.  Without dropout, `keep` is empty.
+    For each layer except the last, the tuple `keep` holds the probability with which
+    dropout keeps a unit.  Without dropout, `keep` is empty.
     """
 
     init: Callable          # (rng) -> weights, biases
@@ -55,10 +55,11 @@ class Net(NamedTuple):
 class Rule(NamedTuple):
     """Hold the name and the strength of a penalty on changes of the parameters.
 
-    The penalty is strength * sum(importance * (theta - anchor)^2).  The anchor holds
-    the values of the parameters theta after the last task.  The importance is computed
-    by synaptic intelligence (name "SI"), is half the Fisher information as in elastic
-    weight consolidation ("EWC"), or is 1 ("L2").
+    The penalty is strength * sum(importance * (theta - anchor)^2), where theta are the
+    parameters, and the anchor holds their values after the last task.  With the name
+    "SI", the importance is computed by synaptic intelligence.  With the name "EWC"
+    (elastic weight consolidation), the importance is half the Fisher information.  With
+    the name "L2", the importance is 1.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -68,7 +69,7 @@ class Rule(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold the parameters of a network, the state of Adam and the importances."""
+    """Hold a network and its training state."""
 
     parameters: list
     adam: fast_si.State
@@ -78,21 +79,21 @@ class Learner(NamedTuple):
 # ---- images and tasks --------------------------------------------------------
 
 def shaped(images, flat):
-    """Flatten all images if `flat` is true, or append an axis for one channel."""
+    """Flatten images, or append a channel axis."""
     x, x_test = (a.reshape(len(a), -1) if flat else a[..., None]
                  for a in (images.x, images.x_test))
     return images._replace(x=x, x_test=x_test)
 
 
 def digits(seed, repeat, flat=True):
-    """Return the embedded digits of 8x8 pixels."""
+    """Return the stored digits of 8x8 pixels."""
     return shaped(image_sets.digits(seed, "si", repeat), flat)
 
 
 def framed(seed, repeat):
-    """Return the embedded digits, enlarged to 20x20 pixels.
+    """Return the enlarged digits in larger images.
 
-    The digits are placed in the centre of images of 28x28 pixels.
+    The digits of 20x20 pixels are centred in images of 28x28 pixels.
     """
     images = image_sets.digits(seed, "si", repeat)
     x, x_test = (np.pad(datasets.upsample(a, 20), ((0, 0), (4, 4), (4, 4)))
@@ -101,12 +102,12 @@ def framed(seed, repeat):
 
 
 def stored(folder, name, flat=True):
-    """Read MNIST or Fashion-MNIST from the subfolder `name` of a folder."""
+    """Read MNIST or Fashion-MNIST from a folder."""
     return shaped(image_sets.stored(os.path.join(folder, name)), flat)
 
 
 def split(images, groups, classes=10):
-    """Return one task for each group of classes; each task has its own output units."""
+    """Return one task for each group of classes."""
     masks = task_sequences.head_masks(groups, classes)
     rows = [task_sequences.split(labels, groups) for labels in (
         images.labels, images.labels_test)]
@@ -116,15 +117,14 @@ def split(images, groups, classes=10):
 
 
 def sequence(folder, total, repeat, seed):
-    """Return the images of one run, and a pixel order for each of `total` tasks.
-    """
+    """Return the images and the pixel permutations."""
     images = framed(seed, repeat) if folder is None else stored(folder, "mnist")
     return images, task_sequences.permutations(
         seeds.rng(seed, "si", "orders", repeat), total, 784)
 
 
 def permuted(images, order):
-    """Return a task whose images are the given images with permuted pixels."""
+    """Return a task with permuted pixels."""
     return Task(images._replace(x=images.x[:, order], x_test=images.x_test[:, order]))
 
 
@@ -145,7 +145,8 @@ def perceptron(*sizes, zero=False, keep=1.0):
 def convolutional(shapes, pools, zero=True, keep=()):
     """Return the `Net` of a convolutional network.
 
-    For each convolution, `pools` is True if pooling follows the convolution.
+    The tuple `pools` holds one bool for each convolution: whether pooling follows the
+    convolution.
     """
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
@@ -162,21 +163,21 @@ def _start(init, shapes, zero, rng):
 
 
 def halves(parameters):
-    """Split a list of parameters into the list of weights and the list of biases."""
+    """Split parameters into weights and biases."""
     return parameters[:len(parameters) // 2], parameters[len(parameters) // 2:]
 
 
 def begin(net, generator):
-    """Sample the initial parameters; return the `Learner` of an untrained network."""
+    """Return the `Learner` of an untrained network."""
     weights, biases = net.init(generator)
     parameters = [*weights, *biases]
     return Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
 
 
 def dropout_masks(net, weights, x, generator):
-    """Sample a random dropout mask for the input of each layer after the first.
+    """Sample the dropout masks of all layers.
 
-    The probability that a mask keeps an entry is the entry of `net.keep` for the layer.
+    The first layer has the mask None.
     """
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
@@ -187,13 +188,13 @@ def dropout_masks(net, weights, x, generator):
 
 
 def gradient(net, parameters, x, labels, mask=None, generator=None):
-    """Return the cross-entropy loss of a mini-batch, and the gradient of the loss.
+    """Return the cross-entropy loss and its gradient.
 
     The gradient is a list with one array for each array of parameters.  If a generator
     is given, dropout silences units at random, and the outputs of the remaining units
-    are scaled by 1 / keep.  The code applies the factor 1 / keep to the weights of the
-    next layer, and therefore also to the gradient of the loss with respect to these
-    weights.
+    are divided by the probability `keep` of a unit to remain.  Because the code divides
+    the weights of the next layer instead of the outputs, the gradient of the loss with
+    respect to these weights is also divided by `keep`.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
@@ -216,8 +217,7 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
     """Return the accuracy on labelled images.
 
-    If a mask is given, the network predicts the class whose output is the largest among
-    the outputs in the mask.
+    If a mask is given, only the outputs that the mask selects compete.
     """
     weights, biases = halves(parameters)
     right = 0
@@ -231,7 +231,7 @@ def accuracy(net, parameters, x, labels, mask=None, size=1000):
 
 
 def tested(net, parameters, listed):
-    """Return the test accuracy of a network on each task in the list `listed`."""
+    """Return the test accuracy on each task."""
     return np.array([accuracy(net, parameters, task.images.x_test,
                               task.images.labels_test, task.mask) for task in listed])
 
@@ -241,8 +241,7 @@ def tested(net, parameters, listed):
 def batches(generator, number, epochs, size):
     """Yield the image indices of each mini-batch.
 
-    Each epoch uses each image once.  The last mini-batch of an epoch may be smaller
-    than `size`.
+    Each epoch uses each image once.  The last mini-batch may be smaller.
     """
     for _ in range(epochs):
         order = generator.permutation(number)
@@ -250,9 +249,10 @@ def batches(generator, number, epochs, size):
 
 
 def learn(net, learner, task, rule, *, epochs, batch, generator):
-    """Train a network on one task; return the trained network as a `Learner`.
+    """Train a network on one task.
 
-    The function updates the arrays of the given learner in place.
+    Return the trained `Learner`.  The function overwrites the arrays of the given
+    `Learner`.
     """
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
@@ -270,8 +270,7 @@ def learn(net, learner, task, rule, *, epochs, batch, generator):
 
 
 def consolidate(net, learner, task, rule):
-    """Update the importances and the anchor after a task; return the new `Learner`.
-    """
+    """Update the importances after a task."""
     parameters, adam, memory = learner
     if rule.name == "SI":
         memory = si.consolidate(memory, parameters, si.Settings(xi=rule.xi))
@@ -290,10 +289,10 @@ def consolidate(net, learner, task, rule):
 
 
 def fisher(net, parameters, task, size=250):
-    """Return the diagonal of the Fisher information matrix of a task.
+    """Return the diagonal Fisher information of a task.
 
-    The Fisher information is an expectation over labels, for which the function uses
-    the class probabilities that the network predicts.
+    The expectation over labels in the Fisher information uses the class probabilities
+    that the network predicts.
     """
     weights, biases = halves(parameters)
     x = task.images.x[:FISHER_SAMPLES]
@@ -309,7 +308,7 @@ def fisher(net, parameters, task, size=250):
 
 
 def share(learner, xi):
-    """Return the contribution of the current task to each parameter's importance.
+    """Return the task's contributions to the importances.
 
     Negative contributions are not clamped.
     """
@@ -320,10 +319,10 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Train like `learn`, but with the functions of the modules `si` and `optimisers`.
+    """Train like `learn`, without `fast.si`.
 
     Return the new parameters, the new state of synaptic intelligence and the new states
-    of Adam.  In the first task, the penalty is zero for every strength.
+    of the optimiser Adam.  Before the first task is complete, the penalty is zero.
     """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
@@ -343,9 +342,9 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 # ---- from one job to the next ------------------------------------------------
 
 def packed(learner):
-    """Return a dict that maps names to the arrays of a learner.
+    """Return the arrays of a `Learner` as a dict.
 
-    Arrays that equal their initial values are omitted, except the parameters.
+    Except the parameters, unchanged arrays are omitted.
     """
     parameters, adam, memory = learner
     found = {"adam step": adam.step, "steps": memory.steps, "tasks": memory.tasks}
@@ -358,7 +357,7 @@ def packed(learner):
 
 
 def unpacked(found):
-    """Restore a learner from the dict that `packed` returned."""
+    """Restore a `Learner` from a dict."""
     count = sum(key.startswith("parameters ") for key in found)
     parameters = [np.array(found[f"parameters {i}"]) for i in range(count)]
     learner = Learner(parameters, fast_si.begin(parameters), si.begin(parameters))
@@ -371,11 +370,7 @@ def unpacked(found):
 
 
 def _kept(learner, theta, i):
-    """Return all lists of arrays in a `Learner`, except the list of parameters.
-
-    Each entry of the result is a tuple: the name of a list, the list of arrays, and the
-    initial value of the array with index i.
-    """
+    """Return (name, arrays, initial value) tuples."""
     zero, (_, adam, memory) = np.zeros_like(theta), learner
     return (("mean", adam.mean, zero), ("scale", adam.scale, zero),
             ("path_integral", memory.path_integral, zero),
