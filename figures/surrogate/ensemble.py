@@ -1,15 +1,14 @@
-"""Simulate many small networks of the same shape in parallel, along the batch axis.
+"""Simulate many small networks of the same shape in parallel.
 
-The module `refsnn.lif` uses one weight matrix for the whole batch, but in this module,
-each network has its own weights.  Therefore the weighted input W x (the drive) is
-computed first, and the LIF layer receives the drive through an identity weight matrix.
-In this case, the field `dx` of the result of `lif.backward` is the derivative of the
-loss with respect to the drive.  The results of a network do not depend on the other
-networks of the batch.
+The functions of `refsnn.lif` use one weight matrix for all samples of a batch, but in
+this module, each network has its own weights.  Therefore the weighted input W x, called
+drive, is computed first, and `lif.simulate` receives the drive as its input and an
+identity matrix as its weights.  The derivative of the loss with respect to the drive is
+the field `dx` of the result of `lif.backward`.  The networks do not affect each other.
 
-T is the number of time steps, N the number of networks, and B the number of patterns.
-Each layer has m inputs and n neurons.  The weights of a layer have shape (N, n, m), and
-the spikes have shape (T, N, B, n).
+All shapes are given with the number T of time steps, the number N of networks and the
+number B of input patterns.  Each layer has m inputs and n neurons.  The weights of a
+layer have shape (N, n, m), and the spikes have shape (T, N, B, n).
 """
 
 import numpy as np
@@ -18,17 +17,17 @@ from refsnn import lif
 
 
 def drive(W, x):
-    """Return the drive W x (weighted input) of all networks, of shape (T, N, B, n)."""
+    """Return the drive W x, (T, N, B, n)."""
     return np.einsum("tNbm,Nnm->tNbn", x, W)
 
 
 def by_weights(ddrive, x):
-    """Compute dL/d(weights) of a loss L from dL/d(drive); shape (N, n, m)."""
+    """Compute dL/dW from dL/d(drive) for a loss L."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Compute dL/d(inputs) of a loss L from dL/d(drive); shape (T, N, B, m)."""
+    """Compute dL/dx from dL/d(drive) for a loss L."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 
@@ -37,14 +36,14 @@ def _flat(a):
 
 
 def layer(current, net, spike=None):
-    """Simulate one LIF layer in each network, and return a `lif.Recording`."""
+    """Simulate one LIF layer in each network."""
     recording = lif.simulate(_flat(current), np.eye(current.shape[-1]),
                              reset=net.reset, spike=spike, **net.constants())
     return lif.Recording(*(a.reshape(current.shape) for a in recording))
 
 
 def layer_backward(current, recording, psi, dspikes, net):
-    """Compute dL/d(drive) of a loss L from dL/d(spikes); shape (T, N, B, n)."""
+    """Compute dL/d(drive) from dL/d(spikes)."""
     flat = lif.Recording(*(_flat(a) for a in recording))
     gradient = lif.backward(_flat(current), np.eye(current.shape[-1]), None, flat,
                             _flat(psi), _flat(dspikes), reset=net.reset,

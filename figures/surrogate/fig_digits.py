@@ -3,32 +3,32 @@
 Each pixel of an image is encoded as at most one input spike, and brighter pixels spike
 earlier (latency code).  The network has 256 inputs (16x16 pixels), 100 hidden LIF
 neurons and 10 leaky readouts.  The network is trained on about 1,440 images and tested
-on 360 images.  If the effect of the reset of the membrane potential is treated as a
-constant in the gradient, the mean test accuracy over 3 seeds is at least 0.96.
+on 360 images.  If the gradient ignores that the reset of the membrane potential depends
+on the weights, the mean test accuracy over 3 seeds is at least 0.96.
 
 By default, the left panels show the test accuracy and the training loss against the
-epoch, for networks that are trained with two different gradients.  In one gradient, the
-effect of the reset is treated as a constant (stopped at the reset).  The other gradient
-includes the derivative of the reset (through the reset).  Thin lines are single seeds,
-and thick lines are means over seeds.  The seed determines the initial weights, the
-order of the training images, and the split into training and test images.  The two
-gradients are compared with the same seeds.  Most hidden neurons spike at most once per
-image, and networks trained with either gradient reach nearly the same accuracy.
+epoch, for networks that are trained with two different gradients.  The gradient called
+"stopped at the reset" treats the reset term of the membrane potential as a constant.
+The gradient called "through the reset" includes the derivative of the reset term.  Thin
+lines are single seeds, and thick lines are means over seeds.  The seed determines the
+initial weights, the order of the training images, and the split into training and test
+images.  Both gradients are used with the same seeds.  Because most hidden neurons spike
+at most once per image, the two gradients lead to nearly the same accuracy.
 
 The right panels show three test images, their input spikes, the spikes of the trained
 hidden layer, and the membrane potentials of the readouts.  The blue line is the
 membrane potential of the readout of the correct class.  The predicted class is the
-class whose readout reaches the highest membrane potential over all times.  A dot marks
-this highest membrane potential.
+class of the readout whose membrane potential has the highest maximum over time.  A dot
+marks this maximum.
 
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, networks with 784 inputs learn Fashion-MNIST or MNIST with the hyperparameters
-of this tutorial and the gradient that is stopped at the reset.  With --full, the curves
-on the left show Fashion-MNIST and MNIST instead of two gradients.  After 30 epochs, the
-mean test accuracy over 2 seeds must be at least 0.855 on Fashion-MNIST and at least
-0.965 on MNIST.  The training accuracy is measured during the last epoch, on each
-mini-batch before the update of the weights, but the published training accuracy is
-measured after the epoch.
+of this tutorial and the gradient that is stopped at the reset.  In this case, the left
+panels compare Fashion-MNIST and MNIST.  After 30 epochs, the mean test accuracy over 2
+seeds must be at least 0.855 on Fashion-MNIST and at least 0.965 on MNIST.  The training
+accuracy of refsnn is measured during the last epoch, on each mini-batch before the
+update of the weights.  The published training accuracy is measured after the last
+epoch.
 """
 
 import os
@@ -50,7 +50,7 @@ SHOWN = (2, 5, 8)                   # classes of the example images
 
 
 def jobs(size, seed, data):
-    """Return one training job for each data set, gradient and repetition."""
+    """Return the training jobs of all networks."""
     if size == "full":
         return [(learn, {"task": task, "folder": os.path.join(data, task),
                          "followed": False, "steepness": 100.0, "rate": 2e-4,
@@ -65,11 +65,10 @@ def jobs(size, seed, data):
 
 
 def load(folder, seed, repeat):
-    """Return the pair (pixel values, labels) of the training set and of the test set.
+    """Return the training set and the test set.
 
-    The pixel values have shape (N, m) and dtype float32.  Each repetition splits the
-    embedded digits differently.  Because there are only 360 test images, the choice of
-    the test images affects the test accuracy more than the initial weights do.
+    Each set is a pair of pixel values, of shape (N, m) and dtype float32, and labels.
+    Each repetition splits the stored digits differently.
     """
     found = image_sets.digits(seed, FIGURE, repeat, SIDE) if folder is None \
         else image_sets.stored(folder)
@@ -78,10 +77,7 @@ def load(folder, seed, repeat):
 
 
 def events(values):
-    """Encode pixel values as spike latencies; return a sparse matrix for `fast.lif`.
-
-    The pixel values are of shape (B, m).
-    """
+    """Encode pixel values (B, m) for `fast.lif`."""
     found = encoding.latency_events(values, STEPS)
     rows = STEPS * len(values)
     ends = np.zeros(rows + 1, np.int32)
@@ -93,7 +89,7 @@ def events(values):
 
 
 def forward(values, weights):
-    """Return the readouts for some images, and the data for computing the gradient.
+    """Return the readouts and the saved variables.
 
     The readouts are of shape (T, B, 10).
     """
@@ -101,11 +97,11 @@ def forward(values, weights):
 
 
 def gradients(values, labels, weights, followed, steepness):
-    """Return the loss of a mini-batch, the accuracy, and the gradients of the loss.
+    """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the module `lif` computes gradients that include the
-    derivative of the reset.  If `followed` is False, `fast.lif` computes gradients in
-    which the effect of the reset is treated as a constant.
+    If `followed` is True, the gradients include the derivative of the reset.  If
+    `followed` is False, the gradients treat the reset term as a constant, and the
+    faster module `fast.lif` computes them.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -122,7 +118,7 @@ def gradients(values, labels, weights, followed, steepness):
 
 
 def test(values, labels, weights, batch=250):
-    """Return the classification accuracy of a network on all images of a data set."""
+    """Return the accuracy on a data set."""
     right = 0.0
     for first in range(0, len(labels), batch):
         part = slice(first, first + batch)
@@ -134,8 +130,7 @@ def test(values, labels, weights, batch=250):
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat):
     """Train one network.
 
-    Return the learning curve, and the spikes and readouts of the network for some
-    images.
+    Return learning curves and three example responses.
     """
     (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
@@ -167,7 +162,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 def gather(results):
     """Stack the learning curves of all jobs.
 
-    The spikes and readouts for some example images are taken from the first job.
+    The example responses are from the first job.
     """
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))
@@ -181,7 +176,7 @@ def gather(results):
 
 
 def claims(data):
-    """Return the claims about the mean test accuracy after the last epoch."""
+    """Return the claims about the accuracies."""
     final = dict(zip(zip(data["task"].tolist(), data["followed"].tolist(),
                          strict=True),
                      data["test_accuracy"][:, :, -1], strict=True))
@@ -204,7 +199,7 @@ def claims(data):
 
 
 def plot(data, fig):
-    """Draw learning curves, and the spikes and readouts for three test images."""
+    """Draw learning curves and three example responses."""
     fig.set_size_inches(10, 6.6)
     left, right = fig.subfigures(1, 2, width_ratios=(1, 1.55))
     _curves(data, left.subplots(2, 1, sharex=True))

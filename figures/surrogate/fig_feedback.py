@@ -4,35 +4,35 @@ A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels
 weights of the readout always learn from the error of the readout.  The figure compares
 five learning rules, which differ in how an error reaches the hidden layers.  In
 backpropagation, the error passes from each layer to the layer below through the
-transposed forward weights; the effect of the reset is treated as a constant in all
-gradients.  In feedback alignment, the error passes from each layer to the layer below
-through fixed random weights.  In direct feedback alignment, the error of the readout
-passes to each hidden layer through fixed random weights.  In event-driven random
-backpropagation, the error of the readout also passes directly to each hidden layer, but
-the surrogate derivative is a boxcar, and the input spikes are not filtered.  In
-learning with local errors, each hidden layer learns from the error of a fixed random
-readout of its own.  Networks start from the same initial weights with all five rules.
+transposed forward weights.  All gradients treat the reset term of the membrane
+potential as a constant.  In feedback alignment, the error passes from each layer to the
+layer below through fixed random weights.  In direct feedback alignment, the error of
+the readout passes to each hidden layer through fixed random weights.  Event-driven
+random backpropagation resembles direct feedback alignment, but the surrogate derivative
+is a boxcar, and the input spikes are not filtered.  In learning with local errors, each
+hidden layer has a separate, fixed random readout, and learns from the error of this
+readout.  With all five rules, the networks start from the same initial weights.
 
-Backpropagation reaches a mean test accuracy of at least 0.88.  The mean test accuracy
-is at most 0.1 lower with feedback alignment and with direct feedback alignment than
-with backpropagation, and at most 0.15 lower with local errors.  Event-driven random
-backpropagation ignores the neuron dynamics and the reset, and reaches a mean test
-accuracy of at least 0.7 (chance is 0.1).  With longer training (--full), event-driven
-random backpropagation reaches a mean test accuracy of 0.80, the two kinds of feedback
-alignment and local errors reach 0.92, and backpropagation reaches 0.95.  Learning with
+Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
+backpropagation, the mean test accuracy is at most 0.1 lower with feedback alignment and
+with direct feedback alignment, and at most 0.15 lower with local errors.  Event-driven
+random backpropagation, which ignores the neuron dynamics and the reset, reaches a mean
+test accuracy of at least 0.7 (chance is 0.1).  With longer training (--full), the mean
+test accuracy is 0.80 with event-driven random backpropagation, 0.92 with both kinds of
+feedback alignment and with local errors, and 0.95 with backpropagation.  Learning with
 fixed random feedback weights works because the forward weights adapt to the feedback
-weights during training.  The cosine between the weight gradients of feedback alignment
-and of backpropagation therefore starts near 0 and rises.
+weights during training.  Therefore the cosine between the weight changes of feedback
+alignment and the gradient of backpropagation starts near 0 and rises.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
-with three hidden layers, trained with local errors or with backpropagation (end to
-end), and the test accuracy of the fixed random readout of each hidden layer.  The
-weight gradients of local errors are only partly aligned with the gradients of
-backpropagation.  In networks with three hidden layers, the mean test accuracy with
-local errors is at least 0.02 lower than with backpropagation.  Bands show the range
-over 2 seeds (5 with --full).  All seeds use the same test images.  This figure
-corresponds to [NMZ19] fig. 5, which is a schematic of these rules and contains no
-numbers.
+with three hidden layers, trained with local errors or with backpropagation ("end to
+end").  The bottom panels also show the test accuracy of the fixed random readout of
+each hidden layer.  The gradients of the local errors with respect to the weights are
+only partly aligned with the gradients of backpropagation.  In networks with three
+hidden layers, the mean test accuracy with local errors is at least 0.02 lower than with
+backpropagation.  Bands show the range over 2 seeds (5 with --full).  All seeds use the
+same test images.  This figure corresponds to [NMZ19] fig. 5, a schematic of these
+learning rules without numbers.
 """
 
 import numpy as np
@@ -57,7 +57,7 @@ RULES = ("backpropagation", "feedback alignment", "direct feedback",
 
 
 def jobs(size, seed, data):
-    """Return one training job for each learning rule, network depth and repetition."""
+    """Return the training jobs of all networks."""
     repeats, epochs = {"quick": (1, 2), "default": (2, 8), "full": (5, 20)}[size]
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
@@ -66,9 +66,9 @@ def jobs(size, seed, data):
 
 
 def load():
-    """Return the input spikes and the labels of the training and the test digits.
+    """Return the training set and the test set.
 
-    The input spikes are of shape (T, B, 64).
+    Each set is a pair of input spikes, of shape (T, B, 64), and labels.
     """
     images, labels = datasets.digits()
     x = encoding.latency(images.reshape(len(images), -1).astype(np.float32), STEPS,
@@ -77,7 +77,7 @@ def load():
 
 
 def random_matrices(generator, rule, weights):
-    """Sample the fixed random feedback weights of all hidden layers."""
+    """Sample the fixed random feedback weights."""
     above = [W.shape[0] if rule == "feedback alignment" else CLASSES
              for W in weights[1:]]
     scale = SCALES["local" if rule == "local errors" else "random"]
@@ -86,18 +86,18 @@ def random_matrices(generator, rule, weights):
 
 
 def output_loss(record, labels):
-    """Return the cross entropy of the time-averaged readouts, and its derivative.
+    """Return the cross-entropy loss and its derivative.
 
-    The derivative is dL/d(record).
+    The loss depends on the readouts `record` averaged over time.
     """
     loss, drecord = losses.cross_entropy(record / STEPS, labels, "sum")
     return loss, drecord / STEPS
 
 
 def local_error(spikes, G, labels):
-    """Return dL/d(spikes) of a layer.
+    """Return dL/d(spikes) of a layer's local loss L.
 
-    Here, L is the loss of a fixed random readout G of the layer.
+    L is the cross entropy of the random readout G.
     """
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
@@ -105,10 +105,7 @@ def local_error(spikes, G, labels):
 
 
 def gradients(rule, weights, x, labels, run, drecord, fixed):
-    """Return the gradient of the loss with respect to each weight array.
-
-    The argument `rule` is the name of the learning rule.
-    """
+    """Return the rule's gradients for all weights."""
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **NET.constants())
     found, dsyn = [top.dW], top.dsyn
@@ -135,9 +132,9 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 
 
 def cosines(rule, weights, x, labels, fixed):
-    """Return the cosines between the gradients of a rule and of backpropagation.
+    """Return the cosines to the backpropagation gradients.
 
-    The returned list holds one cosine for each hidden layer.
+    The list has one entry per hidden layer.
     """
     if rule == RULES[0]:
         return [1.0] * (len(weights) - 1)
@@ -149,7 +146,7 @@ def cosines(rule, weights, x, labels, fixed):
 
 
 def local_accuracy(run, labels, fixed):
-    """Return the test accuracy of each hidden layer's fixed random readout."""
+    """Return the accuracies of the random readouts."""
     return [losses.accuracy(lif.readout(recording.spikes, G, **NET.constants()),
                             labels, "sum")
             for recording, G in zip(run.hidden, fixed, strict=True)]
@@ -158,8 +155,7 @@ def local_accuracy(run, labels, fixed):
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
     """Train one network.
 
-    Return the test accuracy after each epoch, and the cosines between the gradients of
-    the rule and of backpropagation.
+    Return accuracies and cosines for all epochs.
     """
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
@@ -193,7 +189,7 @@ def learn(rule, layers, rate, epochs, batch, seed, repeat):
 
 
 def gather(results):
-    """Stack the curves of all repetitions for each rule and number of hidden layers."""
+    """Stack the curves of all repetitions."""
     def stacked(rule, layers, name):
         return [r[name] for r in results
                 if (str(r["rule"]), int(r["layers"])) == (rule, layers)]
@@ -208,7 +204,7 @@ def gather(results):
 
 
 def claims(data):
-    """Return the claims on test accuracies and on the alignment of gradients."""
+    """Return the claims on accuracies and cosines."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1], strict=True))
     turned = (data["cosine"][1, :, -1] - data["cosine"][1, :, 0]).mean(axis=1)
     exact, local = (data[f"deep_{key}_accuracy"][:, -1]

@@ -4,18 +4,18 @@ A spiking network of 100-4-2 neurons learns to classify 256 random patterns of P
 spikes (5 Hz).  Each pattern belongs at random to one of two classes.  If the network is
 trained with the surrogate gradient, the mean accuracy over 3 seeds (20 with --full) is
 at least 0.85.  The true derivative of the spike function is 0, so that the true
-gradient of the loss with respect to the hidden weights is exactly 0.  If the network is
-trained with the true gradient, only the readout learns, and the mean accuracy is at
+gradient of the loss with respect to the hidden weights is exactly 0.  With the true
+gradient, only the readout weights change during training, and the mean accuracy is at
 most 0.62.
 
 The predicted class is the class whose readout has the larger maximum over time.  Each
-readout starts at the resting value 0.  If neither readout exceeds 0, both maxima are 0,
-and the two classes tie.  As in the tutorial, class 0 is predicted in case of a tie.  In
-a tie, both readouts reach their maximum before the first hidden spike.  No weight
-affects the maxima of the two readouts in a tie, so that the gradient of the loss of
-such a pattern is 0.  The accuracy that is reached with a seed therefore depends on the
-number of ties among the patterns.  The figure also reports the accuracy that results if
-each tie counts as half correct.
+readout starts at the resting value 0.  If neither readout exceeds 0 in response to a
+pattern, both maxima are 0, and the two classes tie.  If the classes tie, class 0 is
+predicted, as in the tutorial of [NMZ19].  For patterns with a tie, both readouts have
+their maximum before the first hidden spike.  Because no weight affects these two
+maxima, the gradient of the loss of a pattern with a tie is 0.  The accuracy of a
+network therefore depends on the number of patterns with a tie.  The figure also reports
+the accuracy if each pattern with a tie counts as half correct.
 
 This figure corresponds to the first experiment of the tutorials that accompany [NMZ19].
 A pattern has 200 steps of 1 ms.  The network is trained with Adam at a learning rate of
@@ -40,7 +40,7 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Sample input spikes, labels and initial weights for one repetition.
+    """Sample input spikes, labels and initial weights.
 
     The input spikes have the shape (T, B, 100), and the labels have the shape (B,).
     """
@@ -52,7 +52,7 @@ def task(seed, repeat):
 
 
 def surrogate(seed, repeat, epochs):
-    """Train both layers with the surrogate gradient, and return the learning curves."""
+    """Train both layers with the surrogate gradient."""
     x, labels, weights = task(seed, repeat)
     events, curve = fast_training.events(x), []
     every = max(1, epochs // POINTS)
@@ -73,8 +73,7 @@ def surrogate(seed, repeat, epochs):
 
 
 def example(x, labels, weights):
-    """Return hidden spikes and readouts for the example patterns in the figure.
-    """
+    """Return the responses to the example patterns."""
     few = x[:, :EXAMPLES].astype(np.float32)
     run = lif_training.forward(weights, few, NET)
     return {"inputs": few > 0, "hidden_spikes": run.hidden[0].spikes > 0,
@@ -82,12 +81,12 @@ def example(x, labels, weights):
 
 
 def true(seed, repeat, epochs):
-    """Train both layers with the true derivative of the spike function, which is 0.
+    """Train both layers with the true gradient.
 
-    Because the hidden weights do not change, the response of a readout to the spikes of
-    each hidden neuron is computed only once.  The result `hidden` is the largest
-    absolute entry of the gradient of the loss with respect to the hidden weights, in
-    the first and the last epoch.
+    Because the true gradient does not change the hidden weights, the hidden spikes are
+    filtered only once.  The result `hidden` is the largest absolute entry of the
+    gradient of the loss with respect to the hidden weights, in the first and the last
+    epoch.
     """
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)

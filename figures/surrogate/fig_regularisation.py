@@ -5,18 +5,18 @@ A penalty on bursts of spikes, called burst penalty, reduces the number of spike
 hidden layer.  The burst penalty is the squared spike count of a hidden neuron per
 pattern, averaged over neurons and patterns.  With strong burst penalties, the 100
 hidden neurons together fire at most 20 spikes per pattern.  With the weakest burst
-penalty for which this is the case, the mean test accuracy is at most 0.015 lower than
-without the burst penalty.
+penalty that limits the hidden spikes to 20 per pattern, the mean test accuracy is at
+most 0.015 lower than without a burst penalty.
 
 The left panel shows the test accuracy against the number of hidden spikes, for 3 seeds
 and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test images.
 The right panels show networks whose hidden layer is silent before training.  Training
 with the surrogate gradient alone makes the hidden layer active, because the surrogate
-derivative, the derivative of a fast sigmoid, is nowhere 0.  A second penalty, called
-lower-bound penalty, acts on each hidden neuron in each pattern in which the neuron does
-not spike.  With the lower-bound penalty, the hidden layer becomes active faster.  After
-one epoch, the mean number of hidden spikes is at least twice as high with the
-lower-bound penalty as without.
+derivative, the derivative of a fast sigmoid, is nowhere 0.  The other penalty, called
+lower-bound penalty, is added to the loss for each pattern and each hidden neuron that
+does not spike in this pattern.  With the lower-bound penalty, the hidden layer becomes
+active faster.  After one epoch, the mean number of hidden spikes is at least twice as
+high with the lower-bound penalty as without.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
 penalty for MNIST on an analog chip.  In [CB22], the accuracy stays constant if the
@@ -46,9 +46,9 @@ TICKS = (5, 10, 20, 50)
 
 
 def task():
-    """Return the input spikes and labels of the training set and of the test set.
+    """Return the training set and the test set.
 
-    The input spikes are sparse matrices in CSR format.
+    Each set is a pair of input spikes, as a sparse matrix in CSR format, and labels.
     """
     images, labels = datasets.digits()
     values = datasets.upsample(images, SIDE).reshape(len(images), -1)
@@ -58,7 +58,7 @@ def task():
 
 
 def sweep(seed, repeat, strength, epochs):
-    """Train a network with a burst penalty of the strength `strength`."""
+    """Train a network with a burst penalty."""
     def penalty(spikes):
         value, dspikes = losses.burst(spikes)
         return strength * value, np.float32(strength) * dspikes
@@ -68,7 +68,7 @@ def sweep(seed, repeat, strength, epochs):
 
 
 def revive(seed, repeat, lower, epochs):
-    """Train a network whose hidden layer is silent before training.
+    """Train a network with a silent hidden layer.
 
     lower : whether the lower-bound penalty is added to the loss.
     """

@@ -1,21 +1,22 @@
 """The true loss is a step function, and surrogate gradients still reduce it
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network.  Only the hidden weights are trained.  The loss is evaluated at points on the
-line in weight space through the initial and the trained hidden weights.  At 99 % or
-more of these points, the derivative of the loss along the line is exactly 0, because
-the loss is constant between jumps.  At each point on the line, `refsnn.checks` builds
-an anchored network, in which a smooth function replaces the step function that
-generates each spike.  At the point at which an anchored network is built, the anchored
-network has the same output as the spiking network.  At this point, the true derivative
-of the loss of the anchored network differs from the surrogate derivative of the spiking
-network by at most 1e-6 of the largest surrogate derivative on the line.  For each of
-seven surrogate derivatives, the loss after training, divided by the loss before
-training, has a median of at most 0.5 over 12 networks (50 with --full).
+network.  Only the hidden weights are trained.  In weight space, a line passes through
+the initial and the trained hidden weights, and the loss is evaluated at many points on
+this line.  At 99 % or more of these points, the derivative of the loss along the line
+is exactly 0, because the loss is constant between jumps.  For comparison, the module
+`refsnn.checks` replaces the spike function, which is a step function, by a smooth
+function whose derivative is the surrogate derivative (anchored network).  A separate
+anchored network is built for each point on the line, such that its output at this point
+equals the output of the spiking network.  At this point, the derivative of the loss of
+the anchored network along the line equals the surrogate derivative of the spiking
+network, up to 1e-6 of the largest surrogate derivative on the line.  For each of seven
+surrogate derivatives, the loss after training, divided by the loss before training, has
+a median of at most 0.5 over 12 networks (50 with --full).
 
-This figure corresponds to [NMZ19] figs. 3 and 4.  All surrogate derivatives have the
-peak value 1 and enclose the same area (2/3 of the threshold), so that they differ only
-in shape.
+This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have
+the peak value 1, and the same area under the curve (2/3 of the threshold), so that they
+differ only in shape.
 """
 
 import numpy as np
@@ -46,12 +47,12 @@ TINY, SMALL = 1e-9, 1e-6    # steps of finite differences: true, anchored
 
 
 def steepness(name):
-    """Return the steepness for which the area under a surrogate derivative is 2/3."""
+    """Return the steepness for the area 2/3."""
     return STEEPNESS * AREAS[name] / AREAS[LINED]
 
 
 def forward(W1, W2, x, spikes=(None, None)):
-    """Return the input drives and the recordings of the two layers of each network."""
+    """Return the drives and recordings of both layers."""
     first = ensemble.drive(W1, x)
     hidden = ensemble.layer(first, NET, spikes[0])
     second = ensemble.drive(W2, hidden.spikes)
@@ -59,9 +60,9 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Return the van Rossum distance L to the target spikes, and dL/d(spikes).
+    """Return the van Rossum distance and its derivative.
 
-    The distance is of shape (N,).
+    The distance to the target spikes is of shape (N,).
     """
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
@@ -72,9 +73,7 @@ def loss(spikes, target):
 
 
 def slopes(names, recording):
-    """Return the surrogate derivatives at the recorded membrane potentials.
-
-    The result is of shape (T, N, B, n).
+    """Return the recorded surrogate derivatives, (T, N, B, n).
 
     names : one surrogate name for each network, or one name for all networks.
     """
@@ -88,7 +87,7 @@ def slopes(names, recording):
 
 
 def gradient(W1, W2, x, target, names):
-    """Return the losses, and their gradients with respect to the hidden weights."""
+    """Return the losses and the hidden-weight gradients."""
     first, hidden, second, output = forward(W1, W2, x)
     value, dspikes = loss(output.spikes, target)
     dsecond = ensemble.layer_backward(second, output, slopes(names, output), dspikes,
@@ -99,11 +98,10 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Sample the input, the initial weights and the target spikes for one repetition.
+    """Sample input, weights and target spikes.
 
-    The function returns the first random candidate in which each neuron of the teacher
-    and of the student network fires 1 to 15 spikes, and in which the loss is above 50
-    per second.
+    Random samples are rejected until each neuron of the teacher and of the student
+    network fires 1 to 15 spikes, and the loss is above 50 per second.
     """
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)
@@ -124,16 +122,15 @@ def task(seed, repeat):
 
 
 def many(count, x, W2, target):
-    """Copy the input, the readout weights and the target for `count` networks."""
+    """Copy the arrays for `count` networks."""
     return [np.repeat(array, count, axis)
             for array, axis in ((x, 1), (W2, 0), (target, 1))]
 
 
 def descend(seed, repeat, epochs, points):
-    """Train one network with each surrogate derivative, from the same initial weights.
+    """Train one network with each surrogate derivative.
 
-    Return the losses during training.  For the surrogate derivative `LINED`, also
-    return the results of the function `line`.
+    All networks have the same initial weights.
     """
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
@@ -149,11 +146,7 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """Return the loss and three derivatives of the loss on a line through `start`.
-
-    The three derivatives are the surrogate derivative, the true derivative, and the
-    true derivative of the anchored network.
-    """
+    """Return the loss and its derivatives along a line."""
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)
     W1 = start + at[:, None, None] * direction

@@ -1,18 +1,19 @@
 """Temporal XOR is learned from the first output spike
 
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
-(at 10 ms, two synaptic time constants).  The output neuron that spikes first in a
-network of 2-4-2 neurons must indicate whether the two inputs spiked at the same time or
-at different times.  Two methods are compared.  The first method uses LIF neurons, and
-the surrogate gradient of a loss that depends on the first spike times.  The second
-method uses non-leaky neurons that spike at most once, and the exact gradient of a loss
-that depends on their spike times.  With each of the two methods, the network learns all
-four patterns for at least half of 20 seeds (100 with --full).
+(at 10 ms, two synaptic time constants).  In a network of 2-4-2 neurons, output neuron 0
+must spike first if the two inputs spiked at the same time, and otherwise output neuron
+1 must spike first.  Two training methods are compared.  The surrogate-gradient method
+trains LIF neurons with the surrogate gradient of a loss that depends on the first
+output spike times.  The spike-time method trains non-leaky neurons that spike at most
+once, with the exact gradient of a loss that depends on the output spike times.  With
+each method, the network learns all four patterns for at least half of 20 seeds (100
+with --full).
 
-A run is a success if the trained network classifies all four patterns correctly: the
-correct output neuron spikes, and the other output neuron spikes strictly later or
-not at all.  Success rates are computed over all seeds.  For each method, the run
-with the smallest final loss is shown.
+A run is a success if the trained network classifies all four patterns correctly.  In
+each pattern, the correct output neuron must spike, and the other output neuron must
+spike strictly later or not at all.  Success rates are computed over all seeds.  For
+each method, the panels show the run with the smallest final loss.
 
 This figure corresponds to [NMZ19] fig. 7, and its spike-time method follows [M17].
 """
@@ -43,20 +44,20 @@ TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
 
 
 def right_first(times):
-    """Return whether the correct output neuron spikes first, for each pattern."""
+    """Return whether the correct output spikes first."""
     rows = np.arange(len(LABELS))
     return times[..., rows, LABELS] < times[..., rows, 1 - LABELS]
 
 
 def inputs():
-    """Return the input spikes of the four patterns, an array of shape (T, 1, 4, 2)."""
+    """Return the input spikes, (T, 1, 4, 2)."""
     x = np.zeros((STEPS, 1, *TIMES_S.shape))
     np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
     return x
 
 
 def surrogate(seed, repeats, epochs):
-    """Train all repetitions in parallel with the surrogate gradient."""
+    """Train all networks with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
         _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
         for r in range(repeats)), strict=True)]
@@ -93,10 +94,9 @@ def _start(generator, mean, spread):
 
 
 def _first(spikes):
-    """Return the time of the first spike of each neuron, in seconds.
+    """Return the first spike times, in seconds.
 
-    The result is of shape (N, 4, 2).  The time is infinite for neurons that do not
-    spike.
+    Neurons without a spike have the time infinity.
     """
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
@@ -109,8 +109,7 @@ def _losses(times, scale_s):
 
 
 def exact(seed, repeats, epochs):
-    """Train one repetition after another with the exact gradient of the loss.
-    """
+    """Train all networks with the exact gradient."""
     runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
             for r in range(repeats)]
     curve = np.array([run[0] for run in runs]).T
@@ -213,7 +212,7 @@ def _plot_run(data, name, title, fig, grid, row):
 
 
 def _hidden_ms(data, name, b):
-    """Return the spike times of each hidden neuron for pattern `b`, in milliseconds."""
+    """Return hidden spike times in milliseconds."""
     hidden = data[f"{name}_hidden"]
     if name == "surrogate":
         return [1e3 * DT_S * np.flatnonzero(hidden[:, b, i]) for i in range(HIDDEN)]
