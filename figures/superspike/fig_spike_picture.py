@@ -1,57 +1,58 @@
 """A hundred spiking neurons learn to write a picture
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
-trial of 3.5 s.  The network has a hidden layer, and 100 output neurons that must spike
-at the times at which a picture, drawn as a spike raster, has ink.  By default, networks
-with 32 hidden neurons are trained for 56 s (means over 2 networks).  The cost of a
-trial is the root mean square of the filtered output error.  The final cost is the cost
-of the last three trials (10.5 s).  For a network without a hidden layer, the final cost
-is at most 0.85 of the cost of the first trial.  If the error reaches the hidden layer
-through the transposed output weights (symmetric feedback), the final cost is lower than
-the cost of the first trial.  If the error reaches the hidden layer through fixed random
-weights (random feedback), the final cost is higher than for a network without a hidden
-layer.
+trial of 3.5 s.  The network has a hidden layer and 100 output neurons.  The spike
+raster of the output neurons must reproduce a picture.  By default, networks with 32
+hidden neurons are trained for 56 s (means over 2 networks).  The cost of a trial is the
+root mean square of the filtered output error.  The final cost is the root mean square
+cost of the last three trials (10.5 s).  For a network without a hidden layer, the final
+cost is at most 0.85 of the cost of the first trial.  If the error reaches the hidden
+layer through the transposed output weights (symmetric feedback), the final cost is
+lower than the cost of the first trial.  If the error reaches the hidden layer through
+fixed random weights (random feedback), the final cost is higher than for a network
+without a hidden layer.
 
-With --full (128 hidden neurons), one network of each kind is trained for 1,001 s.  The
-order of the final costs must be as in [ZG18]: symmetric feedback < no hidden layer <
-random feedback < uniform feedback.  In a control network, the weights of the hidden
-layer stay fixed, and only the output weights learn.  Shorter runs show networks with
-other numbers of hidden neurons, with the heterosynaptic regulariser, and with a linear
-rule, in which the derivative of a spike is set to 1 in both layers.  The heterosynaptic
-regulariser changes each weight w of a hidden neuron in proportion to w z^4 (exponent
-4), w (exponent 0) or w z^4 e^2, where z is the filtered output of the hidden neuron and
-e is its filtered error.  The top panels show the target spikes and the output spikes in
-the last trial.  The last panel shows how the cost with random feedback depends on the
-strength and the exponent of the regulariser.  Numbers in the last panel are mean firing
-rates of hidden neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  In [ZG18],
-the picture and the costs are published only as plots.  The picture and the network
-sizes in this figure were chosen for refsnn and are not those of [ZG18].
+With --full (128 hidden neurons), one network of each kind is trained for 1,001 s.  As
+in [ZG18], the final cost must be lowest with symmetric feedback, higher without a
+hidden layer, still higher with random feedback, and highest with uniform feedback.  In
+a control network, the weights of the hidden layer stay fixed, and only the output
+weights learn.  Shorter runs show other numbers of hidden neurons, the heterosynaptic
+regulariser, and a linear learning rule, in which the derivative of a spike is set to 1
+in both layers.  The heterosynaptic regulariser reduces each weight w of a hidden neuron
+in proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the
+filtered spike train of the hidden neuron and e is its filtered error.  The top panels
+show the target spikes and the output spikes in the last trial.  The last panel shows
+how the cost with random feedback depends on the strength and the exponent of the
+regulariser.  Numbers in the last panel are mean firing rates of hidden neurons.  This
+figure corresponds to [ZG18] figs. 6 to 8.  The paper [ZG18] shows its picture and its
+costs only as plots.  The picture and the network sizes in this figure differ from
+[ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, the standard deviation of the intervals divided by their mean,
 is 1 for a Poisson process.  The coefficient of variation is computed for each hidden
-neuron with at least five intervals.  With symmetric feedback, [ZG18] reports firing
-rates of 10 to 20 Hz and nearly exponentially distributed intervals.
+neuron with at least five intervals.  For symmetric feedback, [ZG18] reports firing
+rates of 10 to 20 Hz and nearly exponentially distributed interspike intervals.
 
 With the option `--data DIR`, the spike trains in the files DIR/spike_picture/input.ras
-and DIR/spike_picture/target.ras replace the generated spike trains, and no result is
-compared with a bound.  By default, the spikes in these two files must be in order of
-time, and units are counted from 0.  By default, the duration of a trial is the time of
-the last spike, rounded up to a multiple of 0.5 s.  The file
-DIR/spike_picture/options.json sets other options, for example:
+and DIR/spike_picture/target.ras replace the generated spike trains.  In this case, no
+result is compared with a bound.  By default, the spikes in these two files must be in
+order of time, and the neurons are numbered from 0.  The default duration of a trial is
+the time of the last spike, rounded up to a multiple of 0.5 s.  The file
+DIR/spike_picture/options.json can change these defaults, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
-"target" hold arguments of `ras.read_ras`.
+"target" hold arguments of the function `ras.read_ras`, which reads the two files.
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
 initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
 (after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
-exponent 4.  In networks with this regulariser, the product of error and eligibility
-trace is multiplied by about 5, as in the published code.  The variant of the
-regulariser that contains e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in
-hidden neurons with random feedback.
+exponent 4.  In networks with this regulariser, the learning rule multiplies the product
+of error and eligibility trace by about 5, as in the published code.  The regulariser w
+z^4 e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with
+random feedback.
 """
 
 import itertools
@@ -98,10 +99,9 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 
 
 def jobs(size, seed, data):
-    """Return the training jobs, the longest jobs first.
+    """Return the training jobs, the longest first.
 
-    All jobs whose argument `role` is "main" train networks with the same number of
-    hidden neurons for the same number of trials.
+    The jobs with the role "main" differ only in the condition.
     """
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
@@ -127,15 +127,14 @@ def jobs(size, seed, data):
 
 
 def rate(time_s):
-    """Return the learning rate in volts for the trial that begins at `time_s` seconds.
-    """
+    """Return the learning rate, in volts."""
     return RATE_V if time_s < LATE_S else RATE_V / 10
 
 
 def recorded(folder):
-    """Read `.ras` files; yield first the input and then the target spike trains.
+    """Read the input and the target spike trains.
 
-    The input spikes are of shape (T, 1, m), and the target spikes of shape (T, 1, k).
+    The generator yields two arrays, of shape (T, 1, m) and (T, 1, k).
     """
     loop_s, read = options(folder)
     found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"), duration=loop_s,
@@ -151,10 +150,10 @@ def recorded(folder):
 
 
 def options(folder):
-    """Return the duration of a trial, and the options for reading the spike trains.
+    """Read the file options.json.
 
-    The function reads the file options.json.  If this file has no entry "loop_s", the
-    returned duration is None.  The options are {"input": {...}, "target": {...}}.
+    Return the duration of a trial, which is None if the file has no entry "loop_s", and
+    the options {"input": {...}, "target": {...}}.
     """
     path = pathlib.Path(folder, "options.json")
     found = json.loads(path.read_text()) if path.is_file() else {}
@@ -175,8 +174,7 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
           folder=None):
     """Train the networks of one condition.
 
-    Return the costs of the trials, the firing rates of the hidden neurons, and the
-    spike rasters of the first and the last trial.
+    Return costs, firing rates and spike rasters.
     """
     def generators(*what):
         return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
@@ -229,11 +227,10 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def intervals(raster):
-    """Return the interspike intervals of all neurons and their variability.
+    """Return interspike intervals and coefficients of variation.
 
-    The intervals are in s.  The variability is the coefficient of variation (standard
-    deviation divided by mean) of the intervals of each neuron with at least FEWEST
-    intervals.  The array `raster` (T, n) is nonzero where a neuron spikes.
+    The intervals are in s.  The coefficient of variation is computed for each neuron
+    with at least FEWEST intervals.
     """
     each = [np.diff(np.flatnonzero(train)) * training.DT_S for train in raster.T]
     return np.concatenate(each), np.array([part.std() / part.mean() for part in each
@@ -241,8 +238,7 @@ def intervals(raster):
 
 
 def final(cost):
-    """Return the root mean square cost of each network over its last trials.
-    """
+    """Return the final cost of each network."""
     return np.sqrt(np.square(cost[-AVERAGED:]).mean(axis=0))
 
 
@@ -272,7 +268,7 @@ def gather(results):
 
 
 def spikes(raster):
-    """Return the times, in seconds, and the unit numbers of the spikes of a raster.
+    """Return spike times in seconds, and neuron numbers.
 
     The result is an array of shape (2, E).
     """

@@ -1,23 +1,23 @@
 """SuperSpike trains a silent neuron to fire five spikes at given times
 
 A neuron receives 100 Poisson spike trains (5 Hz), which are the same in every trial of
-0.5 s, and must spike at five evenly spaced target times.  A neuron hits all targets in
-a trial if it fires exactly one spike within 5 ms of each target time and no other
-spike.  Before training, all 20 neurons are silent.  At least 19 of the 20 neurons hit
-all five targets in at least one of the first 500 trials (250 s).  By default, there are
-500 trials, and with --full 1,600.  The cost of a trial is the root mean square of the
-filtered error.  The cost, averaged over neurons, falls to at most a quarter of its
-initial value.  [ZG18] reports that a neuron learns the target times in about 500
-trials.
+0.5 s.  The neuron must spike at five evenly spaced target times.  A neuron hits all
+targets in a trial if it fires exactly one spike within 5 ms of each target time and no
+other spike.  Before training, all 20 neurons are silent.  At least 19 of the 20 neurons
+hit all five targets in at least one of the first 500 trials (250 s).  The neurons are
+trained for 500 trials (1,600 with --full).  The cost of a trial is the root mean square
+of the filtered difference between target and output spikes.  Averaged over neurons, the
+cost of the last 4 % of trials is at most a quarter of the cost of the first trial.  The
+paper [ZG18] reports that a neuron learns the target times in about 500 trials.
 
 The top panels show the variables of the SuperSpike learning rule at one synapse after
-12 trials, computed online in each time step.  The eligibility is the filtered product
-of the surrogate derivative of the neuron and the presynaptic trace.  Every 0.5 s, the
-weight changes according to the product of error and eligibility, summed over time.  The
-bottom panels show one neuron before, during and after training, its output spikes in
-each trial, and the cost of each neuron together with the mean over neurons.  Each of
-the 20 neurons has its own inputs and weights.  This figure corresponds to [ZG18] figs.
-2 and 3.
+12 trials, computed online in each time step.  The eligibility trace is the filtered
+product of the surrogate derivative of the neuron and the presynaptic trace.  Every 0.5
+s, the weight changes according to the product of the filtered error and the eligibility
+trace, summed over these 0.5 s.  The bottom panels show the membrane potential of one
+neuron in three trials, the output spikes of this neuron in each trial, and the cost of
+each neuron together with the mean over neurons.  Each of the 20 neurons has its own
+inputs and weights.  This figure corresponds to [ZG18] figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
 300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The value of
@@ -50,7 +50,7 @@ def rate(loop):
 
 
 def neurons(seed, seeds, dtype=np.float32):
-    """Return the input spikes, and a layer that has one neuron for each seed."""
+    """Return the input spikes and the neurons."""
     generators = [rng(seed, "superspike", "neuron", s) for s in seeds]
     x = training.poisson(generators, INPUTS, INPUT_HZ)
     W = training.weights(generators, 1, INPUTS, SCALE_V).astype(dtype)
@@ -58,7 +58,7 @@ def neurons(seed, seeds, dtype=np.float32):
 
 
 def single_neuron(seeds, loops, seed):
-    """Train `seeds` neurons for `loops` trials; return the costs, hits and spikes."""
+    """Train `seeds` neurons for `loops` trials."""
     x, layers = neurons(seed, range(seeds))
     times, chosen = training.equidistant(TARGETS), {0, loops // 10, loops - 1}
     hits, counts, raster, membranes = [], [], [], []
@@ -82,10 +82,10 @@ def single_neuron(seeds, loops, seed):
 
 
 def synapse(loops, blocks, seed):
-    """Return the variables of the SuperSpike rule at one synapse after `loops` trials.
+    """Record the SuperSpike variables of one synapse.
 
-    The function selects the synapse at which the product of error and eligibility,
-    summed over time, has the largest range.
+    The synapse is chosen such that the sum of the products of error and eligibility
+    trace has the largest range over time.
     """
     x, layers = neurons(seed, [0], np.float64)
     times = training.equidistant(TARGETS)

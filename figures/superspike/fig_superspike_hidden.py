@@ -4,31 +4,31 @@ A spiking network receives 100 Poisson spike trains (5 Hz), which are the same i
 trial of 0.5 s.  The network has four hidden neurons, and one output neuron that must
 spike at five target times in each trial.  All neurons are silent before training.  The
 output error reaches the hidden neurons through the transposed output weights (symmetric
-feedback), through fixed random weights (random feedback), or without weights (uniform
-feedback).  A network hits all targets in a trial if its output neuron fires exactly one
-spike within 5 ms of each target time and no other spike.  With each kind of feedback,
-at least 6 of 8 networks hit all five targets in at least one of 300 trials (150 s; with
---full, 30 of 40 networks in one of 500 trials).  Of the networks with eight hidden
-neurons and random feedback (dotted curves), the same share must hit all targets.
+feedback), through fixed random weights (random feedback), or through weights that are
+all 1 (uniform feedback).  A network hits all targets in a trial if its output neuron
+fires exactly one spike within 5 ms of each target time and no other spike.  With each
+kind of feedback, at least 6 of 8 networks hit all five targets in at least one of 300
+trials of 0.5 s (with --full, at least 30 of 40 networks in one of 500 trials).
+Networks with eight hidden neurons and random feedback (dotted curves) must also hit all
+targets in at least three quarters of the cases.
 
-In networks with random feedback, the output weight of at least three quarters of the
-hidden neurons acquires the same sign as the fixed feedback weight of the neuron.
-Hidden neurons with a negative feedback weight become active later, when the output
-neuron fires too many spikes.  [ZG18] reports that learning with random feedback fails
-if all feedback weights are negative.  Random feedback weights are all negative with a
-probability of 1/16 for four hidden neurons, and of 1/256 for eight.  Networks whose
-four random feedback weights are all made negative fire no spike in 60 trials (100 with
---full).  This figure corresponds to [ZG18] fig. 4, in which the three kinds of feedback
-also lead to similar results.
+With random feedback, at least three quarters of the hidden neurons acquire an output
+weight of the same sign as their fixed feedback weight.  Hidden neurons with a negative
+feedback weight become active later, when the output neuron fires too many spikes.  The
+paper [ZG18] reports that learning with random feedback fails if all feedback weights
+are negative.  The probability that all random feedback weights are negative is 1/16
+with four hidden neurons, and 1/256 with eight hidden neurons.  In a control, the signs
+of all four random feedback weights are set to negative, and these networks fire no
+spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4, in
+which the three kinds of feedback also lead to similar results.
 
-The left panels show the spikes of one network with random feedback, which hit all
-targets in at least one trial, before training, after 40 s of training and at the end of
-training.  The right panels show the cost of each network (except for networks with
-eight hidden neurons), the mean cost over networks, and the share of networks that have
-hit all targets in the current trial or in an earlier trial.  The cost of a trial is the
-root mean square of the filtered output error.  The learning rate is 1 mV, reduced to
-0.1 mV after trial 250.  The standard deviation of the initial weights is 20 mV /
-sqrt(fan-in).
+The left panels show the spikes of one network with random feedback, before training,
+after 40 s of training and at the end of training.  This network has hit all targets in
+at least one trial.  The right panels show the cost of each network with four hidden
+neurons, the mean cost over networks, and the fraction of networks that have hit all
+targets in the current trial or in an earlier trial.  The cost of a trial is the root
+mean square of the filtered output error.  The learning rate is 1 mV, reduced to 0.1 mV
+after trial 250.  The standard deviation of the initial weights is 20 mV / sqrt(fan-in).
 """
 
 import numpy as np
@@ -62,7 +62,7 @@ def rate(loop):
 
 
 def learn(kind, repeats, loops, seed):
-    """Train networks with one kind of feedback; return the costs, hits and rasters.
+    """Train networks with one kind of feedback.
 
     If `kind` is "negative", all feedback weights are random and negative.
     """

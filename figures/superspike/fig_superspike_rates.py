@@ -1,29 +1,31 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
-times, with symmetric feedback, as in the figure `superspike_hidden`.  The input spikes
-and the initial weights are the same for every learning rate.  The cost ratio of a
-network is the mean cost of the last 20 trials, divided by the cost before training.  A
-learning rate is called usable if the median of the cost ratio over networks is at most
-0.6.  The optimiser RMSprop divides the gradient of each synapse by the running root
-mean square of this gradient.  The optimiser RMaxProp divides the gradient of each
-synapse by the running maximum of the absolute value of this gradient.  With a "fixed
-rate", the gradient is not normalised: the weight change is the learning rate (in V s)
-times the product of error and eligibility (in 1 / s), averaged over time.  The span of
-the usable learning rates is at least half a decade larger with RMSprop than with a
-fixed rate, and also at least half a decade larger with RMaxProp than with a fixed rate.
+times.  The error reaches the hidden neurons through the transposed output weights, as
+with symmetric feedback in the figure `superspike_hidden`.  The input spikes and the
+initial weights are the same for every learning rate.  The cost ratio of a network is
+the mean cost of the last 20 trials, divided by the cost of the first trial.  A learning
+rate is called usable if the median of the cost ratio over networks is at most 0.6.  The
+optimiser RMSprop divides each entry of the weight gradient by the running root mean
+square of this entry.  The optimiser RMaxProp divides each entry of the weight gradient
+by the running maximum of the absolute value of this entry.  With a "fixed rate", the
+gradient is not normalised: the weight change is the learning rate (in V s) times the
+time average of the product of error and eligibility trace (in 1 / s).  The range of
+usable learning rates is at least half a decade wider with RMSprop or with RMaxProp than
+with a fixed rate.
 
-Learning rates lie on a grid with a spacing of half a decade (a quarter of a decade with
---full).  The span of the usable learning rates is the length of their longest
-contiguous series on the grid, multiplied by the spacing of the grid.  If no learning
-rate on the grid is usable, the span of the usable learning rates is 0.  With RMaxProp,
-the learning rate is the largest possible weight change in 0.5 s.  Output weights are
-positive before training, so that every hidden neuron receives a useful error signal.
-The top panels show the cost ratio against the learning rate.  The bottom panels show
-the cost of each trial, at the learning rate with the lowest median cost ratio.  Thin
-lines and dots show single networks (3 networks with 120 trials each; with --full, 10
-networks with 500 trials each), and thick lines show the median over networks.  This
-figure corresponds to [ZG18] fig. 1, a plot whose numerical values are not published.
+Learning rates are tested on a logarithmic grid with a spacing of half a decade (a
+quarter of a decade with --full).  The width of the range of usable learning rates is
+the largest number of consecutive usable learning rates on the grid, multiplied by the
+spacing of the grid.  If no learning rate is usable, the width of the range is 0.  With
+RMaxProp, the learning rate is the largest possible weight change in 0.5 s.  Output
+weights are positive before training, so that every hidden neuron receives a useful
+error signal.  The top panels show the cost ratio against the learning rate.  The bottom
+panels show the cost of each trial for the learning rate with the lowest median cost
+ratio.  Thin lines and dots show single networks (3 networks with 120 trials each; with
+--full, 10 networks with 500 trials each), and thick lines show the median over
+networks.  This figure corresponds to [ZG18] fig. 1, whose numerical values are not
+published.
 """
 
 import numpy as np
@@ -51,9 +53,9 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Train networks with one optimiser; return the cost of each trial.
+    """Train networks with one optimiser.
 
-    The costs are of shape (loops, rates, repeats).
+    Return the cost of each trial, an array of shape (loops, rates, repeats).
     """
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
@@ -82,15 +84,12 @@ def gather(results):
 
 
 def final(cost):
-    """Return the mean cost of the last trials, divided by the cost of the first trial.
-
-    The result is of shape (rates, repeats).
-    """
+    """Return the cost ratios, (rates, repeats)."""
     return cost[-LAST:].mean(axis=0) / cost[0]
 
 
 def decades(rates, share):
-    """Return the span of the longest series of usable learning rates, in decades."""
+    """Return the width of the usable range."""
     usable, best, length = np.median(share, axis=1) <= USABLE, 0, 0
     for good in usable:
         length = length + 1 if good else 0

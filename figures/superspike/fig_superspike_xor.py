@@ -3,64 +3,66 @@
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
 100 inputs form three groups: a reference group, group A and group B.  In each pattern,
 the reference group spikes, and the groups A and B each spike with probability 1/2.  If
-a group spikes, each input of the group spikes once, at a time of its own within the 10
-ms of the stimulus.  The spike times of the inputs are drawn once for each run and are
-the same in all patterns.  Output neuron 1 must spike if exactly one of the groups A and
-B spikes, and otherwise output neuron 0 must spike.  Every network without a hidden
-layer makes errors in at least 10 % of the patterns of the last 20 s.  With symmetric
-feedback (through the transposed output weights) and with random feedback (through fixed
-random weights), the best of 6 networks with four hidden neurons makes errors in at most
-10 % of the patterns of the last 20 s of 100 s of training.  With --full (20 runs of 600
-s), at least 90 % of the networks with symmetric feedback and 80 % of the networks with
-random feedback reach zero error.  A network reaches zero error if the last third of the
-training contains 20 consecutive seconds (about 320 patterns) without an error.
+a group spikes, each input of the group spikes once, at a random time within the first
+10 ms of the pattern.  The random spike time of an input is drawn once for each run and
+is the same in all patterns.  Output neuron 1 must spike if exactly one of the groups A
+and B spikes, and otherwise output neuron 0 must spike.  Every network without a hidden
+layer makes errors in at least 10 % of the patterns of the last 20 s.  Networks with
+four hidden neurons are trained for 100 s with symmetric feedback (through the
+transposed output weights) or with random feedback (through fixed random weights).  With
+each kind of feedback, the best of 6 networks makes errors in at most 10 % of the
+patterns of the last 20 s.  With --full (20 runs of 600 s), at least 90 % of the
+networks with symmetric feedback and 80 % of the networks with random feedback reach
+zero error.  Zero error means that the last third of the training contains 20
+consecutive seconds (about 320 patterns) without an error.
 
-The feedback weights in networks with symmetric or random feedback satisfy a sign
-condition, which is not part of [ZG18].  The two feedback weights of a hidden neuron
-have opposite signs, and the positive weight has the larger absolute value.  For half of
-the hidden neurons, the positive feedback weight comes from output 0, and for the other
-half from output 1.  With symmetric feedback, the sign condition holds only before
-training, because the feedback weights equal the output weights, which are trained.  The
-sign condition reduces the number of hidden neurons that become permanently silent.  If
-the sum of the two feedback weights of a hidden neuron is negative, missing spikes of
-both outputs make the hidden neuron less active.  If all hidden neurons have become
-silent, both outputs miss all spikes, and the hidden neurons never recover.  In the case
-"unbalanced" (--full), the feedback weights are normally distributed and do not satisfy
-the sign condition, as in [ZG18].  In the case "common times" (--full), all inputs of a
-group spike at the same time.
+Symmetric and random feedback weights satisfy a sign condition, which is not part of
+[ZG18].  The two feedback weights of each hidden neuron have opposite signs, and the
+positive weight has the larger absolute value.  For half of the hidden neurons, the
+positive feedback weight comes from output 0, and for the other half from output 1.
+With symmetric feedback, the sign condition holds only before training, because the
+feedback weights equal the output weights, which are trained.  The sign condition
+reduces the number of hidden neurons that become permanently silent.  Without the sign
+condition, the two feedback weights of a hidden neuron can have a negative sum.  If the
+two outputs miss their spikes, such a hidden neuron becomes less active.  Once all
+hidden neurons are silent, the outputs miss all spikes, and the hidden neurons stay
+silent.  In networks called "unbalanced" (--full), the feedback weights are normally
+distributed and do not satisfy the sign condition, as in [ZG18].  In networks called
+"common times" (--full), all inputs of a group spike at the same time.
 
 A hidden neuron is called live if its mean firing rate in the last 20 s is at least 1
 Hz.  The lowest right panel shows the number of live hidden neurons.  With --full, 100
-networks have four hidden neurons and symmetric or random feedback: 20 in each of five
-cases, which include "common times" and "unbalanced".  In 95 of these 100 networks,
-three or four hidden neurons are live (fire at 1 Hz or more) at the end, and 88 of these
-95 networks reach zero error.  In the other 5 networks, at most two hidden neurons are
-live at the end, and none of these networks reaches zero error.  The figure also shows
-networks with eight hidden neurons, and networks with the heterosynaptic regulariser of
-eq. (A.5) of [ZG18].  This regulariser is proportional to z^4 e^2, where z is the
-filtered spike train of the hidden neuron and e is its filtered error.  This figure
-corresponds to [ZG18] fig. 5, in which all networks with four hidden neurons and random
-feedback solve the task, and networks with uniform feedback (without weights) make more
-errors on average.  In this figure, no network with uniform feedback solves the task
-(with --full).
+networks have four hidden neurons and symmetric or random feedback, including the
+networks "common times" and "unbalanced".  In 95 of these 100 networks, three or four
+hidden neurons fire at 1 Hz or more in the last 20 s, and 88 of these 95 networks reach
+zero error.  In 5 of the 100 networks, at most two hidden neurons fire at 1 Hz or more
+in the last 20 s, and none of these 5 networks reaches zero error.  The figure also
+shows networks with eight hidden neurons, and networks with the heterosynaptic
+regulariser of eq. (A.5) of [ZG18].  This regulariser is proportional to z^4 e^2, where
+z is the filtered spike train of the hidden neuron and e is its filtered error.  This
+figure corresponds to [ZG18] fig. 5.  In [ZG18], all networks with four hidden neurons
+and random feedback solve the task, and networks with uniform feedback (all feedback
+weights are 1) make more errors on average.  In this figure, no network with uniform
+feedback solves the task (with --full).
 
-As in [ZG18], the 100 inputs also spike at random (4 Hz noise), and their spike times in
-a pattern are fixed and random within 10 ms.  The outputs must respond within a response
-window, which ends 15 ms after the stimulus.  A spike of the wrong output neuron is an
-error at the time of the spike, and a missing spike is an error at the end of the
-response window.  All settings in the rest of this paragraph were chosen in trial runs
-with other seeds.  The three groups have 34, 33 and 33 inputs.  A new pattern begins
-every 50 to 70 ms.  Output spikes outside the response windows enter the learning rule
-as wrong spikes, but are not counted as errors in this figure.  The learning rate of
-weights from the inputs is 0.3 mV.  The learning rate of weights from hidden to output
-neurons is 10 mV, or 5 mV with symmetric feedback.  The initial learning rates are
-divided by 10 after 60 % of the training time, and by 100 after 85 % of the training
-time.  Initial weights from the inputs have a standard deviation of 20 mV /
-sqrt(fan-in).  Initial weights from hidden to output neurons have a standard deviation
-of 30 mV / sqrt(fan-in), or of 100 mV / sqrt(fan-in) with symmetric feedback.  Weights
-from the inputs to hidden neurons are clipped to [-3 mV, 3 mV], because the weights to
-hidden neurons that become silent would otherwise become very negative.  The strength of
-the regulariser is 1e-3.
+As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
+output neuron must spike within the response window, which begins with the pattern and
+ends 15 ms after the last possible input spike of the pattern.  In the learning rule,
+each spike of the wrong output neuron is an error at the time of the spike, and a
+missing spike of the correct output neuron is an error at the end of the response
+window.  All settings in the rest of this paragraph were chosen in trial runs with other
+seeds.  The three groups have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70
+ms.  Output spikes outside the response windows are wrong spikes in the learning rule,
+but are not counted as errors in this figure.  The learning rate of the weights from the
+inputs is 0.3 mV.  The learning rate of the weights from hidden to output neurons is 5 mV
+with symmetric feedback, and 10 mV with all other kinds of feedback.  The initial
+learning rates are divided by 10 after 60 % of the training time, and by 100 after 85 %
+of the training time.  Initial weights from the inputs have a standard deviation of 20
+mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a standard
+deviation of 100 mV / sqrt(fan-in) with symmetric feedback, and of 30 mV / sqrt(fan-in)
+with all other kinds of feedback.  Weights from the inputs to hidden neurons are clipped
+to [-3 mV, 3 mV].  Without this clipping, the input weights of hidden neurons that
+become silent would become very negative.  The strength of the regulariser is 1e-3.
 
 The left panels show the last 0.5 s of the best run with random feedback.  The right
 panels show the share of wrong patterns, that is, of patterns with an error in the
@@ -110,12 +112,12 @@ COLOURS = dict(zip(CASES, (colours.BLACK, colours.BLUE, colours.VERMILION,
 def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
-    Return the input spikes, the labels, the ends of the response windows and the list
-    `starts`.  The input has shape (T, B, 100), and the arrays of labels and of window
-    ends have shape (T, B).  The argument `times` (B, 100) holds the time step at which
-    each input spikes, counted from the first time step of a pattern.  For each of the B
-    networks, `starts` holds a list with one tuple for each pattern: the first time step
-    of the pattern, whether group A spikes, and whether group B spikes.
+    The argument `times`, of shape (B, 100), holds the time step at which each input
+    spikes, counted from the start of a pattern.  The first result holds the input
+    spikes, of shape (T, B, 100).  The arrays `labels` and `ends` of shape (T, B) are
+    explained in `classification`.  The list `starts` holds one list for each network,
+    with one tuple for each pattern: the first time step of the pattern, whether group A
+    spikes, and whether group B spikes.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -142,11 +144,11 @@ def stimuli(generators, times):
 def classification(heard, spikes, labels, ends):
     """Return the error signal of a classification task.
 
-    The error signal of an output unit is -1 at each of its spikes if the unit is wrong
-    or if the spike occurs between response windows.  If the correct output unit does
-    not spike within a response window, its error signal is 1 in the last step of the
-    window.  The paper [ZG18] does not state whether spikes between response windows are
-    errors.
+    The error signal of an output unit is -1 at each wrong spike.  A spike is wrong if
+    it occurs between response windows, or if the other output unit is correct in the
+    current window.  If the correct output unit does not spike within a response window,
+    the error signal of this unit is 1 in the last step of the window.  The paper [ZG18]
+    does not state whether spikes between response windows are errors.
 
     heard : (B,) bool, whether the correct unit has already spiked in the current
         window; False in the first call, and later the array that the previous call
@@ -155,7 +157,7 @@ def classification(heard, spikes, labels, ends):
     labels : (T, B) int, correct unit at each step; -1 between windows.
     ends : (T, B) bool, True in the last step of each window.
 
-    Return the array `heard` for the next block, and the error signal (T, B, k).
+    Return the next `heard` and the error signal.
     """
     right = labels[:, :, None] == np.arange(spikes.shape[2])
     signal = np.where(right, spikes.dtype.type(0), 0 - spikes)
@@ -169,9 +171,9 @@ def classification(heard, spikes, labels, ends):
 
 
 def wrong(signal, starts):
-    """Return the number of wrong patterns and the number of all patterns.
+    """Count the wrong patterns and all patterns.
 
-    For B networks, these two numbers form an array of shape (2, B).
+    The result is of shape (2, B).
     """
     counts = [[signal[start + training.AXON:start + training.AXON + WINDOW, b].any()
                for start, *_ in each] for b, each in enumerate(starts)]
@@ -179,8 +181,7 @@ def wrong(signal, starts):
 
 
 def jobs(size, seed, data):
-    """Return one job for all cases with the same hidden layer and regulariser.
-    """
+    """Return the training jobs of all networks."""
     groups = {}
     for name in list(CASES)[:SHOWN[size]]:
         groups.setdefault((CASES[name][1], name == "regularised"), []).append(name)
@@ -191,10 +192,10 @@ def jobs(size, seed, data):
 def balanced(matrix):
     """Return feedback weights (B, n, 2) that satisfy the sign condition.
 
-    Each hidden neuron receives a positive weight from one output and a smaller negative
-    weight from the other output.  The output from which the positive weight comes
-    alternates from each hidden neuron to the next.  The absolute values are those of
-    `matrix`.
+    Each hidden neuron has a positive feedback weight from one output, and a negative
+    feedback weight of smaller absolute value from the other output.  For successive
+    hidden neurons, the positive weight comes from output 0 and from output 1 in turn.
+    The absolute values are taken from `matrix`.
     """
     small, large = np.moveaxis(np.sort(np.abs(matrix), axis=2), 2, 0)[..., None]
     positive = (np.arange(matrix.shape[1])[:, None] + np.arange(OUTPUTS)) % 2 == 0
@@ -202,7 +203,7 @@ def balanced(matrix):
 
 
 def spike_times(generators, common):
-    """Sample the time step at which each input spikes in a pattern, of shape (B, 100).
+    """Sample the inputs' spike times, (B, 100).
 
     If `common` is true, all inputs of a group spike at the same time step, and the
     reference group spikes last.
@@ -217,8 +218,7 @@ def networks(name, repeats, seed):
     """Sample the networks of one case.
 
     Return the random generators of the patterns, the spike times of the inputs, the
-    weights of each layer, and the feedback weights (B, n, 2).  With symmetric feedback,
-    the feedback weights are the transposed output weights.
+    weights of each layer, and the feedback weights.
     """
     def generators(what):
         return [seeds.rng(seed, "superspike_xor", what, r) for r in range(repeats)]
@@ -241,10 +241,10 @@ def networks(name, repeats, seed):
 
 
 def learn(names, repeats, blocks, seed):
-    """Train the networks of some cases; return errors, spike counts and last rasters.
+    """Train all networks of one job.
 
-    All cases must have the same number of hidden neurons.  Along the axis B, the
-    results hold `repeats` networks for each case.
+    The entries of `names` are keys of CASES with equal numbers of hidden neurons.
+    Along the axis B, the results hold `repeats` networks for each entry.
     """
     streams, times, W, matrix = zip(*(networks(name, repeats, seed) for name in names),
                                     strict=True)
@@ -277,10 +277,10 @@ def learn(names, repeats, blocks, seed):
 
 
 def rate(errors):
-    """Compute the share of wrong patterns in each network, of shape (B,).
+    """Return the fraction of wrong patterns.
 
-    The argument `errors` holds the numbers of wrong patterns and of all patterns in
-    each block, of shape (blocks, 2, B).
+    The array `errors` holds the results of the function `wrong` for all blocks, and is
+    of shape (blocks, 2, B).
     """
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
@@ -289,8 +289,7 @@ def rate(errors):
 def solved(errors):
     """Return whether each network reaches zero error.
 
-    A network reaches zero error if the last third of the blocks contains LAST
-    consecutive blocks in which the network makes no error.
+    The last third must contain LAST error-free blocks.
     """
     part = errors[-max(len(errors) // 3, LAST):, 0]
     total = np.concatenate([0 * part[:1], part.cumsum(axis=0)])
@@ -298,18 +297,18 @@ def solved(errors):
 
 
 def live(fired):
-    """Return the number of live hidden neurons in each network, of shape (B,).
+    """Count the live hidden neurons of each network.
 
-    The argument `fired` holds spike counts of shape (blocks, B, n).  A hidden neuron is
-    live if its mean firing rate over these blocks is at least LIVE_HZ.
+    A hidden neuron is live if its mean firing rate is at least LIVE_HZ.  The array
+    `fired` holds spike counts, (blocks, B, n).
     """
     return (fired.mean(axis=0) >= LIVE_HZ * training.BLOCK_S).sum(axis=1)
 
 
 def bins(counts, function):
-    """Return the midpoints of time bins, in s, and the value of `function` per bin.
+    """Apply a function to time bins.
 
-    There are at least 5 bins.
+    Return the bin centres, in s, and the results.
     """
     parts = np.array_split(counts, max(len(counts) // LAST, 5))
     middle = (np.arange(len(parts)) + 0.5) / len(parts)
@@ -334,7 +333,7 @@ def gather(results):
 
 
 def drawn(data):
-    """Return the names of the cases in `data`, in the order of the plot."""
+    """Return the names of the plotted networks."""
     return [name for name in CASES if f"{name}_errors" in data]
 
 

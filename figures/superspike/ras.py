@@ -10,22 +10,22 @@ The function `read_ras` returns two arrays, `times_s` and `units`, which `binnin
 converts to a dense spike train.  If a line of the file has another form, `read_ras`
 raises an error that names the file and the line number.  The function also raises this
 error if the spikes of the file are not in order of time, unless order="sort" is given.
-The files of the published target pictures need order="sort", because they list the
-spikes column by column, with spike times that are jittered within each column.
+The published files of target pictures need order="sort", because these files list the
+spikes column by column, and the spike times within a column are jittered.
 
-In the returned arrays, units are counted from 0.  If the unit numbers in a file start
-at 1, read the file with first_unit=1.  For example, a published benchmark with 200
-outputs uses the numbers 1 to 200.  If this benchmark is read with first_unit=0, unit 0
-has no target spikes, and the spikes of the last output belong to a unit 200.  In this
-case, `read_ras` rejects the file if units=200 is given.
+In the returned arrays, units (neurons) are counted from 0.  If the unit numbers in a
+file start at 1, read the file with first_unit=1.  For example, the target file of a
+published benchmark with 200 outputs uses the unit numbers 1 to 200.  With first_unit=0,
+the spikes of this file are assigned to the wrong units.  If units=200 is also given,
+`read_ras` rejects the file, because the unit number 200 is too large.
 
-Each time is read as the nearest float64 value, and `write_ras` writes enough digits to
-restore this value exactly.  Spikes may have equal times, even spikes of the same unit.
-If the last line of a file has no line end, the file is rejected, because the line may
-be incomplete: the unit number 1 may be the beginning of 17.  While reading a file,
-`read_ras` needs 16 bytes of memory per spike, and memory for one block of lines.  At
-the end of the file, `read_ras` needs up to 32 bytes per spike, or 56 bytes with
-order="sort".
+Each spike time is read as the nearest float64 value, and `write_ras` writes enough
+digits to restore this value exactly.  Several spikes may have the same time, even if
+they belong to the same unit.  If the last line of a file has no newline character, the
+file is rejected, because the line may be incomplete: the unit number 1 may be the
+beginning of 17.  While reading a file, `read_ras` needs 16 bytes of memory per spike,
+and memory for one block of lines.  After the last line, `read_ras` needs up to 32 bytes
+per spike, or 56 bytes with order="sort".
 """
 
 import os
@@ -118,11 +118,7 @@ def read_ras(path, *, duration=None, units=None, first_unit=0, order="file",
 
 
 def _block(file, path, done, left):
-    """Read one block of lines from a `.ras` file.
-
-    Return the line numbers, times and units of the spikes in this block, the number of
-    lines read so far, and the number of bytes that may still be read.
-    """
+    """Read one block of lines."""
     numbers, times, units = [], [], []
     while len(times) < BLOCK and (line := file.readline(LINE + 1)):
         done, left = done + 1, left - len(line)
@@ -147,7 +143,7 @@ def _block(file, path, done, left):
 
 
 def write_ras(path, times_s, units, *, first_unit=0):
-    """Write spikes to a `.ras` file, which appears only when it is complete.
+    """Write spikes to a `.ras` file.
 
     Parameters
     ----------
@@ -195,8 +191,8 @@ def _first_fault(times, units, before, duration, count, first):
     """Return (index, error text) of the first invalid spike.
 
     Return None if all spikes are valid.  `units` are counted from 0.  The argument
-    `before` is the time of the spike before the first entry of `times`.  If `before` is
-    None, the spikes need not be in order of time.
+    `before` is the time of the last spike before `times`, or None if the spikes need
+    not be in order.
     """
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count
@@ -217,7 +213,7 @@ def _first_fault(times, units, before, duration, count, first):
 
 
 def _options(duration, units, first_unit):
-    """Check the options of a function; return each as a Python number or as None."""
+    """Check and convert the options."""
     if duration is not None:
         number = isinstance(duration, (int, float, np.integer, np.floating))
         if isinstance(duration, bool) or not number or not 0 < duration < np.inf:
@@ -231,7 +227,7 @@ def _options(duration, units, first_unit):
 def _integer(name, value, least):
     """Return `value` as an int.
 
-    Raise an error if `value` is below `least`.
+    The value must be at least `least`.
     """
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) \
             or not least <= value < 1 << 62:

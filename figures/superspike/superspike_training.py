@@ -1,22 +1,21 @@
 """Train spiking networks on the tasks of [ZG18] with the SuperSpike rule.
 
-The figures on [ZG18] share this module.  The module generates Poisson input spikes,
-target spike trains, and a picture in the form of a spike raster.  The module trains B
-independent networks in parallel.  Each network has its own weights and inputs, and the
-results of a network do not depend on the other networks.  Simulated time is divided
-into blocks of 0.5 s, the interval between weight updates in [ZG18].  Blocks follow each
-other without a pause, and the states of the neurons are never reset.
+The figures on [ZG18] share this module.  The functions of this module generate input
+spikes and target spikes, and train B independent networks in parallel.  Each network
+has its own weights and inputs.  Simulated time is divided into blocks of 0.5 s, and the
+weights change at the end of each block, as in [ZG18].  Blocks follow each other without
+a pause, and the states of the neurons are not reset between blocks.
 
 Values that the paper [ZG18] does not state are taken from the published code.  The
-running maximum v of the optimiser RMaxProp decays once per block, with a time constant
-of 30 s.  The constant eps in the denominator of RMaxProp is 1e-12.  The trace z of the
-heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial weights are
-normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1 V].  Two
-values were chosen for refsnn: the standard deviation of the initial weights, which the
-caption of each figure states, and a delay of 1.6 ms.  The learning rule of hidden
-layers delays the input and the surrogate derivative by 1.6 ms, twice the axonal delay
-of 0.8 ms, because two axonal delays pass between a hidden spike and the output error
-that the spike causes.
+optimiser RMaxProp uses a running maximum, which decays once per block, with a time
+constant of 30 s.  The constant eps in the denominator of RMaxProp is 1e-12.  The spike
+trace z in the heterosynaptic regulariser decays with a time constant of 0.1 s.  Initial
+weights are normally distributed with mean 0, and weights are clipped to [-0.1 V, 0.1
+V].  Two values were chosen for refsnn: the standard deviation of the initial weights,
+which is given in the caption of each figure, and a delay of 1.6 ms in the learning
+rule.  The axonal delay is 0.8 ms, and two axonal delays pass between a hidden spike and
+the output error that this spike causes.  Therefore, the learning rule of hidden layers
+delays the input and the surrogate derivative by 1.6 ms.
 """
 
 from typing import NamedTuple
@@ -41,7 +40,7 @@ LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
 
 
 class Layer(NamedTuple):
-    """Hold one layer of all networks, with its weights and its state between blocks."""
+    """Hold the weights and states of one layer."""
 
     k: superspike.Coefficients
     W: np.ndarray                   # (B, n, m), V
@@ -53,23 +52,23 @@ class Layer(NamedTuple):
 # ---- tasks ------------------------------------------------------------------
 
 def poisson(generators, m, rate_hz, steps=STEPS):
-    """Sample Poisson spike trains, with one random generator for each network.
+    """Sample Poisson spike trains, (steps, B, m).
 
-    The result is of shape (steps, B, m).
+    There is one random generator per network.
     """
     return np.stack([generator.random((steps, m)) < rate_hz * DT_S
                      for generator in generators], axis=1)
 
 
 def equidistant(count, steps=STEPS):
-    """Return the time steps of `count` target spikes that are evenly spaced."""
+    """Return `count` evenly spaced time steps."""
     return np.arange(1, count + 1) * steps // (count + 1)
 
 
 def train_of(times, steps=STEPS):
-    """Return a target spike train with a spike at each time step in the array `times`.
+    """Return a spike train from spike times.
 
-    The result is of shape (steps, 1, 1).
+    The times are time steps.  The result is of shape (steps, 1, 1).
     """
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
@@ -77,11 +76,11 @@ def train_of(times, steps=STEPS):
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """Sample a spike raster in which the spikes form a written text.
+    """Sample a spike raster that shows a text.
 
-    The result is of shape (steps, 1, units).  Where the text has ink, units fire
-    Poisson spikes at the rate `rate_hz`.  Spikes that follow another spike of the same
-    unit after less than 10 ms are removed.
+    The result is of shape (steps, 1, units).  Inside the letters, units fire Poisson
+    spikes at the rate `rate_hz`.  A spike is removed if the previous spike of the same
+    unit occurred less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -102,16 +101,16 @@ def picture(generator, steps, units, rate_hz, text="SPIKE"):
 # ---- networks ---------------------------------------------------------------
 
 def weights(generators, n, m, scale_v):
-    """Sample initial weights of shape (B, n, m).
+    """Sample initial weights, (B, n, m).
 
-    The standard deviation of the weights is scale_v / sqrt(m).
+    The standard deviation is scale_v / sqrt(m).
     """
     return np.stack([generator.normal(0, scale_v / np.sqrt(m), (n, m))
                      for generator in generators]).astype(np.float32)
 
 
 def layer(W, settings):
-    """Return a layer with the weights `W`; its neurons are at the resting potential."""
+    """Return a layer at the resting potential."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
@@ -119,11 +118,12 @@ def layer(W, settings):
 
 
 def run(layers, x):
-    """Simulate one block of time steps; return new layers, recordings and spikes.
+    """Simulate one block of time steps.
 
     Returns
     -------
-    layers, blocks : lists with one entry for each layer
+    layers : list of Layer, with the states at the end of the block
+    blocks : list with the recording of each layer
     arriving : (T, B, n) spikes of the last layer, after the axonal delay
     """
     moved, blocks = [], []
@@ -136,7 +136,7 @@ def run(layers, x):
 
 
 def feedback(kind, generators, n, k):
-    """Return fixed feedback matrices of shape (B, n, k).
+    """Return feedback matrices of shape (B, n, k).
 
     Return None if the feedback is symmetric.
     """
@@ -148,11 +148,12 @@ def feedback(kind, generators, n, k):
 def accumulate(layers, blocks, signal, matrix=None):
     """Integrate the SuperSpike rule over one block.
 
-    Return the layers with new states, the integral of the product of error and
-    eligibility for each layer, of shape (B, n, m), and the filtered error of the output
+    The first result is a list of layers with new states.  The second result holds one
+    array (B, n, m) for each layer: the product of filtered error and eligibility trace,
+    integrated over the block.  The third result is the filtered error of the output
     layer.  The array `matrix` holds the feedback weights to the hidden layer.  If
-    `matrix` is None, the error reaches the hidden layer through the transposed weights
-    of the layer above.
+    `matrix` is None, the feedback weights are the transposed weights of the layer
+    above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -169,11 +170,11 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
-    """Update and clip the weights of all layers; return the layers with new weights.
+    """Return the layers with new, clipped weights.
 
     The learning rate `rate` is a number, an array (B, 1, 1), or a list with one number
-    or array for each layer.  The argument `block_s` is the time since the last update
-    of the weights, in seconds.
+    or array for each layer.  The argument `block_s` is the duration of a block, in
+    seconds.
     """
     moved, decay = [], float(np.exp(-block_s / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
@@ -191,7 +192,7 @@ def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
 
 def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
              watch=None):
-    """Train networks on repeated trials with the same input and the same target spikes.
+    """Train networks on repetitions of one trial.
 
     Parameters
     ----------
@@ -230,11 +231,12 @@ def practise(layers, x, target, loops, rate, *, matrix=None, rule="rmaxprop",
 
 
 def hits(spikes, times, window):
-    """Return whether each network spikes at all target times.
+    """Return whether each network hits all targets.
 
-    A network hits all targets if it fires exactly one spike within `window` steps of
-    each target time and no other spike.  The array `spikes` of output spikes has shape
-    (T, B), and the array `times` holds the target times, in time steps.
+    A network hits all targets if its output neuron fires exactly one spike within
+    `window` time steps of each target time and no other spike.  The array `spikes`, of
+    shape (T, B), holds the output spikes, and the array `times` holds the time steps of
+    the targets.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])
