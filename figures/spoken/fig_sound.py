@@ -3,27 +3,28 @@
 The figure shows two recordings: one speaker says the English word "eight", and another
 speaker says the German word "acht".  The sound moves the basilar membrane.  Each place
 of the basilar membrane responds most to one frequency, from high frequencies at the
-base (channel 0) to low frequencies at the apex.  At each of 700 places (channels), hair
-cells convert the motion of the membrane into the firing probability of 40 nerve fibres,
-which excite one bushy cell.  The spikes of the 700 bushy cells are the output of the
-model, as in the data set Spiking Heidelberg Digits [CSSZ20].
+base (channel 0) to low frequencies at the apex.  The model has 700 places (channels).
+At each place, hair cells convert the motion of the membrane into the firing probability
+of 40 nerve fibres, and these fibres excite one bushy cell.  The spikes of the 700 bushy
+cells are the output of the model, as in the data set Spiking Heidelberg Digits
+[CSSZ20].
 
-A bin is one channel during one time interval of 2 ms.  At least 60 % of the spikes
-occur in the 20 % of all bins in which the firing probability of the nerve fibres is
-highest.  Successive spikes of a bushy cell are at least 1 ms apart.  For a comparison
-with stored spikes, spikes are counted in 70 of the 700 channels, at most one spike per
-channel and millisecond.  The number of spikes in these 70 channels differs by at most
-10 % from the number of spikes that refsnn stores for the same recording.  The stored
-spikes were computed with other random numbers, which alone change the number of spikes
-by about 2 %.
+Channels and time intervals of 2 ms form a grid of bins.  At least 60 % of the spikes
+occur in the 20 % of the bins with the highest firing probability of the nerve fibres.
+Successive spikes of a bushy cell are at least 1 ms apart.  The package refsnn also
+contains stored spikes of both recordings, in 70 of the 700 channels and with at most
+one spike per channel and millisecond.  Counted in the same way, the number of spikes in
+this figure differs by at most 10 % from the number of these stored spikes.  The stored
+spikes were computed with other random numbers, and other random numbers alone change
+the number of spikes by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
 The speed of the membrane is the root mean square over 2 ms, in dB below the maximum.
-The firing probability is the probability that a non-refractory fibre fires in a time
-step of 1/24 ms, averaged over 2 ms.  The axis on the right shows, for each channel, the
-frequency to which the channel responds most.  The recordings belong to the Heidelberg
-Digits.  The figure follows the conversion of sound to spikes in [CSSZ20].
+The firing probability is the probability with which a nerve fibre that is not
+refractory fires in a time step of 1/24 ms, averaged over 2 ms.  The axis on the right
+shows the frequency to which each channel responds most.  The recordings belong to the
+Heidelberg Digits.  The figure follows the conversion of sound to spikes in [CSSZ20].
 """
 
 import numpy as np
@@ -48,14 +49,14 @@ def jobs(size, seed, data):
 
 
 def sound(word):
-    """Return the samples of a stored recording at 48 kHz, and its file name."""
+    """Return a recording and its file name."""
     with np.load(spoken_words.FOLDER / "hd_sounds.npz") as file:
         samples = np.cumsum(file[word], dtype=np.int16)
         return samples / 2.0 ** 15, str(file["names"][list(WORDS).index(word)])
 
 
 def binned(a):
-    """Average an array over time intervals of `FINE` time steps.
+    """Average an array over `FINE` time steps.
 
     The array is of shape (T, C).  An incomplete last bin is dropped.
     """
@@ -63,7 +64,7 @@ def binned(a):
 
 
 def hear(word, seed):
-    """Convert one word to spikes; return the signals of all stages of the model."""
+    """Convert one word to spikes."""
     (samples, name), generator = sound(word), seeds.rng(seed, FIGURE, word, 0)
     x, dt = audio.prepare(samples, RATE, ramp=0.03), 2 / RATE
     table = basilar.table(basilar.places(CHANNELS))
@@ -84,16 +85,16 @@ def hear(word, seed):
 
 
 def gather(results):
-    """Return a dict whose entry "NAME i" is the signal NAME of word number i."""
+    """Number the words, and append the numbers to the keys."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
 
 def concentrated(data, i):
-    """Return the share of the spikes in the 20 % of bins with the highest probability.
+    """Return the fraction of spikes in likely bins.
 
-    A bin is one channel during one time interval of 2 ms, and the probability of a bin
-    is the firing probability of the nerve fibres of the channel.
+    A bin is one channel during one time interval of 2 ms.  The likely bins are the 20 %
+    of the bins with the highest firing probability of the nerve fibres.
     """
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
@@ -101,11 +102,11 @@ def concentrated(data, i):
 
 
 def tuned(data, i):
-    """Return the rank correlation between the spike count and the power of the sound.
+    """Correlate spike counts with the sound's power.
 
-    The spikes are counted in groups of GROUP channels and intervals of FRAME_S.  The
-    power of the sound is summed over the same intervals, at the mean of the frequencies
-    to which the channels of the group respond most.
+    Return the rank correlation.  Spikes are counted in groups of GROUP channels and in
+    intervals of FRAME_S.  The power of the sound is summed over the same intervals.
+    For each group, the power is taken at the mean best frequency of its channels.
     """
     frame = (data[f"times {i}"] / FRAME_S).astype(int)
     at = (data[f"at {i}"] / FRAME_S).astype(int)
@@ -118,11 +119,10 @@ def tuned(data, i):
 
 
 def stored(data, i):
-    """Return the computed number of spikes of a word, divided by the stored number.
+    """Divide computed by stored spike counts.
 
     As in the stored spikes, only the channels 70, 79, ..., 691 are used, and each
-    channel has at most one spike in a time step of 1 ms.  The first time step begins at
-    the first spike of the word.
+    channel has at most one spike in a time step of 1 ms.
     """
     t, unit = data[f"times {i}"], data[f"units {i}"]
     kept = (unit >= 70) & ((unit - 70) % 9 == 0) & (unit < 700)
@@ -131,7 +131,7 @@ def stored(data, i):
 
 
 def shortest_ms(data):
-    """Return the shortest interval between two spikes of one bushy cell, in ms."""
+    """Return the shortest interspike interval, in ms."""
     found = []
     for i in range(int(data["count"])):
         order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
@@ -212,7 +212,7 @@ def _word(data, i, axes):
 
 
 def _tones(data, axes):
-    """Add an axis on the right with the best frequencies of the channels."""
+    """Add an axis with best frequencies."""
     best, last = data["best 0"], len(data["best 0"]) - 1
     tones = [tone for tone in (8000, 4000, 2000, 1000, 500, 250, 125)
              if best.min() < tone < best.max()]

@@ -6,20 +6,21 @@ the speakers 4 and 5, who are held out from training, and some words of every ot
 speaker.  The training set contains no word of the speakers 4 and 5.  In each of the 20
 classes, the number of training words is at least half of the mean over classes.  No
 word is longer than 1.4 s, the duration that the tutorial of the authors of [CSSZ20]
-uses.  All words have the same loudness, but the speaker with the most spikes per word
-has at least 1.2 times as many spikes per word as the speaker with the fewest.
+uses.  Although all words have the same loudness, the mean number of spikes per word
+differs between speakers.  The largest of these means is at least 1.2 times as large as
+the smallest.
 
 The upper row of panels shows the number of words of each speaker, the number of words
 of each class, and the distribution of the durations of the words.  The duration of a
 word is the time of its last spike.  The lower row of panels shows the distribution of
-the number of spikes per word for all words and for each speaker, and the mean number of
-spikes per word in each channel.  Dots are medians, thick lines join the quartiles, and
-thin lines join the 5 % and the 95 % quantile.  Channel 0 responds to the highest
-frequencies.
+the number of spikes per word, for all words together and for each speaker, and the mean
+number of spikes per word in each channel.  Dots are medians, thick lines join the
+quartiles, and thin lines join the 5 % and the 95 % quantile.  Channel 0 responds to the
+highest frequencies.
 
 By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
-channels.  For each digit, the data include five recordings of each of the speakers 4
-and 5, and six recordings of each other speaker.  With --full, the data are all 10,420
+channels.  For each digit, the data contain five recordings by each of the speakers 4
+and 5, and six recordings by each other speaker.  With --full, the data are all 10,420
 recordings, encoded in 700 channels.  The figure follows the description of the data in
 [CSSZ20].
 """
@@ -41,10 +42,10 @@ def jobs(size, seed, data):
 
 
 def survey(folder):
-    """Return the label, speaker, set, duration and number of spikes of each word.
+    """Return the properties of each word.
 
-    Row i of the array `profile`, of shape (3, channels), holds the spike count of each
-    channel, averaged over the words of set i.
+    The array `profile` holds the mean spike count of each channel, for the training
+    words and for the two sets of test words.
     """
     words = spoken_words.read(folder)
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)
@@ -63,8 +64,7 @@ def gather(results):
 
 
 def grouped(groups, values, function):
-    """Apply a function to the values of each group; return one result for each group.
-    """
+    """Apply a function to each group."""
     return np.array([function(values[groups == g]) for g in np.unique(groups)])
 
 

@@ -1,18 +1,18 @@
 """Spoken digits: accuracy grows with the number of training speakers
 
-The left panel shows how often an LSTM that classifies spoken digits confuses one word
-with another.  The middle panel shows the accuracy of the classifiers on the test words
-of each speaker.  No classifier is trained on words of the speakers 4 and 5, who are
-held out.  For the right panel, a support vector machine (SVM) and an LSTM are trained
-on the words of some of the other ten speakers, and tested on all words of the speakers
-4 and 5.  For each classifier and each number of training speakers, the training
-speakers are drawn at random.  The accuracy of the LSTM on the words of the speakers 4
-and 5 is at least 0.1 higher with ten training speakers than with two training speakers.
-The number of training epochs is always the same, so that with fewer training speakers,
-the LSTM also receives fewer weight updates.  In at least 10/19 of the errors of the
-LSTM (with equal weight for each class), an English word is confused with a German word,
-for example "nine" with "neun".  If errors were random, this share would be 10/19,
-because 10 of the 19 wrong words are in the other language.
+The left panel shows how often a long short-term memory network (LSTM) that classifies
+spoken digits confuses one word with another.  The middle panel shows the accuracy of
+the classifiers on the test words of each speaker.  No classifier is trained on words of
+the speakers 4 and 5, who are held out.  For the right panel, a support vector machine
+(SVM) and an LSTM are trained on the words of some of the other ten speakers, and tested
+on all words of the speakers 4 and 5.  The training speakers are drawn at random for
+each classifier and each number of training speakers.  The accuracy of the LSTM on the
+words of the speakers 4 and 5 is at least 0.1 higher with ten training speakers than
+with two training speakers.  Because the number of training epochs is fixed, training
+with fewer speakers also means fewer weight updates.  In at least 10/19 of the errors of
+the LSTM (with equal weight for each class), the predicted word is in the other
+language, for example "neun" for "nine".  For random errors, this fraction would be
+10/19, because 10 of the 19 wrong words are in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the recordings.  Dots are single runs, lines and bars are means.  The
@@ -48,13 +48,12 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies of each classifier, and the LSTM's confusion matrix.
+    """Return accuracies and the LSTM's confusion matrix.
 
-    For each classifier, the entry named like the classifier holds the accuracies on the
-    test words of each speaker, of shape (repeats, speakers).  The entry "confusions"
-    holds the confusion matrix of the LSTM, whose rows sum to 1.  The entry "NAME,
-    speakers" holds the accuracies of the classifier NAME on words of held-out speakers,
-    of shape (numbers of training speakers, repeats).
+    For each classifier NAME, the entry NAME holds the accuracies on the test words of
+    each speaker, of shape (repeats, speakers).  The entry "NAME, speakers" holds the
+    accuracies on the words of the held-out speakers, of shape (numbers of training
+    speakers, repeats).  The rows of the confusion matrix sum to 1.
     """
     done = [r for r in results if "accuracy" in r]
     speaker, label = done[0]["speaker"], done[0]["label"]

@@ -2,18 +2,19 @@
 
 The input of a classifier is the number of spikes of a word in each channel, without the
 spike times.  The spike counts c (N, m) of N words in m channels are standardised with
-the mean and the standard deviation over the training words.  A kernel k measures the
-similarity of two words with standardised counts z and z':
+the mean and the standard deviation over the training words.  A kernel k(z, z') measures
+the similarity of two words with the standardised counts z and z':
 
     z = (c - mean) / deviation, 0 where the deviation is 0       (1)
     "linear"      k(z, z') = z . z' / m                          (2)
     "polynomial"  k(z, z') = (1 + z . z' / m)^2                  (3)
     "radial"      k(z, z') = exp(-|z - z'|^2 / m)                (4)
 
-Let K (N, N) be the kernel matrix of the training words, and let Y be 1 for the class
-of a word and -1 for the other classes.  For each class, one support vector machine
-learns to separate the words of the class from all other words.  The coefficients A and
-the biases b of the machines minimise the objective E:
+For each class, one support vector machine learns to separate the words of the class
+from all other words.  Let K (N, N) be the kernel matrix of the training words, and let
+the matrix Y have the entry 1 for the class of a word and -1 for all other classes.  The
+scores f of the training words depend on the coefficients A and the biases b, which
+minimise the objective E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)
@@ -29,9 +30,9 @@ Derivation.  Let D be the derivative of the second term of E with respect to f,
 
     (K_SS + 1/(2 cost)) A_S + b = Y_S,  sum A_S = 0              (9)
 
-    Each iteration of Newton's method solves eq. (9) for the current set S, and halves
-    the step of A and b until the objective E decreases.  The iteration stops if the set
-    S does not change.  The scores of new words z are
+    Each iteration of Newton's method solves eq. (9) for the current set S.  The change
+    of A and b is halved until the objective E decreases.  The iteration stops if the
+    set S does not change.  The scores of new words z are
 
     f(z) = k(z, z_train) A + b                                   (10)
 
@@ -57,7 +58,7 @@ STEPS = 200             # largest number of Newton steps
 
 
 class Classifier(NamedTuple):
-    """Hold a trained classifier, which `fit` returns; all arrays are float64."""
+    """Hold a trained classifier, in float64."""
 
     mean: np.ndarray            # (m,) mean in eq. (1)
     deviation: np.ndarray       # (m,) standard deviation in eq. (1)
@@ -68,7 +69,7 @@ class Classifier(NamedTuple):
 
 
 def compare(z, other, kind):
-    """Return the kernel matrix between two sets of words, eqs. (2)-(4); shape (N, S).
+    """Return a kernel matrix (N, S), eqs. (2)-(4).
 
     The arrays `z` (N, m) and `other` (S, m) hold standardised spike counts.
 
@@ -89,9 +90,10 @@ def compare(z, other, kind):
 
 
 def fit(counts, labels, kind, *, cost=1.0):
-    """Train one support vector machine per class on spike counts, eqs. (1)-(9).
+    """Train a classifier on spike counts, eqs. (1)-(9).
 
-    A class without training words has the score -1 for every word.
+    If no training word belongs to a class, the score of this class is -1 for every
+    word.
 
     counts : (N, m) float, number of spikes of each channel in each word.
     labels : (N,) int, classes of the words; the number of classes is the largest
@@ -124,7 +126,7 @@ def _standardised(counts, mean, deviation):
 def _machine(K, y, cost):
     """Train one class against all other classes.
 
-    Return the coefficients A, an array of shape (N,), and the bias b.
+    Return the coefficients A and the bias b.
     """
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
@@ -152,7 +154,7 @@ def _machine(K, y, cost):
 
 
 def scores(classifier, counts):
-    """Return the score of each word for each class, eqs. (1), (10), of shape (N, k).
+    """Return the scores (N, k), eqs. (1), (10).
 
     The predicted class is the class with the largest score.
 

@@ -2,11 +2,10 @@
 
 The function `classify` trains one classifier and returns its accuracies.  Several
 figures call this function.  If the words are read from files, the training of a network
-is split into several calls, each of which continues the training of the previous call.
-The networks are spiking networks (one to three hidden layers, or one recurrent layer),
-an LSTM, or a convolutional network.  A `Network` holds functions whose argument is the
-list of the network's weight arrays.  Support vector machines on spike counts are the
-baselines.
+is split into several calls, and each call continues the training of the previous call.
+The networks are feed-forward spiking networks with one to three hidden layers, a
+recurrent spiking network, a long short-term memory network (LSTM) and a convolutional
+network (CNN).  For comparison, support vector machines are trained on spike counts.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -25,7 +24,7 @@ CACHE = 1 << 28                 # largest number of entries of the binned words
 
 
 class Options(NamedTuple):
-    """Hold the hyperparameters of a network and of its training; all times are in s."""
+    """Hold hyperparameters; all times are in s."""
 
     dt: float = 0.02            # time step
     loss: str = "sum"           # reduction over time: "max", "last" or "sum"
@@ -57,12 +56,13 @@ class Options(NamedTuple):
 
 
 class Network(NamedTuple):
-    """Hold the functions of a network, whose parameters are a list of arrays.
+    """Hold the functions of a network.
 
-    The function begin(generator, m, classes, T) samples the initial parameters for m
-    inputs and T time steps.  The function record(parameters, x) returns the readout, of
-    shape (T, B, k).  The function gradient(parameters, x, labels, generator) returns
-    the loss and the list of the derivatives of the loss with respect to the parameters.
+    The parameters of a network are a list of arrays.  The function begin(generator, m,
+    classes, T) samples the initial parameters for m inputs and T time steps.  The
+    function record(parameters, x) returns the readouts, of shape (T, B, k).  The
+    function gradient(parameters, x, labels, generator) returns the loss, and the
+    gradient of the loss with respect to each array of parameters.
     """
 
     begin: Callable[..., Any]
@@ -71,18 +71,16 @@ class Network(NamedTuple):
 
 
 def start(o):
-    """Return the first time step at which the readout enters the loss."""
+    """Return the first time step of the loss."""
     return round(o.wait / o.dt) if o.loss == "max" else 0
 
 
 def score(record, labels, o):
-    """Return the loss, and its derivative with respect to the readout.
+    """Return the loss L and dL/d(readouts).
 
-    The derivative of the loss is of shape (T, B, k).  Each readout starts at 0.  If a
-    readout stays below 0 after the first time step, the maximum of the readout over
-    time is its initial value 0, and the derivative of the loss with respect to the
-    weights of this readout is 0.  The loss "max" therefore ignores the first time
-    steps.
+    Each readout starts at 0.  If a readout is negative in all later time steps, its
+    maximum over time is 0, and the derivative of the loss with respect to the weights
+    of this readout is 0.  Therefore the loss "max" ignores the first time steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -90,12 +88,12 @@ def score(record, labels, o):
 
 
 def penalty(spikes):
-    """Return a penalty on spikes, and its derivative with respect to the spikes.
+    """Return a penalty P on spikes and dP/d(spikes).
 
-    The spikes are of shape (T, B, n).  The penalty, a sum of two terms, follows the
-    tutorial of the authors of [CSSZ20].  The first term of the penalty is the number of
-    spikes of the layer in a mini-batch.  The second term of the penalty is the squared
-    number of spikes of a neuron in the mini-batch, averaged over neurons.
+    The spikes are of shape (T, B, n).  As in the tutorial of the authors of [CSSZ20],
+    the penalty is proportional to the sum of two terms.  The first term is the number
+    of spikes of the layer in a mini-batch.  The second term is the squared number of
+    spikes of a neuron in the mini-batch, averaged over neurons.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
@@ -107,9 +105,10 @@ def penalty(spikes):
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
-    """Return a network with LIF layers and a leaky readout.
+    """Return a network of LIF neurons.
 
-    If the network has one hidden layer, `refsnn.fast.lif` simulates the network.
+    The readouts are leaky integrators without spikes.  Networks with one hidden layer
+    are simulated with `refsnn.fast.lif`.
     """
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
                            float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
@@ -181,19 +180,19 @@ def long_memory(o):
 
 
 def convolutional(o):
-    """Return a network with two convolutional layers and two dense layers.
+    """Return a convolutional network.
 
-    After each convolution, pooling halves the number of time steps and the number of
-    rows.
+    Two convolutional layers are followed by two dense layers.  After each convolution,
+    pooling halves the number of time steps and the number of rows.
     """
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
         """Convert binned words to images (B, T, rows, 1).
 
-        Each pixel is the square root of the number of spikes in a group of neighbouring
-        channels in one time step.  Images have about 32 to 64 rows.  The square root
-        compresses the long tail of the distribution of spike counts.
+        Each row of the image is a group of neighbouring channels, and each column is a
+        time step.  A pixel is the square root of the number of spikes of the group in
+        the time step.  Images have about 32 to 64 rows.
         """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
@@ -229,17 +228,18 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the duration to which all words are padded or cut, in seconds.
+    """Return the common duration of all words.
 
-    This duration is the duration of the longest word, or LONGEST if the longest word is
-    longer, rounded up to whole time steps.
+    Shorter words are padded to this duration, in seconds, and longer words are cut.
+    The result is the duration of the longest word, but at most LONGEST, rounded up to
+    whole time steps.
     """
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))
 
 
 def changed(words, index, generator, o, longest):
-    """Return a copy of the data set; events of the words in `index` are jittered."""
+    """Jitter the events of the words in `index`."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -256,12 +256,11 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, law, generator):
-    """Return a copy of the data set in which all event times are replaced.
+    """Replace all spike times of a data set.
 
-    If `law` is "permuted", the spike times of each word are permuted among its spikes,
-    so that each time step has as many spikes as before.  If `law` is "uniform", the
-    spike times are drawn from a uniform distribution between 0 and the longest duration
-    of all words, so that only the number of spikes of each channel is preserved.
+    If `law` is "permuted", the spike times of each word are permuted among its spikes.
+    If `law` is "uniform", the spike times are drawn from a uniform distribution between
+    0 and the duration of the longest word.
     """
     end = spoken_words.durations(words).max()
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
@@ -272,10 +271,10 @@ def shuffled(words, law, generator):
 
 
 def chosen(words, count, generator):
-    """Return the sets of words, with only `count` of the training speakers.
+    """Restrict the training words to `count` speakers.
 
-    These speakers are drawn at random from the speakers of the training words.  If
-    `count` is 0, all speakers remain.
+    The test words of known speakers are restricted to the same speakers, who are drawn
+    at random.  If `count` is 0, all speakers remain.
     """
     found = spoken_words.sets(words)
     if count:
@@ -285,10 +284,11 @@ def chosen(words, count, generator):
 
 
 def reader(words, o):
-    """Return a function that maps word indices to binned words.
+    """Return a function that returns binned words.
 
-    The binned words are of shape (T, B, channels).  All words are binned at once if the
-    array of all binned words has at most CACHE entries.
+    The returned function maps word indices to spike counts of shape (T, B, channels).
+    If the spike counts of all words have at most CACHE entries, all words are binned
+    once and kept in memory.
     """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
@@ -301,7 +301,7 @@ def reader(words, o):
 # ---- learning ------------------------------------------------------------------
 
 def fit(network, words, index, o, generator, first=0, count=None, learner=None):
-    """Train for `count` epochs; return (parameters, states) and the loss of each epoch.
+    """Train a network for `count` epochs.
 
     index : indices of the training words.
     first : number of the first epoch.
@@ -333,7 +333,7 @@ def fit(network, words, index, o, generator, first=0, count=None, learner=None):
 
 
 def predicted(network, parameters, words, index, o):
-    """Return the predicted class of each word in `index`."""
+    """Return the predicted class of each word."""
     longest, found = steps(words, o.dt), []
     for first in range(0, len(index), AT_ONCE):
         record = network.record(parameters, spoken_words.binned(
@@ -345,10 +345,10 @@ def predicted(network, parameters, words, index, o):
 
 
 def machine(kind, words, sets):
-    """Return the class that a support vector machine predicts for each word.
+    """Return the classes that a machine predicts.
 
-    The support vector machine is trained on the spike counts of the training words,
-    which are the first entry of `sets`.
+    A support vector machine is trained on the spike counts of the training words, and
+    predicts the class of every word.
     """
     c = spoken_words.counts(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
@@ -400,7 +400,7 @@ SETTINGS = {
 
 
 def options(condition, folder, **more):
-    """Return the `Options` of a classifier; the arguments `more` override options."""
+    """Return the `Options` of a classifier."""
     kind, own = CONDITIONS[condition]
     setting = SETTINGS["own" if folder is None else "paper"]
     return Options(**{**setting.get(kind, {}), **own, **setting.get(condition, {}),
@@ -408,14 +408,14 @@ def options(condition, folder, **more):
 
 
 def add(listed, condition, size, data, seed, repeat, **more):
-    """Append the training jobs of one classifier to the list `listed`.
+    """Append the training jobs of one classifier.
 
-    A classifier is trained in one job, or in a chain of jobs if the words are read from
-    files.  If `size` is "full", the words are read from the folder `data`.  If `size`
-    is "quick", networks are trained for one epoch.
+    If `size` is "full", the words are read from the folder `data`, and the training of
+    a network is split into several jobs.  If `size` is "quick", networks are trained
+    for one epoch.
 
     size : "quick", "default" or "full".
-    more : options that override the options of the condition.
+    more : further `Options`.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
@@ -437,16 +437,17 @@ def add(listed, condition, size, data, seed, repeat, **more):
 
 def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None):
-    """Train one classifier; return its accuracy on each set of `spoken_words.SETS`.
+    """Train and test one classifier.
 
-    The result `accuracy` is of shape (3,).  The results `label`, `speaker` and
-    `predicted` are of shape (N,), with one entry for each test word.  The result
-    `jittered` holds the accuracy on all test words for each entry of `jitters`.  In a
-    chain of jobs, only the last job returns accuracies.
+    The result `accuracy` holds one accuracy for each entry of `spoken_words.SETS`.  The
+    results `label`, `speaker` and `predicted` have one entry for each test word.  The
+    result `jittered` holds one accuracy on all test words for each entry of `jitters`.
+    If the training of a network is split into several jobs, only the last job returns
+    accuracies.
 
     jitters : standard deviations of the jitter of event times, s.
-    first, count : first epoch and number of epochs of this job in a chain of jobs.
-    before : result of the previous job of the chain.
+    first, count : number of the first epoch, and number of epochs of this job.
+    before : result of the previous job.
     """
     words, o = spoken_words.read(folder), Options(**options)
     if o.validated:

@@ -54,8 +54,8 @@ window.  All settings in the rest of this paragraph were chosen in trial runs wi
 seeds.  The three groups have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70
 ms.  Output spikes outside the response windows are wrong spikes in the learning rule,
 but are not counted as errors in this figure.  The learning rate of the weights from the
-inputs is 0.3 mV.  The learning rate of the weights from hidden to output neurons is 5 mV
-with symmetric feedback, and 10 mV with all other kinds of feedback.  The initial
+inputs is 0.3 mV.  The learning rate of the weights from hidden to output neurons is 5
+mV with symmetric feedback, and 10 mV with all other kinds of feedback.  The initial
 learning rates are divided by 10 after 60 % of the training time, and by 100 after 85 %
 of the training time.  Initial weights from the inputs have a standard deviation of 20
 mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a standard
