@@ -1,17 +1,19 @@
 """Computing times of other tools, relative to refsnn
 
-A contender is refsnn, another installed tool, or a lower bound.  The lower bound
-computes only the dense matrix products of a task; for synaptic intelligence (SI), the
-lower bound copies all parameters.  A ratio is the computing time of a contender,
-divided by the computing time of refsnn for the same task.  If the ratio is above 1,
-refsnn is faster than the contender.  Other tools compute the same quantities as refsnn,
-but Norse, snnTorch and SpikingJelly use their own LIF neurons.  The package refsnn
-receives spikes as a sparse matrix, and always uses one thread.
+The figure compares the computing time of refsnn with the computing times of other
+installed tools and of a lower bound.  The lower bound computes only the dense matrix
+products of a task; for synaptic intelligence (SI), the lower bound copies all
+parameters.  The figure shows ratios: the computing time of another tool or of the lower
+bound, divided by the computing time of refsnn for the same task.  If the ratio is above
+1, refsnn is faster.  The other tools compute the same quantities as refsnn, except that
+Norse, snnTorch and SpikingJelly use their own models of LIF neurons.  The package
+refsnn receives spikes as a sparse matrix, and always uses one thread.
 
-Dots are medians over 7 runs (25 with --full), in which the contenders take turns.
-Lines join the quartiles over these runs.  A warm-up run is not counted.  Numbers are
-float32, or float64 for sound.  Each contender runs in a process of its own.  The ratios
-depend on the computer, so that no bound is set on a ratio.
+Dots are medians over 7 runs (25 with --full).  Lines join the quartiles over these
+runs.  The tools run one after the other in each round of measurements, and each tool
+runs in a separate process.  A warm-up run is not counted.  Numbers are float32, or
+float64 for sound.  Because the ratios depend on the computer, no ratio is tested
+against a bound.
 """
 
 import contextlib
@@ -32,10 +34,10 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
 
 
 def jobs(size, seed, data):
-    """Return one job for each module `speed_*`, and a second job for `speed_lif`.
+    """Return one job for each module `speed_*`.
 
-    The second job for `speed_lif` uses two threads, and is omitted if `size` is
-    "quick".
+    Unless `size` is "quick", a second job for the module `speed_lif` measures with two
+    threads.
     """
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")
@@ -44,7 +46,7 @@ def jobs(size, seed, data):
 
 
 def measure(section, threads, repeats, seed):
-    """Return the quartiles of the computing times for one module `speed_*`."""
+    """Measure the tasks of one module."""
     module = SECTIONS[section]
     if hasattr(os, "sched_setaffinity"):        # for this process, which ends here
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
@@ -56,7 +58,7 @@ def measure(section, threads, repeats, seed):
 
 
 def computer():
-    """Return the names of the processor and of the BLAS library as a text."""
+    """Name the processor and the BLAS library."""
     import threadpoolctl
     name = platform.processor() or platform.machine()
     with contextlib.suppress(OSError, StopIteration), \
@@ -70,7 +72,7 @@ def computer():
 
 
 def gather(results):
-    """Return all computing times, and their ratios to the times of refsnn."""
+    """Return all computing times and ratios."""
     rows = [row for result in results for row in result["rows"]]        # of texts
     found = {name: list(map(COLUMNS[name], column)) for name, column in zip(
         COLUMNS, zip(*rows, strict=True), strict=True)}
@@ -85,12 +87,12 @@ def gather(results):
 
 
 def claims(data):
-    """Return no claims, because the ratios depend on the computer."""
+    """Return no claims."""
     return []
 
 
 def table(data):
-    """Return the header and the rows of a table of computing times and ratios."""
+    """Return a table of times and ratios."""
     rows = zip(*(data[name].tolist() for name in ("task", "name", "threads", "median",
                                                   "ratio")), strict=True)
     return [["task", "contender", "threads", "median, ms", "ratio to refsnn"], *(
@@ -99,7 +101,7 @@ def table(data):
 
 
 def plot(data, fig):
-    """Draw the ratios of the computing times, in one group for each task."""
+    """Draw the ratios of the computing times."""
     rows = list(zip(*(data[name].tolist() for name in (*COLUMNS, "ratio")),
                     strict=True))
     labels = {}                     # (task, name), or (task, None) for the title

@@ -1,17 +1,18 @@
 """Build the spiking networks of the figure `fig_speed` in refsnn and in other tools.
 
-A builder is a function of this module that builds a network of LIF neurons in one tool
+For each tool, a function of this module builds a network of LIF neurons in the tool,
 and returns a function `run` without arguments.  The function `run` simulates the
 network on one batch, computes gradients if the task requires gradients, and waits for
-the end of the computation.  For other tools than refsnn, `run` returns (out,
-gradients), where the array `out` holds the membrane potentials of the readouts.  The
-networks in PyTorch and JAX are loops over time and compute the same results as refsnn,
-which the tests in the folder tests/peers verify.  The builders for other libraries use
-the LIF neuron of the library, with as little additional code as possible.  The
-gradients are the derivatives of the inner product <out, dout> with respect to the
-weight matrices W, W_out and, in recurrent networks, V.  If a layer object of a library
-holds a weight matrix, the gradient with respect to this matrix is computed, but not
-returned.
+the end of the computation.  In all tools except refsnn, `run` returns (out, gradients),
+where the array `out` holds the membrane potentials of the readouts.
+
+The networks in PyTorch and JAX are loops over time.  The tests in the folder
+tests/peers verify that these networks compute the same results as refsnn.  The networks
+in other libraries use the LIF neuron of the library, with as little additional code as
+possible.  The gradients are the derivatives of the inner product <out, dout> with
+respect to the weight matrices W, W_out and, in recurrent networks, V.  Some libraries
+hold a weight matrix in a layer object.  In this case, the gradient with respect to this
+matrix is computed, but not returned.
 """
 
 import functools
@@ -36,11 +37,11 @@ BARE, DENSE, OURS = "bare products", "refsnn, dense input", "refsnn"
 
 
 class Problem(NamedTuple):
-    """Hold the weights and the input of a network with one hidden layer and a readout.
+    """Hold the weights and the input.
 
-    The field `dout` is the derivative of the loss with respect to the readout `out`.
-    If `dout` is None, the network computes the readout, but no gradient.  The reset
-    subtracts the threshold.
+    The field `dout` is the derivative of the loss with respect to the readouts `out`.
+    If `dout` is None, the readouts are computed, but no gradient.  The reset subtracts
+    the threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -55,7 +56,7 @@ class Problem(NamedTuple):
 
 
 def problem(task, seed, threads):
-    """Return the `Problem` of a task, with weights that make hidden neurons spike."""
+    """Return the `Problem` of a task."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n, k = SIZES[task]
     if task == RECURRENT:
@@ -76,7 +77,7 @@ def problem(task, seed, threads):
 # ---- refsnn ------------------------------------------------------------------
 
 def refsnn(p, sparse=True):
-    """Return a function that runs `refsnn` on input spikes, sparse or as an array."""
+    """Build the network in refsnn."""
     x, steps, last = fast_training.events(p.x) if sparse else p.x, len(p.x), [None]
     decays = {"alpha": p.alpha, "beta": p.beta, "steps": steps}
     if p.dout is None:
@@ -90,7 +91,7 @@ def refsnn(p, sparse=True):
 
 
 def products(p):
-    """Return a function that computes only the dense matrix products of training."""
+    """Return a function for the matrix products."""
     (T, B, _), n, k = p.x.shape, len(p.W), len(p.W_out)
     generator = np.random.default_rng(0)
     spikes = (generator.random((T, B, n)) < 0.1).astype(np.float32)
@@ -116,11 +117,9 @@ def products(p):
 # ---- other tools -------------------------------------------------------------
 
 def _torch(problem):
-    """Return the module torch, the input and the weights as tensors, and a function.
+    """Prepare a problem for PyTorch.
 
-    The returned function `step(run, weights)` returns a function that calls the
-    function `run` and then computes the gradients with respect to those entries of
-    `weights` that are not None.
+    Return the module torch, the input, the weights and a function.
     """
     logging.disable(logging.WARNING)
     import torch
@@ -148,7 +147,7 @@ def _torch(problem):
 
 
 def _spike(torch, steepness):
-    """Return the spike function with the surrogate derivative of a fast sigmoid."""
+    """Return a spike function with surrogate derivative."""
     class Spike(torch.autograd.Function):
         @staticmethod
         def forward(ctx, v):
@@ -164,9 +163,9 @@ def _spike(torch, steepness):
 
 
 def pytorch(problem):
-    """Build the network as a loop over time in PyTorch.
+    """Build the network in PyTorch.
 
-    A single matrix product computes the input currents of a layer for all time steps.
+    One matrix product computes all input currents.
     """
     torch, x, (W, V, W_out), step = _torch(problem)
     spike = _spike(torch, problem.steepness)
@@ -189,7 +188,7 @@ def pytorch(problem):
 
 
 def snntorch(problem):
-    """Build the network with the neuron `Synaptic` of the library snnTorch."""
+    """Build the network in snnTorch."""
     torch, x, (W, V, W_out), step = _torch(problem)
     import snntorch as snn
     options = {"alpha": problem.alpha, "beta": problem.beta,
@@ -218,7 +217,7 @@ def snntorch(problem):
 
 
 def norse(problem):
-    """Build the network with the LIF neuron of the library Norse."""
+    """Build the network in Norse."""
     torch, x, (W, V, W_out), step = _torch(problem)
     import norse.torch as tool
     n, m = W.shape
@@ -238,7 +237,7 @@ def norse(problem):
 
 
 def spikingjelly(problem):
-    """Build the network with the LIF neuron of the library SpikingJelly."""
+    """Build the network in SpikingJelly."""
     torch, x, (W, V, W_out), step = _torch(problem)
     from spikingjelly.activation_based import functional, layer, neuron, surrogate
     n, k = len(W), len(W_out)
@@ -262,9 +261,9 @@ def spikingjelly(problem):
 
 
 def jax(problem):
-    """Build the network as a scan over time in JAX.
+    """Build the network in JAX.
 
-    JAX compiles the scan when it runs for the first time.
+    The first run includes the compilation.
     """
     import jax
     jax.config.update("jax_enable_x64", problem.x.dtype == np.float64)
@@ -322,7 +321,7 @@ PEERS = {"JAX scan": ("jax", jax), "Norse": ("norse", norse),
 
 
 def contenders(task, seed, threads):
-    """Return a dict that maps the name of each contender to its builder function."""
+    """Return a dict {name: build}."""
     builders = {OURS: refsnn}
     if task == RECURRENT and threads == 1:
         builders |= {DENSE: lambda p: refsnn(p, False), BARE: products}

@@ -1,14 +1,16 @@
-"""Compute tangent kernels, and gradients of Neural Tangent Transfer, for `fig_speed`.
+"""Build the tangent-kernel tasks of `fig_speed`.
 
-A contender is refsnn or another tool.  In the tasks named NTK, the neural tangent
-kernel between all samples of a batch is computed.  In the task named NTT, the gradient
-of the loss of Neural Tangent Transfer, without the L2 term of this loss, is computed
-with respect to the parameters of a student network.  The loss of Neural Tangent
-Transfer compares the tangent kernels of student and teacher between the two halves of a
-batch.  The measured times include the forward pass, and for the gradient also the
-kernel of the teacher.  Other tools receive arrays in the memory layout that they
-prefer, and the JAX code is compiled.  The library neural-tangents has three
-implementations of the tangent kernel, which are all measured.
+In the tasks named NTK, each tool computes the neural tangent kernel of all pairs of
+samples in a batch.  Neural Tangent Transfer (NTT) trains a student network to have the
+same outputs and the same tangent kernel as a teacher network.  In the task named NTT,
+each tool computes the gradient of the NTT loss with respect to the parameters of the
+student.  The NTT loss uses the tangent kernel between the first and the second half of
+a batch, and is computed without its L2 term.
+
+The measured times include the forward pass, and in the task NTT also the tangent kernel
+of the teacher.  Each tool receives arrays in its preferred memory layout, and the JAX
+code is compiled.  All three implementations of the tangent kernel in the library
+neural-tangents are measured.
 """
 
 import functools
@@ -36,9 +38,9 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 
 
 class Problem(NamedTuple):
-    """Hold a student network, its teacher and a batch of inputs.
+    """Hold a student, a teacher and inputs.
 
-    The arrays have the shapes that the modules `mlp` or `convnet` require.
+    The shapes are those of `mlp` or `convnet`.
     """
 
     x: np.ndarray
@@ -51,7 +53,7 @@ class Problem(NamedTuple):
 
 
 def problem(task, seed):
-    """Return the `Problem` of a task; the student is the pruned teacher."""
+    """Return the `Problem` of a task."""
     generator = seeds.rng(seed, "speed", task, 0)
     if task == CONV:
         image, shapes, pools = convnet.ARCHITECTURES["lenet5_caffe"]
@@ -67,14 +69,14 @@ def problem(task, seed):
 # ---- refsnn
 
 def model(pools):
-    """Return the `ntt.Model` of a perceptron or of a convolutional network."""
+    """Return the `ntt.Model` of a network."""
     module, options = (mlp, {}) if pools is None else (convnet, {"pools": pools})
     return ntt.Model(*(functools.partial(function, **options) for function in (
         module.forward, module.signals, module.second_order)), ntk.kernel, ntk.adjoint)
 
 
 def kernel(p):
-    """Return a function that computes the tangent kernel of the teacher in `refsnn`."""
+    """Return a tangent-kernel function in refsnn."""
     net = model(p.pools)
 
     def run():
@@ -85,8 +87,7 @@ def kernel(p):
 
 
 def gradient(p):
-    """Return a function that computes the gradient of the transfer loss in `refsnn`.
-    """
+    """Return a gradient function in refsnn."""
     net, student = model(p.pools), ntt.Student(p.weights, p.biases, p.masks)
 
     def run():
@@ -98,10 +99,10 @@ def gradient(p):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of a tangent kernel.
+    """Return a function for the matrix products.
 
-    These products belong to the forward pass, the backward pass and the tangent kernel
-    of each layer.
+    The measured products are the products of the forward pass, of the backward pass and
+    of the tangent kernel of each layer.
     """
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
@@ -125,7 +126,7 @@ def _masked(arrays, masks):
 
 
 def _loss(p, f, between, theta, masks, goal, x):
-    """Return the loss of Neural Tangent Transfer, without its L2 term.
+    """Return the NTT loss without its L2 term.
 
     The argument `theta` is the list [weights, biases] of the student, and `goal` is the
     list [weights, biases] of the teacher.  The function `between(f, theta, x, y)`
@@ -143,7 +144,7 @@ def _loss(p, f, between, theta, masks, goal, x):
 
 
 def _contracted(jacobians, einsum):
-    """Return a function that multiplies two Jacobians to compute a tangent kernel."""
+    """Return a function that multiplies two Jacobians."""
     def between(f, theta, x, y):
         first = jacobians(f, theta, x)
         second = first if y is None else jacobians(f, theta, y)
@@ -153,7 +154,7 @@ def _contracted(jacobians, einsum):
 
 
 def _jax(kernel_of, p, with_gradient):
-    """Return a function that computes the tangent kernel or the gradient in JAX.
+    """Return a kernel or gradient function.
 
     The call `kernel_of(jax)` returns a function `between` as in `_loss`.  JAX compiles
     the returned function.
@@ -217,7 +218,7 @@ def _neural_tangents(way, jax):
 
 
 def _torch(p, with_gradient):
-    """Return a function that computes the tangent kernel or the gradient in PyTorch."""
+    """Return a kernel or gradient function."""
     import torch
     from torch import func
     torch.set_num_threads(1)
@@ -268,7 +269,7 @@ PEERS |= {JAX: ("jax", functools.partial(_jax, _jax_jacobians)),
 
 
 def contenders(task, seed, threads):
-    """Return a dict that maps the name of each contender to its builder function."""
+    """Return a dict {name: build}."""
     p = problem(task, seed)
     found = {OURS: functools.partial(gradient if task == GRADIENT else kernel, p)}
     if task == MLP:

@@ -1,12 +1,12 @@
 """Run exact real-time recurrent learning (RTRL) in refsnn and in other tools.
 
 RTRL computes, forward in time, the influence matrix, which holds the derivatives of the
-states of a network with respect to all weights.  A contender is refsnn or another tool.
-Each contender simulates a network of n neurons and m inputs, and returns the gradient
-of the loss with respect to the input and recurrent weights [W | V], of shape (n, m +
-n).  The contenders in JAX and PyTorch compute the Jacobians of one time step by
-reverse-mode automatic differentiation, and multiply the Jacobian with respect to the
-states by the influence matrix.  The JAX code is compiled.
+states of a network with respect to all weights.  Each tool simulates a network of n
+neurons and m inputs, and returns the gradient of the loss with respect to the input
+weights W and the recurrent weights V, as an array [W | V] of shape (n, m + n).  In JAX
+and PyTorch, the Jacobians of one time step are computed by reverse-mode automatic
+differentiation.  The influence matrix is then multiplied by the Jacobian of the new
+states with respect to the old states.  The JAX code is compiled.
 """
 
 import functools
@@ -28,7 +28,7 @@ BARE, OURS = "bare products", "refsnn"
 
 
 class Problem(NamedTuple):
-    """Hold the weights and the input of a network, and dL/d(output) of a loss L."""
+    """Hold the weights, the input and dL/d(output)."""
 
     x: np.ndarray           # (T, B, m)
     W: np.ndarray           # (n, m)
@@ -43,8 +43,8 @@ class Problem(NamedTuple):
 def problem(task, seed, dtype=np.float32, size=None):
     """Return the `Problem` of a task.
 
-    The argument `size`, a tuple (T, B, m, n), replaces the default numbers of steps T,
-    sequences B, inputs m and neurons n.
+    The argument `size` is a tuple (T, B, m, n): the numbers of time steps, sequences,
+    inputs and neurons.
     """
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n = SIZES[task] if size is None else size
@@ -58,7 +58,7 @@ def problem(task, seed, dtype=np.float32, size=None):
 
 
 def refsnn(p):
-    """Return a function that simulates the network and runs RTRL in `refsnn`."""
+    """Return an RTRL function in refsnn."""
     if not p.spiking:
         def run():
             h = rnn.simulate(p.x, p.W, p.V)
@@ -74,11 +74,11 @@ def refsnn(p):
 
 
 def products(p):
-    """Return a function that computes only the matrix products of RTRL.
+    """Return a function for the matrix products.
 
-    For each step and sequence, an (n, n) matrix is multiplied with an (n, n (m + n))
-    matrix.  The (n, n) matrices are orthogonal, so that the entries of the products
-    neither vanish nor grow over the time steps.
+    In each time step, each sequence requires the product of an (n, n) matrix and an (n,
+    n (m + n)) matrix.  The (n, n) matrices are orthogonal, so that the products neither
+    vanish nor grow over the time steps.
     """
     (T, B, m), n = p.x.shape, len(p.W)
     generator = np.random.default_rng(0)
@@ -94,12 +94,12 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """Return the functions `cell` and `credit`, and the number of states of a network.
+    """Return two functions and the number of states.
 
     Both functions describe one sequence.  The function `cell(theta, h, x)` returns the
     states at the next time step, from the weights theta, the current states h and the
-    input x.  In a spiking network, the states are the synaptic currents, followed by
-    the membrane potentials.
+    input x.  The states of a spiking network are the synaptic currents, followed by the
+    membrane potentials.
     """
     n = len(p.W)
 
@@ -117,7 +117,7 @@ def _cell(p, tanh, stop, concatenate):
                             p.beta * mem + syn - fired])
 
     def credit(h, q):
-        """Return the derivative of the inner product <q, output> with respect to h."""
+        """Return d<q, output>/dh for the states h."""
         if not p.spiking:
             return q
         psi = 1 / (1 + p.steepness * abs(h[:, n:] - 1)) ** 2
@@ -127,8 +127,7 @@ def _cell(p, tanh, stop, concatenate):
 
 
 def jax(p):
-    """Return a function that runs RTRL in JAX, compiled as a scan over the time steps.
-    """
+    """Return an RTRL function in JAX."""
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     jnp = jax.numpy
@@ -165,7 +164,7 @@ def jax(p):
 
 
 def pytorch(p):
-    """Return a function that runs RTRL in PyTorch, with `torch.func` in each step."""
+    """Return an RTRL function in PyTorch."""
     import torch
     torch.set_num_threads(1)
     from torch import func
@@ -200,7 +199,7 @@ PEERS = {"JAX": ("jax", jax), "PyTorch": ("torch", pytorch)}
 
 
 def contenders(task, seed, threads):
-    """Return a dict that maps the name of each contender to its builder function."""
+    """Return a dict {name: build}."""
     builders = {OURS: refsnn, BARE: products} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, problem(task, seed))

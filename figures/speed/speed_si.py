@@ -1,10 +1,9 @@
-"""Measure parameter updates with synaptic intelligence and Adam, for `fig_speed`.
+"""Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
-The figure shows the time that one update of all parameters takes, for a given gradient
-of the loss.  Because memory access limits this time, the lower bound is the time of a
-copy of all parameters, and not the time of matrix products as in the other modules
-`speed_*`.  The PyTorch code updates all arrays in place, with operations that act on a
-list of tensors (torch._foreach).
+The figure shows the time that one update of all parameters with SI and the optimiser
+Adam takes, if the gradient of the loss is given.  Because memory access limits this
+time, the lower bound is the time of a copy of all parameters.  The PyTorch code updates
+all arrays in place, with operations that act on a list of tensors (torch._foreach).
 """
 
 import functools
@@ -25,7 +24,7 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
 
 class Problem(NamedTuple):
-    """Hold the weights, a gradient, and the state of synaptic intelligence (SI).
+    """Hold the arrays of an update.
 
     The lists `gradient`, `importance` and `anchor` hold one array for each weight
     array, followed by one array for each bias array.
@@ -52,14 +51,14 @@ def problem(seed, dtype=np.float32, sizes=SIZES):
 
 
 def update(p, path=False, penalty=False):
-    """Return a function that updates all parameters with `refsnn.fast.si`.
+    """Return an update function of `refsnn.fast.si`.
 
-    The update includes the optimiser Adam, and processes the arrays block by block.
+    The update includes the optimiser Adam.
 
     path, penalty : whether the path integral and the penalty are included.
 
-    The returned function updates the lists of parameters and of path integrals in
-    place, and returns both lists.
+    The returned function overwrites the parameters and the path integrals, and returns
+    both lists.
     """
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}
@@ -77,7 +76,7 @@ def update(p, path=False, penalty=False):
 
 
 def copying(p):
-    """Return a function that copies as many bytes as all parameters occupy together."""
+    """Return a function that copies all parameters."""
     source = np.concatenate([a.ravel() for a in p.gradient])
     target = np.empty_like(source)
     return lambda: np.copyto(target, source)
@@ -86,10 +85,10 @@ def copying(p):
 # ---- PyTorch
 
 def torch_update(p, path=False, penalty=False):
-    """Return a function that updates all parameters with Adam in PyTorch.
+    """Return an update function in PyTorch.
 
-    As in most implementations of synaptic intelligence in PyTorch, the gradient in the
-    path integral, eq. (1) of `si`, includes the gradient of the penalty.
+    As in most implementations of SI in PyTorch, the path integral uses the sum of the
+    gradients of the loss and of the penalty.
 
     path, penalty : whether the path integral and the penalty are included.
     """
@@ -128,7 +127,7 @@ PEERS = {"PyTorch, Adam only": ("torch", torch_update),
 
 
 def contenders(task, seed, threads):
-    """Return a dict that maps the name of each contender to its builder function."""
+    """Return a dict {name: build}."""
     builders = {OURS: functools.partial(update, path=True, penalty=True), ADAM: update,
                 PATH: functools.partial(update, path=True), COPY: copying} | {
         name: PEERS[name][1] for name in installed(PEERS)}

@@ -1,7 +1,8 @@
-"""Convert sound into spikes with refsnn and with the library lauscher, for `fig_speed`.
+"""Convert sound into spikes for `fig_speed`.
 
-The measured time of refsnn includes the computation of the table of responses of the
-basilar membrane.  All numbers are float64.
+The package refsnn is compared with the library lauscher.  In refsnn, the measured time
+includes the computation of the frequency responses of the basilar membrane.  All
+numbers are float64.
 """
 
 import functools
@@ -18,21 +19,21 @@ RATE_HZ, SAMPLES, CHANNELS = 48_000, 9_600, 700
 
 
 def sound(seed):
-    """Return the samples of a synthetic vowel with noise, faded in and out."""
+    """Return a synthetic vowel with noise."""
     generator, t = seeds.rng(seed, "speed", TASK, 0), np.arange(SAMPLES) / RATE_HZ
     tones = sum(np.sin(2 * np.pi * f * t) for f in (150, 800, 2500))
     return audio.prepare(tones + 0.3 * generator.standard_normal(SAMPLES), RATE_HZ)
 
 
 def refsnn(x):
-    """Convert a sound into spikes; return the times and the channels of the spikes."""
+    """Convert a sound into spikes with refsnn."""
     table = basilar.table(basilar.places(CHANNELS))
     return cochlea.convert(x, basilar.response(table), CHANNELS,
                            np.random.default_rng(0))
 
 
 def lauscher(x):
-    """Return a function that converts a sound into spikes with the library lauscher."""
+    """Return a conversion function of lauscher."""
     from lauscher.audiowaves import MonoAudioWave
     from lauscher.helpers import CommandLineArguments
     from lauscher.transformations.wave2spike import Wave2Spike
@@ -45,7 +46,7 @@ PEERS = {"lauscher": ("lauscher", lauscher)}
 
 
 def contenders(task, seed, threads):
-    """Return a dict that maps the name of each contender to its builder function."""
+    """Return a dict {name: build}."""
     builders = {OURS: lambda x: functools.partial(refsnn, x)} | {
         name: PEERS[name][1] for name in installed(PEERS)}
     return {name: functools.partial(build, sound(seed))

@@ -1,16 +1,18 @@
-"""Measure the computing times of contenders, each in a process of its own.
+"""Measure the computing times of refsnn and other tools.
 
-A contender is refsnn or another tool.  Because each contender has its own process, the
-threads of one tool do not slow another tool.  The contenders take turns, so that only
-one contender runs at a time.
+The package refsnn, each other tool and each lower bound are called contenders.  Each
+contender runs in a separate process, so that the threads of one tool do not slow
+another tool.  Only one contender runs at a time.
 
-Each module with tasks, such as `speed_lif`, defines three constants and a function.
-The constant TASKS is a dict that maps the name of each task to a title.  The constant
-OURS is the name of the contender whose computing time divides the computing times of
-all contenders.  The constant PEERS is a dict that maps the name of each contender from
-another tool to a tuple (package, build).  The function `contenders(task, seed,
-threads)` returns a dict {name: build}, and each call `build()` returns the function
-whose computing time is measured.
+Each module `speed_*` with tasks, such as `speed_lif`, defines three constants and a
+function:
+
+TASKS : dict that maps the name of each task to a title
+OURS : name of the contender to which all computing times are relative
+PEERS : dict that maps the name of each contender from another package to (package,
+    build)
+contenders(task, seed, threads) : returns a dict {name: build}; each call `build()`
+    returns the function whose computing time is measured
 """
 
 import contextlib
@@ -27,17 +29,17 @@ SHORT_S, MORE = 0.1, 3      # a run shorter than SHORT_S is followed by MORE run
 
 
 def installed(peers):
-    """Return the names of the contenders in `peers` whose package is installed."""
+    """Return the names of installed peers."""
     return [name for name, (package, _) in peers.items()
             if importlib.util.find_spec(package) is not None]
 
 
 def _seconds(run):
-    """Return the time of one run of a function, in seconds.
+    """Return the computing time in seconds.
 
     When a run starts, the caches of the processor hold the data of another contender.
-    If the first run is short, the function therefore runs MORE times, and the mean time
-    of these later runs is returned.
+    Therefore a short first run is followed by MORE runs, and the mean time of these
+    MORE runs is returned.
     """
     for count in (1, MORE):
         start = time.perf_counter()
@@ -50,7 +52,7 @@ def _seconds(run):
 
 
 def _serve(connection, module, task, name, seed, threads):
-    """Build one contender; run it and send the time of the run upon each request."""
+    """Measure one contender upon each request."""
     import threadpoolctl
     contenders = importlib.import_module(module).contenders     # loads SciPy's BLAS
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
@@ -61,7 +63,7 @@ def _serve(connection, module, task, name, seed, threads):
 
 @contextlib.contextmanager
 def _started(module, task, seed, threads):
-    """Start one process for each contender of a task; yield {name: connection}."""
+    """Start one process for each contender."""
     context, ends, workers = multiprocessing.get_context("spawn"), {}, []
     try:
         for name in importlib.import_module(module).contenders(task, seed, threads):
@@ -81,10 +83,10 @@ def _started(module, task, seed, threads):
 
 
 def measured(module, task, threads, repeats, seed):
-    """Return the quartiles of the computing times of all contenders in a task.
+    """Measure all contenders in one task.
 
-    Each row of the result is (task, name of the contender, number of threads, lower
-    quartile, median, upper quartile).
+    Each row of the result holds the task, the name of the contender, the number of
+    threads, and the lower quartile, median and upper quartile of the computing times.
     """
     with _started(module, task, seed, threads) as ends:
         pause = PAUSE_S * any(re.search("JAX|neural-tangents", name) for name in ends)
