@@ -2,11 +2,11 @@
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
 The optimisers include stochastic gradient descent (SGD).  Each call of an
-optimiser processes one array of parameters.  The inputs are the last state
-of the optimiser and the gradient of the loss.  The results are the next
-state of the optimiser and the update of the parameters.  The caller adds
-the update to the parameters.  Let `rate` be the learning rate.  At step t
-= 1, 2, ..., `sgd` computes
+optimiser processes one array of parameters.  An optimiser step takes the
+last state of the optimiser and the gradient of the loss, and returns the
+next state of the optimiser and the update of the parameters.  The caller
+adds the update to the parameters.  Let `rate` be the learning rate.  At
+step t = 1, 2, ..., `sgd` computes
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)

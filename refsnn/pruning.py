@@ -198,7 +198,7 @@ def logit_doutputs(outputs):
 
 
 def random(weights, rho, rng, *, scope="layer"):
-    """Sample random masks for each group of weights, eq. (5).
+    """Compute masks that keep randomly chosen weights, eq. (5).
 
     >>> masks = random([np.ones((5, 8))], 0.5, np.random.default_rng(1))
     >>> float(masks[0].sum())

@@ -20,10 +20,10 @@ With the coefficient `strength` and the prefactor `factor` of the penalty,
     d penalty/d theta = 2 factor strength
         importance (theta - anchor)                   (4)
 
-After each task, eq. (2) updates the importance of each parameter.  The
-path integral is then set to 0, and the anchor is set to the current
-parameters theta.  `PRESETS` holds the settings of published
-implementations:
+After each task, eq. (2) updates the importance of each parameter.  After
+the update of the importance, the path integral is set to 0, and the anchor
+is set to the current parameters theta.  `PRESETS` holds the settings of
+published implementations:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -86,7 +86,7 @@ Departures.  As in all implementations in the table above, importances are
     0.  To reproduce this notebook, pass arrays of zeros to the function
     `begin`.  On a CPU, the anchor in the library avalanche 0.6.0 is a view
     of the current parameters, so that the penalty is always 0.  In this
-    module, the anchor is a copy of the parameters.
+    module, the anchor is stored as a copy of the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -228,7 +228,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
             state = si.consolidate(state, live(), settings)
 
     The gradient p.grad of a PyTorch parameter p is None if the loss does not
-    depend on p.  If p.grad is None, pass an array of zeros instead.  The
+    depend on p.  Replace each p.grad that is None by an array of zeros.  The
     settings `clip` and `reset_optimiser` require additional lines in this
     training loop.
     """

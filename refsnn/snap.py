@@ -49,7 +49,7 @@ __all__ = ["gradient", "owners", "reach", "stored", "step"]
 
 
 def reach(V, order):
-    """Find the neurons reached from each neuron in order - 1 synapses, eq. (2).
+    """Find the neurons a few synapses downstream of each neuron, eq. (2).
 
     >>> ring = np.roll(np.eye(3), 1, axis=0)        # 0 to 1 to 2 to 0
     >>> reach(ring, 2).astype(int).tolist()

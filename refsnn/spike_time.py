@@ -22,8 +22,8 @@ inputs.  With y = exp(t/tau),
 
 The derivatives (5) and (6) of the spike time t_i are 0 for inputs j
 outside the causal set C.  If unit i does not spike, its spike time t_i is
-infinity, and all derivatives of t_i are 0.  An additional penalty P on the
-weights can make silent units spike during training:
+infinity, and all derivatives of t_i are 0.  During training, a penalty P
+on the weights can make silent units spike:
 
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 

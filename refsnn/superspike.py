@@ -221,7 +221,7 @@ def coefficients(settings):
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """Return the resting state of B replicas with n neurons and m inputs.
+    """Return the resting state of B copies of a layer of n neurons with m inputs.
 
     >>> rest(coefficients(Settings()), 2, 3, 4).past_x.shape
     (8, 2, 4)

@@ -13,7 +13,7 @@ neuron is refractory, and U is 0 for refractory/dt steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The rule needs a trace of each input, and convolutions with a
+The learning rule needs a trace of each input, and convolutions with a
 double-exponential kernel alpha of unit area.  Traces and convolutions are
 computed by two exponential filters in series, with the input v, the output
 `second` and constants a, b and g:
@@ -49,8 +49,9 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
     j of the weight change.  The eligibilities at the end of the block are
-    also linear functions of hebb.  Eqs. (6) and (7) compute the final
-    eligibilities if impulse responses of the kernel alpha replace dhebb.
+    also linear functions of hebb.  Eqs. (6) and (7) also compute these
+    eligibilities, if the derivative dhebb is replaced by the impulse
+    response of the kernel alpha.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
     input spike takes additional O(n) time.  The conversion of a dense x to
@@ -133,7 +134,7 @@ class Block(NamedTuple):
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """Return the resting state of B replicas with n neurons and m inputs.
+    """Return the resting state of B copies of a layer of n neurons with m inputs.
 
     >>> rest(Coefficients(), 2, 3, 4).past_x.shape
     (8, 2, 4)

@@ -2,13 +2,13 @@
 """Test programs with problems whose correct results are known.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  Known
-mistakes were found in public programs, or are similar to such mistakes.
-To write all golden vectors to a folder, run `python -m refsnn vectors
-FOLDER`.  Compute the outputs with your code, and save the outputs in a
-NumPy npz file.  To compare the saved outputs with the correct outputs, run
-`python -m refsnn check RESULTS.npz`.  In Python, call the following
-functions:
+and the wrong outputs that known programming mistakes cause.  The known
+mistakes were found in public programs, or are similar to mistakes that
+were found.  To write all golden vectors to a folder, run `python -m refsnn
+vectors FOLDER`.  Compute the outputs with your code, and save the outputs
+in a NumPy npz file.  To compare the saved outputs with the correct
+outputs, run `python -m refsnn check RESULTS.npz`.  In Python, call the
+following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes

@@ -4,15 +4,15 @@
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The function
 `write` creates a folder with one JSON file and one uncompressed npz file
-for each golden vector.  The file vectors.json in this folder describes the
-arrays in all npz files.
+for each golden vector.  The file vectors.json in the folder describes the
+arrays of all npz files.
 
 Simulators of leaky integrate-and-fire (LIF) neurons compute a time step in
 different ways.  For example, a reset can subtract the threshold from the
 membrane potential, or set the membrane potential to 0.  The function
-`write_stimuli` writes input signals to a folder.  From the responses of a
-simulator to these input signals, called stimuli or probes, the package
-`identify` infers how the simulator computes a time step.
+`write_stimuli` writes input signals to a folder.  These input signals are
+called stimuli or probes.  The package `identify` infers from the responses
+to the stimuli how a simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Files from other

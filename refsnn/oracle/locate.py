@@ -9,10 +9,11 @@ tests three explanations of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if no entry contradicts it, and if the
-entries differ so much that the explanation cannot fit by chance.  For a
-single number, no explanation is reported, because every number is a
-multiple of every nonzero number.
+An explanation is reported only if it is correct for all entries that it
+concerns.  The entries must also differ so much from each other that the
+explanation cannot be correct by chance.  For a single number, no
+explanation is reported, because every number is a multiple of every
+nonzero number.
 """
 
 import itertools
@@ -231,8 +232,7 @@ def _within_blocks(blocks, bad, axes):
 # ---- why
 
 def _telling(values, rtol):
-    """Return whether the values differ enough.  Three clearly different
-    magnitudes are enough, and so are many zeros with many other numbers."""
+    """Return whether the values differ enough."""
     size = np.abs(values[values != 0])
     unit = CLEAR * max(rtol, ROUND) * size.max()
     levels = np.unique(np.round(size[size > 10 * unit] / unit))

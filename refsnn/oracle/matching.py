@@ -114,7 +114,7 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the known mistakes that change no output.
+    """Return the known mistakes that change no output of a golden vector.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -274,7 +274,7 @@ def same_place(vector, name, judged, place):
 
 
 def counts(values, array):
-    """Remove the rounding errors of spike counts that a program summed in floats.
+    """Remove rounding errors from spike counts that were summed as floats.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]
