@@ -191,7 +191,7 @@ def _before(h, state):
 
 
 def linearise(x, W, V, h, state=None):
-    """Linearise the recurrent network: compute its Jacobians, eqs. (7) and (8).
+    """Compute the Jacobians of the states h[t], eqs. (7) and (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> J, F = linearise(x, W, V, simulate(x, W, V))

@@ -3,8 +3,8 @@ r"""SuperSpike is an online three-factor learning rule for spiking neurons.
 
 The neurons are current-based leaky integrate-and-fire neurons with resting
 potential 0 V.  The module simulates B independent copies (replicas) of one
-layer, which have separate weights, and computes their weight changes.  All
-variables of the learning rule belong to one synapse or one neuron, and
+layer with separate weights, and computes the weight changes of each copy.
+All variables of the learning rule belong to one synapse or one neuron, and
 depend only on past activity.  Let x be the input spikes, S the output
 spikes, and psi the surrogate derivative dS/dU.  Each neuron has a trace
 het, which increases by 1 at each spike and decays exponentially.  Each

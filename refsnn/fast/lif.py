@@ -41,10 +41,10 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    In the equations, W and V include the factor gain / threshold.  The
-    function `gradients` therefore multiplies dW and dV by gain /
-    threshold, to obtain the gradients of the loss with respect to the
-    weights that the caller has passed.
+    In the equations, the weights W and V include the factor gain /
+    threshold.  To obtain the gradients of the loss with respect to the
+    weights without this factor, the function `gradients` multiplies dW and
+    dV by gain / threshold.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =

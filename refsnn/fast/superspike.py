@@ -2,7 +2,7 @@
 r"""Compute the weight changes of SuperSpike quickly, in blocks of time steps.
 
 The module applies the learning rule of superspike.py to B independent
-copies (replicas) of a layer, which have separate weights.  A simulation is
+copies (replicas) of a layer with separate weights.  A simulation is
 divided into blocks of T time steps.  Each block starts from the final
 state of the previous block, so that the block length affects only the
 rounding error.  Input spikes x drive the current I.  A neuron spikes (S =

@@ -24,10 +24,10 @@ rejected.  Some pairs of golden vectors differ only in one option that
 should change the results.  If a program ignores this option, and returns
 equal results for the pair, `check` rejects the results.
 
-The golden vectors are checked as well: spikes must vary, no correct output
-may be 0 everywhere, and each known mistake must change an output.  Each
-entry of each input affects at least one output, unless the field `idle` of
-the golden vector marks the entry.
+The golden vectors themselves are checked: spikes must vary, no correct
+output may be 0 everywhere, and each known mistake must change an output.
+Each entry of each input affects at least one output, unless the field
+`idle` of the golden vector marks the entry.
 """
 
 import re

@@ -110,10 +110,10 @@ def write(folder=FOLDER):
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
-    of the largest entry of their array.  For the wrong outputs of known
-    mistakes, this tolerance is 1e-10.  Arrays that hold only multiples of
-    2**-30 below 2**20, such as spikes, are computed without rounding errors,
-    so that their tolerance is 0.
+    of the largest entry of their array.  The wrong outputs of known mistakes
+    may differ by up to 1e-10 of the largest entry.  Arrays that hold only
+    multiples of 2**-30 below 2**20, such as spikes, are computed without
+    rounding errors, so that their tolerance is 0.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -9,9 +9,9 @@ samples, m inputs and n neurons.  If the size of the test problem is fixed,
 the tuple `size` is empty.  The function returns a description of the test
 problem, the inputs, the correct outputs, and a dict of known mistakes.
 The keys of the dict of known mistakes are the names of the mistakes, or
-pairs of a name and of a public program with this mistake.  The values of
-the dict of known mistakes are dicts of wrong outputs.  If some entries of
-the inputs affect no output, the function also returns the field `idle` of
+pairs (name, public program that has the mistake).  The values of the dict
+of known mistakes are dicts of wrong outputs.  If some entries of the
+inputs affect no output, the function also returns the field `idle` of
 `vector.Vector`.
 """
 

@@ -4,8 +4,8 @@
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Each entry of
 each input affects at least one output, unless the field `idle` of the
-golden vector marks this entry and gives the reason.  Random inputs are
-computed from random bits that are the same in every version of NumPy.
+golden vector marks this entry and gives the reason.  The random inputs are
+the same in every version of NumPy.
 """
 
 from typing import NamedTuple
