@@ -4,14 +4,14 @@ A fully connected network of 784-200-200-10 units learns six tasks in sequence. 
 tasks use the handwritten digits that are stored in refsnn, enlarged and centred in
 images of 28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each
 later task, the pixels of all images are permuted by one random permutation, which is
-different for each task.  In synaptic intelligence, each task adds a contribution to the
-importance of each weight.  The contribution is w / (Delta^2 + xi), where w is the path
-integral of the weight, Delta is the change of the weight during the task, and xi is a
-small constant, the damping.  The path integral w estimates how much the changes of the
-weight decreased the loss during the task.  For each layer and each pair of tasks, the
-figure shows the correlation coefficient, over the weights of the layer, between the
-contributions of the two tasks.  In the following, these contributions are called the
-importances of a task.
+different for each task.  In synaptic intelligence, the contribution of a task to the
+importance of a weight is w / (Delta^2 + xi), where w is the path integral of the
+weight, Delta is the change of the weight during the task, and xi is a small constant,
+the damping.  The path integral w estimates how much the changes of the weight decreased
+the loss during the task.  The contributions of one task to the importances of all
+weights are called the importances of this task.  For each layer and each pair of tasks,
+the figure shows the correlation between the importances of the two tasks, computed over
+the weights of the layer.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In networks without consolidation (without the penalty of synaptic
@@ -22,8 +22,8 @@ correlation between the importances of two tasks is at least 0.15 in the second 
 and at least 0.3 in the output layer.  According to [ZPG17] (recalled from memory, not
 looked up), consolidation decorrelates the importances of different tasks.  In this
 figure, with few images and 450 training steps per task, consolidation lowers the
-correlation between the importances of different tasks only slightly.  This small
-reduction of the correlation is reported, but not tested.
+correlation between the importances of different tasks only slightly.  The size of this
+reduction is not tested.
 
 The left panels show a matrix for each of the three layers, which holds the correlations
 between all pairs of tasks, averaged over runs.  The right panels show the mean

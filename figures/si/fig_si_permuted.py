@@ -15,14 +15,15 @@ The left panel shows the mean test accuracy over all tasks learnt so far, agains
 number of learnt tasks.  Thin lines are single runs, thick lines are means.  The middle
 panel shows how the test accuracy on the first task changes while the network learns
 further tasks.  The right panel shows the test accuracy on each task directly after the
-network was trained on this task.  If this accuracy is low, the method impairs the
-learning of new tasks.  In each run, all methods use the same pixel permutations, the
-same split into training and test images, and the same initial weights.  The strengths
-of the penalties were selected in runs with other seeds and are 5 for SI, 100 for EWC
-and 0.01 for L2.  In the penalty of EWC, the importance of a parameter is half its
-Fisher information.  The state of the optimiser Adam is carried over from one task to
-the next.  The accuracies are lower than the published accuracies on permuted MNIST,
-because this figure uses only 1,437 training images and a smaller network.
+network was trained on this task.  A low accuracy directly after the training on a task
+shows that the method impairs the learning of new tasks.  In each run, all methods use
+the same pixel permutations, the same split into training and test images, and the same
+initial weights.  The strengths of the penalties were selected in runs with other seeds
+and are 5 for SI, 100 for EWC and 0.01 for L2.  In the penalty of EWC, the importance of
+a parameter is half its Fisher information.  The state of the optimiser Adam is carried
+over from one task to the next.  The accuracies are lower than the published accuracies
+on permuted MNIST, because this figure uses only 1,437 training images and a smaller
+network.
 
 With --full, the data are permuted MNIST with the published hyperparameters:
 784-2000-2000-10 units, mini-batches of 256 images, 20 epochs per task, strength c = 0.1
@@ -73,7 +74,7 @@ def jobs(size, seed, data):
 
     Each job continues the previous job's network.
 
-    With --full, three jobs compare strengths of EWC.
+    With --full, three jobs test penalty strengths.
     """
     folder = data if size == "full" else None
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
@@ -101,10 +102,8 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
     The complete sequence has `total` tasks.  The entry "rows" of the result holds the
     test accuracies, with the axes (last task learnt, tested task).
 
-    strength : strength of the penalty.  If `strength` is None, the first job of a
-        network uses the strength of the most accurate trial run, and each later job
-        uses the strength of the job before it.  The argument `before` holds the results
-        of these earlier jobs.
+    strength : strength of the penalty.  If `strength` is None, the function uses the
+        strength of the most accurate of the earlier runs in `before`.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),
@@ -164,7 +163,7 @@ def gather(results):
 
 
 def seen(matrix):
-    """Return mean accuracies over the tasks learnt so far."""
+    """Average over the tasks learnt so far."""
     return np.stack([matrix[..., i, :i + 1].mean(axis=-1)
                      for i in range(matrix.shape[-1])], axis=-1)
 

@@ -21,16 +21,15 @@ With --full, the data are split MNIST with the published hyperparameters: 784-25
 units, mini-batches of 64 images, 10 epochs per task and 10 runs.  On split MNIST, the
 mean test accuracy after all tasks must be at least 0.98 with consolidation and at most
 0.92 without consolidation.  On split MNIST, consolidation may lower the test accuracy
-on the last task by at most 0.03.  Stars mark the accuracies after the last task in the
-published figure, which were measured on training images.  Without consolidation, the
-published mean accuracy on training images is 0.86.  In 10 runs of refsnn without
-consolidation, the mean accuracy on training images is 0.81 if the state of Adam is
-reset after each task, and 0.86 if the state of Adam is carried over.  The mean
-difference between runs with the same seed (carried over minus reset) is 0.045, with a
-95 % confidence interval from 0.005 to 0.085.  The code of the authors of [ZPG17] resets
-the state of Adam, so that the reason for the difference between the accuracy 0.81 of
-refsnn and the published accuracy 0.86 is unknown.  This figure corresponds to [ZPG17]
-fig. 3.
+on the last task by at most 0.03.  Stars mark the published accuracies after the last
+task, which were measured on training images.  Without consolidation, the published mean
+accuracy on training images is 0.86.  In 10 runs of refsnn without consolidation, the
+mean accuracy on training images is 0.81 if the state of Adam is reset after each task,
+and 0.86 if the state of Adam is carried over.  The mean difference between runs with
+the same seed (carried over minus reset) is 0.045, with a 95 % confidence interval from
+0.005 to 0.085.  The code of the authors of [ZPG17] resets the state of Adam, so that
+the reason for the difference between the accuracy 0.81 of refsnn and the published
+accuracy 0.86 is unknown.  This figure corresponds to [ZPG17] fig. 3.
 """
 
 import numpy as np
@@ -93,7 +92,7 @@ def learn(strength, reset, repeat, seed, folder):
 
 
 def name(strength, reset=True):
-    """Return a key such as "1" or "1 kept"."""
+    """Return the key of a condition."""
     return f"{strength:g}" if reset else f"{strength:g} kept"
 
 
@@ -146,7 +145,7 @@ def claims(data):
 
 
 def interval(differences):
-    """Return the mean and half its confidence interval."""
+    """Return a mean and its uncertainty."""
     count = len(differences)
     return float(differences.mean()), float(
         stats.t.ppf(0.975, count - 1) * differences.std(ddof=1) / np.sqrt(count))

@@ -14,23 +14,25 @@ diagonal entry of the Hessian is at least 10.  The top middle panel shows the im
 w / (Delta^2 + xi) of each parameter, divided by half the diagonal entry of the Hessian.
 The damping xi limits this ratio.  The top right panel shows the path integral w without
 division by Delta^2, averaged over 4,000 start points (40,000 with --full).  Start
-points are drawn from a standard normal distribution.  This averaged path integral
-equals half the diagonal entry of the Hessian within 10 %.
+points are drawn from a standard normal distribution.  The path integral of each
+parameter, averaged over the start points, equals half the diagonal entry of the Hessian
+within 10 %.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
 by the decrease of the loss.  The bottom left panel shows the relative difference
 between the sum of the path integrals and the decrease of the loss.  In the limit of
-small learning rates, the sum of the path integrals equals the decrease of the loss.  To
-first order, the relative difference between this sum and this decrease is proportional
-to the learning rate.  Gradient noise increases the sum of the path integrals by an
-amount that is proportional to the variance of the noise.  The quotient of the sum of
-the path integrals and the decrease of the loss differs between simulation and theory by
-at most 1e-9 (relative) without noise.  With noise, the difference is at most 5 % (mean
-over 500 runs, 4,000 with --full).  In simulations with noise, the decrease of the loss
-is the initial loss minus the minimum of the loss.  The bottom right panel shows, for
-each parameter, the largest relative difference between the simulated and the
-theoretical path integral.  This figure tests the theory of synaptic intelligence on
-quadratic losses in [ZPG17].
+small learning rates, the sum of the path integrals equals the decrease of the loss.
+For small learning rates, the relative difference between the sum of the path integrals
+and the decrease of the loss is proportional to the learning rate.  Gradient noise
+increases the sum of the path integrals by an amount that is proportional to the
+variance of the noise.  The simulated sum of the path integrals, divided by the decrease
+of the loss, agrees with theory.  Without gradient noise, the relative difference
+between simulation and theory is at most 1e-9.  With gradient noise, the relative
+difference between simulation and theory is at most 5 % (mean over 500 runs, 4,000 with
+--full).  In simulations with noise, the decrease of the loss is the initial loss minus
+the minimum of the loss.  The bottom right panel shows, for each parameter, the largest
+relative difference between the simulated and the theoretical path integral.  This
+figure tests the theory of synaptic intelligence on quadratic losses in [ZPG17].
 """
 
 import numpy as np
@@ -79,7 +81,7 @@ def hessian(kind, generator):
 def descend(H, start, rate, steps, noise=None):
     """Return the path integrals and the final parameters.
 
-    The start and both results have shape (..., SIZE).
+    Both results have shape (..., SIZE).
     """
     state, x = si.begin(start), start
     for _ in range(steps):
@@ -114,7 +116,7 @@ def starts(number, seed):
 
 
 def inflation(runs, seed):
-    """Divide summed path integrals by the loss decrease."""
+    """Compare summed path integrals with theory."""
     generator = seeds.rng(seed, FIGURE, "inflation", 0)
     H, start = hessian("generic", generator), generator.normal(size=SIZE)
     found = {"step": [], "step theory": [], "noise": [], "noise theory": []}
@@ -145,7 +147,7 @@ def gather(results):
 
 
 def ratio(data, kind, xi=0.0):
-    """Return the importance relative to its theoretical value."""
+    """Divide importances by half the Hessian's diagonal."""
     return 2 * data[f"{kind} w"] / (data[f"{kind} moved"] ** 2 + xi) \
         / data[f"{kind} entry"]
 

@@ -75,12 +75,12 @@ MARKS = {0.0: "s", 0.01: "^", 0.1: "o", 1.0: "v", 10.0: "v",
 
 
 def label(strength):
-    """Return a key such as "c = 10"."""
+    """Return the key of a strength."""
     return "scratch" if strength == SCRATCH else f"c = {strength:g}"
 
 
 def shown(strength):
-    """Return the name of a strength in legends."""
+    """Return the legend text of a strength."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
@@ -88,8 +88,8 @@ def jobs(size, seed, data):
     """Return the training jobs of all networks.
 
     Each run trains one network on the first task.  For each strength of the
-    consolidation penalty, a copy of this network is trained on the later tasks.  For
-    comparison, a new network is trained on each later task alone.
+    consolidation penalty, a copy of the network after the first task is trained on the
+    later tasks.  For comparison, a new network is trained on each later task alone.
     """
     there = [os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR]
     names = ["digits"] if size != "full" else \
@@ -190,7 +190,7 @@ def margined(folder, classes):
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
     """Train a network on one task.
 
-    The last job of a task returns test accuracies.
+    The last job returns test accuracies.
     """
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
@@ -211,8 +211,8 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
 def gather(results):
     """Return the test accuracies of all networks.
 
-    Each array of accuracies has the axes (repeats, last task learnt, tested task).  The
-    word "scratch" in the name of an array marks networks that are trained on a single
+    Each array of accuracies has the axes (repeats, last task learnt, tested task).
+    Arrays with "scratch" in their name belong to networks that are trained on a single
     task.
     """
     found = {}

@@ -47,6 +47,8 @@ import numpy as np
 def descent(hessian, offset, rate, steps, noise=None):
     """Return the matrix Q of eq. (3).
 
+    Parameters
+    ----------
     hessian : (p, p) float64, symmetric matrix H without negative eigenvalues.
     offset : (p,) float64, vector d from the minimum to the start.
     rate : learning rate, below 2 divided by the largest eigenvalue.

@@ -27,7 +27,7 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 
 
 class Task(NamedTuple):
-    """Hold the images of a task and its mask.
+    """Hold the data of a task.
 
     The mask, a bool array of shape (classes,), is True for the output units of the
     task.  The mask None selects all outputs.
@@ -133,6 +133,8 @@ def permuted(images, order):
 def perceptron(*sizes, zero=False, keep=1.0):
     """Return the `Net` of a fully connected ReLU network.
 
+    Parameters
+    ----------
     sizes : number of units in each layer, starting with the inputs.
     zero : whether the output weights are 0 before training; biases are always 0.
     keep : probability that dropout keeps a hidden unit.
@@ -217,7 +219,7 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
     """Return the accuracy on labelled images.
 
-    If a mask is given, only the outputs that the mask selects compete.
+    If a mask is given, the predicted class is one of the classes that the mask selects.
     """
     weights, biases = halves(parameters)
     right = 0
@@ -251,8 +253,7 @@ def batches(generator, number, epochs, size):
 def learn(net, learner, task, rule, *, epochs, batch, generator):
     """Train a network on one task.
 
-    Return the trained `Learner`.  The function overwrites the arrays of the given
-    `Learner`.
+    Return the trained `Learner`.  The argument `learner` is overwritten.
     """
     parameters, adam, memory = learner
     pulled, steps = rule.strength > 0 and memory.tasks > 0, 0
@@ -289,7 +290,7 @@ def consolidate(net, learner, task, rule):
 
 
 def fisher(net, parameters, task, size=250):
-    """Return the diagonal Fisher information of a task.
+    """Return the diagonal Fisher information.
 
     The expectation over labels in the Fisher information uses the class probabilities
     that the network predicts.
@@ -342,7 +343,7 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 # ---- from one job to the next ------------------------------------------------
 
 def packed(learner):
-    """Return the arrays of a `Learner` as a dict.
+    """Convert a `Learner` to a dict.
 
     Except the parameters, unchanged arrays are omitted.
     """

@@ -16,10 +16,10 @@ The loss of a task uses only the outputs of its head,
 
 The softmax of a task therefore does not depend on the heads of other tasks, and the
 derivatives of the loss with respect to the outputs of other heads are 0.  Eq. (3) is
-the adjoint of the linear map in eq. (2).  The code of [ZPG17] instead sets the outputs
-of other heads to -1e32 before the softmax, which yields the same loss if the dtype can
-represent -1e32.  The pixels of the first task are not permuted, as in the code of
-[ZPG17].
+the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets all outputs that do
+not belong to the task to -1e32 before the softmax, which yields the same loss if the
+dtype can represent -1e32.  The pixels of the first task are not permuted, as in the
+code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -51,7 +51,7 @@ def permutations(rng, tasks, pixels):
 
 
 def head_masks(groups, classes):
-    """Return masks that select the head of each task.
+    """Return masks that select each task's outputs.
 
     The result is a bool array of shape (tasks, classes).  The list `groups` holds the
     classes of each task.
@@ -63,12 +63,12 @@ def head_masks(groups, classes):
 
 
 def enter_head(outputs, labels, mask):
-    """Select one head and renumber the labels, eq. (2).
+    """Select the outputs of one task, eq. (2).
 
     The outputs are of shape (N, classes), and `mask` is a row of `head_masks`.  Return
     a copy of the outputs of the head, of shape (N, k), and the renumbered labels, of
-    shape (N,).  A renumbered label is the column of the copy that belongs to the class
-    of the sample.
+    shape (N,).  The renumbered label of a sample is the column of this copy that
+    belongs to the class of the sample.
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)

@@ -10,7 +10,7 @@ Norse, snnTorch and SpikingJelly use their own models of LIF neurons.  The packa
 refsnn receives spikes as a sparse matrix, and always uses one thread.
 
 Dots are medians over 7 runs (25 with --full).  Lines join the quartiles over these
-runs.  The tools run one after the other in each round of measurements, and each tool
+runs.  In each of these runs, all tools are measured one after the other.  Each tool
 runs in a separate process.  A warm-up run is not counted.  Numbers are float32, or
 float64 for sound.  Because the ratios depend on the computer, no ratio is tested
 against a bound.
@@ -36,8 +36,7 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
 def jobs(size, seed, data):
     """Return one job for each module `speed_*`.
 
-    Unless `size` is "quick", a second job for the module `speed_lif` measures with two
-    threads.
+    Unless `size` is "quick", a second job runs the module `speed_lif` with two threads.
     """
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")

@@ -7,12 +7,12 @@ the end of the computation.  In all tools except refsnn, `run` returns (out, gra
 where the array `out` holds the membrane potentials of the readouts.
 
 The networks in PyTorch and JAX are loops over time.  The tests in the folder
-tests/peers verify that these networks compute the same results as refsnn.  The networks
-in other libraries use the LIF neuron of the library, with as little additional code as
-possible.  The gradients are the derivatives of the inner product <out, dout> with
-respect to the weight matrices W, W_out and, in recurrent networks, V.  Some libraries
-hold a weight matrix in a layer object.  In this case, the gradient with respect to this
-matrix is computed, but not returned.
+tests/peers verify that the networks in PyTorch and JAX compute the same results as
+refsnn.  The networks in other libraries use the LIF neuron of the library, with as
+little additional code as possible.  The gradients are the derivatives of the inner
+product <out, dout> with respect to the weight matrices W, W_out and, in recurrent
+networks, V.  If a library holds a weight matrix in a layer object, the gradient with
+respect to this matrix is computed, but not returned.
 """
 
 import functools
@@ -40,8 +40,7 @@ class Problem(NamedTuple):
     """Hold the weights and the input.
 
     The field `dout` is the derivative of the loss with respect to the readouts `out`.
-    If `dout` is None, the readouts are computed, but no gradient.  The reset subtracts
-    the threshold.
+    If `dout` is None, no gradient is computed.  The reset subtracts the threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -117,10 +116,7 @@ def products(p):
 # ---- other tools -------------------------------------------------------------
 
 def _torch(problem):
-    """Prepare a problem for PyTorch.
-
-    Return the module torch, the input, the weights and a function.
-    """
+    """Prepare a problem for PyTorch."""
     logging.disable(logging.WARNING)
     import torch
     torch.set_num_threads(problem.threads)

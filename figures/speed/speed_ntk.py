@@ -40,7 +40,7 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 class Problem(NamedTuple):
     """Hold a student, a teacher and inputs.
 
-    The shapes are those of `mlp` or `convnet`.
+    The array shapes are as in `mlp` or `convnet`.
     """
 
     x: np.ndarray
@@ -126,7 +126,7 @@ def _masked(arrays, masks):
 
 
 def _loss(p, f, between, theta, masks, goal, x):
-    """Return the NTT loss without its L2 term.
+    """Return the NTT loss without L2 term.
 
     The argument `theta` is the list [weights, biases] of the student, and `goal` is the
     list [weights, biases] of the teacher.  The function `between(f, theta, x, y)`
@@ -156,8 +156,8 @@ def _contracted(jacobians, einsum):
 def _jax(kernel_of, p, with_gradient):
     """Return a kernel or gradient function.
 
-    The call `kernel_of(jax)` returns a function `between` as in `_loss`.  JAX compiles
-    the returned function.
+    The function `between` of `_loss` is `kernel_of(jax)`.  JAX compiles the returned
+    function.
     """
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)

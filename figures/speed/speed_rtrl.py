@@ -2,11 +2,11 @@
 
 RTRL computes, forward in time, the influence matrix, which holds the derivatives of the
 states of a network with respect to all weights.  Each tool simulates a network of n
-neurons and m inputs, and returns the gradient of the loss with respect to the input
-weights W and the recurrent weights V, as an array [W | V] of shape (n, m + n).  In JAX
-and PyTorch, the Jacobians of one time step are computed by reverse-mode automatic
-differentiation.  The influence matrix is then multiplied by the Jacobian of the new
-states with respect to the old states.  The JAX code is compiled.
+neurons and m inputs.  Each tool returns the gradient of the loss with respect to the
+matrix [W | V], of shape (n, m + n), of the input weights W and the recurrent weights V.
+In JAX and PyTorch, the Jacobians of one time step are computed by reverse-mode
+automatic differentiation.  The influence matrix is then multiplied by the Jacobian of
+the new states with respect to the old states.  The JAX code is compiled.
 """
 
 import functools
@@ -94,7 +94,7 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """Return two functions and the number of states.
+    """Return `cell`, `credit` and the state count.
 
     Both functions describe one sequence.  The function `cell(theta, h, x)` returns the
     states at the next time step, from the weights theta, the current states h and the

@@ -38,8 +38,7 @@ def _seconds(run):
     """Return the computing time in seconds.
 
     When a run starts, the caches of the processor hold the data of another contender.
-    Therefore a short first run is followed by MORE runs, and the mean time of these
-    MORE runs is returned.
+    If the first run is short, the mean time of MORE further runs is therefore returned.
     """
     for count in (1, MORE):
         start = time.perf_counter()

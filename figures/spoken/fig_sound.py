@@ -9,14 +9,14 @@ of 40 nerve fibres, and these fibres excite one bushy cell.  The spikes of the 7
 cells are the output of the model, as in the data set Spiking Heidelberg Digits
 [CSSZ20].
 
-Channels and time intervals of 2 ms form a grid of bins.  At least 60 % of the spikes
-occur in the 20 % of the bins with the highest firing probability of the nerve fibres.
+Spikes are counted in bins of one channel and 2 ms.  At least 60 % of the spikes occur
+in the 20 % of the bins with the highest firing probability of the nerve fibres.
 Successive spikes of a bushy cell are at least 1 ms apart.  The package refsnn also
 contains stored spikes of both recordings, in 70 of the 700 channels and with at most
-one spike per channel and millisecond.  Counted in the same way, the number of spikes in
-this figure differs by at most 10 % from the number of these stored spikes.  The stored
-spikes were computed with other random numbers, and other random numbers alone change
-the number of spikes by about 2 %.
+one spike per channel and millisecond.  In these 70 channels and with this restriction,
+the number of spikes in this figure differs by at most 10 % from the number of stored
+spikes.  The stored spikes were computed with other random numbers, and other random
+numbers alone change the number of spikes by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
@@ -85,16 +85,16 @@ def hear(word, seed):
 
 
 def gather(results):
-    """Number the words, and append the numbers to the keys."""
+    """Collect the signals of all words."""
     return {f"{name} {i}": value for i, result in enumerate(results)
             for name, value in result.items()} | {"count": np.array(len(results))}
 
 
 def concentrated(data, i):
-    """Return the fraction of spikes in likely bins.
+    """Compare spikes with the firing probability.
 
-    A bin is one channel during one time interval of 2 ms.  The likely bins are the 20 %
-    of the bins with the highest firing probability of the nerve fibres.
+    Return the fraction of the spikes that occur in the 20 % of the bins (one channel
+    and 2 ms) with the highest firing probability.
     """
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
@@ -106,7 +106,8 @@ def tuned(data, i):
 
     Return the rank correlation.  Spikes are counted in groups of GROUP channels and in
     intervals of FRAME_S.  The power of the sound is summed over the same intervals.
-    For each group, the power is taken at the mean best frequency of its channels.
+    For each group of channels, the power is taken at the mean of the frequencies to
+    which the channels respond most.
     """
     frame = (data[f"times {i}"] / FRAME_S).astype(int)
     at = (data[f"at {i}"] / FRAME_S).astype(int)

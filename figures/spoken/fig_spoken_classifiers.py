@@ -19,7 +19,7 @@ Diamonds are accuracies on all test words.  Filled diamonds are results of refsn
 diamonds are published accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  The
 published network of 1,024 neurons was also trained with noise, and the published
 tutorial of the authors of [CSSZ20] used only 2,048 test words.  The published accuracy
-of this tutorial was read in the tutorial itself.  The other published accuracies were
+of the tutorial was read in the tutorial itself.  The other published accuracies were
 quoted from another source, or recalled from memory without a check (grey).
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
@@ -27,27 +27,29 @@ channels, and all networks have time steps of 20 ms.  The test accuracy of the r
 network is at least 0.04 higher than the test accuracy of the feed-forward network with
 one hidden layer.  Averaged over all classifiers, the accuracy on known speakers is at
 least 0.02 higher than the accuracy on held-out speakers.  The bounds of 0.04 and 0.02
-on these two differences were fixed after a trial run on other recordings.  In the trial
-run, the differences were 0.08 and 0.09.
+were fixed after a trial run on other recordings, in which the differences in accuracy
+were 0.08 and 0.09.
 
 With --full, the words have 700 channels.  The words are either the data set SHD, or all
 recordings of the Heidelberg Digits after conversion to spikes by refsnn ("SHD
 regenerated").  The LSTM is trained for 50 epochs and the CNN for 10 epochs, both with
 time steps of 10 ms.  Spiking networks are trained for 50 epochs with time steps of 4
 ms, with two exceptions.  The network of 1,024 neurons is trained for 30 epochs with
-time steps of 10 ms.  The network with the settings of the authors' tutorial has 200
-neurons, a membrane time constant of 140 ms and a synaptic time constant of 70 ms, and
-is trained for 200 epochs with time steps of 14 ms.  The tutorial states time constants
-of 10 ms and 5 ms, but computes the decay factors for time steps of 1 ms.
+time steps of 10 ms.  The network with the settings of the tutorial of the authors of
+[CSSZ20] has 200 neurons, a membrane time constant of 140 ms and a synaptic time
+constant of 70 ms, and is trained for 200 epochs with time steps of 14 ms.  The tutorial
+states time constants of 10 ms and 5 ms, but computes the decay factors for time steps
+of 1 ms although its time steps are 14 ms.
 
 With --full, the bounds are: the test accuracy is at least 0.66 (recurrent), 0.82 (LSTM)
 and 0.86 (CNN); the recurrent network is at least 0.10 more accurate than the
 feed-forward network with one layer; augmentation raises the accuracy of the recurrent
 network by at least 0.02; and each classifier is at least 0.05 less accurate on held-out
 speakers than on known speakers.  These bounds were fixed before the runs.  In the
-stored results for SHD regenerated, three bounds are not met: the bound on the CNN, the
-bound on the difference between recurrent and feed-forward network, and the bound on the
-gain by augmentation.  The figure follows the comparison of classifiers in [CSSZ20].
+stored results for SHD regenerated, three bounds are not met: the bound on the accuracy
+of the CNN, the bound on the difference between the recurrent and the feed-forward
+network, and the bound on the increase of the accuracy by augmentation.  The figure
+follows the comparison of classifiers in [CSSZ20].
 """
 
 import numpy as np
@@ -132,7 +134,7 @@ def claims(data):
 
 
 def described(condition):
-    """Return the name of a classifier in labels."""
+    """Return the label of a classifier."""
     kind, _, rest = condition.partition(", ")
     return {"counts": f"SVM on counts, {rest}", "LSTM": "LSTM", "CNN": "CNN"}.get(
         kind, f"spiking, {condition}".replace("tutorial", "settings of the tutorial"))

@@ -7,8 +7,8 @@ speaker.  The training set contains no word of the speakers 4 and 5.  In each of
 classes, the number of training words is at least half of the mean over classes.  No
 word is longer than 1.4 s, the duration that the tutorial of the authors of [CSSZ20]
 uses.  Although all words have the same loudness, the mean number of spikes per word
-differs between speakers.  The largest of these means is at least 1.2 times as large as
-the smallest.
+differs between speakers.  The speaker with the largest mean has at least 1.2 times as
+many spikes per word as the speaker with the smallest mean.
 
 The upper row of panels shows the number of words of each speaker, the number of words
 of each class, and the distribution of the durations of the words.  The duration of a

@@ -30,9 +30,9 @@ Derivation.  Let D be the derivative of the second term of E with respect to f,
 
     (K_SS + 1/(2 cost)) A_S + b = Y_S,  sum A_S = 0              (9)
 
-    Each iteration of Newton's method solves eq. (9) for the current set S.  The change
-    of A and b is halved until the objective E decreases.  The iteration stops if the
-    set S does not change.  The scores of new words z are
+    Each iteration of Newton's method solves eq. (9) for the current set S.  In each
+    iteration, the change of A and b is halved until the objective E decreases.  The
+    iteration stops if the set S does not change.  The scores of new words z are
 
     f(z) = k(z, z_train) A + b                                   (10)
 
@@ -69,9 +69,10 @@ class Classifier(NamedTuple):
 
 
 def compare(z, other, kind):
-    """Return a kernel matrix (N, S), eqs. (2)-(4).
+    """Return a kernel matrix, eqs. (2)-(4).
 
-    The arrays `z` (N, m) and `other` (S, m) hold standardised spike counts.
+    The arrays `z` (N, m) and `other` (S, m) hold standardised spike counts.  The result
+    is of shape (N, S).
 
     >>> z = np.array([[1.0, 0.0], [0.0, 2.0]])
     >>> compare(z, z[:1], "linear").tolist()
@@ -95,6 +96,8 @@ def fit(counts, labels, kind, *, cost=1.0):
     If no training word belongs to a class, the score of this class is -1 for every
     word.
 
+    Parameters
+    ----------
     counts : (N, m) float, number of spikes of each channel in each word.
     labels : (N,) int, classes of the words; the number of classes is the largest
         label + 1.
@@ -126,7 +129,7 @@ def _standardised(counts, mean, deviation):
 def _machine(K, y, cost):
     """Train one class against all other classes.
 
-    Return the coefficients A and the bias b.
+    Return the coefficients and the bias.
     """
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
@@ -154,7 +157,7 @@ def _machine(K, y, cost):
 
 
 def scores(classifier, counts):
-    """Return the scores (N, k), eqs. (1), (10).
+    """Return the scores (N, k), eq. (10).
 
     The predicted class is the class with the largest score.
 

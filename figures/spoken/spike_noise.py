@@ -21,8 +21,9 @@ channel outside the range of channels are dropped, which lowers the density of e
 the outermost channels.
 
 The authors of [CB22] apply eq. (2) with shared = 0 before they reduce the number of
-channels.  Their value of `spread` is given in a supplement that was not consulted.
-Public code uses other distributions, such as a uniform distribution on +- spread/2.
+channels.  The value of `spread` in [CB22] is given in a supplement that was not
+consulted.  Published code of other authors uses other distributions of the shifts, such
+as a uniform distribution on +- spread/2.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -54,10 +55,10 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    Each event is shifted by the sum of two random numbers of channels.  The first
+    Each event is shifted by the sum of two random numbers of channels.  One random
     number is different for each event and has the standard deviation `spread`.  The
-    second number is the same for all events and has the standard deviation `shared`.
-    Events outside the channels from 0 to channels - 1 are dropped.
+    other random number is the same for all events and has the standard deviation
+    `shared`.  Events outside the channels from 0 to channels - 1 are dropped.
 
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,

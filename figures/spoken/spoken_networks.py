@@ -71,16 +71,17 @@ class Network(NamedTuple):
 
 
 def start(o):
-    """Return the first time step of the loss."""
+    """Return the first step of the loss."""
     return round(o.wait / o.dt) if o.loss == "max" else 0
 
 
 def score(record, labels, o):
     """Return the loss L and dL/d(readouts).
 
-    Each readout starts at 0.  If a readout is negative in all later time steps, its
+    Each readout starts at 0.  If a readout is negative after the first time step, its
     maximum over time is 0, and the derivative of the loss with respect to the weights
-    of this readout is 0.  Therefore the loss "max" ignores the first time steps.
+    of this readout is 0.  Therefore the loss that uses the maximum over time ignores
+    the first time steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -88,12 +89,12 @@ def score(record, labels, o):
 
 
 def penalty(spikes):
-    """Return a penalty P on spikes and dP/d(spikes).
+    """Return a spike penalty and its derivative.
 
     The spikes are of shape (T, B, n).  As in the tutorial of the authors of [CSSZ20],
-    the penalty is proportional to the sum of two terms.  The first term is the number
-    of spikes of the layer in a mini-batch.  The second term is the squared number of
-    spikes of a neuron in the mini-batch, averaged over neurons.
+    the penalty is proportional to the sum of two terms.  The first term of the penalty
+    is the number of spikes of the layer in a mini-batch.  The second term is the
+    squared number of spikes of a neuron in the mini-batch, averaged over neurons.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
@@ -188,11 +189,11 @@ def convolutional(o):
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
-        """Convert binned words to images (B, T, rows, 1).
+        """Convert spike counts to images.
 
-        Each row of the image is a group of neighbouring channels, and each column is a
-        time step.  A pixel is the square root of the number of spikes of the group in
-        the time step.  Images have about 32 to 64 rows.
+        The images are of shape (B, T, rows, 1).  A row of an image is a group of
+        neighbouring channels.  A pixel is the square root of the number of spikes of a
+        group of channels in a time step.  Images have about 32 to 64 rows.
         """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
@@ -239,7 +240,7 @@ def steps(words, dt):
 
 
 def changed(words, index, generator, o, longest):
-    """Jitter the events of the words in `index`."""
+    """Shift the events of some words."""
     times, units = list(words.times), list(words.units)
     longest *= 1 - 1e-9                 # times must be before the end of the last step
     for i in index:
@@ -273,8 +274,8 @@ def shuffled(words, law, generator):
 def chosen(words, count, generator):
     """Restrict the training words to `count` speakers.
 
-    The test words of known speakers are restricted to the same speakers, who are drawn
-    at random.  If `count` is 0, all speakers remain.
+    The speakers are drawn at random.  The test words of known speakers are restricted
+    to the same speakers.  If `count` is 0, all speakers remain.
     """
     found = spoken_words.sets(words)
     if count:
@@ -303,6 +304,8 @@ def reader(words, o):
 def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     """Train a network for `count` epochs.
 
+    Parameters
+    ----------
     index : indices of the training words.
     first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
@@ -445,6 +448,8 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
     If the training of a network is split into several jobs, only the last job returns
     accuracies.
 
+    Parameters
+    ----------
     jitters : standard deviations of the jitter of event times, s.
     first, count : number of the first epoch, and number of epochs of this job.
     before : result of the previous job.

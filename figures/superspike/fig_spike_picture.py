@@ -35,24 +35,24 @@ neuron with at least five intervals.  For symmetric feedback, [ZG18] reports fir
 rates of 10 to 20 Hz and nearly exponentially distributed interspike intervals.
 
 With the option `--data DIR`, the spike trains in the files DIR/spike_picture/input.ras
-and DIR/spike_picture/target.ras replace the generated spike trains.  In this case, no
-result is compared with a bound.  By default, the spikes in these two files must be in
-order of time, and the neurons are numbered from 0.  The default duration of a trial is
-the time of the last spike, rounded up to a multiple of 0.5 s.  The file
+and DIR/spike_picture/target.ras replace the generated spike trains.  With `--data`, no
+result is tested against a bound.  By default, the spikes in the `.ras` files must be in
+order of time, and the neurons must be numbered from 0.  The default duration of a trial
+is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
 DIR/spike_picture/options.json can change these defaults, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 
 The entry "loop_s" is the duration of a trial in seconds.  The entries "input" and
-"target" hold arguments of the function `ras.read_ras`, which reads the two files.
+"target" hold arguments of the function `ras.read_ras`, which reads the `.ras` files.
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
 initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
 (after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
-exponent 4.  In networks with this regulariser, the learning rule multiplies the product
-of error and eligibility trace by about 5, as in the published code.  The regulariser w
-z^4 e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with
-random feedback.
+exponent 4.  In networks with the heterosynaptic regulariser, the learning rule
+multiplies the product of error and eligibility trace by about 5, as in the published
+code.  The regulariser w z^4 e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2)
+in hidden neurons with random feedback.
 """
 
 import itertools
@@ -101,7 +101,7 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 def jobs(size, seed, data):
     """Return the training jobs, the longest first.
 
-    The jobs with the role "main" differ only in the condition.
+    Jobs with role "main" have equal sizes.
     """
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
@@ -132,7 +132,7 @@ def rate(time_s):
 
 
 def recorded(folder):
-    """Read the input and the target spike trains.
+    """Read the input and target spike trains.
 
     The generator yields two arrays, of shape (T, 1, m) and (T, 1, k).
     """
@@ -152,8 +152,8 @@ def recorded(folder):
 def options(folder):
     """Read the file options.json.
 
-    Return the duration of a trial, which is None if the file has no entry "loop_s", and
-    the options {"input": {...}, "target": {...}}.
+    Return the duration of a trial and the options {"input": {...}, "target": {...}}.
+    Without an entry "loop_s", the duration is None.
     """
     path = pathlib.Path(folder, "options.json")
     found = json.loads(path.read_text()) if path.is_file() else {}
@@ -268,7 +268,7 @@ def gather(results):
 
 
 def spikes(raster):
-    """Return spike times in seconds, and neuron numbers.
+    """Return spike times and neuron numbers.
 
     The result is an array of shape (2, E).
     """

@@ -13,11 +13,12 @@ paper [ZG18] reports that a neuron learns the target times in about 500 trials.
 The top panels show the variables of the SuperSpike learning rule at one synapse after
 12 trials, computed online in each time step.  The eligibility trace is the filtered
 product of the surrogate derivative of the neuron and the presynaptic trace.  Every 0.5
-s, the weight changes according to the product of the filtered error and the eligibility
-trace, summed over these 0.5 s.  The bottom panels show the membrane potential of one
-neuron in three trials, the output spikes of this neuron in each trial, and the cost of
-each neuron together with the mean over neurons.  Each of the 20 neurons has its own
-inputs and weights.  This figure corresponds to [ZG18] figs. 2 and 3.
+s, the weight changes according to the sum of the products of filtered error and
+eligibility trace in all time steps of these 0.5 s.  The bottom panels show the membrane
+potential of one neuron in three trials, the output spikes of this neuron in each trial,
+the cost of each of the 20 neurons, and the mean cost over neurons.  Each of the 20
+neurons has its own inputs and weights.  This figure corresponds to [ZG18] figs. 2 and
+3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
 300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The value of

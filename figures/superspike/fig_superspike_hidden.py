@@ -17,14 +17,14 @@ weight of the same sign as their fixed feedback weight.  Hidden neurons with a n
 feedback weight become active later, when the output neuron fires too many spikes.  The
 paper [ZG18] reports that learning with random feedback fails if all feedback weights
 are negative.  The probability that all random feedback weights are negative is 1/16
-with four hidden neurons, and 1/256 with eight hidden neurons.  In a control, the signs
-of all four random feedback weights are set to negative, and these networks fire no
-spike in 60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4, in
-which the three kinds of feedback also lead to similar results.
+with four hidden neurons, and 1/256 with eight hidden neurons.  In control networks, all
+four random feedback weights are made negative.  These control networks fire no spike in
+60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4, in which the
+three kinds of feedback also lead to similar results.
 
 The left panels show the spikes of one network with random feedback, before training,
-after 40 s of training and at the end of training.  This network has hit all targets in
-at least one trial.  The right panels show the cost of each network with four hidden
+after 40 s of training and at the end of training.  The shown network hits all targets
+in at least one trial.  The right panels show the cost of each network with four hidden
 neurons, the mean cost over networks, and the fraction of networks that have hit all
 targets in the current trial or in an earlier trial.  The cost of a trial is the root
 mean square of the filtered output error.  The learning rate is 1 mV, reduced to 0.1 mV

@@ -1,8 +1,8 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
-times.  The error reaches the hidden neurons through the transposed output weights, as
-with symmetric feedback in the figure `superspike_hidden`.  The input spikes and the
+times.  As with symmetric feedback in the figure `superspike_hidden`, the error reaches
+the hidden neurons through the transposed output weights.  The input spikes and the
 initial weights are the same for every learning rate.  The cost ratio of a network is
 the mean cost of the last 20 trials, divided by the cost of the first trial.  A learning
 rate is called usable if the median of the cost ratio over networks is at most 0.6.  The
@@ -55,7 +55,7 @@ def jobs(size, seed, data):
 def learn(rule, step, repeats, loops, seed):
     """Train networks with one optimiser.
 
-    Return the cost of each trial, an array of shape (loops, rates, repeats).
+    The costs are of shape (loops, rates, repeats).
     """
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 

@@ -23,50 +23,51 @@ positive feedback weight comes from output 0, and for the other half from output
 With symmetric feedback, the sign condition holds only before training, because the
 feedback weights equal the output weights, which are trained.  The sign condition
 reduces the number of hidden neurons that become permanently silent.  Without the sign
-condition, the two feedback weights of a hidden neuron can have a negative sum.  If the
-two outputs miss their spikes, such a hidden neuron becomes less active.  Once all
-hidden neurons are silent, the outputs miss all spikes, and the hidden neurons stay
-silent.  In networks called "unbalanced" (--full), the feedback weights are normally
-distributed and do not satisfy the sign condition, as in [ZG18].  In networks called
-"common times" (--full), all inputs of a group spike at the same time.
+condition, the two feedback weights of a hidden neuron can have a negative sum.  If both
+output neurons fail to spike, a hidden neuron with a negative sum of feedback weights
+becomes less active.  Once all hidden neurons are silent, the output neurons no longer
+spike, and the hidden neurons stay silent.  In networks called "unbalanced" (--full),
+the feedback weights are normally distributed and do not satisfy the sign condition, as
+in [ZG18].  In networks called "common times" (--full), all inputs of a group spike at
+the same time.
 
 A hidden neuron is called live if its mean firing rate in the last 20 s is at least 1
-Hz.  The lowest right panel shows the number of live hidden neurons.  With --full, 100
-networks have four hidden neurons and symmetric or random feedback, including the
-networks "common times" and "unbalanced".  In 95 of these 100 networks, three or four
-hidden neurons fire at 1 Hz or more in the last 20 s, and 88 of these 95 networks reach
-zero error.  In 5 of the 100 networks, at most two hidden neurons fire at 1 Hz or more
-in the last 20 s, and none of these 5 networks reaches zero error.  The figure also
+Hz.  The lowest right panel shows the number of live hidden neurons.  With --full, there
+are 100 networks with four hidden neurons and symmetric or random feedback, including
+the networks "common times" and "unbalanced".  In 95 of these 100 networks, three or
+four hidden neurons fire at 1 Hz or more in the last 20 s, and 88 of these 95 networks
+reach zero error.  In 5 of the 100 networks, at most two hidden neurons fire at 1 Hz or
+more in the last 20 s, and none of these 5 networks reaches zero error.  The figure also
 shows networks with eight hidden neurons, and networks with the heterosynaptic
-regulariser of eq. (A.5) of [ZG18].  This regulariser is proportional to z^4 e^2, where
-z is the filtered spike train of the hidden neuron and e is its filtered error.  This
-figure corresponds to [ZG18] fig. 5.  In [ZG18], all networks with four hidden neurons
-and random feedback solve the task, and networks with uniform feedback (all feedback
-weights are 1) make more errors on average.  In this figure, no network with uniform
-feedback solves the task (with --full).
+regulariser of eq. (A.5) of [ZG18].  The heterosynaptic regulariser is proportional to
+z^4 e^2, where z is the filtered spike train of the hidden neuron and e is its filtered
+error.  This figure corresponds to [ZG18] fig. 5.  In [ZG18], all networks with four
+hidden neurons and random feedback solve the task, and networks with uniform feedback
+(all feedback weights are 1) make more errors on average.  In this figure, no network
+with uniform feedback solves the task (with --full).
 
 As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
 output neuron must spike within the response window, which begins with the pattern and
 ends 15 ms after the last possible input spike of the pattern.  In the learning rule,
 each spike of the wrong output neuron is an error at the time of the spike, and a
 missing spike of the correct output neuron is an error at the end of the response
-window.  All settings in the rest of this paragraph were chosen in trial runs with other
-seeds.  The three groups have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70
-ms.  Output spikes outside the response windows are wrong spikes in the learning rule,
-but are not counted as errors in this figure.  The learning rate of the weights from the
-inputs is 0.3 mV.  The learning rate of the weights from hidden to output neurons is 5
-mV with symmetric feedback, and 10 mV with all other kinds of feedback.  The initial
-learning rates are divided by 10 after 60 % of the training time, and by 100 after 85 %
-of the training time.  Initial weights from the inputs have a standard deviation of 20
-mV / sqrt(fan-in).  Initial weights from hidden to output neurons have a standard
-deviation of 100 mV / sqrt(fan-in) with symmetric feedback, and of 30 mV / sqrt(fan-in)
-with all other kinds of feedback.  Weights from the inputs to hidden neurons are clipped
-to [-3 mV, 3 mV].  Without this clipping, the input weights of hidden neurons that
-become silent would become very negative.  The strength of the regulariser is 1e-3.
+window.  The following settings were chosen in trial runs with other seeds.  The three
+groups have 34, 33 and 33 inputs.  A new pattern begins every 50 to 70 ms.  Output
+spikes outside the response windows are wrong spikes in the learning rule, but are not
+counted as errors in this figure.  The learning rate of the weights from the inputs is
+0.3 mV.  The learning rate of the weights from hidden to output neurons is 5 mV with
+symmetric feedback, and 10 mV with all other kinds of feedback.  The initial learning
+rates are divided by 10 after 60 % of the training time, and by 100 after 85 % of the
+training time.  Initial weights from the inputs have a standard deviation of 20 mV /
+sqrt(fan-in).  Initial weights from hidden to output neurons have a standard deviation
+of 100 mV / sqrt(fan-in) with symmetric feedback, and of 30 mV / sqrt(fan-in) with all
+other kinds of feedback.  Weights from the inputs to hidden neurons are clipped to [-3
+mV, 3 mV].  Without this clipping, the input weights of hidden neurons that become
+silent would become very negative.  The strength of the regulariser is 1e-3.
 
 The left panels show the last 0.5 s of the best run with random feedback.  The right
-panels show the share of wrong patterns, that is, of patterns with an error in the
-response window.
+panels show the fraction of wrong patterns (patterns with an error in the response
+window).
 """
 
 import numpy as np
@@ -114,10 +115,10 @@ def stimuli(generators, times):
 
     The argument `times`, of shape (B, 100), holds the time step at which each input
     spikes, counted from the start of a pattern.  The first result holds the input
-    spikes, of shape (T, B, 100).  The arrays `labels` and `ends` of shape (T, B) are
-    explained in `classification`.  The list `starts` holds one list for each network,
-    with one tuple for each pattern: the first time step of the pattern, whether group A
-    spikes, and whether group B spikes.
+    spikes, of shape (T, B, 100).  The docstring of `classification` explains the arrays
+    `labels` and `ends`.  The list `starts` holds one list for each network, with one
+    tuple for each pattern: the first time step of the pattern, whether group A spikes,
+    and whether group B spikes.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -157,7 +158,7 @@ def classification(heard, spikes, labels, ends):
     labels : (T, B) int, correct unit at each step; -1 between windows.
     ends : (T, B) bool, True in the last step of each window.
 
-    Return the next `heard` and the error signal.
+    Return `heard` and the error signal.
     """
     right = labels[:, :, None] == np.arange(spikes.shape[2])
     signal = np.where(right, spikes.dtype.type(0), 0 - spikes)
@@ -243,8 +244,8 @@ def networks(name, repeats, seed):
 def learn(names, repeats, blocks, seed):
     """Train all networks of one job.
 
-    The entries of `names` are keys of CASES with equal numbers of hidden neurons.
-    Along the axis B, the results hold `repeats` networks for each entry.
+    The entries of `names` are keys of CASES with equal numbers of hidden neurons.  For
+    each entry, `repeats` networks are trained.
     """
     streams, times, W, matrix = zip(*(networks(name, repeats, seed) for name in names),
                                     strict=True)
@@ -289,7 +290,7 @@ def rate(errors):
 def solved(errors):
     """Return whether each network reaches zero error.
 
-    The last third must contain LAST error-free blocks.
+    The last third of the blocks must contain LAST consecutive blocks without an error.
     """
     part = errors[-max(len(errors) // 3, LAST):, 0]
     total = np.concatenate([0 * part[:1], part.cumsum(axis=0)])
@@ -297,7 +298,7 @@ def solved(errors):
 
 
 def live(fired):
-    """Count the live hidden neurons of each network.
+    """Count the live neurons of each network.
 
     A hidden neuron is live if its mean firing rate is at least LIVE_HZ.  The array
     `fired` holds spike counts, (blocks, B, n).
@@ -308,7 +309,7 @@ def live(fired):
 def bins(counts, function):
     """Apply a function to time bins.
 
-    Return the bin centres, in s, and the results.
+    Return bin centres in s, and results.
     """
     parts = np.array_split(counts, max(len(counts) // LAST, 5))
     middle = (np.arange(len(parts)) + 0.5) / len(parts)

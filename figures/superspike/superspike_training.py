@@ -40,7 +40,7 @@ LETTERS = {"S": ("01110", "10001", "10000", "01110", "00001", "10001", "01110"),
 
 
 class Layer(NamedTuple):
-    """Hold the weights and states of one layer."""
+    """Hold the weights and states of neurons."""
 
     k: superspike.Coefficients
     W: np.ndarray                   # (B, n, m), V
@@ -76,7 +76,7 @@ def train_of(times, steps=STEPS):
 
 
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
-    """Sample a spike raster that shows a text.
+    """Sample a spike raster showing a text.
 
     The result is of shape (steps, 1, units).  Inside the letters, units fire Poisson
     spikes at the rate `rate_hz`.  A spike is removed if the previous spike of the same
@@ -110,7 +110,7 @@ def weights(generators, n, m, scale_v):
 
 
 def layer(W, settings):
-    """Return a layer at the resting potential."""
+    """Return a layer of resting neurons."""
     B, n, m = W.shape
     k = superspike.coefficients(settings)
     return Layer(k, W, fast_superspike.rest(k, B, n, m, W.dtype),
@@ -148,12 +148,11 @@ def feedback(kind, generators, n, k):
 def accumulate(layers, blocks, signal, matrix=None):
     """Integrate the SuperSpike rule over one block.
 
-    The first result is a list of layers with new states.  The second result holds one
-    array (B, n, m) for each layer: the product of filtered error and eligibility trace,
-    integrated over the block.  The third result is the filtered error of the output
-    layer.  The array `matrix` holds the feedback weights to the hidden layer.  If
-    `matrix` is None, the feedback weights are the transposed weights of the layer
-    above.
+    Return the layers, the integrals and the error.  The integral of a layer, of shape
+    (B, n, m), is the time integral of the product of filtered error and eligibility
+    trace over the block.  The error is the filtered error of the output layer.  The
+    array `matrix` holds the feedback weights to the hidden layer.  If `matrix` is None,
+    the feedback weights are the transposed weights of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):

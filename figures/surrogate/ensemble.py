@@ -6,8 +6,8 @@ drive, is computed first, and `lif.simulate` receives the drive as its input and
 identity matrix as its weights.  The derivative of the loss with respect to the drive is
 the field `dx` of the result of `lif.backward`.  The networks do not affect each other.
 
-All shapes are given with the number T of time steps, the number N of networks and the
-number B of input patterns.  Each layer has m inputs and n neurons.  The weights of a
+In the shapes of arrays, T is the number of time steps, N the number of networks, and B
+the number of input patterns.  Each layer has m inputs and n neurons.  The weights of a
 layer have shape (N, n, m), and the spikes have shape (T, N, B, n).
 """
 
@@ -17,17 +17,17 @@ from refsnn import lif
 
 
 def drive(W, x):
-    """Return the drive W x, (T, N, B, n)."""
+    """Return the weighted inputs W x."""
     return np.einsum("tNbm,Nnm->tNbn", x, W)
 
 
 def by_weights(ddrive, x):
-    """Compute dL/dW from dL/d(drive) for a loss L."""
+    """Return dL/dW for a loss L."""
     return np.einsum("tNbn,tNbm->Nnm", ddrive, x)
 
 
 def by_inputs(ddrive, W):
-    """Compute dL/dx from dL/d(drive) for a loss L."""
+    """Return dL/dx for a loss L."""
     return np.einsum("tNbn,Nnm->tNbm", ddrive, W)
 
 

@@ -23,7 +23,7 @@ marks this maximum.
 
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, networks with 784 inputs learn Fashion-MNIST or MNIST with the hyperparameters
-of this tutorial and the gradient that is stopped at the reset.  In this case, the left
+of this tutorial and the gradient that is stopped at the reset.  With --full, the left
 panels compare Fashion-MNIST and MNIST.  After 30 epochs, the mean test accuracy over 2
 seeds must be at least 0.855 on Fashion-MNIST and at least 0.965 on MNIST.  The training
 accuracy of refsnn is measured during the last epoch, on each mini-batch before the
@@ -162,7 +162,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 def gather(results):
     """Stack the learning curves of all jobs.
 
-    The example responses are from the first job.
+    The first network provides the example responses.
     """
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))

@@ -21,8 +21,8 @@ test accuracy of at least 0.7 (chance is 0.1).  With longer training (--full), t
 test accuracy is 0.80 with event-driven random backpropagation, 0.92 with both kinds of
 feedback alignment and with local errors, and 0.95 with backpropagation.  Learning with
 fixed random feedback weights works because the forward weights adapt to the feedback
-weights during training.  Therefore the cosine between the weight changes of feedback
-alignment and the gradient of backpropagation starts near 0 and rises.
+weights during training.  During training with feedback alignment, the cosine between
+its weight gradients and the gradients of backpropagation therefore rises from near 0.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
 with three hidden layers, trained with local errors or with backpropagation ("end to
@@ -88,16 +88,16 @@ def random_matrices(generator, rule, weights):
 def output_loss(record, labels):
     """Return the cross-entropy loss and its derivative.
 
-    The loss depends on the readouts `record` averaged over time.
+    The readouts are averaged over time.
     """
     loss, drecord = losses.cross_entropy(record / STEPS, labels, "sum")
     return loss, drecord / STEPS
 
 
 def local_error(spikes, G, labels):
-    """Return dL/d(spikes) of a layer's local loss L.
+    """Return dL/d(spikes) for a local loss L.
 
-    L is the cross entropy of the random readout G.
+    The loss L is the cross entropy of the fixed random readout G.
     """
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
@@ -134,7 +134,7 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 def cosines(rule, weights, x, labels, fixed):
     """Return the cosines to the backpropagation gradients.
 
-    The list has one entry per hidden layer.
+    The list has one cosine per hidden layer.
     """
     if rule == RULES[0]:
         return [1.0] * (len(weights) - 1)

@@ -68,9 +68,9 @@ def sweep(seed, repeat, strength, epochs):
 
 
 def revive(seed, repeat, lower, epochs):
-    """Train a network with a silent hidden layer.
+    """Train an initially silent network.
 
-    lower : whether the lower-bound penalty is added to the loss.
+    lower : whether to use the lower-bound penalty.
     """
     def penalty(spikes):
         value, dspikes = losses.lower_bound(spikes, BOUND)

@@ -1,18 +1,18 @@
 """The true loss is a step function, and surrogate gradients still reduce it
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network.  Only the hidden weights are trained.  In weight space, a line passes through
-the initial and the trained hidden weights, and the loss is evaluated at many points on
-this line.  At 99 % or more of these points, the derivative of the loss along the line
-is exactly 0, because the loss is constant between jumps.  For comparison, the module
+network.  Only the hidden weights are trained.  The loss is evaluated at many points on
+a line in weight space, which passes through the initial and the trained hidden weights.
+At 99 % or more of the points on this line, the derivative of the loss along the line is
+exactly 0, because the loss is constant between jumps.  For comparison, the module
 `refsnn.checks` replaces the spike function, which is a step function, by a smooth
 function whose derivative is the surrogate derivative (anchored network).  A separate
 anchored network is built for each point on the line, such that its output at this point
-equals the output of the spiking network.  At this point, the derivative of the loss of
-the anchored network along the line equals the surrogate derivative of the spiking
-network, up to 1e-6 of the largest surrogate derivative on the line.  For each of seven
-surrogate derivatives, the loss after training, divided by the loss before training, has
-a median of at most 0.5 over 12 networks (50 with --full).
+equals the output of the spiking network.  The derivative of the loss of the anchored
+network along the line, taken at this point, equals the surrogate derivative of the loss
+of the spiking network, up to 1e-6 of the largest surrogate derivative on the line.  For
+each of seven surrogate derivatives, the loss after training, divided by the loss before
+training, has a median of at most 0.5 over 12 networks (50 with --full).
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have
 the peak value 1, and the same area under the curve (2/3 of the threshold), so that they
@@ -52,7 +52,7 @@ def steepness(name):
 
 
 def forward(W1, W2, x, spikes=(None, None)):
-    """Return the drives and recordings of both layers."""
+    """Simulate both layers."""
     first = ensemble.drive(W1, x)
     hidden = ensemble.layer(first, NET, spikes[0])
     second = ensemble.drive(W2, hidden.spikes)
@@ -60,9 +60,9 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Return the van Rossum distance and its derivative.
+    """Return the distance and its derivative.
 
-    The distance to the target spikes is of shape (N,).
+    The van Rossum distances between output and target spikes are of shape (N,).
     """
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
@@ -73,7 +73,7 @@ def loss(spikes, target):
 
 
 def slopes(names, recording):
-    """Return the recorded surrogate derivatives, (T, N, B, n).
+    """Return all surrogate derivatives, (T, N, B, n).
 
     names : one surrogate name for each network, or one name for all networks.
     """
@@ -146,7 +146,7 @@ def descend(seed, repeat, epochs, points):
 
 
 def line(rest, start, direction, points):
-    """Return the loss and its derivatives along a line."""
+    """Return the loss along a line."""
     at = np.linspace(-0.25, 1.25, points)
     x, W2, target = many(points, *rest)
     W1 = start + at[:, None, None] * direction

@@ -50,7 +50,7 @@ def right_first(times):
 
 
 def inputs():
-    """Return the input spikes, (T, 1, 4, 2)."""
+    """Return the input spikes."""
     x = np.zeros((STEPS, 1, *TIMES_S.shape))
     np.put_along_axis(x[:, 0], np.rint(TIMES_S / DT_S).astype(int)[None], 1.0, axis=0)
     return x
@@ -96,7 +96,7 @@ def _start(generator, mean, spread):
 def _first(spikes):
     """Return the first spike times, in seconds.
 
-    Neurons without a spike have the time infinity.
+    Silent neurons have the time infinity.
     """
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
