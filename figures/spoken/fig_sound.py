@@ -105,7 +105,7 @@ def tuned(data, i):
     """Correlate spike counts with the sound's power.
 
     Return the rank correlation.  Spikes are counted in groups of GROUP channels and in
-    intervals of FRAME_S.  The power of the sound is summed over the same intervals.
+    intervals of FRAME_S.  The power of the sound is summed over intervals of FRAME_S.
     For each group of channels, the power is taken at the mean of the frequencies to
     which the channels respond most.
     """

@@ -11,8 +11,9 @@ words of the speakers 4 and 5 is at least 0.1 higher with ten training speakers 
 with two training speakers.  Because the number of training epochs is fixed, training
 with fewer speakers also means fewer weight updates.  In at least 10/19 of the errors of
 the LSTM (with equal weight for each class), the predicted word is in the other
-language, for example "neun" for "nine".  For random errors, this fraction would be
-10/19, because 10 of the 19 wrong words are in the other language.
+language, for example "neun" for "nine".  For random errors, the fraction of predicted
+words in the other language would be 10/19, because each word has 10 of the 19 wrong
+words in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the recordings.  Dots are single runs, lines and bars are means.  The

@@ -55,10 +55,10 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    Each event is shifted by the sum of two random numbers of channels.  One random
-    number is different for each event and has the standard deviation `spread`.  The
-    other random number is the same for all events and has the standard deviation
-    `shared`.  Events outside the channels from 0 to channels - 1 are dropped.
+    Each event is shifted by the sum of two random numbers of channels.  The random
+    number with the standard deviation `spread` is different for each event.  The random
+    number with the standard deviation `shared` is the same for all events.  Events
+    outside the channels from 0 to channels - 1 are dropped.
 
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,
