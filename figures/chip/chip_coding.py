@@ -14,10 +14,10 @@ other images of the batch.  The earliest possible spike time is the spike time o
 white pixel (x = 1), tau log(1/(1 - threshold)).  With this constant spike time as
 `first`, the time bins of the spikes of an image do not depend on other images.
 
-A spoken word is a list of spike events in 700 frequency channels.  During training, a
-random number of channels is added to the channel of each spike event, eq. (4).  The
-lowest 70 channels are removed, and every ninth of the remaining channels is kept, eq.
-(5).  Times are divided by the factor `speed`, eq. (6).
+A spoken word is a list of spike events in 700 frequency channels.  During training,
+each spike event is shifted by a random number of channels, eq. (4).  The lowest 70
+channels are removed, and every ninth of the remaining channels is kept, eq. (5).  Times
+are divided by the factor `speed`, eq. (6).
 
     channel' = round(channel + spread N(0, 1))                        (4)
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
@@ -46,8 +46,8 @@ def latency(values, *, first=None):
     """Encode the grey levels of a batch of images as spike times, eqs. (1)-(3).
 
     `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels.  `first`
-    is the time, in seconds, at which the first time bin begins.  This time must not be
-    later than the earliest spike; by default, it is computed with eq. (3).  The
+    is the time, in seconds, at which the first time bin begins.  `first` must not be
+    later than the earliest spike, and by default is computed with eq. (3).  The
     returned array of spikes (0 or 1) has the shape (T, B, m), where T is the number of
     time bins.  Its dtype equals the dtype of `values`.
 

@@ -64,7 +64,7 @@ class Scores(NamedTuple):
 
 
 class Learner(NamedTuple):
-    """Hold weights and states of the optimiser Adam."""
+    """Hold network weights and Adam states."""
 
     weights: chip_weights.Weights
     states: tuple               # one state for each matrix; None at the start
@@ -73,7 +73,7 @@ class Learner(NamedTuple):
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
-    """Return the included digits, enlarged to 16x16 pixels."""
+    """Return the digits of refsnn, 16x16 pixels."""
     return image_sets.digits(seed, "chip", repeat, SIDE)
 
 
@@ -159,9 +159,9 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 def step(learner, d, rate, clamp, fixed=()):
     """Return a `Learner` after one step of the optimiser Adam.
 
-    d : derivatives of the loss with respect to each weight matrix, or None.  clamp :
-    True if hidden and recurrent weights are clipped to the range of the chip.  fixed :
-    names of the weight matrices that are not trained.
+    d : derivative of the loss with respect to each weight matrix, None if absent.
+    clamp : True if hidden and recurrent weights are clipped to the range of the chip.
+    fixed : names of the weight matrices that are not trained.
     """
     weights, states = list(learner.weights), list(learner.states)
     for i, (name, g) in enumerate(zip(chip_weights.Weights._fields, d, strict=True)):
@@ -176,7 +176,7 @@ def gradient(run, weights, x, labels, rule, generator, **more):
     """Return the loss of one mini-batch, the gradient of the loss, and the `Recording`.
 
     The gradient contains the derivative of the loss with respect to each weight matrix.
-    The membrane potentials and spikes are an `in_the_loop.Recording`.
+    The `Recording` holds the membrane potentials and spikes.
 
     The arguments `more` are passed to `in_the_loop.loss`.
     """

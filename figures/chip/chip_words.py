@@ -41,12 +41,12 @@ def steps(words):
 
 
 def coded(words, index, T, spread=0.0, rng=None):
-    """Return the input spikes (T, B, 70) of the words `index`.
+    """Return the input spikes (T, B, 70).
 
     If the words have 700 channels, the 70 channels of the paper are selected.  The
-    words stored in the repository have only these 70 channels, which are 9 channels
-    apart.  For words with 70 channels, the standard deviation `spread` of the random
-    channel shifts is therefore divided by 9.
+    words stored in the repository have only every ninth channel, and thus 70 channels.
+    For words with 70 channels, the standard deviation `spread` of the random channel
+    shifts is therefore divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -63,7 +63,7 @@ def shuffled(weights, rng):
 
 
 def predicted(run, weights, words, index, T):
-    """Return the predicted classes of the words `index`.
+    """Return the predicted classes of words.
 
     The readout with the largest sum over time determines the predicted class.
     """

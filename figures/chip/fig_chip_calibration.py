@@ -150,8 +150,7 @@ def copied(task, folder, epochs, seed, repeat):
 def gather(results):
     """Stack the results of all networks in arrays.
 
-    The arrays `loop`, `transfer` and `restless` have the shape (levels, repeats), and
-    the array `silenced` has the shape (without or with dropout, repeats, fractions).
+    Arrays for all levels of de-calibration have the shape (levels, repeats).
     """
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))

@@ -3,9 +3,9 @@
 An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
 neurons are measured from recorded spikes and membrane samples, and corrected.  To
 evaluate the calibration, this figure uses the true parameters of the emulated chip,
-which the calibration does not use.  The spread of a parameter is its standard deviation
-over the neurons that can fire.  The public calibration software of the real chip
-includes tests, with bounds on the parameters of a calibrated chip.  The calibrated
+which are unknown during calibration.  The spread of a parameter is its standard
+deviation over the neurons that can fire.  The public calibration software of the real
+chip includes tests, with bounds on the parameters of a calibrated chip.  The calibrated
 emulated chip meets five of these bounds (means over 3 chips, 10 with the option
 --full):
 
@@ -32,14 +32,15 @@ dots are single chips.  Diamonds are values for a calibrated chip that were read
 estimated from the public tests.
 
 The spreads before calibration are input parameters of the emulation, and mostly stem
-from the published calibration of one chip.  In membrane samples alone, a shifted leak
-potential of a neuron looks like a shifted offset of its analog-to-digital converter
-(ADC).  Calibration therefore removes only the sum of the two shifts, and the spread of
-the ADC offsets remains as a spread of the leak potentials.  A second calibration of the
-same uncalibrated chip also uses an ADC reference sample for each neuron.  The reference
-sample of a neuron is measured while a known voltage holds all membranes at the nominal
-leak potential.  With reference samples, the spread of the leak potentials is at most
-half as large as without reference samples.
+from the published calibration of one chip.  A shifted leak potential of a neuron has
+the same effect on membrane samples as a shifted offset of its analog-to-digital
+converter (ADC).  Calibration therefore removes only the sum of the shifts of leak
+potential and ADC offset, and the spread of the ADC offsets remains as a spread of the
+leak potentials.  A second calibration of the same uncalibrated chip also uses an ADC
+reference sample for each neuron.  The reference sample of a neuron is measured while a
+known voltage holds all membranes at the nominal leak potential.  With reference
+samples, the spread of the leak potentials is at most half as large as without reference
+samples.
 
 After calibration with reference samples, the spread of every parameter is below the
 value from the public tests.  After calibration without reference samples, only the
@@ -47,9 +48,9 @@ spread of the leak potentials is not below the value from the public tests.  The
 are below the values from the public tests for three reasons: an emulated chip does not
 change between calibration and use, its parameters can be set independently of each
 other, and each measurement uses about 2,500 test inputs.  The constant
-`chip.CALIBRATED` holds the spreads of the calibrated chips in the other figures.  These
-spreads are the values from the public tests, except the spread of 4 % of the reset
-potentials.
+`chip.CALIBRATED` holds the spreads of the calibrated chips in the other figures.  The
+spreads in `chip.CALIBRATED` are the values from the public tests, except for the reset
+potentials (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -119,8 +120,8 @@ def spread(drawn):
     """Return the spread of each parameter.
 
     The spread is the standard deviation over the neurons that can fire.  For synaptic
-    parameters, it is the root mean square of the standard deviations over the
-    excitatory and over the inhibitory synapses.
+    parameters, the standard deviations over excitatory and over inhibitory synapses are
+    combined as their root mean square.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,

@@ -103,7 +103,7 @@ def times_us():
 
 
 def decided_us(data):
-    """Return the time (in µs) of the final accuracy.
+    """Return the time of the final accuracy.
 
     From the returned time on, the mean test accuracy without regulariser is at most
     0.01 below its final value.

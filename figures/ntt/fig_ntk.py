@@ -29,7 +29,7 @@ the prediction is not exact to first order.
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,
 where lambda is the largest eigenvalue of the tangent kernel.  This learning rate is a
-quarter of 2 / lambda, above which gradient descent is unstable.  The theory of tangent
+quarter of the stability limit of gradient descent, 2 / lambda.  The theory of tangent
 kernels is the basis of [LZ20].
 """
 

@@ -4,29 +4,31 @@ Neural Tangent Transfer (NTT) computes the weights of a sparse network and a mas
 selects the weights that are kept.  NTT trains each sparse network for 500 steps without
 labels.  The sparse networks with 256-300-100-10 units are afterwards trained with
 labels on the handwritten digits included in refsnn ("embedded digits"), in three runs.
-Other pruning methods serve as baselines, in which the sparse network keeps its initial
-weights.  The random masks keep randomly selected weights, and the magnitude masks keep
-the weights with the largest absolute values.  The masks of SNIP (single-shot network
-pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal preservation) are
-computed from 100 training images.  The density of a mask is the fraction of the weights
-that are kept.  Layer-wise masks have the same density in each layer; masks with one
-threshold use the same pruning threshold for all weights of the network.  In the
-condition "NTT masks", the masks of NTT are combined with the initial weights.
+Other pruning methods serve as baselines; their sparse networks start from the initial
+weights of the dense network.  The random masks keep randomly selected weights, and the
+magnitude masks keep the weights with the largest absolute values.  The masks of SNIP
+(single-shot network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient
+signal preservation) are computed from 100 training images.  The density of a mask is
+the fraction of the weights that are kept.  Layer-wise masks have the same density in
+each layer; masks with one threshold use the same pruning threshold for all weights of
+the network.  In the condition "NTT masks", the masks of NTT are combined with the
+initial weights.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other
 layer-wise baseline.  At a density of 5 %, the test accuracy after 100 steps with labels
 is at least as high with layer-wise NTT as with layer-wise random masks.  At a density
 of 5 %, the final test accuracy with layer-wise NTT is at most 0.02 lower than with
-layer-wise random masks.  On the digits included in refsnn, two of these differences are
-about as large as their standard errors over three runs: the difference between NTT and
-the best baseline, and the difference between NTT and random masks after 100 steps.
+layer-wise random masks.  On the digits included in refsnn, two differences of
+accuracies are about as large as their standard errors over three runs: the difference
+between NTT and the best baseline, and the difference between NTT and random masks after
+100 steps.
 
-Against the density of the masks, the panels show the test accuracy after 100 steps with
-labels, and the final test accuracy (mean of the last five tests).  Error bars are the
-standard deviation over runs, and the dashed line is the accuracy of a dense network.
-In each run, all methods start from the same dense network, and all sparse networks are
-trained with labels on the same mini-batches.
+The panels show the test accuracy after 100 steps with labels and the final test
+accuracy (mean of the last five tests); the horizontal axis is the density of the masks.
+Error bars are the standard deviation over runs, and the dashed line is the accuracy of
+a dense network.  In each run, all methods start from the same dense network, and all
+sparse networks are trained with labels on the same mini-batches.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
 on Fashion-MNIST.  Each perceptron is trained for 18,720 steps of NTT without labels (as
@@ -38,9 +40,9 @@ magnitude masks at densities of 1, 2 and 3 %.  At a density of 1 %, layer-wise N
 magnitude and random masks keep 9 of the 1,000 weights of the output layer (equations
 (2) and (5) of the module `pruning`), so at least one of the 10 output units has no
 incoming weight.  At a density of 3 %, the final test accuracy of layer-wise NTT may be
-at most 0.01 below that of the best other method, including NTT with one threshold.  At
-a density of 3 % and after 100 steps with labels, layer-wise NTT must be at least as
-accurate as every other layer-wise method.
+at most 0.01 below the accuracy of the best other method; NTT with one threshold also
+counts as another method.  At a density of 3 % and after 100 steps with labels,
+layer-wise NTT must be at least as accurate as every other layer-wise method.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
@@ -70,7 +72,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the test accuracies as {"NAME: METHOD, SCOPE": array}.
+    """Return the test accuracies of all methods.
 
     The axes of each array stand for the density, the repetition, and the early or final
     test accuracy.  Accuracies are NaN where a density has fewer training runs than

@@ -9,16 +9,16 @@ loss; logit-SNIP replaces L by a function of the outputs that needs no labels.
 
 The following statements are about the first layer of weights, and about masks with one
 threshold per layer.  In the first layer, the live weights (weights that are not pruned)
-are counted for each hidden unit and for each input pixel.  If the live weights were
-chosen at random, the variance of these counts would be the chance variance, (1 -
-density) times the mean count.  For NTT masks, the variance of the number of live
-weights per unit is at least twice the chance variance, and the variance of the number
-of live weights per pixel is at most 1.5 times the chance variance.  For SNIP and
-logit-SNIP masks, the variance of the number of live weights per unit is at least four
-times as large as for NTT masks, and the variance of the number of live weights per
-pixel is at least twice the chance variance.  For random masks and for magnitude masks,
-the variances of the number of live weights per unit and per pixel are at most 1.5 times
-the chance variance.
+are counted for each hidden unit and for each input pixel.  If the live weights of the
+first layer were chosen at random, their number per unit or per pixel would have the
+chance variance, (1 - density) times the mean number.  For NTT masks, the variance of
+the number of live weights per unit is at least twice the chance variance, and the
+variance of the number of live weights per pixel is at most 1.5 times the chance
+variance.  For SNIP and logit-SNIP masks, the variance of the number of live weights per
+unit is at least four times as large as for NTT masks, and the variance of the number of
+live weights per pixel is at least twice the chance variance.  For random masks and for
+magnitude masks, the variances of the number of live weights per unit and per pixel are
+at most 1.5 times the chance variance.
 
 The top panel shows the density of each layer.  Filled markers are masks with one
 threshold for the whole network, and open markers are masks with one threshold per
@@ -27,11 +27,12 @@ density of the whole network.  The other panels show the first layer of masks wi
 threshold per layer.  The middle panels show two numbers for each input pixel: the
 number of live weights (weights that are not pruned), averaged over seeds, and the
 standard deviation of the grey level over images.  The number r is the correlation
-coefficient of these two numbers over all pixels.  The bottom left panel shows the
-number of live weights of each hidden unit, in descending order.  Thin lines are seeds,
-and thick lines are means; the lines of magnitude masks and random masks coincide.  The
-bottom right panels show the incoming weights of six hidden units for the first seed.  A
-blank square is an empty unit, whose incoming weights are all pruned.
+coefficient, over all pixels, between the number of live weights and the standard
+deviation of the grey level.  The bottom left panel shows the number of live weights of
+each hidden unit, in descending order.  Thin lines are seeds, and thick lines are means;
+the lines of magnitude masks and random masks coincide.  The bottom right panels show
+the incoming weights of six hidden units for the first seed.  A blank square is an empty
+unit, whose incoming weights are all pruned.
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
@@ -41,10 +42,10 @@ bound on the variance per pixel of NTT masks, and the bounds on the variance per
 SNIP and logit-SNIP masks relative to NTT masks.  On MNIST, the fraction of empty hidden
 units in the first layer is 36 % with NTT (0.2 % after 5,000 steps of NTT), 12 % with
 SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose
-grey level hardly varies between images.  To remove this effect, the pixels are sorted
-by the standard deviation of their grey level, and split into groups of 28 pixels.
-Within these groups, the variance of the number of live weights per pixel is 1.4 times
-the chance variance for NTT masks.  This figure tests the statements of [LZ20] on
+grey level hardly varies between images.  For a further test, the pixels are sorted by
+the standard deviation of their grey level, and split into groups of 28 pixels.  Within
+groups of 28 similar pixels, the variance of the number of live weights per pixel is 1.4
+times the chance variance for NTT masks.  This figure tests the statements of [LZ20] on
 layer-wise pruning.
 """
 

@@ -16,13 +16,14 @@ by gradient descent to distinguish the digits 0 and 1.  In each repetition, all 
 networks are made from the same dense network, which is also trained.  The distance of a
 sparse network to the dense network is the root mean square difference between their
 logits for unseen images after the same number of training steps.  The NTT variant
-"through mask" fits the tangent kernel with respect to the weights that are not pruned,
-which determines how gradient descent changes the outputs.  With the NTT variant
-"through mask", the distance to the dense network, averaged over 100 training steps, is
-at most half the distance with random masks.  The NTT variant "at masked", as in the
-authors' code, fits a kernel that also includes derivatives with respect to pruned
-weights.  The NTT variant "at masked" reduces the distance to the dense network less
-than the NTT variant "through mask".
+"through mask" fits the tangent kernel that uses only derivatives with respect to
+weights that are not pruned.  This tangent kernel determines how gradient descent
+changes the outputs of a sparse network.  With the NTT variant "through mask", the
+distance to the dense network, averaged over 100 training steps, is at most half the
+distance with random masks.  The NTT variant "at masked", as in the authors' code, fits
+a kernel that also includes derivatives with respect to pruned weights.  The NTT variant
+"at masked" reduces the distance to the dense network less than the NTT variant "through
+mask".
 
 The top panels show the test accuracy on each image set against the training step (with
 the option --full, only the first 1,000 steps).  The bottom panels show the training of

@@ -40,8 +40,8 @@ The first panels show the kernel distance against the training step.  The next p
 shows the relative difference between the kernel distance in float32 and the kernel
 distance in the authors' log (circles) or in float64 (dots).  The histogram shows the
 kernel distances before training for 100 further teachers and the same held-out images.
-Vertical lines mark the kernel distances of the authors' teachers.  This figure
-corresponds to the demonstration of [LZ20].
+Vertical lines mark the repeated runs.  This figure corresponds to the demonstration of
+[LZ20].
 """
 
 import functools
@@ -73,7 +73,7 @@ DTYPES = ("float64", "float32")
 
 
 def jobs(size, seed, data):
-    """Return the jobs of transfers and further teachers."""
+    """Return the jobs of all networks."""
     folder = data if size == "full" else None
     names = ("LeNet", "MLP") if folder else ("digits",)
     runs = RUNS[:1] if size == "quick" else RUNS

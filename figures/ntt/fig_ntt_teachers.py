@@ -97,7 +97,7 @@ def transfer(folder, repeat, seed, steps):
 
 
 def largest(folder, seed, before):
-    """Repeat the largest initial distance for more steps."""
+    """Train the student of one teacher longer."""
     repeat = int(np.argmax([result["log"][0, 1] for result in before]))
     return {"largest": transfer(folder, repeat, seed, END)["log"]}
 
@@ -105,7 +105,7 @@ def largest(folder, seed, before):
 def gather(results):
     """Stack the logs of all teachers.
 
-    The last long log has the largest initial distance.
+    The last of the long logs starts with the largest kernel distance.
     """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(

@@ -195,11 +195,11 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    which is the directional derivative of L along v.  The sum is over images, layers
-    and outputs k.  The input of a layer is a, and V and c are the parts of v for the
-    weights and biases of the layer.  G_k is the derivative of the output f_k with
-    respect to the layer's input currents W a + b.  The function `second_order` computes
-    the gradient of E from dE/da, dE/dG and dE/df.
+    the directional derivative of L along v.  The sum is over images, layers and outputs
+    k.  The input of a layer is a, and V and c are the parts of v for the weights and
+    biases of the layer.  G_k is the derivative of the output f_k with respect to the
+    layer's input currents W a + b.  The function `second_order` computes the gradient
+    of E from dE/da, dE/dG and dE/df.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)

@@ -20,8 +20,8 @@ recurrent neurons and of the readout are also taken from the tutorial.  In the t
 the membrane potentials of encoder neurons are reset one time step later than in this
 file (see `reset_at` in `refsnn.conventions`).  In this file, the input of the encoder
 neurons is not filtered by synapses.  The predicted class is the class of the readout
-unit with the largest mean potential over time.  With the maximum over time in place of
-the mean, the accuracy was about 0.1 or lower during 30 epochs.
+unit with the largest mean potential over time.  With the maximum potential over time in
+place of the mean potential, the accuracy was about 0.1 or lower during 30 epochs.
 """
 
 import sys

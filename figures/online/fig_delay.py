@@ -37,13 +37,13 @@ trial.  In this figure, gradients are computed backward in time, because the bac
 computation is faster.  In the condition "exact", the function `lif.backward` computes
 the exact gradient of the loss.  The condition "block" uses the block-diagonal
 approximation of RTRL, in which each block of the Jacobian belongs to the synaptic
-current and the membrane potential of one neuron.  The backward computation obtains the
-gradient of this approximation when all recurrent weights except the self-connections
-are replaced by 0.  The condition "implicit" omits the part of the gradient that passes
-through the recurrent connections.  The condition "presynaptic" omits the parts of the
-gradient that pass through the recurrent connections and through the reset.  For each
-trained network, the gradient that is computed forward in time differs by at most a
-relative 1e-10 from the gradient that is computed backward in time.
+current and the membrane potential of one neuron.  The gradient of the block-diagonal
+approximation is computed backward in time with all recurrent weights except the
+self-connections replaced by 0.  The condition "implicit" omits the part of the gradient
+that passes through the recurrent connections.  The condition "presynaptic" omits the
+parts of the gradient that pass through the recurrent connections and through the reset.
+For each trained network, the gradient that is computed forward in time differs by at
+most a relative 1e-10 from the gradient that is computed backward in time.
 
 Memory and multiplications are counted for the computation forward in time, which
 updates the eligibility traces and filters the traces like the leaky readout filters
@@ -121,7 +121,8 @@ def apart(whole, N):
 def trials(generators, delay, number):
     """Sample trials; return input spikes and labels.
 
-    The shapes are (T, number, N m) and (N, number).
+    The spikes have the shape (T, number, N m), and the labels have the shape (N,
+    number).
     """
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
@@ -179,7 +180,7 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Return dL/d(answers) for the mean cross entropy L."""
+    """Return the derivative of the mean cross entropy."""
     target = np.arange(READOUTS) == labels[:, :, None]
     return (special.softmax(answers, axis=2) - target) / labels.shape[1]
 
@@ -293,9 +294,9 @@ def deviation(condition, weights, x, labels):
 def carried(rule):
     """Count the numbers stored between two time steps.
 
-    A learning rule stores its eligibility traces, and the traces filtered like the
-    readout.  The filter stores two numbers for each weight; for exact RTRL, it stores
-    two numbers for each pair of a weight and a readout.
+    A learning rule stores eligibility traces and filtered eligibility traces.  The
+    filtered traces are two numbers for each weight, or, for exact RTRL, two numbers for
+    each pair of a weight and a readout.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \

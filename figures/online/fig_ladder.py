@@ -16,7 +16,7 @@ Exact RTRL needs more memory than its approximations.  In a layer with n neurons
 inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows
 as n^2.  The memory of the rule "presynaptic" grows linearly with n, because the rule
 stores two traces for each input and each neuron.  Exponents that are fitted to the
-measured memory deviate by at most 0.01 from these exponents 3, 2 and 1.
+measured memory deviate by at most 0.01 from the exponents 3, 2 and 1.
 
 A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset receives
 16 Poisson inputs for 50 steps of 1 ms; all inputs also spike in the first step.  The
@@ -97,7 +97,7 @@ def weights(generator, n, strength, density=1.0):
 def problem(generator, n):
     """Sample input spikes, readout weights and target.
 
-    The shapes are (T, B, n), (k, n) and (T, B, k).
+    The spikes have the shape (T, B, n), and the target has the shape (T, B, k).
     """
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)

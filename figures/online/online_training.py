@@ -11,9 +11,9 @@ of the loss L[t] with respect to all weights forward in time, and changes the we
 
 For comparison, the function `learn_after` computes the gradient of the summed loss,
 sum_t L[t], backward in time, and changes the weights once, after the last time step.
-The rule "exact" is real-time recurrent learning (RTRL).  With this rule and without
-weight changes (`rate=0`), `learn_online` and `learn_after` return the same gradient of
-the summed loss.
+The rule "exact" is real-time recurrent learning (RTRL).  With the rule "exact" and
+without weight changes (`rate=0`), `learn_online` and `learn_after` return the same
+gradient of the summed loss.
 
 Each input channel spikes when one signal crosses one level in one direction, upward or
 downward.
@@ -114,7 +114,7 @@ def braille(generator, folder):
 def initial(generator, task):
     """Sample input, recurrent and readout weights.
 
-    The shapes are (n, m), (n, n) and (k, n).
+    The weights have the shapes (n, m), (n, n) and (k, n).
     """
     n = task.hidden
     return [lif_training.initial(generator, sizes, scale, np.float32)[0]

@@ -2,9 +2,9 @@
 
 A job is one independent part of the computation of a figure.  The predicted times are
 used to sort jobs, and to show the time left.  The file seconds.json holds the measured
-computing times in seconds, {name of the figure: [time of its first job, ...]}.  These
-times were measured without the options --quick and --full, and written by the module
-`timing`.
+computing times in seconds, {name of the figure: [time of its first job, ...]}.  The
+times in seconds.json were measured without the options --quick and --full, and written
+by the module `timing`.
 """
 
 import json
@@ -19,8 +19,8 @@ def seconds(listed):
 
     A task is a job together with the key under which its result is stored.  The dict
     `listed` maps the name of each figure to the list of its tasks.  With the option
-    --full, for example, a figure can have more tasks than there are measured times in
-    seconds.json.  The predicted time of each task of this figure is then `UNKNOWN_S`.
+    --full, for example, the number of tasks of a figure can differ from the number of
+    measured times.  The predicted time of each task of such a figure is `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}

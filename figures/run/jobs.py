@@ -3,12 +3,12 @@
 A job is one call of a function of a figure file, with plain values as keyword
 arguments.  The result of a job is a dict of arrays, numbers, texts, truth values, or
 lists of these types.  Each result is stored in one npz file without pickle.  Numbers in
-a result are converted to NumPy scalars, so that a new result equals the same result
-loaded from its file.
+a result are converted to NumPy scalars, so that a computed result equals the result
+that is loaded from its file.
 
 A job can use the results of earlier jobs of the same figure.  The argument `before` of
-such a job is the result of one earlier job, or a list of the results of several earlier
-jobs.  The name of the npz file contains a key, which is a hash of the code, the
+the later job is the result of one earlier job, or a list of the results of several
+earlier jobs.  The name of the npz file contains a key, which is a hash of the code, the
 arguments, the keys of earlier jobs, and everything else on which the result depends.
 The key does not depend on the content of earlier results.  If the result of an earlier
 job is lost and computed again, the stored results of later jobs therefore stay valid.
@@ -99,7 +99,7 @@ _digest_when_loaded = functools.cache(_digest)
 
 
 def code_key(root, module, digest=_digest):
-    """Return a hash of the files of `sources`."""
+    """Return a hash of the code."""
     parts = [(path.relative_to(root).as_posix(), digest(path))
              for path in sources(root, module)]
     return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
@@ -332,12 +332,12 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks; yield (task, answer, error) after each task.
+    """Run all tasks; yield (task, answer, error) for each.
 
-    The pair (result, computing time in seconds) that `run` returns for a task is called
-    its answer.  After an error, the answer is None.  The dict `results` maps the keys
-    of stored results to their answers.  The dict `owners` maps the key of each task to
-    the names of the figures that use its result.  A task starts when the results of all
+    The answer of a task is the pair (result, computing time in seconds) that `run`
+    returns.  After an error, the answer is None.  The dict `results` maps the keys of
+    stored results to their answers.  The dict `owners` maps the key of each task to the
+    names of the figures that use its result.  A task starts when the results of all
     earlier tasks that it needs are available.  A figure fails when one of its tasks
     fails.  If all figures that use a task have failed, the task is skipped.
 

@@ -150,7 +150,7 @@ def need(name, folders, options):
 
 
 def stored_at(out, task):
-    """Return the file of the result of a task."""
+    """Return the path of a stored result."""
     return out / "jobs" / task.home / f"{task.key}.npz"
 
 
@@ -164,7 +164,7 @@ def found(tasks, options):
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks; yield (task, answer, error) after each task.
+    """Run all tasks; yield (task, answer, error) for each.
 
     The tasks of the figure `speed` run last, one at a time.
     """

@@ -23,7 +23,7 @@ MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
 # ---- the stored results
 
 def indices(text):
-    """Return the integers in a text of ranges.
+    """Return the integers in a text.
 
     >>> indices("0, 2-4")
     [0, 2, 3, 4]
@@ -67,7 +67,7 @@ def counted(stored):
 def published_number(claim, entry):
     """Return the published number of a claim as text.
 
-    A mark such as "(plot)" shows its source.
+    A mark such as "(plot)" shows the source of the number.
     """
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(

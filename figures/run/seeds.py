@@ -1,4 +1,4 @@
-"""Create separate random generators for all parts of figures."""
+"""Create a separate random generator for each part of a figure."""
 
 import hashlib
 

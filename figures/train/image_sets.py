@@ -11,7 +11,7 @@ from refsnn import datasets
 class Images(NamedTuple):
     """Hold training and test images of a data set.
 
-    The images are arrays (N, ...), the labels (N,).
+    N images are an array of shape (N, ...), and their labels are integers.
     """
 
     x: np.ndarray
@@ -21,7 +21,7 @@ class Images(NamedTuple):
 
 
 def digits(seed, figure, repeat, side=8):
-    """Return the included digits, of shape (N, side, side).
+    """Return the digits of refsnn, (N, side, side).
 
     The split into training and test images depends on `seed`, `figure` and `repeat`.
     """

@@ -97,7 +97,7 @@ def stored(folder):
 
 
 def validation(words):
-    """Return the training words; some become test words."""
+    """Split the training words by speaker."""
     kept = np.flatnonzero(~words.test)
     return words._replace(
         times=[words.times[i] for i in kept], units=[words.units[i] for i in kept],
