@@ -4,9 +4,9 @@
 The function under test simulates a layer of leaky integrate-and-fire (LIF)
 neurons, and computes gradients of a loss.  The function `diagnose` calls
 the function under test for several variants of a network, and compares the
-returned results with the correct results.  The variants differ in which
-terms of the equations of the module `lif` are 0.  The function `diagnose`
-does not need a list of known mistakes.  The conclusions follow from six
+returned results with the correct results.  The variants differ in the
+terms of the LIF equations that are set to 0.  The function `diagnose` does
+not need a list of known mistakes.  The conclusions follow from six
 statements:
 
 (A) If exactly one term is wrong, the results are wrong for all variants of
@@ -309,9 +309,10 @@ def _simplest(runs, forward, rounding=True):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Find the terms that have an effect in exactly those variants of the network
-    for which the results are wrong, statement (A).  If exactly one term is
-    found, return this term and the reason.  Otherwise, return no term."""
+    """Find the wrong term by statement (A).  The wrong term has an effect in
+    exactly those variants of the network for which the results are wrong.  If
+    exactly one term is found, return this term and the reason.  Otherwise,
+    return no term."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -328,8 +329,7 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """Return at most one wrong term and `why`.  For several names, return no term
-    and another reason."""
+    """Accept at most one wrong term.  For several names, return no term."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
@@ -399,9 +399,9 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period that explains all missing spikes, in time
-    steps.  If no period explains these, return 0.  Also return whether each
-    neuron spikes at most once."""
+    """Return the refractory period, in time steps, that explains all missing
+    spikes.  If none does, return 0.  Also return whether each neuron spikes at
+    most once."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -424,15 +424,15 @@ def _gap(run):
 
 
 def _moved(runs):
-    """Return whether only another threshold explains the spikes."""
+    """Return whether a wrong threshold explains all spikes."""
     gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
     return all(low < high for low, high, _ in gaps) and any(
         not low <= threshold < high for low, high, threshold in gaps)
 
 
 def _resets_alike(run):
-    """Return whether the spikes can be explained by a threshold that equals the
-    number which the reset subtracts."""
+    """Return whether the spikes also follow from a threshold that equals the
+    number subtracted by the reset."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()

@@ -136,8 +136,8 @@ def _built(rule, draws, n, m, B, T):
 
     The pair `draws` consists of a seed and a dict of random arrays.  Each
     random array determines one weight matrix or one input of the network.
-    Missing arrays are drawn and added to the dict.  Smaller networks use the
-    first entries of each random array.
+    Missing arrays are drawn at random and added to the dict.  Smaller networks
+    use the first entries of each random array.
     """
     seed, streams = draws
 
@@ -262,9 +262,9 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
     The search first reduces the numbers of neurons, inputs and samples, and
     afterwards the number of time steps.  For each size, the search first crops
-    the weights and inputs of the larger network.  Afterwards, the search draws
-    weights and inputs from other seeds.  Return the wrong results, the random
-    numbers and the sizes.
+    the weights and inputs of the larger network.  If the error disappears, the
+    search draws weights and inputs from other seeds.  Return the wrong
+    results, the random numbers and the sizes.
     """
     best = fault, draws, sizes
 

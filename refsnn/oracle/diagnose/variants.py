@@ -2,15 +2,16 @@
 """This module tests a function on networks in which some LIF terms are 0.
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons.  The
-variants differ in which terms of the equations of the module `lif` are 0.
-From the results for these variants, the function `diagnose` infers which
-term the function under test computes wrongly.  Each input channel is 1 at
-one time step of one sample, and 0 otherwise.  Because each input channel
-is nonzero only once, each column of the gradient dW with respect to the
-input weights W belongs to one time step of one sample.  The column holds
-the derivatives of the loss with respect to the synaptic currents at this
-time step.  These derivatives are called adjoints.  The adjoints can also
-be computed from dx, the derivative of the loss with respect to the inputs.
+variants differ in the terms of the LIF equations that are set to 0.  From
+the results for these variants, the function `diagnose` infers which term
+the function under test computes wrongly.  Each input channel is 1 at one
+time step of one sample, and 0 otherwise.  Let dW be the gradient of the
+loss with respect to the input weights W.  Because each input channel is
+nonzero only once, each column of dW belongs to one time step of one
+sample.  The column holds the derivatives of the loss with respect to the
+synaptic currents at this time step.  These derivatives are called
+adjoints.  The adjoints can also be computed from dx, the derivative of the
+loss with respect to the inputs.
 """
 
 import itertools
@@ -97,8 +98,9 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a network with a longer input sequence.  Several inputs are nonzero
-    at each time step, and are not only 1.  The network has one more sample."""
+    """Return a network with a longer input sequence.  Several inputs are
+    nonzero at each time step, and their values are not only 1.  The network
+    has one more sample."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
@@ -209,7 +211,7 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the size that multiplies the relative tolerance.  The size is above
+    """Return the magnitude that scales the tolerance.  The magnitude is above
     0 even if all entries of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
@@ -224,12 +226,12 @@ def _same(found, right, scale=None):
 
 
 def _residuals(run):
-    """Return each term of eqs. (2) and (3) of the module `lif`, together with the
-    residual of its equation.
+    """Return each term of eqs. (2) and (3) of the module `lif`, together with
+    the residual of the equation that contains the term.
 
     The residual is the left-hand side of the equation minus its right-hand
-    side.  Both sides are computed from the spikes and membrane potentials that
-    the function under test returned.
+    side.  Both sides of the equation are computed from the spikes and membrane
+    potentials that the function under test returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -268,8 +270,8 @@ def _back_residuals(run):
     residual.
 
     The residual is the left-hand side minus the right-hand side of eq. (7) or
-    (9) of the module `lif`.  Both sides are computed from the adjoints, which
-    follow from the results of the function under test.
+    (9) of the module `lif`.  Both sides of the equation are computed from the
+    adjoints, which follow from the results of the function under test.
     """
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
@@ -290,8 +292,8 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms that are proportional to the residual.  The factor must be
-    the same in all runs."""
+    """Return the terms that explain the residual.  In all runs, the residual
+    must be the same multiple of the term."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -312,7 +314,7 @@ def _factor(residual, term):
 
 
 def _zero(residual, term):
-    """Return whether a residual is only rounding error."""
+    """Return whether a residual is rounding error."""
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 

@@ -2,12 +2,13 @@
 r"""This module compares a recording with a simulator that the caller supplies.
 
 Simulators of spiking neurons differ in several properties of a time step,
-such as the kind of reset.  In the code, such a property is called an axis.
-An update convention is one choice for each property.  The caller defines
-some update conventions, which are called presets.  The caller also
-supplies a function that simulates neurons with a given update convention.
-A candidate is a preset, or an update convention that differs from a preset
-in one property.  A candidate matches a recording r if
+such as the kind of reset.  In the code, a property of the time step is
+called an axis.  An update convention is one choice for each property of
+the time step.  The caller defines some update conventions, which are
+called presets.  The caller also supplies a function that simulates neurons
+with a given update convention.  A candidate is a preset, or an update
+convention that differs from a preset in one property.  A candidate matches
+a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
@@ -21,12 +22,10 @@ Exact.  The list `members` of the report holds all tested candidates that
     the recording, all update conventions that differ from any preset in
     one property are also tested.
 Cost.   Each candidate is simulated once.  If several candidates match the
-    recording, the function `_telling` compares each of these candidates
-    with the first of these candidates.  The function searches for an input
-    signal for which both candidates give different results.  For each
-    input signal, the search takes up to four simulations.  If the caller
-    can compute gradients, the search also takes up to two gradients for
-    each input signal.
+    recording, the function `_telling` searches for input signals that
+    distinguish the first candidate from each other candidate.  For each
+    input signal, the search takes up to four simulations, and up to two
+    gradients if the caller can compute gradients.
 Departures.  Update conventions that differ from every preset in two or
     more properties are not tested.
 """

@@ -2,20 +2,21 @@
 r"""This module finds all LIF update conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, such a
-property is called an axis.  An update convention is one choice for each
-property, as in `conventions.Step`.  The property `through_reset` affects
-only gradients.  The choices for the other properties can be combined to
-about 330,000 update conventions.  Between 119,000 and 139,000 update
-conventions give different simulations; the number depends on the time
-constants.  The function `_search` simulates these update conventions step
-by step.  The function rejects an update convention at the first time step
-at which its simulation contradicts the recording.  Let r be the recorded
-synaptic currents (syn) or membrane potentials (mem) of one time step, and
-let v be the corresponding simulated values.  If spikes are recorded, the
-recorded spikes drive the resets and the recurrent inputs of the
-simulation.  Row t of a recorded array holds the values of time step t.  An
-update convention is rejected in row t if (1) or (3) holds:
+properties of a time step, such as the kind of reset.  In the code, a
+property of the time step is called an axis.  An update convention is one
+choice for each property of the time step, as in `conventions.Step`.  The
+property `through_reset` affects only gradients.  The choices for the other
+properties can be combined to about 330,000 update conventions.  Between
+119,000 and 139,000 update conventions give different simulations; the
+number depends on the time constants.  The function `_search` simulates
+these update conventions step by step.  The function rejects an update
+convention at the first time step at which its simulation contradicts the
+recording.  Let r be the recorded synaptic currents (syn) or membrane
+potentials (mem) of one time step, and let v be the corresponding simulated
+values.  If spikes are recorded, the recorded spikes drive the resets and
+the recurrent inputs of the simulation.  Row t of a recorded array holds
+the values of time step t.  An update convention is rejected in row t if
+(1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -34,13 +35,12 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Therefore, one simulation represents all update conventions that differ
-    only in
-
-    - the choices that lead to the same a, f, p, q, beta and gain
-    - the property `record`, which selects the recorded state
-    - "once" or "before" for `reset_at`, which select whether the recorded
-      potential is the potential after the reset
+    Therefore, all update conventions with equal coefficients in (4), equal
+    constants beta and gain, and equal rules for spikes and resets share
+    one simulation.  The property `record` only selects the recorded state,
+    and needs no further simulation.  The choices "once" and "before" of
+    the property `reset_at` differ only in the recorded potential, and need
+    no further simulation.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference is below (16 + t/2) eps S(t).
@@ -49,10 +49,10 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes O(T P) time, or less time if all its update
     conventions are rejected early.  If P > 32, the search first compares
-    only 32 pairs of a sample and a neuron.  These are the pairs whose
-    recorded values differ most often from their first value.  If recurrent
-    weights V are given and spikes are not recorded, the search first
-    compares all neurons of only one sample instead.
+    only 32 pairs of a sample and a neuron.  The search chooses the pairs
+    whose recorded values differ most often from the value at the first
+    time step.  If recurrent weights V are given and spikes are not
+    recorded, the search first compares only one sample.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
     `through_reset`).
@@ -126,7 +126,7 @@ def _search(problem, fits_only=False):
     conventions that agree longest are then compared with all entries.  If
     `fits_only` is True, only the update conventions that agree to the end are
     compared with all entries.  For all other update conventions, the returned
-    row may be too late.
+    row may be later than the first contradiction.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -336,9 +336,9 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Compare simulations with the recording.  Each simulation has four ways to
-    record the membrane potential.  For each simulation and each of these ways,
-    return the first recorded time step that contradicts the simulation, or T."""
+    """Compare simulations with the recording.  For each simulation, and for
+    each of four ways to record its membrane potential, return the first time
+    step that contradicts the simulation, or T."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -364,7 +364,7 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Compare the simulated state k with the recording.  Return the contradicted
+    """Compare simulated states with the recording.  Return the contradicted
     rows, or T."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
@@ -520,8 +520,8 @@ def _count(step, mem, thr):
 def _recorded_states(step, states):
     """Return two slices of the simulated states.  The first slice selects the
     states whose spikes are recorded.  The second slice selects the states
-    whose membrane potentials are recorded.  Also return whether these
-    potentials follow the reset."""
+    whose membrane potentials are recorded.  Also return whether the membrane
+    potentials are recorded after the reset."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 

@@ -3,21 +3,21 @@ r"""This module fits constants and surrogate derivatives to recorded neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in properties
 of a time step such as the kind of reset.  An update convention is one
-choice for each property.  If a recording agrees with no update convention
-for the given constants, the function `_constants` fits the decay factors
-and the gain by least squares.  Let y[k] be the recorded membrane potential
-before the reset by spike s[k].  Let z[k] be the membrane potential that
-decays in the next step.  The potentials y and z follow from the recorded
-potentials and spikes.  The model is
+choice for each property of the time step.  If a recording agrees with no
+update convention for the given constants, the function `_constants` fits
+the decay factors and the gain by least squares.  Let y[k] be the recorded
+membrane potential before the reset by spike s[k].  Let z[k] be the
+membrane potential that decays in the next step.  The potentials y and z
+follow from the recorded potentials and spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
 for a delay of 0 or 1.  In some simulators, the synaptic current decays
 before it enters the membrane, and in other simulators afterwards.  Eqs.
-(1) and (2) hold in both cases, which differ only in the gain g.  The
-function `_gradients` searches for a surrogate derivative and a factor for
-which the computed gradient equals a recorded gradient:
+(1) and (2) hold for both kinds of simulators, which differ only in the
+gain g.  The function `_gradients` searches for a surrogate derivative and
+a factor for which the computed gradient equals a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
@@ -31,17 +31,17 @@ that do not pass through the recurrent weights V are tried last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in beta, g and c.  The fit tries all values of alpha in a fixed
-    list.  Gauss-Newton steps refine the best of these values.  The
-    backward recursion for dW follows from eqs. (12)-(15) of the module
+    list.  Gauss-Newton steps refine the best value of alpha.  The backward
+    recursion for dW follows from eqs. (12)-(15) of the module
     `conventions`.
 Exact.  If spikes are recorded, the recorded spikes drive the resets and
     the recurrent inputs in (3).
 Cost.   Let G be the number of values of alpha that are tried, and let P be
     the number of samples times the number of neurons.  Let E be the number
-    of recorded entries in each of these fits, at most max(T, `SCANNED`).
-    For each choice of `test`, `record`, reset and delay, the function
-    `_constants` takes O(G E + T P) time.  For each surrogate derivative,
-    the function `_gradients` takes O(T B n (m + n)) time.
+    of recorded entries in a fit for one value of alpha, at most max(T,
+    `SCANNED`).  For each choice of `test`, `record`, reset and delay, the
+    function `_constants` takes O(G E + T P) time.  For each surrogate
+    derivative, the function `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  A surrogate derivative in this
     module may also be 0 on one side of the threshold.  Let v be the
@@ -210,10 +210,10 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
-    """Fit the constants of (2).  Return a list: the root mean square error, the
-    largest error, the constants (alpha, beta, g, c), the number of fitted
-    entries.  If the fit fails, return None.  If `start` is given, alpha starts
-    from `start`."""
+    """Fit the constants of (2).  Return a list with four entries: the root
+    mean square error, the largest error, the fitted constants (alpha, beta, g,
+    c), and the number of fitted entries.  If the fit fails, return None.
+    Alpha starts from `start` if given."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]

@@ -2,28 +2,29 @@
 r"""This module identifies the update convention of recorded LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, such a
-property is called an axis.  An update convention is one choice for each
-property.  A preset is the update convention of a published tool.  The
-function `identify` compares a recording with simulations of all update
-conventions.  An update convention fits if its simulation agrees with the
-recording.  A property is settled if all update conventions that fit have
-the same choice for this property.  All other properties are open.  If
-several update conventions give equal simulations for every input, only one
-of these update conventions is counted.  An input signal for which update
-conventions give different results is called a stimulus.  For each open
-property, the report names a stimulus that would exclude at least one
-choice.  If the module `stimuli` can make no such stimulus, the report
-names none.  If the caller also supplies a gradient, all update conventions
-that do not reproduce this gradient are excluded.  The gradient also shows
-whether derivatives pass through the reset (property `through_reset`).
+properties of a time step, such as the kind of reset.  In the code, a
+property of the time step is called an axis.  An update convention is one
+choice for each property of the time step.  A preset is the update
+convention of a published tool.  The function `identify` compares a
+recording with simulations of all update conventions.  An update convention
+fits if its simulation agrees with the recording.  A property is settled if
+all update conventions that fit have the same choice for this property.
+All other properties are open.  If several update conventions give equal
+simulations for every input, only one of these update conventions is
+counted.  An input signal for which update conventions give different
+results is called a stimulus.  For each open property, the report names a
+stimulus that would exclude at least one choice, if the module `stimuli`
+can make such a stimulus.  If the caller also supplies a gradient, all
+update conventions that do not reproduce this gradient are excluded.  The
+supplied gradient also shows whether derivatives pass through the reset
+(property `through_reset`).
 
 The list `members` of the report holds all presets that agree with the
-recording.  The list also holds other update conventions that agree with
-the recording, if they differ from the first preset in the list in only one
+recording.  The list also holds all update conventions that agree with the
+recording and differ from the first preset in the list in only one
 property.  If no preset agrees with the recording, the list holds at most
-20 update conventions.  In this case, these are the update conventions that
-agree with the recording and are most similar to a preset.
+20 of the update conventions that agree with the recording.  The list then
+holds the update conventions that are most similar to a preset.
 """
 
 import numpy as np
@@ -157,7 +158,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified update convention differs from the right one.
+    """Describe how an identified update convention differs from `right`.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))

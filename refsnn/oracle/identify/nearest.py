@@ -3,13 +3,13 @@ r"""This module describes recordings that agree with no update convention.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
-is one choice for each property.  A preset is the update convention of a
-published tool.  If no update convention agrees with a recording, the decay
-factors and the gain of the neurons are fitted to the recording by least
-squares.  If the error of the fit is small, the report lists the fitted
-constants.  The report also names the nearest update convention.  The
-nearest update convention agrees with the recording for the largest number
-of steps
+is one choice for each property of the time step.  A preset is the update
+convention of a published tool.  If no update convention agrees with a
+recording, the decay factors and the gain of the neurons are fitted to the
+recording by least squares.  If the error of the fit is small, the report
+lists the fitted constants.  The report also names the update convention
+that is nearest to the recording.  The nearest update convention agrees
+with the recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -17,7 +17,8 @@ Row t of a recorded array holds the values of time step t.  An update
 convention is accepted as the nearest update convention only if at least
 one of three conditions holds:
 
-- Constants were fitted to the recording with a small error.
+- The decay factors and the gain were fitted to the recording with a small
+  error.
 
 - The recording has at least 12 nonzero entries before row t, and t > 1.
 
@@ -27,15 +28,16 @@ one of three conditions holds:
 Derivation.  The comparison uses the tolerances of the module
     `elimination`.
 Approximate.  The nearest update convention is chosen among the presets and
-    at most 24 other update conventions.  These other update conventions
-    agree with the recording for the largest number of rows.
+    at most 24 other update conventions.  The other update conventions are
+    those that agree with the recording for the largest number of time
+    steps.
 Cost.   The search of the module `elimination` is repeated at most eight
-    times.  In each repetition, the constants, the weights or the recording
-    are changed in one respect.  The changes are a fitted gain, transposed
-    weights, V = 0, swapped axes of time and batch, and a threshold of 1.
+    times.  Each repetition makes one change to the constants, the weights
+    or the recording.  The changes are a fitted gain, transposed weights,
+    V = 0, swapped axes of time and batch, and a threshold of 1.
 Departures.  If an update convention agrees with the recording after one of
-    these changes, the report names the change and the update convention.
-    In this case, the list `members` of the report is empty.
+    these changes, the report names the change and the update convention,
+    and the list `members` of the report is empty.
 """
 
 import numpy as np
@@ -135,8 +137,8 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate and its first difference.  Without a near
-    candidate, return (None, None)."""
+    """Return the nearest candidate.  Also return its first difference.
+    Without a near candidate, return (None, None)."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")

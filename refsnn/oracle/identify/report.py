@@ -2,14 +2,16 @@
 """This module defines the report of `identify`, and writes its text.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, such a
-property is called an axis.  An update convention is one choice for each
-property.  A preset is the update convention of a published tool.  A
-candidate describes an update convention by a preset and by the properties
-that differ from this preset.  The report uses the preset with the fewest
-different properties.  In the text of the report, a probe is an input
-signal for which update conventions give different results.  The command
-`python -m refsnn probes` writes these input signals to a folder.  """
+properties of a time step, such as the kind of reset.  In the code, a
+property of the time step is called an axis.  An update convention is one
+choice for each property of the time step.  A preset is the update
+convention of a published tool.  A candidate describes an update convention
+by a preset and by the properties that differ from this preset.  The report
+describes each update convention by the preset that differs in the fewest
+properties.  In the text of the report, a probe is an input signal for
+which update conventions give different results.  The command `python -m
+refsnn probes` writes these input signals to a folder.
+"""
 
 from typing import NamedTuple
 
@@ -64,8 +66,8 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold an update convention as a preset with changes.  A preset is the update
-    convention of a published tool."""
+    """Hold an update convention as a preset and changes to this preset.  A
+    preset is the update convention of a published tool."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
@@ -138,7 +140,7 @@ def _candidate(name, changes):
 
 
 def _whole(candidate, presets):
-    """Add a given refractory period to a candidate."""
+    """Add a given refractory period."""
     name, period = candidate.preset, presets[candidate.preset].refractory
     if period == conventions.PRESETS.get(name, presets[name]).refractory:
         return candidate

@@ -3,17 +3,18 @@ r"""This module makes input signals that distinguish LIF simulators.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
-is one choice for each property.  An input signal for which different
-update conventions give different results is called a stimulus.  The
-command `python -m refsnn probes` writes all stimuli to a folder.  On the
-command line and in the reports of `identify`, a stimulus is called a
-probe.
+is one choice for each property of the time step.  An input signal for
+which different update conventions give different results is called a
+stimulus.  The command `python -m refsnn probes` writes all stimuli to a
+folder.  On the command line and in the reports of `identify`, a stimulus
+is called a probe.
 
-Some properties have an effect only for special inputs.  In a tie, the
-membrane potential equals the threshold to the last bit.  Let alpha be the
-decay factor of the synaptic current.  Let the factor f1 be 1 or 1 - alpha,
-let f2 be 1 or alpha, and let f3 be the gain of the current.  The stimulus
-"ties" contains inputs x such that, in floating-point arithmetic,
+Some properties of the time step have an effect only for special inputs.
+In a tie, the membrane potential equals the threshold to the last bit.  Let
+alpha be the decay factor of the synaptic current.  Let the factor f1 be 1
+or 1 - alpha, let f2 be 1 or alpha, and let f3 be the gain of the current.
+The stimulus "ties" contains inputs x such that, in floating-point
+arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
@@ -107,8 +108,8 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """Return inputs x that fulfil eq. (1).  For each product f1 f2 f3, return at
-    most one input."""
+    """Return inputs x that fulfil eq. (1).  Return at most one input for each
+    product f1 f2 f3."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -124,8 +125,7 @@ def _ties(alphas, betas, gains, threshold):
 def _simulator(problem):
     """Return a simulator, None and input signals.
 
-    The three results are the last three fields of `comparison.Tools`.  No
-    gradients are compared.
+    They are fields of `comparison.Tools`.  No gradients are compared.
     """
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}

@@ -3,11 +3,11 @@
 
 In a tie, the membrane potential equals the threshold.  Only a tie shows
 whether a simulator tests potential > threshold or potential >= threshold.
-This test is one property of the simulator's time step, in which simulators
-of leaky integrate-and-fire (LIF) neurons differ.  The property is called
-"compare".  An update convention is one choice for each of these
-properties.  Rounding errors can hide a tie, because a rounded potential
-may lie on either side of the threshold.
+The choice between the tests > and >= is the property "compare" of a time
+step.  An update convention is one choice for each property of a time step
+in which simulators of leaky integrate-and-fire (LIF) neurons differ.
+Rounding errors can hide a tie, because a rounded potential may lie on
+either side of the threshold.
 """
 
 import numpy as np
@@ -24,8 +24,8 @@ def _settled(problem, fits, presets, exact):
 
     If the recording has no tie, each update convention is returned with all
     choices for the property "compare".  To save time, ties are examined for at
-    most 200 update conventions, and for fewer update conventions if the
-    recording is long.  Published tools are examined first.
+    most 200 update conventions, and for fewer if the recording is long.
+    Published tools are examined first.
     """
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
