@@ -3,7 +3,7 @@
 
 The arrays that a model returns, which are the states and the spikes at all
 time steps, are called a recording.  Learning rules take recordings as
-arguments.  The modules in the following list are called the core.  No
+arguments.  The modules listed below form the core of the package.  No
 module of the core imports another module of the core, so each module can
 be copied alone.  Public functions raise a ValueError if an array or an
 option is invalid, and a FileNotFoundError if a file is missing.  The error
@@ -12,8 +12,8 @@ that the argument violates.  The docstrings do not list errors that follow
 from the documented shapes and ranges.  Unless a docstring says otherwise,
 results have the dtype of the weights, which is float32 or float64.  If a
 function has no weights among its arguments, its results have the dtype of
-the data.  Only `fast.si`, and functions with an argument `out` or `work`,
-modify arrays that the caller passes.
+the input data.  Only `fast.si`, and functions with an argument `out` or
+`work`, modify arrays that the caller passes.
 
 models
     lif                 LIF layers and leaky readouts
@@ -65,9 +65,9 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si` and
-`ntk`.  The results of each fast module equal the results of the core
-module of the same name, up to rounding errors.  `refsnn.oracle` holds
-golden vectors, which are small problems with their correct results.
+`ntk`.  The results of each module in `refsnn.fast` equal the results of
+the core module of the same name, up to rounding errors.  `refsnn.oracle`
+holds golden vectors, which are small problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
@@ -76,7 +76,7 @@ important differences and errors, with the tests that prove them, are:
 - In `lif`, the membrane potential is reset one step after the spike.  The
   argument `reset` of `lif` selects a reset by subtraction or a reset to
   zero.  The argument `through_reset` of `lif` selects whether the gradient
-  passes through the reset
+  of the loss passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
   tutorials that accompany [NMZ19], the reset is to zero, and the gradient
   does not pass through the reset
@@ -92,18 +92,19 @@ important differences and errors, with the tests that prove them, are:
 
 - Some functions of `losses` use the maximum of a readout over time.  If a
   readout reaches its maximum at several time steps, only the last of these
-  time steps receives the gradient.  If only the first of these time steps
-  received the gradient, a silent network would never learn
+  time steps receives the gradient of the loss.  If only the first of
+  several equal maxima received the gradient of the loss, a network without
+  spikes would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - If a readout neuron stays below zero for every pattern, its maximum over
-  time is its initial value 0, and the gradient of the loss with respect to
-  its weights is 0.  The network then never learns the class of this
-  readout neuron.  On small data sets, some training runs with the loss of
-  [CB22] fail for this reason.  The option reduction="reached" of
-  `in_the_loop.loss` prevents this failure: the maximum of the readout of
-  the correct class is taken only over time steps that a spike of the
-  network can influence
+  time is its initial value 0.  Because the gradient of the loss with
+  respect to the weights of such a readout neuron is 0, the network never
+  learns the class of this neuron.  On small data sets, some training runs
+  with the loss of [CB22] fail because a class is never learned.  The
+  option reduction="reached" of `in_the_loop.loss` prevents this failure:
+  the maximum of the readout of the correct class is taken only over time
+  steps that a spike of the network can influence
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, and
@@ -112,10 +113,10 @@ important differences and errors, with the tests that prove them, are:
   intelligence (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - The neural tangent kernel of a network with pruned weights is defined in
-  two ways.  The first definition, used in the code of the authors of
-  Neural Tangent Transfer, includes the derivatives of the outputs with
-  respect to pruned weights.  The second definition omits the derivatives
-  with respect to pruned weights
+  two ways.  One definition of the kernel, used in the code of the authors
+  of Neural Tangent Transfer, includes the derivatives of the outputs with
+  respect to pruned weights.  Another definition of the kernel omits these
+  derivatives with respect to pruned weights
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a
@@ -126,9 +127,9 @@ important differences and errors, with the tests that prove them, are:
   factor must be taken one time step before the error signal
   (test_rnn.py::test_gradient_by_differences).
 
-- In the tutorial on the data of [CSSZ20], time bins are numbered from 1.
-  The time bins of the tutorial have a length of 14 ms, but the decay
-  factors are computed for steps of 1 ms
+- In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
+  so that time bin 0 is always empty.  The time bins of this tutorial have
+  a length of 14 ms, but its decay factors are computed for steps of 1 ms
   (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 

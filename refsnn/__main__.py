@@ -9,9 +9,9 @@
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
-returns status 2.  Output files appear only when they are complete, and
-existing files are never overwritten.  All commands except `convert` need
-no package other than NumPy.
+returns exit status 2.  An output file appears only when it is complete,
+and existing files are never overwritten.  All commands except `convert`
+need no package other than NumPy.
 
 The command `convert` reads sounds from WAV or FLAC files, converts them to
 spikes with a model of the cochlea, and writes an HDF5 file in the format
@@ -61,20 +61,20 @@ status is 2.
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
 files.  The command `check` compares the results of a simulator with the
-correct results.  The exit status of `check` is 1 if a result is wrong, if
-all entries of a result are 0, or if an option should change a result but
-does not.
+correct results in the golden vectors.  The exit status of `check` is 1 if
+a result is wrong, if all entries of a result are 0, or if an option of the
+simulator should change a result but does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
 details such as the order of updates and the type of reset.  The convention
-of a simulator is its choice for each of these details.  The command
-`probes` writes network inputs for which simulators with different
-conventions give different results.  A recording holds the results of a
-simulator, and the command `identify` prints the convention that this
-simulator follows.  The exit status of `identify` is 1 if no convention
-fits the recording, if the recording has no spike, or if no surrogate
-derivative explains the recorded gradient dW.  A recording is an npz file
-with
+of a simulator is the set of its choices for these details, such as a reset
+to zero.  The command `probes` writes network inputs for which simulators
+with different conventions give different results.  A recording holds the
+results of a simulator, and the command `identify` prints the convention
+that this simulator follows.  The exit status of `identify` is 1 if no
+convention fits the recording, if the recording has no spike, or if no
+surrogate derivative explains the recorded gradient dW.  A recording is an
+npz file with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype

@@ -36,16 +36,16 @@ The last part of a rule is the range of all array entries, such as `in [0,
 has no range, all entries must be finite.
 
 All results have the dtype of the first array whose rule has the type
-`float`, unless the caller sets the argument `dtype`.  Arrays of any other
-real dtype are cast to the dtype of the results.  Arrays of the type `int`
-keep their dtype, and arguments with the axes () become Python numbers.  An
-array that needs no cast is returned without a copy.  Masked arrays are
-refused, because NumPy would ignore their mask.
+`float`, unless the caller sets the argument `dtype`.  Real arrays of
+another dtype than the results are cast to the dtype of the results.
+Arrays of the type `int` keep their dtype, and arguments with the axes ()
+become Python numbers.  An array that needs no cast is returned without a
+copy.  Masked arrays are refused, because NumPy would ignore their mask.
 
 An error message contains the name of the argument, its invalid value or
-shape, and the requirement of the rule.  If the sizes of two arguments
-disagree, the message contains the names, the axes and the sizes of both
-arguments.  Messages never show whole arrays.
+shape, and the requirement of the rule.  If two arguments differ in the
+size of an axis, the message contains the names, the axes and the sizes of
+both arguments.  Messages never show whole arrays.
 """
 
 import functools
@@ -78,7 +78,8 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Check values against the text `rules`, and return the values as arrays.
+    """Check values against the rules in the text `rules`, and return the values
+    as arrays.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()
@@ -313,8 +314,8 @@ def one_of(name, value, *allowed):
 
 
 def flags(names, *values):
-    """Check that each value is a bool.  The text `names` holds the argument names
-    for error messages, separated by spaces.
+    """Check that each value is a bool.  The text `names` holds the names of the
+    arguments, separated by spaces, for error messages.
 
     >>> flags("through_reset constants", True, np.False_)
     """
@@ -403,9 +404,8 @@ def unread(name, value, shape, *dtypes):
 
 def buffer(name, value, shape, dtype, others=()):
     """Return an array to which results can be written.  If `value` is None, a new
-    array is allocated.  If `value` is an array, the function returns this
-    array.  In this case, the array must be writeable and contiguous, and must
-    share no memory with the arrays `others`.
+    array is allocated.  A given array is returned, and must be writeable and
+    contiguous, and share no memory with the arrays `others`.
 
     >>> buffer("out", None, (2, 3), np.float32).shape
     (2, 3)

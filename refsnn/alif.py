@@ -61,9 +61,10 @@ Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
     for all neurons.  Therefore, all neurons share the traces s_j and u_j.
 
     If alpha, beta, gain, threshold, rho and a are also learned, each of
-    these six constants of neuron i adds one column to the derivative F.
-    By (1), dS_i/da_i = -psi_i A_i and dS_i/dthreshold_i = -psi_i.  With
-    the right-hand sides at step t - 1, the columns are
+    these six constants of neuron i adds one column to the derivative F of
+    the state with respect to the parameters.  By (1), dS_i/da_i = -psi_i
+    A_i and dS_i/dthreshold_i = -psi_i.  With the right-hand sides at step
+    t - 1, the columns are
 
     F[t]: dI_i[t]/dalpha_i = I_i,  dA_i[t]/drho_i = A_i,
           dU_i[t]/dbeta_i = U_i,   dU_i[t]/dgain_i = I_i             (13)
@@ -129,7 +130,8 @@ SPIKE = 0.5     # entries of State.spikes above SPIKE are spikes in (5)
 
 
 class Recording(NamedTuple):
-    """Hold the currents I, potentials U, adaptations A, spikes S and mask clamp.
+    """Hold the currents I, potentials U, adaptations A, spikes S and refractory
+    mask.
 
     Each array has the shape (T, B, n).
     """
@@ -143,8 +145,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the current I, potential U, adaptation A and last spikes of a layer.
 
-    The field `spikes` holds the spikes of the last `refractory` steps.  The
-    value None of `spikes` means that no neuron spiked in these steps.
+    The field `spikes` holds the spikes of the last `refractory` steps.  If the
+    field `spikes` is None, no neuron spiked in the last `refractory` steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)

@@ -4,13 +4,13 @@ r"""Read sounds, and convert them to a common sampling rate and loudness.
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
 raises a ValueError if a file is truncated, too long, clipped or not mono,
-or if the file has NaN or infinite samples.  Options of `read` accept
-clipped sounds, and average several channels.  The function `read` checks
-the sizes in the file header before it allocates memory.  An integer s of
-`bits` bits in a file is converted to a sample a.  The samples a are
-resampled to the sound y, which is scaled to the root mean square `level`.
-The resulting signal x has a fade of N = round(ramp rate) samples at each
-end:
+or if the file has NaN or infinite samples.  The options `clipped` and
+`mix` of `read` accept clipped sounds and average several channels.  The
+function `read` checks the sizes in the file header before it allocates
+memory.  An integer s of `bits` bits in a file is converted to a sample a.
+The samples a are resampled to the sound y, which is scaled to the root
+mean square `level`.  The resulting signal x has a fade of N = round(ramp
+rate) samples at each end:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -117,7 +117,7 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
 
 
 def _wav(path, file, longest, mix):
-    """Return samples, rate and valid bits (0 for floats)."""
+    """Return samples, rate and valid bits."""
     fmt, length = _chunks(path, file)
     tag, channels, rate, _, align, bits = struct.unpack("<HHIIHH", fmt[:16])
     if bits not in FORMATS.get(tag, ()) or align * 8 != channels * bits:

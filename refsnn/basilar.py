@@ -32,9 +32,10 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     G(s) = (2/alpha) (g(0) + i w sqrt(rho/(h A)) log(N(y)/N(1))),
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
-    In the complex plane, Q lies below the real axis, and N lies in the
-    first quadrant.  Therefore, the square roots and the logarithm of
-    eq. (7) cross no branch cut.
+    In the complex plane, the values of the function Q lie below the real
+    axis, and the values of the function N lie in the first quadrant.
+    Therefore, the square roots and the logarithm of eq. (7) cross no
+    branch cut.
 Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
     errors.  The function `interpolate` uses a spline of degree 7 through
     stored values of the transfer function V.  The frequencies f of the
@@ -100,7 +101,8 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold values of the transfer function V from 1 Hz to slightly above `top`."""
+    """Hold the transfer function V at frequencies from 1 Hz to slightly above
+    `top`."""
     frequencies: np.ndarray     # (J,), Hz
     values: np.ndarray          # (J, C) complex
     coefficients: np.ndarray    # (J, C) complex, of the spline

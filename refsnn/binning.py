@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | binning.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Bin spike events into time steps.
 
-A spike event is a spike of one unit (channel) at one time.  In this
-module, a recording consists of one array with the times of all events in
-seconds, and one array with the units of all events.  A batch consists of B
-recordings of n units with E events in total.  The T time steps between t0
-and t1 have the duration dt:
+A spike event consists of a time and of the unit (channel) that spikes at
+this time.  In this module, a recording consists of one array with the
+times of all events in seconds, and one array with the units of all events.
+A batch consists of B recordings of n units with E events in total.  The T
+time steps between t0 and t1 have the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -30,19 +30,20 @@ Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
 Exact.  The event times and the edges of the time steps are compared in
     float64.  An event time of 0.1 s that was stored in float16 is rounded
     to 0.09998 s, and therefore lies before an edge at 0.1 s.
-Cost.   The time is O(T + E log(E T)).  A dense result takes O(T B n)
-    memory.
+Cost.   Binning takes O(T + E log(E T)) time.  A dense result takes O(T B
+    n) memory.
 Departures.  The number T of time steps is rounded to an integer if the
     relative distance of T to this integer is at most 1e-9.  The rounding
     of T is necessary because, for example, 1.4 / 0.014 is not exactly 100
     in floating-point arithmetic.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
-    steps from 1.  As a consequence, time step 0 of the tutorial never
-    contains an event, and an event at the end time t1 has a step number
-    that is out of range.  The tutorial uses decay factors for steps of 1
-    ms, but its time steps last 14 ms.  The time constants in the tutorial
-    are therefore 14 times as long as intended.  If the last batch of
-    samples is incomplete, the tutorial omits this batch without a warning.
+    steps from 1 instead of 0.  As a consequence, time step 0 of the
+    tutorial never contains an event, and an event at the end time t1 has a
+    step number that is out of range.  The tutorial uses decay factors for
+    steps of 1 ms, but its time steps last 14 ms.  The time constants in
+    the tutorial are therefore 14 times as long as intended.  If the last
+    batch of samples is incomplete, the tutorial omits this batch without a
+    warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.

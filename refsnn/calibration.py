@@ -6,7 +6,7 @@ through a function run(weights, spikes), which returns the spikes and the
 sampled membrane potentials of the neurons.  Therefore, real chips and
 emulated chips are calibrated in the same way.  An image is a pattern of
 input spikes, and the response of all neurons to an image is recorded for
-20 time bins.  The first 64 images have no input spikes.  All other images
+20 time bins.  The first 64 images have no input spikes.  All later images
 have the same number of input spikes, which arrive at the end of time bin
 0.  The drive of an image is the sum of the synaptic weights of its input
 spikes.  Membrane potentials are sampled by an analog-to-digital converter
@@ -34,7 +34,7 @@ constants at the time dt, where dt is the length of a time bin.  The
 constant `jump` of eq. (4) differs between images.  In eq. (6), `reference`
 is the ADC code of the nominal leak potential.  The ADC code `reference` of
 a neuron can be measured while a known voltage holds its membrane at the
-nominal leak potential.  Each sample is taken at a time `late` after the
+nominal leak potential.  Each sample is taken with a delay `late` after the
 start of a time bin.  The input spikes of an image arrive one after the
 other within a time `width`, which begins at the end of time bin 0, so that
 the time t0 is dt + width/2 - late.  The field `latency` of a `Measurement`
@@ -42,9 +42,9 @@ is dt - t0, that is, late - width/2.  Because eq. (2) does not change if
 the time constants tau_syn and tau_mem are exchanged, the membrane time
 constant tau_mem is determined from eq. (4).  Each neuron parameter of a
 chip is set by a digital number with `levels` possible values.  A
-correction can change this digital number only by an integer.  The function
-`corrected` therefore rounds all corrections to the multiples in eq. (7),
-and applies the rounded corrections to an emulated chip:
+correction can change the digital number of a parameter only by an integer.
+The function `corrected` therefore rounds all corrections to the multiples
+in eq. (7), and applies the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -58,10 +58,10 @@ Approximate.  If the argument `reference` is not given, the measured leak
     positive, and too high if the ADC offset is negative.  A gain error of
     the ADC multiplies all measured synaptic gains and potentials of a
     neuron by the same factor.  Membrane noise lowers the measured
-    threshold by up to the standard deviation of the noise.  The synapses
-    of a neuron differ.  To reduce the effect of these differences, the
-    results are averaged over `repeats` measurements, which assign the
-    weights to the inputs in different ways.
+    threshold by up to the standard deviation of the noise.  To reduce the
+    effect of differences between the synapses of a neuron, the results are
+    averaged over `repeats` measurements, which assign the weights to the
+    inputs in different ways.
 Cost.   Each of the `repeats` measurements needs about 1.2 images per input
     of the chip.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie

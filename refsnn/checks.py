@@ -207,8 +207,8 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss as a function of the parameters, with fixed recorded
-    values.
+    """Return a loss function of the parameters in which recorded values are
+    fixed.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)

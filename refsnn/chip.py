@@ -6,8 +6,8 @@ each.  The class `Effects` lists twenty-one effects that make a network on
 such a chip differ from an ideal network.  The function `draw` samples the
 fixed parameters of a chip at random, and the function `emulate` simulates
 a network on this chip.  In the following equations, `normal` is a standard
-normal random number, drawn anew at each use.  The number `size` is the
-magnitude of the effect that the equation describes:
+normal random number, drawn anew at each use.  In each equation, the number
+`size` is the magnitude of the effect that the equation describes:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -54,9 +54,10 @@ of read noise, drawn for each sample, and baseline noise, drawn once for
 each neuron and image.  Suppose that the step h is much shorter than the
 time constant tau, and that a constant current would drive the membrane
 potential of a linear neuron to a distance E beyond an edge of the
-headroom.  Eq. (10) multiplies the distance E by the factor `slope`, which
-is at most 1.  In eq. (12), the numbers 80 and 70 are the defaults of the
-argument `code`.  ADC codes are clipped to the range 0 .. adc_limit.
+headroom.  Eq. (10) multiplies the distance E beyond the edge by the factor
+`slope`, which is at most 1.  In eq. (12), the numbers 80 and 70 are the
+defaults of the argument `code`.  ADC codes are clipped to the range 0 ..
+adc_limit.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -512,8 +513,7 @@ def _arrivals(x, model, effects, rng):
 
 def _schedule(T, B, model, sampling, rng):
     """Draw the sampling times.  Return the arrays (ends, bins, images,
-    fractions), sorted as in `_arrivals`.  A sample at the fraction f between
-    steps j - 1 and j belongs to step j."""
+    fractions), sorted as in `_arrivals`."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)

@@ -43,11 +43,12 @@ Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
     which is 1.
 Exact.  The chip represents a real weight exactly only if the product of
     the weight and its scale is an integer from low to high.
-Cost.   The time is O(n (m + n + k)).
+Cost.   All functions take O(n (m + n + k)) time.
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
-    are from the authors' public code.  In this module, recurrent weights
-    are initialised like readout weights.  A scaled weight halfway between
-    two integers is rounded to the even one of these integers.
+    are from the public code of the authors of [CB22].  In this module,
+    recurrent weights are initialised like readout weights.  A scaled
+    weight halfway between two integers is rounded to the even one of these
+    integers.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """

@@ -57,13 +57,13 @@ Cost.   For C channels that are processed together, the time is O(C N log
     N), and the memory is O(C N), where N is the number of samples.
 Departures.  Unlike the software of [CSSZ20], this module has a seed for
     its random numbers and a maximum length of sounds.  The following
-    peculiarities of the published software are kept.  Because the velocity
-    v is sampled at the rate fs/2, frequency components of v above fs/4 are
-    aliased.  The n values of the velocity v span a time of N/fs, which is
-    slightly less than n time steps of 2/fs.  The frequencies f[j] start at
-    1 Hz instead of 0 Hz.  The sound is treated as periodic, so that the
-    response to one end of the sound can appear at the other end.  Spikes
-    in the last step are discarded.
+    peculiarities of the software of [CSSZ20] are kept.  Because the
+    velocity v is sampled at the rate fs/2, frequency components of v above
+    fs/4 are aliased.  The n values of the velocity v span a time of N/fs,
+    which is slightly less than n time steps of 2/fs.  The frequencies f[j]
+    start at 1 Hz instead of 0 Hz.  The sound is treated as periodic, so
+    that the response to one end of the sound can appear at the other end.
+    Spikes in the last step are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -420,7 +420,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
-    """Convert several sounds to spikes at once, which is faster for short sounds.
+    """Convert several sounds at once, which is faster than `convert` for short
+    sounds.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate LIF layers as published simulators do, with exact gradients.
+r"""Simulate LIF layers as published simulators do, and compute derivatives.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the type of reset.  A convention is a

@@ -16,8 +16,8 @@ layer:
     pre[l] = A[l] W[l]^T + b[l]                                  (1)
     x[l+1] = max(0, largest pre[l] of each window)               (2)
 
-A window of a layer with pooling has 2 x 2 positions, and a window of a
-layer without pooling has one position.  Pooling ignores the last row or
+In eq. (2), a window has 2 x 2 positions in a layer with pooling, and one
+position in a layer without pooling.  Pooling ignores the last row or
 column of a map if the number of rows or columns is odd.  Dropout
 multiplies the inputs x[l] of layer l by a binary mask m[l]:
 
@@ -74,14 +74,14 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
 Exact.  The derivatives are exact unless the largest pre-activation of a
     pooling window is exactly 0, or is positive and occurs twice in the
-    window.  In such a window, the derivative of the maximum is not
-    defined, and the gate of eq. (4) selects one of its subgradients.
+    window.  Where the derivative of the maximum is not defined, the gate
+    of eq. (4) selects a subgradient.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
     multiplications in the forward pass.  For a network with K outputs, the
     function `signals` needs about K times as many multiplications as the
     forward pass, and the function `second_order` needs about 2 K + 2 times
-    as many.
+    as many multiplications as the forward pass.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

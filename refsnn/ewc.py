@@ -249,8 +249,7 @@ def _formed(found, like):
 
 
 def _checked(state, parameters, strength=0.0):
-    """Return checked lists of parameters, importances and anchors, and checked
-    numbers."""
+    """Return the checked arguments."""
     state = bundle("state", state, State)
     tasks, strength = arrays("state.tasks () int in [0, inf), strength () in [0, inf)",
                              state.tasks, strength, dtype=np.float64)

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | feedback.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute error signals of hidden spikes with exact or random feedback.
+r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
 respect to the spikes S[t] of this layer, or an estimate of this
@@ -32,8 +32,8 @@ syn:
 Event-driven random backpropagation combines direct feedback (2) with the
 three-factor rule (7).  In event-driven random backpropagation, psi is a
 boxcar function of the membrane potential, and the input x replaces the
-trace.  This replacement neglects the dynamics and the reset of the
-membrane.
+trace.  Event-driven random backpropagation therefore neglects the dynamics
+and the reset of the membrane.
 
 Derivation.  Eq. (1) is the chain rule for the spikes S[t], which enter the
     current I[t+1] of the next layer as the term W S[t].  Without a reset,
@@ -66,7 +66,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the credit of hidden spikes from the error of the next layer,
+    """Compute the error signal of hidden spikes from the error of the next layer,
     eq. (1).
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
@@ -93,7 +93,7 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the credit of hidden spikes directly from the output error,
+    """Compute the error signal of hidden spikes directly from the output error,
     eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
@@ -212,7 +212,8 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 
 
 def three_factor(post, trace):
-    """Compute the weight gradient of a three-factor rule, eq. (7).
+    """Compute the gradient of the loss with respect to the weights by a
+    three-factor rule, eq. (7).
 
     >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
     [[12.0]]

@@ -10,8 +10,8 @@ The samples code[t], in ADC codes, are converted to units of the threshold,
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-where factor is the argument `gain` of the function `record`.  The gradient
-is computed in a software model, whose parameters are the nominal
+where `factor` is the argument `gain` of the function `record`.  The
+gradient is computed in a software model, whose parameters are the nominal
 parameters of the chip.  The nominal parameters may differ between neurons.
 In the software model, the recorded membrane potentials v and the recorded
 spikes S replace simulated values:
@@ -40,15 +40,15 @@ the sum of eqs. (4)-(7):
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, its maximum is at step 0, and the gradient of the loss with
-respect to its weights is 0.  The network then never learns the class of
-this readout neuron.  With reduction="reached", the step `first` of the
-correct class is the earliest time step at which a hidden spike can
-influence the readout.  This step `first` is two steps after the first
-hidden spike of a pattern, but never later than T - 1.  For all other
-classes, first = 0.  If the maxima of the wrong classes also excluded early
-time steps, training would decrease the readout potentials of the wrong
-classes without bound.
+all patterns, its maximum is at step 0.  Because the gradient of the loss
+with respect to the weights of such a readout neuron is 0, the network
+never learns the class of this neuron.  With reduction="reached", the step
+`first` of the correct class is the earliest time step at which a hidden
+spike can influence the readout.  For the correct class, the step `first`
+is two steps after the first hidden spike of the pattern, but never later
+than T - 1.  For all other classes, first = 0.  If the maxima of the wrong
+classes also excluded early time steps, training would decrease the readout
+potentials of the wrong classes without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and

@@ -64,7 +64,8 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     If the constants alpha, beta, gain and threshold are learned, each of
     the constants of neuron i adds one column to the matrix F.  The
     threshold affects the states through the reset and through the spikes.
-    The derivative of the spikes is dS/dthreshold = -psi:
+    The derivative of the spikes with respect to the threshold is
+    dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -144,8 +145,8 @@ class Recording(NamedTuple):
 class State(NamedTuple):
     """Hold the synaptic currents I, potentials U and last spikes of a LIF layer.
 
-    The field `spikes` holds the spikes of the last `refractory` steps.  The
-    value None of `spikes` means that no neuron spiked in these steps.
+    The field `spikes` holds the spikes of the last `refractory` steps.  If the
+    field `spikes` is None, no neuron spiked in the last `refractory` steps.
     """
     syn: np.ndarray             # (B, n)
     mem: np.ndarray             # (B, n)
@@ -607,7 +608,8 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Compute the loss gradient for a leaky readout, eqs. (7)-(11) with psi = 0.
+    """Compute the gradient of the loss for a leaky readout, eqs. (7)-(11) with
+    psi = 0.
 
     >>> dmem = np.zeros((4, 1, 1))
     >>> dmem[3] = 1

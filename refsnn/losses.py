@@ -6,8 +6,8 @@ with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
 units at T steps for B samples.  Eq. (1), (2) or (3) reduces `record` over
 time to class scores of shape (B, k).  In (1), s is the last step at which
-`record` has its maximum.  The loss (4) is the softmax cross entropy of the
-class scores, for class labels of shape (B,):
+a unit has its maximum in `record`.  The loss (4) is the softmax cross
+entropy of the class scores, for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -287,8 +287,8 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty for spike counts below a bound, eq. (15), and its
-    derivative.
+    """Return the penalty for spike counts below a bound, eq. (15), and the
+    derivative of this penalty with respect to the spikes.
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -316,8 +316,8 @@ def lower_bound(spikes, bound, per="neuron", power=2):
 
 
 def upper_bound(spikes, bound, per="population", power=2):
-    """Return the penalty for spike counts above a bound, eq. (16), and its
-    derivative.
+    """Return the penalty for spike counts above a bound, eq. (16), and the
+    derivative of this penalty with respect to the spikes.
 
     >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -335,7 +335,7 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Return the penalty (15) or (16) and its derivative."""
+    """Evaluate (15) or (16) and its derivative."""
     spikes, bound, power = arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                   "power () in {1, 2}", spikes, bound, power)
     one_of("per", per, "neuron", "population")
@@ -349,8 +349,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the mean squared spike count of neurons, eq. (17), and its
-    derivative.
+    """Return the mean squared spike count of a neuron, eq. (17), and the
+    derivative of this penalty with respect to the spikes.
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -372,8 +372,8 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the mean spike count of a layer per sample, eq. (18), and its
-    derivative.
+    """Return the mean spike count of a layer per sample, eq. (18), and the
+    derivative of this penalty with respect to the spikes.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])

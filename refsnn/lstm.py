@@ -51,8 +51,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     initial biases are 1 for forget gates, and 0 for the other gates and
     the candidate.
 Exact.  The gradient is exact, because the network is smooth and no term of
-    the gradient is omitted.  If s(a) is close to 0, the rounding error of
-    eq. (10) is large relative to s(a).
+    the gradient is omitted.  If the logistic function s(a) is close to 0,
+    the rounding error of eq. (10) is large relative to s(a).
 Cost.   `simulate` takes 4 T B n (m + n) multiplications.  `backward` takes
     8 T B n (m + n) multiplications.  The functions `simulate` and
     `backward` take O(T B (m + n)) memory.
@@ -61,8 +61,8 @@ Departures.  The algorithm of [HS97] truncates the gradient of the loss
     computes the full gradient.  The network has the forget gates of
     [GSC00], but no peephole connections, which are connections from cell
     states to gates.  All gates share one dropout mask.  A dropout mask
-    without a time axis is used at all time steps, as in [GG16].  [CSSZ20]
-    trained an LSTM network on binned spikes.
+    without a time axis is used at all time steps, as in [GG16].  An LSTM
+    network was trained on binned spikes in [CSSZ20].
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -153,7 +153,8 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
 
 def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
              x_mask=None, h_mask=None, inputs=True):
-    """Compute the loss gradient by backpropagation through time, eqs. (5)-(9).
+    """Compute the gradient of the loss by backpropagation through time, eqs.
+    (5)-(9).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((4, 1)), np.zeros((4, 1))
     >>> run = simulate(x, W, V, np.zeros(4))

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | mlp.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute outputs, loss gradient and Jacobian of a multilayer perceptron.
+r"""Compute the outputs and the derivatives of a multilayer perceptron.
 
 The activation function phi of the hidden layers is ReLU or tanh.  Layer l
 = 0 ... L-1 has weights W[l], biases b[l], inputs a[l] and pre-activations
@@ -159,7 +159,8 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
 
 def backward(weights, recording, doutputs, activation="relu"):
-    """Compute the loss gradient with respect to the parameters, eqs. (4) and (5).
+    """Compute the gradient of a loss with respect to the parameters, eqs. (4) and
+    (5).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -200,9 +201,9 @@ def _slopes(inputs, pre, activation):
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Evaluate eqs. (5) and (13).  The lists hold da of eq. (13) (`dinputs`), e
-    of eq. (12) (`extra`) and the sums of eq. (11) (`gain`).  An entry None
-    stands for 0."""
+    """Evaluate eqs. (5) and (13).  The lists `dinputs` and `extra` hold the terms
+    da and e of eq. (13), and the list `gain` holds the sums of eq. (11).  An
+    entry None stands for 0."""
     dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -253,7 +254,7 @@ def signals(weights, recording, activation="relu"):
 
 
 def _live(signals):
-    """Return the indices and columns of nonzero units."""
+    """Select the units with nonzero signals."""
     rows = signals.reshape(-1, signals.shape[2])    # row (n, k): sample n, output k
     units = np.flatnonzero(rows.any(axis=0))
     units = units if len(units) < rows.shape[1] else slice(None)

@@ -1,14 +1,15 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the empirical neural tangent kernel and its adjoint.
 
-An entry of the neural tangent kernel is the scalar product of the
-gradients of two network outputs with respect to the parameters, for two
-samples.  The signals of a layer are the derivatives of the network outputs
-with respect to the pre-activations of the layer.  For a loss that depends
-on the kernel, the function `adjoint` computes the derivatives of the loss
-with respect to the inputs and the signals of each layer.  Let x_n and y_m
-be samples of two batches, let f_k be output k of the network, and let
-theta_p be the weights and biases of the network.  The kernel is
+For two samples and two network outputs, the entry of the neural tangent
+kernel is the scalar product of the gradients of the outputs with respect
+to the parameters.  The signals of a layer are the derivatives of the
+network outputs with respect to the pre-activations of the layer.  For a
+loss that depends on the kernel, the function `adjoint` computes the
+derivatives of the loss with respect to the inputs and the signals of each
+layer.  Let x_n and y_m be samples of two batches, let f_k be output k of
+the network, and let theta_p be the weights and biases of the network.  The
+kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
@@ -30,7 +31,7 @@ shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
 patch and c is the number of channels.  Output k for sample n has the
 derivative J_nk with respect to the weights of this layer, and the
 derivative s_nk with respect to the biases.  The sum in s_nk is over the P
-positions:
+output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 

@@ -32,9 +32,9 @@ Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
 df/dpre_l.  The kernel K is a function of all layer inputs a_l and all
 signals g_l.  From the derivative D of the loss with respect to K, the
 function `adjoint` computes the derivatives da_l and dg_l of the loss with
-respect to the inputs a_l and the signals g_l.  From da_l, dg_l and df, the
-function `second_order` computes the gradient of the loss with respect to
-the weights:
+respect to the inputs a_l and the signals g_l.  From the derivatives da_l,
+dg_l and df, the function `second_order` computes the gradient of the loss
+with respect to the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -237,7 +237,8 @@ def _square(a):
 def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              every=100, strength=1e-3, l2=1e-4, kind="at_masked", student=None,
              watch=None):
-    """Train the weights and masks of a sparse student to match a dense teacher.
+    """Train the weights and masks of a sparse student network to match a dense
+    teacher.
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),
