@@ -211,7 +211,7 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the magnitude that scales the tolerance.  The magnitude is above
+    """Return the magnitude that scales the tolerance.  The tolerance is above
     0 even if all entries of the output are 0."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
@@ -226,12 +226,13 @@ def _same(found, right, scale=None):
 
 
 def _residuals(run):
-    """Return each term of eqs. (2) and (3) of the module `lif`, together with
-    the residual of the equation that contains the term.
+    """Return the residual and the value of each term of eqs. (2) and (3) of
+    the module `lif`.
 
-    The residual is the left-hand side of the equation minus its right-hand
-    side.  Both sides of the equation are computed from the spikes and membrane
-    potentials that the function under test returned.
+    The residual is the left-hand side minus the right-hand side of the
+    equation that contains the term.  Both sides of the equation are computed
+    from the spikes and membrane potentials that the function under test
+    returned.
     """
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
@@ -266,8 +267,7 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """Return each term of eqs. (7)-(9) of the module `lif`, together with a
-    residual.
+    """Return the residual and the value of each term of eqs. (7)-(9) of `lif`.
 
     The residual is the left-hand side minus the right-hand side of eq. (7) or
     (9) of the module `lif`.  Both sides of the equation are computed from the

@@ -28,9 +28,8 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices to be tested for each property.  If the given refractory
-    period k is above 2 time steps, only the periods k - 1, k and k + 1 are
-    tested."""
+    """Return the choices for each property.  If the given refractory period k
+    is above 2 time steps, only the periods k - 1, k and k + 1 are tested."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)

@@ -196,7 +196,7 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return a, f, p and q of eq. (4).  Also return beta and the gain."""
+    """Return the coefficients of eq. (4).  Also return beta and the gain."""
     alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
