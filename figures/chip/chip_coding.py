@@ -117,8 +117,8 @@ def words(times_s, units, *, T, speed=2000.0, skip=70, stride=9, channels=CHANNE
           spread=0.0, rng=None):
     """Convert the events of one spoken word to input spikes, eqs. (4)-(6).
 
-    times_s, units : times in seconds, in any order, and channels of the E spike events,
-        each of shape (E,).
+    times_s : times of the E spike events in seconds, in any order, of shape (E,).
+    units : channels of the E spike events, of shape (E,).
     T : number of time bins; spike events after the last time bin are dropped.
     speed : factor by which spikes reach the chip faster than the word was spoken.
     skip, stride : the lowest `skip` channels are removed, and every `stride`-th of the

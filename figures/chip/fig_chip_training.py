@@ -137,7 +137,7 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
 
 
 def picture(when, run, weights, images):
-    """Return the response to the displayed test image."""
+    """Return the network's response to one test image."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)

@@ -6,11 +6,11 @@ for unseen images.  Networks with two hidden layers of ReLU units and 10 outputs
 trained for 300 steps on 32 of the handwritten digits included in refsnn (on 32 MNIST
 images with the option --full).  The relative deviation is the root mean square error of
 the predicted outputs, divided by the root mean square change of the outputs during
-training.  For unseen images, the mean relative deviation is at most 10 % in networks
-with wide hidden layers (1,024 units; 4,096 with the option --full) and at least 30 % in
-networks with narrow hidden layers (16 units).  A power law that is fitted to the
-relative deviation as a function of the width of the hidden layers has an exponent of at
-most -0.35 (5 seeds, 10 with the option --full).
+training.  For unseen images, the mean relative deviation of the predicted outputs is at
+most 10 % in networks with wide hidden layers (1,024 units; 4,096 with the option
+--full) and at least 30 % in networks with narrow hidden layers (16 units).  A power law
+that is fitted to the relative deviation as a function of the width of the hidden layers
+has an exponent of at most -0.35 (5 seeds, 10 with the option --full).
 
 The left panels show three network outputs for one unseen image during training, and the
 predicted outputs (dashed).  The middle panel shows the relative deviation against the

@@ -20,19 +20,19 @@ live weights per pixel is at least twice the chance variance.  For random masks 
 magnitude masks, the variances of the number of live weights per unit and per pixel are
 at most 1.5 times the chance variance.
 
-The top panel shows the density of each layer.  Filled markers are masks with one
-threshold for the whole network, and open markers are masks with one threshold per
-layer.  Error bars are the standard deviation over seeds.  The dotted line is the
-density of the whole network.  The other panels show the first layer of masks with one
-threshold per layer.  The middle panels show two numbers for each input pixel: the
-number of live weights (weights that are not pruned), averaged over seeds, and the
-standard deviation of the grey level over images.  The number r is the correlation
-coefficient, over all pixels, between the number of live weights and the standard
-deviation of the grey level.  The bottom left panel shows the number of live weights of
-each hidden unit, in descending order.  Thin lines are seeds, and thick lines are means;
-the lines of magnitude masks and random masks coincide.  The bottom right panels show
-the incoming weights of six hidden units for the first seed.  A blank square is an empty
-unit, whose incoming weights are all pruned.
+The top panel shows the density of the mask of each layer.  Filled markers are masks
+with one threshold for the whole network, and open markers are masks with one threshold
+per layer.  Error bars are the standard deviation over seeds.  The dotted line is the
+density of the whole network.  All panels below the top panel show masks of the first
+layer, with one threshold per layer.  The middle panels show two numbers for each input
+pixel: the number of live weights (weights that are not pruned), averaged over seeds,
+and the standard deviation of the grey level over images.  The number r is the
+correlation coefficient, over all pixels, between the number of live weights and the
+standard deviation of the grey level.  The bottom left panel shows the number of live
+weights of each hidden unit, in descending order.  Thin lines are seeds, and thick lines
+are means; the lines of magnitude masks and random masks coincide.  The bottom right
+panels show the incoming weights of six hidden units for the first seed.  A blank square
+is an empty unit, whose incoming weights are all pruned.
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option

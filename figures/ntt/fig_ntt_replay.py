@@ -3,11 +3,12 @@
 Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
 match the outputs and the tangent kernel of a dense network (the teacher).  The authors
 of NTT published the logs of four transfers on MNIST: two with perceptrons with
-784-300-100-10 units, and two with the convolutional network LeNet-5-Caffe.  The sparse
-networks keep 3 % of the weights of the teachers (the live weights).  For this figure,
-the weights of the same four teachers are sampled with the pseudo-random numbers of the
-authors' code.  Before the transfer, the sum of the squared unpruned weights of each of
-the four networks differs from the value in the authors' log by at most 0.01 %.
+784-300-100-10 units, and two with the convolutional network LeNet-5-Caffe.  Each sparse
+network keeps 3 % of the weights of its teacher (the live weights), and all other
+weights are pruned.  For this figure, the weights of the same four teachers are sampled
+with the pseudo-random numbers of the authors' code.  Before the transfer, the sum of
+the squared unpruned weights of each of the four networks differs from the value in the
+authors' log by at most 0.01 %.
 
 With the option --full, the authors' transfers are repeated with the same images in the
 same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
@@ -40,8 +41,8 @@ The first panels show the kernel distance against the training step.  The next p
 shows the relative difference between the kernel distance in float32 and the kernel
 distance in the authors' log (circles) or in float64 (dots).  The histogram shows the
 kernel distances before training for 100 further teachers and the same held-out images.
-Vertical lines mark the repeated runs.  This figure corresponds to the demonstration of
-[LZ20].
+Vertical lines mark the repeated runs.  This figure corresponds to the demonstration
+that the authors of [LZ20] published.
 """
 
 import functools
@@ -87,7 +88,8 @@ def jobs(size, seed, data):
 def teacher(name, run):
     """Sample a teacher as in the authors' code.
 
-    Layers without weights, such as ReLU layers, also use up a random key.
+    In the authors' code, layers without weights, such as ReLU layers, also use one
+    random key each.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
@@ -133,7 +135,8 @@ def order(count, run, steps):
 def replay(name, folder, run, dtype, steps):
     """Run one transfer; return the new and the published log.
 
-    Log rows: step, kernel and output distance, sum of squared weights.
+    Each row of the log holds the step, the kernel distance, the output distance and the
+    sum of the squared unpruned weights.
     """
     net, x, held = problem(name, folder)
     weights, biases = ([array.astype(dtype) for array in arrays]
@@ -158,7 +161,7 @@ def replay(name, folder, run, dtype, steps):
 
 
 def starts(name, folder, count):
-    """Return the initial kernel distances of further teachers.
+    """Return initial kernel distances of other teachers.
 
     The result `live` holds the sum of the squared unpruned weights of each published
     network before the transfer.

@@ -21,7 +21,7 @@ With the option --full, the images are MNIST, and there are twenty teachers.  Wi
 option --full, the networks have 784-300-100-10 units, each student keeps 3 % of the
 weights, and the same held-out images are used for all teachers.  For five of the
 teachers, and for the teacher with the largest initial kernel distance, the student is
-trained for 18,720 steps of NTT.  After these 18,720 steps, the kernel distance divided
+trained for 18,720 steps of NTT.  After 18,720 steps of NTT, the kernel distance divided
 by its initial value, averaged over teachers, must be at most 0.09; this bound is not
 met.  As in the authors' code, kernel distances are computed on 64 of 120 held-out
 images, but the authors used other images and other teachers.  Stars mark the two
@@ -30,7 +30,8 @@ published runs, with initial kernel distances of 6,439 and 8,147.  In the figure
 more on the authors' images, and none has 8,147 or more.  Because teachers and images
 differ, the distance ratios of this figure can differ from the published ratios even if
 the code has no error.  The figure `ntt_replay` repeats the published runs with the
-authors' teachers and images.  This figure corresponds to the demonstration of [LZ20].
+authors' teachers and images.  This figure corresponds to the demonstration that the
+authors of [LZ20] published.
 """
 
 import numpy as np

@@ -39,7 +39,7 @@ initial kernel distances of the published runs, 6,439 and 8,147, are larger than
 initial kernel distances in this figure, because the authors sampled other initial
 weights and measured distances on other images.  The figure `ntt_replay` repeats the
 transfers with the authors' initial weights, images and mini-batches.  This figure
-corresponds to the demonstration of [LZ20].
+corresponds to the demonstration that the authors of [LZ20] published.
 """
 
 import csv
@@ -119,7 +119,8 @@ def start(name, folder, kind, repeat, seed):
 def transfer(name, folder, kind, repeat, seed, steps):
     """Train without labels; return arrays and log.
 
-    Log rows: step, kernel and output distance, sum of squared weights.
+    Each row of the log holds the step, the kernel distance, the output distance and the
+    sum of the squared unpruned weights.
     """
     net, images, l2, generator, teacher, density = start(name, folder, kind, repeat,
                                                          seed)

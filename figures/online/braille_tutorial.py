@@ -38,10 +38,10 @@ TAXELS = [1, 2, 6, 10]
 
 
 def load(folder):
-    """Return the input (152, N, 5) and the N labels.
+    """Return the input and the labels.
 
-    The last input channel is constant 1; its weights are the offsets of the encoder
-    neurons.
+    The input of N sequences has the shape (152, N, 5).  The last input channel is
+    constant 1; its weights are the offsets of the encoder neurons.
     """
     with np.load(f"{folder}/braille.npz", allow_pickle=False) as stored:
         x = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / np.float32(255)

@@ -94,7 +94,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return test accuracies, and multiplications of each rule."""
+    """Return test accuracies and numbers of multiplications."""
     name, steps = str(results[0]["task"]), int(results[0]["steps"])
     task = online_training.TASKS[name]
     curve = np.array([[r["curve"] for r in results if r["rule"] == rule]

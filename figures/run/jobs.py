@@ -332,7 +332,7 @@ def _cluster_extra(name):
 
 
 def compute(waiting, run, executor, lanes, start, owners, results):
-    """Run all tasks; yield (task, answer, error) for each.
+    """Run all tasks; yield (task, answer, error).
 
     The answer of a task is the pair (result, computing time in seconds) that `run`
     returns.  After an error, the answer is None.  The dict `results` maps the keys of

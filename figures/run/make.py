@@ -164,7 +164,7 @@ def found(tasks, options):
 
 
 def computed(waiting, owners, results, lanes, executor, run, start):
-    """Run all tasks; yield (task, answer, error) for each.
+    """Run all tasks; yield (task, answer, error).
 
     The tasks of the figure `speed` run last, one at a time.
     """

@@ -10,7 +10,7 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return the generator of one condition and repetition.
+    """Return one of these random generators.
 
     Each of the arguments `figure`, `condition` and `repeat` is a text or an integer (0
     or more).  The random numbers depend only on the four arguments, and not on the

@@ -13,7 +13,7 @@ from typing import NamedTuple
 
 
 class Entry(NamedTuple):
-    """Describe the data of one or more claims.
+    """Describe the data behind computed numbers.
 
     The field `data` describes the data and the size of the computation.  The field
     `known` is a key of the dict `published.KNOWN`, or an empty text if no number is

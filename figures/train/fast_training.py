@@ -47,10 +47,10 @@ def select(x, patterns, index):
 def forward(weights, x, patterns, net, work=None):
     """Simulate the network with the weights [W, W_out] for the input spikes `x`.
 
-    The input spikes are a sparse matrix from `events`.  Return the pair (record, tape).
-    The array `record`, of shape (T, B, k), holds the membrane potentials of the
-    readouts.  The object `tape` holds the recorded values that are needed to compute
-    gradients.
+    The input spikes are a sparse matrix that the function `events` returns.  Return the
+    pair (record, tape).  The array `record`, of shape (T, B, k), holds the membrane
+    potentials of the readouts.  The object `tape` holds the recorded values that are
+    needed to compute gradients.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -113,7 +113,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
 def evaluate(weights, x, labels, net):
     """Return the `Scores` of a network.
 
-    The input spikes `x` are a matrix from `events`.
+    The input spikes `x` are a sparse matrix that the function `events` returns.
     """
     record, tape = forward(weights, x, len(labels), net)
     return Scores(losses.cross_entropy(record, labels)[0],

@@ -104,9 +104,9 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """Update weights and states by one optimiser step.
+    """Update the weights by one optimiser step.
 
-    Each state is None before the first step.
+    Each optimiser state is None before the first step.
     """
     results = [optimiser(state, dW, rate=rate)
                for state, dW in zip(states, dweights, strict=True)]
