@@ -159,7 +159,7 @@ def arrays(x, W, V, W_out, target):
 def snapped(system, V):
     """Return gradient error and memory of SnAp-n.
 
-    The memory is divided by the memory of RTRL.
+    The memory of SnAp-n is divided by the memory of RTRL.
     """
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)

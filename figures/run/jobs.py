@@ -399,7 +399,8 @@ def _submit(waiting, run, pools, local, start, flying, results):
     """Submit tasks whose required results are available.
 
     Each idle local process receives one task.  An external executor receives all tasks
-    that can start.  Submitted tasks are moved from `waiting` to `flying`.
+    that can start.  Submitted tasks are moved from the list `waiting` to the dict
+    `flying`.
     """
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}
