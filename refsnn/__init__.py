@@ -86,8 +86,8 @@ important differences and errors, with the tests that prove them, are:
   threshold (test_lif.py::test_a_tie_is_no_spike).
 
 - All surrogate derivatives have the value 1 at the threshold.  In some
-  other implementations, the value of a surrogate derivative at the
-  threshold depends on its steepness
+  other packages, the value of a surrogate derivative at the threshold
+  depends on the steepness of the surrogate derivative
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - Some functions of `losses` use the maximum of a readout over time.  If a
@@ -98,13 +98,13 @@ important differences and errors, with the tests that prove them, are:
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - If a readout neuron stays below zero for every pattern, its maximum over
-  time is its initial value 0.  Because the gradient of the loss with
-  respect to the weights of such a readout neuron is 0, the network never
-  learns the class of this neuron.  On small data sets, some training runs
-  with the loss of [CB22] fail because a class is never learned.  The
-  option reduction="reached" of `in_the_loop.loss` prevents this failure:
-  the maximum of the readout of the correct class is taken only over time
-  steps that a spike of the network can influence
+  time is its initial value 0.  The initial value of a readout neuron does
+  not depend on the weights, so that the network never learns the class of
+  this readout neuron.  On small data sets, some training runs with the
+  loss of [CB22] fail because a class is never learned.  The option
+  reduction="reached" of `in_the_loop.loss` prevents this failure: the
+  maximum of the readout of the correct class is taken only over time steps
+  that a spike of the network can influence
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, and
@@ -113,24 +113,25 @@ important differences and errors, with the tests that prove them, are:
   intelligence (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - The neural tangent kernel of a network with pruned weights is defined in
-  two ways.  One definition of the kernel, used in the code of the authors
-  of Neural Tangent Transfer, includes the derivatives of the outputs with
-  respect to pruned weights.  Another definition of the kernel omits these
-  derivatives with respect to pruned weights
+  two ways.  One definition of the tangent kernel, used in the code of the
+  authors of Neural Tangent Transfer, includes the derivatives of the
+  outputs with respect to pruned weights.  Another definition of the
+  tangent kernel omits the derivatives of the outputs with respect to
+  pruned weights
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a
   minus sign.  The correct sign is plus
   (test_lif.py::test_one_input_spike_below_threshold).  In Box 2 of
   [NMZ19], the gradient of the loss with respect to the recurrent weights
-  has its presynaptic factor at the wrong time step.  The presynaptic
-  factor must be taken one time step before the error signal
-  (test_rnn.py::test_gradient_by_differences).
+  has its presynaptic factor at the wrong time step.  In the correct
+  gradient, the presynaptic factor is taken one time step before the error
+  signal (test_rnn.py::test_gradient_by_differences).
 
 - In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
-  so that time bin 0 is always empty.  The time bins of this tutorial have
-  a length of 14 ms, but its decay factors are computed for steps of 1 ms
-  (test_binning.py::test_bins_by_hand,
+  so that time bin 0 is always empty.  The time bins of the tutorial on the
+  data of [CSSZ20] have a length of 14 ms, but its decay factors are
+  computed for steps of 1 ms (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its

@@ -23,7 +23,7 @@ Fourier transform is fast.  The appended silence slightly shifts the
 frequencies of the Fourier transform.  With the option `--like
 lauscher-1.0.1`, each fade lasts half the sound, no spike is shifted, and
 no silence is appended, as in the published software.  The spikes of a
-sound do not depend on its file name or on other sounds.
+sound depend neither on the name of its file nor on the other sounds.
 
 Without the option `--label`, the label of a single sound is its file name
 without suffix.  If several sounds are converted, the option `--label` is
@@ -51,12 +51,12 @@ english-0:
 
 The option `--jobs` sets the number of parallel processes, which does not
 affect the result.  The spikes of each sound are first stored in the work
-folder FILE.h5.parts.  After an interruption, the same command continues
-the conversion.  The work folder FILE.h5.parts is removed at the end if all
-sounds have been converted.  If some of several sounds cannot be converted,
-these sounds are omitted and listed at the end, and the exit status is 1.
-If an output file would hold no sound, no file is written, and the exit
-status is 2.
+folder FILE.h5.parts.  If a conversion is interrupted, a further call of
+the same command continues it.  The work folder FILE.h5.parts is removed at
+the end if all sounds have been converted.  If some of several sounds
+cannot be converted, these sounds are omitted and listed at the end, and
+the exit status is 1.  If an output file would hold no sound, no file is
+written, and the exit status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | _checks.py | SPDX-License-Identifier: MIT | needs: numpy
 """Check the arguments of public functions.
 
-The algorithm modules in `refsnn/` and `refsnn/fast/` import no other
-module of the package.  The command `python -m refsnn vendor NAME FILE`
-copies a module to a file, and appends the functions of this file that the
-module uses.
+The algorithm modules in `refsnn/` and `refsnn/fast/` import no module of
+the package except `refsnn._checks`.  The command `python -m refsnn vendor
+NAME FILE` copies a module to a file, and appends the functions of this
+file that the module uses.
 
 A public function passes its arguments to the function `arrays`, together
 with a string that holds one rule for each argument:
@@ -19,12 +19,13 @@ allows the value None for the argument.  A name such as `a[]` stands for a
 list of arrays, and each array of the list must follow the rule.
 
 The second part of a rule, such as `(n, m)`, describes the axes of an
-array.  Axes with the same letter must have the same size.  A number such
-as 3 is the required size of an axis, and an underscore allows any size of
-an axis.  An axis must have at least one entry, unless a star follows the
-letter of the axis, as in `m*`.  A rule with the axes () requires a number,
-and a rule with the axes (n?) requires a number or an array with n entries.
-A rule with the axes (...) allows arrays with any number of axes.
+array.  In one call of `arrays`, axes with the same letter must have the
+same size.  A number such as 3 is the required size of an axis, and an
+underscore allows any size of an axis.  An axis must have at least one
+entry, unless a star follows the letter of the axis, as in `m*`.  A rule
+with the axes () requires a number, and a rule with the axes (n?) requires
+a number or an array with n entries.  A rule with the axes (...) allows
+arrays with any number of axes.
 
 The third part of a rule is the type of the array entries.  The type
 `float` allows the dtypes float32 and float64, and the type `int` allows
@@ -186,8 +187,7 @@ def _converted(rule, value):
 
 
 def _match_axes(rule, a, value, known):
-    """Check the number and the sizes of axes.  Store the sizes of new axes in
-    `known`."""
+    """Check the number and the sizes of axes.  Store new axis sizes in `known`."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))

@@ -40,10 +40,9 @@ Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
     steps from 1 instead of 0.  As a consequence, time step 0 of the
     tutorial never contains an event, and an event at the end time t1 has a
     step number that is out of range.  The tutorial uses decay factors for
-    steps of 1 ms, but its time steps last 14 ms.  The time constants in
-    the tutorial are therefore 14 times as long as intended.  If the last
-    batch of samples is incomplete, the tutorial omits this batch without a
-    warning.
+    steps of 1 ms, but its time steps last 14 ms, so that its time
+    constants are 14 times as long as intended.  If the last batch of
+    samples is incomplete, the tutorial omits this batch without a warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.

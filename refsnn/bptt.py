@@ -23,11 +23,12 @@ derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-With these values of F and q, the sum of the gradients of all chunks equals
-the gradient of eq. (2).  Truncated BPTT has two forms.  Truncation by
-chunks sets dstate = 0, and therefore propagates the derivative q[t] back
-only to the start of the chunk that contains step t.  Rolling truncation
-propagates the derivative q[t] of every step t back over K steps:
+If F[first] is 0 and q[last] follows eq. (3), the sum of the gradients of
+all chunks equals the gradient of eq. (2).  Truncated BPTT has two forms.
+Truncation by chunks sets dstate = 0, and therefore propagates the
+derivative q[t] back only to the start of the chunk that contains step t.
+Rolling truncation propagates the derivative q[t] of every step t back over
+K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 

@@ -3,15 +3,15 @@ r"""Calibrate analog neurons from their spikes and membrane potentials.
 
 The function `calibrate` uses a chip, such as the chip of [CB22], only
 through a function run(weights, spikes), which returns the spikes and the
-sampled membrane potentials of the neurons.  Therefore, real chips and
-emulated chips are calibrated in the same way.  An image is a pattern of
-input spikes, and the response of all neurons to an image is recorded for
-20 time bins.  The first 64 images have no input spikes.  All later images
-have the same number of input spikes, which arrive at the end of time bin
-0.  The drive of an image is the sum of the synaptic weights of its input
-spikes.  Membrane potentials are sampled by an analog-to-digital converter
-(ADC), whose integer output is called an ADC code.  Let y be the samples of
-the membrane potential of a neuron, minus the mean sample of this neuron in
+sampled membrane potentials of the neurons.  Real chips and emulated chips
+are calibrated in the same way.  An image is a pattern of input spikes, and
+the response of all neurons to an image is recorded for 20 time bins.  The
+first 64 images have no input spikes.  All later images have the same
+number of input spikes, which arrive at the end of time bin 0.  The drive
+of an image is the sum of the synaptic weights of its input spikes.
+Membrane potentials are sampled by an analog-to-digital converter (ADC),
+whose integer output is called an ADC code.  Let y be the samples of the
+membrane potential of a neuron, minus the mean sample of this neuron in
 images without input spikes.  Let `unit` be the nominal number of ADC codes
 from the leak potential to the threshold.  A synaptic weight of 1 in the
 network model is represented by the integer weight `scale` on the chip.
@@ -53,10 +53,10 @@ Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
     and without a reset.  The synaptic currents cancel in this difference.
 Approximate.  If the argument `reference` is not given, the measured leak
-    potential includes the offset of the ADC.  A calibration without
-    `reference` makes the leak potential too low if the ADC offset is
-    positive, and too high if the ADC offset is negative.  A gain error of
-    the ADC multiplies all measured synaptic gains and potentials of a
+    potential includes the offset of the ADC.  A calibration without the
+    argument `reference` makes the leak potential too low if the ADC offset
+    is positive, and too high if the ADC offset is negative.  A gain error
+    of the ADC multiplies all measured synaptic gains and potentials of a
     neuron by the same factor.  Membrane noise lowers the measured
     threshold by up to the standard deviation of the noise.  To reduce the
     effect of differences between the synapses of a neuron, the results are

@@ -3,11 +3,12 @@ r"""Emulate an analog neuromorphic chip with mismatched neurons.
 
 The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
-such a chip differ from an ideal network.  The function `draw` samples the
-fixed parameters of a chip at random, and the function `emulate` simulates
-a network on this chip.  In the following equations, `normal` is a standard
-normal random number, drawn anew at each use.  In each equation, the number
-`size` is the magnitude of the effect that the equation describes:
+an analog chip differ from an ideal network.  The function `draw` samples
+the fixed parameters of a chip at random, and the function `emulate`
+simulates a network on the sampled chip.  In the following equations,
+`normal` is a standard normal random number, drawn anew at each use.  In
+each equation, the number `size` is the magnitude of the effect that the
+equation describes:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)

@@ -191,7 +191,8 @@ def drop(weights, kept):
 
 
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
-    """Return the penalty on the mean squared weights and its derivative, eq. (5).
+    """Return the penalty on the mean squared weights, eq. (5), and the derivative
+    of the penalty with respect to the weights.
 
     >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
     >>> value, d = penalty(weights)

@@ -42,17 +42,17 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool.
-    Therefore, the total amount of transmitter changes only by a loss at
-    the rate l cleft and by a production at the rate y (M - free).  A
-    Poisson process with the rate -log(1 - P) per step has at least one
-    event in a step with probability P.  Therefore, one Poisson process is
-    sampled for all fibres of a hair cell, and each event is assigned to a
-    random fibre.  Events within the refractory time after a spike of the
-    same fibre are deleted.
+    [M86].  Transmitter that leaves one pool enters the next pool, so that
+    the total amount of transmitter changes only by a loss at the rate l
+    cleft and by a production at the rate y (M - free).  A Poisson process
+    with the rate -log(1 - P) per step has at least one event in a step
+    with probability P.  The events of all fibres of a hair cell are
+    sampled from one Poisson process with a higher rate, and each event is
+    assigned to a random fibre.  Events within the refractory time after a
+    spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
-    the spikes have the same probability distribution as in this software.
-    Each channel has its own random number generator.
+    the spikes have the same probability distribution as the spikes of this
+    software.  Each channel has its own random number generator.
 Cost.   For C channels that are processed together, the time is O(C N log
     N), and the memory is O(C N), where N is the number of samples.
 Departures.  Unlike the software of [CSSZ20], this module has a seed for

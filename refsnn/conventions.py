@@ -5,12 +5,11 @@ Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the type of reset.  A convention is a
 set of choices for these fifteen properties.  The fields of the class
 `Step` are these properties, which are also called axes, and the dict
-`AXES` lists the possible choices for each property.  The function
-`simulate` simulates a layer in any convention, and the dict `PRESETS`
-holds the conventions of published simulators.  State k of a layer consists
-of the synaptic current I[k] and the membrane potential u[k] before the
-reset by the spikes s[k].  A step with the input x[k] computes state k + 1
-from state k:
+`AXES` lists choices for each property.  The function `simulate` simulates
+a layer in any convention, and the dict `PRESETS` holds the conventions of
+published simulators.  State k of a layer consists of the synaptic current
+I[k] and the membrane potential u[k] before the reset by the spikes s[k].
+A step with the input x[k] computes state k + 1 from state k:
 
     s[k] = 1 if u[k] > threshold else 0                               (1)
     net[k] = W x[k] + V s[k]                                          (2)
@@ -349,8 +348,8 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Return the spikes, potentials and currents that a simulator with this
-    convention records.
+    """Return the spikes, potentials and currents that a simulator with the
+    convention `step` records.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)

@@ -241,7 +241,7 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dpre, extra=None):
-    """Return dpre[i-1] of eq. (6), or of eq. (11) if `extra` is dA[i]."""
+    """Return dpre[i-1], eq. (6) or (11)."""
     weights, pools, recording, reads = net
     W, pre, pool = weights[i], recording.pre[i - 1], pools[i - 1]
     N, K = dpre.shape[:2]
@@ -355,7 +355,8 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient of a loss that depends on the Jacobian of the outputs.
+    """Compute the gradient, with respect to the parameters, of a loss that
+    depends on the Jacobian of the network outputs.
 
     The function evaluates eqs. (5) and (9)-(11) for a loss that depends on the
     patches A, the signals G and the outputs f.

@@ -32,8 +32,7 @@ syn:
 Event-driven random backpropagation combines direct feedback (2) with the
 three-factor rule (7).  In event-driven random backpropagation, psi is a
 boxcar function of the membrane potential, and the input x replaces the
-trace.  Event-driven random backpropagation therefore neglects the dynamics
-and the reset of the membrane.
+trace, so that the dynamics and the reset of the membrane are neglected.
 
 Derivation.  Eq. (1) is the chain rule for the spikes S[t], which enter the
     current I[t+1] of the next layer as the term W S[t].  Without a reset,

@@ -40,14 +40,14 @@ the sum of eqs. (4)-(7):
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, its maximum is at step 0.  Because the gradient of the loss
-with respect to the weights of such a readout neuron is 0, the network
-never learns the class of this neuron.  With reduction="reached", the step
-`first` of the correct class is the earliest time step at which a hidden
-spike can influence the readout.  For the correct class, the step `first`
-is two steps after the first hidden spike of the pattern, but never later
-than T - 1.  For all other classes, first = 0.  If the maxima of the wrong
-classes also excluded early time steps, training would decrease the readout
+all patterns, its maximum over time is at step 0.  A maximum at step 0 does
+not depend on the weights, so that the network never learns the class of
+this readout neuron.  With reduction="reached", the step `first` of the
+correct class is the earliest time step at which a hidden spike can
+influence the readout.  For the correct class, the step `first` is two
+steps after the first hidden spike of the pattern, but never later than T -
+1.  For all other classes, first = 0.  If the maxima of the wrong classes
+also excluded early time steps, training would decrease the readout
 potentials of the wrong classes without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
@@ -324,7 +324,8 @@ def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
 
 def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
          burst=0.0, rate=0.0, bound=0.0):
-    """Compute the loss and its derivatives from a recording, eqs. (3)-(7).
+    """Compute the loss, and its derivatives with respect to readout potentials
+    and spikes, eqs. (3)-(7).
 
     >>> silent = Recording(*(np.zeros((3, 1, 2)) for _ in range(3)))
     >>> value, dout, dspikes = loss(silent, np.array([0]))
@@ -403,8 +404,7 @@ def _softmax(scores, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return the sum of the penalties (6) and (7), and its derivative with
-    respect to the spikes."""
+    """Evaluate (6) + (7) and its derivative."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)

@@ -292,7 +292,8 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a loss that depends on the Jacobian of the outputs.
+    """Compute the gradient, with respect to the parameters, of a loss that
+    depends on the Jacobian of the network outputs.
 
     The function evaluates eqs. (5) and (9)-(13) for a loss that depends on
     the layer inputs a, the signals g and the outputs f.

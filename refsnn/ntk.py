@@ -29,9 +29,9 @@ layer adds to the kernel the term
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
 patch and c is the number of channels.  Output k for sample n has the
-derivative J_nk with respect to the weights of this layer, and the
-derivative s_nk with respect to the biases.  The sum in s_nk is over the P
-output positions:
+derivative J_nk with respect to the weights of a convolutional layer, and
+the derivative s_nk with respect to its biases.  The sum in s_nk is over
+the P output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
@@ -66,7 +66,8 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     N M (i + K^2) j multiplications and memory for N M K j numbers.
     A convolutional layer needs (N + M) K P i c + N M K^2 i c
     multiplications and memory for (N + M) K i c numbers.  For large
-    networks, the module `fast.ntk` computes the same kernel much faster.
+    networks, the module `fast.ntk` computes the same kernel much faster
+    than this module.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -14,7 +14,7 @@ the training samples gives
 Let y be the targets of the N training samples.  The squared loss is
 share/2 times the sum of (f - y)^2 over all outputs of the training
 samples.  The factor `share` is 1 if the option `loss` is "sum", and 1/N if
-this option is "mean".  Let K = Q diag(lambda) Q^T be the
+the option `loss` is "mean".  Let K = Q diag(lambda) Q^T be the
 eigendecomposition of the kernel between the training samples.  If the
 kernels K and K* do not change during training, s steps of gradient descent
 give
