@@ -229,7 +229,7 @@ def _in_range(rule, a):
 
 
 def _within(rule, least, most):
-    """Return whether `least` and `most` are in range."""
+    """Compare `least` and `most` with the range."""
     if rule.values:
         return np.logical_or.reduce([least == v for v in rule.values])
     low, high, with_low, with_high = rule.limits or (-math.inf, math.inf, False, False)

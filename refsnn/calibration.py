@@ -217,7 +217,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
 
 
 def _response(sweep):
-    """Return P of eq. (1) and drive50 of eq. (5)."""
+    """Return P and drive50, eqs. (1), (5)."""
     top, bottom, free = 0, 0, 0
     for drive, spikes, y in sweep:
         below = ~spikes.any(axis=0)
@@ -229,8 +229,8 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem of eq. (4), and the mean sample y after the first spike of
-    an image.  Values that cannot be measured are NaN."""
+    """Return tau_mem of eq. (4), and the mean y after the first spike.  Values
+    that cannot be measured are NaN."""
     lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -253,7 +253,7 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit eq. (2) to the measured response P by Gauss-Newton steps.  Return
+    """Fit eq. (2) by Gauss-Newton steps to the measured response P.  Return
     the amplitude and tau_syn of each neuron, and the time t0, which is common
     to all neurons."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
@@ -296,8 +296,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Record all images `repeats` times.  Return a list of tuples (drive, spikes,
-    y)."""
+    """Record all images `repeats` times, as tuples (drive, spikes, y)."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)

@@ -268,8 +268,8 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Estimate the exponent of h in eq. (4), about 2 or more for a correct
-    gradient.
+    """Estimate the exponent of h in eq. (4), which is about 2 or more for a
+    correct gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))

@@ -427,7 +427,7 @@ def _kernel(h, a, b):
 
 
 def _synapses(chip, matrices, scale, rise):
-    """Return the effects of spikes on eq. (8)."""
+    """Return rise_s I_s of single spikes."""
     (hidden, recurrent, readout), (n, m) = matrices, matrices[0].shape
 
     def both(W, first, column):

@@ -180,7 +180,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches C x of the maps x."""
+    """Return the patches of the maps."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))

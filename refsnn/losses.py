@@ -257,7 +257,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Return the convolution of `trains` with K of eq. (8)."""
+    """Return `trains` filtered by eq. (8)."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -349,8 +349,8 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the mean squared spike count of a neuron, eq. (17), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty on the squared spike counts of neurons, eq. (17), and
+    the derivative of this penalty with respect to the spikes.
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -372,7 +372,7 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the mean spike count of a layer per sample, eq. (18), and the
+    """Return the penalty on the total spike count of a layer, eq. (18), and the
     derivative of this penalty with respect to the spikes.
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))

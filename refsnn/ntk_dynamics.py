@@ -100,7 +100,7 @@ def one_step(kernel, outputs, doutputs, rate):
 
 
 def _matrix(kernel):
-    """Return a kernel as a matrix (N K, M K)."""
+    """Return a kernel as a matrix."""
     N, M, K, _ = kernel.shape
     return kernel.swapaxes(1, 2).reshape(N * K, M * K)
 

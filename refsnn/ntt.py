@@ -79,8 +79,8 @@ __all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target
 
 
 class Model(NamedTuple):
-    """Hold functions for a network and its tangent kernel, such as those of `mlp`
-    and `ntk`."""
+    """Hold functions for a network and its kernel, such as `mlp.forward` and
+    `ntk.kernel`."""
     forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
     signals: Callable       # (weights, recording) -> list of arrays
     second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
