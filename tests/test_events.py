@@ -162,7 +162,7 @@ def test_some_of_the_recordings(tmp_path):
                                              "must be start < stop <= 3, the number"):
             read(path, start=start, stop=stop)
     size = 16 * 5 + 3 * 256
-    assert agrees(read(path, limit=size))
+    assert agrees(read(path, limit=size)) and agrees(read(path, limit=np.inf))
     with pytest.raises(ValueError, match=f"take {size} bytes: .*limit = {size - 1}"):
         read(path, limit=size - 1)
 
@@ -264,7 +264,15 @@ def meta(gender=(b"f", b"m"), age=(30, 31), height=(170.0, 171.0)):
     return change
 
 
+def no_recordings(file):
+    for name in ("spikes/times", "spikes/units", "labels"):
+        kind = file[name].dtype
+        del file[name]
+        file.create_dataset(name, (0,), kind, chunks=(3,), maxshape=(None,))
+
+
 BAD = {
+    "no recordings": (no_recordings, "labels is of shape (0,): must be one for each"),
     "no times": (replaced("spikes/times", None), "a.h5, spikes/times is missing"),
     "no units": (replaced("spikes/units", None), "a.h5, spikes/units is missing"),
     "no spikes": (replaced("spikes", None), "a.h5, spikes is missing"),
@@ -332,6 +340,7 @@ def test_bad_files_are_refused_by_file_recording_and_field(tmp_path, name):
     with pytest.raises(ValueError) as caught:
         read(path)
     assert str(caught.value).startswith(str(path)) and message in str(caught.value)
+    assert str(caught.value).count(str(path)) == 1
 
 
 def test_fewer_channels(tmp_path):
@@ -401,6 +410,21 @@ def test_declared_lengths_take_no_memory(tmp_path, name, chunked):
     assert f"{name} declares" in message and int(taken) < 50_000       # kB
 
 
+def test_the_file_is_as_large_as_its_sequences(tmp_path):
+    places = []
+    path = make(tmp_path / "a.h5", lambda file: places.append(
+        file["spikes/times"].id.get_offset()))
+    size = os.path.getsize(path)
+    assert size % 2 == 0
+    for total, match in ((size, "recording 0: spikes/times and spikes/units have diff"),
+                         (size + 2, f"declares {size + 2} bytes: must hold at most ")):
+        with open(path, "r+b") as file:     # the other sequences have two times
+            file.seek(places[0])
+            file.write(struct.pack("<I", total // 2 - 2))
+        with pytest.raises(ValueError, match=f"a.h5, .*{match}"):
+            read(path)
+
+
 def test_a_chunk_is_not_expanded_beyond_the_limit(tmp_path, monkeypatch):
     """A chunk of 48 bytes is followed by 4 MB, compressed to some kB."""
     def change(file):
@@ -464,6 +488,7 @@ def changed(i, times=None, units=None):
     ({"labels": []}, "^labels is float64: must hold integers"),
     ({"keys": []}, r"a.h5, extra/keys is of shape \(0,\), dtype float64: must be from "
      "1 to 65536 different texts"),
+    ({"keys": np.array([], "U1")}, r"extra/keys is of shape \(0,\), dtype <U1: must"),
     ({"keys": "abc"}, r"extra/keys is of shape \(\), dtype <U3: must be"),
     ({"keys": [["a", "b", "c"]]}, r"extra/keys is of shape \(1, 3\), dtype <U1: must"),
     ({"keys": [1, 2, 3]}, "extra/keys is of shape .* dtype int64: must be"),
