@@ -209,7 +209,8 @@ def outside(item):
         yield from [("-infinity", -np.inf)] * (not (with_low and low == -np.inf))
     if item.values:
         low, high = sorted(item.values)[:2]
-        yield from (("between values", (low + high) / 2), ("above", 1e3))
+        above = 1000 if item.kind == "int" else 1e3
+        yield from (("between values", (low + high) / 2), ("above", above))
         return
     step = 1 if item.kind == "int" else 1e-3
     if np.isfinite(low):

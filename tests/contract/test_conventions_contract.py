@@ -73,6 +73,7 @@ def simulate(step=S, **changes):
     (lambda: simulate("norse"), r"step is of type str: must be a Step \(decay, "),
     (lambda: simulate(S._replace(refractory=True)), "step.refractory is True: must"),
     (lambda: simulate(S._replace(refractory=1), spike=max), "clamp is None: must be "),
+    (lambda: simulate(V=np.ones((3, 3))), "V has 3 units .axis 0., W has 2 .axis 0.: "),
     (lambda: simulate(clamp=FINAL.held[1:]), r"clamp has 3 .*\(axis 0\): must have 4"),
     (lambda: simulate(spike=lambda k, u: u[0] > 1), r"spike\(k,u\) has shape \(2,\)"),
     (lambda: simulate(S._replace(gain="rate"), tau_mem=np.array([0.0, 2.0])),
@@ -97,3 +98,13 @@ def test_relations_between_arguments(call, match):
 def test_the_time_constant_of_no_synapse_is_not_used():
     found = simulate(PRESETS["snntorch_leaky"], tau_syn=None)
     assert np.array_equal(found.mem, simulate(PRESETS["snntorch_leaky"]).mem)
+
+
+def test_slopes_of_one_step():
+    run = conventions.simulate(S, X[:1], W, **T)
+    parts = conventions.slopes(S, run, **T)
+    J, *_ = conventions.linearise(X[:1], W, None, run.spikes, PSI[:2], parts)
+    assert J.shape == (2, 2, 4, 4) and J.any()
+    with pytest.raises(ValueError, match="^psi has 1 state: must have T"):
+        conventions.linearise(X[:0], W, None, run.spikes[:1], PSI[:1], {
+            name: a[:1] for name, a in parts.items() if name in PARTS})
