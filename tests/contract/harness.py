@@ -281,6 +281,12 @@ def complaints(c):
         for what, bad in bad_values(item, good, shared):
             if good is not None or what in ("text", "number"):
                 yield complaint(c, arguments(c), item.name, what, bad)
+        other = {a for one in c.items if one is not item for a in one.axes or ()}
+        square = [a in other and not a.isdigit() and item.axes.count(a) > 1
+                  for a in item.axes or ()]
+        if any(square) and good is not None:
+            yield complaint(c, arguments(c), item.name, "larger matrices", np.pad(
+                good, [(0, int(more)) for more in square], mode="edge"))
         if item.optional and item.name not in c.needed:
             yield attempt(c, {item.name: None}, f"{item.name} is None")
         for what, other in variants(item, good) if good is not None else ():
