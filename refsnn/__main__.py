@@ -226,8 +226,7 @@ def _alone(text, checks):
 
 
 def _write(wanted):
-    """Write a dict {path: bytes} of files.  After an error, remove all new files
-    and folders."""
+    """Write a dict {path: bytes} of files."""
     parts, made, done = [], [], []
     try:
         for to, data in wanted.items():

@@ -7,46 +7,47 @@ NAME FILE` copies a module to a file, and appends the functions of this
 file that the module uses.
 
 A public function passes its arguments to the function `arrays`, together
-with a string that holds one rule for each argument:
+with a string that specifies each argument:
 
     W, x, V, alpha, k = arrays(
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
         "k () int in [1, inf)", W, x, V, alpha, k)
 
-A rule has up to four parts.  The first part of a rule, such as `W`, is the
-name of the argument in error messages.  A question mark after the name
-allows the value None for the argument.  A name such as `a[]` stands for a
-list of arrays, and each array of the list must follow the rule.
+The specification of an argument has up to four parts.  The first part of a
+specification, such as `W`, is the name of the argument in error messages.
+A question mark after the name allows the value None for the argument.  A
+name such as `a[]` stands for a list of arrays, and each array of the list
+must meet the specification.
 
-The second part of a rule, such as `(n, m)`, describes the axes of an
-array.  In one call of `arrays`, axes with the same letter must have the
-same size.  A number such as 3 is the required size of an axis, and an
-underscore allows any size of an axis.  An axis must have at least one
-entry, unless a star follows the letter of the axis, as in `m*`.  A rule
-with the axes () requires a number, and a rule with the axes (n?) requires
-a number or an array with n entries.  A rule with the axes (...) allows
-arrays with any number of axes.
+The second part of a specification, such as `(n, m)`, gives a name to each
+axis of an array.  In one call of `arrays`, axes with the same letter must
+have the same size.  A number such as 3 is the required size of an axis,
+and an underscore allows any size of an axis.  An axis must have at least
+one entry, unless a star follows the letter of the axis, as in `m*`.  The
+axes () require a number, and the axes (n?) require a number or an array
+with n entries.  The axes (...) allow arrays with any number of axes.
 
-The third part of a rule is the type of the array entries.  The type
-`float` allows the dtypes float32 and float64, and the type `int` allows
-integers.  An array of the type `unread` is not cast, and its entries are
-not checked.  A rule without a type allows all real numbers.
+The third part of a specification is the type of the array entries.  The
+type `float` allows the dtypes float32 and float64, and the type `int`
+allows integers.  An array of the type `unread` is not cast, and its
+entries are not checked.  A specification without a type allows all real
+numbers.
 
-The last part of a rule is the range of all array entries, such as `in [0,
-1)`, or the set of their allowed values, such as `in {0, 1}`.  If a rule
-has no range, all entries must be finite.
+The last part of a specification is the range of all array entries, such as
+`in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.  If a
+specification has no range, all entries must be finite.
 
-All results have the dtype of the first array whose rule has the type
-`float`, unless the caller sets the argument `dtype`.  Real arrays of
+All results have the dtype of the first array whose specification has the
+type `float`, unless the caller sets the argument `dtype`.  Real arrays of
 another dtype than the results are cast to the dtype of the results.
 Arrays of the type `int` keep their dtype, and arguments with the axes ()
 become Python numbers.  An array that needs no cast is returned without a
 copy.  Masked arrays are refused, because NumPy would ignore their mask.
 
 An error message contains the name of the argument, its invalid value or
-shape, and the requirement of the rule.  If two arguments differ in the
-size of an axis, the message contains the names, the axes and the sizes of
-both arguments.  Messages never show whole arrays.
+shape, and the violated requirement.  If two arguments differ in the size
+of an axis, the message contains the names, the axes and the sizes of both
+arguments.  Messages never show whole arrays.
 """
 
 import functools
@@ -66,7 +67,7 @@ NOUNS = {"T": "steps", "B": "samples", "m": "inputs", "n": "units", "k": "output
 
 
 class _Rule(NamedTuple):
-    """Hold the rule of one argument."""
+    """Hold the specification of one argument."""
     name: str
     optional: bool      # whether the argument may be None
     many: bool          # whether the argument is a list of arrays
@@ -79,8 +80,8 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Check values against the rules in the text `rules`, and return the values
-    as arrays.
+    """Check values against their specifications `rules`; return them as
+    arrays.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()
@@ -105,7 +106,7 @@ def arrays(rules, *values, dtype=None):
 
 @functools.lru_cache(maxsize=1024)
 def _read_rules(rules):
-    """Parse the text `rules`, and return a list of `_Rule` objects."""
+    """Parse the specifications in the text `rules`."""
     found = re.findall(
         r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
     return [_read_rule(*parts) for parts in found]
@@ -124,10 +125,7 @@ def _read_rule(name, shape, kind, span):
 
 
 def _checked_array(rule, value, known):
-    """Return one checked value as an array.  The dict `known` holds the dtype of
-    the results and the shapes of all arrays that were checked before.  The
-    dict `known` also holds the size of the axis for each axis letter, with the
-    name of the argument that first had this letter."""
+    """Return one checked value as an array, and add its axes to `known`."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
             and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
@@ -187,7 +185,7 @@ def _converted(rule, value):
 
 
 def _match_axes(rule, a, value, known):
-    """Check the number and the sizes of axes.  Store new axis sizes in `known`."""
+    """Check the number and the sizes of axes."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
@@ -214,8 +212,7 @@ def _sized(size, letter):
 
 
 def _in_range(rule, a):
-    """Return whether all entries are in range.  Without a range, entries must be
-    finite."""
+    """Return whether all entries are in range."""
     if a.ndim == 0:
         entry = a.item()
         return entry in rule.values if rule.values else _within(rule, entry, entry)
@@ -314,8 +311,8 @@ def one_of(name, value, *allowed):
 
 
 def flags(names, *values):
-    """Check that each value is a bool.  The text `names` holds the names of the
-    arguments, separated by spaces, for error messages.
+    """Check that each value is a bool.  The text `names` holds the argument
+    names, separated by spaces.
 
     >>> flags("through_reset constants", True, np.False_)
     """
@@ -362,8 +359,8 @@ def lists(name, value, like=None, source=None):
     """Convert an array, or a list of arrays, to a list of float arrays.  The
     arrays must be finite and not empty.  If a list `like` of arrays is given,
     the function also checks that the two lists have equal shapes, and casts
-    each array to the dtype of its counterpart in `like`.  The string `source`
-    is the name of the list `like` in error messages.
+    each array to the dtype of its counterpart in `like`.  Error messages call
+    the list `like` by the name `source`.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]

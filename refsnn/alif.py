@@ -274,8 +274,7 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
 def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, resets=None,
           sent=None):
-    """Simulate all steps, eqs. (1)-(5).  The string `source` is the name of the
-    array `drive` in error messages."""
+    """Simulate all steps, eqs. (1)-(5)."""
     (T, B, n), (alpha, beta, rho, a, gain, threshold) = drive.shape, constants
     syn, mem, adapted, spikes = (
         np.zeros((rows, B, n), drive.dtype)
@@ -528,9 +527,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _checked(name, state, like, source, k=None):
-    """Check and return the arrays of a state.  The string `source` is the name of
-    the array `like` in error messages.  The field `spikes` must hold `k`
-    steps, or any number of steps if `k` is None."""
+    """Check and return the arrays of a state."""
     _, *values, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",

@@ -146,8 +146,7 @@ def _wav(path, file, longest, mix):
 
 
 def _chunks(path, file):
-    """Read the header of a WAV file.  Return the format chunk, and the size of
-    the samples in bytes."""
+    """Return the format chunk and the sample size in bytes."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")

@@ -445,8 +445,7 @@ def _synapses(chip, matrices, scale, rise):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Run all integration steps.  Return the sampled potentials, the spikes in
-    each time bin, and the flat index (step, image, neuron) of each spike."""
+    """Run all integration steps."""
     (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
     zeros, dtype = np.zeros, model.beta.dtype
     model = model._replace(**{              # full arrays, as broadcasting is slower
@@ -494,8 +493,8 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return the arrays (ends, images, currents) of all input spikes.  The rows
-    from ends[j] up to, but not including, ends[j + 1] belong to step j."""
+    """Return all input spikes, sorted by integration step: (ends, images,
+    currents)."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -513,8 +512,7 @@ def _arrivals(x, model, effects, rng):
 
 
 def _schedule(T, B, model, sampling, rng):
-    """Draw the sampling times.  Return the arrays (ends, bins, images,
-    fractions), sorted as in `_arrivals`."""
+    """Draw the sampling times."""
     at = np.repeat(np.arange(T) * float(model.K), B)
     at += (sampling[0] + sampling[1] * rng.standard_normal(T * B)) / model.h
     at = np.clip(at, 0, T * model.K - 1)

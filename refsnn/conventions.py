@@ -289,8 +289,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, source, like, tau_syn, tau_mem, *levels):
-    """Return the constants of eqs. (1)-(7), computed in float64 and cast to the
-    dtype of the array `like`.  The string `source` is the rule for `like`."""
+    """Return the constants of eqs. (1)-(7) in the dtype of the array
+    `like`."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
         f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,

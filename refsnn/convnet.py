@@ -228,8 +228,7 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Evaluate eqs. (5), (6) and (11).  The list `dinputs` holds the derivatives
-    dA."""
+    """Evaluate eqs. (5), (6) and (11)."""
     dW, db, dpre = [None] * len(dinputs), [None] * len(dinputs), doutputs[:, None]
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dpre.reshape(-1, dpre.shape[-1])
@@ -460,8 +459,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x, source):
-    """Return the shapes of all x[l] and pre[l], given the shape `x` of the
-    images.  The string `source` is the origin of `x` in error messages."""
+    """Return the shapes of all x[l] and pre[l]."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -503,9 +501,7 @@ def _first(weights):
 
 
 def _list(name, given, shapes, kind="", dtype=None, first=()):
-    """Check and return a list of arrays.  If the text `name` ends in "?", the
-    list and its entries may be None.  The pairs (rule, array) in `first` set
-    sizes of axes."""
+    """Check and return a list of arrays."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):

@@ -288,8 +288,7 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=None,
           resets=None, sent=None):
-    """Simulate all steps, eqs. (1)-(5).  The string `source` is the name of the
-    array `drive` in error messages."""
+    """Simulate all steps, eqs. (1)-(5)."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))  # first k: earlier spikes
@@ -411,8 +410,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, after, beta, gain, threshold, reset, through_reset):
-    """Return the factors keep and jump of eqs. (7)-(9).  If the state `after` is
-    given, the results include step T - 1."""
+    """Return the factors keep and jump of eqs. (7)-(9)."""
     free, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
         clamp = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
@@ -595,7 +593,7 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
 
 
 def _leak(drive, source, state, constants):
-    """Simulate all steps, eq. (6).  Return I, U and the last state."""
+    """Simulate all steps, eq. (6)."""
     (T, *shape), (alpha, beta, gain) = drive.shape, constants
     syn, mem = (np.zeros((T + 1, *shape), drive.dtype) for _ in range(2))
     if state is not None:
@@ -648,9 +646,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Check and return the arrays of a state.  The string `source` is the name of
-    the array `like` in error messages.  The field `spikes` must hold `k`
-    steps, or any number of steps if `k` is None."""
+    """Check and return the arrays of a state."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

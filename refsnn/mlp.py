@@ -201,9 +201,7 @@ def _slopes(inputs, pre, activation):
 
 
 def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
-    """Evaluate eqs. (5) and (13).  The lists `dinputs` and `extra` hold the terms
-    da and e of eq. (13), and the list `gain` holds the sums of eq. (11).  An
-    entry None stands for 0."""
+    """Evaluate eqs. (5) and (13); an entry None of a list stands for 0."""
     dW, db, dpre = [None] * len(weights), [None] * len(weights), doutputs
     for i in range(len(weights) - 1, -1, -1):
         if i < len(weights) - 1:
@@ -328,7 +326,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
 
 
 def _up(weights, inputs, signals, slopes, dsignals, activation):
-    """Evaluate eqs. (9)-(12).  An entry None stands for 0."""
+    """Evaluate eqs. (9)-(12)."""
     extra, gain, B = [None] * len(weights), [None] * len(weights), None
     N, K = signals[-1].shape[:2]
     for i in range(len(weights) - 1):
@@ -394,10 +392,8 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check the arrays `values` by the rules in the text `spec`.  A rule with
-    [{0}] describes a list with one array for each layer.  In a rule, {0} is
-    the index of a layer, {1} is the index of the next layer, and {2} is the
-    number of layers."""
+    """Check the arrays `values` of all layers against the specifications
+    `spec`."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]

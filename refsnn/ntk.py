@@ -220,8 +220,7 @@ def _layers(left, right, masks, kind, more="", *values):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Return the two checked batches, a list of the mask or None for each layer,
-    and the checked `values`.  The text `more` holds the rules for `values`."""
+    """Return the checked batches, masks and other arguments."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

@@ -5,12 +5,12 @@ During a task, each change of a parameter contributes to the decrease of
 the loss.  The path integral of a parameter is the sum of its contributions
 to the decrease of the loss.  At the end of the task, the path integral is
 divided by the squared change of the parameter.  The quotient is added to
-the importance of the parameter.  The anchor of a parameter is its value at
-the end of the previous task.  A quadratic penalty keeps important
-parameters near their anchors.  Let theta be the parameters.  Let g be the
-gradient of the loss with respect to theta before an optimiser step.  The
-displacement is the change of the parameters theta in one optimiser step.
-With the coefficient `strength` and the prefactor `factor` of the penalty,
+the parameter's importance.  The anchor of a parameter is its value at the
+end of the previous task.  A quadratic penalty keeps important parameters
+near their anchors.  Let theta be the parameters.  Let g be the gradient of
+the loss with respect to theta before an optimiser step.  The displacement
+is the change of the parameters theta in one optimiser step.  With the
+coefficient `strength` and the prefactor `factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -20,10 +20,10 @@ With the coefficient `strength` and the prefactor `factor` of the penalty,
     d penalty/d theta = 2 factor strength
         importance (theta - anchor)                   (4)
 
-After each task, eq. (2) updates the importance of each parameter.  After
-the update of the importance, the path integral is set to 0, and the anchor
-is set to the current parameters theta.  `PRESETS` holds the settings of
-published implementations:
+After each task, eq. (2) updates the importance of each parameter.
+Afterwards, the path integral of each parameter is set to 0, and its anchor
+is set to its current value.  `PRESETS` holds the settings of published
+implementations:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -80,13 +80,15 @@ Derivation.  To first order, an optimiser step changes the loss by the
 Exact.  Eq. (4) is the exact derivative of the penalty (3) with respect to
     the parameters theta.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  As in all implementations in the table above, importances are
-    summed over tasks, and only the anchor of the last task is kept.  In a
-    notebook of [ZPG17] for permuted MNIST, the anchor of the first task is
-    0.  To reproduce this notebook, pass arrays of zeros to the function
-    `begin`.  On a CPU, the anchor in the library avalanche 0.6.0 is a view
-    of the current parameters, so that the penalty is always 0.  In this
-    module, the anchor is stored as a copy of the parameters.
+Departures.  As in all implementations in the table above, the importances
+    of the parameters are summed over tasks, and only the parameters after
+    the last task are kept as anchor.  In a notebook of [ZPG17] for
+    permuted MNIST, the anchor of the first task is 0.  To reproduce this
+    notebook, pass arrays of zeros to the function `begin`.  On a CPU, the
+    library avalanche 0.6.0 stores the anchor, from which the penalty
+    measures parameter changes, as a view of the current parameters.  The
+    penalty of synaptic intelligence is then always 0.  In this module, the
+    anchor is stored as a copy of the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -255,7 +257,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
 
 def consolidate(state, parameters, settings=DEFAULT):
-    """Update the importance and the anchor at the end of a task, eq. (2).
+    """Update the importances and anchors of all parameters after a task,
+    eq. (2).
 
     >>> state = begin(np.array([1.0]))
     >>> state = accumulate(state, np.array([-0.5]), np.array([4.0]))

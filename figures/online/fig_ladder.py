@@ -292,10 +292,7 @@ def plot(data, fig):
 
 
 def _plot_band(ax, x, values, colour, label=None, style="o-", floor=FLOOR):
-    """Plot mean and range over all networks.
-
-    Values below `floor` are drawn at `floor`.
-    """
+    """Plot mean and range over all networks."""
     values = np.maximum(values, floor)
     ax.fill_between(x, values.min(axis=0), values.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

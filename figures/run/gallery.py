@@ -127,10 +127,7 @@ def write_page(out):
 
 
 def _documents(out):
-    """Read all JSON files; return pairs (name, dict).
-
-    The figure `speed` is last.
-    """
+    """Read all JSON files; return pairs (name, dict)."""
     found = []
     for path in out.glob("*.json"):
         try:

@@ -63,10 +63,7 @@ class Task(NamedTuple):
 # ---- keys: a result is reused if nothing that it depends on has changed ---------
 
 def _imports(path):
-    """Yield the names that a Python file imports.
-
-    `from a import b` yields "a" and "a.b".
-    """
+    """Yield the names that a Python file imports."""
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -396,12 +393,7 @@ def trace(error):
 
 
 def _submit(waiting, run, pools, local, start, flying, results):
-    """Submit tasks whose required results are available.
-
-    Each idle local process receives one task.  An external executor receives all tasks
-    that can start.  Submitted tasks are moved from the list `waiting` to the dict
-    `flying`.
-    """
+    """Submit tasks whose required results are available."""
     ready = [task for task in waiting if results.keys() >= set(task.before)]
     busy = {lane for lane, _ in flying.values()}
     free = [lane for lane in range(len(pools)) if lane not in busy]

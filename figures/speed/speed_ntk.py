@@ -126,12 +126,7 @@ def _masked(arrays, masks):
 
 
 def _loss(p, f, between, theta, masks, goal, x):
-    """Return the NTT loss without L2 term.
-
-    The argument `theta` is the list [weights, biases] of the student, and `goal` is the
-    list [weights, biases] of the teacher.  The function `between(f, theta, x, y)`
-    computes the tangent kernel of the network f between the batches x and y.
-    """
+    """Return the NTT loss without L2 term."""
     live, N = [_masked(theta[0], masks), theta[1]], len(x) // 2
     wanted = between(f, goal, x[:N], x[N:])
     if p.kind == "at_masked":
@@ -154,11 +149,7 @@ def _contracted(jacobians, einsum):
 
 
 def _jax(kernel_of, p, with_gradient):
-    """Return a kernel or gradient function.
-
-    The function `between` of `_loss` is `kernel_of(jax)`.  JAX compiles the returned
-    function.
-    """
+    """Return a kernel or gradient function."""
     import jax
     jax.config.update("jax_enable_x64", p.x.dtype == np.float64)
     relu, between = jax.nn.relu, kernel_of(jax)

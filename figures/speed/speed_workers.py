@@ -35,11 +35,7 @@ def installed(peers):
 
 
 def _seconds(run):
-    """Return the computing time in seconds.
-
-    When a run starts, the caches of the processor hold the data of another contender.
-    If the first run is short, the mean time of MORE further runs is therefore returned.
-    """
+    """Return the computing time in seconds."""
     for count in (1, MORE):
         start = time.perf_counter()
         for _ in range(count):

@@ -127,10 +127,7 @@ def _standardised(counts, mean, deviation):
 
 
 def _machine(K, y, cost):
-    """Train one class against all other classes.
-
-    Return the coefficients and the bias.
-    """
+    """Train one class against all other classes."""
     A, f, b, value = np.zeros(len(y)), np.zeros(len(y)), 0.0, np.inf
     for _ in range(STEPS):
         S, to = np.flatnonzero(y * f < 1), np.zeros(len(y))

@@ -188,12 +188,7 @@ def write_ras(path, times_s, units, *, first_unit=0):
 
 
 def _first_fault(times, units, before, duration, count, first):
-    """Return (index, error text) of the first invalid spike.
-
-    Return None if all spikes are valid.  `units` are counted from 0.  The argument
-    `before` is the time of the last spike before `times`, or None if the spikes need
-    not be in order.
-    """
+    """Return (index, error text) of the first invalid spike."""
     last = np.inf if duration is None else duration
     end = np.iinfo(np.int64).max if count is None else count
     earlier = np.zeros(len(times)) if before is None else \
@@ -225,10 +220,7 @@ def _options(duration, units, first_unit):
 
 
 def _integer(name, value, least):
-    """Return `value` as an int.
-
-    The value must be at least `least`.
-    """
+    """Return `value` as an int, if at least `least`."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) \
             or not least <= value < 1 << 62:
         raise ValueError(f"{name} is {value!r}: must be an integer of at least {least}")

@@ -94,10 +94,7 @@ def _start(generator, mean, spread):
 
 
 def _first(spikes):
-    """Return the first spike times, in seconds.
-
-    Silent neurons have the time infinity.
-    """
+    """Return the first spike times, in seconds."""
     return np.where(spikes.any(axis=0), spikes.argmax(axis=0) * DT_S, np.inf)
 
 

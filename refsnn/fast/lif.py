@@ -182,7 +182,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Simulate the hidden layer.  Return the final currents."""
+    """Simulate the hidden layer."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -287,7 +287,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, width, dspikes):
-    """Apply eqs. (7)-(12).  Return dW, dV, dW_out, dI[0]."""
+    """Apply eqs. (7)-(12)."""
     mem, _, dR, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * width * width)

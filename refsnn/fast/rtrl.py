@@ -277,8 +277,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _lif_block(K, decay, r, alpha, z, q, part):
-    """Return the gradient (5) for some neurons.  `decay` and `r` include 1 -
-    clamp."""
+    """Return the gradient (5) for some neurons."""
     (T, n), shape = q.shape, (part.stop - part.start, z.shape[1])
     P, G, new, spare = _aligned(4, (n, math.prod(shape)), q.dtype)
     own = _diagonal(G, part.start, shape[1])

@@ -164,7 +164,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
 
 def _pass(column, t, adam, factor):
-    """Apply eqs. (1)-(6).  Return a check sum."""
+    """Apply eqs. (1)-(6)."""
     rate, beta1, beta2, eps = adam
     root = math.sqrt(1 - beta2 ** t)
     rate, eps = -rate * root / (1 - beta1 ** t), eps * root

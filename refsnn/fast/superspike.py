@@ -222,8 +222,7 @@ def _packed(name, x, W):
 
 
 def _membranes(k, state, current):
-    """Return membrane potentials, spikes and final states.  A neuron spikes at
-    most once per block."""
+    """Return membrane potentials, spikes and final states."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]

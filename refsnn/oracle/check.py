@@ -12,8 +12,8 @@ whether the forward pass, the loss or the backward pass is wrong.  In a
 summary, the word "layout" means that the values are right, but that the
 axes of the arrays have another order or shape.  The word "dtype" in a
 summary means that the dtype of the arrays is not supported.  `check` names
-a known mistake only if this mistake explains all results that were given
-for the golden vector.
+a known programming mistake only if this mistake causes all results that
+were given for the golden vector.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the
@@ -24,10 +24,10 @@ rejected.  Some pairs of golden vectors differ only in one option that
 should change the results.  If a program ignores this option, and returns
 equal results for the pair, `check` rejects the results.
 
-The golden vectors themselves are checked: spikes must vary, no correct
-output may be 0 everywhere, and each known mistake must change an output.
-Each entry of each input affects at least one output, unless the field
-`idle` of the golden vector marks the entry.
+The stored test problems themselves are checked: spikes must vary, no
+correct output may be 0 everywhere, and each known mistake must change an
+output.  Each entry of each input affects at least one output, unless the
+field `idle` of the golden vector marks the entry.
 """
 
 import re
@@ -74,7 +74,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load golden vectors, and check that each known mistake changes an output.
+    """Load test problems, and check that each known mistake changes an output.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -169,7 +169,7 @@ def _judged(vector, results):
 
 
 def _verdict(vector, name, value, rounding):
-    """Judge one output.  Return its status and an explanation."""
+    """Judge one output."""
     judged = matching.judge(vector, name, value)
     if judged.found is None:
         dtype = str(getattr(value, "dtype", ""))

@@ -62,7 +62,8 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write all golden vectors (test problems) into a new or empty folder.
+    """Write all stored test problems (golden vectors) into a new or empty
+    folder.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):

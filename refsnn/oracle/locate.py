@@ -240,8 +240,7 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return k if `found` is k `right`.  Unless `sure` is True, return None if
-    `right` has too few different values."""
+    """Return k if `found` is k `right`."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None

@@ -1,11 +1,12 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compare the results of a program with one golden vector (test problem).
+"""Compare the results of a program with the correct results of a test
+problem.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  A result is
 right if it equals the correct output within the tolerance that the module
-`check` defines.  A known mistake explains the results of a program if the
-mistake causes all these results.  The modules `check` and
+`check` defines.  A known mistake explains the results of a program if a
+program with this mistake gives the same results.  The modules `check` and
 `diagnose.random_networks` use this module.
 """
 
@@ -114,7 +115,8 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the known mistakes that change no output of a golden vector.
+    """Return the known programming mistakes that change no output of a test
+    problem.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -180,7 +182,7 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the known mistakes that explain the results of a program.
+    """Return the known programming mistakes that would cause the results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -314,8 +316,7 @@ def _same(found, right, exact, rtol=FINE):
 
 
 def _comparable(value):
-    """Return the result in float64 and its tolerance.  If the result is invalid,
-    return None and an error message."""
+    """Return the result in float64 and its tolerance."""
     try:
         found = np.asarray(value)
     except Exception as error:          # tensors raise errors of many kinds

@@ -1,5 +1,6 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Read and write the JSON files of the golden vectors (test problems).
+"""Read and write the JSON files of the stored test problems (golden
+vectors).
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The folder
@@ -35,7 +36,7 @@ UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without r
 
 
 def names(folder=FOLDER):
-    """Return the names of the stored golden vectors (test problems).
+    """Return the names of the stored test problems (golden vectors).
 
     >>> names()[:3]
     ['binning', 'bptt', 'bptt_detached']
@@ -106,7 +107,8 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute all golden vectors, and replace the JSON files that have changed.
+    """Recompute all stored test problems, and replace the JSON files that have
+    changed.
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12

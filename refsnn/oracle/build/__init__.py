@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | oracle/build/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package builds the golden vectors.
+"""This package builds the test problems (golden vectors) of `oracle`.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The module
 `registry` lists the golden vectors and the functions that compute them.
-The module `vector` defines the class of golden vectors.  All other modules
-hold the functions that compute golden vectors:
+The module `vector` defines the class of golden vectors.  The modules in
+the following list hold the functions that compute golden vectors:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp
     lif_networks           stacked LIF layers, readouts, wide layers

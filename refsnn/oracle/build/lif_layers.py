@@ -1,8 +1,9 @@
 # refsnn 0.1.0 | oracle/build/lif_layers.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for leaky integrate-and-fire layers.
+"""Compute test problems with known solutions for leaky integrate-and-fire
+layers.
 
-In golden vectors with "dyadic" in their names, the decay factors are 1/2,
-and the weights are multiples of 1/4.  All values of these golden vectors
+In test problems with "dyadic" in their names, the decay factors are 1/2,
+and the weights are multiples of 1/4.  All values of these test problems
 can therefore be computed in float32 without rounding errors.
 """
 

@@ -1,7 +1,8 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for networks of spiking neurons.
+"""Compute test problems with known solutions for networks of spiking
+neurons.
 
-The inputs of these golden vectors include no recorded spikes or membrane
+The inputs of these test problems include no recorded spikes or membrane
 potentials.  The tested program must therefore simulate the network itself.
 """
 

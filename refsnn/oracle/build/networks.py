@@ -1,5 +1,6 @@
 # refsnn 0.1.0 | oracle/build/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute golden vectors (test problems) for various neural networks."""
+"""Compute test problems with known solutions for various neural
+networks."""
 
 import numpy as np
 

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
-"""List all golden vectors (test problems), and compute one of them.
+"""List all stored test problems (golden vectors), and compute one of them.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Each golden

@@ -154,9 +154,7 @@ def diagnose(function, rule="bptt"):
 
 
 def _judged(call, note=""):
-    """Diagnose a function without memory between calls.  Append `note` to the
-    text.  If `note` is empty, and if the results are rounded to float32 but
-    also have other errors, return None."""
+    """Diagnose a function without memory between calls."""
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
     table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
@@ -235,7 +233,7 @@ def _even(runs, forward):
 
 
 def _sizes(runs, forward):
-    """Return the relative errors of one pass.  If no array is wrong, return [0]."""
+    """Return the relative errors of one pass."""
     return [_size(run, name) for run in runs for name in run.wrong
             if (name in FORWARD) == forward and name != "loss"] or [0.0]
 
@@ -309,10 +307,7 @@ def _simplest(runs, forward, rounding=True):
 # ---- inference
 
 def _switched(runs, wrong, forward):
-    """Find the wrong term by statement (A).  The wrong term has an effect in
-    exactly those variants of the network for which the results are wrong.  If
-    exactly one term is found, return this term and the reason.  Otherwise,
-    return no term."""
+    """Find the wrong term by statement (A)."""
     terms = set(SWITCHED)
     for v, row in runs.items():
         off = any(run.wrong & wrong for run in row)
@@ -329,15 +324,14 @@ def _switched(runs, wrong, forward):
 
 
 def _only(names, why):
-    """Accept at most one wrong term.  For several names, return no term."""
+    """Accept at most one wrong term."""
     if len(names) < 2:
         return tuple(names), why
     return (), f"Each of {_listed(names)} alone would explain this."
 
 
 def _forward(call, runs, given, wrong, small):
-    """Infer the errors of the forward pass.  Return the names of the wrong terms
-    or outputs, and the reason in words."""
+    """Infer the wrong terms of the forward pass."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # shows that the dynamics are right
@@ -399,9 +393,7 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period, in time steps, that explains all missing
-    spikes.  If none does, return 0.  Also return whether each neuron spikes at
-    most once."""
+    """Return the refractory period that explains all missing spikes."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -442,9 +434,7 @@ def _resets_alike(run):
 
 
 def _prompt(run):
-    """Return whether the first wrong membrane potential occurs one step after the
-    first spike.  A reset changes the potential one step after a spike, and a
-    recurrent current changes the potential two steps after a spike."""
+    """Return whether the potential is wrong one step after the first spike."""
     mem, right = run.found["mem"], run.right["mem"]
     wrong = np.abs(mem - right) > RTOL.get(mem.dtype, 1e-9) * np.abs(right).max()
     first, spike = (np.argmax(a.any(axis=(1, 2))) for a in (wrong, run.right["spikes"]))
@@ -452,8 +442,7 @@ def _prompt(run):
 
 
 def _backward(call, runs, given, wrong, small):
-    """Infer the errors of the backward pass.  Return the names of the wrong terms
-    or outputs, and the reason in words."""
+    """Infer the wrong terms of the backward pass."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(
@@ -479,8 +468,7 @@ def _backward(call, runs, given, wrong, small):
 
 
 def _last_adjoint(call, runs):
-    """Apply statement (E) to the last adjoint.  If the wrong term remains
-    unknown, return no name."""
+    """Apply statement (E) to the last adjoint."""
     shifted, by_error, by_slope, pairs = [], [], [], []
     if not any(run.wrong for run in runs[ALL]):
         return (), ""
@@ -530,8 +518,7 @@ def _last_adjoint(call, runs):
 # ---- calls
 
 def _calls(call):
-    """Test statement (F) with several calls.  If a call fails, changes its inputs
-    or depends on earlier calls, return a diagnosis.  Otherwise, return None."""
+    """Test statement (F) with several calls."""
     p = _network(ALL, SEEDS)
     other = _network(ALL, SEEDS + 1) | {"x": p["x"][::-1]}
     first, again = call(p), call(p)

@@ -8,10 +8,11 @@ the tested function returns a wrong output, `assert_correct` searches for a
 smaller and simpler network for which the tested function makes the same
 error.  Two errors are regarded as the same if the same outputs are wrong,
 and if the function `locate` finds the same places and the same explanation
-for both errors.  If known mistakes explain the wrong outputs for the first
-network, at least one of these mistakes must also explain the wrong outputs
-for the smaller network.  The search first reduces the size of the network,
-and afterwards sets weights and inputs to 0 or to round numbers.
+for both errors.  If known mistakes cause the wrong outputs of the original
+network, one of these mistakes must also cause the wrong outputs of the
+smaller network.  The function `assert_correct` first reduces the size of
+the network, and afterwards sets weights and inputs to 0 or to numbers with
+few digits.
 """
 
 import itertools
@@ -132,12 +133,10 @@ def assert_correct(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the golden vector (test problem) of a random network.
+    """Build the test problem of a random network.
 
-    The pair `draws` consists of a seed and a dict of random arrays.  Each
-    random array determines one weight matrix or one input of the network.
-    Missing arrays are drawn at random and added to the dict.  Smaller networks
-    use the first entries of each random array.
+    The pair `draws` holds a seed and a dict of random arrays.  Smaller
+    networks use the first entries of each random array.
     """
     seed, streams = draws
 
@@ -150,8 +149,7 @@ def _built(rule, draws, n, m, B, T):
 
 
 def _network(rule, draws, *sizes):
-    """Build the golden vector of a network.  Return None if the spikes never
-    change, or if all entries of an output are 0."""
+    """Build a test problem, or return None if it is trivial."""
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
 
@@ -196,8 +194,7 @@ def _kind(fault):
 
 
 def _state(found):
-    """Return "refused" for an invalid result.  Return "vacuous" if all entries
-    are 0.  Otherwise, return ""."""
+    """Classify a result: "refused", "vacuous" or ""."""
     return "refused" if found is None else "" if found.any() else "vacuous"
 
 
@@ -258,14 +255,7 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Search for a smaller network with the same error.
-
-    The search first reduces the numbers of neurons, inputs and samples, and
-    afterwards the number of time steps.  For each size, the search first crops
-    the weights and inputs of the larger network.  If the error disappears, the
-    search draws weights and inputs from other seeds.  Return the wrong
-    results, the random numbers and the sizes.
-    """
+    """Search for a smaller network with the same wrong outputs."""
     best = fault, draws, sizes
 
     def shown(*sizes):
@@ -288,9 +278,8 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 
 def _simpler(rule, attempt, fault, draws, sizes):
-    """Replace weights and inputs by 0 or round numbers.  A number is replaced
-    only if the error remains the same.  Return the wrong results, the random
-    numbers and the sizes."""
+    """Set weights and inputs to 0 or round them, if the error stays the
+    same."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):
@@ -317,8 +306,7 @@ def _simpler(rule, attempt, fault, draws, sizes):
 
 
 def _goals(value):
-    """Return simpler numbers that may replace `value`.  Arrays are replaced only
-    by 0."""
+    """Return simpler numbers that may replace `value`."""
     if np.ndim(value):
         return [0.0] * bool(np.any(value))
     goals = list(dict.fromkeys([0.0, float(round(value)), float(f"{value:.1g}"),

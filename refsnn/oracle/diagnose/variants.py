@@ -80,9 +80,7 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a random network for a variant.  If the weight scale `v.W` is 1, each
-    neuron spikes in 10 to 70 % of the time steps.  Otherwise, no neuron
-    spikes."""
+    """Draw a random network for a variant."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -98,9 +96,7 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a network with a longer input sequence.  Several inputs are
-    nonzero at each time step, and their values are not only 1.  The network
-    has one more sample."""
+    """Return a network with a longer input sequence."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
@@ -117,8 +113,7 @@ def _recorded(p):
 
 
 def _follow(p, spikes=None):
-    """Simulate a network.  If `spikes` is given, these spikes drive the reset and
-    the recurrent input."""
+    """Simulate a network with free or given spikes."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
@@ -149,13 +144,8 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    """Call a function with a copy of its inputs, and compare the returned results
-    with the right outputs.
-
-    If the dict `own` is given, the function is called with `own` in place of a
-    copy.  If `single` is true, the results are converted to float32 before the
-    comparison.
-    """
+    """Call the tested function, and compare its results with the right
+    outputs."""
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
 
@@ -196,14 +186,12 @@ def _ask(function, rule, p, own=None, single=False):
 
 
 def _copied(p):
-    """Copy a dict of inputs.  Convert Python numbers to NumPy numbers, because
-    PyTorch would convert Python numbers to float32."""
+    """Copy a dict of inputs."""
     return {key: np.array(value)[()] for key, value in p.items()}
 
 
 def _kept(value, before):
-    """Return whether an input is unchanged.  Inputs that NumPy cannot convert to
-    an array are regarded as unchanged."""
+    """Return whether an input is unchanged."""
     try:
         return np.array_equal(np.asarray(value), before)
     except Exception:
@@ -211,8 +199,7 @@ def _kept(value, before):
 
 
 def _scale(right, name):
-    """Return the magnitude that scales the tolerance.  The tolerance is above
-    0 even if all entries of the output are 0."""
+    """Return the magnitude that scales the tolerance."""
     others = [1.0] if name in FORWARD else [
         np.abs(right[key]).max() for key in right if key not in FORWARD]
     return max(np.abs(right[name]).max(), 1e-3 * max(others))
@@ -249,16 +236,13 @@ def _residuals(run):
 
 
 def _cast(dtype, pairs):
-    """Convert all arrays to the results' dtype.  The dtype determines the
-    tolerance."""
+    """Convert all arrays to the results' dtype."""
     return {name: (residual.astype(dtype), term.astype(dtype))
             for name, (residual, term) in pairs.items()}
 
 
 def _adjoints(run):
-    """Return the adjoints of the results.  Also return the adjoints of the right
-    outputs.  The adjoints are dI[t+1], the derivatives of the loss with
-    respect to the synaptic currents."""
+    """Return the adjoints of the results and of the right outputs."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -292,8 +276,7 @@ def _back_residuals(run):
 
 
 def _fits(parts):
-    """Return the terms that explain the residual.  In all runs, the residual
-    must be the same multiple of the term."""
+    """Return the terms that explain the residual."""
     found = []
     for term in parts[0]:
         factors = [_factor(*part[term]) for part in parts if part[term][1].any()]
@@ -306,8 +289,7 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """If a residual equals k times a term up to rounding errors, return k.
-    Otherwise, return infinity."""
+    """If a residual equals k times a term, return k."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
@@ -327,6 +309,5 @@ def _mapped(found, right):
 
 
 def _ratio(found, right, found2, right2):
-    """Return whether found / found2 equals right / right2.  The comparison avoids
-    division."""
+    """Return whether found / found2 equals right / right2."""
     return _same((found * right2).astype(found.dtype), found2 * right)

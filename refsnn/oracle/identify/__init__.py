@@ -3,16 +3,16 @@
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention is one
-choice for each property of the time step.  A preset is the update
-convention of a published tool.  The function `identify` compares a
-recording of LIF neurons with simulations of all update conventions.  The
-report of `identify` names the presets that agree with the recording, and
-the properties of the time step that follow from the recording.  All other
-properties remain open.  For each open property, the report names an input
-signal that would exclude some of the choices, if such an input signal is
-known.  An input signal for which update conventions give different results
-is called a stimulus.  The modules are:
+property of the time step is called an axis.  An update convention states
+how a simulator computes a time step, for example whether the reset
+subtracts the threshold.  The function `identify` simulates LIF neurons
+with every update convention, and compares each simulation with the
+recording.  The report of `identify` names the published tools that agree
+with the recording, and the properties of the time step that follow from
+the recording.  All other properties remain open.  For each open property,
+the report names an input signal that would exclude some of the choices, if
+such an input signal is known.  An input signal for which update
+conventions give different results is called a stimulus.  The modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments

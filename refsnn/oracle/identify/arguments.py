@@ -28,8 +28,7 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices for each property.  If the given refractory period k
-    is above 2 time steps, only the periods k - 1, k and k + 1 are tested."""
+    """Return the choices for each property."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)
@@ -38,8 +37,7 @@ def _axes(refractory):
 
 
 def _recorded(recording, shape):
-    """Convert recorded arrays to float64.  Also return their worst relative
-    precision."""
+    """Convert recorded arrays to float64."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -59,8 +57,7 @@ def _recorded(recording, shape):
 
 
 def _precision(values, name="gradients", counts=False):
-    """Return the relative precision of an array.  For float16 and float32, return
-    2^-23.  For other dtypes, return 2^-52.  Only spike counts may be float16."""
+    """Return the relative precision of an array."""
     dtype = np.asarray(values).dtype
     if dtype == np.float16 and not counts:
         raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
@@ -89,8 +86,7 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
-    """Validate the arguments that concern gradients.  Return (gradients, dspikes,
-    (surrogate, steepness), precision)."""
+    """Validate the arguments that concern gradients."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

@@ -3,12 +3,12 @@ r"""This module compares a recording with a simulator that the caller supplies.
 
 Simulators of spiking neurons differ in several properties of a time step,
 such as the kind of reset.  In the code, a property of the time step is
-called an axis.  An update convention is one choice for each property of
-the time step.  The caller defines some update conventions, which are
-called presets.  The caller also supplies a function that simulates neurons
-with a given update convention.  A candidate is a preset, or an update
-convention that differs from a preset in one property.  A candidate matches
-a recording r if
+called an axis.  An update convention states how a simulator computes a
+time step, for example whether the reset subtracts the threshold.  The
+caller defines some update conventions, which are called presets.  The
+caller also supplies a function that simulates neurons with a given update
+convention.  A candidate is a preset, or an update convention that differs
+from a preset in one property.  A candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
@@ -17,17 +17,17 @@ Derivation.  Spike counts are integers, which are stored without rounding
     errors.
 Exact.  The list `members` of the report holds all tested candidates that
     match the recording.  All presets of the caller are tested.  If some
-    presets match the recording, all update conventions that differ from a
-    matching preset in one property are also tested.  If no preset matches
-    the recording, all update conventions that differ from any preset in
-    one property are also tested.
+    presets of the caller match the recording, all update conventions that
+    differ from a matching preset in one property are also tested.  If no
+    preset of the caller matches the recording, all update conventions that
+    differ from any preset in one property are also tested.
 Cost.   Each candidate is simulated once.  If several candidates match the
     recording, the function `_telling` searches for input signals that
     distinguish the first candidate from each other candidate.  For each
-    input signal, the search takes up to four simulations, and up to two
-    gradients if the caller can compute gradients.
-Departures.  Update conventions that differ from every preset in two or
-    more properties are not tested.
+    input signal, `_telling` runs up to four simulations, and computes up
+    to two gradients if the caller supplies a function for gradients.
+Departures.  Update conventions that differ from every preset of the caller
+    in two or more properties are not tested.
 """
 
 from collections.abc import Callable
@@ -46,11 +46,11 @@ __all__ = ["Tools"]
 class Tools(NamedTuple):
     """Hold the update conventions and the simulator of the caller.
 
-    Each update convention is a NamedTuple with one choice for each property of
-    a time step.  The function `simulate` returns a dict with the synaptic
-    currents "syn", the membrane potentials "mem" and the spike counts
-    "spikes".  The function `differentiate` returns the gradient of a loss with
-    respect to the input weights W.
+    Each update convention is a NamedTuple, such as `conventions.Step`.  The
+    function `simulate` returns a dict with the synaptic currents "syn", the
+    membrane potentials "mem" and the spike counts "spikes".  The function
+    `differentiate` returns the gradient of a loss with respect to the input
+    weights W.
     """
 
     presets: dict       # update step of each preset
@@ -61,7 +61,7 @@ class Tools(NamedTuple):
 
 
 def _among(x, W, rows, gradients, tools, rtol):
-    """Compare a recording with the caller's candidates.  Return the report."""
+    """Compare a recording with the caller's candidates."""
     gradients = _validated(rows, gradients, tools, rtol)
 
     def judged(candidates):
@@ -84,12 +84,7 @@ def _among(x, W, rows, gradients, tools, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare a recording with one candidate.
-
-    Return the first difference, or None.  Also return the number of differing
-    entries.  Gradients are compared only if all recorded arrays agree with the
-    simulation.
-    """
+    """Compare a recording with one candidate."""
     parting, count = _compared(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W))
@@ -104,8 +99,7 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _compared(rows, run, rtol):
-    """Compare recorded and simulated arrays.  Return the first difference, or
-    None.  Also return the number of differing entries."""
+    """Compare recorded and simulated arrays."""
     run = {name: np.asarray(run[name]) for name in rows}
     wrong = {name: row != run[name] if name == "spikes" else               # (1)
              _differs(row, run[name], rtol) for name, row in rows.items()}
@@ -119,8 +113,8 @@ def _differs(found, wanted, rtol):
 
 
 def _telling(one, other, names, tools, rtol):
-    """Return the name of an input signal for which two update conventions give
-    different results.  Return "" if none is known."""
+    """Return the name of an input signal that distinguishes two conventions,
+    or ""."""
     inputs = tools.inputs or {}
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, (x, W, _) in inputs.items():
@@ -146,8 +140,7 @@ def _text(members, apart):
 # ---- validation
 
 def _validated(rows, gradients, tools, rtol):
-    """Validate the arguments that belong to `tools`.  Return the gradients as an
-    array."""
+    """Validate the arguments that belong to `tools`."""
     for name, row in rows.items():
         if not row.any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must not be, "

@@ -3,12 +3,12 @@ r"""This module finds all LIF update conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention is one
-choice for each property of the time step, as in `conventions.Step`.  The
-property `through_reset` affects only gradients.  The choices for the other
-properties can be combined to about 330,000 update conventions.  Between
-119,000 and 139,000 update conventions give different simulations; the
-number depends on the time constants.  The function `_search` simulates
+property of the time step is called an axis.  An update convention states
+how a simulator computes a time step, for example whether the reset
+subtracts the threshold.  The property `through_reset` affects only
+gradients.  The other properties allow about 330,000 update conventions.
+Between 119,000 and 139,000 update conventions give different simulations;
+the number depends on the time constants.  The function `_search` simulates
 these update conventions step by step.  The function rejects an update
 convention at the first time step at which its simulation contradicts the
 recording.  Let r be the recorded synaptic currents (syn) or membrane
@@ -48,11 +48,11 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     spikes.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes O(T P) time, or less time if all its update
-    conventions are rejected early.  If P > 32, the search first compares
-    only 32 pairs of a sample and a neuron.  The search chooses the pairs
-    whose recorded values differ most often from the value at the first
-    time step.  If recurrent weights V are given and spikes are not
-    recorded, the search first compares only one sample.
+    conventions are rejected early.  If P > 32, the function `_search`
+    first compares only 32 pairs of a sample and a neuron.  The function
+    chooses the pairs whose recorded values differ most often from the
+    value at the first time step.  If recurrent weights V are given and
+    spikes are not recorded, `_search` first compares only one sample.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
     `through_reset`).
@@ -164,8 +164,7 @@ def _search(problem, fits_only=False):
 
 
 def _product(problem):
-    """Return all update conventions that give different simulations.  Each row of
-    the result holds the index of the choice for each property."""
+    """Return all update conventions that give different simulations."""
     axes = problem.axes
     drop = np.zeros([len(values) for values in axes.values()], bool)
 
@@ -196,7 +195,7 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return the coefficients of eq. (4).  Also return beta and the gain."""
+    """Return the coefficients of eq. (4), beta and the gain."""
     alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
@@ -264,8 +263,7 @@ def _runs(problem, codes):
 
 
 def _distinct(*columns):
-    """Return the distinct rows of a table.  Also return each row's index among
-    them.  The arguments are the table's columns."""
+    """Return the distinct rows of a table."""
     sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
     count = np.bincount(key)
@@ -274,7 +272,7 @@ def _distinct(*columns):
 
 
 def _flatten(problem, dtype=float):
-    """Convert a `Problem` to a `_Flat`.  Compute the tolerances of eq. (1)."""
+    """Convert a `Problem` to a `_Flat`."""
     T, B, _ = problem.x.shape
     x, W, V = (None if value is None else value.astype(dtype) for value in (
         problem.x, problem.W, problem.V))
@@ -336,9 +334,7 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Compare simulations with the recording.  For each simulation, and for
-    each of four ways to record its membrane potential, return the first time
-    step that contradicts the simulation, or T."""
+    """Compare simulations with the recording."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -364,8 +360,7 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Compare simulated states with the recording.  Return the contradicted
-    rows, or T."""
+    """Compare simulated states with the recording."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -405,10 +400,7 @@ def _bounds(spikes, mem, thr, slack):
 
 
 def _states(flat, table, kind, T):
-    """Simulate several update conventions in parallel.  Yield the number k and
-    the state k of all simulations, for k from 0 to T.  If the caller sends
-    indices to this generator, only the simulations with these indices
-    continue."""
+    """Simulate several update conventions in parallel."""
     a, f, p, q, beta, gain = table.T[:, :, None]
     forced = kind.compare is None
     reset, when = kind.form
@@ -451,9 +443,7 @@ def _states(flat, table, kind, T):
 
 
 def _forced(flat, test, k, T):
-    """Return the recorded spikes of state k.  Before the recording starts,
-    neurons at rest spike if the leak potential is above the threshold.  After
-    the recording, return 0."""
+    """Return the recorded spikes of state k."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None]
@@ -527,8 +517,7 @@ def _recorded_states(step, states):
 
 
 def _steps(codes, axes=AXES):
-    """Convert rows of `codes` to `conventions.Step`.  Gradients pass through the
-    reset."""
+    """Convert rows of `codes` to `conventions.Step`."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
@@ -539,24 +528,19 @@ def _slack(problem):
 
 
 def _codes_of(step, axes=AXES):
-    """Return the indices of an update convention's choices.
-
-    If neurons have no refractory steps, the choice for the property `mute` is
-    set to False, because this choice has no effect.
-    """
+    """Return the indices of an update convention's choices."""
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
 
 
 def _grouped(codes):
-    """Return one integer for each row.  Equal rows give equal integers."""
+    """Return equal integers for equal rows."""
     return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
 
 
 def _distance(codes, steps, axes=AXES):
-    """For each row of `codes`, return the number of properties that differ from
-    the nearest update convention in `steps`.  The properties in `report.RARE`
-    count three times."""
+    """Return how many properties of each row differ from the nearest of
+    `steps`."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
     return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
                   axis=0)

@@ -51,9 +51,9 @@ Departures.  This module contains its own surrogate derivatives, because
     surrogate derivative "step" is 1 everywhere, as in a straight-through
     estimator.  Peaks other than 1 are tried only if no surrogate
     derivative with the peak 1 reproduces the recorded gradient.  If the
-    peak is not 1, the factor in (3) must be 1.  A peak of 2 and a factor
-    of 2 give different gradients if spikes act on the neurons through
-    resets or through V.
+    peak is not 1, the factor in (3) must be 1.  If derivatives pass
+    through resets or through V, a surrogate derivative with the peak 2
+    does not give twice the gradient of the peak 1.
 """
 
 import itertools
@@ -210,10 +210,7 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
-    """Fit the constants of (2).  Return a list with four entries: the root
-    mean square error, the largest error, the fitted constants (alpha, beta, g,
-    c), and the number of fitted entries.  If the fit fails, return None.
-    Alpha starts from `start` if given."""
+    """Fit the constants of (2); return None if the fit fails."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -252,7 +249,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return the filtered inputs h of (1).  Also return dh/dalpha."""
+    """Return the filtered inputs h of (1), and dh/dalpha."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):
@@ -340,7 +337,7 @@ def _kinds(kind, widths, peaks):
 
 
 def _compared(dW, wanted, rtol):
-    """Return the factor of (3).  Also return the largest relative error."""
+    """Return the factor of (3), and the largest relative error."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf
@@ -352,8 +349,7 @@ def _compared(dW, wanted, rtol):
 
 
 def _adjoint(problem, psi, slopes, dspikes):
-    """Return dW for several surrogate derivatives `psi`.  The array `psi` has the
-    shape (count, T + 1, B, n).  The gradients have the shape (count, n, m)."""
+    """Return dW for several surrogate derivatives `psi`."""
     x, V = problem.x, problem.V
     psi = psi * slopes.get("live", 1.0)
     a, f, b, g, e, z = (slopes[name] for name in conventions.PARTS)

@@ -1,30 +1,30 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module identifies the update convention of recorded LIF neurons.
+r"""Identify how a simulator updates LIF neurons, from a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention is one
-choice for each property of the time step.  A preset is the update
-convention of a published tool.  The function `identify` compares a
-recording with simulations of all update conventions.  An update convention
-fits if its simulation agrees with the recording.  A property is settled if
-all update conventions that fit have the same choice for this property.
-All other properties are open.  If several update conventions give equal
-simulations for every input, only one of these update conventions is
-counted.  An input signal for which update conventions give different
-results is called a stimulus.  For each open property, the report names a
-stimulus that would exclude at least one choice, if the module `stimuli`
-can make such a stimulus.  If the caller also supplies a gradient, all
-update conventions that do not reproduce this gradient are excluded.  The
-supplied gradient also shows whether derivatives pass through the reset
-(property `through_reset`).
+property of the time step is called an axis.  An update convention states
+how a simulator computes a time step, for example whether the reset
+subtracts the threshold.  The function `identify` simulates LIF neurons
+with every update convention, and compares each simulation with the
+recording.  An update convention fits if its simulation agrees with the
+recording.  A property is settled if all update conventions that fit have
+the same choice for this property.  All other properties are open.  If
+several update conventions give equal simulations for every input, only one
+of these update conventions is counted.  An input signal for which update
+conventions give different results is called a stimulus.  For each open
+property, the report names a stimulus that would exclude at least one
+choice, if the module `stimuli` can make such a stimulus.  If the caller
+also supplies a gradient, all update conventions that do not reproduce this
+gradient are excluded.  The supplied gradient also shows whether
+derivatives pass through the reset (property `through_reset`).
 
-The list `members` of the report holds all presets that agree with the
-recording.  The list also holds all update conventions that agree with the
-recording and differ from the first preset in the list in only one
-property.  If no preset agrees with the recording, the list holds at most
-20 of the update conventions that agree with the recording.  The list then
-holds the update conventions that are most similar to a preset.
+The list `members` of the report holds all presets (update conventions of
+published tools) that agree with the recording.  The list also holds all
+update conventions that agree with the recording and differ from the first
+preset in only one property.  If no preset agrees with the recording, the
+list holds up to 20 update conventions that agree with the recording.
+These update conventions are the most similar to a preset.
 """
 
 import numpy as np
@@ -199,12 +199,7 @@ def relative(report, right, alone=False):
 
 
 def _identified(problem, exact, gradient, given):
-    """Compare a recording with all conventions.
-
-    The mask `exact` marks the recorded membrane potentials that equal the
-    threshold.  If `given` is True, the caller gave decay factors in place of
-    time constants.
-    """
+    """Compare a recording with all update conventions."""
     longer = {"refractory": problem.axes["refractory"][1]} if (
         problem.axes != elimination.AXES) else {}
     presets = {name: step._replace(**longer, **{"decay": "exact"} if given else {})
@@ -284,8 +279,7 @@ def _path(codes, axes):
 
 
 def _paths(problem, presets, fits, axes):
-    """Group conventions with equal choices for `axes`.  Groups near published
-    tools come first."""
+    """Group conventions with equal choices for `axes`."""
     order = np.argsort(elimination._distance(fits, presets.values(), problem.axes),
                        kind="stable")
     known, found = _path(fits, axes), {}

@@ -3,13 +3,13 @@ r"""This module describes recordings that agree with no update convention.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
-is one choice for each property of the time step.  A preset is the update
-convention of a published tool.  If no update convention agrees with a
-recording, the decay factors and the gain of the neurons are fitted to the
-recording by least squares.  If the error of the fit is small, the report
-lists the fitted constants.  The report also names the update convention
-that is nearest to the recording.  The nearest update convention agrees
-with the recording for the largest number of steps
+states how a simulator computes a time step, for example whether the reset
+subtracts the threshold.  If no update convention agrees with a recording,
+the decay factors and the gain of the neurons are fitted to the recording
+by least squares.  If the error of the fit is small, the report lists the
+fitted constants.  The report also names the update convention that is
+nearest to the recording.  The nearest update convention agrees with the
+recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -27,17 +27,17 @@ one of three conditions holds:
 
 Derivation.  The comparison uses the tolerances of the module
     `elimination`.
-Approximate.  The nearest update convention is chosen among the presets and
-    at most 24 other update conventions.  The other update conventions are
-    those that agree with the recording for the largest number of time
+Approximate.  The nearest update convention is chosen among the update
+    conventions of published tools and at most 24 others.  The other update
+    conventions agree with the recording for the largest number of time
     steps.
-Cost.   The search of the module `elimination` is repeated at most eight
-    times.  Each repetition makes one change to the constants, the weights
-    or the recording.  The changes are a fitted gain, transposed weights,
-    V = 0, swapped axes of time and batch, and a threshold of 1.
-Departures.  If an update convention agrees with the recording after one of
-    these changes, the report names the change and the update convention,
-    and the list `members` of the report is empty.
+Cost.   The comparison in the module `elimination` is repeated at most
+    eight times.  Each repetition makes one change to the constants, the
+    weights or the recording.  The changes are a fitted gain, transposed
+    weights, V = 0, swapped axes of time and batch, and a threshold of 1.
+Departures.  If an update convention agrees with the recording only after a
+    change listed under "Cost", the report names the change and the update
+    convention, and the list `members` of the report is empty.
 """
 
 import numpy as np
@@ -98,9 +98,7 @@ def _spiking(problem, step):
 
 
 def _thresholds(problem, late, reset):
-    """Return the lower and the upper bound of the thresholds that explain the
-    recorded spikes.  The spikes are recorded `late` time steps after the
-    membrane potential `mem`.  Each spike has subtracted `reset` from `mem`."""
+    """Return the bounds of the thresholds that explain the recorded spikes."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
@@ -109,9 +107,7 @@ def _thresholds(problem, late, reset):
 
 
 def _constant(problem):
-    """Describe a constant potential after each spike.  Return a list with one
-    line for the report.  If the given reset value and the tested refractory
-    periods explain the constant potential, return an empty list."""
+    """Describe a constant potential after each spike."""
     if not {"mem", "spikes"} <= problem.rows.keys():
         return []
     mem, fired = problem.rows["mem"], problem.rows["spikes"] > 0
@@ -137,8 +133,7 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate.  Also return its first difference.
-    Without a near candidate, return (None, None)."""
+    """Return the nearest candidate and its first difference."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
@@ -158,9 +153,7 @@ def _nearest(problem, codes, parted, presets, fitted):
 
 
 def _first(problem, step, run):
-    """Compare a recording with one simulation.  Return the first difference, or
-    None.  Also return the number of nonzero recorded entries before the first
-    difference."""
+    """Compare a recording with one simulation."""
     slack, wrong, alive = elimination._slack(problem), {}, {}
     for name, row in problem.rows.items():
         limit = 0 if name == "spikes" else slack[name][:, None, None]
@@ -180,8 +173,7 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the largest relative error.  The relative error of a recorded
-    quantity is its root mean square error divided by its standard deviation."""
+    """Return the largest relative error."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -198,10 +190,7 @@ def _fired(problem):
 
 
 def _changed(problem, presets, fit):
-    """Search again with one changed argument.  The module docstring lists the
-    changes.  Return at most one line of text.  If only spikes are recorded, at
-    least `MATCHED` spikes are needed, and only the update conventions of
-    published tools are accepted."""
+    """Compare again with one changed argument."""
     alone = problem.rows.keys() == {"spikes"}
     if alone and _fired(problem) < MATCHED:
         return []

@@ -3,14 +3,14 @@
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention is one
-choice for each property of the time step.  A preset is the update
-convention of a published tool.  A candidate describes an update convention
-by a preset and by the properties that differ from this preset.  The report
-describes each update convention by the preset that differs in the fewest
-properties.  In the text of the report, a probe is an input signal for
-which update conventions give different results.  The command `python -m
-refsnn probes` writes these input signals to a folder.
+property of the time step is called an axis.  An update convention states
+how a simulator computes a time step, for example whether the reset
+subtracts the threshold.  A candidate describes an update convention by a
+published tool and by the differences from this tool.  The report describes
+each update convention by the published tool with the fewest differences.
+In the text of the report, a probe is an input signal for which update
+conventions give different results.  The command `python -m refsnn probes`
+writes all probes (input signals) to a folder.
 """
 
 from typing import NamedTuple
@@ -106,7 +106,7 @@ def _changes(candidate):
 
 
 def _cost(changes):
-    """Count the changes.  Changes in `RARE` count three times."""
+    """Count the changes; changes in `RARE` count three times."""
     return len(changes) + 2 * len(RARE & set(changes))
 
 
@@ -123,8 +123,7 @@ def _variants(names, presets, axes):
 
 
 def _described(step, presets, axes):
-    """Describe `step` with the fewest changes.  Only the properties in `axes` are
-    compared."""
+    """Describe `step` with the fewest changes."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -166,7 +165,7 @@ def _title(preset):
 
 
 def _words(candidate, name=None):
-    """Describe a candidate in words.  The text `name` replaces the preset's name."""
+    """Describe a candidate in words."""
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
                for axis, value in _changes(candidate).items()]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
@@ -182,11 +181,7 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Describe the settled and the open properties.
-
-    If `given` is True, the caller gave decay factors in place of time
-    constants.
-    """
+    """Describe the settled and the open properties."""
     choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
     changes = _changes(members[0])
     equal = members if changes.keys() <= {"refractory"} else members[:1]

@@ -3,11 +3,11 @@ r"""This module makes input signals that distinguish LIF simulators.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
-is one choice for each property of the time step.  An input signal for
-which different update conventions give different results is called a
-stimulus.  The command `python -m refsnn probes` writes all stimuli to a
-folder.  On the command line and in the reports of `identify`, a stimulus
-is called a probe.
+states how a simulator computes a time step, for example whether the reset
+subtracts the threshold.  An input signal for which different update
+conventions give different results is called a stimulus.  The command
+`python -m refsnn probes` writes all stimuli to a folder.  On the command
+line and in the reports of `identify`, a stimulus is called a probe.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
@@ -21,10 +21,10 @@ arithmetic,
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
-    potential has a lower bound (floor).  Only a
-    recorded gradient shows whether derivatives pass through the reset.
-    Recorded spikes cannot distinguish a delay of the input from a delay of
-    the output, but recorded membrane potentials can.
+    potential has a lower bound (floor).  Only a recorded gradient shows
+    whether derivatives pass through the reset.  Recorded spikes cannot
+    distinguish a delay of the input from a delay of the output, but
+    recorded membrane potentials can.
 Exact.  The solutions x of (1) are searched among the 17 floating-point
     numbers nearest to threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
@@ -108,8 +108,7 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
 
 def _ties(alphas, betas, gains, threshold):
-    """Return inputs x that fulfil eq. (1).  Return at most one input for each
-    product f1 f2 f3."""
+    """Return inputs x that fulfil eq. (1)."""
     found = []
     for alpha, beta in itertools.product(alphas, betas):
         for f1, f2, f3 in itertools.product((1.0, 1 - alpha), (1.0, alpha),
@@ -123,10 +122,7 @@ def _ties(alphas, betas, gains, threshold):
 
 
 def _simulator(problem):
-    """Return a simulator, None and input signals.
-
-    They are fields of `comparison.Tools`.  No gradients are compared.
-    """
+    """Return a simulator, None and input signals."""
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
 
@@ -142,7 +138,6 @@ def _simulator(problem):
 
 
 def _decay(kind, tau, dt):
-    """Compute a decay factor exactly as `conventions.simulate`.  Other rounding
-    errors would prevent ties."""
+    """Compute a decay factor exactly as `conventions.simulate`."""
     with np.errstate(divide="ignore"):      # tau = 0: decay factor 0
         return float(1 - dt / tau if kind == "euler" else np.exp(-dt / tau))

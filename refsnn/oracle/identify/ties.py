@@ -20,13 +20,7 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Select the update conventions that explain recorded ties.
-
-    If the recording has no tie, each update convention is returned with all
-    choices for the property "compare".  To save time, ties are examined for at
-    most 200 update conventions, and for fewer if the recording is long.
-    Published tools are examined first.
-    """
+    """Select the update conventions that explain recorded ties."""
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
     base[:, at] = 0
@@ -54,22 +48,14 @@ def _settled(problem, fits, presets, exact):
 
 
 def _simulated(problem, codes):
-    """Return the choices for "compare" in `codes`.  If a simulation has no tie,
-    return an empty set."""
+    """Return the choices for "compare" in `codes`."""
     steps = elimination._steps(codes, problem.axes)
     sure = all(_ties(problem, step) for step in steps)
     return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):
-    """Return the choices for "compare" that explain ties.
-
-    A tie is used as evidence if simulations in float32 and float64 give equal
-    membrane potentials up to the time step of the tie.  A tie is also used as
-    evidence if the recorded membrane potential equals the threshold.  The mask
-    `exact`, (T, B, n), marks the recorded membrane potentials that equal the
-    threshold.
-    """
+    """Return the choices for "compare" that explain ties."""
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
     thr = np.broadcast_to(problem.levels["threshold"], u.shape)
