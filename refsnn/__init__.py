@@ -55,7 +55,7 @@ data
     encoding            latency and Poisson codes
     binning             spike events as dense or sparse counts per step
     events              files in the format of the Heidelberg data sets
-    datasets            embedded digits, MNIST, CIFAR and SVHN files
+    datasets            handwritten digits, MNIST, CIFAR and SVHN files
     audio               WAV and FLAC files
     basilar             basilar membrane model
     cochlea             conversion of sound to spikes

@@ -37,12 +37,13 @@ Departures.  The number T of time steps is rounded to an integer if the
     of T is necessary because, for example, 1.4 / 0.014 is not exactly 100
     in floating-point arithmetic.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
-    steps from 1 instead of 0.  As a consequence, time step 0 of the
+    steps from 1 instead of 0.  As a consequence, time step 0 of the fourth
     tutorial never contains an event, and an event at the end time t1 has a
-    step number that is out of range.  The tutorial uses decay factors for
-    steps of 1 ms, but its time steps last 14 ms, so that its time
-    constants are 14 times as long as intended.  If the last batch of
-    samples is incomplete, the tutorial omits this batch without a warning.
+    step number that is out of range.  The fourth tutorial uses decay
+    factors for steps of 1 ms, but its time steps last 14 ms, so that its
+    time constants are 14 times as long as intended.  If the last batch of
+    samples is incomplete, the fourth tutorial omits this batch without a
+    warning.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.

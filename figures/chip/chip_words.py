@@ -1,15 +1,15 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
 The task is the classification of spoken words in [CB22].  The network has 70 inputs,
-186 recurrent neurons, and one readout for each word (20 readouts in the paper).  The
-spoken words are stored in the repository ("embedded words") or in files in a folder;
-they are read by the module `spoken_words`.  The function `keywords` trains the input,
-recurrent and readout weights.  The forward pass runs on an emulated chip (chip in the
-loop), or in software without the constraints of the chip.  With recurrence="fixed", the
-function `keywords` trains a control network.  The recurrent weights of the control
-network are the shuffled recurrent weights of a trained network, and are kept fixed.
-The input and readout weights of the control network are trained from random initial
-values.
+186 recurrent neurons, and one readout for each class of spoken words (20 readouts in
+the paper).  The spoken words are stored in the repository ("embedded words") or in
+files in a folder; they are read by the module `spoken_words`.  The function `keywords`
+trains the input, recurrent and readout weights.  The forward pass runs on an emulated
+chip (chip in the loop), or in software without the constraints of the chip.  With
+recurrence="fixed", the function `keywords` trains a control network.  The recurrent
+weights of the control network are the shuffled recurrent weights of a trained network,
+and are kept fixed.  The input and readout weights of the control network are trained
+from random initial values.
 """
 
 import numpy as np
@@ -32,9 +32,9 @@ AT_ONCE = 100                       # test words in one forward pass
 def steps(words):
     """Return the number of time bins of each simulation.
 
-    The simulation of each word ends 20 time bins after the last input spike of the
-    longest word.  Input spikes later than `LONGEST` seconds after the start of a word
-    are ignored.
+    The simulation of each spoken word ends 20 time bins after the last input spike of
+    the longest word.  Input spikes later than `LONGEST` seconds after the start of a
+    spoken word are ignored.
     """
     last = max((float(t.max(initial=0.0)) for t in words.times), default=0.0)
     return int(min(last, LONGEST) / SPEED / chip_images.DT_S) + 1 + chip_images.STEPS
@@ -43,10 +43,10 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70).
 
-    If the words have 700 channels, the 70 channels of the paper are selected.  The
-    words stored in the repository have only every ninth channel, and thus 70 channels.
-    For words with 70 channels, the standard deviation `spread` of the random channel
-    shifts is therefore divided by 9.
+    If the spoken words have 700 channels, the 70 channels of the paper are selected.
+    The spoken words stored in the repository have only every ninth channel, and thus 70
+    channels.  For spoken words with 70 channels, the standard deviation `spread` of the
+    random channel shifts is therefore divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -78,7 +78,7 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
 
     The returned dict holds the weights, the states of the optimiser and the training
     curves.  After the last epoch, the returned dict also holds the training and test
-    accuracies, the predicted class of each test word, and the spikes and readout
+    accuracies, the predicted class of each spoken test word, and the spikes and readout
     potentials of the network for one test word.
 
     folder : folder of the files, or None for the words stored in the repository.

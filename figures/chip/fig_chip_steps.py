@@ -7,22 +7,22 @@ neurons and 10 readouts is trained in software to classify the handwritten digit
 included in refsnn ("embedded digits").  The trained weights, which are clipped to the
 range of the chip, are rounded and used on emulated chips with mismatch.  In these
 emulations, noise, the latency of membrane samples and the loss of spikes are switched
-off.  With the default step of 0.1 µs, the error of the number of hidden spikes is at
-most 2 %, and the root mean square (RMS) error of the readout potentials is at most 5 %
-of their RMS value (means over 3 chips, 5 with the option --full).
+off.  With the default step of 0.1 µs, the number of hidden spikes differs by at most 2
+%, and the root mean square (RMS) error of the readout potentials is at most 5 % of
+their RMS value (means over 3 chips, 5 with the option --full).
 
 Each spike of a neuron is detected up to one integration step too late, and the delays
 of successive spikes accumulate.  If a membrane potential only just reaches the
 threshold, a delay can add or remove a spike.  With shorter integration steps, fewer
 spikes are added or removed, but the effect of one added or removed spike on the
-readouts is the same.  The RMS error therefore decreases more slowly than the mean
-absolute error.  When the integration step decreases by a factor of 15, from 0.189 to
-0.0125 µs, the mean absolute error of the readout potentials decreases at least by a
-factor of 8.
+readouts is the same.  The RMS error of the readout potentials therefore decreases more
+slowly than the mean absolute error.  When the integration step decreases by a factor of
+15, from 0.189 to 0.0125 µs, the mean absolute error of the readout potentials decreases
+at least by a factor of 8.
 
 The left panel shows four kinds of error of the emulation against the length of the
-integration step.  The error "fewer hidden spikes" is the relative decrease of the
-number of hidden spikes.  With longer steps, some hidden spikes of the emulation with
+integration step.  The curve "fewer hidden spikes" shows by what fraction the number of
+hidden spikes is too low.  With longer steps, some hidden spikes of the emulation with
 steps of 5 ns are missing or fall in another time bin; the error "hidden spikes not in
 the same bin" is the fraction of such spikes.  Lines are means over chips, dots are
 single chips.  The right panel shows the readout potentials for one test image on one

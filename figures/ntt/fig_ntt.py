@@ -18,8 +18,8 @@ At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at le
 higher than with layer-wise random masks, and at least as high as with every other
 layer-wise baseline.  At a density of 5 %, the test accuracy after 100 steps with labels
 is at least as high with layer-wise NTT as with layer-wise random masks.  At a density
-of 5 %, the final test accuracy with layer-wise NTT is at most 0.02 lower than with
-layer-wise random masks.  On the digits included in refsnn, two differences of
+of 5 %, the final test accuracy of NTT with layer-wise masks is at most 0.02 lower than
+with layer-wise random masks.  On the digits included in refsnn, two differences of
 accuracies are about as large as their standard errors over three runs: the difference
 between NTT and the best baseline, and the difference between NTT and random masks after
 100 steps.

@@ -1,38 +1,38 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
 A mask selects the weights of a sparse network that are not pruned (live weights).  The
-density of a mask is the fraction of live weights.  Neural Tangent Transfer (NTT) starts
-from a magnitude mask, which keeps the initial weights with the largest absolute values.
-During training without labels (the transfer), NTT changes the mask.  SNIP (single-shot
-network pruning) keeps the weights w with the largest saliency |w dL/dw|, where L is the
-loss; logit-SNIP replaces L by a function of the outputs that needs no labels.
+density of a mask is the fraction of the weights that are kept.  Neural Tangent Transfer
+(NTT) starts from a magnitude mask, which keeps the initial weights with the largest
+absolute values.  NTT changes the mask during training without labels.  SNIP
+(single-shot network pruning) keeps the weights w with the largest saliency |w dL/dw|,
+where L is the loss; logit-SNIP replaces L by a function of the outputs that needs no
+labels.
 
 The following statements are about the first layer of weights, and about masks with one
-threshold per layer.  In the first layer, the live weights (weights that are not pruned)
-are counted for each hidden unit and for each input pixel.  If the live weights of the
-first layer were chosen at random, their number per unit or per pixel would have the
-chance variance, (1 - density) times the mean number.  For NTT masks, the variance of
-the number of live weights per unit is at least twice the chance variance, and the
-variance of the number of live weights per pixel is at most 1.5 times the chance
-variance.  For SNIP and logit-SNIP masks, the variance of the number of live weights per
-unit is at least four times as large as for NTT masks, and the variance of the number of
-live weights per pixel is at least twice the chance variance.  For random masks and for
-magnitude masks, the variances of the number of live weights per unit and per pixel are
-at most 1.5 times the chance variance.
+threshold per layer.  In the first layer, the unpruned weights are counted for each
+hidden unit and for each input pixel.  If the unpruned weights were chosen at random,
+the counts would have the variance (1 - density) times the mean count (chance variance).
+For NTT masks, the number of unpruned weights per unit has at least twice the chance
+variance, and the number of unpruned weights per pixel has at most 1.5 times the chance
+variance.  For SNIP and logit-SNIP masks, the number of unpruned weights per unit has at
+least four times the variance of NTT masks, and the number of unpruned weights per pixel
+has at least twice the chance variance.  For random masks and for magnitude masks, the
+number of unpruned weights per unit or per pixel has at most 1.5 times the chance
+variance.
 
 The top panel shows the density of the mask of each layer.  Filled markers are masks
 with one threshold for the whole network, and open markers are masks with one threshold
 per layer.  Error bars are the standard deviation over seeds.  The dotted line is the
 density of the whole network.  All panels below the top panel show masks of the first
 layer, with one threshold per layer.  The middle panels show two numbers for each input
-pixel: the number of live weights (weights that are not pruned), averaged over seeds,
-and the standard deviation of the grey level over images.  The number r is the
-correlation coefficient, over all pixels, between the number of live weights and the
-standard deviation of the grey level.  The bottom left panel shows the number of live
-weights of each hidden unit, in descending order.  Thin lines are seeds, and thick lines
-are means; the lines of magnitude masks and random masks coincide.  The bottom right
-panels show the incoming weights of six hidden units for the first seed.  A blank square
-is an empty unit, whose incoming weights are all pruned.
+pixel: the number of unpruned weights, averaged over seeds, and the standard deviation
+of the grey level over images.  The number r is the correlation coefficient, over all
+pixels, between the number of unpruned weights and the standard deviation of the grey
+level.  The bottom left panel shows the number of unpruned weights of each hidden unit,
+in descending order.  Thin lines are seeds, and thick lines are means; the lines of
+magnitude masks and random masks coincide.  The bottom right panels show the incoming
+weights of six hidden units for the first seed.  A blank square is an empty unit, whose
+incoming weights are all pruned.
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
@@ -44,9 +44,9 @@ units in the first layer is 36 % with NTT (0.2 % after 5,000 steps of NTT), 12 %
 SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose
 grey level hardly varies between images.  For a further test, the pixels are sorted by
 the standard deviation of their grey level, and split into groups of 28 pixels.  Within
-groups of 28 similar pixels, the variance of the number of live weights per pixel is 1.4
-times the chance variance for NTT masks.  This figure tests the statements of [LZ20] on
-layer-wise pruning.
+groups of 28 similar pixels, the number of unpruned weights per pixel has 1.4 times the
+chance variance for NTT masks.  This figure tests the statements of [LZ20] on pruning
+within each layer.
 """
 
 import numpy as np
@@ -80,7 +80,8 @@ def jobs(size, seed, data):
 def masks(name, folder, method, scope, steps, repeat, seed):
     """Compute masks; return statistics of the masks.
 
-    The numbers of live weights per pixel and per unit are counted in the first layer.
+    The numbers of unpruned weights per pixel and per unit are counted in the first
+    layer.
     """
     _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
@@ -105,7 +106,7 @@ def gather(results):
 
 
 def follows(data, method):
-    """Correlate live weights and variability of pixels.
+    """Correlate the number of unpruned weights and the variability of pixels.
 
     Return one correlation coefficient for each seed.
     """
@@ -117,8 +118,8 @@ def follows(data, method):
 def unevenness(counts, density):
     """Return the variance of `counts`, relative to chance.
 
-    The variance of the numbers of live weights is divided by the chance variance,
-    separately for each seed.
+    The variance of the numbers of unpruned weights is divided by the variance for
+    weights that are chosen at random, separately for each seed.
     """
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 

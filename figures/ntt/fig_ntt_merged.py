@@ -1,15 +1,14 @@
 """One transfer without labels serves two sets of images
 
-Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer).
-Because NTT needs no labels, two image sets can be used together in a single transfer,
-which yields one sparse network for both image sets.  This sparse network keeps 5 % of
-the weights, and is afterwards trained with labels on one of the two image sets.  The
-test accuracy is averaged over the first 200 training steps with labels and over both
-image sets.  The test accuracy after a transfer on both image sets is at least 0.02
-higher than with random masks.  In a control experiment, each network uses only one
-image set, both for the transfer and for the training with labels.  The test accuracy
-after a transfer on both image sets is at most 0.05 lower than in the control
-experiment.
+Neural Tangent Transfer (NTT) trains a sparse network without labels.  Because NTT needs
+no labels, NTT can use two image sets together, which yields one sparse network for both
+image sets.  This sparse network keeps 5 % of the weights, and is afterwards trained
+with labels on one of the two image sets.  The test accuracy is averaged over the first
+200 training steps with labels and over both image sets.  The test accuracy after NTT on
+both image sets is at least 0.02 higher than with random masks.  In a control
+experiment, each network uses only one image set, both for NTT and for the training with
+labels.  The test accuracy after NTT on both image sets is at most 0.05 lower than in
+the control experiment.
 
 In a second experiment, sparse networks, in which 90 % of the weights are pruned, learn
 by gradient descent to distinguish the digits 0 and 1.  In each repetition, all sparse
@@ -20,10 +19,10 @@ logits for unseen images after the same number of training steps.  The NTT varia
 weights that are not pruned.  This tangent kernel determines how gradient descent
 changes the outputs of a sparse network.  With the NTT variant "through mask", the
 distance to the dense network, averaged over 100 training steps, is at most half the
-distance with random masks.  The NTT variant "at masked", as in the authors' code, fits
-a kernel that also includes derivatives with respect to pruned weights.  The NTT variant
-"at masked" reduces the distance to the dense network less than the NTT variant "through
-mask".
+distance with random masks.  The NTT variant "at masked", as in the published code of
+[LZ20], fits a kernel that also includes derivatives with respect to pruned weights.
+The NTT variant "at masked" reduces the distance to the dense network less than the NTT
+variant "through mask".
 
 The top panels show the test accuracy on each image set against the training step (with
 the option --full, only the first 1,000 steps).  The bottom panels show the training of
@@ -126,8 +125,8 @@ def sets(name, folder, seed, repeat):
 def learn(name, folder, source, steps, labelled, repeat, seed):
     """Train on each image set; return learning curves.
 
-    source : "merged" for masks of a transfer on both image sets, "own" for masks of a
-    transfer on the same image set, "random" for random masks, "dense" for no pruning.
+    source : "merged" for masks of NTT on both image sets, "own" for masks of NTT on the
+    same image set, "random" for random masks, "dense" for no pruning.
     """
     net, both = sets(name, folder, seed, repeat)
     seen = both if source != "merged" else [both[0]._replace(

@@ -1,33 +1,33 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
-Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
-match the outputs and the tangent kernel of a dense network (the teacher).  The authors
-of NTT published the logs of four transfers on MNIST: two with perceptrons with
-784-300-100-10 units, and two with the convolutional network LeNet-5-Caffe.  Each sparse
-network keeps 3 % of the weights of its teacher (the live weights), and all other
-weights are pruned.  For this figure, the weights of the same four teachers are sampled
-with the pseudo-random numbers of the authors' code.  Before the transfer, the sum of
-the squared unpruned weights of each of the four networks differs from the value in the
-authors' log by at most 0.01 %.
+Neural Tangent Transfer (NTT) trains a sparse network without labels to match the
+outputs and the tangent kernel of a dense network (the teacher).  The authors of NTT
+[LZ20] published the logs of four NTT runs on MNIST: two runs with perceptrons with
+784-300-100-10 units, and two runs with the convolutional network LeNet-5-Caffe.  Each
+sparse network keeps 3 % of the weights of its teacher, and all other weights are
+pruned.  For this figure, the weights of the same four teachers are sampled with the
+pseudo-random numbers of the code of [LZ20].  Before training, the sum of the squared
+unpruned weights of each of the four sparse networks differs from the published value by
+at most 0.01 %.
 
-With the option --full, the authors' transfers are repeated with the same images in the
-same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
+With the option --full, the four published NTT runs are repeated with the same images in
+the same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
 LeNet networks are trained for 1,100 steps (published: 18,720); the first 1,000 of these
-steps are compared with the authors' log, but no bound is set.  The kernel distance is
+steps are compared with the published log, but no bound is set.  The kernel distance is
 the mean squared difference between the tangent kernels of the sparse network and of the
 teacher on 64 held-out images.  The output distance is the mean squared difference
 between the outputs of the sparse network and of the teacher on the same held-out
 images.  For both perceptrons, the kernel distance and the sum of the squared unpruned
-weights after 100, 200 and 300 training steps differ from the authors' log by at most
-0.02 %.  For both perceptrons, the output distance after 100, 200 and 300 training steps
-differs from the authors' log by at most 0.001, the precision of the log.  At the end of
-the transfer, the kernel distance of both perceptrons differs from the authors' log by
-at most 5 %.
+weights after 100, 200 and 300 training steps differ from the published values by at
+most 0.02 %.  For both perceptrons, the output distance after 100, 200 and 300 training
+steps differs from the published log by at most 0.001, the precision of the log.  At the
+end of training, the kernel distance of both perceptrons differs from the published
+value by at most 5 %.
 
-On the authors' hardware, float32 numbers are rounded differently than in this figure.
-To show the effect of rounding, all transfers except the second transfer of LeNet are
-repeated in float64.  If the input of a ReLU unit is almost zero, a rounding error can
-turn the unit on in one computation of a transfer and off in another computation.  The
+On the hardware of the published runs, float32 numbers were rounded differently than in
+this figure.  To show the effect of rounding, all runs except the second run with LeNet
+are repeated in float64.  If the input of a ReLU unit is almost zero, a rounding error
+can turn the unit on in one computation of a run and off in another computation.  The
 gradients of the two computations then differ, and their weights diverge.  The masks are
 updated after every 100 training steps, so that the masks of the two computations can
 also become different.
@@ -39,7 +39,7 @@ float64 differ by at most 0.02 %.
 
 The first panels show the kernel distance against the training step.  The next panel
 shows the relative difference between the kernel distance in float32 and the kernel
-distance in the authors' log (circles) or in float64 (dots).  The histogram shows the
+distance in the published log (circles) or in float64 (dots).  The histogram shows the
 kernel distances before training for 100 further teachers and the same held-out images.
 Vertical lines mark the repeated runs.  This figure corresponds to the demonstration
 that the authors of [LZ20] published.
@@ -86,9 +86,9 @@ def jobs(size, seed, data):
 
 
 def teacher(name, run):
-    """Sample a teacher as in the authors' code.
+    """Sample a dense network (teacher) as in the code of [LZ20].
 
-    In the authors' code, layers without weights, such as ReLU layers, also use one
+    In the code of [LZ20], layers without weights, such as ReLU layers, also use one
     random key each.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
@@ -133,7 +133,7 @@ def order(count, run, steps):
 
 
 def replay(name, folder, run, dtype, steps):
-    """Run one transfer; return the new and the published log.
+    """Repeat one published NTT run; return the new and the published log.
 
     Each row of the log holds the step, the kernel distance, the output distance and the
     sum of the squared unpruned weights.
@@ -164,7 +164,7 @@ def starts(name, folder, count):
     """Return initial kernel distances of other teachers.
 
     The result `live` holds the sum of the squared unpruned weights of each published
-    network before the transfer.
+    network before training.
     """
     net, _, held = problem(name, folder)
     held, found = training.read(net, held[:BATCH]), []

@@ -1,44 +1,43 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
-Neural Tangent Transfer (NTT) trains a sparse network without labels (the transfer) to
-match the outputs and the tangent kernel of a dense network with random initial weights.
-A tenth of the weights is kept (the live weights), and all other weights are pruned.
-The networks have 256-100-50-10 units, and the data are the handwritten digits included
-in refsnn.  The kernel distance is the mean squared difference between the tangent
-kernels of the sparse and of the dense network.  The output distance is the mean squared
-difference between the outputs of the sparse and of the dense network.  Within 700
-training steps without labels, the kernel distance and the output distance on 64
-held-out images decrease below half of their initial values.  After the transfer, the
-sparse network is trained with labels, without further pruning.  After 100 training
-steps with labels, the test accuracy with NTT is at least 0.02 higher than with random
-masks that keep as many weights.  At the end of the training with labels (mean of the
-last ten tests), the test accuracy with NTT is at least as high as with random masks.
-The networks with NTT masks and the networks with random masks are trained on different
-random mini-batches.
+Neural Tangent Transfer (NTT) trains a sparse network without labels to match the
+outputs and the tangent kernel of a dense network with random initial weights.  A tenth
+of the weights is kept, and all other weights are pruned.  The networks have
+256-100-50-10 units, and the data are the handwritten digits included in refsnn.  The
+kernel distance is the mean squared difference between the tangent kernels of the sparse
+and of the dense network.  The output distance is the mean squared difference between
+the outputs of the sparse and of the dense network.  Within 700 training steps without
+labels, the kernel distance and the output distance on 64 held-out images decrease below
+half of their initial values.  After NTT, the sparse network is trained with labels,
+without further pruning.  After 100 training steps with labels, the test accuracy with
+NTT is at least 0.02 higher than with random masks that keep as many weights.  At the
+end of the training with labels (mean of the last ten tests), the test accuracy with NTT
+is at least as high as with random masks.  The networks with NTT masks and the networks
+with random masks are trained on different random mini-batches.
 
 The top panels show the kernel distance, the output distance, and the sum of the squared
-unpruned weights during the transfer.  Thin lines are single seeds.  By default, two
-kinds of tangent kernel of the sparse network are compared.  The kernel "at masked", as
-in the authors' code, uses the derivatives of the outputs with respect to all weights,
+unpruned weights during NTT.  Thin lines are single seeds.  By default, two kinds of
+tangent kernel of the sparse network are compared.  The kernel "at masked", as in the
+code of [LZ20], uses the derivatives of the outputs with respect to all weights,
 computed with pruned weights of 0.  The kernel "through mask" uses only the derivatives
 of the outputs with respect to weights that are not pruned.  The bottom panels show the
 test accuracy during the training with labels: in the first steps, in all steps, and at
 the end.
 
-With the option --full, the authors' demonstration is repeated, in which the sparse
-networks keep 3 % of the weights.  On MNIST, a perceptron with 784-300-100-10 units is
-trained for 18,720 steps without labels (five runs), and the convolutional network
-LeNet-5-Caffe is trained for 3,000 steps without labels (published: 18,720).  A
-perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each transfer is
+With the option --full, the published demonstration of [LZ20] is repeated, in which the
+sparse networks keep 3 % of the weights.  On MNIST, a perceptron with 784-300-100-10
+units is trained for 18,720 steps without labels (five runs), and the convolutional
+network LeNet-5-Caffe is trained for 3,000 steps without labels (published: 18,720).  A
+perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each NTT run is
 followed by 42,200 training steps with the labels of 54,000 training images.  If the
-data folder holds the authors' logs of two runs, dotted lines show these logs.  At steps
-that update the masks, the kernel and output distances are computed before the update.
-For the perceptron on MNIST, two bounds on the kernel distance relative to its initial
-value are not met: the bounds after 200 steps and at the end of the transfer.  The
-initial kernel distances of the published runs, 6,439 and 8,147, are larger than the
-initial kernel distances in this figure, because the authors sampled other initial
-weights and measured distances on other images.  The figure `ntt_replay` repeats the
-transfers with the authors' initial weights, images and mini-batches.  This figure
+data folder holds the published logs of two runs, dotted lines show these logs.  At
+steps that update the masks, the kernel and output distances are computed before the
+update.  For the perceptron on MNIST, two bounds on the kernel distance relative to its
+initial value are not met: the bounds after 200 steps and at the end of training without
+labels.  The initial kernel distances of the published runs, 6,439 and 8,147, are larger
+than the initial kernel distances in this figure, because the published runs used other
+initial weights, and other images to measure distances.  The figure `ntt_replay` repeats
+the published runs with their initial weights, images and mini-batches.  This figure
 corresponds to the demonstration that the authors of [LZ20] published.
 """
 
@@ -165,7 +164,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Return the authors' logs as {name of the run: log}.
+    """Return the published logs as {name of the run: log}.
 
     Without a log file, the dict is empty.
     """

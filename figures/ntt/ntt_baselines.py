@@ -103,7 +103,8 @@ def learn(size, name, folder, method, scope, density, repeat, seed, before=None)
     The early test accuracy is measured after `EARLY` training steps.  The final test
     accuracy is the mean of the last `TESTS` tests, which are 50 training steps apart.
 
-    before : result of `transfer`, for methods with NTT.
+    before : result of the function `transfer`, for methods with Neural Tangent
+    Transfer.
     """
     task, net, teacher, images = problem(size, name, folder, repeat, seed)
     if before is None:

@@ -1,11 +1,11 @@
 """Provide images, networks and training functions for the figures on [LZ20].
 
-The word "transfer" means Neural Tangent Transfer, which trains a sparse network
-(student) without labels to match the outputs and the tangent kernel of a dense network
-(teacher).
+In Neural Tangent Transfer (NTT, in function names "transfer"), a sparse network
+(student) learns without labels to match the outputs and the tangent kernel of a dense
+network (teacher).
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
-MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the authors' code, grey
+MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], grey
 images are standardised with the mean and the standard deviation of all grey levels of
 the training images.  For colour images, the mean and the standard deviation of each
 colour channel are used.
@@ -247,11 +247,11 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100):
-    """Run the steps `first` to `first + count` of a transfer.
+    """Run the steps `first` to `first + count` of NTT.
 
     Return a dict of the weights, biases and masks of the student.  The dict also holds
     the states of the optimiser Adam, except after the last of the `total` steps.  For
-    the next part of the transfer, the dict is passed as `before`.  If `first` is a
+    the next part of the training, the dict is passed as `before`.  If `first` is a
     multiple of `every` in each part, the last part returns the same student as one call
     of `transfer` with the same mini-batches.
     """

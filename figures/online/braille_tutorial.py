@@ -9,19 +9,20 @@ are the input of 200 recurrent neurons, which drive 28 readout units.  All weigh
 trained with backpropagation through time.
 
 After 100 epochs, the training accuracy is 0.995 with seed 0 and 0.996 with seed 1.  The
-test accuracy is 0.993 with seed 0 and 0.989 with seed 1.  The tutorial reports a
-training accuracy of 0.994 and a test accuracy of 0.967, but splits the data into other
-training and test sequences.  During training, the accuracy varies strongly between
-epochs.
+test accuracy is 0.993 with seed 0 and 0.989 with seed 1.  Tutorial 5 of SpyTorch
+reports a training accuracy of 0.994 and a test accuracy of 0.967, but splits the data
+into other training and test sequences.  During training, the accuracy varies strongly
+between epochs.
 
 The layer sizes, the time constants, the surrogate derivative and the optimiser are
-taken from the tutorial.  The standard deviations of the initial weights of the
-recurrent neurons and of the readout are also taken from the tutorial.  In the tutorial,
-the membrane potentials of encoder neurons are reset one time step later than in this
-file (see `reset_at` in `refsnn.conventions`).  In this file, the input of the encoder
-neurons is not filtered by synapses.  The predicted class is the class of the readout
-unit with the largest mean potential over time.  With the maximum potential over time in
-place of the mean potential, the accuracy was about 0.1 or lower during 30 epochs.
+taken from tutorial 5 of SpyTorch.  The standard deviations of the initial weights of
+the recurrent neurons and of the readout are also taken from tutorial 5 of SpyTorch.  In
+tutorial 5, the membrane potentials of encoder neurons are reset one time step later
+than in this file (see `reset_at` in `refsnn.conventions`).  In this file, the input of
+the encoder neurons is not filtered by synapses.  The predicted class is the class of
+the readout unit with the largest mean potential over time.  With the maximum potential
+over time in place of the mean potential, the accuracy was about 0.1 or lower during 30
+epochs.
 """
 
 import sys

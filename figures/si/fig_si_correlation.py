@@ -9,26 +9,26 @@ importance of a weight is w / (Delta^2 + xi), where w is the path integral of th
 weight, Delta is the change of the weight during the task, and xi is a small constant,
 the damping.  The path integral w estimates how much the changes of the weight decreased
 the loss during the task.  The contributions of one task to the importances of all
-weights are called the importances of this task.  For each layer and each pair of tasks,
-the figure shows the correlation between the importances of the two tasks, computed over
-the weights of the layer.
+weights are called the weight importances of this task.  For each layer and each pair of
+tasks, the figure shows the correlation, over the weights of the layer, between the
+importances of the weights for the two tasks.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In networks without consolidation (without the penalty of synaptic
-intelligence), the mean correlation between the importances of two tasks is at most 0.1
-in the first layer (mean over 2 runs).  In the second layer and the output layer,
-different tasks depend partly on the same weights.  Without consolidation, the mean
-correlation between the importances of two tasks is at least 0.15 in the second layer
-and at least 0.3 in the output layer.  According to [ZPG17] (recalled from memory, not
-looked up), consolidation decorrelates the importances of different tasks.  In this
-figure, with few images and 450 training steps per task, consolidation lowers the
-correlation between the importances of different tasks only slightly.  The size of this
-reduction is not tested.
+intelligence), the mean correlation between the weight importances of two tasks is at
+most 0.1 in the first layer (mean over 2 runs).  In the second layer and the output
+layer, different tasks depend partly on the same weights.  Without consolidation, the
+mean correlation between the weight importances of two tasks is at least 0.15 in the
+second layer and at least 0.3 in the output layer.  According to [ZPG17] (recalled from
+memory, not looked up), consolidation decorrelates the weight importances of different
+tasks.  In this figure, with few images and 450 training steps per task, consolidation
+lowers the correlation between the weight importances of different tasks only slightly.
+The size of this reduction is not tested.
 
 The left panels show a matrix for each of the three layers, which holds the correlations
 between all pairs of tasks, averaged over runs.  The right panels show the mean
-correlation between the importances of two tasks against the distance between the two
-tasks in the sequence.  Thin lines are single runs, and lines with markers are means
+correlation between the weight importances of two tasks against the distance between the
+two tasks in the sequence.  Thin lines are single runs, and lines with markers are means
 over runs.  In layers with more than 20,000 weights, the correlation is computed over
 20,000 randomly chosen weights.  The strength of the consolidation penalty is 5 by
 default and 0.1 with the option --full.  The damping xi is 0.1.  Runs with and without

@@ -8,40 +8,42 @@ table `si.PRESETS` lists the presets.  If the penalty has the same strength c in
 presets, five presets differ by at most 0.03 in their mean test accuracy after all tasks
 (means over 3 runs, 10 with --full).  In some of these five presets, the path integral
 includes the gradient of the penalty, which hardly changes the accuracy.  Some of the
-presets set negative importances to 0, which has no effect in this figure because no
-importance is negative.  In the five presets with similar accuracies, the default
-strength c of the penalty is 10 (preset `vandeven`) or 0.1 (the other four presets).
-The accuracy depends more on the strength of the penalty than on the treatment of the
-penalty gradient and of negative importances.
+published implementations set negative importances of parameters to 0, which has no
+effect in this figure because no importance is negative.  In the five presets with
+similar accuracies, the default strength c of the penalty is 10 (preset `vandeven`) or
+0.1 (the other four presets).  The accuracy depends more on the strength of the penalty
+than on the treatment of the penalty gradient and of negative parameter
+importances.
 
-The presets `mammoth_old` and `avalanche` yield different accuracies and different
+The presets `mammoth_old` and `avalanche` yield other accuracies and other parameter
 importances than the other five presets.  The preset `mammoth_old` reproduces the
 library mammoth before September 2024, which computes the path integral as if plain
 gradient descent, and not the optimiser Adam, had changed the parameters.  The preset
 `pathint` reproduces the code of the authors of synaptic intelligence.  The sum of the
 importances of all parameters is at most 0.3 times as large with the preset
 `mammoth_old` as with the preset `pathint`.  The presets `mammoth_old` and `pathint`
-also distribute the importances differently over the parameters.  If the penalty has
-strength 10, the mean test accuracy is at least 0.005 lower with the preset
+also distribute the total importance differently over the parameters.  If the penalty
+has strength 10, the mean test accuracy is at least 0.005 lower with the preset
 `mammoth_old` than with the preset `pathint`.  The library avalanche divides the path
 integral by the squared change of the parameter plus a damping of only 1e-7, and limits
-importances to at most 1e-3.  The preset `avalanche` therefore gives nearly all
-parameters the same importance, as an L2 penalty does.  The correlation between the
-importances of the presets `avalanche` and `pathint` is at most 0.5.  To reach their
-highest accuracies, the presets `mammoth_old` and `avalanche` both need a stronger
-penalty than `pathint`.
+the importance of each parameter to at most 1e-3.  In the library avalanche, nearly all
+parameters therefore have the same importance, as in an L2 penalty.  The correlation,
+over parameters, between the importances with the presets `avalanche` and `pathint` is
+at most 0.5.  To reach their highest accuracies, the presets `mammoth_old` and
+`avalanche` both need a stronger penalty than `pathint`.
 
 The left panel shows the test accuracy after the last task, averaged over the five
-tasks, against the strength c of the penalty.  A ring marks the default strength of each
-preset.  Because the library avalanche has no default strength, the ring of the preset
-`avalanche` marks the strength 1.  For the middle and right panels, the importances with
-all presets are computed from the same training run, in which the network learns with
-the preset `pathint` and the strength c = 1.  The middle panel shows the correlation
-between the importances of each preset and the importances of `pathint`.  If a preset
-limits the importances to a maximum, the correlation uses the limited importances.  The
-right panel shows the sum of the importances of all parameters, multiplied by the
-constant prefactor of the penalty, relative to the preset `pathint`.  Thin lines and
-small markers are single runs, thick lines and large markers are means.
+tasks, against the strength c of the penalty.  A ring marks the default strength of the
+penalty in each preset.  Because the library avalanche has no default strength, the ring
+of the preset `avalanche` marks the strength 1.  For the middle and right panels, the
+parameter importances with all presets are computed from the same training run, in which
+the network learns with the preset `pathint` and the strength c = 1.  The middle panel
+shows the correlation between the parameter importances with each preset and with
+`pathint`.  If a preset limits the parameter importances to a maximum, the correlation
+uses the limited importances.  The right panel shows the sum of the importances of all
+parameters, multiplied by the constant prefactor of the penalty, relative to the preset
+`pathint`.  Thin lines and small markers are single runs, thick lines and large markers
+are means.
 """
 
 import numpy as np

@@ -57,9 +57,9 @@ class Rule(NamedTuple):
 
     The penalty is strength * sum(importance * (theta - anchor)^2), where theta are the
     parameters, and the anchor holds their values after the last task.  With the name
-    "SI", the importance is computed by synaptic intelligence.  With the name "EWC"
-    (elastic weight consolidation), the importance is half the Fisher information.  With
-    the name "L2", the importance is 1.
+    "SI", the importance of each parameter is computed by synaptic intelligence.  With
+    the name "EWC" (elastic weight consolidation), the importance of a parameter is half
+    its Fisher information.  With the name "L2", the importance of all parameters is 1.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"

@@ -7,17 +7,17 @@ array `order`, and image n of a task is
 
     x'[n, i] = x[n, order[task, i]]                      (1)
 
-The output units that belong to a task are called the head of the task.  The function
-`head_masks` returns one bool array for each task, which selects the head of the task.
-The loss of a task uses only the outputs of its head,
+Each task has its own output units, which are called the head of the task.  The function
+`head_masks` returns one bool array for each task, which selects the output units of the
+task.  The loss of a task uses only the outputs of these units,
 
     head[n, j] = outputs[n, columns[j]], columns[label'] = label  (2)
     d outputs[n, columns[j]] = d head[n, j], else 0               (3)
 
-The softmax of a task therefore does not depend on the heads of other tasks, and the
-derivatives of the loss with respect to the outputs of other heads are 0.  Eq. (3) is
-the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets all outputs that do
-not belong to the task to -1e32 before the softmax, which yields the same loss if the
+The softmax of a task therefore does not depend on the output units of other tasks, and
+the derivatives of the loss with respect to the outputs of other tasks are 0.  Eq. (3)
+is the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets all outputs that
+do not belong to the task to -1e32 before the softmax, which yields the same loss if the
 dtype can represent -1e32.  The pixels of the first task are not permuted, as in the
 code of [ZPG17].
 
@@ -66,7 +66,7 @@ def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
     The outputs are of shape (N, classes), and `mask` is a row of `head_masks`.  Return
-    a copy of the outputs of the head, of shape (N, k), and the renumbered labels, of
+    a copy of the outputs of the task, of shape (N, k), and the renumbered labels, of
     shape (N,).  The renumbered label of a sample is the column of this copy that
     belongs to the class of the sample.
 

@@ -1,15 +1,15 @@
 """Measure the computing times of refsnn and other tools.
 
-The package refsnn, each other tool and each lower bound are called contenders.  Each
-contender runs in a separate process, so that the threads of one tool do not slow
-another tool.  Only one contender runs at a time.
+The competitors (contenders) are the package refsnn, other tools, and computations that
+give a lower bound of the time.  Each competitor runs in a separate process, so that the
+threads of one tool do not slow another tool.  Only one competitor runs at a time.
 
 Each module `speed_*` with tasks, such as `speed_lif`, defines three constants and a
 function:
 
 TASKS : dict that maps the name of each task to a title
-OURS : name of the contender to which all computing times are relative
-PEERS : dict that maps the name of each contender from another package to (package,
+OURS : name of the competitor to which all computing times are relative
+PEERS : dict that maps the name of each competitor from another package to (package,
     build)
 contenders(task, seed, threads) : returns a dict {name: build}; each call `build()`
     returns the function whose computing time is measured
@@ -47,7 +47,7 @@ def _seconds(run):
 
 
 def _serve(connection, module, task, name, seed, threads):
-    """Measure one contender upon each request."""
+    """Measure one competitor upon each request."""
     import threadpoolctl
     contenders = importlib.import_module(module).contenders     # loads SciPy's BLAS
     with threadpoolctl.threadpool_limits(1, user_api="blas"):
@@ -58,7 +58,7 @@ def _serve(connection, module, task, name, seed, threads):
 
 @contextlib.contextmanager
 def _started(module, task, seed, threads):
-    """Start one process for each contender."""
+    """Start one process for each competitor."""
     context, ends, workers = multiprocessing.get_context("spawn"), {}, []
     try:
         for name in importlib.import_module(module).contenders(task, seed, threads):
@@ -78,10 +78,10 @@ def _started(module, task, seed, threads):
 
 
 def measured(module, task, threads, repeats, seed):
-    """Measure all contenders in one task.
+    """Measure all competitors in one task.
 
-    Each row of the result holds the task, the name of the contender, the number of
-    threads, and the lower quartile, median and upper quartile of the computing times.
+    Each row of the result holds the task, the name of the tool, the number of threads,
+    and the lower quartile, median and upper quartile of the computing times.
     """
     with _started(module, task, seed, threads) as ends:
         pause = PAUSE_S * any(re.search("JAX|neural-tangents", name) for name in ends)

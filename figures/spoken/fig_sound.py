@@ -13,10 +13,10 @@ Spikes are counted in bins of one channel and 2 ms.  At least 60 % of the spikes
 in the 20 % of the bins with the highest firing probability of the nerve fibres.
 Successive spikes of a bushy cell are at least 1 ms apart.  The package refsnn also
 contains stored spikes of both recordings, in 70 of the 700 channels and with at most
-one spike per channel and millisecond.  In these 70 channels and with this restriction,
-the number of spikes in this figure differs by at most 10 % from the number of stored
-spikes.  The stored spikes were computed with other random numbers, and other random
-numbers alone change the number of spikes by about 2 %.
+one spike per channel and millisecond.  If the spikes in this figure are reduced in the
+same way, their number differs by at most 10 % from the number of stored spikes.  The
+stored spikes were computed with other random numbers, and other random numbers alone
+change the number of spikes by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.

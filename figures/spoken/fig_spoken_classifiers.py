@@ -5,12 +5,12 @@ machines (SVM) receive the number of spikes in each channel.  Spiking networks, 
 short-term memory network (LSTM) and a convolutional network (CNN) receive the number of
 spikes in each channel and time step.  The spiking networks are feed-forward with one to
 three hidden layers, or recurrent.  In the training of networks called "augmented", all
-spikes of the training words are shifted at random, with new random shifts in each
-epoch.  Each spike is shifted in time by a normally distributed interval with a standard
-deviation of 10 ms.  Each spike is also shifted across channels by a random number of
-channels, and all spikes of a word are shifted by another random number of channels.
-Both numbers of channels have a standard deviation of 2 if there are 70 channels, and of
-20 if there are 700 channels.
+spikes of the spoken training words are shifted at random, with new random shifts in
+each epoch.  Each spike is shifted in time by a normally distributed interval with a
+standard deviation of 10 ms.  Each spike is also shifted across channels by a random
+number of channels, and all spikes of a spoken word are shifted by another random number
+of channels.  Both numbers of channels have a standard deviation of 2 if there are 70
+channels, and of 20 if there are 700 channels.
 
 Known speakers are the speakers of the training words.  The figure shows the accuracy on
 training words, on test words of known speakers, and on words of the speakers 4 and 5,
@@ -18,17 +18,18 @@ who are held out from training.  Small markers are single runs, large markers ar
 Diamonds are accuracies on all test words.  Filled diamonds are results of refsnn.  Open
 diamonds are published accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  The
 published network of 1,024 neurons was also trained with noise, and the published
-tutorial of the authors of [CSSZ20] used only 2,048 test words.  The published accuracy
-of the tutorial was read in the tutorial itself.  The other published accuracies were
-quoted from another source, or recalled from memory without a check (grey).
+tutorial of the authors of [CSSZ20] used only 2,048 test words.  The accuracy published
+in the tutorial of [CSSZ20] was read in the tutorial itself.  The other published
+accuracies were quoted from another source, or recalled from memory without a check
+(grey).
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  The test accuracy of the recurrent
 network is at least 0.04 higher than the test accuracy of the feed-forward network with
 one hidden layer.  Averaged over all classifiers, the accuracy on known speakers is at
-least 0.02 higher than the accuracy on held-out speakers.  The bounds of 0.04 and 0.02
-were fixed after a trial run on other recordings, in which the differences in accuracy
-were 0.08 and 0.09.
+least 0.02 higher than the accuracy on held-out speakers.  Both lower bounds, 0.04 and
+0.02, were fixed after a trial run on other recordings, in which these two differences
+in accuracy were 0.08 and 0.09.
 
 With --full, the words have 700 channels.  The words are either the data set SHD, or all
 recordings of the Heidelberg Digits after conversion to spikes by refsnn ("SHD
@@ -38,8 +39,8 @@ ms, with two exceptions.  The network of 1,024 neurons is trained for 30 epochs 
 time steps of 10 ms.  The network with the settings of the tutorial of the authors of
 [CSSZ20] has 200 neurons, a membrane time constant of 140 ms and a synaptic time
 constant of 70 ms, and is trained for 200 epochs with time steps of 14 ms.  The tutorial
-states time constants of 10 ms and 5 ms, but computes the decay factors for time steps
-of 1 ms although its time steps are 14 ms.
+of [CSSZ20] states time constants of 10 ms and 5 ms, but computes the decay factors for
+time steps of 1 ms although its time steps are 14 ms.
 
 With --full, the bounds are: the test accuracy is at least 0.66 (recurrent), 0.82 (LSTM)
 and 0.86 (CNN); the recurrent network is at least 0.10 more accurate than the

@@ -4,19 +4,19 @@ The data are recordings of the ten English and the ten German digits, encoded as
 as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
 the speakers 4 and 5, who are held out from training, and some words of every other
 speaker.  The training set contains no word of the speakers 4 and 5.  In each of the 20
-classes, the number of training words is at least half of the mean over classes.  No
-word is longer than 1.4 s, the duration that the tutorial of the authors of [CSSZ20]
-uses.  Although all words have the same loudness, the mean number of spikes per word
-differs between speakers.  The speaker with the largest mean has at least 1.2 times as
-many spikes per word as the speaker with the smallest mean.
+classes, the number of spoken training words is at least half of the mean over classes.
+No spoken word is longer than 1.4 s, the duration that the tutorial of the authors of
+[CSSZ20] uses.  Although all words have the same loudness, the mean number of spikes per
+word differs between speakers.  The speaker with the largest mean has at least 1.2 times
+as many spikes per word as the speaker with the smallest mean.
 
 The upper row of panels shows the number of words of each speaker, the number of words
 of each class, and the distribution of the durations of the words.  The duration of a
-word is the time of its last spike.  The lower row of panels shows the distribution of
-the number of spikes per word, for all words together and for each speaker, and the mean
-number of spikes per word in each channel.  Dots are medians, thick lines join the
-quartiles, and thin lines join the 5 % and the 95 % quantile.  Channel 0 responds to the
-highest frequencies.
+spoken word is the time of its last spike.  The lower row of panels shows the
+distribution of the number of spikes per word, for all words together and for each
+speaker, and the mean number of spikes per word in each channel.  Dots are medians,
+thick lines join the quartiles, and thin lines join the 5 % and the 95 % quantile.
+Channel 0 responds to the highest frequencies.
 
 By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels.  For each digit, the data contain five recordings by each of the speakers 4
@@ -44,8 +44,8 @@ def jobs(size, seed, data):
 def survey(folder):
     """Return the properties of each word.
 
-    The array `profile` holds the mean spike count of each channel, for the training
-    words and for the two sets of test words.
+    The array `profile` holds the mean spike count of each channel, for the spoken
+    training words and for the two sets of test words.
     """
     words = spoken_words.read(folder)
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)

@@ -3,33 +3,33 @@
 Three networks are trained on the spikes of spoken digits: a recurrent spiking network,
 a long short-term memory network (LSTM) and a convolutional network (CNN).  The caption
 of the figure `spoken_classifiers` describes the networks and the words.  In a first
-control, networks are trained and tested on words whose spike times are replaced by
-uniformly distributed random times.  Random spike times preserve only the number of
-spikes in each channel of a word.  The test accuracy of each network is at least 0.1
-lower with uniform random spike times than with the original spike times.  In the stored
-results with --full, for which refsnn converted all recordings of the Heidelberg Digits
-to spikes, the bound of 0.1 is not met for the recurrent network.  With time steps of
-160 ms, the test accuracy of the LSTM is at least 0.05 lower than the highest test
-accuracy with shorter time steps.  If each spike of the test words is shifted by a
-normally distributed random time with a standard deviation of 160 ms, the test
-accuracies of the recurrent network and of the LSTM both fall by at least 0.1.
+control, networks are trained and tested on spoken words whose spike times are replaced
+by uniformly distributed random times.  Random spike times preserve only the number of
+spikes in each channel of a spoken word.  The test accuracy of each network is at least
+0.1 lower with uniform random spike times than with the original spike times.  In the
+stored results with --full, for which refsnn converted all recordings of the Heidelberg
+Digits to spikes, the bound of 0.1 is not met for the recurrent network.  With time
+steps of 160 ms, the test accuracy of the LSTM is at least 0.05 lower than the highest
+test accuracy with shorter time steps.  If each spike of the spoken test words is
+shifted by a normally distributed random time with a standard deviation of 160 ms, the
+test accuracies of the recurrent network and of the LSTM both fall by at least 0.1.
 
 The first panel also shows a second control, in which the spike times are permuted among
-all spikes of a word.  The permutation of spike times preserves the number of spikes in
-each channel and the number of spikes in each time step.  The black dotted line is the
-accuracy of the best support vector machine that receives only spike counts, and grey
-dotted lines mark the chance accuracy.  The second and third panels show the recurrent
-spiking network and the LSTM.  In the second panel, the spiking network and the LSTM are
-trained and tested with different time steps.  The time constants of the spiking network
-are the same for all time steps.  In the third panel, the spiking network and the LSTM
-are trained on unchanged words, and only the spikes of the test words are shifted.  In
-the fourth panel, the recurrent spiking network is trained and tested with three values
-of the readouts: the maximum over time, the sum over time, or the value in the last time
-step.  Because most words end before the last time step, and the readouts have a time
-constant of 20 ms, the readouts have usually decayed before the last time step.  The
-test accuracy with the maximum over time is at least as high as with the last time step.
-Bars and lines are means, dots are single runs.  The figure follows the comparisons of
-losses and of time steps in [CSSZ20].
+all spikes of a spoken word.  The permutation of spike times preserves the number of
+spikes in each channel and the number of spikes in each time step.  The black dotted
+line is the accuracy of the best support vector machine that receives only spike counts,
+and grey dotted lines mark the chance accuracy.  The second and third panels show the
+recurrent spiking network and the LSTM.  In the second panel, the spiking network and
+the LSTM are trained and tested with different time steps.  The time constants of the
+spiking network are the same for all time steps.  In the third panel, the spiking
+network and the LSTM are trained on unchanged spoken words, and only the spikes of the
+test words are shifted.  In the fourth panel, the recurrent spiking network is trained
+and tested with three values of the readouts: the maximum over time, the sum over time,
+or the value in the last time step.  Because most spoken words end before the last time
+step, and the readouts have a time constant of 20 ms, the readouts have usually decayed
+before the last time step.  The test accuracy with the maximum over time is at least as
+high as with the last time step.  Bars and lines are means, dots are single runs.  The
+figure follows the comparisons of losses and of time steps in [CSSZ20].
 """
 
 import numpy as np
@@ -70,8 +70,8 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the test accuracies of each condition.
 
-    For each condition NAME, the entry "NAME, jittered" holds the accuracies on test
-    words with shifted spikes, of shape (repeats, spreads).
+    For each condition NAME, the entry "NAME, jittered" holds the accuracies on spoken
+    test words with shifted spikes, of shape (repeats, spreads).
     """
     done = [r for r in results if "accuracy" in r]
     found = {"title": str(done[0]["data"]),

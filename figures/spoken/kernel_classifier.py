@@ -1,20 +1,21 @@
 """Train linear, polynomial and radial support vector machines on spike counts.
 
-The input of a classifier is the number of spikes of a word in each channel, without the
-spike times.  The spike counts c (N, m) of N words in m channels are standardised with
-the mean and the standard deviation over the training words.  A kernel k(z, z') measures
-the similarity of two words with the standardised counts z and z':
+The input of a classifier is the number of spikes of a spoken word in each channel,
+without the spike times.  The spike counts c (N, m) of N spoken words in m channels are
+standardised with the mean and the standard deviation over the training words.  A kernel
+k(z, z') measures the similarity of two spoken words with the standardised counts z and
+z':
 
     z = (c - mean) / deviation, 0 where the deviation is 0       (1)
     "linear"      k(z, z') = z . z' / m                          (2)
     "polynomial"  k(z, z') = (1 + z . z' / m)^2                  (3)
     "radial"      k(z, z') = exp(-|z - z'|^2 / m)                (4)
 
-For each class, one support vector machine learns to separate the words of the class
-from all other words.  Let K (N, N) be the kernel matrix of the training words, and let
-the matrix Y have the entry 1 for the class of a word and -1 for all other classes.  The
-scores f of the training words depend on the coefficients A and the biases b, which
-minimise the objective E:
+For each class, one support vector machine learns to separate the class from all other
+classes.  Let K (N, N) be the kernel matrix of the spoken training words, and let the
+matrix Y have the entry 1 for the class of a word and -1 for all other classes.  The
+scores f of the spoken training words depend on the coefficients A and the biases b,
+which minimise the objective E:
 
     f = K A + b                                                  (5)
     E = sum A * K A / 2 + cost sum max(0, 1 - Y f)^2             (6)
@@ -93,8 +94,8 @@ def compare(z, other, kind):
 def fit(counts, labels, kind, *, cost=1.0):
     """Train a classifier on spike counts, eqs. (1)-(9).
 
-    If no training word belongs to a class, the score of this class is -1 for every
-    word.
+    If no spoken training word belongs to a class, the score of this class is -1 for
+    every word.
 
     Parameters
     ----------

@@ -1,11 +1,12 @@
 """Train and test classifiers of spoken digits for the figures of [CSSZ20].
 
 The function `classify` trains one classifier and returns its accuracies.  Several
-figures call this function.  If the words are read from files, the training of a network
-is split into several calls, and each call continues the training of the previous call.
-The networks are feed-forward spiking networks with one to three hidden layers, a
-recurrent spiking network, a long short-term memory network (LSTM) and a convolutional
-network (CNN).  For comparison, support vector machines are trained on spike counts.
+figures call this function.  If the spoken words are read from files, the training of a
+network is split into several calls, and each call continues the training of the
+previous call.  The networks are feed-forward spiking networks with one to three hidden
+layers, a recurrent spiking network, a long short-term memory network (LSTM) and a
+convolutional network (CNN).  For comparison, support vector machines are trained on
+spike counts.
 """
 
 from typing import Any, Callable, NamedTuple
@@ -231,9 +232,9 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 def steps(words, dt):
     """Return the common duration of all words.
 
-    Shorter words are padded to this duration, in seconds, and longer words are cut.
-    The result is the duration of the longest word, but at most LONGEST, rounded up to
-    whole time steps.
+    Shorter spoken words are padded to this duration, in seconds, and longer words are
+    cut.  The result is the duration of the longest spoken word, but at most LONGEST,
+    rounded up to whole time steps.
     """
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))
@@ -259,9 +260,9 @@ def changed(words, index, generator, o, longest):
 def shuffled(words, law, generator):
     """Replace all spike times of a data set.
 
-    If `law` is "permuted", the spike times of each word are permuted among its spikes.
-    If `law` is "uniform", the spike times are drawn from a uniform distribution between
-    0 and the duration of the longest word.
+    If `law` is "permuted", the spike times of each spoken word are permuted among its
+    spikes.  If `law` is "uniform", the spike times are drawn from a uniform
+    distribution between 0 and the duration of the longest spoken word.
     """
     end = spoken_words.durations(words).max()
     pairs = [spike_noise.shuffle_times(t.astype(float), u.astype(int), generator,
@@ -287,9 +288,9 @@ def chosen(words, count, generator):
 def reader(words, o):
     """Return a function that returns binned words.
 
-    The returned function maps word indices to spike counts of shape (T, B, channels).
-    If the spike counts of all words have at most CACHE entries, all words are binned
-    once and kept in memory.
+    The returned function maps the indices of spoken words to spike counts of shape (T,
+    B, channels).  If the array of the spike counts of all spoken words has at most
+    CACHE entries, this array is computed once and kept in memory.
     """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
@@ -350,8 +351,8 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Return the classes that a machine predicts.
 
-    A support vector machine is trained on the spike counts of the training words, and
-    predicts the class of every word.
+    A support vector machine is trained on the spike counts of the spoken training
+    words, and predicts the class of every word.
     """
     c = spoken_words.counts(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
@@ -413,9 +414,9 @@ def options(condition, folder, **more):
 def add(listed, condition, size, data, seed, repeat, **more):
     """Append the training jobs of one classifier.
 
-    If `size` is "full", the words are read from the folder `data`, and the training of
-    a network is split into several jobs.  If `size` is "quick", networks are trained
-    for one epoch.
+    If `size` is "full", the spoken words are read from the folder `data`, and the
+    training of a network is split into several jobs.  If `size` is "quick", networks
+    are trained for one epoch.
 
     size : "quick", "default" or "full".
     more : further `Options`.
@@ -444,9 +445,9 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
 
     The result `accuracy` holds one accuracy for each entry of `spoken_words.SETS`.  The
     results `label`, `speaker` and `predicted` have one entry for each test word.  The
-    result `jittered` holds one accuracy on all test words for each entry of `jitters`.
-    If the training of a network is split into several jobs, only the last job returns
-    accuracies.
+    result `jittered` holds one accuracy on all spoken test words for each entry of
+    `jitters`.  If the training of a network is split into several jobs, only the last
+    job returns accuracies.
 
     Parameters
     ----------

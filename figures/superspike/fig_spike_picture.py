@@ -6,11 +6,11 @@ raster of the output neurons must reproduce a picture.  By default, networks wit
 hidden neurons are trained for 56 s (means over 2 networks).  The cost of a trial is the
 root mean square of the filtered output error.  The final cost is the root mean square
 cost of the last three trials (10.5 s).  For a network without a hidden layer, the final
-cost is at most 0.85 of the cost of the first trial.  If the error reaches the hidden
-layer through the transposed output weights (symmetric feedback), the final cost is
-lower than the cost of the first trial.  If the error reaches the hidden layer through
-fixed random weights (random feedback), the final cost is higher than for a network
-without a hidden layer.
+cost is at most 0.85 of the cost of the first trial.  If the output error reaches the
+hidden layer through the transposed output weights (symmetric feedback), the final cost
+is lower than the cost of the first trial.  If the output error reaches the hidden layer
+through fixed random weights (random feedback), the final cost is higher than for a
+network without a hidden layer.
 
 With --full (128 hidden neurons), one network of each kind is trained for 1,001 s.  As
 in [ZG18], the final cost must be lowest with symmetric feedback, higher without a
@@ -22,11 +22,11 @@ in both layers.  The heterosynaptic regulariser reduces each weight w of a hidde
 in proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the
 filtered spike train of the hidden neuron and e is its filtered error.  The top panels
 show the target spikes and the output spikes in the last trial.  The last panel shows
-how the cost with random feedback depends on the strength and the exponent of the
-regulariser.  Numbers in the last panel are mean firing rates of hidden neurons.  This
-figure corresponds to [ZG18] figs. 6 to 8.  The paper [ZG18] shows its picture and its
-costs only as plots.  The picture and the network sizes in this figure differ from
-[ZG18].
+how the final cost of networks with random feedback depends on the strength and the
+exponent of the regulariser.  Numbers in the last panel are mean firing rates of hidden
+neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  The paper [ZG18] publishes
+its picture and its training costs only as plots.  The picture and the network sizes in
+this figure differ from [ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation, the standard deviation of the intervals divided by their mean,

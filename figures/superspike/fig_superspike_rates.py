@@ -1,12 +1,13 @@
 """The range of usable learning rates is wider with RMSprop and RMaxProp than without
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
-times.  As with symmetric feedback in the figure `superspike_hidden`, the error reaches
-the hidden neurons through the transposed output weights.  The input spikes and the
-initial weights are the same for every learning rate.  The cost ratio of a network is
-the mean cost of the last 20 trials, divided by the cost of the first trial.  A learning
-rate is called usable if the median of the cost ratio over networks is at most 0.6.  The
-optimiser RMSprop divides each entry of the weight gradient by the running root mean
+times.  As with symmetric feedback in the figure `superspike_hidden`, the output error
+reaches the hidden neurons through the transposed output weights.  The input spikes and
+the initial weights are the same for every learning rate.  The cost of a trial is the
+root mean square of the filtered output error.  The relative final cost is the mean cost
+of the last 20 trials, divided by the cost of the first trial.  A learning rate is
+called usable if the median of the relative final cost over networks is at most 0.6.
+The optimiser RMSprop divides each entry of the weight gradient by the running root mean
 square of this entry.  The optimiser RMaxProp divides each entry of the weight gradient
 by the running maximum of the absolute value of this entry.  With a "fixed rate", the
 gradient is not normalised: the weight change is the learning rate (in V s) times the
@@ -20,9 +21,10 @@ the largest number of consecutive usable learning rates on the grid, multiplied 
 spacing of the grid.  If no learning rate is usable, the width of the range is 0.  With
 RMaxProp, the learning rate is the largest possible weight change in 0.5 s.  Output
 weights are positive before training, so that every hidden neuron receives a useful
-error signal.  The top panels show the cost ratio against the learning rate.  The bottom
-panels show the cost of each trial for the learning rate with the lowest median cost
-ratio.  Thin lines and dots show single networks (3 networks with 120 trials each; with
+error signal.  The top panels show the final cost relative to the cost of the first
+trial, against the learning rate.  The bottom panels show the cost of each trial for the
+learning rate with the lowest median of the relative final cost.  Thin lines and dots
+show single networks (3 networks with 120 trials each; with
 --full, 10 networks with 500 trials each), and thick lines show the median over
 networks.  This figure corresponds to [ZG18] fig. 1, whose numerical values are not
 published.
@@ -55,7 +57,7 @@ def jobs(size, seed, data):
 def learn(rule, step, repeats, loops, seed):
     """Train networks with one optimiser.
 
-    The costs are of shape (loops, rates, repeats).
+    The trial costs are of shape (loops, rates, repeats).
     """
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 

@@ -31,20 +31,20 @@ longer spike, and the hidden neurons stay silent.  In networks called "unbalance
 condition, as in [ZG18].  In networks called "common times" (--full), all inputs of a
 group spike at the same time.
 
-A hidden neuron is called live if its mean firing rate in the last 20 s is at least 1
-Hz.  The lowest right panel shows the number of live hidden neurons.  With --full, there
-are 100 networks with four hidden neurons and symmetric or random feedback, including
-the networks "common times" and "unbalanced".  In 95 of these 100 networks, three or
-four hidden neurons fire at 1 Hz or more in the last 20 s, and 88 of these 95 networks
-reach zero error.  In the other 5 of the 100 networks, at most two hidden neurons fire
-at 1 Hz or more in the last 20 s, and none of these 5 networks reaches zero error.  The
-figure also shows networks with eight hidden neurons, and networks with the
-heterosynaptic regulariser of eq. (A.5) of [ZG18].  The heterosynaptic regulariser is
-proportional to z^4 e^2, where z is the filtered spike train of the hidden neuron and e
-is its filtered error.  This figure corresponds to [ZG18] fig. 5.  In [ZG18], all
-networks with four hidden neurons and random feedback solve the task, and networks with
-uniform feedback (all feedback weights are 1) make more errors on average.  In this
-figure, no network with uniform feedback solves the task (with --full).
+The lowest right panel ("live neurons") shows how many hidden neurons have a mean firing
+rate of at least 1 Hz in the last 20 s.  With --full, there are 100 networks with four
+hidden neurons and symmetric or random feedback, including the networks "common times"
+and "unbalanced".  In 95 of these 100 networks, three or four hidden neurons fire at 1
+Hz or more in the last 20 s, and 88 of these 95 networks reach zero error.  In the other
+5 of the 100 networks, at most two hidden neurons fire at 1 Hz or more in the last 20 s,
+and none of these 5 networks reaches zero error.  The figure also shows networks with
+eight hidden neurons, and networks with the heterosynaptic regulariser of eq. (A.5) of
+[ZG18].  The heterosynaptic regulariser is proportional to z^4 e^2, where z is the
+filtered spike train of the hidden neuron and e is its filtered error.  This figure
+corresponds to [ZG18] fig. 5.  In [ZG18], all networks with four hidden neurons and
+random feedback solve the task, and networks with uniform feedback (all feedback weights
+are 1) make more errors on average.  In this figure, no network with uniform feedback
+solves the task (with --full).
 
 As in [ZG18], the 100 inputs also fire noise spikes at random times (4 Hz).  The correct
 output neuron must spike within the response window, which begins with the pattern and

@@ -150,9 +150,10 @@ def accumulate(layers, blocks, signal, matrix=None):
 
     Return the layers, the integrals and the error.  The integral of a layer, of shape
     (B, n, m), is the time integral of the product of filtered error and eligibility
-    trace over the block.  The error is the filtered error of the output layer.  The
-    array `matrix` holds the feedback weights to the hidden layer.  If `matrix` is None,
-    the feedback weights are the transposed weights of the layer above.
+    trace over the block.  The returned error is the filtered difference between target
+    and output spikes.  The array `matrix` holds the feedback weights to the hidden
+    layer.  If `matrix` is None, the feedback weights are the transposed weights of the
+    layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):

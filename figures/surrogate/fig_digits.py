@@ -23,12 +23,12 @@ marks this maximum.
 
 This figure corresponds to the second of the tutorials that accompany [NMZ19].  With
 --full, networks with 784 inputs learn Fashion-MNIST or MNIST with the hyperparameters
-of this tutorial and the gradient that is stopped at the reset.  With --full, the left
-panels compare Fashion-MNIST and MNIST.  After 30 epochs, the mean test accuracy over 2
-seeds must be at least 0.855 on Fashion-MNIST and at least 0.965 on MNIST.  The training
-accuracy of refsnn is measured during the last epoch, on each mini-batch before the
-update of the weights.  The published training accuracy is measured after the last
-epoch.
+of the second tutorial of [NMZ19] and the gradient that is stopped at the reset.  With
+--full, the left panels compare Fashion-MNIST and MNIST.  After 30 epochs, the mean test
+accuracy over 2 seeds must be at least 0.855 on Fashion-MNIST and at least 0.965 on
+MNIST.  The training accuracy of refsnn is measured during the last epoch, on each
+mini-batch before the update of the weights.  The published training accuracy is
+measured after the last epoch.
 """
 
 import os

@@ -1,11 +1,12 @@
 """Read the data sets of spoken digits for the figures of [CSSZ20] and [CB22].
 
 The words are the ten English and ten German digits, spoken by twelve speakers and
-converted to spikes.  The function `embedded` reads 1,400 words with 70 channels from
-the file data/hd_words.npz, which is described in the file data/README.  The function
-`stored` reads words with 700 channels from the files shd_train.h5 and shd_test.h5.
-These two files contain either the published Spiking Heidelberg Digits (SHD), or spikes
-that the command `python -m refsnn convert` computes from the same audio recordings.
+converted to spikes.  The function `embedded` reads 1,400 spoken words with 70 channels
+from the file data/hd_words.npz, which is described in the file data/README.  The
+function `stored` reads spoken words with 700 channels from the files shd_train.h5 and
+shd_test.h5.  These two files contain either the published Spiking Heidelberg Digits
+(SHD), or spikes that the command `python -m refsnn convert` computes from the same
+audio recordings.
 """
 
 import os
@@ -34,7 +35,7 @@ AT_ONCE = 2000              # number of words that are read from a file at once
 
 
 class Words(NamedTuple):
-    """Hold N words, with spikes sorted by time."""
+    """Hold N spoken words, with spikes sorted by time."""
 
     times: list             # times (E,) of each word, s
     units: list             # channels (E,) of each word
@@ -51,12 +52,12 @@ def folder(size, data):
 
 
 def read(folder):
-    """Read words from a folder or the repository."""
+    """Read spoken words from a folder or the repository."""
     return embedded() if folder is None else stored(folder)
 
 
 def embedded():
-    """Return the 1,400 words stored in the repository."""
+    """Return the 1,400 spoken words stored in the repository."""
     with np.load(FOLDER / "hd_words.npz") as file:
         d = dict(file)
     cuts = d["ends"][:-1]
@@ -106,7 +107,7 @@ def validation(words):
 
 
 def sets(words):
-    """Return the word indices of the sets in `SETS`.
+    """Return the indices of the words in the sets `SETS`.
 
     Known speakers speak at least one training word.
     """
@@ -122,12 +123,12 @@ def tested(data, condition):
 
 
 def durations(words):
-    """Return the last spike time of each word."""
+    """Return the last spike time of each spoken word."""
     return np.array([float(t.max(initial=0.0)) for t in words.times])
 
 
 def counts(words):
-    """Return the spike counts (N, channels) of N words."""
+    """Return the spike counts (N, channels) of N spoken words."""
     return np.array([np.bincount(u, minlength=words.channels) for u in words.units],
                     float)
 
@@ -136,7 +137,7 @@ def binned(words, index, dt, longest):
     """Return binned spikes of the words `index`.
 
     The spike counts in bins of `dt` seconds have the shape (T, B, channels), where T is
-    the number of bins and B is the number of words.  Spikes later than `longest`
+    the number of bins and B is the number of spoken words.  Spikes later than `longest`
     seconds are dropped.
     """
     choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
