@@ -279,11 +279,14 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice about float or one-hot labels."""
-    if rule.name != "labels":
+    """Return advice about labels that are floats, one-hot or a column."""
+    if rule.name != "labels" or a.ndim == 0 or a.dtype.kind not in "fiub":
         return ""
-    return ", for example labels.argmax(axis=1)" if a.ndim == 2 else \
-        ", for example after .astype(int)"
+    cast = ".astype(int)" * (a.dtype.kind == "f")
+    if a.ndim == 2 and a.shape[1]:
+        return ", for example labels" + (
+            f".ravel(){cast}" if a.shape[1] == 1 else ".argmax(axis=1)")
+    return f", for example after {cast}" if cast else ""
 
 
 def _pair_advice(rule, value):

@@ -158,6 +158,20 @@ def test_bools_are_the_numbers_0_and_1():
     ("labels (B) int", (np.eye(3, dtype=int),),
      "labels has shape (3, 3): must have 1 axis, (B), for example "
      "labels.argmax(axis=1)"),
+    ("labels (B) int", (np.ones((3, 1), int),),
+     "labels has shape (3, 1): must have 1 axis, (B), for example labels.ravel()"),
+    ("labels (B) int", (np.eye(3),),
+     "labels is float64: must hold integers, for example labels.argmax(axis=1)"),
+    ("labels (B) int", (np.ones((3, 1)),),
+     "labels is float64: must hold integers, for example "
+     "labels.ravel().astype(int)"),
+    ("labels (B) int", (2.0,), "labels is 2.0: must hold integers"),
+    ("labels (B) int", (2,), "labels is int64: must have 1 axis, (B)"),
+    ("labels (B) int", (None,), "labels is None: must hold integers"),
+    ("labels (B) int", ("cat",), "labels is 'cat': must hold integers"),
+    ("labels (B) int", (["cat"],), "labels is <U3: must hold integers"),
+    ("labels (B) int", ([["cat", "dog"]],), "labels is <U3: must hold integers"),
+    ("labels (B) int", ([True, False],), "labels is bool: must hold integers"),
     ("psi (T, B, n) float", ((X * 1.0, X * 1.0),),
      "psi has shape (2, 4, 5, 3): must have 3 axes, (T, B, n), so pass the derivative, "
      "element 1 of the pair")])
