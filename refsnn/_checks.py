@@ -179,8 +179,8 @@ def _converted(rule, value):
         raise ValueError(f"{rule.name} is of type {type(value).__name__} and no array "
                          f"({reason}): must be an array {_axes_text(rule)}") from None
     if masked:
-        _refuse(rule, "is a masked array", "must be a plain array, for example after "
-                ".filled(0)")
+        _refuse(rule, "is a masked array", "must be a plain array, without masked "
+                "entries")
     return a
 
 

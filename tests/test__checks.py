@@ -98,7 +98,7 @@ def test_a_second_array_with_the_same_axes_is_checked_too(bad, told):
     assert message(arrays, "x (n, m) float, y (n, m) int", x, x) == \
         "y is float64: must hold integers"
     assert message(arrays, "x (n, m) float, y (n, m)", x, np.ma.masked_array(x)) == \
-        "y is a masked array: must be a plain array, for example after .filled(0)"
+        "y is a masked array: must be a plain array, without masked entries"
 
 
 def test_bools_are_the_numbers_0_and_1():
@@ -132,9 +132,9 @@ def test_bools_are_the_numbers_0_and_1():
     ("x (n)", ([1j],), "x is complex128: must be a real array (n)"),
     ("x (...)", ({},), "x is of type dict: must be a real array of any shape"),
     ("x (n)", (np.ma.masked_array([1.0, 2.0], [False, True]),),
-     "x is a masked array: must be a plain array, for example after .filled(0)"),
+     "x is a masked array: must be a plain array, without masked entries"),
     ("x (n, m)", ([np.ma.masked_array([1.0, 2.0], [False, True])],),
-     "x is a masked array: must be a plain array, for example after .filled(0)"),
+     "x is a masked array: must be a plain array, without masked entries"),
     ("x (n)", (None,), "x is None: must be a real array (n)"),
     ("a[] (n)", (3,), "a is 3: must be one of list, tuple"),
     ("a ()", (True,), "a is True: must be a real number"),
