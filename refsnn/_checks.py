@@ -156,8 +156,10 @@ def _checked_array(rule, value, known):
 def _check_type(rule, a, value):
     """Check the dtype of an array."""
     if rule.kind == "float" and a.dtype not in FLOATS:
+        wide = a.dtype.kind == "f" and a.itemsize > 4
         _refuse(rule, _described(a, value), "must be float32 or float64"
-                + ", for example after .astype(np.float32)" * (a.dtype.kind in "fiub"))
+                + f", for example after .astype(np.float{64 if wide else 32})"
+                * (a.dtype.kind in "fiu"))
     if rule.kind == "int":
         if a.dtype.kind not in "iu":
             _refuse(rule, _described(a, value), "must be an integer" if rule.axes == ()
@@ -169,15 +171,21 @@ def _check_type(rule, a, value):
 
 def _converted(rule, value):
     """Convert a value to a NumPy array."""
+    if isinstance(value, tuple) and hasattr(value, "_fields") and any(
+            isinstance(field, np.ndarray) for field in value):
+        _refuse(rule, f"is of type {type(value).__name__}",
+                f"{_wanted_array(rule)}, so pass one of its fields")
     try:
         masked = isinstance(value, np.ma.MaskedArray) or isinstance(
             value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray)
                                           for v in value)
         a = np.asarray(value)
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
-        reason = str(error).partition("\n")[0][:80]
-        raise ValueError(f"{rule.name} is of type {type(value).__name__} and no array "
-                         f"({reason}): must be an array {_axes_text(rule)}") from None
+        # The sentences of the first line that fit in 120 characters.
+        reason = re.match(r"(?m).{,120}(?=\.\s|\.?$)", str(error))
+        reason = f" ({reason[0].rstrip('.')})" if reason and reason[0] else ""
+        raise ValueError(f"{rule.name} is of type {type(value).__name__} and no array"
+                         f"{reason}: {_wanted_array(rule)}") from None
     if masked:
         _refuse(rule, "is a masked array", "must be a plain array, without masked "
                 "entries")
@@ -258,14 +266,22 @@ def _described(a, value):
     """Describe a value of the wrong type."""
     if value is None or isinstance(value, (str, bytes, bool, np.bool_, float, complex)):
         return f"is {value!r:.60}"
-    return f"is of type {type(value).__name__}" if a.dtype == object \
-        else f"is {a.dtype}"
+    if a.dtype == object:
+        return "has dtype object" if a.ndim or value is a else \
+            f"is of type {type(value).__name__}"
+    return f"is {a.dtype}"
 
 
 def _axes_text(rule):
     """Describe axes, for example "(T, B, m)"."""
     return "of any shape" if rule.axes is None else "({})".format(
         ", ".join(str(letter or "any") for letter, _ in rule.axes))
+
+
+def _wanted_array(rule):
+    """Describe the number or the array that is required."""
+    return "must be a number" if rule.axes == () else \
+        f"must be an array {_axes_text(rule)}"
 
 
 def _wanted_axes(rule):
@@ -309,7 +325,8 @@ def one_of(name, value, *allowed):
         names = [repr(x) if isinstance(x, str) else
                  "None" if x is type(None) else x.__name__ for x in allowed]
         raise ValueError(f"{name} is {told}: must be " + "one of " * (len(names) > 1)
-                         + ", ".join(names))
+                         + ", ".join(names) + ", for example np.random.default_rng(0)"
+                         * (np.random.Generator in allowed))
     return value
 
 

@@ -126,10 +126,26 @@ def test_bools_are_the_numbers_0_and_1():
     ("W (n, m) float", (W.astype("f2"),),
      "W is float16: must be float32 or float64, for example after .astype(np.float32)"),
     ("W (n, m) float", (W * 1j,), "W is complex64: must be float32 or float64"),
+    ("W (n, m) float", (W > 0,), "W is bool: must be float32 or float64"),
+    ("W (n, m) float", (W.astype(">f8"),),
+     "W is >f8: must be float32 or float64, for example after .astype(np.float64)"),
+    ("W (n, m) float", (W.astype(">f4"),),
+     "W is >f4: must be float32 or float64, for example after .astype(np.float32)"),
     ("x (n)", ([0, np.nan],), "x is nan at index (1,): must be finite"),
     ("x (n, m)", ([[1, -np.inf]],), "x is -inf at index (0, 1): must be finite"),
     ("x (n)", (["a"],), "x is <U1: must be a real array (n)"),
     ("x (n)", ([1j],), "x is complex128: must be a real array (n)"),
+    ("x (n)", (np.array([1, None]),), "x has dtype object: must be a real array (n)"),
+    ("x (n)", ([1, None],), "x has dtype object: must be a real array (n)"),
+    ("x (n)", (np.array(None),), "x has dtype object: must be a real array (n)"),
+    ("W (n, m) float", (W.astype(object),),
+     "W has dtype object: must be float32 or float64"),
+    ("W (n, m) float", (Pair(W, W),),
+     "W is of type Pair: must be an array (n, m), so pass one of its fields"),
+    ("x (...)", (Pair(W),),
+     "x is of type Pair: must be an array of any shape, so pass one of its fields"),
+    ("f(theta) ()", (Pair(W),),
+     "f(theta) is of type Pair: must be a number, so pass one of its fields"),
     ("x (...)", ({},), "x is of type dict: must be a real array of any shape"),
     ("x (n)", (np.ma.masked_array([1.0, 2.0], [False, True]),),
      "x is a masked array: must be a plain array, without masked entries"),
@@ -182,8 +198,27 @@ def test_messages_name_the_argument_and_who_disagrees(rules, values, told):
 def test_values_that_are_no_arrays_are_named():
     for rule, value, told in (
             ("x (n)", [[1], [1, 2]], "x is of type list and no array "),
+            ("f(theta) ()", (1.0, X), "f(theta) is of type tuple and no array "),
             ("k ()", 10**400, "k is of type int: must be a real number")):
         assert message(arrays, rule, value).startswith(told)
+    assert message(arrays, "f ()", (1.0, X)).endswith("): must be a number")
+
+
+@pytest.mark.parametrize("reason, told", [
+    ("it is bad", " (it is bad)"), ("it is bad.\nvery", " (it is bad)"), ("", ""),
+    ("It is bad.  Use " + 25 * "other " + "data.", " (It is bad)"),
+    (30 * "long " + "sentence", ""),
+    ("Tensor 2.0 requires grad. Use tensor.detach().numpy() instead.",
+     " (Tensor 2.0 requires grad. Use tensor.detach().numpy() instead)")])
+def test_reasons_are_whole_sentences(reason, told):
+    class Bad:
+        """Refuse a conversion to an array."""
+
+        def __array__(self, dtype=None, copy=None):
+            raise TypeError(reason)
+
+    assert message(arrays, "x (n)", Bad()) == \
+        f"x is of type Bad and no array{told}: must be an array (n)"
 
 
 @pytest.mark.parametrize("values", [(W,), (W, W, W)])
@@ -207,7 +242,8 @@ def test_choices_and_types():
     assert one_of("flag", np.True_, bool, np.bool_)
     for value, allowed, told in (
             ("half", ("subtract", "zero"), "'half': must be one of 'subtract', 'zero'"),
-            (None, (np.random.Generator,), "None: must be Generator"),
+            (0, (np.random.Generator,),
+             "0: must be Generator, for example np.random.default_rng(0)"),
             ([W], ("zero",), "of type list: must be 'zero'"),
             (np.array("zero"), (Callable, type(None)),
              "of type ndarray: must be one of Callable, None")):
