@@ -67,14 +67,14 @@ simulator should change a result but does not.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
 details such as the order of updates and the type of reset.  The convention
-of a simulator is the set of its choices for these details, such as a reset
-to zero.  The command `probes` writes network inputs for which simulators
-with different conventions give different results.  A recording holds the
-results of a simulator, and the command `identify` prints the convention
-that this simulator follows.  The exit status of `identify` is 1 if no
-convention fits the recording, if the recording has no spike, or if no
-surrogate derivative explains the recorded gradient dW.  A recording is an
-npz file with
+of a simulator states how the simulator computes a time step, for example
+with a reset to zero.  The command `probes` writes network inputs for which
+simulators with different conventions give different results.  A recording
+holds the results of a simulator, and the command `identify` prints the
+convention that this simulator follows.  The exit status of `identify` is 1
+if no convention fits the recording, if the recording has no spike, or if
+no surrogate derivative explains the recorded gradient dW.  A recording is
+an npz file with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype

@@ -40,14 +40,14 @@ the sum of eqs. (4)-(7):
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, its maximum over time is at step 0.  A maximum at step 0 does
-not depend on the weights, so that the network never learns the class of
-this readout neuron.  With reduction="reached", the step `first` of the
-correct class is the earliest time step at which a hidden spike can
-influence the readout.  For the correct class, the step `first` is two
-steps after the first hidden spike of the pattern, but never later than T -
-1.  For all other classes, first = 0.  If the maxima of the wrong classes
-also excluded early time steps, training would decrease the readout
+all patterns, its maximum over time is at step 0.  The maximum at step 0
+does not depend on the weights, so that the network never learns the class
+of a readout neuron that stays below 0.  With reduction="reached", the step
+`first` of the correct class is the earliest time step at which a hidden
+spike can influence the readout.  For the correct class, the step `first`
+is two steps after the first hidden spike of the pattern, but never later
+than T - 1.  For all other classes, first = 0.  If the maxima of the wrong
+classes also excluded early time steps, training would decrease the readout
 potentials of the wrong classes without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded

@@ -83,12 +83,12 @@ Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all implementations in the table above, the importances
     of the parameters are summed over tasks, and only the parameters after
     the last task are kept as anchor.  In a notebook of [ZPG17] for
-    permuted MNIST, the anchor of the first task is 0.  To reproduce this
-    notebook, pass arrays of zeros to the function `begin`.  On a CPU, the
-    library avalanche 0.6.0 stores the anchor, from which the penalty
-    measures parameter changes, as a view of the current parameters.  The
-    penalty of synaptic intelligence is then always 0.  In this module, the
-    anchor is stored as a copy of the parameters.
+    permuted MNIST, the anchor of the first task is 0.  To reproduce the
+    notebook of [ZPG17], pass arrays of zeros to the function `begin`.  On
+    a CPU, the library avalanche 0.6.0 stores the anchor, from which the
+    penalty measures parameter changes, as a view of the current
+    parameters.  The penalty of synaptic intelligence is then always 0.  In
+    this module, the anchor is stored as a copy of the parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -231,8 +231,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
     The gradient p.grad of a PyTorch parameter p is None if the loss does not
     depend on p.  Replace each p.grad that is None by an array of zeros.  The
-    settings `clip` and `reset_optimiser` require additional lines in this
-    training loop.
+    settings `clip` and `reset_optimiser` require additional lines in the
+    training loop of the caller.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)

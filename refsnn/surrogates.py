@@ -20,8 +20,8 @@ k |v|.  For v >= 0, f' and f are
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
 gradients by finite differences, the continuous function H(v0) + f(v) -
 f(v0) replaces the step function H(v), where v0 is the value of v in the
-simulation.  At v = v0, this replacement has the same value H(v0), and its
-derivative is the surrogate derivative f'(v0).
+simulation.  At v = v0, the continuous function has the same value H(v0) as
+the step function, and its derivative is the surrogate derivative f'(v0).
 
 Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of
     the listed k f with respect to a is f'.  Each bump has the peak f'(0) =

@@ -6,7 +6,8 @@ evaluate the calibration, this figure uses the true parameters of the emulated c
 which are unknown during calibration.  The spread of a parameter is its standard
 deviation over the neurons that can fire.  The public calibration software of the real
 chip includes tests, with bounds on the parameters of a calibrated chip.  The calibrated
-emulated chip meets five of these bounds (means over 3 chips, 10 with the option
+emulated chip meets five of the bounds on chip parameters (means over 3 chips, 10 with
+the option
 --full):
 
 * The spread of the synaptic time constants is at most 0.2 times the spread before

@@ -5,11 +5,11 @@ The errors in this figure are differences from an emulation with very short step
 ns, averaged over all test images.  A spiking network with 256 inputs, 100 hidden
 neurons and 10 readouts is trained in software to classify the handwritten digits
 included in refsnn ("embedded digits").  The trained weights, which are clipped to the
-range of the chip, are rounded and used on emulated chips with mismatch.  In these
-emulations, noise, the latency of membrane samples and the loss of spikes are switched
-off.  With the default step of 0.1 µs, the number of hidden spikes differs by at most 2
-%, and the root mean square (RMS) error of the readout potentials is at most 5 % of
-their RMS value (means over 3 chips, 5 with the option --full).
+range of the chip, are rounded and used on emulated chips with mismatch.  In all
+emulations of this figure, noise, the latency of membrane samples and the loss of spikes
+are switched off.  With the default step of 0.1 µs, the number of hidden spikes differs
+by at most 2 %, and the root mean square (RMS) error of the readout potentials is at
+most 5 % of their RMS value (means over 3 chips, 5 with the option --full).
 
 Each spike of a neuron is detected up to one integration step too late, and the delays
 of successive spikes accumulate.  If a membrane potential only just reaches the

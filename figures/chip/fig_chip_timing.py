@@ -25,8 +25,8 @@ active, depending on the sign of the weight.  Each spike therefore causes one sy
 event for each neuron that the spike reaches.  Synaptic events are counted without the
 fast mode, so the membranes are not reset after 10 µs.  The figure also reports the
 published energy of 2.4 µJ per image, divided by the mean number of synaptic events per
-image without regulariser.  This published energy was measured in the fast mode, with a
-network with 246 hidden neurons.
+image without regulariser.  The published energy per image was measured in the fast
+mode, with a network with 246 hidden neurons.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3

@@ -28,9 +28,9 @@ the prediction is not exact to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,
-where lambda is the largest eigenvalue of the tangent kernel.  This learning rate is a
-quarter of the stability limit of gradient descent, 2 / lambda.  The theory of tangent
-kernels is the basis of [LZ20].
+where lambda is the largest eigenvalue of the tangent kernel.  A learning rate of 0.5 /
+lambda is a quarter of the stability limit of gradient descent, 2 / lambda.  The theory
+of tangent kernels is the basis of [LZ20].
 """
 
 import numpy as np

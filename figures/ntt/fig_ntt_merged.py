@@ -2,9 +2,9 @@
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels.  Because NTT needs
 no labels, NTT can use two image sets together, which yields one sparse network for both
-image sets.  This sparse network keeps 5 % of the weights, and is afterwards trained
-with labels on one of the two image sets.  The test accuracy is averaged over the first
-200 training steps with labels and over both image sets.  The test accuracy after NTT on
+image sets.  The sparse network keeps 5 % of the weights, and is afterwards trained with
+labels on one of the two image sets.  The test accuracy is averaged over the first 200
+training steps with labels and over both image sets.  The test accuracy after NTT on
 both image sets is at least 0.02 higher than with random masks.  In a control
 experiment, each network uses only one image set, both for NTT and for the training with
 labels.  The test accuracy after NTT on both image sets is at most 0.05 lower than in
@@ -16,9 +16,9 @@ networks are made from the same dense network, which is also trained.  The dista
 sparse network to the dense network is the root mean square difference between their
 logits for unseen images after the same number of training steps.  The NTT variant
 "through mask" fits the tangent kernel that uses only derivatives with respect to
-weights that are not pruned.  This tangent kernel determines how gradient descent
-changes the outputs of a sparse network.  With the NTT variant "through mask", the
-distance to the dense network, averaged over 100 training steps, is at most half the
+weights that are not pruned.  The tangent kernel "through mask" determines how gradient
+descent changes the outputs of a sparse network.  With the NTT variant "through mask",
+the distance to the dense network, averaged over 100 training steps, is at most half the
 distance with random masks.  The NTT variant "at masked", as in the published code of
 [LZ20], fits a kernel that also includes derivatives with respect to pruned weights.
 The NTT variant "at masked" reduces the distance to the dense network less than the NTT
@@ -29,7 +29,8 @@ the option --full, only the first 1,000 steps).  The bottom panels show the trai
 the networks on the digits 0 and 1.  The margin of an image is the logit of the correct
 class minus the logit of the wrong class.  For the first seed, one panel plots the mean
 margin of unseen images of the digit 1 against the mean margin of unseen images of the
-digit 0.  Successive dots in this panel are 20 training steps apart.
+digit 0.  Successive dots in a plot of mean margins are 20 training steps
+apart.
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.

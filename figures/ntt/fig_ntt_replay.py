@@ -34,7 +34,7 @@ also become different.
 
 By default, the data are the handwritten digits included in refsnn, and the networks
 have 256-100-50-10 units, of whose weights 10 % are kept.  After 100, 200 and 300
-training steps without labels, the kernel distances of these networks in float32 and in
+training steps without labels, the kernel distances of the networks in float32 and in
 float64 differ by at most 0.02 %.
 
 The first panels show the kernel distance against the training step.  The next panel

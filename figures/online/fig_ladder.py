@@ -9,8 +9,8 @@ a weight if the weight reaches the neuron only through more than n synapses.  Th
 synapse of the weight itself counts as the first of these n synapses.  In a ring of n
 neurons, the relative error of SnAp-n is at most 1e-10.  The rules "block", "implicit",
 "presynaptic" and "e-prop" are described in the caption of the figure `delay`.  With
-recurrent weights of strength 1 (see below), the gradient of each of these four rules
-has a relative error of at least 0.001.
+recurrent weights of strength 1 (see below), the gradient of each of the rules "block",
+"implicit", "presynaptic" and "e-prop" has a relative error of at least 0.001.
 
 Exact RTRL needs more memory than its approximations.  In a layer with n neurons and n
 inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows

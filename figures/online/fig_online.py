@@ -2,12 +2,12 @@
 
 Networks with a recurrent layer of 16 spiking neurons and a leaky readout are trained to
 classify spike trains.  At every time step, the loss is the cross entropy of the readout
-potentials.  An online rule computes the gradient of this loss forward in time, and
+potentials.  An online rule computes the gradient of the loss forward in time, and
 changes all weights at every time step.  Five online rules are compared: exact real-time
 recurrent learning (RTRL), the three approximations of RTRL in `refsnn.sparse_rtrl`
 ("block", "implicit" and "presynaptic"), and e-prop in a layer of adaptive neurons
-(`refsnn.alif`).  The caption of the figure `delay` describes these learning rules.  All
-online rules use the exact derivative of the loss with respect to the spikes of the
+(`refsnn.alif`).  The caption of the figure `delay` describes the five learning rules.
+All online rules use the exact derivative of the loss with respect to the spikes of the
 recurrent layer.  For comparison, backpropagation through time (BPTT) changes the
 weights only once per sequence, after the last time step.  In the condition "readout
 alone", only the readout weights are changed, at every time step.

@@ -23,7 +23,7 @@ second layer and at least 0.3 in the output layer.  According to [ZPG17] (recall
 memory, not looked up), consolidation decorrelates the weight importances of different
 tasks.  In this figure, with few images and 450 training steps per task, consolidation
 lowers the correlation between the weight importances of different tasks only slightly.
-The size of this reduction is not tested.
+The size of the reduction in correlation is not tested.
 
 The left panels show a matrix for each of the three layers, which holds the correlations
 between all pairs of tasks, averaged over runs.  The right panels show the mean

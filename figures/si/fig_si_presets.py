@@ -6,14 +6,14 @@ output units that belong to this task.  The figure compares seven sets of settin
 (presets), which reproduce published implementations of synaptic intelligence.  The
 table `si.PRESETS` lists the presets.  If the penalty has the same strength c in all
 presets, five presets differ by at most 0.03 in their mean test accuracy after all tasks
-(means over 3 runs, 10 with --full).  In some of these five presets, the path integral
-includes the gradient of the penalty, which hardly changes the accuracy.  Some of the
-published implementations set negative importances of parameters to 0, which has no
-effect in this figure because no importance is negative.  In the five presets with
-similar accuracies, the default strength c of the penalty is 10 (preset `vandeven`) or
-0.1 (the other four presets).  The accuracy depends more on the strength of the penalty
-than on the treatment of the penalty gradient and of negative parameter
-importances.
+(means over 3 runs, 10 with --full).  In some of the five presets with similar
+accuracies, the path integral includes the gradient of the penalty, which hardly changes
+the accuracy.  Some of the published implementations set negative importances of
+parameters to 0, which has no effect in this figure because no importance is negative.
+In the five presets with similar accuracies, the default strength c of the penalty is 10
+(preset `vandeven`) or 0.1 (the other four presets).  The accuracy depends more on the
+strength of the penalty than on the treatment of the penalty gradient and of negative
+parameter importances.
 
 The presets `mammoth_old` and `avalanche` yield other accuracies and other parameter
 importances than the other five presets.  The preset `mammoth_old` reproduces the

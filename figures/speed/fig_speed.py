@@ -10,10 +10,9 @@ Norse, snnTorch and SpikingJelly use their own models of LIF neurons.  The packa
 refsnn receives spikes as a sparse matrix, and always uses one thread.
 
 Dots are medians over 7 runs (25 with --full).  Lines join the quartiles over these
-runs.  In each of these runs, all tools are measured one after the other.  Each tool
-runs in a separate process.  A warm-up run is not counted.  Numbers are float32, or
-float64 for sound.  Because the ratios depend on the computer, no ratio is tested
-against a bound.
+runs.  In each run, all tools are measured one after the other.  Each tool runs in a
+separate process.  A warm-up run is not counted.  Numbers are float32, or float64 for
+sound.  Because the ratios depend on the computer, no ratio is tested against a bound.
 """
 
 import contextlib

@@ -28,8 +28,8 @@ channels, and all networks have time steps of 20 ms.  The test accuracy of the r
 network is at least 0.04 higher than the test accuracy of the feed-forward network with
 one hidden layer.  Averaged over all classifiers, the accuracy on known speakers is at
 least 0.02 higher than the accuracy on held-out speakers.  Both lower bounds, 0.04 and
-0.02, were fixed after a trial run on other recordings, in which these two differences
-in accuracy were 0.08 and 0.09.
+0.02, were fixed after a trial run on other recordings, in which the two differences in
+accuracy were 0.08 and 0.09.
 
 With --full, the words have 700 channels.  The words are either the data set SHD, or all
 recordings of the Heidelberg Digits after conversion to spikes by refsnn ("SHD

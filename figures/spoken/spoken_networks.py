@@ -232,9 +232,9 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 def steps(words, dt):
     """Return the common duration of all words.
 
-    Shorter spoken words are padded to this duration, in seconds, and longer words are
-    cut.  The result is the duration of the longest spoken word, but at most LONGEST,
-    rounded up to whole time steps.
+    Shorter spoken words are padded to the common duration, in seconds, and longer words
+    are cut.  The result is the duration of the longest spoken word, but at most
+    LONGEST, rounded up to whole time steps.
     """
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))

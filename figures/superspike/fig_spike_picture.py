@@ -39,7 +39,8 @@ and DIR/spike_picture/target.ras replace the generated spike trains.  With `--da
 result is tested against a bound.  By default, the spikes in the `.ras` files must be in
 order of time, and the neurons must be numbered from 0.  The default duration of a trial
 is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
-DIR/spike_picture/options.json can change these defaults, for example:
+DIR/spike_picture/options.json can change the default settings for `.ras`
+files, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 

@@ -21,7 +21,7 @@ neurons has its own inputs and weights.  This figure corresponds to [ZG18] figs.
 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
-300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  This standard
+300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The standard
 deviation was chosen in runs with other seeds such that the neurons are silent before
 training.
 """

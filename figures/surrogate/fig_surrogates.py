@@ -3,15 +3,15 @@
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
 network.  Only the hidden weights are trained.  The loss is evaluated at many points on
 a line in weight space, which passes through the initial and the trained hidden weights.
-At 99 % or more of these points, the derivative of the loss along the line is exactly 0,
-because the loss is constant between jumps.  For comparison, the module `refsnn.checks`
-replaces the spike function, which is a step function, by a smooth function whose
-derivative is the surrogate derivative (anchored network).  A separate anchored network
-is built for each point on the line, such that its output at this point equals the
-output of the spiking network.  The derivative of the loss of the anchored network along
-the line, taken at this point, equals the surrogate derivative of the loss of the
-spiking network, up to 1e-6 of the largest surrogate derivative on the line.  For each
-of seven surrogate derivatives, the loss after training, divided by the loss before
+At 99 % or more of the points on this line, the derivative of the loss along the line is
+exactly 0, because the loss is constant between jumps.  For comparison, the module
+`refsnn.checks` replaces the spike function, which is a step function, by a smooth
+function whose derivative is the surrogate derivative (anchored network).  A separate
+anchored network is built for each point on the line, such that its output at this point
+equals the output of the spiking network.  The derivative of the loss of the anchored
+network along the line, taken at this point, equals the surrogate derivative of the loss
+of the spiking network, up to 1e-6 of the largest surrogate derivative on the line.  For
+each of seven surrogate derivatives, the loss after training, divided by the loss before
 training, has a median of at most 0.5 over 12 networks (50 with --full).
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have

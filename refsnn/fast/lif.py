@@ -43,8 +43,8 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
 
     In the equations, the weights W and V include the factor gain /
     threshold.  To obtain the gradients of the loss with respect to the
-    weights without this factor, the function `gradients` multiplies dW and
-    dV by gain / threshold.
+    weights without the factor gain / threshold, the function `gradients`
+    multiplies dW and dV by this factor.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =

@@ -3,12 +3,12 @@
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The known
-mistakes were found in public programs, or are similar to mistakes that
-were found.  To write all golden vectors to a folder, run `python -m refsnn
-vectors FOLDER`.  Compute the outputs with your code, and save the outputs
-in a NumPy npz file.  To compare the saved outputs with the correct
-outputs, run `python -m refsnn check RESULTS.npz`.  In Python, call the
-following functions:
+programming mistakes were found in public programs, or are similar to
+mistakes that were found.  To write all golden vectors to a folder, run
+`python -m refsnn vectors FOLDER`.  Compute the outputs with your code, and
+save the outputs in a NumPy npz file.  To compare the saved outputs with
+the correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python,
+call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -19,8 +19,8 @@ following functions:
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` can be computed in float32 without any rounding
-error.  These three golden vectors are intended for tests of C++ code and
-of hardware.
+error.  The golden vectors without rounding errors are intended for tests
+of C++ code and of hardware.
 
 The field `text` of a golden vector describes the test problem, and names
 the equations of refsnn that define the correct outputs.  For a spiking

@@ -3,17 +3,17 @@
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The known
-mistakes were found in public programs, or are similar to mistakes that
-were found.  The function `check` needs only the results of the tested
-program, not its code.  For each wrong result, `check` reports where and
-how the result differs from the correct output.  If a golden vector has
-outputs of the forward pass and of the backward pass, `check` also reports
-whether the forward pass, the loss or the backward pass is wrong.  In a
-summary, the word "layout" means that the values are right, but that the
-axes of the arrays have another order or shape.  The word "dtype" in a
-summary means that the dtype of the arrays is not supported.  `check` names
-a known programming mistake only if this mistake causes all results that
-were given for the golden vector.
+programming mistakes were found in public programs, or are similar to
+mistakes that were found.  The function `check` needs only the results of
+the tested program, not its code.  For each wrong result, `check` reports
+where and how the result differs from the correct output.  If a golden
+vector has outputs of the forward pass and of the backward pass, `check`
+also reports whether the forward pass, the loss or the backward pass is
+wrong.  In a summary, the word "layout" means that the values are right,
+but that the axes of the arrays have another order or shape.  The word
+"dtype" in a summary means that the dtype of the arrays is not supported.
+`check` names a known programming mistake only if this mistake causes all
+results that were given for the golden vector.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the
@@ -21,13 +21,14 @@ results must equal the correct values exactly.  If the correct outputs can
 be computed without rounding errors (exact golden vectors), all results
 must equal the correct outputs exactly.  Results that are 0 everywhere are
 rejected.  Some pairs of golden vectors differ only in one option that
-should change the results.  If a program ignores this option, and returns
-equal results for the pair, `check` rejects the results.
+should change the results.  If a program ignores an option that should
+change the results, and returns equal results for the pair, `check` rejects
+the results.
 
 The stored test problems themselves are checked: spikes must vary, no
-correct output may be 0 everywhere, and each known mistake must change an
-output.  Each entry of each input affects at least one output, unless the
-field `idle` of the golden vector marks the entry.
+correct output may be 0 everywhere, and each known programming mistake must
+change an output.  Each entry of each input affects at least one output,
+unless the field `idle` of the golden vector marks the entry.
 """
 
 import re
@@ -74,7 +75,8 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load test problems, and check that each known mistake changes an output.
+    """Load test problems, and check that each known programming mistake
+    changes an output.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5

@@ -10,9 +10,10 @@ arrays of all npz files.
 Simulators of leaky integrate-and-fire (LIF) neurons compute a time step in
 different ways.  For example, a reset can subtract the threshold from the
 membrane potential, or set the membrane potential to 0.  The function
-`write_stimuli` writes input signals to a folder.  These input signals are
-called stimuli or probes.  The package `identify` infers from the responses
-to the stimuli how a simulator computes a time step.
+`write_stimuli` writes input signals for simulators to a folder.  An input
+signal for which simulators give different responses is called a stimulus
+or probe.  The package `identify` infers from the responses to the stimuli
+how a simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Files from other

@@ -5,9 +5,9 @@ problem.
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  A result is
 right if it equals the correct output within the tolerance that the module
-`check` defines.  A known mistake explains the results of a program if a
-program with this mistake gives the same results.  The modules `check` and
-`diagnose.random_networks` use this module.
+`check` defines.  A known programming mistake explains the results of a
+program if a program with this mistake gives the same results.  The modules
+`check` and `diagnose.random_networks` use this module.
 """
 
 from typing import NamedTuple

@@ -11,13 +11,14 @@ vectors, and replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
-Each known mistake has a name and an identifier, such as
+Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  Identifiers and the names of golden vectors never
-change.  The function `write` finds the identifier of a known mistake by
-its name in the stored JSON file.  If you change the name of a known
-mistake in the code, also change the name in the JSON file.  For a new
-known mistake, `write` derives the identifier from the name.  You may
-shorten the new identifier before the JSON file is published.
+change.  The function `write` finds the identifier of a programming mistake
+by its name in the stored JSON file.  If you change the name of a
+programming mistake in the code, also change the name in the JSON file.
+For a new programming mistake, `write` derives the identifier from the
+name.  You may shorten the new identifier before the JSON file is
+published.
 """
 
 import json
@@ -112,9 +113,9 @@ def write(folder=FOLDER):
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
-    of the largest entry of their array.  The wrong outputs of known mistakes
-    may differ by up to 1e-10 of the largest entry.  Arrays that hold only
-    multiples of 2**-30 below 2**20, such as spikes, are computed without
+    of the largest entry of their array.  The wrong outputs of programming
+    mistakes may differ by up to 1e-10 of the largest entry.  Arrays that hold
+    only multiples of 2**-30 below 2**20, such as spikes, are computed without
     rounding errors, so that their tolerance is 0.
 
     >>> write("nowhere")

@@ -7,12 +7,12 @@ vector is computed by a function, which `build` calls with the arguments
 (*size, **options).  The tuple `size` is (seed, T, B, m, n) for T steps, B
 samples, m inputs and n neurons.  If the size of the test problem is fixed,
 the tuple `size` is empty.  The function returns a description of the test
-problem, the inputs, the correct outputs, and a dict of known mistakes.
-The keys of the dict of known mistakes are the names of the mistakes, or
-pairs (name, public program that has the mistake).  The values of the dict
-of known mistakes are dicts of wrong outputs.  If some entries of the
-inputs affect no output, the function also returns the field `idle` of
-`vector.Vector`.
+problem, the inputs, the correct outputs, and a dict of known programming
+mistakes.  The keys of the dict of programming mistakes are the names of
+the mistakes, or pairs (name, public program that has the mistake).  The
+values of the dict of programming mistakes are dicts of wrong outputs.  If
+some entries of the inputs affect no output, the function also returns the
+field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable

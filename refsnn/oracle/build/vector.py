@@ -23,7 +23,8 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known mistake, and the wrong outputs that this mistake causes."""
+    """Hold a known programming mistake, and the wrong outputs that it
+    causes."""
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
@@ -31,7 +32,8 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Hold a test problem with its inputs, correct outputs and known mistakes."""
+    """Hold a test problem with its inputs, correct outputs and known
+    programming mistakes."""
     name: str
     text: str           # description of the problem
     inputs: dict

@@ -6,8 +6,8 @@ neurons, and computes gradients of a loss.  The function `diagnose` calls
 the function under test for several variants of a network, and compares the
 returned results with the correct results.  The variants differ in the
 terms of the LIF equations that are set to 0.  The function `diagnose` does
-not need a list of known mistakes.  The conclusions follow from six
-statements:
+not need a list of known programming mistakes.  The conclusions follow from
+six statements:
 
 (A) If exactly one term is wrong, the results are wrong for all variants of
     the network in which this term has an effect, and right for all other

@@ -2,17 +2,17 @@
 """This module tests a function of another program on random networks.
 
 A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs that known mistakes cause.  The function `assert_correct`
-builds golden vectors (test problems) from random weights and inputs.  If
-the tested function returns a wrong output, `assert_correct` searches for a
-smaller and simpler network for which the tested function makes the same
-error.  Two errors are regarded as the same if the same outputs are wrong,
-and if the function `locate` finds the same places and the same explanation
-for both errors.  If known mistakes cause the wrong outputs of the original
-network, one of these mistakes must also cause the wrong outputs of the
-smaller network.  The function `assert_correct` first reduces the size of
-the network, and afterwards sets weights and inputs to 0 or to numbers with
-few digits.
+the wrong outputs that known programming mistakes cause.  The function
+`assert_correct` builds golden vectors (test problems) from random weights
+and inputs.  If the tested function returns a wrong output,
+`assert_correct` searches for a smaller and simpler network for which the
+tested function makes the same error.  Two errors are regarded as the same
+if the same outputs are wrong, and if the function `locate` finds the same
+places and the same explanation for both errors.  If known programming
+mistakes cause the wrong outputs of the original network, one of these
+mistakes must also cause the wrong outputs of the smaller network.  The
+function `assert_correct` first reduces the size of the network, and
+afterwards sets weights and inputs to 0 or to numbers with few digits.
 """
 
 import itertools

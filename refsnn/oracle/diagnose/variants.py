@@ -3,15 +3,15 @@
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons.  The
 variants differ in the terms of the LIF equations that are set to 0.  From
-the results for these variants, the function `diagnose` infers which term
-the function under test computes wrongly.  Each input channel is 1 at one
-time step of one sample, and 0 otherwise.  Let dW be the gradient of the
-loss with respect to the input weights W.  Because each input channel is
-nonzero only once, each column of dW belongs to one time step of one
-sample.  The column holds the derivatives of the loss with respect to the
-synaptic currents at this time step.  These derivatives are called
-adjoints.  The adjoints can also be computed from dx, the derivative of the
-loss with respect to the inputs.
+the results of the function under test for all variants, `diagnose` infers
+which term of the LIF equations the function computes wrongly.  Each input
+channel is 1 at one time step of one sample, and 0 otherwise.  Let dW be
+the gradient of the loss with respect to the input weights W.  Because each
+input channel is nonzero only once, each column of dW belongs to one time
+step of one sample.  The column of dW holds the derivatives of the loss
+with respect to the synaptic currents at one time step.  These derivatives
+are called adjoints.  The adjoints can also be computed from dx, the
+derivative of the loss with respect to the inputs.
 """
 
 import itertools

@@ -9,14 +9,14 @@ subtracts the threshold.  The property `through_reset` affects only
 gradients.  The other properties allow about 330,000 update conventions.
 Between 119,000 and 139,000 update conventions give different simulations;
 the number depends on the time constants.  The function `_search` simulates
-these update conventions step by step.  The function rejects an update
-convention at the first time step at which its simulation contradicts the
-recording.  Let r be the recorded synaptic currents (syn) or membrane
-potentials (mem) of one time step, and let v be the corresponding simulated
-values.  If spikes are recorded, the recorded spikes drive the resets and
-the recurrent inputs of the simulation.  Row t of a recorded array holds
-the values of time step t.  An update convention is rejected in row t if
-(1) or (3) holds:
+LIF neurons with all update conventions, step by step.  The function
+rejects an update convention at the first time step at which its simulation
+contradicts the recording.  Let r be the recorded synaptic currents (syn)
+or membrane potentials (mem) of one time step, and let v be the
+corresponding simulated values.  If spikes are recorded, the recorded
+spikes drive the resets and the recurrent inputs of the simulation.  Row t
+of a recorded array holds the values of time step t.  An update convention
+is rejected in row t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -44,7 +44,7 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference is below (16 + t/2) eps S(t).
-    In this case, the property `compare` determines whether the neuron
+    For equal values, the property `compare` determines whether the neuron
     spikes.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes O(T P) time, or less time if all its update

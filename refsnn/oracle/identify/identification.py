@@ -24,7 +24,7 @@ published tools) that agree with the recording.  The list also holds all
 update conventions that agree with the recording and differ from the first
 preset in only one property.  If no preset agrees with the recording, the
 list holds up to 20 update conventions that agree with the recording.
-These update conventions are the most similar to a preset.
+The listed update conventions are the most similar to a published tool.
 """
 
 import numpy as np
