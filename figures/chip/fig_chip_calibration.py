@@ -25,11 +25,12 @@ On the calibrated chip, the test accuracy after training in the loop is at least
 At a de-calibration of 50 %, some neurons fire without input, because their thresholds
 lie below their leak potentials.
 
-The left panel shows the test accuracy against the de-calibration.  The right panel
-shows the relative increase of the test error when a random fraction of the hidden
-neurons is silenced after training.  The networks in the right panel were trained with
-the calibrated chip in the loop, without dropout or with 40 % dropout.  Small markers
-are single seeds, large markers are means over seeds, and stars are published values.
+The left panel shows the test accuracy against the standard deviation of the random
+factors (de-calibration).  The right panel shows the relative increase of the test error
+when a random fraction of the hidden neurons is silenced after training.  The networks
+in the right panel were trained with the calibrated chip in the loop, without dropout or
+with 40 % dropout.  Small markers are single seeds, large markers are means over seeds,
+and stars are published values.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the de-calibration is 0, 15, 30 or 50 %.  This figure

@@ -30,8 +30,8 @@ the figure `ntt_replay`, four of 100 further teachers have an initial kernel dis
 6,439 or more on the images of the published runs, and none has 8,147 or more.  Because
 teachers and images differ, the distance ratios of this figure can differ from the
 published ratios even if the code has no error.  The figure `ntt_replay` repeats the
-published runs with the published teachers and images.  This figure corresponds to the
-demonstration that the authors of [LZ20] published.
+published runs with the same dense networks (teachers) and images.  This figure
+corresponds to the demonstration that the authors of [LZ20] published.
 """
 
 import numpy as np

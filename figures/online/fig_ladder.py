@@ -123,8 +123,8 @@ def flat(gradient):
 def compared(found, exact):
     """Compare a gradient with the exact gradient.
 
-    Return the relative error, and 1 minus the cosine of the angle between the two
-    gradients.
+    Return the relative error of the gradient, and 1 minus the cosine of its angle to
+    the exact gradient.
     """
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)

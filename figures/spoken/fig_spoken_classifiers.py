@@ -19,9 +19,9 @@ Diamonds are accuracies on all test words.  Filled diamonds are results of refsn
 diamonds are published accuracies on the Spiking Heidelberg Digits (SHD) [CSSZ20].  The
 published network of 1,024 neurons was also trained with noise, and the published
 tutorial of the authors of [CSSZ20] used only 2,048 test words.  The accuracy published
-in the tutorial of [CSSZ20] was read in the tutorial itself.  The other published
-accuracies were quoted from another source, or recalled from memory without a check
-(grey).
+in the tutorial of the authors of [CSSZ20] was read in the tutorial itself.  The other
+published accuracies were quoted from another source, or recalled from memory without a
+check (grey).
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  The test accuracy of the recurrent
@@ -39,8 +39,8 @@ ms, with two exceptions.  The network of 1,024 neurons is trained for 30 epochs 
 time steps of 10 ms.  The network with the settings of the tutorial of the authors of
 [CSSZ20] has 200 neurons, a membrane time constant of 140 ms and a synaptic time
 constant of 70 ms, and is trained for 200 epochs with time steps of 14 ms.  The tutorial
-of [CSSZ20] states time constants of 10 ms and 5 ms, but computes the decay factors for
-time steps of 1 ms although its time steps are 14 ms.
+of the authors of [CSSZ20] states time constants of 10 ms and 5 ms, but computes the
+decay factors for time steps of 1 ms although its time steps are 14 ms.
 
 With --full, the bounds are: the test accuracy is at least 0.66 (recurrent), 0.82 (LSTM)
 and 0.86 (CNN); the recurrent network is at least 0.10 more accurate than the

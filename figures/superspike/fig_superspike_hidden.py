@@ -18,9 +18,9 @@ feedback weight become active later, when the output neuron fires too many spike
 paper [ZG18] reports that learning with random feedback fails if all feedback weights
 are negative.  The probability that all random feedback weights are negative is 1/16
 with four hidden neurons, and 1/256 with eight hidden neurons.  In control networks, all
-four random feedback weights are made negative.  These control networks fire no spike in
-60 trials (100 with --full).  This figure corresponds to [ZG18] fig. 4, in which the
-three kinds of feedback also lead to similar results.
+four random feedback weights are made negative.  Networks with four negative feedback
+weights fire no spike in 60 trials (100 with --full).  This figure corresponds to [ZG18]
+fig. 4, in which the three kinds of feedback also lead to similar results.
 
 The left panels show the spikes of one network with random feedback, before training,
 after 40 s of training and at the end of training.  The shown network hits all targets

@@ -148,12 +148,12 @@ def feedback(kind, generators, n, k):
 def accumulate(layers, blocks, signal, matrix=None):
     """Integrate the SuperSpike rule over one block.
 
-    Return the layers, the integrals and the error.  The integral of a layer, of shape
-    (B, n, m), is the time integral of the product of filtered error and eligibility
-    trace over the block.  The returned error is the filtered difference between target
-    and output spikes.  The array `matrix` holds the feedback weights to the hidden
-    layer.  If `matrix` is None, the feedback weights are the transposed weights of the
-    layer above.
+    Return the layers, the integral of the weight changes of each layer, and the output
+    error.  The integral of a layer, of shape (B, n, m), is the time integral of the
+    product of filtered error and eligibility trace over the block.  The returned error
+    is the filtered difference between target and output spikes.  The array `matrix`
+    holds the feedback weights to the hidden layer.  If `matrix` is None, the feedback
+    weights are the transposed weights of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):

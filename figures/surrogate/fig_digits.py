@@ -12,8 +12,9 @@ epoch, for networks that are trained with two different gradients.  The gradient
 The gradient called "through the reset" includes the derivative of the reset term.  Thin
 lines are single seeds, and thick lines are means over seeds.  The seed determines the
 initial weights, the order of the training images, and the split into training and test
-images.  Both gradients are used with the same seeds.  Because most hidden neurons spike
-at most once per image, the two gradients lead to nearly the same accuracy.
+images.  Networks are trained with both gradients (stopped at the reset, and through the
+reset) from the same seeds.  Because most hidden neurons spike at most once per image,
+the two gradients lead to nearly the same accuracy.
 
 The right panels show three test images, their input spikes, the spikes of the trained
 hidden layer, and the membrane potentials of the readouts.  The blue line is the

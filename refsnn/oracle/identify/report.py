@@ -66,8 +66,8 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold an update convention as a preset and changes to this preset.  A
-    preset is the update convention of a published tool."""
+    """Hold an update convention as the changes to a preset.  A preset is the
+    update convention of a published tool."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
