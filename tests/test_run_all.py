@@ -135,7 +135,8 @@ TABLE = {
     assert done.stdout.splitlines() == [str(folder / "figures" / "RESULTS.md")]
     results = (folder / "figures" / "RESULTS.md").read_text()
     assert "| x is large | 3.25 | 2.5 | \u2265 3 | **FAILS** | a toy |" in results
-    assert "Of 1 judged claims in 1 figures, 0 hold and 1 fail; 0 further" in results
+    assert "In 1 figures, 1 computed values must satisfy a bound" in results
+    assert "0 values do, and 1 values do not. Another 0 values" in results
 
 
 def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
