@@ -187,7 +187,8 @@ def anchored(surrogate, mem, threshold=1.0):
     Returns
     -------
     callable (t, u) -> (B, n) float
-        Spike function that replaces the hard threshold of a simulator.
+        Spike function that replaces the hard threshold of a simulator.  The
+        potential u must have the shape of mem[t].
     """
     one_of("surrogate", surrogate, Callable)
     fixed, limit = (a.copy() for a in arrays(
@@ -201,6 +202,10 @@ def anchored(surrogate, mem, threshold=1.0):
                          f"pair (value, derivative), value of shape {fixed.shape}")
 
     def spike(t, u):
+        if np.shape(u) != fixed.shape[1:] or not 0 <= t < len(fixed):
+            raise ValueError(
+                f"u has shape {np.shape(u)} at step {t}, mem has shape {fixed.shape}: "
+                f"must be {fixed.shape[1:]}, at a step from 0 to {len(fixed) - 1}")
         return hard[t] + (surrogate(u - limit)[0] - pair[0][t])            # (3)
 
     return spike

@@ -133,3 +133,14 @@ def test_float32_is_refused(tool):
 
 def test_shapes_may_have_one_entry():
     assert checks.adjoint_gap(same, same, (1,), (1,), RNG) < 1e-14
+
+
+@pytest.mark.parametrize("t, u", [
+    (0, ONE), (0, np.ones((1, 1))), (0, np.ones((2, 2))), (0, MEM), (0, 1.0),
+    (1, np.ones((1, 2))), (-1, np.ones((1, 2)))])
+def test_a_spike_function_fits_its_recording(t, u):
+    spike = checks.anchored(lambda v: (v, v), MEM)
+    assert spike(0, np.ones((1, 2))).shape == (1, 2)
+    with pytest.raises(ValueError, match="^u has shape .* at step .*, mem has shape "
+                       r"\(1, 1, 2\): must be \(1, 2\), at a step from 0 to 0$"):
+        spike(t, u)
