@@ -57,11 +57,11 @@ def bad_equations(source, name):
     complaints = []
     if shown != list(range(1, len(shown) + 1)):
         complaints.append(f"{name}: equations are numbered {shown}")
-    if set(shown) - tags:
-        complaints.append(f"{name}: no code for {sorted(set(shown) - tags)}")
-    if tags - set(shown):
-        complaints.append(f"{name}: no equation for {sorted(tags - set(shown))}")
-    return complaints
+    complaints += [f"{name}: no line of code has the comment # ({k}) for equation ({k})"
+                   for k in sorted(set(shown) - tags)]
+    return complaints + [f"{name}: a line has the comment # ({k}), and the module "
+                         f"docstring displays no equation ({k})"
+                         for k in sorted(tags - set(shown))]
 
 
 def bad_labels(source, name):
@@ -69,8 +69,10 @@ def bad_labels(source, name):
     doc = ast.get_docstring(ast.parse(source)) or ""
     if not displayed(source):
         known = name in WITHOUT_EQUATIONS or re.match("oracle/|convert/|_", name)
-        return [] if known else [f"{name}: displays no equation"]
-    return [f"{name}: no label {' or '.join(choice)}" for choice in LABELS
+        return [] if known else [
+            f"{name}: the module docstring displays no equation with a number"]
+    return [f"{name}: the module docstring has no paragraph {' or '.join(choice)}"
+            for choice in LABELS
             if not any(re.search(rf"^{re.escape(label)}\s", doc, re.M)
                        for label in choice)]
 
@@ -80,7 +82,7 @@ def bad_keys(source, name):
     doc = ast.get_docstring(ast.parse(source)) or ""
     cited = set(re.findall(r"\[([A-Z][A-Za-z+]*\d\d)\]", doc))
     given = set(re.findall(r"^\[([A-Z][A-Za-z+]*\d\d)\] \w", doc, re.M))
-    return [f"{name}: [{key}] is not in the references"
+    return [f"{name}: the references of the module docstring lack [{key}]"
             for key in sorted(cited - given)]
 
 
@@ -93,12 +95,12 @@ def documented(tree):
 
 def bad_widths(source, name):
     """Text beyond 75 columns in docstrings, lines beyond 88 but the header."""
-    complaints = [f"{name}:{number}: {len(line)} columns"
+    complaints = [f"{name}:{number}: the line has {len(line)} columns, not {CODE_WIDTH}"
                   for number, line in enumerate(source.splitlines(), 1)
                   if len(line) > CODE_WIDTH and number > 1]
     for node in documented(ast.parse(source)):
-        complaints += [f"{name}: docstring of {getattr(node, 'name', name)}: "
-                       f"{len(line)} columns: {line}"
+        complaints += [f"{name}: the docstring of {getattr(node, 'name', name)} has "
+                       f"{len(line)} columns, not {DOC_WIDTH}: {line}"
                        for line in ast.get_docstring(node).splitlines()
                        if len(line) > DOC_WIDTH]
     return complaints
@@ -125,16 +127,17 @@ def bad_functions(source, name):
         gives = any(isinstance(child, ast.Return) and child.value is not None
                     for child in ast.walk(node))
         wanted = ["Parameters"] * bool(arguments) + ["Returns"] * gives
-        complaints += [f"{where} has no {s}" for s in wanted if s not in found]
+        complaints += [f"{where} has no section {s} in its docstring"
+                       for s in wanted if s not in found]
         heads = re.findall(r"^\S.*$", found.get("Parameters", ""), re.M)
         named = set(re.findall(r"\w+", " ".join(h.split(" : ")[0] for h in heads)))
         complaints += [f"{where} does not say what {a} is"
                        for a in arguments if a not in named]
         if ">>> " not in doc:
-            complaints.append(f"{where} has no example")
+            complaints.append(f"{where} has no example >>> in its docstring")
         summary = doc.split("\n\n")[0].replace("\n", " ")
         if not re.match(r"\S.*[.:]$", summary) or "---" in summary:
-            complaints.append(f"{where} has no summary")
+            complaints.append(f"{where} has no summary that ends with a full stop")
     return complaints
 
 
@@ -151,13 +154,15 @@ def label(path):
 
 @pytest.mark.parametrize("path", MODULES, ids=label)
 def test_module_documents_what_it_does(path):
-    assert bad_module(read(path), label(path)) == []
+    bad = bad_module(read(path), label(path))
+    assert not bad, "\n".join(bad)
     assert "eq. ?" not in read(path)
 
 
 def test_packages_keep_the_width():
-    assert [c for path in (ROOT / "refsnn").rglob("__init__.py")
-            for c in bad_widths(read(path), path.as_posix())] == []
+    bad = [c for path in (ROOT / "refsnn").rglob("__init__.py")
+           for c in bad_widths(read(path), label(path))]
+    assert not bad, "\n".join(bad)
 
 
 # ---- README and its fellows
@@ -251,13 +256,28 @@ def test_each_departure_has_its_test():
     assert bad_tests("test_none.py::test_a") == ["test_none.py::test_a"]
 
 
+def bad_map(where, rows, stems):
+    """Return modules without a row in a map, and rows that must not be there."""
+    return [f"{where} has no row for the module {stem}" for stem in stems
+            if stem not in rows] + [
+        f"{where} has a row for {row}, which is no module or has a row already"
+        for row in sorted(rows) if row not in stems or rows.count(row) > 1]
+
+
 def test_the_map_names_every_module():
     """Both maps, in the README and in `help("refsnn")`, name each core module once."""
     stems = [path.stem for path in CORE]
     part = read(ROOT / "README.md").partition("## The modules")[2].partition("\n## ")[0]
-    assert sorted(re.findall(r"^\| `(\w+)` \|", part, re.M)) == stems
     core = refsnn.__doc__.partition("Departures and errata.")[0]
-    assert sorted(re.findall(r"^    (\w+)  ", core, re.M)) == stems
+    bad = bad_map("README.md, section The modules,",
+                  re.findall(r"^\| `(\w+)` \|", part, re.M), stems)
+    bad += bad_map("The docstring of refsnn/__init__.py",
+                   re.findall(r"^    (\w+)  ", core, re.M), stems)
+    assert not bad, "\n".join(bad)
+    assert bad_map("README.md", ["a", "b"], ["a", "b"]) == []
+    assert bad_map("README.md", ["a"], ["a", "lif"]) == [
+        "README.md has no row for the module lif"]
+    assert len(bad_map("README.md", ["a", "a", "b"], ["a"])) == 3
     for key in ("ZN21", "LZ20", "CB22", "CSSZ20", "NMZ19", "ZG18", "ZPG17"):
         assert f"[{key}]" in read(ROOT / "README.md")
 
@@ -266,14 +286,17 @@ def bad_marks(shown, marks, of):
     """Return equations of a module without proof, and proofs without equation."""
     proved = {k for _, _, module, equations in marks if module == of
               for k in equations}
-    return [f"{of}: no proof of ({k})" for k in shown if k not in proved] + [
-        f"{of}: no equation ({k})" for k in sorted(proved - set(shown))]
+    return [f'{of}: no test of equation ({k}) has the mark @proves("{of}", {k})'
+            for k in shown if k not in proved] + [
+        f'{of}: a test has the mark @proves("{of}", {k}), and the module docstring '
+        f"displays no equation ({k})" for k in sorted(proved - set(shown))]
 
 
 def test_each_equation_has_a_proof():
     marks = equations.proofs()
-    assert [c for of in equations.modules()
-            for c in bad_marks(displayed(equations.source(of)), marks, of)] == []
+    bad = [c for of in equations.modules()
+           for c in bad_marks(displayed(equations.source(of)), marks, of)]
+    assert not bad, "\n".join(bad)
     assert {of for _, _, of, _ in marks} <= set(equations.modules())
     assert bad_marks([1, 2], [("f", "t", "a", [1]), ("f", "t", "b", [2])], "a")
     assert bad_marks([1], [("f", "t", "a", [1, 2])], "a")
@@ -283,7 +306,8 @@ def test_each_equation_has_a_proof():
 def test_a_table_lists_the_lines_and_the_proofs_of_each_equation():
     """`python tests/equations.py --write` writes the table."""
     told = between(read(ROOT / "tests" / "PROOFS.md"), "proofs").strip().splitlines()
-    assert told == equations.tables()
+    assert told == equations.tables(), \
+        "tests/PROOFS.md is out of date: run python tests/equations.py --write"
 
 
 def test_links_lead_somewhere():

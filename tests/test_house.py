@@ -74,7 +74,11 @@ def header(source, name, version):
                r"( \| optional: (\w+(?:, \w+)*))?")
     match = re.fullmatch(pattern, first)
     if match is None:
-        return set(), set(), [f"{name}:1: first line is {first!r}"]
+        return set(), set(), [
+            f"{name}:1: the first line is {first!r}; it must be '# refsnn {version} | "
+            f"{name} | SPDX-License-Identifier: MIT | needs: numpy', with 'python' "
+            "for no package, ', scipy' or ', h5py' after numpy, and ' | optional: "
+            "PACKAGE' at the end for packages that functions import"]
     needs = set() if match[1] == "python" else set(match[1].split(", "))
     return needs, set(match[3].split(", ")) if match[3] else set(), []
 
@@ -90,11 +94,13 @@ def bad_imports(source, name, version):
             composes(name) and package in (".", "refsnn")) or (
             package == "argument checks")
         if not allowed:
-            complaints.append(f"{name}:{node.lineno}: imports {package}")
-    unused = (needs | optional) - seen
-    if unused and not composes(name):
-        complaints.append(f"{name}:1: names {sorted(unused)}, never imported")
-    return complaints
+            complaints.append(
+                f"{name}:{node.lineno}: the import of {package} is not allowed; line 1 "
+                "must name a required package after 'needs: ', and STANDARD in "
+                "tests/test_house.py must hold a module of the standard library")
+    unused = set() if composes(name) else (needs | optional) - seen
+    return complaints + [f"{name}:1: the first line names {package}, which the module "
+                         "never imports" for package in sorted(unused)]
 
 
 def bad_exports(source, name):
@@ -103,8 +109,8 @@ def bad_exports(source, name):
     public = {node.name for node in tree.body
               if isinstance(node, (ast.FunctionDef, ast.ClassDef))
               and not node.name.startswith("_")}
-    lacking = sorted(public - set(exported(tree)))
-    return [f"{name}: __all__ lacks {lacking}"] if lacking else []
+    return [f"{name}: __all__ lacks the public name {one}"
+            for one in sorted(public - set(exported(tree)))]
 
 
 def bad_names(source, name, taken):
@@ -139,16 +145,16 @@ def bad_constructs(source, name):
             if any(isinstance(child, ast.FunctionDef) for child in node.body):
                 complain(node, f"class {node.name} has methods")
         if isinstance(node, ast.arguments) and node.kwarg is not None:
-            complain(node.kwarg, f"**{node.kwarg.arg}")
+            complain(node.kwarg, f"**{node.kwarg.arg} must be single arguments")
         if isinstance(node, ast.Global):
-            complain(node, "global")
+            complain(node, "a global statement changes the state of the module")
         if isinstance(node, ast.FunctionDef):
             for decorator in node.decorator_list:
                 if "cache" in ast.unparse(decorator) and name != "_checks.py":
                     complain(node, f"{node.name} keeps results between calls")
         if isinstance(node, ast.keyword) and node.arg == "allow_pickle" \
                 and ast.unparse(node.value) != "False":
-            complain(node.value, "allow_pickle")
+            complain(node.value, "allow_pickle must be False")
     for node in tree.body:
         if isinstance(node, ast.Assign):
             for target in node.targets:
@@ -165,11 +171,11 @@ def bad_random(source, name):
         text = ast.unparse(node) if isinstance(node, (ast.Attribute, ast.Call)) else ""
         match = re.fullmatch(r"(?:np|numpy)\.random\.(\w+)", text)
         if match and match[1] not in RANDOM:
-            complaints.append(f"{name}:{node.lineno}: {text}")
+            complaints.append(f"{name}:{node.lineno}: {text} uses global random state")
         if re.fullmatch(r"(?:\w+\.)*default_rng\((None)?\)", text):
-            complaints.append(f"{name}:{node.lineno}: {text}, no seed")
+            complaints.append(f"{name}:{node.lineno}: {text} has no seed")
         if isinstance(node, ast.Import) and "random" in [a.name for a in node.names]:
-            complaints.append(f"{name}:{node.lineno}: import random")
+            complaints.append(f"{name}:{node.lineno}: random has a global state")
     return complaints
 
 
@@ -196,10 +202,10 @@ def texts():
 @pytest.mark.parametrize("path", MODULES, ids=label)
 def test_module_keeps_the_rules(path):
     source, name = read(path), label(path)
-    assert header(source, name, refsnn.__version__)[2] == []
-    assert bad_imports(source, name, refsnn.__version__) == []
-    assert bad_exports(source, name) == []
-    assert bad_constructs(source, name) == []
+    bad = header(source, name, refsnn.__version__)[2] or [
+        *bad_imports(source, name, refsnn.__version__), *bad_exports(source, name),
+        *bad_constructs(source, name)]
+    assert not bad, "\n".join(bad)
 
 
 def test_modules_are_found():
@@ -213,15 +219,18 @@ def test_no_module_defines_a_name_of_the_argument_checks():
              for node in tree.body if hasattr(node, "name")
              or isinstance(node, ast.Assign)}
     assert {"arrays", "one_of", "FLOATS"} <= taken
-    assert [c for path in [*CORE, *FAST] if path.name != "_checks.py"
-            for c in bad_names(read(path), label(path), taken)] == []
+    bad = [c for path in [*CORE, *FAST] if path.name != "_checks.py"
+           for c in bad_names(read(path), label(path), taken)]
+    assert not bad, "\n".join(bad)
 
 
 def test_no_two_modules_share_a_name():
     """Apart from fast/X, which has the name of its core module on purpose."""
     paths = [*CORE, *COMPOSERS, *sorted((ROOT / "figures").rglob("*.py"))]
     stems = [path.stem for path in paths if path.stem != "__init__"]
-    assert sorted({stem for stem in stems if stems.count(stem) > 1}) == []
+    bad = [f"{path.relative_to(ROOT)}: another module is named {path.stem} too"
+           for path in paths if stems.count(path.stem) > 1]
+    assert not bad, "\n".join(bad)
     assert not {"tasks", "nets", "arrays", "models", "costs", "rules"} & set(stems)
     assert {path.stem for path in FAST} <= {path.stem for path in CORE}
 
@@ -238,23 +247,28 @@ def test_module_has_its_tests(path):
     tree = ast.parse(read(path))
     functions = {node.name for node in tree.body
                  if isinstance(node, ast.FunctionDef) and node.name[0] != "_"}
-    assert not functions or "contract(" in tests or "ValueError" in tests, \
-        "nothing is refused"
-    missing = [name for name in sorted(functions)
-               if not re.search(rf"\b{name}\b", tests)]
-    assert missing == []
+    file = f"test_{prefix}{path.stem}"
+    bad = [f"{label(path)}: no test names the function {name}; it belongs in "
+           f"{(folder / file).relative_to(ROOT)}.py" for name in sorted(functions)
+           if not re.search(rf"\b{name}\b", tests)]
+    if functions and not ("contract(" in tests or "ValueError" in tests):
+        bad.append(f"{label(path)}: no test sees a ValueError; contracts belong in "
+                   f"tests/contract/{file}_contract.py")
+    assert not bad, "\n".join(bad)
 
 
 def test_nothing_uses_global_random_state():
     paths = [path for path in texts() if path.suffix == ".py"]
     assert len(paths) > 10
-    assert [c for path in paths for c in bad_random(read(path), path.name)] == []
+    bad = [c for path in paths for c in bad_random(read(path), path.name)]
+    assert not bad, "\n".join(bad)
 
 
 def test_text_speaks_of_the_project_only():
     paths = texts()
     assert {"README.md", "setup.cfg", "lif.py", "run"} <= {path.name for path in paths}
-    assert [c for path in paths for c in bad_words(read(path), path.name)] == []
+    bad = [c for path in paths for c in bad_words(read(path), path.name)]
+    assert not bad, "\n".join(bad)
 
 
 def test_the_package_imports_nothing():
@@ -271,7 +285,8 @@ GOOD = "# refsnn 1.2.3 | a.py | SPDX-License-Identifier: MIT | needs: numpy\n" \
     "\n" + GOOD, GOOD.replace("needs: numpy", "needs: numpy | optional:")])
 def test_a_bad_header_is_seen(bad):
     assert header(GOOD, "a.py", "1.2.3") == ({"numpy"}, set(), [])
-    assert header(bad, "a.py", "1.2.3")[2]
+    told, = header(bad, "a.py", "1.2.3")[2]
+    assert "must be '" + GOOD.partition("\n")[0] + "'" in told
 
 
 @pytest.mark.parametrize("bad", [

@@ -232,8 +232,8 @@ def complaint(c, values, name, what, bad):
             return f"{name}, {what}: the message shows notation or contents: {text}"
         return ""
     except Exception as error:
-        return f"{name}, {what}: {type(error).__name__}: {error}"
-    return f"{name}, {what}: accepted"
+        return f"{name}, {what}: must raise a ValueError, and raises {error!r}"
+    return f"{name}, {what}: must raise a ValueError, and is accepted"
 
 
 def variants(item, good):

@@ -55,7 +55,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 F, C = np.array([1.0, 2.0]), np.array([0.0, 3.5])

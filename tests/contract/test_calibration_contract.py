@@ -88,7 +88,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 FOUND = cal.Measurement(*np.ones((2, 2, 2)), *np.ones((4, 2)), *np.zeros((2, 2), bool),

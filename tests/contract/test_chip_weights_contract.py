@@ -57,7 +57,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 NET = cw.Weights(np.ones((5, 7)), np.ones((5, 5)), np.ones((3, 5)))

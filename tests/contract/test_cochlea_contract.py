@@ -79,7 +79,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 X, V, P = np.ones(8), np.ones((5, 2)), np.full((5, 2), 0.1)

@@ -57,7 +57,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 X, W, S, T = np.ones((3, 2, 4)), np.ones((2, 4)), Step(), {"tau_syn": 2, "tau_mem": 3}

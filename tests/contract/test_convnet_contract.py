@@ -49,7 +49,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 W1, W2, W3 = np.ones((2, 3, 3, 1)), np.ones((3, 2, 2, 2)), np.ones((4, 3))

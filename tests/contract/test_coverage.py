@@ -25,12 +25,29 @@ def without_contract(module, functions):
                    and node.name[0] != "_"} - {f.__name__ for f in functions})
 
 
+def bad_coverage(name, without, by_hand):
+    """Return functions that lack a contract, or that have one and are in BY_HAND."""
+    return [f"The function {f} has no contract; it belongs in the list FUNCTIONS of "
+            f"tests/contract/{name}.py" for f in without if f not in by_hand] + [
+        f"The function {f} has a contract in tests/contract/{name}.py or does not "
+        "exist, so it must not be in BY_HAND of tests/contract/test_coverage.py"
+        for f in by_hand if f not in without]
+
+
 @pytest.mark.parametrize("module", MODULES)
 def test_every_public_function_has_a_contract(module):
-    file = importlib.import_module(f"test_{module.replace('/', '_')}_contract")
-    assert without_contract(module, [c.function for c in file.FUNCTIONS]) == \
-        BY_HAND.get(module, [])
+    name = f"test_{module.replace('/', '_')}_contract"
+    assert (Path(__file__).parent / f"{name}.py").exists(), \
+        f"tests/contract/{name}.py is missing: copy test_rnn_contract.py"
+    functions = [c.function for c in importlib.import_module(name).FUNCTIONS]
+    bad = bad_coverage(name, without_contract(module, functions),
+                       BY_HAND.get(module, []))
+    assert not bad, "\n".join(bad)
 
 
 def test_a_missing_contract_is_seen():
     assert without_contract("bptt", []) == ["adjoint", "chunk", "gradient", "truncated"]
+    told, = bad_coverage("test_a_contract", ["f", "g"], ["g"])
+    assert told == "The function f has no contract; it belongs in the list FUNCTIONS " \
+        "of tests/contract/test_a_contract.py"
+    assert len(bad_coverage("test_a_contract", [], ["g"])) == 1

@@ -29,7 +29,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 ONE, A, G, F = np.ones(2), np.ones((2, 3)), np.ones((2, 2, 4)), np.zeros((2, 2))

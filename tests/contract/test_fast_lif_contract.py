@@ -38,7 +38,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 X, W, W_OUT = np.ones((6, 2, 3)), np.ones((4, 3)), np.ones((2, 4))

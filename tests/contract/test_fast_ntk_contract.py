@@ -11,7 +11,8 @@ FUNCTIONS = test_ntk_contract.contracts(ntk)
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 @pytest.mark.parametrize("call, match", test_ntk_contract.RELATIONS)

@@ -22,7 +22,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 X, H, V, M = np.ones((2, 4)), np.full((2, 2), 0.5), np.eye(2), np.zeros((2, 2, 12))

@@ -31,7 +31,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 STATE, W, ONE = rest(K, 2, 3, 4), np.ones((2, 3, 4)), np.ones((5, 2, 3))

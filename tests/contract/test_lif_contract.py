@@ -44,7 +44,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 X, W, HALF = np.ones((4, 2, 3)), np.ones((2, 3)), {"alpha": 0.5, "beta": 0.5}

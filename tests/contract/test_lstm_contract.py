@@ -37,7 +37,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 X, W, V, B = np.ones((3, 2, 4)), np.ones((8, 4)), np.ones((8, 2)), np.ones(8)

@@ -46,7 +46,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 W, B, X = [np.full((4, 3), 0.1), np.ones((2, 4))], [np.ones(4), np.ones(2)], np.ones(

@@ -56,7 +56,8 @@ FUNCTIONS = contracts(ntk)
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 @pytest.mark.parametrize("call, match", RELATIONS)

@@ -30,7 +30,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 K0 = np.einsum("nk,mq->nmkq", np.eye(3, 2), np.eye(3, 2))

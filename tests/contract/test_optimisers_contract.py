@@ -23,7 +23,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 EACH = pytest.mark.parametrize("f", [sgd, adam, adamax, rmsprop, rmaxprop])

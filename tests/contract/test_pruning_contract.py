@@ -24,7 +24,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 W, RNG = [np.full((4, 5), 0.5), np.ones(3)], np.random.default_rng(0)

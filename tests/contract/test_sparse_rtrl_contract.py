@@ -35,7 +35,8 @@ FUNCTIONS += [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 ONE, X, V = np.ones((2, 3)), np.ones((2, 1)), np.eye(3)

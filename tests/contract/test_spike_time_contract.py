@@ -23,7 +23,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 INPUTS, W = np.array([[0.5, 1.0], [np.inf, 0.2]]), np.array([[3.0, 1.0]] * 3)

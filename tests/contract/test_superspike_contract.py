@@ -42,7 +42,8 @@ FUNCTIONS = [
 
 @pytest.mark.parametrize("c", FUNCTIONS, ids=lambda c: c.function.__name__)
 def test_contract(c):
-    assert verify(c) == []
+    bad = verify(c)
+    assert not bad, "\n".join(bad)
 
 
 K, W, ONE = coefficients(Settings()), np.ones((1, 1, 1)), np.ones((1, 1))
