@@ -27,9 +27,10 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the proofs of the core and the contracts as quick."""
+    """Mark the proofs of the core, the contracts and the rules as quick."""
     for item in items:
-        if item.get_closest_marker("proves") or item.path.parent.name == "contract":
+        if item.get_closest_marker("proves") or item.path.parent.name == "contract" \
+                or item.path.name in ("test_house.py", "test_docs.py"):
             item.add_marker("quick")
 
 
