@@ -173,7 +173,13 @@ def _vendor(options):
         raise ValueError(f"destination is {path}: must be a folder that exists, or end "
                          "with .py")
     checks = Path(folder, "_checks.py").read_text(encoding="utf-8")
-    text = _alone(Path(source).read_text(encoding="utf-8"), checks).encode()
+    text = Path(source).read_text(encoding="utf-8")
+    first = text.partition("\n")[0]
+    if not re.match("# refsnn .* needs: ", first):
+        raise ValueError(
+            f"line 1 of {module} is {first!r:.60}: must be a header '# refsnn VERSION "
+            "| NAME | SPDX-License-Identifier: MIT | needs: PACKAGES'")
+    text = _alone(text, checks).encode()
     wanted = {}
     for name in DATA.get(module, ()):
         data = Path(folder, name).read_bytes()
