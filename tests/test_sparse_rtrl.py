@@ -149,7 +149,7 @@ def test_presynaptic_is_no_more_than_that(reset, refractory):
 
 
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
-def test_with_generic_recurrence_each_rung_differs(reset):
+def test_with_generic_recurrence_each_rule_differs(reset):
     """Test that the cosine of each pair of rules is below 1."""
     cosines = []
     for seed in range(20):
