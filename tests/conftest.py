@@ -27,10 +27,15 @@ def pytest_configure(config):
 
 
 def pytest_collection_modifyitems(items):
-    """Mark the proofs of the core, the contracts and the rules as quick."""
+    """Mark the proofs of the core, the contracts and the rules as quick.
+
+    Two rules that take seconds are left out.
+    """
+    slow = "test_nothing_uses_global_random_state", "test_readme_examples_run"
     for item in items:
+        rule = item.path.name in ("test_house.py", "test_docs.py")
         if item.get_closest_marker("proves") or item.path.parent.name == "contract" \
-                or item.path.name in ("test_house.py", "test_docs.py"):
+                or rule and item.name not in slow:
             item.add_marker("quick")
 
 

@@ -14,6 +14,7 @@ equation must then fail.
 """
 
 import ast
+import functools
 import hashlib
 import io
 import os
@@ -60,6 +61,7 @@ def marked(module, text=None):
             for k in TAG.match(token.string)[1].split(",")]
 
 
+@functools.cache
 def proofs(folder=ROOT / "tests"):
     """Return (test file, test function, module, equations) of every mark."""
     found = []
