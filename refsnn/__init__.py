@@ -1,19 +1,19 @@
 # refsnn 0.1.0 | __init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package implements learning algorithms of spiking networks in NumPy.
 
-The arrays that a model returns, which are the states and the spikes at all
-time steps, are called a recording.  Learning rules take recordings as
-arguments.  The modules listed below form the core of the package.  No
-module of the core imports another module of the core, so each module can
-be copied alone.  Public functions raise a ValueError if an array or an
-option is invalid, and a FileNotFoundError if a file is missing.  The error
-message contains the name of the argument, its value and the requirement
-that the argument violates.  The docstrings do not list errors that follow
-from the documented shapes and ranges.  Unless a docstring says otherwise,
-results have the dtype of the weights, which is float32 or float64.  If a
-function has no weights among its arguments, its results have the dtype of
-the input data.  Only `fast.si`, and functions with an argument `out` or
-`work`, modify arrays that the caller passes.
+The arrays that a model returns are called a recording.  A recording of a
+spiking layer holds the states and the spikes at all time steps.  Learning
+rules take recordings as arguments.  The modules listed below form the core
+of the package.  The modules of the core do not import each other, so each
+module can be copied alone.  Public functions raise a ValueError if an
+array or an option is invalid, and a FileNotFoundError if a file is
+missing.  The error message contains the name of the argument, its value
+and the requirement that the argument violates.  The docstrings do not list
+errors that follow from the documented shapes and ranges.  Unless a
+docstring says otherwise, results have the dtype of the weights, which is
+float32 or float64.  If a function has no weights among its arguments, its
+results have the dtype of the input data.  Only `fast.si`, and functions
+with an argument `out` or `work`, modify arrays that the caller passes.
 
 models
     lif                 LIF layers and leaky readouts

@@ -73,8 +73,8 @@ simulators with different conventions give different results.  A recording
 holds the results of a simulator, and the command `identify` prints the
 convention that this simulator follows.  The exit status of `identify` is 1
 if no convention fits the recording, if the recording has no spike, or if
-no surrogate derivative explains the recorded gradient dW.  A recording is
-an npz file with
+no surrogate derivative fits the recorded gradient dW.  A recording is an
+npz file with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -87,12 +87,12 @@ an npz file with
                             "fast_sigmoid:25", or a steepness
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
-folder or to a new .py file.  The copied module needs no other module of
-the package, because the argument checks that the module imports are
-appended to the copy.  Data files of the module, and the licence of these
-data, are copied to a folder named `data` next to the copied module.  Line
-2 of the copied module holds a SHA-256 digest of all other lines.  To test
-the copied module, run
+folder or to a new .py file.  The argument checks of the module are
+appended to the copy, so that the copy needs no other module of the
+package.  Data files of the module, and the licence of these data, are
+copied to a folder named `data` next to the copied module.  Line 2 of the
+copied module holds a SHA-256 digest of all other lines.  To test the
+copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

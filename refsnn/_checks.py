@@ -3,8 +3,8 @@
 
 The algorithm modules in `refsnn/` and `refsnn/fast/` import no module of
 the package except `refsnn._checks`.  The command `python -m refsnn vendor
-NAME FILE` copies a module to a file, and appends the functions of this
-file that the module uses.
+NAME FILE` copies a module to a file, and appends the functions of
+`_checks.py` that the module uses.
 
 A public function passes its arguments to the function `arrays`, together
 with a string that specifies each argument:
@@ -23,9 +23,10 @@ The second part of a specification, such as `(n, m)`, gives a name to each
 axis of an array.  In one call of `arrays`, axes with the same letter must
 have the same size.  A number such as 3 is the required size of an axis,
 and an underscore allows any size of an axis.  An axis must have at least
-one entry, unless a star follows the letter of the axis, as in `m*`.  The
-axes () require a number, and the axes (n?) require a number or an array
-with n entries.  The axes (...) allow arrays with any number of axes.
+one entry, unless a star follows the letter of the axis, as in `m*`.  An
+argument with the axes `()` must be a number, and an argument with the axes
+`(n?)` must be a number or an array with n entries.  An argument with the
+axes `(...)` may be an array with any number of axes.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -38,15 +39,15 @@ The last part of a specification is the range of all array entries, such as
 specification has no range, all entries must be finite.
 
 All results have the dtype of the first array whose specification has the
-type `float`, unless the caller sets the argument `dtype`.  Real arrays of
-another dtype than the results are cast to the dtype of the results.
-Arrays of the type `int` keep their dtype, and arguments with the axes ()
-become Python numbers.  An array that needs no cast is returned without a
-copy.  Masked arrays are refused, because NumPy would ignore their mask.
+type `float`, unless the caller sets the argument `dtype`.  All other real
+arrays are cast to the dtype of the results.  Arrays of the type `int` keep
+their dtype, and arguments with the axes () become Python numbers.  An
+array that needs no cast is returned without a copy.  Masked arrays are
+refused, because NumPy would ignore their mask.
 
 An error message contains the name of the argument, its invalid value or
-shape, and the violated requirement.  If two arguments differ in the size
-of an axis, the message contains the names, the axes and the sizes of both
+shape, and the violated requirement.  If an axis has different sizes in two
+arguments, the message contains the names, the axes and the sizes of both
 arguments.  Messages never show whole arrays.
 """
 
@@ -80,8 +81,7 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Check values against their specifications `rules`; return them as
-    arrays.
+    """Check values against the specifications `rules`, and return arrays.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()
@@ -279,7 +279,7 @@ def _axes_text(rule):
 
 
 def _wanted_array(rule):
-    """Describe the number or the array that is required."""
+    """Describe the required number or array."""
     return "must be a number" if rule.axes == () else \
         f"must be an array {_axes_text(rule)}"
 

@@ -14,8 +14,8 @@ time steps between t0 and t1 have the duration dt:
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
 If eq. (1) does not give an integer, a remainder shorter than dt is left
-before the end time t1.  The option `partial` makes the remainder the last
-time step ("keep"), omits the remainder ("drop"), or raises an error
+before the end time t1.  With the option `partial`, the remainder becomes a
+shorter last time step ("keep"), is omitted ("drop"), or raises an error
 ("refuse").  The option `outside` omits events that lie outside all time
 steps ("drop"), moves these events to the first or the last step ("clip"),
 or raises an error ("refuse").  If one unit has several events in a time
@@ -38,8 +38,8 @@ Departures.  The number T of time steps is rounded to an integer if the
     in floating-point arithmetic.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
     steps from 1 instead of 0.  As a consequence, time step 0 of the fourth
-    tutorial never contains an event, and an event at the end time t1 has a
-    step number that is out of range.  The fourth tutorial uses decay
+    tutorial never contains an event, and the step number of an event at
+    the end time t1 is out of range.  The fourth tutorial uses decay
     factors for steps of 1 ms, but its time steps last 14 ms, so that its
     time constants are 14 times as long as intended.  If the last batch of
     samples is incomplete, the fourth tutorial omits this batch without a

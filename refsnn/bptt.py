@@ -16,10 +16,10 @@ the effect of h[t] on later states:
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
 
 A long trajectory can be processed in chunks of time steps.  The last state
-of a chunk is also the first state of the next chunk.  At the first state
-of a chunk, the derivative F[first] is set to 0, because the earlier chunk
-includes this derivative.  At the last state of a chunk, the direct
-derivative of the loss is
+of a chunk is also the first state of the next chunk.  The derivative
+F[first] of the first state with respect to the parameters is set to 0,
+because the earlier chunk includes this derivative.  At the last state of a
+chunk, the direct derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 

@@ -359,7 +359,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
 
 def _loss(f, theta):
-    """Return `f` with a check of its result."""
+    """Return `f` with checked results."""
     one_of("f", f, Callable)
     single = not isinstance(theta, (list, tuple))
     return lambda thetas: float(*arrays(

@@ -32,8 +32,8 @@ is given in ADC codes.
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
 constant tau_s.  The membrane potential v, relative to the leak potential,
 has the time constant tau.  The headroom of a neuron is the range of
-membrane potentials, between a lower and an upper edge, in which the
-dynamics of the membrane are linear:
+membrane potentials in which the dynamics of the membrane are linear.  The
+headroom lies between a lower and an upper edge:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
@@ -493,8 +493,7 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return all input spikes, sorted by integration step: (ends, images,
-    currents)."""
+    """Return (ends, images, currents) of the sorted spikes."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -546,7 +545,7 @@ def _advance(model, v, syn, new, work, noise):
 
 
 def _sample(seen, samples, j, v, new):
-    """Store the samples between steps j - 1 and j."""
+    """Store the sampled potentials of step j."""
     ends, when, whose, part = samples
     if ends[j] < ends[j + 1]:
         now = slice(ends[j], ends[j + 1])

@@ -42,11 +42,11 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool, so that
-    the total amount of transmitter changes only by a loss at the rate l
-    cleft and by a production at the rate y (M - free).  A Poisson process
-    with the rate -log(1 - P) per step has at least one event in a step
-    with probability P.  The events of all fibres of a hair cell are
+    [M86].  Transmitter that leaves one pool enters the next pool.  The
+    total amount of transmitter therefore changes only by a loss at the
+    rate l cleft and by a production at the rate y (M - free).  A Poisson
+    process with the rate -log(1 - P) per step has at least one event in a
+    step with probability P.  The events of all fibres of a hair cell are
     sampled from one Poisson process with a higher rate, and each event is
     assigned to a random fibre.  Events within the refractory time after a
     spike of the same fibre are deleted.

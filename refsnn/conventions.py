@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | conventions.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate LIF layers as published simulators do, and compute derivatives.
+r"""Simulate and differentiate LIF layers as in published simulators.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the type of reset.  A convention is a
@@ -27,7 +27,7 @@ With the choice mute=True, the potential u of a refractory neuron evolves
 freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
 Derivation.  Except for the products with the weight matrices W and V, a
-    time step acts on each neuron separately.  Let R_u and R_s be the
+    time step updates each neuron separately.  Let R_u and R_s be the
     derivatives of the reset R with respect to u and s, at the arguments of
     R in eq. (5) or (6).  Let the factor Q be the derivative R_u if eq. (6)
     applies, and 1 if eq. (5) applies.  Let `fixed` be a mask that is 1 if
@@ -373,8 +373,8 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the slices of recorded states for s and for u, and whether R(u, s)
-    is recorded instead of u."""
+    """Return the recorded rows of s and of u, and whether R(u, s) is
+    recorded instead of u."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -570,8 +570,8 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return `psi`, set to 0 where slopes["live"] is 0, and the entries `names`
-    of the dict `slopes`."""
+    """Return checked `psi` and entries of `slopes`.  The value of `psi`
+    becomes 0 where `slopes.live` is 0."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

@@ -24,8 +24,8 @@ multiplies the inputs x[l] of layer l by a binary mask m[l]:
     x[l] becomes m[l] x[l],
     pre[l-1] becomes m[l] pre[l-1] in each window                (3)
 
-The gate D is a mask that is 1 for each pre-activation that determines an
-entry of the next layer input x[l+1]:
+The gate D is a mask of the pre-activations.  An entry of D is 1 if eq. (2)
+copies the pre-activation to the next layer input x[l+1]:
 
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
@@ -80,8 +80,8 @@ Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
     multiplications in the forward pass.  For a network with K outputs, the
     function `signals` needs about K times as many multiplications as the
-    forward pass, and the function `second_order` needs about 2 K + 2 times
-    as many multiplications as the forward pass.
+    forward pass.  The function `second_order` needs about 2 K + 2 times as
+    many multiplications as the forward pass.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | datasets.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: pooch
-r"""Read image data sets: embedded digits, MNIST, CIFAR and SVHN.
+r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
 and `fetch` downloads these two data sets.  `idx` reads one array from a
 file in the IDX format, the format of the MNIST files.  `split` divides the
-samples into a training set and a test set, so that each class has the same
-fraction of its samples in the test set, up to rounding.
+samples into a training set and a test set.  Up to rounding, the test set
+holds the same fraction of every class.
 
 `upsample` enlarges images of side x side pixels to size x size pixels by
 bilinear interpolation,
@@ -23,8 +23,8 @@ values, then all blue values (colour 0, 1 and 2),
     x[row, column, colour] =
         pixels[1024 colour + 32 row + column] / 255                    (3)
 
-`svhn` reads the cropped digits of SVHN from MATLAB files that hold the
-pixels X (32, 32, 3, N) and the labels y (N, 1) of N images.  In these
+`svhn` reads the cropped digits of SVHN from MATLAB files.  A file holds
+the pixels X (32, 32, 3, N) and the labels y (N, 1) of N images.  In these
 files, the digit 0 has the label 10,
 
     x[n, row, column, colour] = X[row, column, colour, n] / 255,
@@ -95,7 +95,7 @@ SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
 
 
 def digits(path=None):
-    """Return the embedded handwritten digits.
+    """Return the handwritten digits in the package.
 
     >>> digits("nowhere.npz")                       # doctest: +ELLIPSIS
     Traceback (most recent call last):

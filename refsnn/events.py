@@ -14,7 +14,7 @@ recordings.  The fields of the file are
     extra/meta_info     gender, age, body_height of each speaker
 
 The spike times of a recording are sorted.  The fields extra/speaker and
-extra/meta_info are optional.  The Speech Commands have neither of the two.
+extra/meta_info are optional.  The Speech Commands lack both fields.
 
 `read` raises a ValueError if a file has another format.  Before `read`
 allocates memory for a field, `read` compares the size that the file
@@ -27,9 +27,10 @@ Cost.   A spike returned by `read` takes 16 bytes of memory.  `write` holds
     the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts floats and integers of other widths.  `read` rejects files with
-    links, external data, virtual datasets or references, and never
-    follows them.  Damage that makes the HDF5 library hang is not detected.
+    accepts floats and integers with other numbers of bits than in the
+    published files.  `read` rejects files with links, external data,
+    virtual datasets or references, and never follows them.  Damage that
+    makes the HDF5 library hang is not detected.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -60,7 +61,7 @@ SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Hold one array (speakers,) of texts or numbers for each property."""
+    """Hold arrays (speakers,) with properties of speakers."""
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray

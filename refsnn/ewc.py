@@ -3,9 +3,9 @@ r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 
 At the end of a task, the importance of a parameter is the mean squared
 derivative of the log-likelihood with respect to this parameter.  During
-later tasks, a quadratic penalty keeps important parameters near their
-anchors, for example near their values after the latest task.  For N
-samples with K outputs f[n] and a label distribution p(y | f),
+later tasks, a quadratic penalty keeps important parameters near reference
+values (anchors), for example near the parameter values after the latest
+task.  For N samples with K outputs f[n] and a label distribution p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)

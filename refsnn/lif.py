@@ -435,7 +435,8 @@ def _columns(rec, psi, keep, jump, reset):
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
               threshold=1.0, reset="subtract", through_reset=True,
               through_recurrence=True, constants=False):
-    """Compute J, F and E along a recording, eqs. (12)-(14) and (16)-(20).
+    """Compute the derivatives J, F and E along a recording, eqs. (12)-(14)
+    and (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)

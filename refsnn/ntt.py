@@ -147,8 +147,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return the recording and the signals of a batch, and the layer inputs and
-    the signals of each half of the batch."""
+    """Return (recording, signals, halves) of a batch.  Each half holds
+    layer inputs and signals."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

@@ -2,15 +2,15 @@
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
 During a task, each change of a parameter contributes to the decrease of
-the loss.  The path integral of a parameter is the sum of its contributions
-to the decrease of the loss.  At the end of the task, the path integral is
-divided by the squared change of the parameter.  The quotient is added to
-the parameter's importance.  The anchor of a parameter is its value at the
-end of the previous task.  A quadratic penalty keeps important parameters
-near their anchors.  Let theta be the parameters.  Let g be the gradient of
-the loss with respect to theta before an optimiser step.  The displacement
-is the change of the parameters theta in one optimiser step.  With the
-coefficient `strength` and the prefactor `factor` of the penalty,
+the loss.  The path integral of a parameter is the sum of the contributions
+of this parameter to the decrease of the loss.  At the end of the task, the
+path integral is divided by the squared change of the parameter.  The
+quotient is added to the parameter's importance.  The anchor of a parameter
+is its value at the end of the previous task.  A quadratic penalty keeps
+important parameters near their anchors.  Let g be the gradient of the loss
+with respect to the parameters theta before an optimiser step.  The
+displacement is the change of the parameters theta in one optimiser step.
+With the coefficient `strength` and the prefactor `factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -21,8 +21,8 @@ coefficient `strength` and the prefactor `factor` of the penalty,
         importance (theta - anchor)                   (4)
 
 After each task, eq. (2) updates the importance of each parameter.
-Afterwards, the path integral of each parameter is set to 0, and its anchor
-is set to its current value.  `PRESETS` holds the settings of published
+Afterwards, all path integrals are set to 0, and the current parameters
+become the anchors.  `PRESETS` holds the settings of published
 implementations:
 
     preset       g      displacement  clamp    xi    strength factor other
@@ -85,10 +85,10 @@ Departures.  As in all implementations in the table above, the importances
     the last task are kept as anchor.  In a notebook of [ZPG17] for
     permuted MNIST, the anchor of the first task is 0.  To reproduce the
     notebook of [ZPG17], pass arrays of zeros to the function `begin`.  On
-    a CPU, the library avalanche 0.6.0 stores the anchor, from which the
-    penalty measures parameter changes, as a view of the current
-    parameters.  The penalty of synaptic intelligence is then always 0.  In
-    this module, the anchor is stored as a copy of the parameters.
+    a CPU, the library avalanche 0.6.0 stores the anchor as a view of the
+    current parameters, so that the penalty of synaptic intelligence is
+    always 0.  In this module, the anchor is stored as a copy of the
+    parameters.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """

@@ -44,8 +44,8 @@ dL/dy[t],
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
 
-In (9), alpha and beta are the decay factors of the leaky readout, and gain
-is its gain.
+In (9), alpha and beta are the decay factors of the leaky readout, and
+`gain` is the gain of the readout.
 
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the

@@ -75,7 +75,7 @@ def fast_sigmoid(v, steepness):
 
 
 def _scaled(v, steepness):
-    """Check v and k; return v, k and k |v|."""
+    """Return v, k and k |v|."""
     v, k = arrays("v (...) float, steepness () in (0, inf)", v, steepness)
     k = v.dtype.type(k)
     with np.errstate(over="ignore"):

@@ -14,6 +14,6 @@ package has four modules:
     workers     distribute the recordings over processes, and print the
                 progress
 
-The modules import modules of `refsnn`.  Therefore, `python -m refsnn
-vendor` cannot copy these modules.
+The command `python -m refsnn vendor` cannot copy the modules of this
+package, because these modules import modules of `refsnn`.
 """

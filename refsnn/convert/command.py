@@ -1,13 +1,14 @@
 # refsnn 0.1.0 | convert/command.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert recordings to a file of spikes, or to two files of spikes.
 
-First, the command reads all recordings, finds the recordings that cannot
-be converted, and computes a digest of the samples and of the options for
-each other recording.  Then the command reads each recording again,
-converts the recording, and writes the spikes to the file DIGEST.npz in the
-work folder OUTPUT.parts.  A recording is skipped if this file exists,
-which allows an interrupted command to continue.  Finally, the command
-joins the files of the recordings to the output files.
+First, the command reads all recordings, and finds the recordings that
+cannot be converted.  For each other recording, the command computes a
+digest of the samples and of the options.  Then the command reads each
+recording again, converts the recording, and writes the spikes to the file
+`DIGEST.npz` in the work folder `OUTPUT.parts`.  If the file `DIGEST.npz`
+of a recording exists, the recording is skipped, so that an interrupted
+command can continue.  Finally, the command merges the files `DIGEST.npz`
+into the output files.
 """
 
 import os
@@ -104,9 +105,8 @@ def run(options):
 
 
 def _join(folder, splits, outputs, keys, channels):
-    """Write the spikes, the labels and the speakers of each list of tuples (part,
-    label, speaker) to the output file of this list.  If a file cannot be
-    written, no output file appears."""
+    """Write one output file for each list of tuples (part, label,
+    speaker).  The output files appear at the end."""
     wholes = [os.path.join(folder, f"{i}.h5") for i in range(len(outputs))]
     for output, split in zip(outputs, splits, strict=True):
         if not split:

@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
 """Find the labels and the speakers of recordings, and the test recordings.
 
-The options --label, --speaker and --test of the command line determine the
-labels, the speakers and the recordings that are written to a second file.
-The text that `help("refsnn.__main__")` prints describes these options.
+The command-line option `--label` sets the labels of the recordings, and
+the option `--speaker` sets the speakers.  The option `--test` selects the
+recordings that are written to a second file.  The text that
+`help("refsnn.__main__")` prints describes these options.
 """
 
 import csv
@@ -108,7 +109,7 @@ def _listed(paths, file):
 
 
 def _tested(paths, file):
-    """Return the indices of the recordings that a file names, one per line."""
+    """Return the indices of the recordings listed in a file."""
     names = list(map(str.strip, _text(file).splitlines()))
     tested = set()
     for line, (name, some) in enumerate(zip(names, _named(paths, names), strict=True)):

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | convert/sounds.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert sounds to spikes, and write the spikes of each sound to a file.
 
-The file of the spikes of a sound is called the part of the sound.  Its
-name is a digest of the sound and of the options, so that another run finds
-the parts that need not be computed again.
+The file with the spikes of a sound is called the part of the sound.  The
+name of a part is a digest of the sound and of the options.  A further run
+therefore finds the parts that need not be computed again.
 """
 
 import hashlib
@@ -47,8 +47,9 @@ def _digest(x, settings):
 
 
 def _convert(group, table, settings):
-    """Convert a list of recordings, and write the parts.  Return a list that
-    holds an error message, or None, for each recording."""
+    """Convert a list of recordings, and write the spikes of each recording
+    to a file.  Return a list of error messages, with None for each
+    converted recording."""
     found, sounds = [None] * len(group), {}
     for i, one in enumerate(group):
         try:
@@ -82,7 +83,7 @@ def _convert(group, table, settings):
 
 
 def _load(part):
-    """Return the spike times and the channels that a part holds."""
+    """Return spike times and channels of a part."""
     try:
         with open(part, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["times"], arrays["units"]

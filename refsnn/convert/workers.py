@@ -24,8 +24,8 @@ TOGETHER = 1 << 26      # limits (steps times channels) that are converted toget
 
 
 def _convert_all(todo, folder, settings, jobs):
-    """Convert the recordings of a dict {part: recording} whose part does not
-    exist.  Return a dict {part: error message} for recordings that failed."""
+    """Convert each recording of a dict {part: recording}, unless the file
+    `part` exists.  Return the errors as {part: message}."""
     if not todo:
         return {}
     os.makedirs(folder, exist_ok=True)
@@ -46,9 +46,9 @@ def _convert_all(todo, folder, settings, jobs):
 
 
 def _groups(todo, channels, most):
-    """Divide recordings into groups of similar duration, which are converted
-    together.  A group has at most `most` recordings.  If a group has several
-    recordings, its number of time steps times channels is below `TOGETHER`."""
+    """Divide recordings into groups of similar duration.  A group has at
+    most `most` recordings.  If a group has several recordings, the group
+    has fewer than `TOGETHER` time steps times channels."""
     groups = []
     for one in sorted(todo, key=lambda one: -one.seconds):
         size = (len(groups[-1]) + 1 if groups else 1) * channels * RATE / 2
