@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""Test programs with problems whose correct results are known.
+"""Test other programs on problems with known correct results.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The known
-programming mistakes were found in public programs, or are similar to
-mistakes that were found.  To write all golden vectors to a folder, run
-`python -m refsnn vectors FOLDER`.  Compute the outputs with your code, and
-save the outputs in a NumPy npz file.  To compare the saved outputs with
-the correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python,
-call the following functions:
+and the wrong outputs that known programming mistakes cause.  Each known
+programming mistake was found in a public program, or is similar to such a
+mistake.  The command `python -m refsnn vectors FOLDER` writes all golden
+vectors to a folder.  Compute the outputs with your code, and save the
+outputs in a NumPy npz file.  To compare the saved outputs with the correct
+outputs, run `python -m refsnn check RESULTS.npz`.  In Python, call the
+following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -46,5 +46,5 @@ differ.  The package `build` computes the golden vectors.  From recorded
 spikes or potentials, the package `identify` infers how a simulator updates
 its LIF neurons.  The package `diagnose` finds errors in functions that
 compute gradients.  The modules of `oracle` import other modules of refsnn,
-and cannot be copied alone.
+and therefore cannot be copied alone.
 """

@@ -2,18 +2,18 @@
 """Compare the results of a program with the correct results of test problems.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The known
-programming mistakes were found in public programs, or are similar to
-mistakes that were found.  The function `check` needs only the results of
-the tested program, not its code.  For each wrong result, `check` reports
-where and how the result differs from the correct output.  If a golden
-vector has outputs of the forward pass and of the backward pass, `check`
-also reports whether the forward pass, the loss or the backward pass is
-wrong.  In a summary, the word "layout" means that the values are right,
-but that the axes of the arrays have another order or shape.  The word
-"dtype" in a summary means that the dtype of the arrays is not supported.
-`check` names a known programming mistake only if this mistake causes all
-results that were given for the golden vector.
+and the wrong outputs that known programming mistakes cause.  Each known
+programming mistake was found in a public program, or is similar to such a
+mistake.  The function `check` needs only the results of the tested
+program, not its code.  For each wrong result, `check` reports where and
+how the result differs from the correct output.  If a golden vector has
+outputs of the forward pass and of the backward pass, `check` also reports
+whether the forward pass, the loss or the backward pass is wrong.  In a
+summary, the word "layout" means that the values are right, but that the
+arrays have a wrong shape or a wrong order of axes.  The word "dtype" in a
+summary means that the dtype of the arrays is not supported.  `check` names
+a known programming mistake only if a program with this mistake gives all
+results that were supplied for the golden vector.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the
@@ -21,14 +21,13 @@ results must equal the correct values exactly.  If the correct outputs can
 be computed without rounding errors (exact golden vectors), all results
 must equal the correct outputs exactly.  Results that are 0 everywhere are
 rejected.  Some pairs of golden vectors differ only in one option that
-should change the results.  If a program ignores an option that should
-change the results, and returns equal results for the pair, `check` rejects
-the results.
+should change the results.  If a program ignores this option and returns
+equal results for both golden vectors, `check` rejects the results.
 
-The stored test problems themselves are checked: spikes must vary, no
-correct output may be 0 everywhere, and each known programming mistake must
-change an output.  Each entry of each input affects at least one output,
-unless the field `idle` of the golden vector marks the entry.
+The function `vectors` also checks the stored test problems: spikes must
+vary, no correct output may be 0 everywhere, and each known programming
+mistake must change an output.  Each entry of each input affects at least
+one output, unless the field `idle` of the golden vector marks the entry.
 """
 
 import re
@@ -66,8 +65,8 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 class Finding(NamedTuple):
     """Hold the judgement of one result of a program, such as "right" or "wrong".
-    A summary of all wrong results for one golden vector has an empty field
-    `output`."""
+    In a summary of all wrong results for one golden vector, the field `output`
+    is empty."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary

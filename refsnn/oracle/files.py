@@ -4,8 +4,8 @@
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The function
 `write` creates a folder with one JSON file and one uncompressed npz file
-for each golden vector.  The file vectors.json in the folder describes the
-arrays of all npz files.
+for each golden vector.  The file `vectors.json` in the folder describes
+the arrays of all npz files.
 
 Simulators of leaky integrate-and-fire (LIF) neurons compute a time step in
 different ways.  For example, a reset can subtract the threshold from the

@@ -9,9 +9,9 @@ tests three explanations of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if it is correct for all entries that it
-concerns.  The entries must also differ so much from each other that the
-explanation cannot be correct by chance.  For a single number, no
+The function reports an explanation only if all affected entries agree with
+the explanation.  The entries must also differ so much from each other that
+the explanation cannot be correct by chance.  For a single number, no
 explanation is reported, because every number is a multiple of every
 nonzero number.
 """
@@ -38,7 +38,7 @@ USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
-    """Hold the positions of the wrong entries of an array, and the explanation."""
+    """Hold the positions and the explanation of the wrong entries of an array."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
@@ -283,8 +283,8 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield all changes of axes: the description of the change, the changed
-    array, and a mask of the entries whose values are known."""
+    """For each order, reversal and shift of the axes, yield a text, the changed
+    array and a mask.  The mask is True for known entries."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return

@@ -5,8 +5,8 @@ problem.
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  A result is
 right if it equals the correct output within the tolerance that the module
-`check` defines.  A known programming mistake explains the results of a
-program if a program with this mistake gives the same results.  The modules
+`check` defines.  A known programming mistake is named if a program with
+this mistake gives the same results as the tested program.  The modules
 `check` and `diagnose.random_networks` use this module.
 """
 
@@ -316,7 +316,7 @@ def _same(found, right, exact, rtol=FINE):
 
 
 def _comparable(value):
-    """Return the result in float64 and its tolerance."""
+    """Return the float64 result and the tolerance."""
     try:
         found = np.asarray(value)
     except Exception as error:          # tensors raise errors of many kinds

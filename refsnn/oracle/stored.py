@@ -5,20 +5,20 @@ vectors).
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The folder
 `vectors` beside this module holds one JSON file for each golden vector.
-The files README.md and schema.json in the folder `vectors` describe the
-format of the JSON files.  The following command recomputes all golden
+The files `README.md` and `schema.json` in the folder `vectors` describe
+the format of the JSON files.  The following command recomputes all golden
 vectors, and replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
 Each known programming mistake has a name and an identifier, such as
-"bptt/reset-detached".  Identifiers and the names of golden vectors never
-change.  The function `write` finds the identifier of a programming mistake
-by its name in the stored JSON file.  If you change the name of a
-programming mistake in the code, also change the name in the JSON file.
-For a new programming mistake, `write` derives the identifier from the
-name.  You may shorten the new identifier before the JSON file is
-published.
+"bptt/reset-detached".  The identifiers of mistakes and the names of golden
+vectors never change.  To find the identifier of a programming mistake, the
+function `write` searches for the name of the mistake in the stored JSON
+file.  If you change the name of a programming mistake in the code, also
+change the name in the JSON file.  For a new programming mistake, `write`
+derives the identifier from the name.  You may shorten the new identifier
+before the JSON file is published.
 """
 
 import json
@@ -113,10 +113,10 @@ def write(folder=FOLDER):
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
-    of the largest entry of their array.  The wrong outputs of programming
-    mistakes may differ by up to 1e-10 of the largest entry.  Arrays that hold
-    only multiples of 2**-30 below 2**20, such as spikes, are computed without
-    rounding errors, so that their tolerance is 0.
+    of the largest entry of the array.  For the wrong outputs of programming
+    mistakes, the tolerance is 1e-10 of the largest entry.  For arrays that
+    hold only multiples of 2**-30 below 2**20, such as spikes, the tolerance is
+    0.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -4,8 +4,9 @@
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The module
 `registry` lists the golden vectors and the functions that compute them.
-The module `vector` defines the class of golden vectors.  The modules in
-the following list hold the functions that compute golden vectors:
+The module `vector` defines the Python class `Vector` for golden vectors.
+The modules in the following list hold the functions that compute golden
+vectors:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp
     lif_networks           stacked LIF layers, readouts, wide layers

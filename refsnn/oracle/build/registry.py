@@ -2,17 +2,17 @@
 """List all stored test problems (golden vectors), and compute one of them.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  Each golden
-vector is computed by a function, which `build` calls with the arguments
-(*size, **options).  The tuple `size` is (seed, T, B, m, n) for T steps, B
-samples, m inputs and n neurons.  If the size of the test problem is fixed,
-the tuple `size` is empty.  The function returns a description of the test
-problem, the inputs, the correct outputs, and a dict of known programming
-mistakes.  The keys of the dict of programming mistakes are the names of
-the mistakes, or pairs (name, public program that has the mistake).  The
-values of the dict of programming mistakes are dicts of wrong outputs.  If
-some entries of the inputs affect no output, the function also returns the
-field `idle` of `vector.Vector`.
+and the wrong outputs that known programming mistakes cause.  For each
+golden vector, `build` calls one Python function with the arguments (*size,
+**options).  The tuple `size` is (seed, T, B, m, n) for T steps, B samples,
+m inputs and n neurons.  If the size of the test problem is fixed, the
+tuple `size` is empty.  The called function returns a description of the
+test problem, the inputs, the correct outputs, and a dict of known
+programming mistakes.  In the dict of programming mistakes, each key is the
+name of a mistake, or a pair (name, public program that has the mistake).
+Each value in the dict of programming mistakes is a dict of wrong outputs.
+If some entries of the inputs affect no output, the function also returns
+the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
@@ -27,7 +27,8 @@ __all__ = ["REGISTRY", "Entry", "build"]
 
 
 class Entry(NamedTuple):
-    """Hold the function that computes a golden vector, and its arguments."""
+    """Hold the function for one golden vector, and the arguments of this
+    function."""
     function: Callable
     size: tuple = ()
     options: dict = {}

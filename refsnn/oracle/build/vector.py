@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Define the class of stored test problems (golden vectors).
+"""Define the Python class `Vector` for test problems (golden vectors).
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Each entry of

@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module infers which term of the LIF equations a function gets wrong.
+"""This module infers which LIF equation term a function computes wrongly.
 
 The function under test simulates a layer of leaky integrate-and-fire (LIF)
 neurons, and computes gradients of a loss.  The function `diagnose` calls
 the function under test for several variants of a network, and compares the
-returned results with the correct results.  The variants differ in the
-terms of the LIF equations that are set to 0.  The function `diagnose` does
-not need a list of known programming mistakes.  The conclusions follow from
-six statements:
+returned results with the correct results.  The variants differ in which
+terms of the LIF equations are set to 0.  The function `diagnose` does not
+need a list of known programming mistakes.  The conclusions follow from six
+statements:
 
 (A) If exactly one term is wrong, the results are wrong for all variants of
     the network in which this term has an effect, and right for all other
@@ -209,7 +209,7 @@ def _rounded(runs):
 
 
 def _right(call, given, table):
-    """Diagnose a function that is right in all variants of the network."""
+    """Test a function on longer input sequences."""
     rows = [call(_long(seed)) for seed in range(SEEDS)]
     for run in rows:
         if run.broken:
@@ -226,8 +226,7 @@ def _right(call, given, table):
 
 
 def _even(runs, forward):
-    """Return whether all relative errors differ by less than a factor of 1000, as
-    rounding errors usually do."""
+    """Return whether the errors resemble rounding errors."""
     sizes = _sizes(runs, forward)
     return bool(max(sizes) < 1000 * min(sizes))
 
@@ -277,9 +276,10 @@ def _broken(run, where=""):
 def _simplest(runs, forward, rounding=True):
     """Find the wrong output with the smallest error.
 
-    Only outputs of the forward pass or only outputs of the backward pass are
-    examined.  The loss is chosen only if no other output is wrong.  If
-    `rounding` is False, rounding errors are not accepted as an explanation.
+    If `forward` is True, examine the outputs of the forward pass, otherwise
+    the outputs of the backward pass.  The loss is chosen only if no other
+    output is wrong.  If `rounding` is False, rounding errors are not accepted
+    as an explanation.
 
     Returns
     -------
@@ -393,7 +393,7 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period that explains all missing spikes."""
+    """Return the refractory period (or 0), and whether no neuron spikes twice."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -416,15 +416,14 @@ def _gap(run):
 
 
 def _moved(runs):
-    """Return whether a wrong threshold explains all spikes."""
+    """Return whether the threshold is wrong."""
     gaps = [(*_gap(run), run.p["threshold"]) for run in runs]
     return all(low < high for low, high, _ in gaps) and any(
         not low <= threshold < high for low, high, threshold in gaps)
 
 
 def _resets_alike(run):
-    """Return whether the spikes also follow from a threshold that equals the
-    number subtracted by the reset."""
+    """Return whether one threshold fits spikes and resets."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
@@ -434,7 +433,8 @@ def _resets_alike(run):
 
 
 def _prompt(run):
-    """Return whether the potential is wrong one step after the first spike."""
+    """Return whether the first wrong membrane potential follows one step after
+    the first spike."""
     mem, right = run.found["mem"], run.right["mem"]
     wrong = np.abs(mem - right) > RTOL.get(mem.dtype, 1e-9) * np.abs(right).max()
     first, spike = (np.argmax(a.any(axis=(1, 2))) for a in (wrong, run.right["spikes"]))

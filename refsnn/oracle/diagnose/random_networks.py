@@ -149,7 +149,7 @@ def _built(rule, draws, n, m, B, T):
 
 
 def _network(rule, draws, *sizes):
-    """Build a test problem, or return None if it is trivial."""
+    """Return a test problem, or None."""
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
 
@@ -278,8 +278,7 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 
 def _simpler(rule, attempt, fault, draws, sizes):
-    """Set weights and inputs to 0 or round them, if the error stays the
-    same."""
+    """Simplify weights and inputs; keep the error."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):

@@ -2,15 +2,15 @@
 """This module tests a function on networks in which some LIF terms are 0.
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons.  The
-variants differ in the terms of the LIF equations that are set to 0.  From
-the results of the function under test for all variants, `diagnose` infers
-which term of the LIF equations the function computes wrongly.  Each input
-channel is 1 at one time step of one sample, and 0 otherwise.  Let dW be
-the gradient of the loss with respect to the input weights W.  Because each
-input channel is nonzero only once, each column of dW belongs to one time
-step of one sample.  The column of dW holds the derivatives of the loss
-with respect to the synaptic currents at one time step.  These derivatives
-are called adjoints.  The adjoints can also be computed from dx, the
+variants differ in which terms of the LIF equations are set to 0.  From the
+results for all variants, `diagnose` infers which term of the LIF equations
+the function under test computes wrongly.  Each input channel is 1 at one
+time step of one sample, and 0 otherwise.  Let dW be the gradient of the
+loss with respect to the input weights W.  Because each input channel is
+nonzero only once, each column of dW belongs to one time step of one
+sample.  Each column of dW holds the derivatives of the loss with respect
+to the synaptic currents at this time step.  These derivatives are called
+adjoints.  The adjoints can also be computed from dx, which is the
 derivative of the loss with respect to the inputs.
 """
 
@@ -113,7 +113,7 @@ def _recorded(p):
 
 
 def _follow(p, spikes=None):
-    """Simulate a network with free or given spikes."""
+    """Simulate a network, possibly with given spikes."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
@@ -213,8 +213,8 @@ def _same(found, right, scale=None):
 
 
 def _residuals(run):
-    """Return the residual and the value of each term of eqs. (2) and (3) of
-    the module `lif`.
+    """For each term of eqs. (2) and (3) of the module `lif`, return the residual
+    and the value.
 
     The residual is the left-hand side minus the right-hand side of the
     equation that contains the term.  Both sides of the equation are computed
@@ -242,7 +242,7 @@ def _cast(dtype, pairs):
 
 
 def _adjoints(run):
-    """Return the adjoints of the results and of the right outputs."""
+    """Return the wrong and the right adjoints."""
     if "dx" in run.found:
         back = np.linalg.pinv(run.p["W"])
         return [(answer["dx"] @ back).astype(answer["dx"].dtype)
@@ -251,7 +251,8 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """Return the residual and the value of each term of eqs. (7)-(9) of `lif`.
+    """For each term of eqs. (7)-(9) of the module `lif`, return the residual and
+    the value.
 
     The residual is the left-hand side minus the right-hand side of eq. (7) or
     (9) of the module `lif`.  Both sides of the equation are computed from the
@@ -289,7 +290,7 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """If a residual equals k times a term, return k."""
+    """Return the ratio of residual and term."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf
@@ -309,5 +310,5 @@ def _mapped(found, right):
 
 
 def _ratio(found, right, found2, right2):
-    """Return whether found / found2 equals right / right2."""
+    """Return whether two ratios of arrays agree."""
     return _same((found * right2).astype(found.dtype), found2 * right)

@@ -2,17 +2,17 @@
 """This package infers from a recording how a simulator updates LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention states
-how a simulator computes a time step, for example whether the reset
-subtracts the threshold.  The function `identify` simulates LIF neurons
-with every update convention, and compares each simulation with the
-recording.  The report of `identify` names the published tools that agree
-with the recording, and the properties of the time step that follow from
-the recording.  All other properties remain open.  For each open property,
-the report names an input signal that would exclude some of the choices, if
-such an input signal is known.  An input signal for which update
-conventions give different results is called a stimulus.  The modules are:
+properties of a time step, such as the kind of reset.  The code calls these
+properties axes.  An update convention states how a simulator computes a
+time step, for example whether the reset subtracts the threshold.  The
+function `identify` simulates LIF neurons with every update convention, and
+compares each simulation with the recording.  The report of `identify`
+names the published tools that agree with the recording.  The report also
+lists each property of the time step for which the recording allows only
+one choice.  All other properties remain open.  If an input signal is known
+that would exclude some choices for an open property, the report names this
+input signal.  An input signal for which update conventions give different
+results is called a stimulus.  The modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments

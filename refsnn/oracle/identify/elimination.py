@@ -2,21 +2,20 @@
 r"""This module finds all LIF update conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention states
-how a simulator computes a time step, for example whether the reset
-subtracts the threshold.  The property `through_reset` affects only
-gradients.  The other properties allow about 330,000 update conventions.
-Between 119,000 and 139,000 update conventions give different simulations;
-the number depends on the time constants.  The function `_search` simulates
-LIF neurons with all update conventions, step by step.  The function
-rejects an update convention at the first time step at which its simulation
-contradicts the recording.  Let r be the recorded synaptic currents (syn)
-or membrane potentials (mem) of one time step, and let v be the
-corresponding simulated values.  If spikes are recorded, the recorded
-spikes drive the resets and the recurrent inputs of the simulation.  Row t
-of a recorded array holds the values of time step t.  An update convention
-is rejected in row t if (1) or (3) holds:
+properties of a time step, such as the kind of reset.  The code calls these
+properties axes.  An update convention states how a simulator computes a
+time step, for example whether the reset subtracts the threshold.  The
+property `through_reset` affects only gradients.  Combinations of the other
+fourteen properties give about 330,000 update conventions.  For given time
+constants, 119,000 to 139,000 of the update conventions give different
+simulations.  The function `_search` simulates LIF neurons with all update
+conventions, step by step.  The function rejects an update convention at
+the first time step at which the simulation contradicts the recording.  Let
+r be the recorded synaptic currents (syn) or membrane potentials (mem) of
+one time step, and let v be the corresponding simulated values.  If spikes
+are recorded, the recorded spikes drive the resets and the recurrent inputs
+of the simulation.  Row t of a recorded array holds the values of time step
+t.  An update convention is rejected in row t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -37,21 +36,21 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     Therefore, all update conventions with equal coefficients in (4), equal
     constants beta and gain, and equal rules for spikes and resets share
-    one simulation.  The property `record` only selects the recorded state,
-    and needs no further simulation.  The choices "once" and "before" of
-    the property `reset_at` differ only in the recorded potential, and need
-    no further simulation.
+    one simulation.  Update conventions that differ only in the property
+    `record` also share one simulation.  The choices "once" and "before" of
+    the property `reset_at` differ only in the recorded potential, and also
+    share one simulation.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference is below (16 + t/2) eps S(t).
-    For equal values, the property `compare` determines whether the neuron
-    spikes.
+    If u counts as equal to the threshold, the neuron spikes or does not
+    spike according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
-    simulation takes O(T P) time, or less time if all its update
-    conventions are rejected early.  If P > 32, the function `_search`
-    first compares only 32 pairs of a sample and a neuron.  The function
-    chooses the pairs whose recorded values differ most often from the
-    value at the first time step.  If recurrent weights V are given and
+    simulation takes O(T P) time, or less time if all update conventions
+    that share the simulation are rejected early.  If P > 32, the function
+    `_search` first compares only 32 pairs of a sample and a neuron.  The
+    function chooses the pairs whose recorded values differ most often from
+    the value at the first time step.  If recurrent weights V are given and
     spikes are not recorded, `_search` first compares only one sample.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
@@ -119,14 +118,14 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Find when each update convention contradicts the recording, eqs. (1)-(4).
+    """Find the row at which each update convention is rejected, eqs. (1)-(4).
 
     If a time step has more than 32 recorded entries, all update conventions
     are first compared with a part of these entries.  Only the update
-    conventions that agree longest are then compared with all entries.  If
-    `fits_only` is True, only the update conventions that agree to the end are
-    compared with all entries.  For all other update conventions, the returned
-    row may be later than the first contradiction.
+    conventions that agree for the most time steps are compared with all
+    entries.  If `fits_only` is True, only the update conventions that agree to
+    the end are compared with all entries.  For all other update conventions,
+    the returned row may be later than the first contradiction.
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -390,8 +389,7 @@ def _off(value, row, slack):
 
 
 def _bounds(spikes, mem, thr, slack):
-    """Return the smallest and the largest number of spikes that a neuron emits if
-    its membrane potential lies between mem - slack and mem + slack."""
+    """Return both bounds of eq. (3)."""
     low, high = mem - slack, mem + slack
     if spikes == "one":
         return (low > thr) * 1.0, (high >= thr) * 1.0
@@ -528,7 +526,7 @@ def _slack(problem):
 
 
 def _codes_of(step, axes=AXES):
-    """Return the indices of an update convention's choices."""
+    """Return the indices of the choices."""
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
 
@@ -539,8 +537,7 @@ def _grouped(codes):
 
 
 def _distance(codes, steps, axes=AXES):
-    """Return how many properties of each row differ from the nearest of
-    `steps`."""
+    """Return the smallest difference from `steps`."""
     weights = np.array([3 if axis in RARE else 1 for axis in AXES])
     return np.min([(codes != _codes_of(step, axes)) @ weights for step in steps],
                   axis=0)

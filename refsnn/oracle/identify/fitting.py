@@ -23,17 +23,18 @@ a factor for which the computed gradient equals a recorded gradient:
                                                                       (3)
 
 In (3), dW is the computed gradient of the loss with respect to the input
-weights W.  The side is "above" or "below" if the surrogate derivative is
-nonzero only above or only below the threshold, and "both" otherwise.  The
-peak is the value of the surrogate derivative at the threshold.  The reset
-path is True if the computed gradient passes through the reset.  Gradients
-that do not pass through the recurrent weights V are tried last.
+weights W.  The side is "above" if the surrogate derivative is 0 below the
+threshold.  The side is "below" if the surrogate derivative is 0 above the
+threshold.  Otherwise, the side is "both".  The peak in (3) is the value of
+the surrogate derivative at the threshold.  The value `reset path` in (3)
+is True if the computed gradient passes through the reset.  Gradients that
+do not pass through the recurrent weights V are tried last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
-    linear in beta, g and c.  The fit tries all values of alpha in a fixed
-    list.  Gauss-Newton steps refine the best value of alpha.  The backward
-    recursion for dW follows from eqs. (12)-(15) of the module
-    `conventions`.
+    linear in the constants beta, g and c.  The fit tries all values of the
+    decay factor alpha in a fixed list.  Gauss-Newton steps refine the best
+    value of alpha.  The backward recursion for dW follows from eqs.
+    (12)-(15) of the module `conventions`.
 Exact.  If spikes are recorded, the recorded spikes drive the resets and
     the recurrent inputs in (3).
 Cost.   Let G be the number of values of alpha that are tried, and let P be
@@ -49,11 +50,11 @@ Departures.  This module contains its own surrogate derivatives, because
     surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as
     `Heaviside` in sinabs and `StepPWL` in rockpool.  With k = 0, the
     surrogate derivative "step" is 1 everywhere, as in a straight-through
-    estimator.  Peaks other than 1 are tried only if no surrogate
-    derivative with the peak 1 reproduces the recorded gradient.  If the
-    peak is not 1, the factor in (3) must be 1.  If derivatives pass
-    through resets or through V, a surrogate derivative with the peak 2
-    does not give twice the gradient of the peak 1.
+    estimator.  Peak values other than 1 are tried only if no surrogate
+    derivative with the peak value 1 reproduces the recorded gradient.  If
+    the peak is not 1, the factor in (3) must be 1.  If derivatives pass
+    through resets or through the recurrent weights V, doubling the
+    surrogate derivative does not double the gradient.
 """
 
 import itertools
@@ -210,7 +211,7 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
-    """Fit the constants of (2); return None if the fit fails."""
+    """Fit the constants of (2), if possible."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -249,7 +250,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return the filtered inputs h of (1), and dh/dalpha."""
+    """Return the filtered inputs h of (1), and the derivatives dh/dalpha."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):

@@ -1,30 +1,31 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Identify how a simulator updates LIF neurons, from a recording.
+r"""Identify from a recording how a simulator updates LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention states
-how a simulator computes a time step, for example whether the reset
-subtracts the threshold.  The function `identify` simulates LIF neurons
-with every update convention, and compares each simulation with the
-recording.  An update convention fits if its simulation agrees with the
-recording.  A property is settled if all update conventions that fit have
-the same choice for this property.  All other properties are open.  If
-several update conventions give equal simulations for every input, only one
-of these update conventions is counted.  An input signal for which update
-conventions give different results is called a stimulus.  For each open
-property, the report names a stimulus that would exclude at least one
-choice, if the module `stimuli` can make such a stimulus.  If the caller
-also supplies a gradient, all update conventions that do not reproduce this
-gradient are excluded.  The supplied gradient also shows whether
-derivatives pass through the reset (property `through_reset`).
+properties of a time step, such as the kind of reset.  The code calls these
+properties axes.  An update convention states how a simulator computes a
+time step, for example whether the reset subtracts the threshold.  The
+function `identify` simulates LIF neurons with every update convention, and
+compares each simulation with the recording.  An update convention fits if
+the simulation with this convention agrees with the recording.  A property
+is settled if all update conventions that fit have the same choice for this
+property.  All other properties are open.  If several update conventions
+give equal simulations for every input, only one of these update
+conventions is counted.  An input signal for which update conventions give
+different results is called a stimulus.  If the module `stimuli` can make
+an input signal that would exclude a choice for an open property, the
+report names this input signal.  If the caller also supplies a gradient,
+all update conventions that do not reproduce this gradient are excluded.
+The supplied gradient also shows whether derivatives pass through the reset
+(property `through_reset`).
 
 The list `members` of the report holds all presets (update conventions of
-published tools) that agree with the recording.  The list also holds all
-update conventions that agree with the recording and differ from the first
-preset in only one property.  If no preset agrees with the recording, the
-list holds up to 20 update conventions that agree with the recording.
-The listed update conventions are the most similar to a published tool.
+published tools) that agree with the recording.  If a preset agrees, the
+list also holds all update conventions that agree with the recording and
+differ from the first preset in only one property.  If no preset agrees
+with the recording, the list holds the update conventions that agree with
+the recording and are most similar to a published tool, up to 20 update
+conventions.
 """
 
 import numpy as np
@@ -158,7 +159,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified update convention differs from `right`.
+    """Describe how an identified update convention differs from the preset
+    `right`.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))

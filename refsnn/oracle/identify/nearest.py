@@ -28,16 +28,17 @@ one of three conditions holds:
 Derivation.  The comparison uses the tolerances of the module
     `elimination`.
 Approximate.  The nearest update convention is chosen among the update
-    conventions of published tools and at most 24 others.  The other update
-    conventions agree with the recording for the largest number of time
-    steps.
+    conventions of published tools and at most 24 further update
+    conventions.  The further update conventions are those that agree with
+    the recording for the most time steps.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times.  Each repetition makes one change to the constants, the
-    weights or the recording.  The changes are a fitted gain, transposed
-    weights, V = 0, swapped axes of time and batch, and a threshold of 1.
+    eight times.  In each repetition, the constants, the weights or the
+    recording are changed in one way.  The changes are a fitted gain,
+    transposed weights, recurrent weights V = 0, swapped axes of time and
+    batch, and a threshold of 1.
 Departures.  If an update convention agrees with the recording only after a
     change listed under "Cost", the report names the change and the update
-    convention, and the list `members` of the report is empty.
+    convention.  The list `members` of the report is empty.
 """
 
 import numpy as np
@@ -98,7 +99,8 @@ def _spiking(problem, step):
 
 
 def _thresholds(problem, late, reset):
-    """Return the bounds of the thresholds that explain the recorded spikes."""
+    """Return the smallest and the largest threshold that would cause the recorded
+    spikes."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
@@ -133,7 +135,7 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate and its first difference."""
+    """Return the nearest candidate and the difference."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")

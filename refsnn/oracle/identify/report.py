@@ -2,15 +2,15 @@
 """This module defines the report of `identify`, and writes its text.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  In the code, a
-property of the time step is called an axis.  An update convention states
-how a simulator computes a time step, for example whether the reset
-subtracts the threshold.  A candidate describes an update convention by a
-published tool and by the differences from this tool.  The report describes
-each update convention by the published tool with the fewest differences.
-In the text of the report, a probe is an input signal for which update
-conventions give different results.  The command `python -m refsnn probes`
-writes all probes (input signals) to a folder.
+properties of a time step, such as the kind of reset.  The code calls these
+properties axes.  An update convention states how a simulator computes a
+time step, for example whether the reset subtracts the threshold.  A
+candidate describes an update convention by a published tool and by the
+differences from this tool.  The report describes each update convention by
+the published tool with the fewest differences.  In the text of the report,
+a probe is an input signal for which update conventions give different
+results.  The command `python -m refsnn probes` writes all probes (input
+signals) to a folder.
 """
 
 from typing import NamedTuple
@@ -66,8 +66,8 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Hold an update convention as the changes to a preset.  A preset is the
-    update convention of a published tool."""
+    """Describe an update convention by a preset and the changes to the preset.  A
+    preset is the update convention of a published tool."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple
@@ -106,7 +106,7 @@ def _changes(candidate):
 
 
 def _cost(changes):
-    """Count the changes; changes in `RARE` count three times."""
+    """Count the changes; rare changes count thrice."""
     return len(changes) + 2 * len(RARE & set(changes))
 
 
@@ -147,7 +147,7 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the first entry that is marked in `wrong`, or None."""
+    """Return the first wrong entry, or None."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:

@@ -11,10 +11,10 @@ line and in the reports of `identify`, a stimulus is called a probe.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
-alpha be the decay factor of the synaptic current.  Let the factor f1 be 1
-or 1 - alpha, let f2 be 1 or alpha, and let f3 be the gain of the current.
-The stimulus "ties" contains inputs x such that, in floating-point
-arithmetic,
+alpha be the decay factor of the synaptic current.  Eq. (1) contains three
+factors: f1 is 1 or 1 - alpha, f2 is 1 or alpha, and f3 is the gain of the
+current.  The stimulus "ties" contains inputs x such that, in
+floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
@@ -22,16 +22,16 @@ Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
     potential has a lower bound (floor).  Only a recorded gradient shows
-    whether derivatives pass through the reset.  Recorded spikes cannot
-    distinguish a delay of the input from a delay of the output, but
-    recorded membrane potentials can.
+    whether derivatives pass through the reset.  A delay of the input and a
+    delay of the output give the same spikes, but different membrane
+    potentials.
 Exact.  The solutions x of (1) are searched among the 17 floating-point
     numbers nearest to threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
     one sample for each product f1 f2 f3.  The input signals "overdrive"
     and "inhibition" have 40 samples each.
 Departures.  In a simulator with other rounding errors, the input signal
-    "ties" may cause no tie.
+    "ties" may not bring the membrane potential exactly to the threshold.
 """
 
 import itertools

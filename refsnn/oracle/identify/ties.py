@@ -20,7 +20,7 @@ SIMULATED = 20_000_000  # largest number of entries in all simulations
 
 
 def _settled(problem, fits, presets, exact):
-    """Select the update conventions that explain recorded ties."""
+    """Select the update conventions that fit ties."""
     at, values = list(elimination.AXES).index("compare"), elimination.AXES["compare"]
     base = fits.copy()
     base[:, at] = 0
@@ -55,7 +55,7 @@ def _simulated(problem, codes):
 
 
 def _ties(problem, step, exact=False):
-    """Return the choices for "compare" that explain ties."""
+    """Return the choices for "compare" that fit."""
     run = elimination._trace(problem, step)
     u, s = run["states"], run["forced"]
     thr = np.broadcast_to(problem.levels["threshold"], u.shape)
