@@ -252,13 +252,13 @@ def silenced(weights, generator, share):
 # ---- jobs that continue each other -------------------------------------------
 
 def unpacked(found):
-    """Make a `Learner` from a dict of `lif_training.packed`."""
+    """Make a `Learner` from a packed dict."""
     weights, states = lif_training.unpacked(found)
     return Learner(chip_weights.Weights(*weights), tuple(states))
 
 
 def parts(epochs, task):
-    """Return (first epoch, number of epochs) for each job."""
+    """Divide the epochs into jobs."""
     size = epochs if task == "digits" else PART
     return [(first, min(size, epochs - first)) for first in range(0, epochs, size)]
 

@@ -2,10 +2,10 @@
 
 The task is the classification of spoken words in [CB22].  The network has 70 inputs,
 186 recurrent neurons, and one readout for each class of spoken words (20 readouts in
-the paper).  The spoken words are stored in the repository ("embedded words") or in
-files in a folder; they are read by the module `spoken_words`.  The function `keywords`
-trains the input, recurrent and readout weights.  The forward pass runs on an emulated
-chip (chip in the loop), or in software without the constraints of the chip.  With
+the paper).  The module `spoken_words` reads the spoken words, which are stored in the
+repository ("embedded words") or in files in a folder.  The function `keywords` trains
+the input, recurrent and readout weights.  The forward pass runs on an emulated chip
+(chip in the loop), or in software without the constraints of the chip.  With
 recurrence="fixed", the function `keywords` trains a control network.  The recurrent
 weights of the control network are the shuffled recurrent weights of a trained network,
 and are kept fixed.  The input and readout weights of the control network are trained
@@ -77,9 +77,9 @@ def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
     """Train a network to classify spoken words; return a dict of the results.
 
     The returned dict holds the weights, the states of the optimiser and the training
-    curves.  After the last epoch, the returned dict also holds the training and test
-    accuracies, the predicted class of each spoken test word, and the spikes and readout
-    potentials of the network for one test word.
+    curves.  After the last epoch, the returned dict also holds the accuracies and the
+    predicted class of each spoken test word.  For one test word, the dict then also
+    holds the spikes and the readout potentials of the network.
 
     folder : folder of the files, or None for the words stored in the repository.
     kind : "chip" for the emulated chip, or "software".

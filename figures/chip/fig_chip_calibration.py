@@ -10,7 +10,7 @@ of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).
 
 In a second training method, the network is trained in ideal software (without noise and
 mismatch).  The trained weights, which are clipped to the range of the chip, are rounded
-and transferred to the de-calibrated chips.  Between de-calibrations of 0 % and 30 %,
+and transferred to the de-calibrated chips.  If the de-calibration rises from 0 to 30 %,
 the test accuracy with weights from software falls by at least 0.03 more than the test
 accuracy of networks trained in the loop.  In a third training method, the network is
 trained on an emulated twin of the chip, and the weights are transferred to the chip.
@@ -151,7 +151,8 @@ def copied(task, folder, epochs, seed, repeat):
 def gather(results):
     """Stack the results of all networks in arrays.
 
-    Arrays for all levels of de-calibration have the shape (levels, repeats).
+    The rows of some arrays stand for the de-calibrations (levels), and their columns
+    for the repetitions.
     """
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))
@@ -173,9 +174,9 @@ def gather(results):
 def grown(data):
     """Return the relative increase of the test error due to silenced hidden neurons.
 
-    The increase is divided by the mean test error without silenced neurons.  The axes
-    of the returned array stand for training without or with dropout, for repetitions,
-    and for fractions of silenced neurons.
+    The increase is divided by the mean test error without silenced neurons.  The
+    returned array has the axes (without or with dropout, repetition, fraction of
+    silenced neurons).
     """
     error = 1 - data["silenced"]
     return error / np.maximum(error[:, :, :1].mean(axis=1, keepdims=True), 1e-3) - 1

@@ -5,10 +5,9 @@ neurons are measured from recorded spikes and membrane samples, and corrected.  
 evaluate the calibration, this figure uses the true parameters of the emulated chip,
 which are unknown during calibration.  The spread of a parameter is its standard
 deviation over the neurons that can fire.  The public calibration software of the real
-chip includes tests, with bounds on the parameters of a calibrated chip.  The calibrated
-emulated chip meets five of the bounds on chip parameters (means over 3 chips, 10 with
-the option
---full):
+chip includes tests, which set bounds on the parameters of a calibrated chip.  The
+calibrated emulated chip meets five of the bounds on chip parameters (means over 3
+chips, 10 with the option --full):
 
 * The spread of the synaptic time constants is at most 0.2 times the spread before
   calibration.
@@ -33,22 +32,22 @@ dots are single chips.  Diamonds are values for a calibrated chip that were read
 estimated from the public tests.
 
 The spreads before calibration are input parameters of the emulation, and mostly stem
-from the published calibration of one chip.  A shifted leak potential of a neuron has
-the same effect on membrane samples as a shifted offset of its analog-to-digital
-converter (ADC).  Calibration therefore removes only the sum of the shifts of leak
-potential and ADC offset, and the spread of the ADC offsets remains as a spread of the
-leak potentials.  A second calibration of the same uncalibrated chip also uses an ADC
-reference sample for each neuron.  The reference sample of a neuron is measured while a
-known voltage holds all membranes at the nominal leak potential.  With reference
-samples, the spread of the leak potentials is at most half as large as without reference
-samples.
+from the published calibration of one chip.  A shift of a neuron's leak potential has
+the same effect on membrane samples as a shift of the offset of the neuron's
+analog-to-digital converter (ADC).  Calibration therefore removes only the sum of the
+shifts of leak potential and ADC offset, and the spread of the ADC offsets remains as a
+spread of the leak potentials.  A second calibration of the same uncalibrated chip also
+uses an ADC reference sample for each neuron.  The reference sample of a neuron is
+measured while a known voltage holds all membranes at the nominal leak potential.  With
+reference samples, the spread of the leak potentials is at most half as large as without
+reference samples.
 
 After calibration with reference samples, the spread of every parameter is below the
-value from the public tests.  After calibration without reference samples, only the
-spread of the leak potentials is not below the value from the public tests.  The spreads
-are below the values from the public tests for three reasons: an emulated chip does not
-change between calibration and use, its parameters can be set independently of each
-other, and each measurement uses about 2,500 test inputs.  The constant
+value from the public tests.  Without reference samples, the spread of the leak
+potentials is not below the value from the public tests, but all other spreads are.  The
+spreads are below the values from the public tests for three reasons: an emulated chip
+does not change between calibration and use, its parameters can be set independently of
+each other, and each measurement uses about 2,500 test inputs.  The constant
 `chip.CALIBRATED` holds the spreads of the calibrated chips in the other figures.  The
 spreads in `chip.CALIBRATED` are the values from the public tests, except for the reset
 potentials (4 %).

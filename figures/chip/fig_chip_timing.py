@@ -3,11 +3,11 @@
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained to
 classify the handwritten digits included in refsnn ("embedded digits").  In training,
 the forward pass runs on an emulated analog chip (chip in the loop).  A regulariser
-penalises the spikes of the hidden neurons.  One regularisation strength is selected:
-among the strengths above 0 that yield at most 40 hidden spikes per test image, the
-strength with the highest training accuracy.  The mean test accuracy with the selected
-regularisation strength is at most 0.01 below the mean test accuracy without regulariser
-(2 seeds).
+penalises the spikes of the hidden neurons.  Regularisation strengths above 0 are
+considered if they yield at most 40 hidden spikes per test image.  Among these
+strengths, the strength with the highest training accuracy is selected.  The mean test
+accuracy with the selected regularisation strength is at most 0.01 below the mean test
+accuracy without regulariser (2 seeds).
 
 The left panel shows the test accuracy when only the readout samples up to a given time
 after the first input spike are used to predict the class.  From 10 µs after the first
@@ -20,13 +20,13 @@ regularisation strength.  Dots are single seeds, and diamonds are means over see
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
-chip, each weight has an excitatory and an inhibitory synapse, of which only one is
-active, depending on the sign of the weight.  Each spike therefore causes one synaptic
+chip, each weight has an excitatory and an inhibitory synapse.  The sign of the weight
+selects which of the two synapses is active.  Each spike therefore causes one synaptic
 event for each neuron that the spike reaches.  Synaptic events are counted without the
 fast mode, so the membranes are not reset after 10 µs.  The figure also reports the
 published energy of 2.4 µJ per image, divided by the mean number of synaptic events per
 image without regulariser.  The published energy per image was measured in the fast
-mode, with a network with 246 hidden neurons.
+mode, on a network of 246 hidden neurons.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3

@@ -36,22 +36,24 @@ published) and for 18,720 steps with labels (published: 42,200).  Each method ha
 runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.  On MNIST
 and on Fashion-MNIST, the perceptrons have the same initial weights.  On MNIST and on
 Fashion-MNIST, layer-wise NTT must be at least as accurate as layer-wise random and
-magnitude masks at densities of 1, 2 and 3 %.  At a density of 1 %, layer-wise NTT,
-magnitude and random masks keep 9 of the 1,000 weights of the output layer (equations
-(2) and (5) of the module `pruning`), so at least one of the 10 output units has no
-incoming weight.  At a density of 3 %, the final test accuracy of layer-wise NTT may be
-at most 0.01 below the accuracy of the best other method; NTT with one threshold also
-counts as another method.  At a density of 3 % and after 100 steps with labels,
-layer-wise NTT must be at least as accurate as every other layer-wise method.
+magnitude masks at densities of 1, 2 and 3 %.  At a density of 1 %, the layer-wise masks
+of NTT, of the magnitude method and of the random method keep 9 of the 1,000 weights of
+the output layer (equations (2) and (5) of the module `pruning`).  At least one of the
+10 output units therefore has no incoming weight.  At a density of 3 %, the final test
+accuracy of layer-wise NTT may be at most 0.01 below the accuracy of the best other
+method; NTT with one threshold also counts as another method.  At a density of 3 % and
+after 100 steps with labels, layer-wise NTT must be at least as accurate as every other
+layer-wise method.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
 labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
 without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
-steps with labels.  For Conv-4, only five pruning methods are compared: layer-wise NTT,
-NTT masks, random masks and magnitude masks, and SNIP with one threshold.  The
-convolutional networks are trained once for each density, and no bounds are set on their
-accuracies.  Like [LZ20], this figure plots accuracy against density.
+steps with labels.  For Conv-4, only five pruning methods are compared.  Four methods
+use layer-wise masks: NTT, NTT masks, random masks and magnitude masks.  The fifth
+method is SNIP with one threshold.  The convolutional networks are trained once for each
+density, and no bounds are set on their accuracies.  Like [LZ20], this figure plots
+accuracy against density.
 """
 
 import numpy as np
@@ -140,9 +142,9 @@ def claims(data):
 def ahead(rows, *others):
     """Compare layer-wise NTT with the best other method.
 
-    Return the accuracies of layer-wise NTT minus the accuracies of the method with the
-    highest mean test accuracy.  If methods are given as `others`, only these methods
-    are compared with NTT.  The dict `rows` maps pairs (method, scope) to test
+    Return the accuracies of layer-wise NTT minus the accuracies of the other method
+    with the highest mean test accuracy.  If methods are given as `others`, only these
+    methods are compared with NTT.  The dict `rows` maps pairs (method, scope) to test
     accuracies.
     """
     ours = "NTT", "layer"

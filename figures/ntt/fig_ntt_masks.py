@@ -1,12 +1,12 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-A mask selects the weights of a sparse network that are not pruned (live weights).  The
-density of a mask is the fraction of the weights that are kept.  Neural Tangent Transfer
-(NTT) starts from a magnitude mask, which keeps the initial weights with the largest
-absolute values.  NTT changes the mask during training without labels.  SNIP
-(single-shot network pruning) keeps the weights w with the largest saliency |w dL/dw|,
-where L is the loss; logit-SNIP replaces L by a function of the outputs that needs no
-labels.
+A mask selects the weights of a sparse network that are kept ("live weights" in the
+figure); all other weights are pruned.  The density of a mask is the fraction of the
+weights that are kept.  Neural Tangent Transfer (NTT) starts from a magnitude mask,
+which keeps the initial weights with the largest absolute values.  NTT changes the mask
+during training without labels.  SNIP (single-shot network pruning) keeps the weights w
+with the largest saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a
+function of the outputs that needs no labels.
 
 The following statements are about the first layer of weights, and about masks with one
 threshold per layer.  In the first layer, the unpruned weights are counted for each
@@ -106,7 +106,7 @@ def gather(results):
 
 
 def follows(data, method):
-    """Correlate the number of unpruned weights and the variability of pixels.
+    """Correlate unpruned weights with the pixels' variability.
 
     Return one correlation coefficient for each seed.
     """

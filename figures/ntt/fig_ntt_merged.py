@@ -40,11 +40,11 @@ MNIST and Fashion-MNIST.  With the option --full, the networks for two image set
 784-300-100-10 units and keep 3 % of the weights, and 5,000 steps of NTT are followed by
 5,000 training steps with labels.  With the option --full, the networks for the digits 0
 and 1 have 784-300-100-2 units, and are trained for 2,000 steps of NTT.  If the data
-folder holds the folders cifar-10-batches-bin and svhn, a convolutional network (Conv-4)
-is also trained on 10,000 images of each of the data sets CIFAR-10 and SVHN.  Conv-4 is
-trained for only 200 steps of NTT with mini-batches of 16 images, because this run only
-serves to test the code.  This figure corresponds to the experiments of [LZ20] with two
-image sets and with two classes.
+folder holds the folders `cifar-10-batches-bin` and `svhn`, a convolutional network
+(Conv-4) is also trained on 10,000 images of each of the data sets CIFAR-10 and SVHN.
+Conv-4 is trained for only 200 steps of NTT with mini-batches of 16 images, because this
+run only serves to test the code.  This figure corresponds to the experiments of [LZ20]
+with two image sets and with two classes.
 """
 
 import os

@@ -2,7 +2,7 @@
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels to match the
 outputs and the tangent kernel of a dense network (the teacher).  The authors of NTT
-[LZ20] published the logs of four NTT runs on MNIST: two runs with perceptrons with
+[LZ20] published the logs of four NTT runs on MNIST: two runs with perceptrons of
 784-300-100-10 units, and two runs with the convolutional network LeNet-5-Caffe.  Each
 sparse network keeps 3 % of the weights of its teacher, and all other weights are
 pruned.  For this figure, the weights of the same four teachers are sampled with the
@@ -32,10 +32,10 @@ gradients of the two computations then differ, and their weights diverge.  The m
 updated after every 100 training steps, so that the masks of the two computations can
 also become different.
 
-By default, the data are the handwritten digits included in refsnn, and the networks
-have 256-100-50-10 units, of whose weights 10 % are kept.  After 100, 200 and 300
-training steps without labels, the kernel distances of the networks in float32 and in
-float64 differ by at most 0.02 %.
+By default, the data are the handwritten digits included in refsnn.  The networks have
+256-100-50-10 units, and 10 % of the weights are kept.  After 100, 200 and 300 training
+steps without labels, the kernel distances of the networks in float32 and in float64
+differ by at most 0.02 %.
 
 The first panels show the kernel distance against the training step.  The next panel
 shows the relative difference between the kernel distance in float32 and the kernel

@@ -57,8 +57,8 @@ FOLDERS = {"full": ("mnist",)}                        # required in the --data f
 def jobs(size, seed, data):
     """Return one job for each teacher.
 
-    With the option --full, a further job trains the student of the teacher with the
-    largest initial kernel distance for more steps.
+    With the option --full, a further job trains one student for more steps.  The
+    teacher of this student has the largest initial kernel distance.
     """
     folder = data if size == "full" else None
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
@@ -106,7 +106,7 @@ def largest(folder, seed, before):
 def gather(results):
     """Stack the logs of all teachers.
 
-    The last of the long logs starts with the largest kernel distance.
+    The last long log has the largest initial distance.
     """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(

@@ -187,7 +187,7 @@ def first_masks(method, net, weights, biases, images, density, generator,
 
 
 def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
-    """Return the Hessian of the cross entropy times its gradient.
+    """Return the product of Hessian and gradient.
 
     The loss L is the cross entropy of f / temperature, where f are the network outputs.
     The vector v is the gradient of L with respect to the weights and biases, and is
@@ -195,11 +195,11 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    the directional derivative of L along v.  The sum is over images, layers and outputs
-    k.  The input of a layer is a, and V and c are the parts of v for the weights and
-    biases of the layer.  G_k is the derivative of the output f_k with respect to the
-    layer's input currents W a + b.  The function `second_order` computes the gradient
-    of E from dE/da, dE/dG and dE/df.
+    the directional derivative of L along v.  The sum in E is over images, layers and
+    outputs k.  The input of a layer is a.  The arrays V and c are the parts of the
+    gradient v for the weights and the biases of the layer.  G_k is the derivative of
+    the output f_k with respect to the layer's input currents W a + b.  The function
+    `second_order` computes the gradient of E from dE/da, dE/dG and dE/df.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)

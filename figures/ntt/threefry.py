@@ -36,7 +36,7 @@ def encrypt(key, x, y):
 def words(key, count):
     """Return `count` random words of 32 bits.
 
-    For odd `count`, another counter of value 0 is also encrypted.
+    If `count` is odd, a further counter with the value 0 is encrypted.
     """
     counters = np.arange(count + count % 2, dtype=np.uint32)
     counters[count:] = 0

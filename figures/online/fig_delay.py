@@ -45,11 +45,11 @@ parts of the gradient that pass through the recurrent connections and through th
 For each trained network, the gradient that is computed forward in time differs by at
 most a relative 1e-10 from the gradient that is computed backward in time.
 
-Memory and multiplications are counted for the computation forward in time, which
-updates the eligibility traces and filters the traces like the leaky readout filters
-spikes.  In the panel with several delays, markers are shifted sideways so that the
-markers of different conditions do not overlap.  This figure does not correspond to a
-published figure.
+Memory and multiplications are counted for the computation forward in time.  This
+computation updates the eligibility traces, and filters the traces as the leaky readout
+filters spikes.  In the panel with several delays, markers are shifted sideways so that
+the markers of different conditions do not overlap.  This figure does not correspond to
+a published figure.
 """
 
 import numpy as np
@@ -138,7 +138,7 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the effect of spikes on the readout.
+    """Return the effect of spikes on readouts.
 
     The entry t of the returned array (T, 1, 1) is the effect of a spike at the time
     step t on the mean readout potential in the response window.

@@ -5,9 +5,9 @@ backpropagation through time (BPTT).  In all random networks, the gradient of re
 recurrent learning (RTRL) has a relative error of at most 1e-10.  The relative error of
 truncated BPTT is at most 1e-10 if no time step is cut off.  The sparse n-step
 approximation of RTRL (SnAp-n) omits the derivative of a neuron's state with respect to
-a weight if the weight reaches the neuron only through more than n synapses.  The
-synapse of the weight itself counts as the first of these n synapses.  In a ring of n
-neurons, the relative error of SnAp-n is at most 1e-10.  The rules "block", "implicit",
+a weight if every path from the weight to the neuron has more than n synapses.  The
+synapse that has this weight is the first synapse of each path.  In a ring of n neurons,
+the relative error of SnAp-n is at most 1e-10.  The rules "block", "implicit",
 "presynaptic" and "e-prop" are described in the caption of the figure `delay`.  With
 recurrent weights of strength 1 (see below), the gradient of each of the rules "block",
 "implicit", "presynaptic" and "e-prop" has a relative error of at least 0.001.
@@ -123,8 +123,8 @@ def flat(gradient):
 def compared(found, exact):
     """Compare a gradient with the exact gradient.
 
-    Return the relative error of the gradient, and 1 minus the cosine of its angle to
-    the exact gradient.
+    Return the relative error of the gradient, and 1 minus the cosine of the angle
+    between the gradient and the exact gradient.
     """
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)

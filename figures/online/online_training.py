@@ -71,8 +71,8 @@ def crossings(signals, levels):
 
     The array `signals` has the shape (T, B, c) for T time steps, B sequences and c
     signals.  Before the first time step, all signals are 0.  The argument `levels` is
-    the number of levels, which are (i + 0.5) / levels for i = 0, 1, ...  The spikes
-    have the shape (T, B, 2 c levels).
+    the number of levels; level number i is (i + 0.5) / levels, for i = 0, 1, ...  The
+    spikes have the shape (T, B, 2 c levels).
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)

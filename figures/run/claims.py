@@ -1,4 +1,4 @@
-"""Define claims, which are statements with a computed number, and judge them.
+"""Define and judge claims, which are statements with a computed number.
 
 A claim consists of a text, a computed number (the value), a bound, and a verdict.  The
 verdict is True if the value meets the bound.  A claim without a bound has no verdict.
@@ -19,9 +19,10 @@ class Claim(NamedTuple):
     The field `value` is the computed number, or a short text.  The field `bound` is a
     text such as ">= 0.96", or "shown only" for a claim without a bound.  The verdict
     `ok` is True if the value meets the bound, False if the value does not meet the
-    bound, and None without a verdict.  The field `paper` is the published number, or
-    None if no number is published.  The field `spread` is the sample standard deviation
-    over `runs` training runs, or None if `value` is not a mean over training runs.
+    bound, and None for a claim without a bound.  The field `paper` is the published
+    number, or None if no number is published.  The field `spread` is the sample
+    standard deviation over `runs` training runs, or None if `value` is not a mean over
+    training runs.
     """
 
     text: str

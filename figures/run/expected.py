@@ -1,10 +1,10 @@
 """Predict the computing times of jobs from earlier measurements.
 
 A job is one independent part of the computation of a figure.  The predicted times are
-used to sort jobs, and to show the time left.  The file seconds.json holds the measured
-computing times in seconds, {name of the figure: [time of its first job, ...]}.  The
-times in seconds.json were measured without the options --quick and --full, and written
-by the module `timing`.
+used to sort jobs, and to show the time left.  The file `seconds.json` holds the
+measured computing times in seconds, {name of the figure: [time of its first job, ...]}.
+The module `timing` writes this file, with times that were measured without the options
+--quick and --full.
 """
 
 import json
@@ -18,9 +18,9 @@ def seconds(listed):
     """Return the predicted computing time of each task, as a dict {key: seconds}.
 
     A task is a job together with the key under which its result is stored.  The dict
-    `listed` maps the name of each figure to the list of its tasks.  With the option
-    --full, for example, the number of tasks of a figure can differ from the number of
-    measured times.  The predicted time of each task of such a figure is `UNKNOWN_S`.
+    `listed` maps the name of each figure to the list of its tasks.  If the number of
+    tasks of a figure differs from the number of measured times (for example with
+    --full), the predicted time of each task is `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
@@ -32,7 +32,7 @@ def seconds(listed):
 
 
 def longest_first(tasks, times):
-    """Sort tasks, longest chain of dependent tasks first.
+    """Sort tasks by their chains of dependent tasks.
 
     The list `tasks` must contain each task after the tasks whose results it uses.  The
     dict `times` holds the predicted times from `seconds`.

@@ -1,10 +1,10 @@
-"""Run jobs, the independent parts of the computation of figures, and store results.
+"""Run the jobs of figures, and store the results of the jobs.
 
-A job is one call of a function of a figure file, with plain values as keyword
-arguments.  The result of a job is a dict of arrays, numbers, texts, truth values, or
-lists of these types.  Each result is stored in one npz file without pickle.  Numbers in
-a result are converted to NumPy scalars, so that a computed result equals the result
-that is loaded from its file.
+A job is one independent part of the computation of a figure.  Each job is one call of a
+function of a figure file, with plain values as keyword arguments.  The result of a job
+is a dict of arrays, numbers, texts, truth values, or lists of these types.  Each result
+is stored in one npz file without pickle.  Numbers in a result are converted to NumPy
+scalars, so that a computed result equals the result that is loaded from its file.
 
 A job can use the results of earlier jobs of the same figure.  The argument `before` of
 the later job is the result of one earlier job, or a list of the results of several
@@ -334,13 +334,14 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     The answer of a task is the pair (result, computing time in seconds) that `run`
     returns.  After an error, the answer is None.  The dict `results` maps the keys of
     stored results to their answers.  The dict `owners` maps the key of each task to the
-    names of the figures that use its result.  A task starts when the results of all
-    earlier tasks that it needs are available.  A figure fails when one of its tasks
-    fails.  If all figures that use a task have failed, the task is skipped.
+    names of the figures that use the result of the task.  A task starts when the
+    results of all earlier tasks that it needs are available.  A figure has failed if
+    one of its tasks ended with an error.  If all figures that use a task have failed,
+    the task is skipped.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each local process
-    first calls the function `start`, and runs one task at a time.  If a local process
-    is killed, its task is repeated in a new process, at most `REBUILDS` times.
+    first calls the function `start`, and then runs one task at a time.  If a local
+    process is killed, its task is repeated in a new process, at most `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()

@@ -55,7 +55,7 @@ class Figure:
 
 
 def names(root):
-    """Return the names of all figures, in order."""
+    """Return the names of all figures."""
     found = sorted(path.stem.removeprefix("fig_")
                    for path in (root / "figures").glob("*/fig_*.py"))
     return sorted(found, key=lambda name: name == jobs.SPEED)
@@ -224,7 +224,7 @@ def settle(made, results, options, bar):
 # ---- one figure, with all its results ------------------------------------------
 
 def finish(figure, results, options):
-    """Judge, draw and save a figure; return printed lines."""
+    """Judge, draw and save a figure."""
     answers = [results[task.key] for task in figure.tasks if task.key in results]
     document = record(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"

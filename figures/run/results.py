@@ -1,9 +1,9 @@
-"""Write figures/RESULTS.md and the table of results in README.md.
+"""Write `figures/RESULTS.md` and the table of results in `README.md`.
 
 These tables show results that were computed with the option --full, and stored in
-figures/full/*.json.  The data and the published numbers are described in the tables in
-figures/run/settings.py.  A claim is a statement with a computed number and, in most
-cases, a bound on this number.
+`figures/full/*.json`.  The data and the published numbers are described in the tables
+in `figures/run/settings.py`.  A claim is a statement with a computed number and, in
+most cases, a bound on this number.
 """
 
 import json
@@ -162,7 +162,7 @@ def figure(name, document):
 
 
 def not_looked_up(root):
-    """List published numbers not read in the paper."""
+    """List published numbers from indirect sources."""
     return [f"- `{name}`, {claim['text']}: {published_number(claim, entry)}"
             for name, document in documents(root).items()
             for claim, entry in entered(name, document)
@@ -204,7 +204,7 @@ def readme(root):
 def write(root):
     """Write RESULTS.md and the table in README.md.
 
-    Return the paths of the written files.  If README.md contains the markers `BEGIN`
+    Return the paths of the written files.  If `README.md` contains the markers `BEGIN`
     and `END`, the table is written between these markers.
     """
     paths = [root / "figures" / "RESULTS.md"]

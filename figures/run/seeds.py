@@ -13,8 +13,8 @@ def rng(seed, figure, condition, repeat):
     """Return one of these random generators.
 
     Each of the arguments `figure`, `condition` and `repeat` is a text or an integer (0
-    or more).  The random numbers depend only on the four arguments, and not on the
-    process or on the order of the computations.
+    or more).  The random numbers depend only on `seed` and these three arguments, and
+    not on the process or on the order of the computations.
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))

@@ -1,12 +1,12 @@
 """Describe the results with the option --full.
 
-The results of computations with the option --full are stored in figures/full/*.json.  A
-claim is a statement with a computed number and, in most cases, a bound on this number.
-For each claim, the dict `TABLE` describes the data, the size of the computation, and
-the source of the published number.  A claim fails if its number does not meet the
-bound.  The dict `CAUSES` describes the known causes of failing claims.  If the claims
-of a figure change, the entries of this figure in the dicts `TABLE` and `CAUSES` must be
-changed.
+The results of computations with the option --full are stored in `figures/full/*.json`.
+A claim is a statement with a computed number and, in most cases, a bound on this
+number.  For each claim, the dict `TABLE` describes the data, the size of the
+computation, and the source of the published number.  A claim fails if its number does
+not meet the bound.  The dict `CAUSES` describes the known causes of failing claims.  If
+the claims of a figure change, the entries of this figure in the dicts `TABLE` and
+`CAUSES` must be changed.
 """
 
 from typing import NamedTuple
@@ -27,7 +27,7 @@ class Entry(NamedTuple):
 
 
 class Headline(NamedTuple):
-    """Hold one row of the table in README.md."""
+    """Hold one table row of `README.md`."""
 
     figure: str
     index: int

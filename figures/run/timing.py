@@ -1,4 +1,4 @@
-"""Write the computing times of jobs to seconds.json.
+"""Write the computing times of jobs to `seconds.json`.
 
     python -m figures.run.timing OUT
 

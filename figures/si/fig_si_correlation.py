@@ -110,7 +110,8 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
 def gather(results):
     """Return the correlations between the tasks' importances.
 
-    Both arrays have the axes (repeats, layers, tasks, tasks).
+    The arrays with and without consolidation have the axes (repeats, layers, tasks,
+    tasks).
     """
     repeats = sorted({int(r["repeat"]) for r in results})
     return {name: np.array([[np.corrcoef(np.concatenate(

@@ -9,14 +9,14 @@ Hessian, within 0.5 % at a learning rate of 1e-3.  For a diagonal Hessian, a pen
 strength 1 with the importance w / Delta^2 therefore equals the original loss.  If the
 Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for every parameter,
 independent of the diagonal entry of the Hessian.  For random Hessians of full rank
-(generic), some parameters hardly move, and the largest ratio of w / Delta^2 to half the
-diagonal entry of the Hessian is at least 10.  The top middle panel shows the importance
-w / (Delta^2 + xi) of each parameter, divided by half the diagonal entry of the Hessian.
-The damping xi limits this ratio.  The top right panel shows the path integral w without
-division by Delta^2, averaged over 4,000 start points (40,000 with --full).  Start
-points are drawn from a standard normal distribution.  The path integral of each
-parameter, averaged over the start points, equals half the diagonal entry of the Hessian
-within 10 %.
+("generic" in the figure), some parameters hardly move.  For at least one of the
+parameters, w / Delta^2 is at least 10 times half the diagonal entry of the Hessian.
+The top middle panel shows the importance w / (Delta^2 + xi) of each parameter, divided
+by half the diagonal entry of the Hessian.  The damping xi limits this relative
+importance.  The top right panel shows the path integral w without division by Delta^2,
+averaged over 4,000 start points (40,000 with --full).  Start points are drawn from a
+standard normal distribution.  The path integral of each parameter, averaged over the
+start points, equals half the diagonal entry of the Hessian within 10 %.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
 by the decrease of the loss.  The bottom left panel shows the relative difference

@@ -56,10 +56,11 @@ class Rule(NamedTuple):
     """Hold the name and the strength of a penalty on changes of the parameters.
 
     The penalty is strength * sum(importance * (theta - anchor)^2), where theta are the
-    parameters, and the anchor holds their values after the last task.  With the name
-    "SI", the importance of each parameter is computed by synaptic intelligence.  With
-    the name "EWC" (elastic weight consolidation), the importance of a parameter is half
-    its Fisher information.  With the name "L2", the importance of all parameters is 1.
+    parameters.  The anchor holds the values of the parameters after the last task.
+    With the name "SI", the importance of each parameter is computed by synaptic
+    intelligence.  With the name "EWC" (elastic weight consolidation), the importance of
+    a parameter is half its Fisher information.  With the name "L2", the importance of
+    all parameters is 1.
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
@@ -194,9 +195,9 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 
     The gradient is a list with one array for each array of parameters.  If a generator
     is given, dropout silences units at random, and the outputs of the remaining units
-    are divided by the probability `keep` of a unit to remain.  Because the code divides
-    the weights of the next layer instead of the outputs, the gradient of the loss with
-    respect to these weights is also divided by `keep`.
+    are divided by `keep`, the probability that a unit remains.  Because the code
+    divides the weights of the next layer instead of the outputs, the gradient of the
+    loss with respect to these weights is also divided by `keep`.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)

@@ -79,10 +79,10 @@ def start(o):
 def score(record, labels, o):
     """Return the loss L and dL/d(readouts).
 
-    Each readout starts at 0.  If a readout is negative after the first time step, its
-    maximum over time is 0, and the derivative of the loss with respect to the weights
-    of this readout is 0.  Therefore the loss that uses the maximum over time ignores
-    the first time steps.
+    Each readout starts at 0.  If a readout stays negative after the first time step,
+    its maximum over time is 0, and the derivative of the loss with respect to the
+    weights of this readout is 0.  Therefore the loss that uses the maximum over time
+    ignores the first time steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -232,9 +232,9 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 def steps(words, dt):
     """Return the common duration of all words.
 
-    Shorter spoken words are padded to the common duration, in seconds, and longer words
-    are cut.  The result is the duration of the longest spoken word, but at most
-    LONGEST, rounded up to whole time steps.
+    Shorter spoken words are padded to this duration, in seconds, and longer words are
+    cut.  The result is the duration of the longest spoken word, but at most LONGEST,
+    rounded up to whole time steps.
     """
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))

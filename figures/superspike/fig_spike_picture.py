@@ -16,31 +16,32 @@ With --full (128 hidden neurons), one network of each kind is trained for 1,001 
 in [ZG18], the final cost must be lowest with symmetric feedback, higher without a
 hidden layer, still higher with random feedback, and highest with uniform feedback.  In
 a control network, the weights of the hidden layer stay fixed, and only the output
-weights learn.  Shorter runs show other numbers of hidden neurons, the heterosynaptic
-regulariser, and a linear learning rule, in which the derivative of a spike is set to 1
-in both layers.  The heterosynaptic regulariser reduces each weight w of a hidden neuron
-in proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the
-filtered spike train of the hidden neuron and e is its filtered error.  The top panels
-show the target spikes and the output spikes in the last trial.  The last panel shows
-how the final cost of networks with random feedback depends on the strength and the
-exponent of the regulariser.  Numbers in the last panel are mean firing rates of hidden
-neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  The paper [ZG18] publishes
-its picture and its training costs only as plots.  The picture and the network sizes in
-this figure differ from [ZG18].
+weights learn.  Shorter runs test other numbers of hidden neurons, the heterosynaptic
+regulariser, and a linear learning rule.  The linear learning rule sets the derivative
+of a spike to 1 in both layers.  The heterosynaptic regulariser reduces each weight w of
+a hidden neuron in proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where
+z is the filtered spike train of the hidden neuron and e is its filtered error.  The top
+panels show the target spikes and the output spikes in the last trial.  The last panel
+shows how the final cost of networks with random feedback depends on the strength and
+the exponent of the regulariser.  Numbers in the last panel are mean firing rates of
+hidden neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  The paper [ZG18]
+publishes its picture and its training costs only as plots.  The picture and the network
+sizes in this figure differ from [ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
-coefficient of variation, the standard deviation of the intervals divided by their mean,
-is 1 for a Poisson process.  The coefficient of variation is computed for each hidden
-neuron with at least five intervals.  For symmetric feedback, [ZG18] reports firing
-rates of 10 to 20 Hz and nearly exponentially distributed interspike intervals.
+coefficient of variation is the standard deviation of the intervals, divided by the mean
+interval.  For a Poisson process, the coefficient of variation is 1.  The coefficient of
+variation is computed for each hidden neuron with at least five intervals.  For
+symmetric feedback, [ZG18] reports firing rates of 10 to 20 Hz and nearly exponentially
+distributed interspike intervals.
 
-With the option `--data DIR`, the spike trains in the files DIR/spike_picture/input.ras
-and DIR/spike_picture/target.ras replace the generated spike trains.  With `--data`, no
-result is tested against a bound.  By default, the spikes in the `.ras` files must be in
-order of time, and the neurons must be numbered from 0.  The default duration of a trial
-is the time of the last spike, rounded up to a multiple of 0.5 s.  The file
-DIR/spike_picture/options.json can change the default settings for `.ras`
-files, for example:
+With the option `--data DIR`, the spike trains in the files
+`DIR/spike_picture/input.ras` and `DIR/spike_picture/target.ras` replace the generated
+spike trains.  With `--data`, no result is tested against a bound.  By default, the
+spikes in the `.ras` files must be in order of time, and the neurons must be numbered
+from 0.  The default duration of a trial is the time of the last spike, rounded up to a
+multiple of 0.5 s.  The file `DIR/spike_picture/options.json` can change the default
+settings for `.ras` files, for example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 

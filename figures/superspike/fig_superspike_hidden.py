@@ -8,9 +8,9 @@ feedback), through fixed random weights (random feedback), or through weights th
 all 1 (uniform feedback).  A network hits all targets in a trial if its output neuron
 fires exactly one spike within 5 ms of each target time and no other spike.  With each
 kind of feedback, at least 6 of 8 networks hit all five targets in at least one of 300
-trials of 0.5 s (with --full, at least 30 of 40 networks in one of 500 trials).
-Networks with eight hidden neurons and random feedback (dotted curves) must also hit all
-targets in at least three quarters of the cases.
+trials of 0.5 s (with --full, at least 30 of 40 networks in one of 500 trials).  At
+least three quarters of the networks with eight hidden neurons and random feedback
+(dotted curves) must also hit all targets.
 
 With random feedback, at least three quarters of the hidden neurons acquire an output
 weight of the same sign as their fixed feedback weight.  Hidden neurons with a negative

@@ -220,7 +220,7 @@ def _options(duration, units, first_unit):
 
 
 def _integer(name, value, least):
-    """Return `value` as an int, if at least `least`."""
+    """Check an integer argument; return an int."""
     if isinstance(value, bool) or not isinstance(value, (int, np.integer)) \
             or not least <= value < 1 << 62:
         raise ValueError(f"{name} is {value!r}: must be an integer of at least {least}")

@@ -78,9 +78,10 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    The result is of shape (steps, 1, units).  Inside the letters, units fire Poisson
-    spikes at the rate `rate_hz`.  A spike is removed if the previous spike of the same
-    unit occurred less than 10 ms before.
+    The result is of shape (steps, 1, units).  Only at the points (time step, unit) that
+    belong to a letter of the text, a unit can spike, with the Poisson rate `rate_hz`.
+    A spike is removed if the previous spike of the same unit occurred less than 10 ms
+    before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"

@@ -8,11 +8,12 @@ exactly 0, because the loss is constant between jumps.  For comparison, the modu
 `refsnn.checks` replaces the spike function, which is a step function, by a smooth
 function whose derivative is the surrogate derivative (anchored network).  A separate
 anchored network is built for each point on the line, such that its output at this point
-equals the output of the spiking network.  The derivative of the loss of the anchored
-network along the line, taken at this point, equals the surrogate derivative of the loss
-of the spiking network, up to 1e-6 of the largest surrogate derivative on the line.  For
-each of seven surrogate derivatives, the loss after training, divided by the loss before
-training, has a median of at most 0.5 over 12 networks (50 with --full).
+equals the output of the spiking network.  At this point, the loss of the anchored
+network and the loss of the spiking network are differentiated along the line.  The
+derivative of the anchored network equals the surrogate derivative of the spiking
+network, up to 1e-6 of the largest surrogate derivative on the line.  For each of seven
+surrogate derivatives, the ratio of the loss after training to the loss before training
+has a median of at most 0.5 over 12 networks (50 with --full).
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have
 the peak value 1, and the same area under the curve (2/3 of the threshold), so that they

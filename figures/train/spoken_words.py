@@ -2,9 +2,9 @@
 
 The words are the ten English and ten German digits, spoken by twelve speakers and
 converted to spikes.  The function `embedded` reads 1,400 spoken words with 70 channels
-from the file data/hd_words.npz, which is described in the file data/README.  The
-function `stored` reads spoken words with 700 channels from the files shd_train.h5 and
-shd_test.h5.  These two files contain either the published Spiking Heidelberg Digits
+from the file `data/hd_words.npz`, which is described in the file `data/README`.  The
+function `stored` reads spoken words with 700 channels from the files `shd_train.h5` and
+`shd_test.h5`.  These two files contain either the published Spiking Heidelberg Digits
 (SHD), or spikes that the command `python -m refsnn convert` computes from the same
 audio recordings.
 """
@@ -109,7 +109,7 @@ def validation(words):
 def sets(words):
     """Return the indices of the words in the sets `SETS`.
 
-    Known speakers speak at least one training word.
+    A speaker is known if a training word is spoken by this speaker.
     """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
