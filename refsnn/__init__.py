@@ -129,9 +129,9 @@ important differences and errors, with the tests that prove them, are:
   signal (test_rnn.py::test_gradient_by_differences).
 
 - In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
-  so that time bin 0 is always empty.  The time bins of the tutorial on the
-  data of [CSSZ20] have a length of 14 ms, but its decay factors are
-  computed for steps of 1 ms (test_binning.py::test_bins_by_hand,
+  so that time bin 0 is always empty.  The tutorial on the data of [CSSZ20]
+  uses time bins of 14 ms, but computes the decay factors for steps of 1 ms
+  (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its

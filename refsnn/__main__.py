@@ -13,11 +13,11 @@ returns exit status 2.  An output file appears only when it is complete,
 and existing files are never overwritten.  All commands except `convert`
 need no package other than NumPy.
 
-The command `convert` reads sounds from WAV or FLAC files, converts them to
-spikes with a model of the cochlea, and writes an HDF5 file in the format
-of the module `events`.  By default, sounds are converted as for the
-published data sets: each sound is faded in and out over 0.03 s, and spike
-times are shifted such that the first spike is at t = 0.  Silence is
+The command `convert` reads sounds from WAV or FLAC files, converts the
+sounds to spikes with a model of the cochlea, and writes an HDF5 file in
+the format of the module `events`.  By default, sounds are converted as for
+the published data sets: each sound is faded in and out over 0.03 s, and
+spike times are shifted such that the first spike is at t = 0.  Silence is
 appended to each sound, so that the sound reaches a length for which the
 Fourier transform is fast.  The appended silence slightly shifts the
 frequencies of the Fourier transform.  With the option `--like
@@ -195,7 +195,7 @@ def _vendor(options):
 
 
 def _alone(text, checks):
-    """Return a module's source with its argument checks."""
+    """Return a module's source with argument checks."""
     tree = ast.parse(text)
     wanted = next((node for node in tree.body if isinstance(node, ast.ImportFrom)
                    and node.module == "refsnn._checks"), None)

@@ -378,9 +378,9 @@ def bundle(name, value, kind, dtype=None):
 def lists(name, value, like=None, source=None):
     """Convert an array, or a list of arrays, to a list of float arrays.  The
     arrays must be finite and not empty.  If a list `like` of arrays is given,
-    the function also checks that the two lists have equal shapes, and casts
-    each array to the dtype of its counterpart in `like`.  Error messages call
-    the list `like` by the name `source`.
+    each array must have the shape of its counterpart in `like`, and is
+    cast to the dtype of this counterpart.  Error messages call the list
+    `like` by the name `source`.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]

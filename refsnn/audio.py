@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | audio.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: soundfile
-r"""Read sounds, and convert them to a common sampling rate and loudness.
+r"""Read sounds, and convert sounds to a common sampling rate and loudness.
 
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`

@@ -40,8 +40,8 @@ Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
     steps from 1 instead of 0.  As a consequence, time step 0 of the fourth
     tutorial never contains an event, and the step number of an event at
     the end time t1 is out of range.  The fourth tutorial uses decay
-    factors for steps of 1 ms, but its time steps last 14 ms, so that its
-    time constants are 14 times as long as intended.  If the last batch of
+    factors for steps of 1 ms, but time steps of 14 ms.  The time constants
+    are therefore 14 times as long as intended.  If the last batch of
     samples is incomplete, the fourth tutorial omits this batch without a
     warning.
 

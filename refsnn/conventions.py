@@ -104,8 +104,7 @@ __all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "re
 
 
 class Step(NamedTuple):
-    """Hold a convention: the choices of a simulator for fifteen properties of a
-    step.
+    """Hold a simulator's choices for fifteen properties of a time step.
 
     decay          formula of alpha, exp(-dt/tau_syn) for "exact" and
                    1 - dt/tau_syn for "euler"; beta is analogous

@@ -37,7 +37,7 @@ Derivation.  Eq. (1) interpolates linearly along both axes at the centres
 Exact.  The readers change pixel values only by scaling.  Equal arguments
     of `split` give equal splits.
 Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
-    most about twice their size.
+    most about twice the size of the array.
 Departures.  The stored pixel values, from 0 to 16 in `digits` and from 0
     to 255 in the other data sets, are scaled to [0, 1].  The last axis of
     colour images is the colour.  The coarse labels of CIFAR-100 are not

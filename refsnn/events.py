@@ -29,7 +29,7 @@ Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts floats and integers with other numbers of bits than in the
     published files.  `read` rejects files with links, external data,
-    virtual datasets or references, and never follows them.  Damage that
+    virtual datasets or references, and never follows links.  Damage that
     makes the HDF5 library hang is not detected.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
@@ -195,7 +195,7 @@ def _lengths(data, path, field, itemsize):
 
 
 def _chunk(data, where, k):
-    """Return the index of the first entry of chunk k, and its decompressed bytes."""
+    """Return the first index and the bytes of chunk k."""
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -207,7 +207,7 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return a dataset of numbers or texts as an array, or None if it is absent."""
+    """Return a dataset as an array, or None."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -224,7 +224,7 @@ def _column(file, path, field, kinds, needed=True):
 
 
 def _field(file, path, field, needed=True):
-    """Return a checked HDF5 dataset, or None if it is absent and not needed."""
+    """Return a checked HDF5 dataset, or None."""
     data, where, names = file, path, field.split("/")
     for i, name in enumerate(names, 1):
         _need(isinstance(data, h5py.Group), f"{where} is no group", "be one")
@@ -326,7 +326,7 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Check the labels, keys, speakers and metadata; return them as arrays."""
+    """Check and return labels, keys, speakers and metadata."""
     keys, most = np.asarray(keys), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "

@@ -131,7 +131,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
 
 
 def _errors(outputs, labels, likelihood):
-    """Return error vectors e, and square roots of their weights."""
+    """Return error vectors e and square-rooted weights."""
     N, K = outputs.shape
     unit = np.eye(K, dtype=outputs.dtype)
     if one_of("likelihood", likelihood, "categorical", "gaussian") == "gaussian":

@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Predict the outputs of a network during training from its tangent kernel.
+r"""Predict network outputs during training from the tangent kernel.
 
 The neural tangent kernel of two samples is the matrix of scalar products
 between the gradients of the network outputs with respect to the

@@ -18,8 +18,8 @@ k |v|.  For v >= 0, f' and f are
   boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
 with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
-gradients by finite differences, the continuous function H(v0) + f(v) -
-f(v0) replaces the step function H(v), where v0 is the value of v in the
+gradients by finite differences, replace the step function H(v) by the
+continuous function H(v0) + f(v) - f(v0), where v0 is the value of v in the
 simulation.  At v = v0, the continuous function has the same value H(v0) as
 the step function, and its derivative is the surrogate derivative f'(v0).
 

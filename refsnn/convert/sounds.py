@@ -39,8 +39,7 @@ def _stream(x, seed):
 
 
 def _digest(x, settings):
-    """Return a digest of the samples `x`, the version of refsnn and the options
-    that determine the spikes of `x`."""
+    """Return a digest of samples, version and options."""
     digest = hashlib.sha256(x.astype("<f8").tobytes())
     digest.update(f"{refsnn.__version__} {settings[:6]}".encode())
     return digest.hexdigest()

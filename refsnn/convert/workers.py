@@ -94,9 +94,8 @@ def _start_worker():
 
 
 def _progress(results, total, done):
-    """Yield the results, and print the progress and the remaining time to
-    standard error.  Of `total` seconds of sound, an earlier run converted
-    `done` seconds."""
+    """Yield the results, and print the progress to standard error.  Of
+    `total` seconds of sound, an earlier run converted `done` seconds."""
     try:
         import tqdm
     except ImportError:

@@ -30,10 +30,10 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     with respect to the spikes S and the readout potentials `out`, at fixed
     values of all other states.  For every other array A, dA denotes the
     total derivative dL/dA.  The readout, eqs. (5) and (6), is a linear
-    filter.  The filter of the readout, applied backward in time to the
-    derivatives dout, gives the derivatives dR of the loss with respect to
-    the readout currents R.  The chain rule for (2)-(4), with constant
-    spikes in the reset, gives
+    filter.  Applied backward in time to the derivatives dout, the readout
+    filter gives the derivatives dR of the loss with respect to the readout
+    currents R.  The chain rule for (2)-(4), with constant spikes in the
+    reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -58,10 +58,10 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is simulated in blocks of up to 64 steps, each with one
-    product of a matrix K and a vector.  The vector holds the inputs W_out
-    S of all steps and the initial state of the readout.  Each column of
-    the matrix K is the response of the readout to a unit input or to a
+    The readout is simulated in blocks of up to 64 steps.  Each block needs
+    one product of a matrix K and a vector.  The vector holds the inputs
+    W_out S of all steps and the initial state of the readout.  Each column
+    of the matrix K is the response of the readout to a unit input or to a
     unit initial state.  For j <= 64 steps,
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)

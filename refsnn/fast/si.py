@@ -22,8 +22,8 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by `root`.  The array `scale` therefore needs no
-    separate bias correction.
+    denominator multiplied by `root`.  The factor `root` replaces the bias
+    correction of the array `scale`.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
