@@ -21,8 +21,8 @@ results must equal the correct values exactly.  If the correct outputs can
 be computed without rounding errors (exact golden vectors), all results
 must equal the correct outputs exactly.  Results that are 0 everywhere are
 rejected.  Some pairs of golden vectors differ only in one option that
-should change the results.  If a program ignores this option and returns
-equal results for both golden vectors, `check` rejects the results.
+should change the results.  If a program returns equal results for two
+golden vectors that differ in such an option, `check` rejects the results.
 
 The function `vectors` also checks the stored test problems: spikes must
 vary, no correct output may be 0 everywhere, and each known programming

@@ -32,8 +32,8 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Hold a test problem with its inputs, correct outputs and known
-    programming mistakes."""
+    """Hold the inputs, the correct outputs and the known mistakes of a test
+    problem."""
     name: str
     text: str           # description of the problem
     inputs: dict

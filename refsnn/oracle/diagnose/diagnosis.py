@@ -21,7 +21,8 @@ statements:
 
     If the threshold is almost 0, the forward pass does not show some
     errors of the reset.
-(B) If an output is right in all variants, its computation is right.
+(B) If an output is right in all variants, the function computes this
+    output correctly.
 (C) The returned spikes and membrane potentials determine each term on the
     right-hand sides of equations (2) and (3) of `lif`.  The returned
     gradient dW or dx determines the adjoints, which are the derivatives of

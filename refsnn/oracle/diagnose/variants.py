@@ -214,7 +214,7 @@ def _same(found, right, scale=None):
 
 def _residuals(run):
     """For each term of eqs. (2) and (3) of the module `lif`, return the residual
-    and the value.
+    of the equation and the value of the term.
 
     The residual is the left-hand side minus the right-hand side of the
     equation that contains the term.  Both sides of the equation are computed
@@ -251,8 +251,8 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """For each term of eqs. (7)-(9) of the module `lif`, return the residual and
-    the value.
+    """For each term of eqs. (7)-(9) of the module `lif`, return the residual of
+    the equation and the value of the term.
 
     The residual is the left-hand side minus the right-hand side of eq. (7) or
     (9) of the module `lif`.  Both sides of the equation are computed from the

@@ -9,10 +9,11 @@ function `identify` simulates LIF neurons with every update convention, and
 compares each simulation with the recording.  The report of `identify`
 names the published tools that agree with the recording.  The report also
 lists each property of the time step for which the recording allows only
-one choice.  All other properties remain open.  If an input signal is known
-that would exclude some choices for an open property, the report names this
-input signal.  An input signal for which update conventions give different
-results is called a stimulus.  The modules are:
+one choice.  All other properties remain open.  For a property that the
+recording leaves open, the report names an input signal that excludes some
+choices, provided that such an input signal is known.  An input signal for
+which update conventions give different results is called a stimulus.  The
+modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments

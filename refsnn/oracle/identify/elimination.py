@@ -80,7 +80,7 @@ ENTRIES = 400_000       # largest number of entries simulated together: 3 MB
 
 
 class Problem(NamedTuple):
-    """Hold a recording with its inputs and constants."""
+    """Hold a recording, inputs and constants."""
     x: np.ndarray       # (T, B, m)
     W: np.ndarray       # (n, m)
     V: np.ndarray       # (n, n) or None
@@ -194,7 +194,7 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return the coefficients of eq. (4), beta and the gain."""
+    """Return the coefficients of a time step."""
     alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
@@ -496,7 +496,7 @@ def _trace(problem, step, dtype=float):
 
 
 def _count(step, mem, thr):
-    """Return the number of spikes for each potential."""
+    """Count the spikes for each membrane potential."""
     low, high = mem > thr, mem >= thr
     if step.spikes == "many":
         low = low * np.maximum(np.ceil(mem / thr) - 1, 1)

@@ -15,7 +15,7 @@ follow from the recorded potentials and spikes.  The model is
 
 for a delay of 0 or 1.  In some simulators, the synaptic current decays
 before it enters the membrane, and in other simulators afterwards.  Eqs.
-(1) and (2) hold for both kinds of simulators, which differ only in the
+(1) and (2) describe both kinds of simulators with different values of the
 gain g.  The function `_gradients` searches for a surrogate derivative and
 a factor for which the computed gradient equals a recorded gradient:
 
@@ -37,18 +37,18 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     (12)-(15) of the module `conventions`.
 Exact.  If spikes are recorded, the recorded spikes drive the resets and
     the recurrent inputs in (3).
-Cost.   Let G be the number of values of alpha that are tried, and let P be
-    the number of samples times the number of neurons.  Let E be the number
-    of recorded entries in a fit for one value of alpha, at most max(T,
-    `SCANNED`).  For each choice of `test`, `record`, reset and delay, the
-    function `_constants` takes O(G E + T P) time.  For each surrogate
+Cost.   Let G be the number of values of alpha that are tried.  Let P be
+    the number of samples times the number of neurons.  A fit for one value
+    of alpha uses E recorded entries; E is at most max(T, `SCANNED`).  For
+    each combination of the properties `test`, `record`, reset and delay,
+    the function `_constants` takes O(G E + T P) time.  For each surrogate
     derivative, the function `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  A surrogate derivative in this
     module may also be 0 on one side of the threshold.  Let v be the
     membrane potential minus the threshold, and k the steepness.  The
     surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as
-    `Heaviside` in sinabs and `StepPWL` in rockpool.  With k = 0, the
+    `Heaviside` in sinabs and `StepPWL` in rockpool.  If k is 0, the
     surrogate derivative "step" is 1 everywhere, as in a straight-through
     estimator.  Peak values other than 1 are tried only if no surrogate
     derivative with the peak value 1 reproduces the recorded gradient.  If

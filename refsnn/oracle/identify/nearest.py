@@ -32,13 +32,13 @@ Approximate.  The nearest update convention is chosen among the update
     conventions.  The further update conventions are those that agree with
     the recording for the most time steps.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times.  In each repetition, the constants, the weights or the
-    recording are changed in one way.  The changes are a fitted gain,
-    transposed weights, recurrent weights V = 0, swapped axes of time and
-    batch, and a threshold of 1.
+    eight times.  Before each repetition, one change is made to the
+    constants, the weights or the recording.  The changes are a fitted
+    gain, transposed weights, recurrent weights V = 0, swapped axes of time
+    and batch, and a threshold of 1.
 Departures.  If an update convention agrees with the recording only after a
     change listed under "Cost", the report names the change and the update
-    convention.  The list `members` of the report is empty.
+    convention.  In this case, the list `members` of the report is empty.
 """
 
 import numpy as np

@@ -6,11 +6,11 @@ properties of a time step, such as the kind of reset.  The code calls these
 properties axes.  An update convention states how a simulator computes a
 time step, for example whether the reset subtracts the threshold.  A
 candidate describes an update convention by a published tool and by the
-differences from this tool.  The report describes each update convention by
-the published tool with the fewest differences.  In the text of the report,
-a probe is an input signal for which update conventions give different
-results.  The command `python -m refsnn probes` writes all probes (input
-signals) to a folder.
+differences from this tool.  Each update convention is described by the
+most similar published tool.  In the text of the report, a probe is an
+input signal for which update conventions give different results.  The
+command `python -m refsnn probes` writes all probes (input signals) to a
+folder.
 """
 
 from typing import NamedTuple
