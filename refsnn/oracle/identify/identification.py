@@ -159,7 +159,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified update convention differs from the preset
+    """Describe how an identified update convention differs from the convention
     `right`.
 
     >>> lava = Candidate("lava", None, None)
