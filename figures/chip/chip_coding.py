@@ -23,11 +23,11 @@ are divided by the factor `speed`, eq. (6).
     input = (channel' - 70) / 9 if this is one of 0 ... 69            (5)
     bin = floor(t / speed / dt), a spike if bin < T                   (6)
 
-All constants except `spread` are taken from [CB22] and from its public code.  As in the
-public code, the grey levels of the resized images are clipped to the range from 0 to
-255, and rounded to integers.  The value of `spread` in eq.  (4) is not published in
-[CB22] itself, but in a supplement that was not consulted.  Spike events whose shifted
-channel lies outside 0 ... 699 are removed.
+All constants except `spread` are taken from [CB22] and from the public code of [CB22].
+As in the public code, the grey levels of the resized images are clipped to the range
+from 0 to 255, and rounded to integers.  The value of `spread` in eq. (4) is not
+published in [CB22] itself, but in a supplement that was not consulted.  Spike events
+whose shifted channel lies outside 0 ... 699 are removed.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -47,7 +47,7 @@ def latency(values, *, first=None):
 
     `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels.  `first`
     is the time, in seconds, at which the first time bin begins.  `first` must not be
-    later than the earliest spike, and by default is computed with eq. (3).  The
+    later than the earliest spike.  By default, `first` is computed with eq. (3).  The
     returned array of spikes (0 or 1) has the shape (T, B, m), where T is the number of
     time bins.  Its dtype equals the dtype of `values`.
 
@@ -89,7 +89,7 @@ def shrunk(images, *, crop, side):
 
 
 def rotated(images, rng, *, most):
-    """Rotate each image about its centre by its own random angle.
+    """Rotate each image about its centre.
 
     `images` (B, H, W) holds the grey levels in [0, 1] of B images of H rows and W
     columns.  The angles are uniformly distributed between -`most` and `most` degrees.

@@ -4,7 +4,7 @@ The figures on [CB22] share this module.  The weights of a network are stored as
 `chip_weights.Weights`.  The functions `learn` and `test` need a function `run(weights,
 x)`, which simulates the network for the input spikes `x`.  The function `run` returns
 the membrane potentials and spikes as an `in_the_loop.Recording`.  For a network on the
-emulated chip, the function `on_chip` makes the function `run`.  For a network without
+emulated chip, the function `on_chip` returns the function `run`.  For a network without
 the constraints of the chip, the function `in_software` is used as `run`.
 """
 
@@ -52,9 +52,9 @@ class Scores(NamedTuple):
     """Hold the test accuracy and the spike counts of a network.
 
     The field `inputs` is the mean number of input spikes per image, and the field
-    `spikes` is the mean number of spikes of the hidden neurons per image.  For the
-    entry `until[t]` of the test accuracy, the class is predicted from the readout
-    potentials in the time bins 0 ... t alone.
+    `spikes` is the mean number of spikes of the hidden neurons per image.  The entry
+    `until[t]` is the test accuracy if the class is predicted only from the readout
+    potentials in the time bins 0 ... t.
     """
 
     accuracy: float

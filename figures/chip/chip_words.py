@@ -1,15 +1,14 @@
 """Train recurrent networks on an emulated analog chip to classify spoken words.
 
-The task is the classification of spoken words in [CB22].  The network has 70 inputs,
-186 recurrent neurons, and one readout for each class of spoken words (20 readouts in
-the paper).  The module `spoken_words` reads the spoken words, which are stored in the
-repository ("embedded words") or in files in a folder.  The function `keywords` trains
-the input, recurrent and readout weights.  The forward pass runs on an emulated chip
-(chip in the loop), or in software without the constraints of the chip.  With
-recurrence="fixed", the function `keywords` trains a control network.  The recurrent
-weights of the control network are the shuffled recurrent weights of a trained network,
-and are kept fixed.  The input and readout weights of the control network are trained
-from random initial values.
+The task is taken from [CB22].  The network has 70 inputs, 186 recurrent neurons, and
+one readout for each class of spoken words (20 readouts in the paper).  The module
+`spoken_words` reads the spoken words, which are stored in the repository ("embedded
+words") or in files in a folder.  The function `keywords` trains the input, recurrent
+and readout weights.  The forward pass runs on an emulated chip (chip in the loop), or
+in software without the constraints of the chip.  With recurrence="fixed", the function
+`keywords` trains a control network.  The recurrent weights of the control network are
+the shuffled recurrent weights of a trained network, and are kept fixed.  The input and
+readout weights of the control network are trained from random initial values.
 """
 
 import numpy as np

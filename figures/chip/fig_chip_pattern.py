@@ -46,11 +46,11 @@ After calibration with reference samples, the spread of every parameter is below
 value from the public tests.  Without reference samples, the spread of the leak
 potentials is not below the value from the public tests, but all other spreads are.  The
 spreads are below the values from the public tests for three reasons: an emulated chip
-does not change between calibration and use, its parameters can be set independently of
-each other, and each measurement uses about 2,500 test inputs.  The constant
-`chip.CALIBRATED` holds the spreads of the calibrated chips in the other figures.  The
-spreads in `chip.CALIBRATED` are the values from the public tests, except for the reset
-potentials (4 %).
+does not change between calibration and use, the parameters of an emulated chip can be
+set independently of each other, and each measurement uses about 2,500 test inputs.  The
+constant `chip.CALIBRATED` holds the spreads of the calibrated chips in the other
+figures.  The spreads in `chip.CALIBRATED` are the values from the public tests, except
+for the reset potentials (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -120,8 +120,8 @@ def spread(drawn):
     """Return the spread of each parameter.
 
     The spread is the standard deviation over the neurons that can fire.  For synaptic
-    parameters, the standard deviations over excitatory and over inhibitory synapses are
-    combined as their root mean square.
+    parameters, the spread is the root mean square of the standard deviations over
+    excitatory and over inhibitory synapses.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,

@@ -9,7 +9,7 @@ range of the chip, are rounded and used on emulated chips with mismatch.  In all
 emulations of this figure, noise, the latency of membrane samples and the loss of spikes
 are switched off.  With the default step of 0.1 µs, the number of hidden spikes differs
 by at most 2 %, and the root mean square (RMS) error of the readout potentials is at
-most 5 % of their RMS value (means over 3 chips, 5 with the option --full).
+most 5 % of the RMS readout potential (means over 3 chips, 5 with the option --full).
 
 Each spike of a neuron is detected up to one integration step too late, and the delays
 of successive spikes accumulate.  If a membrane potential only just reaches the
@@ -84,7 +84,8 @@ def learn(epochs, images, seed, repeat):
 def errors(run, fine):
     """Return the four errors of an emulation.
 
-    `run`, `fine` : spikes and readout potentials with the given steps, and with 5 ns.
+    Each argument is a pair of spikes and readout potentials, with the tested steps
+    (`run`) or with steps of 5 ns (`fine`).
     """
     (fired, mine), (spikes, out) = run, fine
     return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),

@@ -105,8 +105,8 @@ def times_us():
 def decided_us(data):
     """Return the time of the final accuracy.
 
-    From the returned time on, the mean test accuracy without regulariser is at most
-    0.01 below its final value.
+    From this time on, the mean test accuracy without regulariser is at most 0.01 below
+    the final test accuracy.
     """
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01

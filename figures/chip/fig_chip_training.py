@@ -85,7 +85,7 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repeat,
           before=None):
-    """Train a network; return its weights and results.
+    """Train a network; return weights and results.
 
     The first epoch has the number `first`.  For spiking networks, the results include
     the spikes and membrane potentials for one test image, before and after training.

@@ -11,26 +11,24 @@ the control network are trained, from random initial values.  During the trainin
 channels.
 
 The left panels show the response of the chip to one spoken test word after training:
-input spikes, spikes of the hidden neurons, and the sum of each readout potential over
-time up to each time step.  The readout with the largest final sum determines the
-predicted word.  The top panel on the right shows the accuracy on training words, on
-test words of the same speakers, and on test words of held-out speakers.  The bottom
-panels show the confusion matrix of the network on the chip, and the test accuracy on
-the chip for each speaker.  Speakers 4 and 5 are held out.  Each repetition uses a
-different emulated chip.  The initial weights and the order of the spoken words differ
-between all training runs.  Small markers are single training runs, and large markers
-and bars are means.  Filled diamonds are accuracies on all spoken test words.  Open
-diamonds are accuracies that were published for the Spiking Heidelberg Digits (SHD, 20
-classes) [CB22].
+input spikes, spikes of the hidden neurons, and the cumulative sum of each readout
+potential over time.  The readout with the largest final sum determines the predicted
+word.  The top panel on the right shows the accuracy on training words, on test words of
+the same speakers, and on test words of held-out speakers.  The bottom panels show the
+confusion matrix of the network on the chip, and the test accuracy on the chip for each
+speaker.  Speakers 4 and 5 are held out.  Each repetition uses a different emulated
+chip.  The initial weights and the order of the spoken words differ between all training
+runs.  Small markers are single training runs, and large markers and bars are means.
+Filled diamonds are accuracies on all spoken test words.  Open diamonds are accuracies
+that were published for the Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
 
 In the repository, 1,400 spoken words are stored ("embedded words").  By default, the
-networks are trained for 6 epochs on the English words (10 classes) among these 1,400
-spoken words.  With the option --full, the networks are trained for 30 epochs ([CB22]:
+networks are trained for 6 epochs on the English words (10 classes) among the 1,400
+stored words.  With the option --full, the networks are trained for 30 epochs ([CB22]:
 100) on all spoken words (20 classes), in three repetitions.  The words for the option
 --full are audio recordings that refsnn has converted to spikes ("SHD regenerated").
-With the option
---full, the test accuracy on the chip must be at least 0.05 higher with trained
-recurrent weights than in the control experiment, and at least 0.02 higher with
+With the option --full, the test accuracy on the chip must be at least 0.05 higher with
+trained recurrent weights than in the control experiment, and at least 0.02 higher with
 augmentation than without augmentation.  The bound of 0.02 on the effect of augmentation
 is not met.  Augmentation raises the mean accuracy on held-out speakers by 0.029
 (standard error 0.012), but lowers the mean accuracy on known speakers by 0.035

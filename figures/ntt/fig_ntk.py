@@ -133,7 +133,7 @@ def descend(width, folder, repeat, seed):
 
 
 def relative(found, foretold):
-    """Return the relative deviation of the final outputs."""
+    """Return the final relative deviation."""
     return np.linalg.norm(found[-1] - foretold[-1]) / np.linalg.norm(
         found[-1] - found[0])
 

@@ -29,8 +29,8 @@ pixel: the number of unpruned weights, averaged over seeds, and the standard dev
 of the grey level over images.  The number r is the correlation coefficient, over all
 pixels, between the number of unpruned weights and the standard deviation of the grey
 level.  The bottom left panel shows the number of unpruned weights of each hidden unit,
-in descending order.  Thin lines are seeds, and thick lines are means; the lines of
-magnitude masks and random masks coincide.  The bottom right panels show the incoming
+in descending order.  Thin lines are single seeds, and thick lines are means; the lines
+of magnitude masks and random masks coincide.  The bottom right panels show the incoming
 weights of six hidden units for the first seed.  A blank square is an empty unit, whose
 incoming weights are all pruned.
 
@@ -43,9 +43,9 @@ SNIP and logit-SNIP masks relative to NTT masks.  On MNIST, the fraction of empt
 units in the first layer is 36 % with NTT (0.2 % after 5,000 steps of NTT), 12 % with
 SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose
 grey level hardly varies between images.  For a further test, the pixels are sorted by
-the standard deviation of their grey level, and split into groups of 28 pixels.  Within
-groups of 28 similar pixels, the number of unpruned weights per pixel has 1.4 times the
-chance variance for NTT masks.  This figure tests the statements of [LZ20] on pruning
+the standard deviation of their grey level, and split into groups of 28 pixels.  For NTT
+masks, the number of unpruned weights per pixel has 1.4 times the chance variance within
+the groups of 28 similar pixels.  This figure tests the statements of [LZ20] on pruning
 within each layer.
 """
 
@@ -127,7 +127,7 @@ def unevenness(counts, density):
 def unevenness_given(varies, counts, density):
     """Return the variance among similar pixels.
 
-    The pixels are sorted by `varies`, the standard deviation of their grey level, and
+    The pixels are sorted by the standard deviation `varies` of their grey level, and
     split into groups of successive pixels.  The variance within the groups is divided
     by the chance variance.
     """

@@ -13,16 +13,16 @@ the control experiment.
 In a second experiment, sparse networks, in which 90 % of the weights are pruned, learn
 by gradient descent to distinguish the digits 0 and 1.  In each repetition, all sparse
 networks are made from the same dense network, which is also trained.  The distance of a
-sparse network to the dense network is the root mean square difference between their
-logits for unseen images after the same number of training steps.  The NTT variant
-"through mask" fits the tangent kernel that uses only derivatives with respect to
-weights that are not pruned.  The tangent kernel "through mask" determines how gradient
-descent changes the outputs of a sparse network.  With the NTT variant "through mask",
-the distance to the dense network, averaged over 100 training steps, is at most half the
-distance with random masks.  The NTT variant "at masked", as in the published code of
-[LZ20], fits a kernel that also includes derivatives with respect to pruned weights.
-The NTT variant "at masked" reduces the distance to the dense network less than the NTT
-variant "through mask".
+sparse network to the dense network is the root mean square difference between the
+logits of the two networks for unseen images.  Both networks have been trained for the
+same number of steps.  The NTT variant "through mask" fits the tangent kernel without
+the derivatives with respect to pruned weights.  The tangent kernel "through mask"
+determines how gradient descent changes the outputs of a sparse network.  With the NTT
+variant "through mask", the distance to the dense network, averaged over 100 training
+steps, is at most half the distance with random masks.  The NTT variant "at masked", as
+in the published code of [LZ20], fits a kernel that also includes derivatives with
+respect to pruned weights.  The NTT variant "at masked" reduces the distance to the
+dense network less than the NTT variant "through mask".
 
 The top panels show the test accuracy on each image set against the training step (with
 the option --full, only the first 1,000 steps).  The bottom panels show the training of
@@ -43,8 +43,8 @@ and 1 have 784-300-100-2 units, and are trained for 2,000 steps of NTT.  If the 
 folder holds the folders `cifar-10-batches-bin` and `svhn`, a convolutional network
 (Conv-4) is also trained on 10,000 images of each of the data sets CIFAR-10 and SVHN.
 Conv-4 is trained for only 200 steps of NTT with mini-batches of 16 images, because this
-run only serves to test the code.  This figure corresponds to the experiments of [LZ20]
-with two image sets and with two classes.
+training only serves to test the code.  This figure corresponds to the experiments of
+[LZ20] with two image sets and with two classes.
 """
 
 import os

@@ -20,17 +20,17 @@ between the outputs of the sparse network and of the teacher on the same held-ou
 images.  For both perceptrons, the kernel distance and the sum of the squared unpruned
 weights after 100, 200 and 300 training steps differ from the published values by at
 most 0.02 %.  For both perceptrons, the output distance after 100, 200 and 300 training
-steps differs from the published log by at most 0.001, the precision of the log.  At the
-end of training, the kernel distance of both perceptrons differs from the published
-value by at most 5 %.
+steps differs from the published log by at most 0.001, which is the precision of the
+log.  At the end of training, the kernel distance of each perceptron differs from the
+published value by at most 5 %.
 
 On the hardware of the published runs, float32 numbers were rounded differently than in
 this figure.  To show the effect of rounding, all runs except the second run with LeNet
 are repeated in float64.  If the input of a ReLU unit is almost zero, a rounding error
 can turn the unit on in one computation of a run and off in another computation.  The
-gradients of the two computations then differ, and their weights diverge.  The masks are
-updated after every 100 training steps, so that the masks of the two computations can
-also become different.
+gradients of the two computations then differ, and the weights of the two computations
+diverge.  The masks are updated after every 100 training steps, so that the masks of the
+two computations can also become different.
 
 By default, the data are the handwritten digits included in refsnn.  The networks have
 256-100-50-10 units, and 10 % of the weights are kept.  After 100, 200 and 300 training
@@ -39,8 +39,8 @@ differ by at most 0.02 %.
 
 The first panels show the kernel distance against the training step.  The next panel
 shows the relative difference between the kernel distance in float32 and the kernel
-distance in the published log (circles) or in float64 (dots).  The histogram shows the
-kernel distances before training for 100 further teachers and the same held-out images.
+distance in the published log (circles) or in float64 (dots).  For 100 further teachers
+and the same held-out images, the histogram shows the kernel distances before training.
 Vertical lines mark the repeated runs.  This figure corresponds to the demonstration
 that the authors of [LZ20] published.
 """

@@ -22,16 +22,16 @@ option --full, the networks have 784-300-100-10 units, each student keeps 3 % of
 weights, and the same held-out images are used for all teachers.  For five of the
 teachers, and for the teacher with the largest initial kernel distance, the student is
 trained for 18,720 steps of NTT.  After 18,720 steps of NTT, the kernel distance divided
-by its initial value, averaged over teachers, must be at most 0.09; this bound is not
-met.  As in the code of [LZ20], kernel distances are computed on 64 of 120 held-out
-images, but the published runs used other images and other dense networks (teachers).
-Stars mark the two published runs, with initial kernel distances of 6,439 and 8,147.  In
-the figure `ntt_replay`, four of 100 further teachers have an initial kernel distance of
-6,439 or more on the images of the published runs, and none has 8,147 or more.  Because
-teachers and images differ, the distance ratios of this figure can differ from the
-published ratios even if the code has no error.  The figure `ntt_replay` repeats the
-published runs with the same dense networks (teachers) and images.  This figure
-corresponds to the demonstration that the authors of [LZ20] published.
+by its initial value, averaged over teachers, must be at most 0.09.  The bound of 0.09
+is not met.  As in the code of [LZ20], kernel distances are computed on 64 of 120
+held-out images, but the published runs used other images and other dense networks
+(teachers).  Stars mark the two published runs, with initial kernel distances of 6,439
+and 8,147.  In the figure `ntt_replay`, four of 100 further teachers have an initial
+kernel distance of 6,439 or more on the images of the published runs, and none has 8,147
+or more.  Because teachers and images differ, the distance ratios of this figure can
+differ from the published ratios even if the code has no error.  The figure `ntt_replay`
+repeats the published runs with the same dense networks (teachers) and images.  This
+figure corresponds to the demonstration that the authors of [LZ20] published.
 """
 
 import numpy as np

@@ -37,8 +37,8 @@ initial value are not met: the bounds after 200 steps and at the end of training
 labels.  The initial kernel distances of the published runs, 6,439 and 8,147, are larger
 than the initial kernel distances in this figure, because the published runs used other
 initial weights, and other images to measure distances.  The figure `ntt_replay` repeats
-the published runs with their initial weights, images and mini-batches.  This figure
-corresponds to the demonstration that the authors of [LZ20] published.
+the published runs with the initial weights, images and mini-batches of these runs.
+This figure corresponds to the demonstration that the authors of [LZ20] published.
 """
 
 import csv

@@ -1,10 +1,10 @@
 """Train sparse networks with labels, after Neural Tangent Transfer or other pruning.
 
 Neural Tangent Transfer (NTT) computes the masks and the weights of a sparse network
-without labels.  The other pruning methods (baselines) compute masks of a network with
-its initial weights.  The class `Task` describes the data, the network and the training.
-The function `transfer` runs NTT, and the function `learn` trains one sparse network
-with labels.
+without labels.  The other pruning methods (baselines) compute masks from the initial
+weights of a network.  The class `Task` describes the data, the network and the
+training.  The function `transfer` runs NTT, and the function `learn` trains one sparse
+network with labels.
 """
 
 from typing import NamedTuple

@@ -17,9 +17,10 @@ approximation ignores the effect of each neuron on the other neurons.  In the co
 "adaptive, e-prop", the networks consist of adaptive neurons, which have a longer
 memory.  The threshold of an adaptive neuron rises with each spike of this neuron, and
 decays with a time constant of 200 ms.  The learning rule e-prop in `refsnn.alif`
-computes the part of the gradient that passes through the adaptive thresholds, but
-ignores the parts that pass through the recurrent connections and the reset.  Networks
-of the condition "adaptive, e-prop" also solve the task at a delay of 60 ms.
+computes the part of the gradient that passes through the adaptive thresholds.  The rule
+e-prop ignores the parts of the gradient that pass through the recurrent connections and
+through the reset.  Networks of the condition "adaptive, e-prop" also solve the task at
+a delay of 60 ms.
 
 In the condition "readout alone", only the readout weights are trained.  In all
 conditions, the networks start from the same initial weights and receive the same
@@ -37,13 +38,13 @@ trial.  In this figure, gradients are computed backward in time, because the bac
 computation is faster.  In the condition "exact", the function `lif.backward` computes
 the exact gradient of the loss.  The condition "block" uses the block-diagonal
 approximation of RTRL, in which each block of the Jacobian belongs to the synaptic
-current and the membrane potential of one neuron.  The gradient of the block-diagonal
-approximation is computed backward in time with all recurrent weights except the
-self-connections replaced by 0.  The condition "implicit" omits the part of the gradient
-that passes through the recurrent connections.  The condition "presynaptic" omits the
-parts of the gradient that pass through the recurrent connections and through the reset.
-For each trained network, the gradient that is computed forward in time differs by at
-most a relative 1e-10 from the gradient that is computed backward in time.
+current and the membrane potential of one neuron.  To compute the gradient of the
+block-diagonal approximation backward in time, all recurrent weights except the
+self-connections are replaced by 0.  The condition "implicit" omits the part of the
+gradient that passes through the recurrent connections.  The condition "presynaptic"
+omits the parts of the gradient that pass through the recurrent connections and through
+the reset.  For each trained network, the gradients computed forward and backward in
+time differ by at most a relative 1e-10.
 
 Memory and multiplications are counted for the computation forward in time.  This
 computation updates the eligibility traces, and filters the traces as the leaky readout

@@ -23,18 +23,18 @@ A layer of 16 recurrent leaky integrate-and-fire neurons with subtractive reset 
 loss is the squared difference between the output of a leaky readout and a smooth random
 target, summed over time.  The recurrent weights, in units of the spike threshold, are
 sampled from the normal distribution N(0, s^2 / 16).  The strength s of the recurrent
-weights is shown on the horizontal axis of panels a and b, and equals 1 in panel c and
-in the sparse layer of panel d.  The relative error of the gradient of a rule is the
-norm of its difference from the BPTT gradient, divided by the norm of the BPTT gradient.
-The norms are taken over the derivatives with respect to all input weights and all
-recurrent weights.  Bands show the range over 10 networks (50 with the option --full).
-The gradient of the rule "e-prop" is computed in a layer of adaptive neurons with the
-same weights, and is compared with the exact gradient of this layer of adaptive neurons.
-All rules use the exact derivative of the loss with respect to the spikes, and
-approximate only the derivative of the spikes with respect to the weights.  SnAp-n is
-used in two networks: in a ring of 6 neurons, each of which excites the next neuron with
-weight 1, and in a sparse layer, in which about one tenth of the recurrent weights are
-non-zero.
+weights varies along the horizontal axis of panels a and b.  In panel c and in the
+sparse layer of panel d, the strength s is 1.  The relative error of a gradient is the
+norm of the difference between this gradient and the BPTT gradient, divided by the norm
+of the BPTT gradient.  The norms are taken over the derivatives with respect to all
+input weights and all recurrent weights.  Bands show the range over 10 networks (50 with
+the option --full).  The gradient of the rule "e-prop" is computed in a layer of
+adaptive neurons with the same weights, and is compared with the exact gradient of this
+layer of adaptive neurons.  All rules use the exact derivative of the loss with respect
+to the spikes, and approximate only the derivative of the spikes with respect to the
+weights.  SnAp-n is used in a ring of neurons and in a sparse layer.  In the ring of 6
+neurons, each neuron excites the next neuron with weight 1.  In the sparse layer, about
+one tenth of the recurrent weights are non-zero.
 
 The memory of a rule is the size of the float32 arrays that must be kept between two
 time steps, for one input sequence.  The computing time of a rule is the duration of one

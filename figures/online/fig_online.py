@@ -49,9 +49,9 @@ rules "block" and "implicit".  With the option --full, the mean accuracy is 0.85
 exact RTRL, 0.891 for the rule "block" and 0.881 for the rule "implicit".  The
 differences of the rules "block" and "implicit" from exact RTRL have standard errors of
 0.023 and 0.031, so five repetitions do not show which rule is best.  The rule
-"presynaptic" stores only two traces for each input and each neuron, but its gain is at
-least as large as the gain of exact RTRL.  The rule "presynaptic" needs 1/65 of the
-multiplications of exact RTRL.
+"presynaptic" stores only two traces for each input and each neuron, but the gain of
+this rule is at least as large as the gain of exact RTRL.  The rule "presynaptic" needs
+1/65 of the multiplications of exact RTRL.
 
 All hyperparameters were chosen with other seeds, on held-out sequences of the training
 set.  The learning rate was chosen for exact RTRL, and is the same for all online rules.

@@ -115,7 +115,7 @@ def shown(value):
 # ---- the page -------------------------------------------------------------
 
 def write_page(out):
-    """Write the web page index.html; return its path."""
+    """Write the web page; return its path."""
     documents = _documents(out)
     cards = "\n".join(card(document, out) for _, document in documents)
     every = [claim for _, document in documents for claim in document["claims"]]

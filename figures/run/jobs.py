@@ -4,7 +4,8 @@ A job is one independent part of the computation of a figure.  Each job is one c
 function of a figure file, with plain values as keyword arguments.  The result of a job
 is a dict of arrays, numbers, texts, truth values, or lists of these types.  Each result
 is stored in one npz file without pickle.  Numbers in a result are converted to NumPy
-scalars, so that a computed result equals the result that is loaded from its file.
+scalars.  A computed result therefore equals the result that is loaded from the npz
+file.
 
 A job can use the results of earlier jobs of the same figure.  The argument `before` of
 the later job is the result of one earlier job, or a list of the results of several
@@ -130,8 +131,8 @@ def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of a figure.
 
     A task is a job (a function call) together with the key of its result.  The key is a
-    hash of the code and the arguments of the job, of the options --quick or --full,
-    --seed and --data, of the versions of NumPy and SciPy, and of the keys of earlier
+    hash of the code, the arguments, the options --quick or --full, --seed and --data,
+    and the versions of NumPy and SciPy.  The hash also includes the keys of earlier
     jobs whose results are used.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
@@ -333,15 +334,16 @@ def compute(waiting, run, executor, lanes, start, owners, results):
 
     The answer of a task is the pair (result, computing time in seconds) that `run`
     returns.  After an error, the answer is None.  The dict `results` maps the keys of
-    stored results to their answers.  The dict `owners` maps the key of each task to the
-    names of the figures that use the result of the task.  A task starts when the
-    results of all earlier tasks that it needs are available.  A figure has failed if
-    one of its tasks ended with an error.  If all figures that use a task have failed,
-    the task is skipped.
+    tasks with stored results to the answers of these tasks.  The dict `owners` maps the
+    key of each task to the names of the figures that use the result of the task.  A
+    task starts when the results of all earlier tasks that it needs are available.  A
+    figure has failed if one of its tasks ended with an error.  If all figures that use
+    a task have failed, the task is skipped.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each local process
     first calls the function `start`, and then runs one task at a time.  If a local
-    process is killed, its task is repeated in a new process, at most `REBUILDS` times.
+    process is killed, the task of this process is repeated in a new process, at most
+    `REBUILDS` times.
     """
     waiting, flying, lost = list(waiting), {}, collections.Counter()
     results, failed = dict(results), set()

@@ -35,8 +35,8 @@ Special cases, without noise and for infinite time unless stated otherwise:
     Late steps with noise: each step adds rate N_aa / (1 - rate h_a / 2) to
     the sum of w for each a, but the loss no longer decreases.
 
-All equations require that the matrix H is symmetric and has no negative eigenvalue, and
-that the product of the learning rate and each eigenvalue of H is below 2.
+All equations require that the matrix H is symmetric and has no negative eigenvalue.
+The product of the learning rate and each eigenvalue of H must be below 2.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """

@@ -29,8 +29,8 @@ FISHER_SAMPLES = 5000           # largest number of images for the Fisher inform
 class Task(NamedTuple):
     """Hold the data of a task.
 
-    The mask, a bool array of shape (classes,), is True for the output units of the
-    task.  The mask None selects all outputs.
+    The mask is a bool array of shape (classes,), which is True for the output units of
+    the task.  The mask None selects all outputs.
     """
 
     images: image_sets.Images

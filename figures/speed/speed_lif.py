@@ -7,7 +7,7 @@ the end of the computation.  In all tools except refsnn, `run` returns (out, gra
 where the array `out` holds the membrane potentials of the readouts.
 
 The networks in PyTorch and JAX are loops over time.  The tests in the folder
-tests/peers verify that the networks in PyTorch and JAX compute the same results as
+`tests/peers` verify that the networks in PyTorch and JAX compute the same results as
 refsnn.  The networks in other libraries use the LIF neuron of the library, with as
 little additional code as possible.  The gradients are the derivatives of the inner
 product <out, dout> with respect to the weight matrices W, W_out and, in recurrent

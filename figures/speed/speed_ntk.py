@@ -5,7 +5,7 @@ samples in a batch.  Neural Tangent Transfer (NTT) trains a student network to h
 same outputs and the same tangent kernel as a teacher network.  In the task named NTT,
 each tool computes the gradient of the NTT loss with respect to the parameters of the
 student.  The NTT loss uses the tangent kernel between the first and the second half of
-a batch, and is computed without its L2 term.
+a batch.  The L2 term of the NTT loss is omitted.
 
 The measured times include the forward pass, and in the task NTT also the tangent kernel
 of the teacher.  Each tool receives arrays in its preferred memory layout, and the JAX
@@ -40,7 +40,7 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 class Problem(NamedTuple):
     """Hold a student, a teacher and inputs.
 
-    The array shapes are as in `mlp` or `convnet`.
+    The array shapes are as in the modules `mlp` and `convnet`.
     """
 
     x: np.ndarray

@@ -14,17 +14,17 @@ in the 20 % of the bins with the highest firing probability of the nerve fibres.
 Successive spikes of a bushy cell are at least 1 ms apart.  The package refsnn also
 contains stored spikes of both recordings, in 70 of the 700 channels and with at most
 one spike per channel and millisecond.  If the spikes in this figure are reduced in the
-same way, their number differs by at most 10 % from the number of stored spikes.  The
-stored spikes were computed with other random numbers, and other random numbers alone
-change the number of spikes by about 2 %.
+same way, the number of spikes differs by at most 10 % from the number of stored spikes.
+The stored spikes were computed with other random numbers, and other random numbers
+alone change the number of spikes by about 2 %.
 
 From top to bottom, the panels show the sound, its spectrogram, the speed of the
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
 The speed of the membrane is the root mean square over 2 ms, in dB below the maximum.
-The firing probability is the probability with which a nerve fibre that is not
-refractory fires in a time step of 1/24 ms, averaged over 2 ms.  The axis on the right
-shows the frequency to which each channel responds most.  The recordings belong to the
-Heidelberg Digits.  The figure follows the conversion of sound to spikes in [CSSZ20].
+The firing probability is the probability that a non-refractory nerve fibre fires in a
+time step of 1/24 ms, averaged over 2 ms.  The axis on the right shows the frequency to
+which each channel responds most.  The recordings belong to the Heidelberg Digits.  The
+figure follows the conversion of sound to spikes in [CSSZ20].
 """
 
 import numpy as np

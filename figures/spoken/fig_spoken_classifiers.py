@@ -7,10 +7,10 @@ spikes in each channel and time step.  The spiking networks are feed-forward wit
 three hidden layers, or recurrent.  In the training of networks called "augmented", all
 spikes of the spoken training words are shifted at random, with new random shifts in
 each epoch.  Each spike is shifted in time by a normally distributed interval with a
-standard deviation of 10 ms.  Each spike is also shifted across channels by a random
-number of channels, and all spikes of a spoken word are shifted by another random number
-of channels.  Both numbers of channels have a standard deviation of 2 if there are 70
-channels, and of 20 if there are 700 channels.
+standard deviation of 10 ms.  Each spike is also shifted by two random numbers of
+channels: the first number is different for each spike, and the second number is the
+same for all spikes of a spoken word.  Both numbers of channels have a standard
+deviation of 2 if there are 70 channels, and of 20 if there are 700 channels.
 
 Known speakers are the speakers of the training words.  The figure shows the accuracy on
 training words, on test words of known speakers, and on words of the speakers 4 and 5,
@@ -40,7 +40,7 @@ time steps of 10 ms.  The network with the settings of the tutorial of the autho
 [CSSZ20] has 200 neurons, a membrane time constant of 140 ms and a synaptic time
 constant of 70 ms, and is trained for 200 epochs with time steps of 14 ms.  The tutorial
 of the authors of [CSSZ20] states time constants of 10 ms and 5 ms, but computes the
-decay factors for time steps of 1 ms although its time steps are 14 ms.
+decay factors for time steps of 1 ms although the tutorial uses time steps of 14 ms.
 
 With --full, the bounds are: the test accuracy is at least 0.66 (recurrent), 0.82 (LSTM)
 and 0.86 (CNN); the recurrent network is at least 0.10 more accurate than the

@@ -17,11 +17,11 @@ test accuracies of the recurrent network and of the LSTM both fall by at least 0
 The first panel also shows a second control, in which the spike times are permuted among
 all spikes of a spoken word.  The permutation of spike times preserves the number of
 spikes in each channel and the number of spikes in each time step.  The black dotted
-line is the accuracy of the best support vector machine that receives only spike counts,
-and grey dotted lines mark the chance accuracy.  The second and third panels show the
-recurrent spiking network and the LSTM.  In the second panel, the spiking network and
-the LSTM are trained and tested with different time steps.  The time constants of the
-spiking network are the same for all time steps.  In the third panel, the spiking
+line is the highest accuracy of a support vector machine, which receives only spike
+counts.  Grey dotted lines mark the chance accuracy.  The second and third panels show
+the recurrent spiking network and the LSTM.  In the second panel, the spiking network
+and the LSTM are trained and tested with different time steps.  The time constants of
+the spiking network are the same for all time steps.  In the third panel, the spiking
 network and the LSTM are trained on unchanged spoken words, and only the spikes of the
 test words are shifted.  In the fourth panel, the recurrent spiking network is trained
 and tested with three values of the readouts: the maximum over time, the sum over time,

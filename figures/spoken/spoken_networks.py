@@ -275,8 +275,8 @@ def shuffled(words, law, generator):
 def chosen(words, count, generator):
     """Restrict the training words to `count` speakers.
 
-    The speakers are drawn at random.  The test words of known speakers are restricted
-    to the same speakers.  If `count` is 0, all speakers remain.
+    The speakers are drawn at random.  The test words of all other known speakers are
+    also removed.  If `count` is 0, all speakers remain.
     """
     found = spoken_words.sets(words)
     if count:

@@ -78,10 +78,9 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    The result is of shape (steps, 1, units).  Only at the points (time step, unit) that
-    belong to a letter of the text, a unit can spike, with the Poisson rate `rate_hz`.
-    A spike is removed if the previous spike of the same unit occurred less than 10 ms
-    before.
+    The result is of shape (steps, 1, units).  Units spike only where the raster shows a
+    part of a letter, as Poisson processes with the rate `rate_hz`.  A spike is removed
+    if the previous spike of the same unit occurred less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -235,9 +234,9 @@ def hits(spikes, times, window):
     """Return whether each network hits all targets.
 
     A network hits all targets if its output neuron fires exactly one spike within
-    `window` time steps of each target time and no other spike.  The array `spikes`, of
-    shape (T, B), holds the output spikes, and the array `times` holds the time steps of
-    the targets.
+    `window` time steps of each target time.  The output neuron must not fire any other
+    spike.  The array `spikes`, of shape (T, B), holds the output spikes, and the array
+    `times` holds the time steps of the targets.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

@@ -101,8 +101,8 @@ def gradients(values, labels, weights, followed, steepness):
     """Return the loss, the accuracy and the gradients.
 
     If `followed` is True, the gradients include the derivative of the reset.  If
-    `followed` is False, the gradients treat the reset term as a constant, and the
-    faster module `fast.lif` computes them.
+    `followed` is False, the gradients treat the reset term as a constant, and are
+    computed by the faster module `fast.lif`.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)

@@ -23,7 +23,8 @@ test accuracy is 0.80 with event-driven random backpropagation, 0.92 with both k
 feedback alignment and with local errors, and 0.95 with backpropagation.  Learning with
 fixed random feedback weights works because the forward weights adapt to the feedback
 weights during training.  During training with feedback alignment, the cosine between
-its weight gradients and the gradients of backpropagation therefore rises from near 0.
+the weight gradients of feedback alignment and of backpropagation therefore rises from
+near 0.
 
 The top panels show networks with two hidden layers.  The bottom panels show networks
 with three hidden layers, trained with local errors or with backpropagation ("end to

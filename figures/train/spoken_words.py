@@ -109,7 +109,7 @@ def validation(words):
 def sets(words):
     """Return the indices of the words in the sets `SETS`.
 
-    A speaker is known if a training word is spoken by this speaker.
+    Known speakers are the speakers of training words.
     """
     known = np.isin(words.speaker, words.speaker[~words.test])
     return [np.flatnonzero(which) for which in
