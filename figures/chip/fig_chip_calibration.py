@@ -151,8 +151,8 @@ def copied(task, folder, epochs, seed, repeat):
 def gather(results):
     """Stack the results of all networks in arrays.
 
-    The rows of some arrays stand for the de-calibrations (levels), and their columns
-    for the repetitions.
+    In the arrays `loop`, `restless` and `transfer`, each row belongs to one strength of
+    de-calibration, and each column to one repetition.
     """
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))

@@ -106,7 +106,7 @@ def largest(folder, seed, before):
 def gather(results):
     """Stack the logs of all teachers.
 
-    The last long log has the largest initial distance.
+    The last long log belongs to the teacher with the largest initial kernel distance.
     """
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(

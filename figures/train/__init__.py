@@ -1,1 +1,1 @@
-"""Read data and train networks for the figures on several papers."""
+"""Provide data and training for several figures."""

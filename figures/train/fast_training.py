@@ -83,7 +83,7 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
         each epoch.  If `batch` is None, each step uses all patterns in the given order.
     penalty : function that maps the spikes of the hidden neurons (T, B, n) to a penalty
-        and its derivative; these are added to the loss and to its derivative.
+        and its derivative.  The penalty is added to the loss.
     after_epoch : function that is called with (epoch, weights) after each epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
