@@ -120,6 +120,18 @@ def test_metadata_by_hand(told):
                       (dW ** 2).sum() ** 0.5, rtol=1e-14)
 
 
+def test_the_readme_mentions_every_file_and_array(folder):
+    text = (folder / "README.md").read_text(encoding="utf-8")
+    for path in folder.iterdir():
+        assert path.name == "README.md" or f"`{path.name}`" in text or \
+            f"`NAME{path.suffix}`" in text and path.stem in VECTORS
+    with np.load(folder / "bptt.npz") as arrays:
+        assert all(f"`{key}`" in text for key in ("in.x", "out.dW", "mutant0.dW"))
+        assert {key.partition(".")[0].rstrip("0123456789") for key in arrays} == {
+            "in", "out", "mutant"}
+    assert "`VECTOR.OUTPUT`" in text
+
+
 def test_the_same_bytes_each_time(folder, tmp_path):
     write(str(tmp_path / "again"))
     for name in os.listdir(folder):
