@@ -61,7 +61,9 @@ written, and the exit status is 2.
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
 files.  The command `check` compares the results of a simulator with the
-correct results in the golden vectors.  The exit status of `check` is 1 if
+correct results in the golden vectors.  The file RESULTS.npz holds one
+array for each result of the simulator.  The name of each array is
+VECTOR.OUTPUT, such as bptt.dW.  The exit status of `check` is 1 if
 a result is wrong, if all entries of a result are 0, or if an option of the
 simulator should change a result but does not.
 
@@ -275,7 +277,7 @@ def _parser():
             ("vectors", _vectors, "write the golden vectors", {
                 "folder": "new or empty folder for the vectors"}),
             ("check", _check, "compare results with the golden vectors", {
-                "results": "npz file of arrays named VECTOR.OUTPUT"}),
+                "results": "npz file of arrays named VECTOR.OUTPUT, such as bptt.dW"}),
             ("probes", _probes, "write inputs that distinguish LIF conventions", {
                 "folder": "new or empty folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {

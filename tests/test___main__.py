@@ -217,6 +217,17 @@ def test_truncated_results_are_one_line(tmp_path, capsys, size):
     assert told.err.startswith(f"refsnn: {path} is broken or not an npz file: ")
 
 
+@pytest.mark.parametrize("name", ["check", "identify"])
+def test_results_in_json_are_refused_with_the_right_format(tmp_path, capsys, name):
+    path = tmp_path / "bptt.json"
+    path.write_text('{"bptt.loss": 1.0}')
+    assert command.main([name, str(path)]) == 2
+    told = capsys.readouterr().err
+    assert told.count("\n") == 1 and told.endswith(
+        ": must be an npz file, described in help('refsnn.__main__')\n")
+    assert "RESULTS.npz" in command.__doc__ and "VECTOR.OUTPUT" in command.__doc__
+
+
 def test_huge_results_are_one_line(tmp_path, capsys):
     path = tmp_path / "mine.npz"
     with open(path, "wb") as file:      # of holes

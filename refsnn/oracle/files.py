@@ -259,7 +259,8 @@ def read(path, texts=()):
         told = " ".join(str(error).split())[:200] or type(error).__name__
         where = f"{path}: {name!r:.60}" if name else path
         if isinstance(error, zipfile.BadZipFile) and not name:
-            told = f"is broken or not an npz file: {told}"
+            told = (f"is broken or not an npz file: {told}: must be an npz file, "
+                    "described in help('refsnn.__main__')")
         raise ValueError(f"{where} {told}") from None
     return found
 
