@@ -34,6 +34,7 @@ import zipfile
 import numpy as np
 
 import refsnn
+from refsnn import _checks
 from refsnn.oracle import identify, stored
 
 __all__ = ["read", "read_recording", "write", "write_stimuli"]
@@ -235,6 +236,7 @@ def read(path, texts=()):
     dict
         The array for each name.
     """
+    _checks.one_of("path", path, str, os.PathLike)
     if not os.path.isfile(path):
         state = "not a regular file" if os.path.lexists(path) else "missing"
         raise ValueError(f"{path} is {state}: must be an npz file")
@@ -247,7 +249,9 @@ def read(path, texts=()):
             warnings.simplefilter("ignore")     # NumPy warns of old headers
             infos = archive.infolist()
             total = sum(info.file_size for info in infos)
-            if not 0 < len(infos) <= ENTRIES or total > most:
+            if not infos:
+                raise ValueError(f"holds no array: must hold 1 to {ENTRIES}")
+            if len(infos) > ENTRIES or total > most:
                 raise ValueError(f"holds {len(infos)} arrays of {total} bytes: must be "
                                  f"1 to {ENTRIES}, {most} bytes at most")
             for info in infos:

@@ -64,14 +64,14 @@ def group(results, known):
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
+    _refuse_masked(results)
     grouped = {}
     for key, value in results.items():
         name, _, output = str(key).rpartition(".")
         if name not in known or output not in known[name].outputs:
-            kind, names = ("outputs", known[name].outputs) if name in known else (
-                "vectors", known or stored.names())
-            raise ValueError(f"results hold {key!r}: must be VECTOR.OUTPUT, {kind} are "
-                             f"{sorted(names)}")
+            told = f"outputs are {sorted(known[name].outputs)}" if name in known else \
+                stored._nearest(name or str(key), {*known, *stored.names()})
+            raise ValueError(f"results hold {key!r:.60}: must be VECTOR.OUTPUT, {told}")
         grouped.setdefault(name, {})[output] = value
     for given in grouped.values():
         if any(str(getattr(value, "dtype", "")).endswith("float32")
@@ -80,6 +80,15 @@ def group(results, known):
                       if isinstance(value, float) or np.shape(value) == ()
                       and getattr(value, "dtype", None) == np.float64}
     return grouped
+
+
+def _refuse_masked(results):
+    """Check that no result is a masked array, because NumPy would ignore masks."""
+    for name, value in results.items():
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+            raise ValueError(f"{name} is a masked array: must be a plain array, for "
+                             "example after .filled(0)")
 
 
 # ---- one golden vector

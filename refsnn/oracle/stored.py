@@ -75,11 +75,30 @@ def load(chosen=None):
         The golden `Vector` for each name.
     """
     known = names()
+    if isinstance(chosen, str):
+        raise ValueError(f"{chosen!r:.60} is a string: must be a list of names")
     for name in chosen or ():
         if name not in known:
-            raise ValueError(f"{name!r} is not a vector: must be one of {known}")
+            raise ValueError(f"{name!r:.60} is not a vector: "
+                             f"{_nearest(str(name), known)}")
     return {name: _vector(_read(FOLDER, name)) for name in (
         known if chosen is None else chosen)}
+
+
+def _nearest(name, known):
+    """Return text that helps to correct an unknown name of a golden vector.  The
+    nearest known name shares the largest part of its pairs of successive
+    letters with the unknown name."""
+    def pairs(text):
+        return {text[i:i + 2] for i in range(len(text) - 1)}
+
+    def shared(other):
+        every = pairs(name) | pairs(other)
+        return len(pairs(name) & pairs(other)) / max(len(every), 1)
+
+    nearest = max(sorted(known), key=shared)
+    told = f"the nearest name is {nearest!r}, and " if shared(nearest) else ""
+    return f"{told}refsnn.oracle.stored.names() lists all vectors"
 
 
 def _read(folder, name):

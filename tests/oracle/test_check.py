@@ -470,7 +470,7 @@ def test_a_knob_that_changes_nothing_is_told(one, other, knob, seen):
 @pytest.mark.parametrize("given, words", [
     ({}, "results is {}"), ([], "results is"), (None, "results is None"),
     ({"bptt.dw": 1.0}, r"'bptt.dw': must be VECTOR.OUTPUT, outputs are \['dV'"),
-    ({"bptt": 1.0}, "results hold 'bptt'"), ({"other.dW": 1.0}, "vectors are")])
+    ({"bptt": 1.0}, "results hold 'bptt'"), ({"other.dW": 1.0}, "lists all")])
 def test_results_that_are_none(given, words):
     with pytest.raises(ValueError, match=words):
         check.check(given)
@@ -480,6 +480,37 @@ def test_unknown_vectors_are_refused():
     with pytest.raises(ValueError, match="'other' is not a vector"):
         check.vectors(["bptt", "other"])
     assert list(check.vectors(["bptt"])) == ["bptt"]
+
+
+def test_a_single_name_is_no_list_of_names():
+    with pytest.raises(ValueError, match="^'bptt' is a string: must be a list"):
+        check.vectors("bptt")
+
+
+def test_unknown_vectors_are_told_the_nearest_name():
+    for call in (lambda: check.vectors(["bptt_detach"]),
+                 lambda: check.check({"bptt_detach.dW": 1.0}),
+                 lambda: check.check({"bptt.dW": 1.0, "bptt_detach.dW": 1.0})):
+        with pytest.raises(ValueError) as raised:
+            call()
+        text = str(raised.value)
+        assert len(text) < 160 and text.endswith(
+            "the nearest name is 'bptt_detached', and refsnn.oracle.stored.names() "
+            "lists all vectors")
+    for key, words in (("bptt", "the nearest name is 'bptt', and "), ("dW", ""),
+                       ("", ""), (3, "")):
+        with pytest.raises(ValueError, match=f"VECTOR.OUTPUT, {words}refsnn"):
+            check.check({key: 1.0})
+
+
+def test_masked_arrays_are_refused():
+    right = VECTORS["bptt"].outputs
+    for name, value in (("dV", np.ma.array(right["dV"])), ("loss", np.ma.masked),
+                        ("dW", list(np.ma.array(right["dW"])))):
+        given = {"bptt.dx": right["dx"].astype(np.float32), f"bptt.{name}": value}
+        with pytest.raises(ValueError, match=f"^bptt.{name} is a masked array: must be "
+                           "a plain array, for example after .filled"):
+            check.check(given)
 
 
 # ---- one vector

@@ -132,6 +132,19 @@ def test_the_readme_mentions_every_file_and_array(folder):
     assert "`VECTOR.OUTPUT`" in text
 
 
+@pytest.mark.parametrize("path", [None, 3, b"mine.npz"])
+def test_a_path_is_text(path):
+    with pytest.raises(ValueError, match="^path is .*: must be one of str, PathLike$"):
+        read(path)
+
+
+def test_an_empty_file_of_results_is_told_plainly(tmp_path):
+    path = tmp_path / "mine.npz"
+    np.savez(path)
+    with pytest.raises(ValueError, match=r"\.npz holds no array: must hold 1 to 1000$"):
+        read(path)
+
+
 def test_the_same_bytes_each_time(folder, tmp_path):
     write(str(tmp_path / "again"))
     for name in os.listdir(folder):
@@ -303,7 +316,7 @@ def test_errors_without_a_text_are_named_by_their_kind(tmp_path, monkeypatch):
 
 
 @pytest.mark.parametrize("entries, match", [
-    ([], "holds 0 arrays"), ([("a.txt", b"x")], "'a.txt' is not an array"),
+    ([], "holds no array"), ([("a.txt", b"x")], "'a.txt' is not an array"),
     ([("a.npy", raw(np.zeros(2)) + b"more")], "'a.npy' claims shape"),
     ([("a.npy", raw(np.zeros(2))[:-1])], "claims shape"),
     ([("a.npy", claiming((10 ** 12,)))], "claims shape"),

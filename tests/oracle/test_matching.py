@@ -83,8 +83,10 @@ def test_results_are_grouped_by_vector():
     assert found == {"toy": {"dW": 1}, "a.b": {"mem": 2}}
     with pytest.raises(ValueError, match=r"^results hold 'toy.dV': .*outputs are \['d"):
         group({"toy.dV": 1}, known)
-    with pytest.raises(ValueError, match=r"^results hold 'no.dW': .*vectors are \['a"):
-        group({"no.dW": 1}, known)
+    with pytest.raises(ValueError, match="hold 'no.dW': .*the nearest name is 'no"):
+        group({"no.dW": 1}, known | {"not": toy()})
+    with pytest.raises(ValueError, match=r"must be VECTOR.OUTPUT, refsnn.*\(\) lists"):
+        group({"b": 1}, {"a": toy()})
     for nothing in ({}, None, [1]):
         with pytest.raises(ValueError, match="^results is .*: must be a nonempty dict"):
             group(nothing, known)

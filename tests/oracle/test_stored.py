@@ -118,7 +118,7 @@ def test_a_file_gives_back_the_vector_to_the_last_bit(name):
 def test_loading():
     assert list(load(["si_paper", "bptt"])) == ["si_paper", "bptt"] and load([]) == {}
     for chosen in (["bptt", "other"], "bptt", ["schema"], ["../vectors/bptt"]):
-        with pytest.raises(ValueError, match="is not a vector: must be one of .'binn"):
+        with pytest.raises(ValueError, match="is not a vector: |is a string"):
             load(chosen)
     with pytest.raises(ValueError, match="folder is 'none': must be a folder"):
         names(Path("none"))

@@ -86,6 +86,8 @@ def assert_correct(rule, function, examples=60):
     sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:
         raise ValueError(f"rule is {rule!r}: must be one of {sized}")
+    if not callable(function):
+        raise ValueError(f"function is {function!r:.60}: must be callable")
     if type(examples) is not int or examples < 1:
         raise ValueError(f"examples is {examples!r}: must be an integer above 0")
     try:

@@ -20,6 +20,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import lif, losses, surrogates
+from refsnn.oracle.matching import _refuse_masked
 
 __all__ = ["Run", "Variant"]
 
@@ -165,6 +166,7 @@ def _ask(function, rule, p, own=None, single=False):
         shown = sorted(map(str, found)) if isinstance(found, dict) else found
         raise ValueError(f"function returns {shown!r:.60}: must be a dict with some of "
                          f"{tuple(right)}")
+    _refuse_masked(given)
     for name in sorted(found, key=ORDER.index):
         value = found[name]
         if value.dtype.kind not in "fiub" or value.dtype == np.float16:

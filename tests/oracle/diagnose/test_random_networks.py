@@ -482,6 +482,13 @@ def test_functions_that_return_nothing_to_judge(function):
         assert_correct("bptt", function)
 
 
+def test_a_function_is_callable_and_returns_no_masked_arrays():
+    with pytest.raises(ValueError, match="^function is None: must be callable$"):
+        assert_correct("bptt", None)
+    with pytest.raises(ValueError, match="^bptt.dV is a masked array"):
+        assert_correct("bptt", lambda p: {"dV": np.ma.array(p["V"])})
+
+
 def test_too_few_networks_are_no_proof():
     with pytest.raises(ValueError, match="live networks do not show"):
         assert_correct("bptt", backward, 1)

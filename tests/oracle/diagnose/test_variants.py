@@ -142,6 +142,8 @@ def test_unusable_results_are_described():
         assert result.broken == told and result.wrong == {told[0]}
         assert result.found is result.right and result.p is p
         assert result.given == {} and result.reset is True and result.changed == ()
+    with pytest.raises(ValueError, match="^mem is a masked array: must be a plain"):
+        found("mem", lambda p: np.ma.array(RIGHT(p)["mem"]))
     raised = variants._ask(lambda p: p["missing"], "bptt", p)
     assert raised.broken == ("", "raises KeyError: 'missing'") and not raised.wrong
     assert found("loss", lambda p: RIGHT(p)["loss"].reshape(1, 1)).broken == ()
