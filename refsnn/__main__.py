@@ -271,7 +271,8 @@ def _parser():
     parser = argparse.ArgumentParser(prog="python -m refsnn", description=(
         "Tools of refsnn, reference learning algorithms for spiking networks."))
     parser.add_argument("--version", action="version", version=refsnn.__version__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    parser.set_defaults(run=lambda options: parser.print_help(sys.stderr) or 2)
+    commands = parser.add_subparsers(dest="command")
     for name, run, text, arguments in (
             ("convert", _convert, "convert sounds to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {

@@ -21,7 +21,7 @@ from refsnn.oracle import files, stored
 PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents[1])}
 
 
-@pytest.mark.parametrize("arguments", [[], ["convert"], ["convert", "a.wav"], ["other"],
+@pytest.mark.parametrize("arguments", [["convert"], ["convert", "a.wav"], ["other"],
                                        ["vectors"], ["check"], ["check", "a", "b"],
                                        ["probes"], ["identify"],
                                        ["vendor", "lif"],
@@ -38,6 +38,14 @@ def test_what_is_not_understood(arguments, capsys):
     line, = told.err.splitlines()
     assert re.match(
         r"refsnn( (convert|vendor|vectors|check|probes|identify))?: \w+", line)
+
+
+def test_no_command_prints_the_help(capsys):
+    assert command.main([]) == 2
+    told = capsys.readouterr()
+    assert told.out == "" and told.err.startswith("usage: python -m refsnn ")
+    for name in ("convert", "vectors", "check", "probes", "identify", "vendor"):
+        assert f"\n    {name} " in told.err
 
 
 @pytest.mark.parametrize("name, module, function", [
