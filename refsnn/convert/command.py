@@ -98,7 +98,8 @@ def run(options):
     _join(folder, splits, outputs, sorted(set(texts)), settings.channels)
     if bad:
         print(f"refsnn: {len(bad)} of {len(paths)} recordings are bad and left out; "
-              f"{folder} keeps the others for another run", file=sys.stderr)
+              f"{folder} keeps the others for another run; before this run, delete the "
+              f"incomplete {' and '.join(outputs)}", file=sys.stderr)
     else:
         shutil.rmtree(folder)
     return int(bool(bad))

@@ -147,5 +147,7 @@ def _text(path):
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             return file.read()
+    except FileNotFoundError:
+        raise ValueError(f"{path} is missing: must be a text file") from None
     except UnicodeDecodeError:
         raise ValueError(f"{path} is not UTF-8: must be a text file") from None

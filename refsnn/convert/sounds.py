@@ -18,18 +18,26 @@ from refsnn import audio, basilar, cochlea
 __all__ = []
 
 RATE = 48000            # sampling rate of all sounds after resampling, Hz
+OPTIONS = {" is clipped after ": "--clipped keep accepts clipped sounds",
+           " channels: must be mono": "--mix averages the channels"}
 
 
 def _samples(path, settings):
     """Return the sound in a file, resampled to `RATE` and normalised.  Error
     messages name the file."""
-    sound, rate = audio.read(path, longest=settings.longest, clipped=settings.clipped,
-                             mix=settings.mix)
     try:
-        sound = audio.resample(sound, rate, RATE)
-        return audio.prepare(sound, RATE, ramp=settings.ramp)
+        sound, rate = audio.read(path, longest=settings.longest,
+                                 clipped=settings.clipped, mix=settings.mix)
     except ValueError as error:
-        raise ValueError(f"{path}: {error}") from None
+        told = "".join(f"; the option {OPTIONS[words]}" for words in OPTIONS
+                       if words in str(error))
+        raise ValueError(f"{error}{told}") from None
+    try:
+        return audio.prepare(audio.resample(sound, rate, RATE), RATE,
+                             ramp=settings.ramp)
+    except ValueError as error:
+        before = f", {sound.size} samples at {rate} Hz" * ("audio has" in str(error))
+        raise ValueError(f"{path}{before}: {error}") from None
 
 
 def _stream(x, seed):

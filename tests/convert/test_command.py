@@ -89,6 +89,7 @@ LISTS = {
      "more.txt, line 2: 'three' names 0 recordings: must name one"),
     (["yes/one.wav", *OWN, "--test", "more.txt", "b.h5"],
      "more.txt, line 1: 'one' names 2 recordings: must name one; add its folder"),
+    ([*OWN, "--test", "no.txt", "b.h5"], "no.txt is missing: must be a text file"),
     ([*OWN, "--test", "all.txt", "./a.h5"], "a.h5 is given twice"),
     ([*OWN, "--test", "all.txt", "one.wav"], "one.wav exists"),
     (["-o", "b.h5", *OWN[2:]], "b.h5.parts holds 'mine': must be a work folder")])
@@ -185,7 +186,10 @@ def test_bad_recordings_are_left_out_of_a_batch(words, tmp_path, capsys):
     lines = told.err.splitlines()[-4:]
     assert "silent.wav: audio is silent" in lines[0]
     assert "none.wav is missing" in lines[1] and "clipped.wav, field d" in lines[2]
-    assert "refsnn: 3 of 5 recordings are bad and left out; " in lines[3]
+    assert lines[3] == (
+        f"refsnn: 3 of 5 recordings are bad and left out; {tmp_path}/a.h5.parts keeps "
+        f"the others for another run; before this run, delete the incomplete "
+        f"{tmp_path}/a.h5")
     spikes, labels, keys, _ = contents(tmp_path / "a.h5")
     assert labels == [2, 4] and keys == ["clipped", "none", "one", "silent", "two"]
     assert run(*words, "-o", tmp_path / "b.h5") == 0

@@ -71,6 +71,10 @@ def short(path):
     wavfile.write(path, 48000, np.ones(3, np.int16))
 
 
+def few(path):
+    wavfile.write(path, 8000, np.ones(10, np.int16))
+
+
 def truncated(path):
     record(path)
     os.truncate(path, 1000)
@@ -86,8 +90,11 @@ def folder(path):
 
 @pytest.mark.parametrize("make, match", [
     (silent, "is silent"), (empty, "is empty"), (clipped, "is clipped"),
+    (clipped, "; the option --clipped keep accepts clipped sounds\n"),
+    (stereo, ": must be mono; the option --mix averages the channels\n"),
     (nan, "NaN"), (long, "lasts 31.000 s"), (stereo, "2 channels: must be mono"),
-    (short, "has 3 samples"), (truncated, "truncated"), (text, "magic"),
+    (short, "bad.wav, 3 samples at 48000 Hz: audio has 3 samples"),
+    (few, "bad.wav, 10 samples at 8000 Hz: audio has 60 samples"), (truncated, "truncated"), (text, "magic"),
     (folder, "no regular file"), (lambda path: None, "is missing")])
 def test_a_bad_recording_leaves_nothing(tmp_path, capsys, make, match):
     bad = tmp_path / "bad.wav"
