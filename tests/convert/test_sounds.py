@@ -94,7 +94,8 @@ def folder(path):
     (stereo, ": must be mono; the option --mix averages the channels\n"),
     (nan, "NaN"), (long, "lasts 31.000 s"), (stereo, "2 channels: must be mono"),
     (short, "bad.wav, 3 samples at 48000 Hz: audio has 3 samples"),
-    (few, "bad.wav, 10 samples at 8000 Hz: audio has 60 samples"), (truncated, "truncated"), (text, "magic"),
+    (few, "bad.wav, 10 samples at 8000 Hz: audio has 60 samples"),
+    (truncated, "truncated"), (text, "magic"),
     (folder, "no regular file"), (lambda path: None, "is missing")])
 def test_a_bad_recording_leaves_nothing(tmp_path, capsys, make, match):
     bad = tmp_path / "bad.wav"
