@@ -202,7 +202,10 @@ def _summary(vector, results, findings):
     if names:
         told += "; equals known mistake: " + ", or: ".join(names)
     elif set(QUANTITIES) & set(wrong) and {"tau_syn", "V"} <= vector.inputs.keys():
-        told += _convention(vector, results, wrong)
+        named = _convention(vector, results, wrong)
+        explained = {f.output for f in findings if "equals the right output" in f.text}
+        if "no convention fits" not in named or set(QUANTITIES) & set(wrong) - explained:
+            told += named
     return [Finding(vector.name, "", "fault", told)]
 
 

@@ -374,4 +374,7 @@ def _explained(change, factor, names, every=True):
         return told
     shown = f"{factor:.6g}"
     also = [name for name in names if name != shown][:4]
-    return f"{told} times {shown}" + f" ({', '.join(also)})" * bool(also)
+    told = f"{told} times {shown}"
+    if also and shown in names:         # the other names can agree by chance
+        return f"{told}, which equals {' and '.join(also)}"
+    return told + f" ({', '.join(also)})" * bool(also)

@@ -231,6 +231,20 @@ def test_forward_and_backward_faults_part(given, words):
     assert fault(check.check(results("bptt", given))).startswith(words)
 
 
+def test_an_explained_shift_is_not_contradicted():
+    for mem in (np.roll(RIGHTS["mem"], 1, 0), np.roll(RIGHTS["mem"], -1, 0)):
+        found = check.check({"bptt.mem": mem})
+        assert "equals the right output one step " in texts(found)[0]
+        assert fault(found) == "forward pass: mem"
+    found = check.check({"bptt.mem": mem, "bptt.spikes": 1 - RIGHTS["spikes"]})
+    assert "; no convention fits" in fault(found)
+
+
+def test_a_factor_that_equals_a_constant_by_chance():
+    text, = texts(check.check({"bptt.dV": 2 * RIGHTS["dV"]}))
+    assert text.endswith("equals the right output times 2, which equals steepness")
+
+
 @pytest.mark.parametrize("given, words", [
     (("dW",), "pass unknown without spikes, mem, loss: dW"),
     (("spikes", "dW"), "pass unknown without mem, loss: dW (right: spikes)"),

@@ -156,7 +156,7 @@ def test_values_that_are_not_finite_are_wrong_and_unexplained():
     (0.5, ("1/2",), "times 0.5 (1/2)"), (2, ("2",), "times 2"),
     (-1, ("-1",), "times -1"), (1 / 3, ("1/3", "1/B"), "times 0.333333 (1/3, 1/B)"),
     (12, ("T",), "times 12 (T)"), (1 / 12, ("1/T",), "times 0.0833333 (1/T)"),
-    (-3, ("-3", "-B"), "times -3 (-B)"), (36, ("T B",), "times 36 (T B)"),
+    (-3, ("-3", "-B"), "times -3, which equals -B"), (36, ("T B",), "times 36 (T B)"),
     (1 / 36, ("1/(T B)",), "times 0.0277778 (1/(T B))"),
     (0.18, ("gain",), "times 0.18 (gain)"), (1 / 0.18, ("1/gain",), "(1/gain)"),
     (1 / 0.33, ("1/(1 - alpha)",), "(1/(1 - alpha))"), (4 / 3, ("4/3",), "(4/3)"),

@@ -493,9 +493,9 @@ def test_the_text_states_the_reason():
     told = judged("backward", "dV", "float16")
     assert told.terms == ("dV", "float16")
     assert " The computation of dV is wrong. " in told.text
-    for size, value in (("T", 12), ("n", 3)):
+    for size, words in (("T", "12 (T)"), ("n", "3, which equals n")):
         text = diagnose(loop(("dW += dI.T", f"dW += {size} * dI.T"))).text
-        assert f"times {value} ({size})" in text
+        assert f"times {words}" in text
     assert judged("forward", "mem", "float32", names=("mem", "dW")).terms == (
         "mem", "float32")
     assert judged("forward", "threshold", "factor", names=("spikes", "mem")).terms == (
@@ -519,7 +519,8 @@ def test_the_text_states_the_reason():
         assert ("dx. With an error at the last step alone, all earlier adjoints are "
                 f"{word}. The ") in text
     text = judged("backward", "dV", "factor B").text
-    assert "Variant \"" in text and ", dV: " in text and "times 2 (B" in text
+    assert "Variant \"" in text and ", dV: " in text
+    assert "times 2, which equals B" in text
     text = diagnose(loop(("dx[t] = dI @ W", "dx[t] = dI @ W * (t > 6)"))).text
     assert ", last at step 6" in text
 

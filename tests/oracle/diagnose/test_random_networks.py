@@ -188,7 +188,7 @@ def test_the_same_fault_is_kept_not_another_one():
         return {"dW": found["dW"] * (p["x"].shape[1] if len(p["W"]) > 1 else 1.7)}
 
     for function, kind in ((other_output, "transposed"), (other_kind, "transposed"),
-                           (other_factor, "times 4 (B)")):
+                           (other_factor, "times 4, which equals B")):
         large = _fault(_network("bptt", (0, {}), 3, 2, 4, 20), function)
         told = random_networks._failure("bptt", function, large, (0, {}), (3, 2, 4, 20))
         assert kind in told and "n=2.  With" in told
