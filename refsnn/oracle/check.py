@@ -203,8 +203,9 @@ def _summary(vector, results, findings):
         told += "; equals known mistake: " + ", or: ".join(names)
     elif set(QUANTITIES) & set(wrong) and {"tau_syn", "V"} <= vector.inputs.keys():
         named = _convention(vector, results, wrong)
-        explained = {f.output for f in findings if "equals the right output" in f.text}
-        if "no convention fits" not in named or set(QUANTITIES) & set(wrong) - explained:
+        unexplained = [f.output for f in findings if f.output in set(QUANTITIES) & set(
+            wrong) and "equals the right output" not in f.text]
+        if unexplained or "no convention fits" not in named:
             told += named
     return [Finding(vector.name, "", "fault", told)]
 

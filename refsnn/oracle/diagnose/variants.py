@@ -20,7 +20,6 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import lif, losses, surrogates
-from refsnn.oracle.matching import _refuse_masked
 
 __all__ = ["Run", "Variant"]
 
@@ -166,7 +165,10 @@ def _ask(function, rule, p, own=None, single=False):
         shown = sorted(map(str, found)) if isinstance(found, dict) else found
         raise ValueError(f"function returns {shown!r:.60}: must be a dict with some of "
                          f"{tuple(right)}")
-    _refuse_masked(given)
+    for name, value in given.items():
+        if isinstance(value, np.ma.MaskedArray):
+            raise ValueError(f"{name} is a masked array: must be a plain array, for "
+                             "example after .filled(0)")
     for name in sorted(found, key=ORDER.index):
         value = found[name]
         if value.dtype.kind not in "fiub" or value.dtype == np.float16:
