@@ -102,7 +102,7 @@ FAULTS = {      # name: what is changed, how, and the sentence
     "dead readouts": ("readout", np.zeros_like,
                       "Readouts 0, 1 and 2 do not respond to spikes."),
     "idle neuron": ("hidden", lambda a: a * (np.arange(len(a)) != 1)[:, None],
-                    "Neuron 1 does not respond to input.")}
+                    "Samples of neuron 1 do not respond to input.")}
 
 
 def faulty(run, what, change):
@@ -186,7 +186,7 @@ def test_samples_after_a_reset(lag):
     assert report.after_reset and report.delay == {**RIGHT, "spikes": lag}
 
 
-@proves("probe", 4)
+@proves("probe", 5)
 def test_late_samples_after_a_reset():
     run = faulty(functools.partial(software, after=True), "samples", late(1, 80))
     report = probe.probe(run, *SIZES)
@@ -197,38 +197,118 @@ def test_late_samples_after_a_reset():
 @pytest.mark.parametrize("factor", [0.5, 2.0])
 def test_wrong_scales(device, factor):
     run = DEVICES[device]
-    texts = named(run, scale=240.0 / factor)
-    assert [text.split()[0] for text in texts] == ["Input", "Readouts"]
-    for text in texts:
-        assert text.endswith(" times as strong as described.")
-        assert float(text.split()[2]) == pytest.approx(1 / factor, rel=0.3)
+    text, = named(run, scale=240.0 / factor)
+    assert text.startswith("Weights are ") and "; or codes are, and thresholds" in text
+    assert float(text.split()[2]) == pytest.approx(1 / factor, rel=0.3)
     text, = named(run, unit=70.0 / factor)
-    assert text.startswith("Neurons spike at ") and text.endswith(" above the leak.")
-    assert float(text.split()[3]) == pytest.approx(factor, rel=0.3)
+    assert text.startswith("Codes are ")
+    assert text.endswith("; or weights and thresholds are.")
+    assert float(text.split()[2]) == pytest.approx(factor, rel=0.3)
 
 
-@pytest.mark.parametrize("device", list(DEVICES)[:3])
-def test_weak_weights_and_weak_readouts(device):
-    run = DEVICES[device]
-    texts = named(faulty(run, "hidden", lambda a: 0.3 * a) if run is software else run,
-                  scale=240.0 if run is software else 800.0)
-    assert [text.split()[0] for text in texts] == ["Input", "Readouts"][
-        :1 + (run is not software)]
-    strong = faulty(run, "samples", lambda a: 80 + (a - 80.) * np.where(
-        np.arange(11) < 8, 1, 2))
-    text, = named(strong)
-    assert text.startswith("Readouts are ")
-    assert float(text.split()[2]) == pytest.approx(2, rel=0.2)
+@pytest.mark.parametrize("measured, wanted", [
+    ((1.0, 2.0, 1.0), "Thresholds are 2.00 times as high"),
+    ((0.5, 1.0, 1.0), "Hidden weights are 0.50 times as strong"),
+    ((1.0, 1.0, 2.0), "Readout weights are 2.00 times as strong"),
+    ((0.5, 0.5, 0.5), "Codes are 0.50 times as large"),
+    ((2.0, 1.0, 2.0), "Weights are 2.00 times as strong"),
+    ((2.0, 1.0, 0.5), "In codes, responses to input are 2.00 times, thresholds 1.00")])
+def test_causes_of_wrong_scales(measured, wanted):
+    text, = probe._scales(*measured)
+    assert text.startswith(wanted) and probe._scales(1.2, 0.9, 1.1) == []
 
 
-@pytest.mark.parametrize("device", list(DEVICES)[:3])
-@pytest.mark.parametrize("more", [{"tau_syn": 18e-6, "tau_mem": 18e-6},
-                                  {"tau_mem": 2e-6, "tau_syn": 2e-6},
-                                  {"dt": 0.6e-6}])
-def test_wrong_time_constants(device, more):
-    found = named(DEVICES[device], **more)
-    assert found == ("Responses do not have the shape of the nominal time constants "
-                     "and time step.",) or device == "calibrated" and found     # noise
+def test_a_scaled_readout_and_weak_weights():
+    weak = faulty(software, "hidden", lambda a: 0.3 * a)
+    assert named(weak)[0].startswith("Hidden weights are 0.3")
+    one = faulty(software, "readout", lambda a: a * np.where(
+        np.arange(3) == 1, 4, 1)[:, None])
+    assert named(one) == ("Readout 1 responds more or less strongly than the other "
+                          "readouts by a factor above 1.7.",)
+    one = faulty(software, "readout", lambda a: a * np.where(
+        np.arange(3) == 1, -1, 1)[:, None])
+    assert named(one) == ("Readout 1 acts with the opposite sign.",)
+
+
+# ---- time constants
+
+def slow(weights, x, a=6.0, b=6.0, noise=None):
+    """Return the recordings of neurons with the time constants a and b, in us."""
+    decays = {"alpha": np.exp(-1.7 / a), "beta": np.exp(-1.7 / b)}
+    layer = lif.simulate(x, weights.hidden / 240, **decays)
+    out = lif.readout(layer.spikes, weights.readout / 240, **decays)
+    samples = 80 + 70 * np.concatenate([layer.mem, out], axis=2)
+    return layer.spikes, samples if noise is None else samples + noise.normal(
+        size=samples.shape)
+
+
+@pytest.mark.parametrize("noisy", [False, True])
+@pytest.mark.parametrize("a, b", [(9, 9), (4, 4), (7.5, 7.5), (9, 3), (12, 6), (6, 12)])
+def test_wrong_time_constants(a, b, noisy):
+    noise = np.random.default_rng(1) if noisy else None
+    report = probe.probe(functools.partial(slow, a=a, b=b, noise=noise), 32, 24, 4)
+    texts = report.faults
+    assert all("time constants" in text for text in texts)
+    total = np.median(report.tau_sum[:, 0])
+    assert total == pytest.approx((a + b) * 1e-6, rel=0.01 if noisy else 1e-4)
+    told = [float(text.split()[6]) for text in texts if "add up to" in text
+            and "readouts" not in text]
+    assert told == ([] if a + b == 12 else [pytest.approx(a + b, abs=0.15)])
+    if a != b:
+        pair = f"The time constants are {max(a, b):.1f} and {min(a, b):.1f} µs in"
+        assert any(text.startswith(pair[:24]) for text in texts)
+        assert np.nanmedian(report.tau, axis=0) == pytest.approx(
+            [max(a, b) * 1e-6, min(a, b) * 1e-6], rel=0.1 if noisy else 1e-3)
+    assert report.delay == RIGHT and not report.after_reset
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_errors_of_time_constants_cover_those_of_emulated_chips(seed):
+    drawn = chip.draw(seed, chip.CALIBRATED)
+    run = functools.partial(chip.emulate, drawn, rng=np.random.default_rng(seed))
+    report = probe.probe(run, 24, 24, 2)
+    right = drawn.tau_syn[:, :24].mean(axis=0) + drawn.tau_mem[:24]     # both signs
+    value, error = report.tau_sum.T
+    assert 0.005 < np.median(error / value) < 0.04
+    assert np.sqrt(np.mean(((value - right) / error) ** 2)) < 2
+    assert np.std(right) > 1.5 * np.median(error)
+
+
+def test_one_neuron_with_other_time_constants():
+    def run(weights, x):
+        spikes, samples = software(weights, x)
+        others = slow(weights, x, 12, 12)
+        for a, b in zip((spikes, samples), others, strict=True):
+            a[:, :, 2] = b[:, :, 2]
+        return spikes, samples
+
+    assert named(run) == ("Neuron 2 has time constants that add up to 24.0 µs, while "
+                          "the median is 12.0 µs.",)
+
+
+@proves("probe", 2)
+@pytest.mark.parametrize("a, b", [(3.0, 5.0), (5.0, 3.0), (0.5, 20.0), (4.0, 4.0)])
+def test_the_response_in_closed_form(a, b):
+    total, q, s = a + b, ((a - b) / (a + b)) ** 2, np.arange(1, 20)
+    alpha, beta = np.exp(-1 / a), np.exp(-1 / b)
+    wanted = s * alpha ** (s - 1) if a == b else (
+        alpha ** s - beta ** s) / (alpha - beta)
+    found = probe._response(total, q, 2, 27)
+    assert not found[:8].any()
+    assert_allclose(found[8:], wanted, rtol=1e-9)
+    drive = np.eye(1, 27, 6)[0]
+    assert_allclose(found, probe._potential(drive, alpha, beta), rtol=1e-9, atol=1e-12)
+
+
+def test_a_fit_returns_constants_lag_and_errors():
+    rng, errors = np.random.default_rng(1), []
+    u = probe._centred(probe._response(7.0, 0.3, 1.25, 40))
+    p, _ = probe._fitted(u, 1e-3, 9.0)
+    assert p == pytest.approx([7.0, 0.3, 1.25], rel=1e-5)
+    for _ in range(40):
+        p, error = probe._fitted(u + 0.01 * rng.normal(size=40), 0.01, 9.0)
+        errors.append((np.array(p) - [7.0, 0.3, 1.25]) / error)
+    assert np.std(errors, axis=0) == pytest.approx(1, abs=0.35)
 
 
 def test_neurons_that_spike_late():
@@ -237,18 +317,6 @@ def test_neurons_that_spike_late():
             x[-1].any() and weights.readout.any()) else x)
 
     assert named(slow) == ("Neurons spike late: `steps` is too small.",)
-
-
-def test_wrong_time_constants_of_a_noisy_chip():
-    rng = np.random.default_rng(3)
-
-    def noisy(weights, x):
-        spikes, samples = software(weights, x)
-        return spikes, samples + rng.normal(0, 1, samples.shape)
-
-    for more in ({}, {"tau_syn": 18e-6, "tau_mem": 18e-6}):
-        assert [text[:30] for text in named(noisy, **more)] == bool(more) * [
-            "Responses do not have the shap"]
 
 
 def test_several_inputs_and_neurons():
@@ -298,7 +366,9 @@ def test_weights_are_weak_and_within_the_limit(limit, weak):
         probe.probe(run, *SIZES, limit=limit, seed=seed)
         return asked
 
-    first, *weakly, last = calls(1)
+    first, *more = calls(1)
+    last = more[-1]
+    weakly = [pair for pair in more if not pair[0].readout.any()]
     assert not first[0].hidden.any() and not first[0].readout.any()
     assert first[1].mean() == pytest.approx(0.3, abs=0.02) and len(weakly) == 3
     W = np.abs([weights.hidden for weights, _ in weakly])
@@ -318,39 +388,108 @@ def test_weights_are_weak_and_within_the_limit(limit, weak):
         assert not one.hidden.any() or not np.array_equal(one.hidden, other.hidden)
 
 
+# ---- inputs
+
+@pytest.mark.parametrize("m", [8, 16, 32, 64])
+@pytest.mark.parametrize("kind", ["pair", "two pairs", "reversed", "shifted"])
+def test_exchanged_inputs(m, kind):
+    order = np.arange(m)
+    if kind in ("pair", "two pairs"):
+        order[[1, 5]] = 5, 1
+    if kind == "two pairs":
+        order[[2, 7]] = 7, 2
+    order = order[::-1] if kind == "reversed" else np.roll(order, -1) \
+        if kind == "shifted" else order
+    text, = named(faulty(software, "hidden", lambda a: a[:, order]), (m, 24, 4))
+    moved = np.flatnonzero(order != np.arange(m))
+    wanted = ", ".join(f"{i} acts with the weights of input {order[i]}"
+                       for i in moved[:4])
+    assert text == f"Input {wanted}{', ...' if len(moved) > 4 else ''}."
+
+
+@pytest.mark.parametrize("m", [4, 32])
+@pytest.mark.parametrize("n", [2, 24])
+def test_signs_of_inputs(m, n):
+    for wrong, text in (([1], "Input 1 acts with the opposite sign."),
+                        ([1, 3], "Inputs 1 and 3 act with the opposite sign.")):
+        signs = 1 - 2 * np.isin(np.arange(m), wrong)
+        found = named(faulty(software, "hidden", lambda a, s=signs: a * s), (m, n, 2))
+        assert found == (text,)
+
+
+@pytest.mark.parametrize("columns, text", [
+    ([3], "Input 3 is always on."), ([3, 5], "Inputs 3 and 5 are always on.")])
+def test_inputs_that_are_always_on(columns, text):
+    def on(x):
+        x = x.copy()
+        x[:, :, columns] = 1
+        return x
+
+    for run in (software, DEVICES["zero"]):
+        assert named(faulty(run, "x", on), (16, 12, 2)) == (text,)
+
+
+def test_neurons_that_respond_without_input_of_another_kind():
+    def run(weights, x):
+        spikes, samples = software(weights, x)
+        samples[:, :, :8] += 30 * np.sign(weights.hidden.sum(axis=1)) * (
+            np.arange(8) % 2)
+        return spikes, samples
+
+    assert named(run) == ("Neurons respond although there are no input spikes.",)
+
+
+@pytest.mark.parametrize("low, high, text", [
+    (-15, 15, "Weights saturate at 15."), (-63, 20, "Positive weights saturate at 20."),
+    (-31, 63, "Negative weights saturate at 31.")])
+def test_weights_that_saturate(low, high, text):
+    clipped = faulty(software, "hidden", lambda a: np.clip(a, low, high))
+    assert named(clipped) == (text,)
+    assert named(clipped, (32, 24, 4)) == (text,)
+
+
+# ---- neurons
+
+@pytest.mark.parametrize("whole", [True, False])
+def test_exchanged_neurons(whole):
+    """Exchange neurons in the report, or only rows of the hidden weights."""
+    order = np.arange(12)
+    order[[1, 2, 5]] = 2, 5, 1
+
+    def run(weights, x):
+        if not whole:
+            return software(weights._replace(hidden=weights.hidden[order]), x)
+        spikes, samples = software(weights, x)
+        return spikes[:, :, order], samples[:, :, [*order, 12, 13, 14]]
+
+    text, = named(run, (16, 12, 3))
+    one = "Neurons are exchanged in spikes and samples: "
+    two = "Rows of the hidden weights are exchanged: "
+    assert text.startswith((one if whole else two)
+                           + "1 are those of 2, 2 are those of 5, 5 are those of 1; or")
+
+
 # ---- parts of the measurement
 
-def exact(W, gains):
-    """Return the faults of (B) for responses that are exact in binary arithmetic."""
-    W, kernel = np.array(W, float), np.eye(1, 24, 5)[0]
-    g = np.concatenate(W * gains[:, None], axis=1)
-    return probe._responses(np.einsum("qi,t->tiq", g, kernel), W, kernel,
-                            np.zeros(len(gains), bool), np.zeros(len(gains)))["faults"]
+def constants(alpha, beta, n=1):
+    """Return the fit of (B) for neurons with two decay factors."""
+    a, b = -1 / np.log(alpha), -1 / np.log(beta)
+    return probe._Fit(0.0, np.full(n, a + b), np.full(n, ((a - b) / (a + b)) ** 2),
+                      np.zeros((n, 2)), np.ones(n), np.arange(n))
 
 
-def test_gains_may_differ_by_a_factor_of_2():
-    W = np.random.default_rng(1).choice([-1, 1], (3, 5, 7))
-    for gains, count in (([1, 2, 0.5, 1, 1], 0), ([1, 2.1, 1, 1, 1], 1),
-                         ([1, 1, 0.49, 1, 1], 1)):
-        assert len(exact(W, np.array(gains))) == count
-    W[:, 2] *= 64                           # strong weights, weak response to them
-    assert exact(W / 64, np.ones(5)) == []
-
-
-def test_rows_follow_others_from_a_correlation_on():
-    rng = np.random.default_rng(1)
-    b = rng.normal(size=(6, 40))
-    a = b + 0.5 * rng.normal(size=b.shape)
-    least = np.median(np.abs(probe._paired(a, b)[1]))
-    assert probe._ordered("rows", a, b, least) == []
-    assert probe._ordered("rows", a, b, 1.0001 * least) == [
-        "The rows do not follow from the weights."]
-    order = np.array([1, 2, 3, 4, 0, 5])
-    assert probe._ordered("rows", b[order], b) == [
-        "The rows of 0 are those of 1, 1 are those of 2, 2 are those of 3, 3 are those "
-        "of 4, ...."]
-    order[3:5] = 0, 4
-    assert probe._ordered("rows", b[order], b)[0].endswith("3 are those of 0.")
+@proves("probe", 5)
+@pytest.mark.parametrize("L", range(-2, 3))
+@pytest.mark.parametrize("R", range(-2, 3))
+def test_all_delays_that_agree_with_the_lags(L, R):
+    late, texts = probe._delays(L, R)
+    assert L == late["input"] + late["samples"]
+    assert R == late["samples"] - late["spikes"]
+    fewest = min(sum(d != 0 for d in (L - s, s - R, s)) for s in range(-9, 10))
+    assert sum(d != 0 for d in late.values()) == fewest
+    told = texts[0][:-1].split(", or ") if texts else []
+    assert all(text.count(" come") == fewest for text in told)
+    assert len(told) == len(set(told)) == (0, 1, 3)[fewest]
 
 
 @proves("probe", 1)
@@ -364,25 +503,30 @@ def test_the_nominal_potential_in_closed_form(alpha, beta):
     assert_allclose(found, wanted, rtol=1e-12, atol=1e-12)
 
 
-@proves("probe", 2)
+@proves("probe", 3)
 @pytest.mark.parametrize("lag", [-2, 0, 3])
 def test_measured_weights_are_a_least_squares_fit(lag):
-    rng, (m, n) = np.random.default_rng(4), (5, 4)
-    W, pulse = rng.normal(size=(3, n, m)), np.eye(1, 30, 6)[0]
-    kernel = probe._potential(pulse, 0.6, 0.7)
-    shifted = probe._late(kernel, lag)
-    y = np.einsum("t,rij->trji", shifted, W).reshape(30, 3 * m, n)
-    y += 0.05 * rng.normal(size=y.shape)
-    found = probe._responses(y, W, kernel, np.zeros(n, bool), np.zeros(n))
-    assert found["faults"] == [] and found["lag"] == lag
-    fit = np.linalg.lstsq(shifted[:, None], y.reshape(30, -1), rcond=None)[0]
-    for i, g in enumerate(fit.reshape(3 * m, n).T):
-        w = np.concatenate(W[:, i])
-        assert found["gain"][i] == pytest.approx(np.linalg.lstsq(
-            w[:, None], g, rcond=None)[0][0], rel=1e-10)
+    rng, (m, n) = np.random.default_rng(4), (8, 4)
+    W = rng.integers(1, 50, (3, n, m)) * rng.choice([-1, 1], (3, n, m))
+    K = probe._response(7.0, 0.0, lag, 40)
+    y = np.einsum("t,rij->rtji", K, W / 240)
+    y = np.concatenate([y, np.zeros((3, 40, 1, n))], axis=2)
+    y[:, :, :-1] += 0.005 * rng.normal(size=(3, 40, m, n))
+    blank = probe._Fit(0.0, *np.full((n, 2), (7.0, 0.0)).T, np.zeros((n, 2)),
+                       np.ones(n), np.arange(n))
+    report, fit = probe._weak(probe.Report((), restless=np.zeros(n, bool)), blank, W,
+                              240.0, y, np.zeros_like(y), np.full(n, 0.005))
+    assert report.faults == () and round(fit.lag) == lag
+    for i in range(n):
+        shape = probe._response(fit.total[i], fit.q[i], fit.lag, 40)
+        design = np.stack([shape, np.ones(40)], axis=1)
+        g = np.linalg.lstsq(design, y[:, :, :-1, i].transpose(1, 0, 2).reshape(40, -1),
+                            rcond=None)[0][0]
+        w = W[:, i].ravel() / 240
+        assert fit.gain[i] == pytest.approx(w @ g / (w @ w), rel=1e-9)
 
 
-@proves("probe", 3)
+@proves("probe", 4)
 def test_the_potential_that_a_spike_lacks_by_hand():
     """Potentials far above the reset; a spike lowers them by 1, two steps later."""
     T, x = 40, np.ones((40, 1, 1))
@@ -391,8 +535,7 @@ def test_the_potential_that_a_spike_lacks_by_hand():
     for t in range(T - 1):
         current = sum(0.5 ** k * 1e3 for k in range(t))         # eq. (1) with alpha 0.5
         y[t + 1] = 0.8 * y[t] + current - (1 if t in (10, 22) else 0)
-    size, D = probe._resets(y, fired, np.array([[1e3]]), x, (0.5, 0.8), {
-        "lag": 0, "gain": np.ones(1)})
+    size, D = probe._resets(y, fired, np.array([[1e3]]), x, constants(0.5, 0.8))
     assert D == 2 and size == max(y[10], y[9])
 
 
@@ -400,11 +543,11 @@ def test_a_nominal_potential_of_1_is_no_spike():
     x = np.tile(np.array([1.0, 2.0, 1.0])[:, None], (9, 1, 1))
     spikes = np.zeros((9, 3, 2))
     spikes[3:, 1] = 1
-    silent, faults = probe._trains(spikes, np.array([[1.0], [1.5]]), np.where(
-        x > 1, x, [[1.0], [1.0], [0.5]]), (0.0, 0.0))
+    forgetful = constants(1e-9, 1e-9, n=2)
+    silent, _, _ = probe._trains(spikes, np.array([[1.0], [1.5]]), np.where(
+        x > 1, x, [[1.0], [1.0], [0.5]]), forgetful)
     assert not silent.any()
-    only = probe._trains(spikes, np.array([[1.0], [1.0]]), x, (0.0, 0.0))
-    assert only[1] == []
+    assert probe._trains(spikes, np.array([[1.0], [1.0]]), x, forgetful)[2] == []
 
 
 @pytest.mark.parametrize("D", [0, 1])
@@ -413,9 +556,10 @@ def test_of_two_lags_that_fit_that_of_the_resets_is_chosen(D):
     v = probe._potential(drive, 0.95, 0.95)
     for share, best in ((0.7, 1), (0.8, 0)):            # between lags 0 and 1
         y = share * v + (1 - share) * probe._late(v, 1)
-        R, sent, faults = probe._readouts(y, drive, (0.95, 0.95), D)
-        assert R == D and faults == [] and sent == pytest.approx(1, abs=0.1)
-        assert probe._readouts(y, drive, (0.95, 0.95), 3)[0] == best
+        pair = [(2 / -np.log(0.95), 0.0)]
+        _, R, sent, _, faults = probe._readouts(y, drive, pair, D, np.zeros(2))
+        assert R == D and faults == [] and sent == pytest.approx([1, 1], abs=0.1)
+        assert probe._readouts(y, drive, pair, 3, np.zeros(2))[1] == best
 
 
 @pytest.mark.parametrize("lag", range(-3, 4))
@@ -446,11 +590,11 @@ def test_rows_keep_their_place_if_the_correlation_is_almost_as_large(share, best
 
 
 def test_strong_weights_reach_the_wanted_potential():
-    alpha, beta = 0.5, 0.8
-    W, x = probe._bursts(np.random.default_rng(1), 6, 4, 10 ** 6, 1e4, 30,
-                         (alpha, beta))
+    alpha, beta = 0.8, 0.5
+    signs = np.random.default_rng(1).choice([-1, 1], (4, 6))
+    W, x = probe._bursts(signs, 10 ** 6, 2.5e4, 30, constants(alpha, beta, n=4))
     assert not x[:4].any() and (x[4:] == x[4]).all() and set(np.unique(x)) == {0, 1}
-    assert np.array_equal(x[4], W > 0) and set(np.unique(np.sign(W))) == {-1, 1}
+    assert np.array_equal(x[4], W > 0) and np.array_equal(np.sign(W), signs)
     for i in range(4):
         v = probe._potential(x[:, i] @ W.T / 1e4, alpha, beta)
         last = x[4, i] @ W[i] / 1e4 / ((1 - alpha) * (1 - beta))
@@ -459,25 +603,28 @@ def test_strong_weights_reach_the_wanted_potential():
 
 
 def test_resets_are_found_by_what_input_does_not_explain():
-    """Potentials rise steeply, so that only eq. (3) tells a reset from the input."""
-    T, decays = 40, (0.3, 0.9)
+    """Potentials rise steeply, so that only eq. (4) tells a reset from the input."""
+    T = 40
     x = np.zeros((T, 1, 1))
     x[4:9], x[9:14], x[14:] = 0, 1, 0.1
     W, gain = np.array([[2.0]]), np.array([0.5])
     layer = lif.simulate(x, gain * W, alpha=0.3, beta=0.9)
     for lag in (0, 2):
-        found = {"lag": 0, "gain": gain}
         y = probe._late(layer.mem, lag)
-        size, D = probe._resets(y, layer.spikes, W, x, decays, found | {"lag": lag})
+        fit = constants(0.9, 0.3)._replace(lag=float(lag), gain=gain)
+        size, D = probe._resets(y, layer.spikes, W, x, fit)
         assert D == lag and size == pytest.approx(layer.mem[layer.spikes > 0][0])
 
 
-@proves("probe", 4)
+@proves("probe", 5)
 def test_two_delays():
     run = faulty(faulty(software, "x", late(1)), "spikes", late(1))
     report = probe.probe(run, *SIZES)
     assert report.delay == {"input": 1, "spikes": 1, "samples": 0}
-    assert report.faults == ("Input comes 1 step late.", "Spikes come 1 step late.")
+    text, = report.faults
+    assert "nput comes 1 step late and spikes come 1 step late" in text
+    assert "pikes come 2 steps late and samples come 1 step late" in text
+    assert "nput comes 2 steps late and samples come 1 step early" in text
 
 
 def test_delays_that_do_not_agree():
