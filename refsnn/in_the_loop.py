@@ -131,6 +131,7 @@ RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
 PARTS = ("recording.mem? (T, B, n), recording.spikes (T, B, n), "
          "recording.out? (T, B, k)")
 SCALES = "[1e-9, 1e9)"      # range of units and gains; float32 results stay finite
+LATE = 99                   # largest delay, steps
 SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 
@@ -158,7 +159,7 @@ class Gradient(NamedTuple):
 
 
 def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
-           dtype=np.float32):
+           dtype=np.float32, delay=None):
     """Run a network on a chip, and return the checked recording, eq. (1).
 
     >>> def run(weights, x):
@@ -196,6 +197,12 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     tries : int
         Largest number of attempts for one call of `run`.
     dtype : float32 or float64
+    delay : dict, optional
+        Delays of the chip in time steps, with the keys "input", "spikes" and
+        "samples", as in the field `delay` of the result of `probe.probe`.  A
+        positive delay means late, and a negative delay means early.  `run`
+        then receives more than T time steps, with zeros before and after x,
+        and the recording is cut such that all arrays are aligned with x.
 
     Returns
     -------
@@ -218,13 +225,15 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     n, k, dtype = len(W), len(W_out), np.dtype(dtype).type
     _, unit = arrays(f"weights (all), unit (all?) in {SCALES}", np.zeros(n + k), unit)
     scale = np.broadcast_to(np.asarray(1 / unit, dtype), n + k), dtype(gain)
+    before, after, cuts = _shifts(delay, len(x))
+    x = np.pad(x, ((before, after), (0, 0), (0, 0))) if before or after else x
     pieces, size = [], size or x.shape[1]
     for first in range(0, x.shape[1], size):
         some = x if size >= x.shape[1] else x[:, first:first + size]
         for left in reversed(range(tries)):
             try:
                 own = some.copy() if left else some     # `run` may change its input
-                piece = _piece(run(weights, own), some, n, k, *scale)
+                piece = _piece(run(weights, own), some, n, k, *scale, cuts)
                 first_piece = (pieces or [piece])[0]
                 if any((a is None) != (b is None) for a, b in zip(piece, first_piece)):
                     raise ValueError("run.samples has another form than before: must "
@@ -242,7 +251,23 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
                        for parts in zip(*pieces, strict=True)))
 
 
-def _piece(result, x, n, k, scale, gain):
+def _shifts(delay, T):
+    """Return the numbers of steps before and after x, and the slices in time of
+    the spikes and of the samples that belong to x."""
+    delay = {"input": 0, "spikes": 0, "samples": 0} if delay is None else delay
+    if set(one_of("delay", delay, dict)) != {"input", "spikes", "samples"}:
+        raise ValueError(f"delay has the keys {sorted(map(str, delay))}: must have "
+                         "input, samples and spikes")
+    first, *late = arrays(", ".join(f"delay[{key!r}] () int in [-{LATE}, {LATE}]"
+                                    for key in ("input", "spikes", "samples")),
+                          delay["input"], delay["spikes"], delay["samples"])
+    shifts = [first + d for d in late]
+    before, after = -min(0, first, *shifts), max(0, first, *shifts)
+    return before, after, [slice(before + shift, before + shift + T)
+                           for shift in shifts]
+
+
+def _piece(result, x, n, k, scale, gain, cuts):
     """Return the recording of one call of `run`, eq. (1)."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
@@ -253,8 +278,10 @@ def _piece(result, x, n, k, scale, gain):
         f"run.spikes {(T, B, n)} in [0, inf), run.samples? "
         f"{(T, B, k if few else n + k)}", *result, dtype=scale.dtype)
     _whole("run.spikes", spikes)
+    spikes = spikes[cuts[0]]
     if samples is None:
         return Recording(None, spikes.copy(), None)
+    samples = samples[cuts[1]]
     v = samples - samples[0]
     v *= scale[-v.shape[2]:]                                               # (1)
     return Recording(None if few else v[:, :, :n], spikes.copy(), gain * v[:, :, -k:])

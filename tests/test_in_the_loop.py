@@ -658,6 +658,55 @@ def test_the_example_of_the_docstring_learns(run, capsys):
 # ---- record
 
 @proves("in_the_loop", 1)
+def moved(a, steps):
+    """Return an array that is late by `steps`, or early if `steps` is negative."""
+    out = np.zeros_like(a)
+    out[max(steps, 0):len(a) + min(steps, 0)] = a[max(-steps, 0):len(a) - max(steps, 0)]
+    return out
+
+
+@given(st.integers(-2, 2), st.integers(-2, 2), st.integers(-2, 2),
+       st.sampled_from(["all", "readouts", "none"]))
+def test_known_delays_are_undone(first, spikes_late, samples_late, reported):
+    """A chip without memory: each step of its results depends on the same step of x."""
+    rng = np.random.default_rng(1)
+    x = rng.integers(0, 2, (9, 4, 3))
+    x[0] = x[-1] = 1
+    weights = {"hidden": np.ones((5, 3), int), "readout": np.ones((2, 5), int)}
+
+    def chip(weights, x):
+        spikes = (x @ np.arange(1, 4))[..., None] % np.arange(2, 7)
+        samples = 80 + 70 * np.concatenate([spikes, spikes[..., :2] + 1], axis=2)
+        return spikes, {"all": samples, "readouts": samples[..., 5:], "none": None}[
+            reported]
+
+    def late(weights, x):
+        spikes, samples = chip(weights, moved(x, first))
+        return moved(spikes, spikes_late), None if samples is None else moved(
+            samples, samples_late)
+
+    delay = {"input": first, "spikes": spikes_late, "samples": samples_late}
+    right = loop.record(chip, weights, x)
+    assert right.spikes[0].any() and right.spikes[-1].any()
+    found = loop.record(late, weights, x, delay=delay, size=3)
+    for a, b in zip(found, right, strict=True):
+        assert (a is None) == (b is None) and (a is None or np.array_equal(a, b))
+    if any(delay.values()) and first + spikes_late:
+        wrong = loop.record(late, weights, x)
+        assert not np.array_equal(wrong.spikes, right.spikes)
+
+
+@pytest.mark.parametrize("delay, message", [
+    ({"input": 1}, r"^delay has the keys \['input'\]: must have input, samples and"),
+    ([1, 2, 3], "^delay is of type list: must be dict"),
+    ({"input": 0.5, "spikes": 0, "samples": 0}, r"^delay\['input'\] is "),
+    ({"input": 0, "spikes": 100, "samples": 0}, r"^delay\['spikes'\] is 100: must be")])
+def test_wrong_delays(delay, message):
+    weights = {"hidden": np.ones((1, 1), int), "readout": np.ones((1, 1), int)}
+    with pytest.raises(ValueError, match=message):
+        loop.record(lambda w, x: (x, None), weights, np.ones((3, 1, 1)), delay=delay)
+
+
 def test_record():
     """It subtracts baselines, divides by 70 codes and scales the readouts."""
     codes = np.array([[[80, 90, 30]], [[150, 20, 65]]], np.uint8)
