@@ -63,7 +63,7 @@ Approximate.  If the argument `reference` is not given, the measured leak
     averaged over `repeats` measurements, which assign the weights to the
     inputs in different ways.
 Cost.   Each of the `repeats` measurements needs about 1.2 images per input
-    of the chip.
+    of a chip with more than 150 inputs, and about 190 images otherwise.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
     in the middle of their adjustable ranges.  Eq. (7) also assumes that
     potentials are adjustable over a range of 1.8 V, and that leak
@@ -74,6 +74,7 @@ Departures.  Eq. (7) assumes that the nominal gains and time constants lie
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
+import warnings
 from collections import namedtuple
 from collections.abc import Callable
 from typing import NamedTuple
@@ -95,7 +96,8 @@ _SPAN = 6, 400         # range, in tau_syn, and number of points to find the pea
 _FITS = 15, 10         # steps of the fit with one t0 per neuron, and with a common t0
 _MOST = 0.3            # largest change in a step, because long steps diverge
 _DIFFERENCE = 1e-5     # finite difference of logarithms and of t0 / dt in the fit
-_DARK = -0.5           # correction of the threshold of a silent neuron
+_REACH = 2             # least value of the largest input, in nominal thresholds
+_DARK = -0.5           # correction of the threshold of a neuron that fires late
 _RESTLESS = -0.5       # threshold of a neuron that fires without input, as in `chip`
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 _CHIP = ("chip.gain (2, N) float, chip.tau_syn (2, N), chip.tau_mem (N), "
@@ -144,7 +146,7 @@ class Corrections(NamedTuple):
 
 
 def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
-            scale=240.0, code=(80.0, 70.0), repeats=8, reference=None):
+            scale=240.0, code=(80.0, 70.0), repeats=8, reference=None, limit=63):
     """Measure the parameters of all neurons of a chip, eqs. (1)-(6).
 
     >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
@@ -162,7 +164,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         The returned spikes and samples have the shape (T, B, neurons).
     neurons, inputs : int
         Numbers of neurons and inputs of the chip.  At least 11 inputs are
-        required, and 100 inputs are recommended.
+        required.  With few inputs, the weights are larger, so that the input
+        can reach twice the nominal threshold.
     dt, tau_mem, tau_syn : float
         Length of a time bin (at most the refractory time), and nominal
         membrane and synaptic time constants, in seconds.
@@ -178,26 +181,36 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     reference : (neurons,) float, optional
         Samples of the neurons in ADC codes, taken while a known voltage holds
         all membranes at the nominal leak potential.  The default is code[0].
+    limit : int
+        Largest weight on the chip.
 
     Returns
     -------
     Measurement
     """
     one_of("run", run, Callable)
-    neurons, inputs, repeats, dt, tau_mem, tau_syn, scale, code = arrays(
+    neurons, inputs, repeats, dt, tau_mem, tau_syn, scale, code, limit = arrays(
         f"neurons () int in [1, inf), inputs () int in [{_CLASSES + 1}, inf), repeats "
         "() int in [1, inf), dt () in (0, inf), tau_mem () in (0, inf), tau_syn () in "
-        "(0, inf), scale () in (0, inf), code (2)", neurons, inputs, repeats, dt,
-        tau_mem, tau_syn, scale, code)
+        "(0, inf), scale () in (0, inf), code (2), limit () int in [1, inf)", neurons,
+        inputs, repeats, dt, tau_mem, tau_syn, scale, code, limit)
     code = code.tolist()
     if code[1] <= 0:
         raise ValueError(f"code[1] is {code[1]}: must be above 0")
     reference = np.full(neurons, code[0], float) if reference is None else reference
     reference, = arrays(f"reference ({neurons})", reference, dtype=np.float64)
+    nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
+    t = tau_syn * np.linspace(0, *_SPAN)[:, None]
+    threshold = float(scale * nominal / _kernel(t, tau_syn, tau_mem).max())
+    most = max(_CLASSES * (inputs // (_CLASSES + 1)), int(np.ceil(_REACH * threshold / 2)))
+    if not _classes(inputs, most) and not _powers(inputs, most, limit // 2):
+        raise ValueError(
+            f"inputs is {inputs}, with weights of at most {limit}: must reach {_REACH} "
+            f"times the nominal threshold, a total weight of {2 * most}, with more "
+            "inputs, a larger `limit` or a smaller `scale`")
     images = np.zeros((_QUIET, inputs), np.uint8)
     spikes, samples = _trial(run, np.zeros(inputs, int), images, neurons)
     base, restless = samples.mean(axis=(0, 1), dtype=float), spikes.any(axis=(0, 1))
-    most = _CLASSES * (inputs // (_CLASSES + 1))
     sweep = _sweep(run, neurons, inputs, base, 2, most, repeats)
     P, half = _response(sweep)
     tau, reset = _jump(sweep, P, dt)
@@ -205,9 +218,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     mem = np.where(np.isnan(tau), tau_mem, tau)
     gains, taus, starts = map(np.stack, zip(*(
         _fit(p, mem, tau_syn, dt) for p in (P, Q)), strict=True))
-    t = tau_syn * np.linspace(0, *_SPAN)[:, None]
     peak = gains[0] * _kernel(t, taus[0], mem).max(axis=0)
-    nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
     blank = np.where(np.isnan(tau), np.nan, 1.0)    # P alone does not identify tau
     return Measurement(blank * gains * nominal * scale / code[1], blank * taus, tau,
                        blank * half * peak / code[1],                      # (5)
@@ -306,15 +317,39 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return input weights and images of increasing drive."""
-    size = inputs // (_CLASSES + 1)         # number of inputs with the same weight
+    """Return the input weights, and images with drives 0, unit, ..., most * unit."""
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
-    weights[:size * (_CLASSES + 1)] = unit * np.repeat(np.arange(_CLASSES + 1), size)
-    for drive in range(most + 1):
-        low, more = divmod(drive, size)
-        images[drive, low * size:(low + 1) * size - more] = 1
-        images[drive, (low + 1) * size:(low + 1) * size + more] = 1
+    if _classes(inputs, most):
+        size = inputs // (_CLASSES + 1)     # number of inputs with the same weight
+        weights[:size * (_CLASSES + 1)] = unit * np.repeat(
+            np.arange(_CLASSES + 1), size)
+        for drive in range(most + 1):
+            low, more = divmod(drive, size)
+            images[drive, low * size:(low + 1) * size - more] = 1
+            images[drive, (low + 1) * size:(low + 1) * size + more] = 1
+    else:                           # the first inputs have the weights 1, 2, 4, ...
+        count, weight = _powers(inputs, most)
+        weights[:count], weights[count:] = unit * 2 ** np.arange(count), unit * weight
+        for drive in range(most + 1):
+            equal = min(drive // weight, inputs - count)
+            images[drive, count:count + equal] = 1
+            images[drive, :count] = drive - equal * weight >> np.arange(count) & 1
     return np.roll(weights, shift), np.roll(images, shift, axis=1)
+
+
+def _classes(inputs, most):
+    """Return whether inputs of `_CLASSES` weights can reach the drive `most`."""
+    return most <= _CLASSES * (inputs // (_CLASSES + 1))
+
+
+def _powers(inputs, most, limit=np.inf):
+    """Return the number of inputs with powers of 2 as weights, and the weight of
+    all other inputs; None if no weight up to `limit` reaches the drive `most`."""
+    for count in range(inputs):
+        weight = -(-most // (inputs - count))
+        if weight <= 2 ** count:
+            return (count, weight) if weight <= limit else None
+    return None
 
 
 def _trial(run, weights, images, neurons):
@@ -333,22 +368,25 @@ def _trial(run, weights, images, neurons):
 
 
 def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
-              scale=240.0, code=(80.0, 70.0), repeats=8, reference=None):
+              scale=240.0, code=(80.0, 70.0), repeats=8, reference=None, limit=63):
     """Return corrections that adjust all neuron parameters to nominal values.
 
-    >>> dead = lambda weights, x: (0 * x[..., :2], 0.0 * x[..., :2] + 87)
-    >>> calibrate(dead, neurons=2, repeats=1).leak.round(6).tolist()
-    [-0.1, -0.1]
+    >>> def restless(weights, x):               # neurons that always fire
+    ...     return 0 * x[..., :2] + 1, 0.0 * x[..., :2] + 87
+    >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
+    [1.0, 1.0]
 
     If a neuron fires without input, only its threshold is corrected, by an
-    offset of 1.  If a neuron never fires, or fires too late for a measurement,
-    its leak potential is corrected, and the distance from the leak potential
-    to the threshold is lowered by 0.5.  If some neurons fire without input or
-    never fire, the corrected chip should be calibrated once more.
+    offset of 1.  If a neuron fires too late for a measurement, its leak
+    potential is corrected, and the distance from the leak potential to the
+    threshold is lowered by 0.5.  In both cases, the corrected chip should be
+    calibrated once more.  If a neuron never fires, its leak potential is
+    corrected, and the distance from the leak potential to the threshold is
+    kept.  A warning lists the neurons that never fire.
 
     Parameters
     ----------
-    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference
+    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference, limit
         As for `measure`.
 
     Returns
@@ -357,7 +395,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     """
     found = measure(run, neurons=neurons, inputs=inputs, dt=dt, tau_mem=tau_mem,
                     tau_syn=tau_syn, scale=scale, code=code, repeats=repeats,
-                    reference=reference)
+                    reference=reference, limit=limit)
+    never = found.silent & np.isnan(found.reset)
+    if never.any():
+        warnings.warn(f"neurons {np.flatnonzero(never).tolist()} never fire: their "
+                      "thresholds are not corrected", stacklevel=2)
     able = ~(found.restless | found.silent)
 
     def known(value, otherwise):
@@ -365,7 +407,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     leak = np.where(found.restless, 0.0, -found.leak)
     away = np.where(able, 1 - known(found.threshold, 1),
-                    found.restless + _DARK * found.silent)
+                    found.restless + _DARK * (found.silent & ~never))
     return Corrections(
         1.0 / known(found.gain, 1.0), tau_syn / known(found.tau_syn, tau_syn),
         tau_mem / known(found.tau_mem, tau_mem), away + leak, leak,
@@ -393,7 +435,10 @@ def corrected(chip, corrections):
     -------
     Chip
     """
-    levels = getattr(getattr(chip, "effects", None), "levels", None)
+    if not hasattr(chip, "effects"):
+        raise ValueError(f"chip is of type {type(chip).__name__}: must be an emulated "
+                         "chip, such as a result of `chip.draw`")
+    levels = getattr(chip.effects, "levels", None)
     levels, = arrays("chip.effects.levels? () int in [1, inf)", levels)
     new, names = {}, Corrections._fields
     checked = arrays(f"{_CHIP}, {_CORRECTIONS}", *_fields(chip), *_fields(corrections))

