@@ -202,7 +202,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     nominal = _kernel(np.float64(dt), np.float64(tau_syn), np.float64(tau_mem))
     t = tau_syn * np.linspace(0, *_SPAN)[:, None]
     threshold = float(scale * nominal / _kernel(t, tau_syn, tau_mem).max())
-    most = max(_CLASSES * (inputs // (_CLASSES + 1)), int(np.ceil(_REACH * threshold / 2)))
+    most = max(_CLASSES * (inputs // (_CLASSES + 1)),
+               int(np.ceil(_REACH * threshold / 2)))
     if not _classes(inputs, most) and not _powers(inputs, most, limit // 2):
         raise ValueError(
             f"inputs is {inputs}, with weights of at most {limit}: must reach {_REACH} "
@@ -386,7 +387,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     Parameters
     ----------
-    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference, limit
+    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference
+    limit
         As for `measure`.
 
     Returns

@@ -161,11 +161,6 @@ class _Fit(NamedTuple):
     gain: np.ndarray        # (n,)
     order: np.ndarray       # (n,), the row of W of each sample
 
-    def pairs(self):
-        """Return the time constants a >= b (2, n), in steps."""
-        root = np.sqrt(np.maximum(self.q, 0))
-        return self.total / 2 * np.stack([1 + root, 1 - root])
-
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
@@ -212,7 +207,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         limit, unit, tau_syn, tau_mem, dt, steps, seed)
     rng, quiet = np.random.default_rng(seed), np.zeros((k, n), int)
     nominal = (tau_syn + tau_mem) / dt, ((tau_syn - tau_mem) / (tau_syn + tau_mem)) ** 2
-    fit = _Fit(0.0, *np.full((n, 2), nominal).T, np.zeros((n, 2)), np.ones(n), np.arange(n))
+    fit = _Fit(0.0, *np.full((n, 2), nominal).T, np.zeros((n, 2)), np.ones(n),
+               np.arange(n))
     peak = _response(*nominal, 0, steps).max()
     weak = int(min(limit, WEAK * scale / peak))
     if weak < 1:
@@ -240,7 +236,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         slow = _slow(fit, nominal, 1e6 * dt, ~report.restless)
         report = report._replace(
             tau_sum=np.stack([fit.total, fit.error[:, 0]], 1)[fit.order] * dt,
-            tau=np.where(_apart(fit), fit.pairs(), np.nan).T[fit.order] * dt)
+            tau=np.where(_apart(fit), _pairs(fit), np.nan).T[fit.order] * dt)
     if report.faults:
         return report._replace(faults=report.faults + tuple(slow))
     low = max(1, weak // 3)
@@ -276,7 +272,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     L, after = round(fit.lag), R == D + 1                                  # (5)
     if max(abs(L), abs(R)) >= LAGS[-1] or D not in LAGS:
         return report._replace(faults=(
-            *faults, "The delays of input, spikes or samples are too large to measure."))
+            *faults,
+            "The delays of input, spikes or samples are too large to measure."))
     if total > SLOW * nominal[0] or nominal[0] > SLOW * total:
         faults.append(f"The time constants of the readouts add up to about "
                       f"{total * 1e6 * dt:.0f} µs, and nominally to "
@@ -293,9 +290,15 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         faults += _told("Readout", sent < 0, "acts", "act", " with the opposite sign")
         faults += _told("Readout", np.maximum(ratio, 1 / ratio) > UNEVEN,
                         "responds",
-                        "respond", " more or less strongly than the other readouts by a "
-                        f"factor above {UNEVEN}")
+                        "respond", " more or less strongly than the other readouts by "
+                        f"a factor above {UNEVEN}")
     return report._replace(faults=tuple(faults), delay=late, after_reset=after)
+
+
+def _pairs(fit):
+    """Return the time constants a >= b (2, n), in steps."""
+    root = np.sqrt(np.maximum(fit.q, 0))
+    return fit.total / 2 * np.stack([1 + root, 1 - root])
 
 
 def _far(scale):
@@ -330,8 +333,10 @@ def _told(name, which, one, many, rest):
 # ---- time constants
 
 def _response(total, q, lag, T, start=START):
-    """Return K of eq. (2) at the steps 0 to T - 1, for time constants and a lag in
-    steps."""
+    """Return K of eq. (2) at the steps 0 to T - 1.
+
+    The sum of the time constants and the lag are given in time steps.
+    """
     A = 2 / (total * (1 - q))
     D = A * np.sqrt(complex(q or 1e-12))            # imaginary if q < 0
     s = np.maximum(np.arange(T) - start - 1 - lag, 0)
@@ -347,14 +352,16 @@ def _fitted(u, deviation, total, lag=None):
     """Fit eq. (2) to a response u (T,) with the standard deviation `deviation`.
     Return a + b, q and the lag, and their errors.  A given lag is not changed."""
     def difference(p):
-        K = _centred(_response(np.exp(p[0]), p[1], p[2] if lag is None else lag, len(u)))
+        K = _centred(_response(np.exp(p[0]), p[1], p[2] if lag is None else lag,
+                               len(u)))
         return (u - (K @ u) / (K @ K) * K) / deviation
 
     guesses = [(np.log(total * f), q, shift) for f in GUESSES for q in (0.0, 0.6)
                for shift in (LAGS if lag is None else (lag,))]
     first = min(guesses, key=lambda p: np.sum(difference(p) ** 2))
     free = slice(3 if lag is None else 2)
-    low, high = (np.array([first[0] - 1.5, -1, -5]), np.array([first[0] + 1.5, 0.95, 5]))
+    low = np.array([first[0] - 1.5, -1, -5])
+    high = np.array([first[0] + 1.5, 0.95, 5])
     found = optimize.least_squares(difference, first[free], bounds=(
         low[free], high[free]), x_scale=0.1)
     errors = np.sqrt(np.diag(np.linalg.pinv(found.jac.T @ found.jac)))
@@ -388,17 +395,17 @@ def _slow(fit, nominal, us, live):
                       f"{d_total * us:.1f} µs, and nominally to {nominal[0] * us:.1f} "
                       "µs.")
     if q > 2 * d_q and (long or wide):
-        faults.append(f"The time constants are {a:.1f} and {b:.1f} µs in unknown order, "
-                      f"and nominally {one:.1f} and {two:.1f} µs.")
+        faults.append(f"The time constants are {a:.1f} and {b:.1f} µs in unknown "
+                      f"order, and nominally {one:.1f} and {two:.1f} µs.")
     elif wide:
-        faults.append(f"The two time constants are equal within the error, and nominally "
-                      f"{one:.1f} and {two:.1f} µs.")
+        faults.append("The two time constants are equal within the error, and "
+                      f"nominally {one:.1f} and {two:.1f} µs.")
     away = np.abs(np.log(fit.total / total))
     spread = np.median(away) / 0.6745           # of a normal distribution
     odd = live[fit.order] & (away > max(np.log(UNLIKE), OUTLIER * spread)) & (
         np.abs(fit.total - total) > 2 * fit.error[:, 0])
-    return faults + _told("Neuron", odd, "has", "have", " time constants that add up to "
-                          + ", ".join(f"{t * us:.1f}" for t in fit.total[odd])
+    return faults + _told("Neuron", odd, "has", "have", " time constants that add up "
+                          "to " + ", ".join(f"{t * us:.1f}" for t in fit.total[odd])
                           + f" µs, while the median is {total * us:.1f} µs")
 
 
@@ -462,15 +469,15 @@ def _weak(report, fit, W, scale, y, spikes, noise):
         fit, report = fit._replace(gain=gain), report._replace(gain=gain[fit.order])
         odd = live & ((gain > ODD * np.median(gain)) | (gain < np.median(gain) / ODD))
         faults = faults or _told(
-            "Neuron", odd, "responds", "respond", " more or less strongly than the other "
-            f"neurons by a factor above {ODD}")
+            "Neuron", odd, "responds", "respond", " more or less strongly than the "
+            f"other neurons by a factor above {ODD}")
     return report._replace(faults=report.faults + tuple(faults)), fit
 
 
 def _always(y, spikes, W, live, noise, fit):
     """Return a list with a sentence if neurons respond without input spikes, for
     samples y (R, T, n) of patterns without input."""
-    decay = np.exp(-1 / fit.pairs()).max(axis=0)
+    decay = np.exp(-1 / _pairs(fit)).max(axis=0)
     level = (y.mean(axis=1) + spikes.mean(axis=1) / (1 - decay))[:, live]
     if np.sqrt((level ** 2).mean()) < max(STEADY, 3 * np.sqrt((noise ** 2).mean())):
         return []
@@ -479,7 +486,8 @@ def _always(y, spikes, W, live, noise, fit):
         match = np.abs(columns.T @ rest) / np.linalg.norm(columns, axis=0)
         chosen.append(int(match.argmax()))
         part = columns[:, chosen]
-        rest = level.ravel() - part @ np.linalg.lstsq(part, level.ravel(), rcond=None)[0]
+        fitted = np.linalg.lstsq(part, level.ravel(), rcond=None)[0]
+        rest = level.ravel() - part @ fitted
         if (rest ** 2).sum() < (1 - FOLLOW) * (level ** 2).sum():
             which = np.isin(np.arange(W.shape[2]), chosen)
             return _told("Input", which, "is", "are", " always on")
@@ -553,7 +561,8 @@ def _exchanged(order):
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size:
         return []
-    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}" for i in wrong[:4])
+    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}"
+                      for i in wrong[:4])
     return [f"Input {pairs}{', ...' * (wrong.size > 4)}."]
 
 
@@ -605,7 +614,7 @@ def _bursts(signs, limit, scale, T, fit):
     n, m = signs.shape
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
     x[START:] = np.maximum(signs, 0)
-    gap = np.prod(1 - np.exp(-1 / fit.pairs()), axis=0)[:, None]
+    gap = np.prod(1 - np.exp(-1 / _pairs(fit)), axis=0)[:, None]
     steady = own / gap                                      # of eq. (1), weights 1
     return signs * np.rint(np.clip(scale / steady, 1, limit)).astype(int), x
 
@@ -614,7 +623,7 @@ def _trains(spikes, W, x, fit):
     """Compare the spike counts with the counts of nominal neurons.  Return the
     mask of silent neurons, the row of W whose spikes stand in each place, and
     a list of sentences about mistakes."""
-    alpha, beta = np.exp(-1 / fit.pairs())
+    alpha, beta = np.exp(-1 / _pairs(fit))
     drive, counts = x @ W.T, 0.0
     v, syn = np.zeros((2, *drive.shape[1:]))
     for t in range(len(x)):
@@ -637,7 +646,7 @@ def _resets(y, spikes, W, x, fit):
     """Return the median potential of each neuron at its first spikes, and the lag
     D.  If a neuron spikes too late to measure D, return None twice."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
-    decays = np.exp(-1 / fit.pairs())
+    decays = np.exp(-1 / _pairs(fit))
 
     def drops(alpha, beta):
         e, syn = np.zeros((2, *y.shape))
@@ -665,10 +674,13 @@ def _resets(y, spikes, W, x, fit):
 
 
 def _readouts(y, drive, constants, D, noise):
-    """Compare readouts with the readouts that eq. (1) predicts from the recorded
-    spikes, for `constants` (a + b, q) in steps.  Return the score, the lag R, the
-    strength of each readout, the sum of the time constants, and a list of
-    sentences about mistakes.  If a readout does not respond, strengths are 0."""
+    """Compare readouts with the readouts that eq. (1) predicts from spikes.
+
+    The pairs (a + b, q) in `constants` are tried first.  Return the score,
+    the lag R, the strength of each readout, a + b in time steps, and a list
+    of sentences about mistakes.  If a readout does not respond, the
+    strengths are 0.
+    """
     T, (_, B, k) = len(y), drive.shape
     late = np.arange(T)[:, None] - np.arange(T)
 
@@ -710,9 +722,12 @@ def _readouts(y, drive, constants, D, noise):
 
 
 def _neurons(samples, spikes, reported):
-    """Return a list with one sentence on the order of neurons, given the rows of W
-    whose samples and whose spikes stand in each place.  `reported` is True if the
-    readouts follow from the spikes in the order of the report."""
+    """Return a list with one sentence on the order of neurons.
+
+    `samples` and `spikes` hold the row of W that belongs to the samples and
+    to the spikes of each neuron.  `reported` is True if the readouts follow
+    from the spikes in the order in which the chip reports them.
+    """
     if (samples != spikes).any():
         return _moved("samples", samples) + _moved("spikes", spikes)
     told = [text[4:-1] for text in _moved("samples", samples)]
@@ -725,36 +740,39 @@ def _neurons(samples, spikes, reported):
     return [f"{head} {text.partition(' of ')[2]}; {tail}." for text in told]
 
 
-def _scales(input, threshold, readout):
-    """Return a list with one sentence on three scales, measured in codes relative
-    to the description: of responses to input, thresholds and readouts."""
+def _scales(drive, threshold, readout):
+    """Return a list with one sentence on three measured scales.
+
+    The scales are those of responses to input, thresholds and readouts, in
+    ADC codes relative to the description.
+    """
     def near(a, b):
         return not _far(a / b)
 
-    def causes(factor, one, two):
-        return [f"{one} {factor:.2f} times as {two}."]
-
-    if not any(map(_far, (input, threshold, readout))):
+    if not any(map(_far, (drive, threshold, readout))):
         return []
-    if near(input, threshold) and near(threshold, readout):
-        return [f"Codes are {threshold:.2f} times as large as described; or weights and "
-                "thresholds are."]
-    if near(threshold, 1) and near(input, readout):
-        return [f"Weights are {input:.2f} times as strong as described; or codes are, and "
-                f"thresholds are {1 / input:.2f} times as high."]
-    if near(input, 1) and near(readout, 1):
-        return [f"Thresholds are {threshold:.2f} times as high as described; or codes of "
-                f"neurons are {threshold:.2f} times as large, and hidden weights are "
-                f"{1 / threshold:.2f} times as strong."]
-    if near(threshold, 1) and near(readout, 1):
-        return [f"Hidden weights are {input:.2f} times as strong as described; or codes "
-                f"of neurons are, and thresholds are {1 / input:.2f} times as high."]
-    if near(input, 1) and near(threshold, 1):
-        return [f"Readout weights are {readout:.2f} times as strong as described; or "
-                "codes of readouts are."]
-    return [f"In codes, responses to input are {input:.2f} times, thresholds "
-            f"{threshold:.2f} times and readouts {readout:.2f} times as large as "
-            "described."]
+    if near(drive, threshold) and near(threshold, readout):
+        text = (f"Codes are {threshold:.2f} times as large as described; or weights "
+                "and thresholds are.")
+    elif near(threshold, 1) and near(drive, readout):
+        text = (f"Weights are {drive:.2f} times as strong as described; or codes are, "
+                f"and thresholds are {1 / drive:.2f} times as high.")
+    elif near(drive, 1) and near(readout, 1):
+        text = (f"Thresholds are {threshold:.2f} times as high as described; or codes "
+                f"of neurons are {threshold:.2f} times as large, and hidden weights "
+                f"are {1 / threshold:.2f} times as strong.")
+    elif near(threshold, 1) and near(readout, 1):
+        text = (f"Hidden weights are {drive:.2f} times as strong as described; or "
+                f"codes of neurons are, and thresholds are {1 / drive:.2f} times as "
+                "high.")
+    elif near(drive, 1) and near(threshold, 1):
+        text = (f"Readout weights are {readout:.2f} times as strong as described; or "
+                "codes of readouts are.")
+    else:
+        text = (f"In codes, responses to input are {drive:.2f} times, thresholds "
+                f"{threshold:.2f} times and readouts {readout:.2f} times as large as "
+                "described.")
+    return [text]
 
 
 def _delays(L, R):
@@ -766,7 +784,8 @@ def _delays(L, R):
         v != 0 for v in d.values()) == count]
 
     def told(name, d):
-        return f"{name} come{'s' * (name == 'input')} {abs(d)} step{'s' * (abs(d) > 1)} " \
+        many = "s" * (abs(d) > 1)
+        return f"{name} come{'s' * (name == 'input')} {abs(d)} step{many} " \
                f"{'late' if d > 0 else 'early'}"
 
     each = [" and ".join(told(name, d) for name, d in delays.items() if d)
