@@ -26,7 +26,7 @@ STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "io", "collections", "contextlib", "functools", "warnings", "argparse",
             "textwrap", "importlib", "ast", "operator", "fractions", "numbers",
             "shutil", "concurrent", "csv", "multiprocessing", "signal", "threading",
-            "time"}
+            "time", "difflib"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy
 # Paths of one machine.

@@ -21,6 +21,7 @@ derives the identifier from the name.  You may shorten the new identifier
 before the JSON file is published.
 """
 
+import difflib
 import json
 import pathlib
 import re
@@ -86,18 +87,9 @@ def load(chosen=None):
 
 
 def _nearest(name, known):
-    """Return text that helps to correct an unknown name of a golden vector.  The
-    nearest known name shares the largest part of its pairs of successive
-    letters with the unknown name."""
-    def pairs(text):
-        return {text[i:i + 2] for i in range(len(text) - 1)}
-
-    def shared(other):
-        every = pairs(name) | pairs(other)
-        return len(pairs(name) & pairs(other)) / max(len(every), 1)
-
-    nearest = max(sorted(known), key=shared)
-    told = f"the nearest name is {nearest!r}, and " if shared(nearest) else ""
+    """Return text that helps to correct an unknown name of a golden vector."""
+    nearest = difflib.get_close_matches(name, sorted(known), 1)
+    told = f"the nearest name is {nearest[0]!r}, and " if nearest else ""
     return f"{told}refsnn.oracle.stored.names() lists all vectors"
 
 
