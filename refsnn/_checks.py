@@ -176,10 +176,7 @@ def _converted(rule, value):
         _refuse(rule, f"is of type {type(value).__name__}",
                 f"{_wanted_array(rule)}, so pass one of its fields")
     try:
-        masked = isinstance(value, np.ma.MaskedArray) or isinstance(
-            value, (list, tuple)) and any(isinstance(v, np.ma.MaskedArray)
-                                          for v in value)
-        a = np.asarray(value)
+        masked, a = _is_masked(value), np.asarray(value)
     except (ArithmeticError, RuntimeError, TypeError, ValueError) as error:
         # The sentences of the first line that fit in 120 characters.
         reason = re.match(r"(?m).{,120}(?=\.\s|\.?$)", str(error))
@@ -190,6 +187,12 @@ def _converted(rule, value):
         _refuse(rule, "is a masked array", "must be a plain array, without masked "
                 "entries")
     return a
+
+
+def _is_masked(value):
+    """Return whether a value is, or contains, a masked array."""
+    return isinstance(value, np.ma.MaskedArray) or isinstance(
+        value, (list, tuple)) and any(map(_is_masked, value))
 
 
 def _match_axes(rule, a, value, known):
@@ -248,7 +251,7 @@ def _refuse_entry(rule, a, cast):
         index = tuple(map(int, np.argwhere(~np.asarray(_within(rule, cast, cast)))[0]))
     before, entry = a[index].item(), cast[index].item()
     place = f" at index {index}" * bool(index)
-    kind = f" in {cast.dtype}" * (before != entry and before == before)
+    kind = f" in {cast.dtype}" * bool(before != entry and before == before)
     if rule.kind != "int" and not math.isfinite(entry):
         found = f"overflows{kind}{place}" if kind else f"is {entry}{place}"
     elif index:

@@ -520,5 +520,7 @@ def _back(dmem, psi, V, alpha, beta, gain):
 
 
 def _matrices(weights):
+    for name in weights if isinstance(weights, dict) else ():
+        one_of("weights' key", name, *Gradient._fields)
     return [weights.get(name) if isinstance(weights, dict)
             else getattr(weights, name, None) for name in Gradient._fields]

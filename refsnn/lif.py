@@ -638,6 +638,8 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
                          "them")
     (T, B, m), k = x.shape, W.shape[0]
     rest = np.zeros((T, B, k), W.dtype)
+    if dstate is not None:
+        _checked("dstate", dstate, rest[0], "x@W.T")
     syn, mem, _ = (rest,) * 3 if not constants else _leak(
         (x.reshape(T * B, m) @ W.T).reshape(T, B, k), "x@W.T", state, decays)
     after = None if dstate is None else State(rest[0], rest[0])

@@ -83,7 +83,8 @@ def step_gradient(M, q):
         Influence.  Entries are not checked.
     q : (B, n) float
         Derivative of the loss of this step with respect to the states.  If M
-        is the trace `mem` of `sparse_rtrl`, q is dmem + psi dspikes.
+        is the trace `mem` of `sparse_rtrl` with the rule "exact", q is dmem +
+        psi dspikes.
 
     Returns
     -------

@@ -308,3 +308,23 @@ def test_buffers():
         assert message(_checks.buffer, "out", bad, (2, 3), W.dtype).startswith("out ")
     assert message(_checks.buffer, "out", W, (2, 3), np.float32, [X, W[1:]]) == \
         "out shares memory with an argument: must be separate"
+
+
+@pytest.mark.parametrize("value, match", [
+    (np.longdouble("nan"), "^a is nan: must be in "),
+    (np.longdouble(2), r"^a is .*2.*: must be in \[0, 1\)"),
+    (np.full(2, np.longdouble("nan")), r"^b is nan at index \(0,\): must be finite")])
+def test_invalid_long_doubles_are_refused(value, match):
+    with pytest.raises(ValueError, match=match):
+        if np.ndim(value):
+            arrays("b (n)", value)
+        else:
+            arrays("a () in [0, 1)", value)
+
+
+@pytest.mark.parametrize("wrap", [
+    lambda m: m, lambda m: [m, m], lambda m: [[1.0, 2.0], m], lambda m: ([[m, m]],)])
+def test_masked_arrays_at_any_depth_are_refused(wrap):
+    masked = np.ma.masked_array([1.0, 2.0], [False, True])
+    with pytest.raises(ValueError, match="^a is a masked array"):
+        arrays("a (...)", wrap(masked))

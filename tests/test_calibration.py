@@ -75,6 +75,7 @@ def test_a_twin_acts_as_the_measured_chip(latency):
     model = chip.draw(0, chip.IDEAL._replace(refractory=2e-6), **SMALL,
                       dtype=np.float64)
     twin = cal.twin(model, found)
+    assert not np.shares_memory(twin.adc_offset, found.offset)
     assert np.array_equal(twin.threshold == np.inf, never)
     assert np.array_equal(twin.threshold == -0.5, always)
     assert twin.effects == model.effects._replace(sampling=(max(found.latency, 0), 0))

@@ -707,6 +707,13 @@ def test_wrong_delays(delay, message):
         loop.record(lambda w, x: (x, None), weights, np.ones((3, 1, 1)), delay=delay)
 
 
+def test_misspelt_weights_are_refused():
+    one = np.ones((1, 1))
+    weights = {"hidden": one, "recurent": one, "readout": one}
+    with pytest.raises(ValueError, match="^weights' key is 'recurent': must be one of"):
+        loop.record(lambda w, x: (x, None), weights, np.ones((3, 1, 1)))
+
+
 def test_record():
     """It subtracts baselines, divides by 70 codes and scales the readouts."""
     codes = np.array([[[80, 90, 30]], [[150, 20, 65]]], np.uint8)

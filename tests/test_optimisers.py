@@ -283,3 +283,13 @@ def test_entries_never_seen_stay_where_they_are():
 
 def test_public_names():
     assert set(optimisers.__all__) == {*ALL, "State"}
+
+
+@EACH
+def test_a_state_at_step_0_is_the_start(optimiser):
+    gradient = draw(5, 1)[0]
+    state, update = optimiser(None, gradient, rate=0.1)
+    start = optimisers.State(0, *(None if a is None else np.zeros_like(a)
+                                  for a in state[1:]))
+    again, same = optimiser(start, gradient, rate=0.1)
+    assert again.step == 1 and np.array_equal(same, update)

@@ -349,15 +349,17 @@ def test_inference_in_float32_is_float64_to_rounding(net):
 
 @proves("fast/lif", 13, 14, 15, 16, 17, 18)
 @pytest.mark.parametrize("reset", ["subtract", "zero"])
-@pytest.mark.parametrize("alpha", [0.6, 0.98])
+@pytest.mark.parametrize("alpha, beta", [(0.6, 0.9), (0.98, 0.9), (0.98, 1e-6),
+                                         (1e-6, 0.98)])
 @pytest.mark.parametrize("steps", [1, 63, 64, 65, 200])
-def test_long_inference_crosses_blocks(reset, alpha, steps):
+def test_long_inference_crosses_blocks(reset, alpha, beta, steps):
     rng = np.random.default_rng(steps)
     x = (rng.random((steps, 8, 5)) < 0.3).astype(float)
-    W, W_out = rng.normal(0.1, 1, (40, 5)) * (1 - alpha), rng.normal(size=(3, 40))
-    model = {"alpha": alpha, "beta": 0.9, "threshold": 1.3, "gain": 0.7}
+    W = rng.normal(0.1, 1, (40, 5)) * (1 - alpha) * (1 - beta) * 10
+    W_out = rng.normal(size=(3, 40))
+    model = {"alpha": alpha, "beta": beta, "threshold": 1.3, "gain": 0.7}
     recording = lif.simulate(x, W, reset=reset, **model)
-    wanted = lif.readout(recording.spikes, W_out, alpha=alpha, beta=0.9)
+    wanted = lif.readout(recording.spikes, W_out, alpha=alpha, beta=beta)
     assert wanted.any() == (steps > 1)
     for block in (1, 20 * 320, 2**17):            # 1, 20 and many steps at once
         with mock.patch.object(fast_lif, "EVENT_BLOCK", block):

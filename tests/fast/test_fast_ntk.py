@@ -45,6 +45,16 @@ def test_kernel_equals_that_of_ntk(name, kind, reduction, tiles):
         close(found, wanted)
 
 
+def test_masks_of_convolutions_may_have_four_axes():
+    left, right, options, _ = example("convolution", "through_mask")
+    masks = [M.reshape(4, 3, 3, 3) if M.shape == (4, 27) else M
+             for M in options["masks"]]
+    assert masks[1].ndim == 4
+    for module in (fast_ntk, ntk):
+        close(module.kernel(left, right, **options | {"masks": masks}),
+              module.kernel(left, right, **options))
+
+
 @proves("fast/ntk", 5, 6, 7, 8, 9, 10, 11, 12, 13)
 @pytest.mark.parametrize("constant", [False, True])
 @EVERY
