@@ -102,6 +102,8 @@ def test_trace_is_the_membrane_per_weight():
     W = rng.normal(size=(2, 3))
     np.testing.assert_allclose(trace @ W.T, lif.readout(x, W, alpha=0.3, beta=0.8,
                                                         gain=0.2), rtol=1e-9)
+    one = feedback.presynaptic_trace(x, alpha=0.3, beta=0.8)
+    np.testing.assert_allclose(0.2 * one, trace, rtol=1e-12)
 
 
 @proves("feedback", 3, 4, 5)

@@ -457,6 +457,8 @@ def test_inputs_of_other_dtypes_are_cast_to_that_of_the_weights():
 
 
 def test_states_are_cast_to_the_dtype_of_the_weights():
+    for name, a in superspike.rest(K, 1, 2, 3, np.float32)._asdict().items():
+        assert a.dtype == (int if name == "held" else np.float32) and not a.any()
     single, double = (superspike.rest(K, 1, 1, 1, dtype) for dtype in (
         np.float32, np.float64))
     W, x = np.full((1, 1, 1), 0.3), np.ones((1, 1))
