@@ -150,6 +150,9 @@ def sparse(times, units, channels, binning):
     times, units, channels = _events(times, units, channels)
     edges, binning = _edges(binning), Binning(*binning)
     T, B = len(edges) - 1, len(times)
+    if T * B * channels >= 2 ** 63:
+        raise ValueError(f"channels is {channels}: must be below {2 ** 63 // (T * B)}, "
+                         f"for {B} recordings of {T} steps")
     t = np.concatenate(times)
     unit = np.concatenate(units).astype(np.int64)
     sample = np.repeat(np.arange(B), [len(a) for a in times])

@@ -281,7 +281,10 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     _need(not os.path.lexists(path), f"{path} exists", "be a new file")
     _need(os.path.isdir(os.path.dirname(path) or "."), f"{path} has no parent folder",
           "be in an existing folder")
+    given = keys
     labels, keys, speaker, meta = _about(path, labels, keys, speaker, meta)
+    _need(all(isinstance(key, str) for key in given), "keys holds an entry that is no "
+          "text", "hold texts only")
     columns = {"labels": labels.astype(np.uint16), "extra/keys": keys}
     columns |= {} if speaker is None else {"extra/speaker": speaker.astype(np.uint16)}
     for name, a in (meta._asdict() if meta else {}).items():

@@ -318,3 +318,13 @@ def test_the_last_step_ends_at_the_end_of_the_window(end, dt, closed, time, coun
     assert 3 * dt != end
     assert dense([np.array([time])], [np.array([0])], 1, binning).ravel().tolist() \
         == counts
+
+
+def test_more_cells_than_64_bits_are_refused():
+    options = binning.Binning(0.0, 1.0, 0.1, "left", "count", "drop", "refuse")
+    times, units = [np.array([0.95])], [np.array([5])]
+    assert binning.sparse(times, units, 2 ** 59, options).step.tolist() == [9]
+    for channels in (2 ** 60, 2 ** 62):
+        with pytest.raises(ValueError, match=r"^channels is \d+: must be below \d+, "
+                                             "for 1 recordings of 10 steps"):
+            binning.sparse(times, units, channels, options)

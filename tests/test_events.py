@@ -645,3 +645,13 @@ def test_texts_of_the_largest_size_are_read(tmp_path):
         del file["extra/keys"]
         file["extra/keys"] = np.array([text.encode()])
     assert read(path).keys == (text,)
+
+
+@pytest.mark.parametrize("keys", [["a", 1], ["a", float("nan")], ["a", np.ma.masked],
+                                  [b"a"]])
+def test_keys_that_are_no_texts_are_refused(tmp_path, keys):
+    spikes = [(np.array([0.1]), np.array([1]))]
+    with pytest.raises(ValueError, match="keys (holds an entry that is no text: must "
+                                         "hold|is of shape)"):
+        events.write(tmp_path / "a.h5", spikes, [0], keys)
+    assert not any(tmp_path.iterdir())
