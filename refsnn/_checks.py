@@ -125,7 +125,7 @@ def _read_rule(name, shape, kind, span):
 
 
 def _checked_array(rule, value, known):
-    """Return one checked value as an array, and add its axes to `known`."""
+    """Return one value as a checked array."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
             and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
@@ -190,13 +190,13 @@ def _converted(rule, value):
 
 
 def _is_masked(value):
-    """Return whether a value is, or contains, a masked array."""
+    """Return whether a value is masked."""
     return isinstance(value, np.ma.MaskedArray) or isinstance(
         value, (list, tuple)) and any(map(_is_masked, value))
 
 
 def _match_axes(rule, a, value, known):
-    """Check the number and the sizes of axes."""
+    """Check the shape of an array."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
@@ -246,7 +246,7 @@ def _within(rule, least, most):
 
 
 def _refuse_entry(rule, a, cast):
-    """Raise an error about the first invalid entry."""
+    """Reject the first invalid entry."""
     with np.errstate(invalid="ignore"):
         index = tuple(map(int, np.argwhere(~np.asarray(_within(rule, cast, cast)))[0]))
     before, entry = a[index].item(), cast[index].item()
@@ -298,7 +298,7 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice about labels that are floats, one-hot or a column."""
+    """Return advice about labels."""
     if rule.name != "labels" or a.ndim == 0 or a.dtype.kind not in "fiub":
         return ""
     cast = ".astype(int)" * (a.dtype.kind == "f")
@@ -309,7 +309,7 @@ def _label_advice(rule, a):
 
 
 def _pair_advice(rule, value):
-    """Return advice if `psi` is a pair (f, f')."""
+    """Return advice about a pair (f, f')."""
     return ", so pass the derivative, element 1 of the pair" if rule.name == "psi" \
         and isinstance(value, tuple) and len(value) == 2 else ""
 

@@ -151,7 +151,7 @@ def phase(frequencies, places, membrane="2021"):
 
 
 def _wave(w, s, own):
-    """Return the impedance Y, wave number g and phase G."""
+    """Return impedance, wave number and phase."""
     A, damping = own.a + own.m * w ** 2, 1j * w * own.delta * np.sqrt(own.C0 * own.m)
 
     def at(y):
@@ -293,8 +293,7 @@ def response(table):
 
 
 def _grid(frequencies, places, membrane):
-    """Return the checked angular frequencies w (F, 1), positions s (1, C) and
-    membrane constants."""
+    """Return w, s and membrane constants."""
     f, s = arrays(f"frequencies (F) in [1e-3, 1e6], places (C) in [0, {LENGTH}]",
                   frequencies, places, dtype=np.float64)
     if isinstance(membrane, str):

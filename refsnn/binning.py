@@ -105,7 +105,7 @@ def steps(binning):
 
 
 def _edges(binning):
-    """Return the T + 1 edges of the time steps, eq. (2)."""
+    """Return the edges, eq. (2)."""
     binning = _checked(binning)
     t0, t1, dt, *_ = binning
     bins = (t1 - t0) / dt                                                  # (1)
@@ -301,7 +301,7 @@ def _checked(binning):
 
 
 def _events(times, units, n):
-    """Return the checked event times, event units, and number n of units."""
+    """Return checked event times and units."""
     n, = arrays("channels () int in [1, inf)", n)
     times, units = arrays(
         f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(

@@ -241,8 +241,7 @@ def _response(sweep):
 
 
 def _jump(sweep, P, dt):
-    """Return tau_mem of eq. (4), and the mean y after the first spike.  Values
-    that cannot be measured are NaN."""
+    """Return tau_mem, eq. (4), and the reset."""
     lags, E, count, after, spiking = np.arange(*_LAGS), 0, 0, 0, 0
     for drive, spikes, y in sweep:
         first, fired = spikes.argmax(axis=0), spikes.any(axis=0)
@@ -265,9 +264,7 @@ def _jump(sweep, P, dt):
 
 
 def _fit(P, tau_mem, tau_syn, dt):
-    """Fit eq. (2) by Gauss-Newton steps to the measured response P.  Return
-    the amplitude and tau_syn of each neuron, and the time t0, which is common
-    to all neurons."""
+    """Fit eq. (2) by Gauss-Newton steps."""
     t, N = dt * np.arange(_STEPS), P.shape[1]
     theta = np.stack([np.log(np.maximum(P.max(axis=0), _FAINT) / tau_syn * np.e),
                       np.full(N, np.log(tau_syn)), np.full(N, dt)])
@@ -300,7 +297,7 @@ def _shape(theta, t, tau_mem):
 
 
 def _kernel(t, a, b):
-    """Return the impulse response p of eq. (3)."""
+    """Return p of eq. (3)."""
     t = np.maximum(t, 0)
     x = t * (1 / b - 1 / a)
     x = x + 1e-30 * (x == 0)                        # expm1(x) / x is then 1
@@ -308,7 +305,7 @@ def _kernel(t, a, b):
 
 
 def _sweep(run, neurons, inputs, base, unit, most, repeats):
-    """Record all images `repeats` times, as tuples (drive, spikes, y)."""
+    """Record tuples (drive, spikes, y)."""
     found = []
     for k in range(repeats):
         weights, images = _stimuli(inputs, unit, most, k * inputs // repeats)
@@ -318,7 +315,7 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return the input weights, and images with drives 0, unit, ..., most * unit."""
+    """Return input weights, and images."""
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     if _classes(inputs, most):
         size = inputs // (_CLASSES + 1)     # number of inputs with the same weight
@@ -339,13 +336,12 @@ def _stimuli(inputs, unit, most, shift):
 
 
 def _classes(inputs, most):
-    """Return whether inputs of `_CLASSES` weights can reach the drive `most`."""
+    """Return whether `_CLASSES` weights suffice."""
     return most <= _CLASSES * (inputs // (_CLASSES + 1))
 
 
 def _powers(inputs, most, limit=np.inf):
-    """Return the number of inputs with powers of 2 as weights, and the weight of
-    all other inputs; None if no weight up to `limit` reaches the drive `most`."""
+    """Return powers of 2, and remaining weight."""
     for count in range(inputs):
         weight = -(-most // (inputs - count))
         if weight <= 2 ** count:
@@ -354,7 +350,7 @@ def _powers(inputs, most, limit=np.inf):
 
 
 def _trial(run, weights, images, neurons):
-    """Return the spikes and samples of all images."""
+    """Return spikes and samples."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,

@@ -101,8 +101,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
 
 
 def _difference(loss, thetas, direction, step):
-    """Return the finite difference D of eq. (2) and the rounding noise of
-    D."""
+    """Return D, eq. (2), and its noise."""
     central, size = [], 0.0
     for h in (step / 2, step):
         ends = [loss([t + sign * h * d for t, d in zip(thetas, direction, strict=True)])
@@ -115,7 +114,7 @@ def _difference(loss, thetas, direction, step):
 
 
 def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
-    """Raise an AssertionError unless gradient and finite difference agree."""
+    """Raise AssertionError if gradients disagree."""
     larger = max(abs(analytic), abs(numeric), scale)
     if larger == 0 or not noise <= RESOLVED * larger:
         fault = (f"finite difference {numeric:.17g} has rounding noise {noise:.3g}, "

@@ -278,7 +278,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
 
 
 def _factor(normal, spread):
-    """Return log-normal factors with mean 1 and standard deviation `spread`."""
+    """Return log-normal factors."""
     variance = np.log1p(np.square(spread))
     return np.exp(np.sqrt(variance) * normal - variance / 2)               # (1)
 
@@ -382,8 +382,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
 
 
 class _Model(NamedTuple):
-    """Hold the constants of `emulate` for N neurons, of which n are hidden
-    neurons."""
+    """Hold the constants of `emulate`."""
     K: int             # number of integration steps in a time bin
     h: float           # length of a step, s
     reset: Any         # (1, N)
@@ -420,7 +419,7 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return the function p(h, a, b) of eq. (9)."""
+    """Return p of eq. (9)."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                # for a = b, so that -expm1(-x) / x is 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
@@ -493,7 +492,7 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Return (ends, images, currents) of the sorted spikes."""
+    """Sort the input spikes by time."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -523,9 +522,7 @@ def _schedule(T, B, model, sampling, rng):
 
 
 def _advance(model, v, syn, new, work, noise):
-    """Write the next potentials to `new`.  Update the currents `syn` in place.
-    Return the flat indices of potentials outside the headroom or above
-    threshold."""
+    """Update potentials and currents in place."""
     np.multiply(v, model.beta, out=new)
     new += syn[0]
     new += syn[1]                                                          # (8)
@@ -621,7 +618,7 @@ def _effects(name, effects):
 
 
 def _options(chip, rng, step, dt, scale, code, reset_after, details):
-    """Check and return the chip and the options of `emulate`."""
+    """Check and return the options."""
     chip = bundle("chip", chip, Chip)
     chip = Chip(_effects("chip.effects", chip.effects), *arrays(
         "chip.nominal (2) in (0, 1), chip.gain (2, N) float, chip.synapse (2, N, M), "

@@ -186,7 +186,7 @@ def transmitter(v, dt, *, cell=None):
 
 
 def _pools(v, dt, cell):
-    """Yield the pools after each step, in reused arrays."""
+    """Yield the pools, in reused arrays."""
     y, g, l, r, x, A, B, _, M = cell                                       # noqa: E741
     k = g * A / (A + B)                     # steady state in silence
     cleft = M * y * k / (l * k + y * (l + r))
@@ -291,7 +291,7 @@ def _steps(refractory, dt):
 
 
 def _ready(points, steps):
-    """Delete events during refractory times of `steps` steps."""
+    """Delete events during refractory times."""
     heads = np.ones(points.size, bool)
     heads[1:] = np.diff(points) >= steps
     at = np.flatnonzero(heads[:-1] & ~heads[1:])
@@ -480,7 +480,7 @@ def _padded(x):
 
 
 def _range(channels):
-    """Return the start and the end of `channels`."""
+    """Return start and end."""
     if not isinstance(channels, slice):
         return 0, *arrays(f"channels {COUNT}", channels)
     first, last = channels.start or 0, channels.stop
@@ -490,7 +490,7 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return the checked `out`, or a new array."""
+    """Return an output array."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:
@@ -499,7 +499,7 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Return the checked hair-cell constants and time step."""
+    """Return checked hair-cell constants."""
     dt, *cell = arrays(f"dt {POSITIVE}, {CELL}", dt, *(
         HairCell() if cell is None else bundle("cell", cell, HairCell)))
     cell = HairCell(*cell)

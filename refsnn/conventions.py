@@ -288,8 +288,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
 
 def _constants(step, source, like, tau_syn, tau_mem, *levels):
-    """Return the constants of eqs. (1)-(7) in the dtype of the array
-    `like`."""
+    """Return the constants of eqs. (1)-(7)."""
     none = step.synapse == "none"
     _, tau_syn, tau_mem, dt, *levels = arrays(
         f"{source}, {LEVELS}", like, 0 if none else tau_syn, tau_mem, *levels,
@@ -314,7 +313,7 @@ def _decay(step, name, tau, dt):
 
 
 def _synapse(step, current, terms, alpha):
-    """Return the currents I and j, eq. (3)."""
+    """Return I and j, eq. (3)."""
     order = ["add", "read"] if step.input == "same" else ["read", "add"]
     order.insert({"first": 0, "between": 1, "last": 2,
                   "none": int(step.input == "next")}[step.synapse], "decay")
@@ -372,8 +371,7 @@ def recorded(step, run):
 
 
 def _rows(step, states):
-    """Return the recorded rows of s and of u, and whether R(u, s) is
-    recorded instead of u."""
+    """Return the recorded rows."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -440,7 +438,7 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
 
 
 def _reset_slopes(step, mem, fired, const):
-    """Return the derivatives of the reset R with respect to u and s."""
+    """Return the derivatives of R(u, s)."""
     zero, none = step.reset == "zero", step.reset == "none"
     by_mem = 1 - fired if zero else np.ones_like(mem)
     if none or not step.through_reset or zero and step.spikes == "many":
@@ -569,8 +567,7 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return checked `psi` and entries of `slopes`.  The value of `psi`
-    becomes 0 where `slopes.live` is 0."""
+    """Return checked `psi` and `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

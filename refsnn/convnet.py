@@ -188,7 +188,7 @@ def _patches(x, W):
 
 
 def _windows(maps, pool):
-    """Return one view of the maps for each position in a window."""
+    """Return one view per window position."""
     if not pool:
         return [maps]
     rows, columns = (side // 2 * 2 for side in maps.shape[-3:-1])
@@ -196,7 +196,7 @@ def _windows(maps, pool):
 
 
 def _largest(pre, pool):
-    """Return the input x[l+1] of the next layer, eq. (2)."""
+    """Return x[l+1], eq. (2)."""
     return functools.reduce(np.maximum, _windows(pre, pool), pre.dtype.type(0))  # (2)
 
 
@@ -265,7 +265,7 @@ def _gate(pre, pool):
 
 
 def _unpatch(dpre, W, shape, extra):
-    """Return C^T (dpre W + extra), as in eq. (11)."""
+    """Return C^T (dpre W + extra)."""
     if W.ndim == 2:
         return (dpre @ W if extra is None else dpre @ W + extra).reshape(-1, *shape)
     (rows, columns), k, c = dpre.shape[1:3], W.shape[1], W.shape[3]
@@ -279,7 +279,7 @@ def _unpatch(dpre, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Divide array rows into slices of about BLOCK bytes."""
+    """Divide rows into slices."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
@@ -445,7 +445,7 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Return the checked weights, and one pooling flag for each layer."""
+    """Return checked weights and pooling flags."""
     for name, value in (("weights", weights), ("pools", pools)):
         one_of(name, value, list, tuple)
     flags(" ".join(f"pools[{i}]" for i in range(len(pools))), *pools)
@@ -459,7 +459,7 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x, source):
-    """Return the shapes of all x[l] and pre[l]."""
+    """Return the shapes of all arrays."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -474,7 +474,7 @@ def _maps(weights, pools, x, source):
 
 
 def _read(weights, recording, pools):
-    """Return the checked arguments, and the shapes of all x[l]."""
+    """Return checked arguments and shapes."""
     weights, pools = _layers(weights, pools)
     recording, dtype = bundle("recording", recording, Recording), weights[0].dtype
     inputs, pre = arrays("recording.inputs[] (...), recording.pre[] (...)",

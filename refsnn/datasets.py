@@ -254,7 +254,7 @@ def idx(path, *, limit=1 << 31):
 
 
 def _header(path, stream, limit, size, zipped):
-    """Return the dtype, the shape and the number of bytes of an IDX array."""
+    """Return dtype, shape and size."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
             or not 0 < magic[3] <= 32:
@@ -469,7 +469,7 @@ def _path(name, value):
 
 
 def _file(path, advice):
-    """Return the path of a file, after a check that the file exists."""
+    """Return the path of an existing file."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: {advice}")
     if not os.path.isfile(path):

@@ -147,7 +147,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 
 @contextlib.contextmanager
 def _opened(path):
-    """Open an HDF5 file, and convert errors of the library to a ValueError."""
+    """Open an HDF5 file."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
@@ -163,7 +163,7 @@ def _opened(path):
 
 
 def _sequences(file, path, field, kinds):
-    """Return an HDF5 dataset of sequences, and the length of each sequence."""
+    """Return an HDF5 dataset, and lengths."""
     data = _field(file, path, field)
     base = h5py.check_vlen_dtype(data.dtype)
     _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
@@ -174,7 +174,7 @@ def _sequences(file, path, field, kinds):
 
 
 def _lengths(data, path, field, itemsize):
-    """Return the declared length of each sequence in an HDF5 dataset."""
+    """Return the declared lengths."""
     # The bytes are read here, because HDF5 allocates the lengths without a check.
     where, N, most = f"{path}, {field}", len(data), os.path.getsize(path)
     length, offset = np.zeros(N, np.int64), data.id.get_offset()
@@ -195,7 +195,7 @@ def _lengths(data, path, field, itemsize):
 
 
 def _chunk(data, where, k):
-    """Return the first index and the bytes of chunk k."""
+    """Return index and bytes of a chunk."""
     first, plan = data.id.get_chunk_info(k).chunk_offset, data.id.get_create_plist()
     skipped, raw = data.id.read_direct_chunk(first)
     for i in range(plan.get_nfilters()):
@@ -207,7 +207,7 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return a dataset as an array, or None."""
+    """Return an array, or None."""
     data = _field(file, path, field, needed)
     if data is None:
         return None
@@ -329,7 +329,7 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Check and return labels, keys, speakers and metadata."""
+    """Return the checked metadata."""
     keys, most = np.asarray(keys), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -358,7 +358,7 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Return the checked spike times in float64 and units in int64."""
+    """Return checked times and units."""
     for name, a, bad, must in (
             ("times", times, ~((times >= 0) & (times < np.inf)),
              "be finite, in s, and not negative"),

@@ -252,8 +252,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
 
 
 def _shifts(delay, T):
-    """Return the numbers of steps before and after x, and the slices in time of
-    the spikes and of the samples that belong to x."""
+    """Return padding, and time slices."""
     delay = {"input": 0, "spikes": 0, "samples": 0} if delay is None else delay
     if set(one_of("delay", delay, dict)) != {"input", "spikes", "samples"}:
         raise ValueError(f"delay has the keys {sorted(map(str, delay))}: must have "
@@ -268,7 +267,7 @@ def _shifts(delay, T):
 
 
 def _piece(result, x, n, k, scale, gain, cuts):
-    """Return the recording of one call of `run`, eq. (1)."""
+    """Return one recording, eq. (1)."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
@@ -328,8 +327,7 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _software(sent, reset, alpha, beta, gain):
-    """Return membrane potentials, given weighted inputs `sent` and subtracted
-    amounts `reset`."""
+    """Return membrane potentials, eq. (12)."""
     v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
     for t in range(len(v) - 1):
         v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
@@ -338,7 +336,7 @@ def _software(sent, reset, alpha, beta, gain):
 
 
 def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
-    """Return alpha, beta and gain of hidden neurons and of readouts."""
+    """Return alpha, beta and gain."""
     n, k = len(W), len(W_out)
     _, tau_syn, tau_mem, dt, gain = arrays(
         "weights (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () "
@@ -410,7 +408,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return steps and values of the maxima in eq. (3)."""
+    """Return maxima and their steps, eq. (3)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= SPIKE)
@@ -422,7 +420,7 @@ def _peaks(out, spikes, labels):
 
 
 def _softmax(scores, labels):
-    """Return the loss (4), and its derivative with respect to the scores."""
+    """Return the loss (4), and its derivative."""
     rows, shifted = np.arange(len(scores)), scores - scores.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     dscores = np.exp(logp)
@@ -431,7 +429,7 @@ def _softmax(scores, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Evaluate (6) + (7) and its derivative."""
+    """Return (6) + (7), and the derivative."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)
@@ -502,7 +500,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta, gain):
-    """Return the derivative dI of the loss, eqs. (8)-(10)."""
+    """Return dI, eqs. (8)-(10)."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):

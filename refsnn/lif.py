@@ -410,7 +410,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
 
 def _paths(rec, after, beta, gain, threshold, reset, through_reset):
-    """Return the factors keep and jump of eqs. (7)-(9)."""
+    """Return keep and jump, eqs. (7)-(9)."""
     free, zero = 1 - rec.clamp[1:], reset == "zero"
     if after is not None:
         clamp = _checked("after", after, rec.mem[0], "recording.mem[0]")[2].any(axis=0)
@@ -423,7 +423,7 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
 
 
 def _columns(rec, psi, keep, jump, reset):
-    """Evaluate eqs. (16)-(18) and (20) at all steps."""
+    """Evaluate eqs. (16)-(18) and (20)."""
     syn, mem, spikes, _ = (field[:len(keep)] for field in rec)
     subtracted = keep * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
@@ -649,7 +649,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Check and return the arrays of a state."""
+    """Return the checked state."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

@@ -139,7 +139,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _layer_kernel(a, g, b, h, Q):
-    """Return the kernel of one layer, eqs. (2)-(4)."""
+    """Return one kernel, eqs. (2)-(4)."""
     if a.ndim == 2:
         return _sum("nmj,nkj,mqj->nmkq", _overlap(a, b, Q), g, h)          # (2)
     (J, s), (J_m, s_m) = _jacobian(a, g), _jacobian(b, h)
@@ -197,7 +197,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _layer_adjoint(D, a, g, b, h, Q):
-    """Return da and dg, or dA and dG, of one layer."""
+    """Return the adjoints of one layer."""
     if a.ndim == 2:
         R = _sum("nmkq,nkj,mqj->nmj", D, g, h)                             # (5)
         da = _sum("nmj,ji,mi->ni", R, Q, b)                                # (6)
@@ -212,7 +212,7 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Return the tuple (a, g, b, h, Q) of each layer, and the checked `values`."""
+    """Return a, g, b, h and Q."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]
@@ -220,7 +220,7 @@ def _layers(left, right, masks, kind, more="", *values):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Return the checked batches, masks and other arguments."""
+    """Return the checked arguments."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

@@ -172,7 +172,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
 
 def _powers(values, pace, steps):
-    """Return the factors of eq. (2), and D_s of eq. (3)."""
+    """Return the factors, eqs. (2) and (3)."""
     with np.errstate(over="ignore"):
         left = (1 - pace * values) ** steps
     if not np.isfinite(left).all():

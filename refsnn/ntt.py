@@ -147,8 +147,7 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return (recording, signals, halves) of a batch.  Each half holds
-    layer inputs and signals."""
+    """Return (recording, signals, halves)."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "
@@ -229,7 +228,7 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
 
 def _square(a):
-    """Return the sum of the squared entries of an array."""
+    """Return the squared norm."""
     a = a.ravel(order="K")          # memory order avoids a copy
     return float(np.vdot(a, a))
 
@@ -314,7 +313,7 @@ def _moved(optimiser, states, arrays, gradients):
 
 
 def _masked(student):
-    """Return a checked student and its masked weights."""
+    """Return student and masked weights."""
     student = bundle("student", student, Student)
     weights, masks = arrays("student.weights[] (...) float, student.masks[] (...) in "
                             "{0, 1}", student.weights, student.masks)

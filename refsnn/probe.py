@@ -296,18 +296,18 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
 
 
 def _pairs(fit):
-    """Return the time constants a >= b (2, n), in steps."""
+    """Return the time constants a >= b."""
     root = np.sqrt(np.maximum(fit.q, 0))
     return fit.total / 2 * np.stack([1 + root, 1 - root])
 
 
 def _far(scale):
-    """Return whether a ratio differs from 1 by the factor `WRONG` or more."""
+    """Return whether a ratio is a fault."""
     return not 1 / WRONG < scale < WRONG
 
 
 def _call(run, W, W_out, x):
-    """Run a chip.  Check and return the spikes and the samples."""
+    """Return checked spikes and samples."""
     result = run(_WEIGHTS(W, None, W_out), x)
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
@@ -321,8 +321,7 @@ def _call(run, W, W_out, x):
 
 
 def _told(name, which, one, many, rest):
-    """Return a list with one sentence that names the True entries of a mask.  If
-    no entry is True, the list is empty."""
+    """Describe the True entries of a mask."""
     *first, last = map(str, np.flatnonzero(which)) if which.any() else ("",)
     if not last:
         return []
@@ -333,10 +332,7 @@ def _told(name, which, one, many, rest):
 # ---- time constants
 
 def _response(total, q, lag, T, start=START):
-    """Return K of eq. (2) at the steps 0 to T - 1.
-
-    The sum of the time constants and the lag are given in time steps.
-    """
+    """Return K of eq. (2)."""
     A = 2 / (total * (1 - q))
     D = A * np.sqrt(complex(q or 1e-12))            # imaginary if q < 0
     s = np.maximum(np.arange(T) - start - 1 - lag, 0)
@@ -349,8 +345,7 @@ def _centred(a):
 
 
 def _fitted(u, deviation, total, lag=None):
-    """Fit eq. (2) to a response u (T,) with the standard deviation `deviation`.
-    Return a + b, q and the lag, and their errors.  A given lag is not changed."""
+    """Fit eq. (2) to one response."""
     def difference(p):
         K = _centred(_response(np.exp(p[0]), p[1], p[2] if lag is None else lag,
                                len(u)))
@@ -370,13 +365,12 @@ def _fitted(u, deviation, total, lag=None):
 
 
 def _apart(fit):
-    """Return, for each neuron, whether its time constants differ by two errors."""
+    """Return whether the time constants differ."""
     return fit.q > 2 * fit.error[:, 1]
 
 
 def _slow(fit, nominal, us, live):
-    """Return sentences on time constants that differ from the nominal ones.  The
-    length of a step is `us` microseconds."""
+    """Describe wrong time constants."""
     def middle(values, errors):         # of a median
         spread = values.std() / np.sqrt(max(len(values) - 1, 1))
         return np.median(values), 1.25 * max(spread, np.median(errors) / np.sqrt(
@@ -412,8 +406,7 @@ def _slow(fit, nominal, us, live):
 # ---- measurement (B)
 
 def _weak(report, fit, W, scale, y, spikes, noise):
-    """Compare samples y (R, T, m + 1, n) and spikes with weights W (R, n, m), in
-    units of `scale`.  Return the report and the fit."""
+    """Evaluate measurement (B)."""
     count, T, _, n = y.shape
     live, nominal = ~report.restless, fit
     if not live.any():
@@ -475,8 +468,7 @@ def _weak(report, fit, W, scale, y, spikes, noise):
 
 
 def _always(y, spikes, W, live, noise, fit):
-    """Return a list with a sentence if neurons respond without input spikes, for
-    samples y (R, T, n) of patterns without input."""
+    """Describe a response without input."""
     decay = np.exp(-1 / _pairs(fit)).max(axis=0)
     level = (y.mean(axis=1) + spikes.mean(axis=1) / (1 - decay))[:, live]
     if np.sqrt((level ** 2).mean()) < max(STEADY, 3 * np.sqrt((noise ** 2).mean())):
@@ -495,8 +487,7 @@ def _always(y, spikes, W, live, noise, fit):
 
 
 def _paired(a, b):
-    """Return, for each row of a, the index of the row of b with the largest
-    absolute correlation, and this correlation."""
+    """Assign rows of a to rows of b."""
     a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
     sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
     correlation = a @ b.T / np.maximum(np.outer(*sizes), TINY)
@@ -507,7 +498,7 @@ def _paired(a, b):
 
 
 def _moved(what, order):
-    """Return a list with one sentence if an order is another permutation."""
+    """Describe an exchange of neurons."""
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size or (np.sort(order) != np.arange(len(order))).any():
         return []
@@ -516,8 +507,7 @@ def _moved(what, order):
 
 
 def _ordered(what, a, b, least=FOLLOW):
-    """Return a list with one sentence if the rows of a do not correlate with the
-    rows of b, or are in another order.  Otherwise, the list is empty."""
+    """Describe unlike rows of a and b."""
     order, correlation = _paired(a, b)
     if np.median(np.abs(correlation)) < least:
         return [f"The {what} do not follow from the weights."]
@@ -525,8 +515,7 @@ def _ordered(what, a, b, least=FOLLOW):
 
 
 def _order(g, W, live, dead):
-    """Return sentences on the order and the signs of neurons and inputs.  The
-    measured weights g and the weights W are (n, R, m)."""
+    """Describe a wrong order or sign."""
     g, W = (np.where(live[:, None, None], a, W) for a in (g, W))
     order, like = _paired(*(a.reshape(len(a), -1) for a in (g, W)))
     straight = np.median(np.abs(like)) >= FOLLOW
@@ -557,7 +546,7 @@ def _order(g, W, live, dead):
 
 
 def _exchanged(order):
-    """Return a list with one sentence on a permutation of the inputs."""
+    """Describe an exchange of inputs."""
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size:
         return []
@@ -567,7 +556,7 @@ def _exchanged(order):
 
 
 def _saturation(g, W, scale):
-    """Return the level at which weights saturate, and a list with a sentence."""
+    """Return the saturation level, and its description."""
     def error(bent):                # of a gain for each neuron
         part = (g * bent).sum(axis=(1, 2)) ** 2 / (bent ** 2).sum(axis=(1, 2))
         return ((g ** 2).sum() - part.sum()) / (g ** 2).sum()
@@ -592,8 +581,7 @@ def _saturation(g, W, scale):
 # ---- measurement (C)
 
 def _potential(drive, alpha, beta):
-    """Return v of eq. (1), where `drive` is the product of W and x.  The first
-    axis is time."""
+    """Return v of eq. (1)."""
     v, syn = np.zeros(drive.shape), np.zeros(drive.shape[1:])
     for t in range(len(drive) - 1):
         v[t + 1] = beta * v[t] + syn
@@ -602,15 +590,13 @@ def _potential(drive, alpha, beta):
 
 
 def _late(a, lag):
-    """Shift an array by `lag` steps in time, and fill the gap with zeros."""
+    """Shift an array in time."""
     T, zeros = len(a), np.zeros_like(a)
     return np.concatenate([zeros, a, zeros])[T - lag:2 * T - lag]
 
 
 def _bursts(signs, limit, scale, T, fit):
-    """Return the weights of measurement (C), and one pattern for each neuron.  In
-    the pattern of a neuron, all inputs with positive weights to this neuron
-    spike in each step."""
+    """Return the weights and patterns of (C)."""
     n, m = signs.shape
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
     x[START:] = np.maximum(signs, 0)
@@ -620,9 +606,7 @@ def _bursts(signs, limit, scale, T, fit):
 
 
 def _trains(spikes, W, x, fit):
-    """Compare the spike counts with the counts of nominal neurons.  Return the
-    mask of silent neurons, the row of W whose spikes stand in each place, and
-    a list of sentences about mistakes."""
+    """Compare spike counts with nominal neurons."""
     alpha, beta = np.exp(-1 / _pairs(fit))
     drive, counts = x @ W.T, 0.0
     v, syn = np.zeros((2, *drive.shape[1:]))
@@ -643,8 +627,7 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return the median potential of each neuron at its first spikes, and the lag
-    D.  If a neuron spikes too late to measure D, return None twice."""
+    """Return unit and the lag D."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit))
 
@@ -674,13 +657,7 @@ def _resets(y, spikes, W, x, fit):
 
 
 def _readouts(y, drive, constants, D, noise):
-    """Compare readouts with the readouts that eq. (1) predicts from spikes.
-
-    The pairs (a + b, q) in `constants` are tried first.  Return the score,
-    the lag R, the strength of each readout, a + b in time steps, and a list
-    of sentences about mistakes.  If a readout does not respond, the
-    strengths are 0.
-    """
+    """Compare readouts with eq. (1)."""
     T, (_, B, k) = len(y), drive.shape
     late = np.arange(T)[:, None] - np.arange(T)
 
@@ -722,12 +699,7 @@ def _readouts(y, drive, constants, D, noise):
 
 
 def _neurons(samples, spikes, reported):
-    """Return a list with one sentence on the order of neurons.
-
-    `samples` and `spikes` hold the row of W that belongs to the samples and
-    to the spikes of each neuron.  `reported` is True if the readouts follow
-    from the spikes in the order in which the chip reports them.
-    """
+    """Describe exchanged neurons."""
     if (samples != spikes).any():
         return _moved("samples", samples) + _moved("spikes", spikes)
     told = [text[4:-1] for text in _moved("samples", samples)]
@@ -741,11 +713,7 @@ def _neurons(samples, spikes, reported):
 
 
 def _scales(drive, threshold, readout):
-    """Return a list with one sentence on three measured scales.
-
-    The scales are those of responses to input, thresholds and readouts, in
-    ADC codes relative to the description.
-    """
+    """Describe wrong scales."""
     def near(a, b):
         return not _far(a / b)
 
@@ -776,7 +744,7 @@ def _scales(drive, threshold, readout):
 
 
 def _delays(L, R):
-    """Return the delays by eq. (5), and a list of sentences about them."""
+    """Return and describe the delays, eq. (5)."""
     late = {"input": L * (L != R), "spikes": -R * (L != R), "samples": L * (L == R)}
     many = [{"input": L - s, "spikes": s - R, "samples": s} for s in {0, L, R}]    # (5)
     count = sum(d != 0 for d in late.values())

@@ -84,7 +84,7 @@ def _scaled(v, steepness):
 
 
 def _pair(v, k, height, bump):
-    """Return f and f' in the dtype of `v`, from height = k |f| and bump = f'."""
+    """Return f and f'."""
     return (np.copysign(height / k, v).astype(v.dtype, copy=False),
             bump.astype(v.dtype, copy=False))
 

@@ -106,8 +106,7 @@ def run(options):
 
 
 def _join(folder, splits, outputs, keys, channels):
-    """Write one output file for each list of tuples (part, label,
-    speaker).  The output files appear at the end."""
+    """Write all output files together."""
     wholes = [os.path.join(folder, f"{i}.h5") for i in range(len(outputs))]
     for output, split in zip(outputs, splits, strict=True):
         if not split:
@@ -127,7 +126,7 @@ def _join(folder, splits, outputs, keys, channels):
 
 
 def _settings(options):
-    """Check and return options that concern no recording."""
+    """Check and return general options."""
     o, (ramp, aligned, padded) = options, STYLES[options.like]
     for name, value, ok, must in (
             ("channels", o.channels, 1 <= o.channels <= 10000, "from 1 to 10000"),

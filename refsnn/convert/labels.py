@@ -45,7 +45,7 @@ def _labels(paths, label):
 
 
 def _stem(path):
-    """Return the file name of a path without its suffix."""
+    """Return a file name without suffix."""
     try:
         return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
     except UnicodeDecodeError:
@@ -53,7 +53,7 @@ def _stem(path):
 
 
 def _matches(names, pattern, option):
-    """Return the match of a regular expression in each name."""
+    """Return the match in each name."""
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
@@ -69,8 +69,7 @@ def _matches(names, pattern, option):
 
 
 def _speakers(paths, pattern):
-    """Return the number that a regular expression finds in each file name.
-    Without a regular expression, return 0 for each file name."""
+    """Return the number in each file name."""
     if pattern is None:
         return [0] * len(paths)
     found = [match[1] for match in
@@ -83,7 +82,7 @@ def _speakers(paths, pattern):
 
 
 def _listed(paths, file):
-    """Return the label of each recording, read from a CSV file."""
+    """Return labels from a CSV file."""
     rows = csv.DictReader(io.StringIO(_text(file), newline=""))
     try:
         if not {"file", "label"} <= set(rows.fieldnames or ()):
@@ -109,7 +108,7 @@ def _listed(paths, file):
 
 
 def _tested(paths, file):
-    """Return the indices of the recordings listed in a file."""
+    """Return indices of test recordings."""
     names = list(map(str.strip, _text(file).splitlines()))
     tested = set()
     for line, (name, some) in enumerate(zip(names, _named(paths, names), strict=True)):
@@ -125,11 +124,7 @@ def _tested(paths, file):
 
 
 def _named(paths, names):
-    """Return, for each name, the indices of the recordings that the name matches.
-
-    A name matches a recording if the path of the recording, with or without
-    suffix, ends with the name.  An empty name matches no recording.
-    """
+    """Return indices of matching recordings."""
     names = [os.path.normpath(name).replace(os.sep, "/") if name else ""
              for name in names]
     depths, known = {name.count("/") for name in names if name}, {}

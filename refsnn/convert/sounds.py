@@ -23,8 +23,7 @@ OPTIONS = {" is clipped after ": "--clipped keep accepts clipped sounds",
 
 
 def _samples(path, settings):
-    """Return the sound in a file, resampled to `RATE` and normalised.  Error
-    messages name the file."""
+    """Return the resampled, normalised sound."""
     try:
         sound, rate = audio.read(path, longest=settings.longest,
                                  clipped=settings.clipped, mix=settings.mix)
@@ -41,22 +40,20 @@ def _samples(path, settings):
 
 
 def _stream(x, seed):
-    """Return a random generator with a seed derived from `x` and `seed`."""
+    """Return a seeded random generator."""
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
 
 
 def _digest(x, settings):
-    """Return a digest of samples, version and options."""
+    """Return a digest of sound and options."""
     digest = hashlib.sha256(x.astype("<f8").tobytes())
     digest.update(f"{refsnn.__version__} {settings[:6]}".encode())
     return digest.hexdigest()
 
 
 def _convert(group, table, settings):
-    """Convert a list of recordings, and write the spikes of each recording
-    to a file.  Return a list of error messages, with None for each
-    converted recording."""
+    """Write parts; return error messages or None."""
     found, sounds = [None] * len(group), {}
     for i, one in enumerate(group):
         try:
@@ -90,7 +87,7 @@ def _convert(group, table, settings):
 
 
 def _load(part):
-    """Return spike times and channels of a part."""
+    """Return spike times and channels."""
     try:
         with open(part, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["times"], arrays["units"]

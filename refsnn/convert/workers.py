@@ -24,8 +24,7 @@ TOGETHER = 1 << 26      # limits (steps times channels) that are converted toget
 
 
 def _convert_all(todo, folder, settings, jobs):
-    """Convert each recording of a dict {part: recording}, unless the file
-    `part` exists.  Return the errors as {part: message}."""
+    """Convert recordings; return errors by part."""
     if not todo:
         return {}
     os.makedirs(folder, exist_ok=True)
@@ -46,9 +45,7 @@ def _convert_all(todo, folder, settings, jobs):
 
 
 def _groups(todo, channels, most):
-    """Divide recordings into groups of similar duration.  A group has at
-    most `most` recordings.  If a group has several recordings, the group
-    has fewer than `TOGETHER` time steps times channels."""
+    """Group recordings of similar duration."""
     groups = []
     for one in sorted(todo, key=lambda one: -one.seconds):
         size = (len(groups[-1]) + 1 if groups else 1) * channels * RATE / 2
@@ -61,8 +58,7 @@ def _groups(todo, channels, most):
 
 
 def _results(work, groups, jobs):
-    """Yield pairs (recording, error message or None) in the order in which the
-    recordings are finished."""
+    """Yield (recording, error message or None)."""
     if jobs == 1 or not groups:
         for group in groups:
             yield from zip(group, work(group), strict=True)
@@ -82,7 +78,7 @@ def _results(work, groups, jobs):
 
 
 def _start_worker():
-    """Make this process ignore Ctrl-C, and exit when the main process ends."""
+    """Ignore Ctrl-C; exit with the parent."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     parent = multiprocessing.parent_process()
 
@@ -94,8 +90,7 @@ def _start_worker():
 
 
 def _progress(results, total, done):
-    """Yield the results, and print the progress to standard error.  Of
-    `total` seconds of sound, an earlier run converted `done` seconds."""
+    """Yield results, and print the progress."""
     try:
         import tqdm
     except ImportError:
