@@ -45,11 +45,9 @@ CHANNELS = 700
 def latency(values, *, first=None):
     """Encode the grey levels of a batch of images as spike times, eqs. (1)-(3).
 
-    `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels.  `first`
-    is the time, in seconds, at which the first time bin begins.  `first` must not be
-    later than the earliest spike.  By default, `first` is computed with eq. (3).  The
-    returned array of spikes (0 or 1) has the shape (T, B, m), where T is the number of
-    time bins.  Its dtype equals the dtype of `values`.
+    `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels. The first
+    time bin begins at `first`, in seconds; eq. (3) by default. The returned array of
+    spikes (0 or 1) has the shape (T, B, m), where T is the number of time bins.
 
     >>> spikes = latency(np.array([[1.0, 0.5, 0.1]]))
     >>> spikes.sum(axis=0).tolist(), spikes.argmax(axis=0).tolist()
@@ -72,9 +70,8 @@ def shrunk(images, *, crop, side):
     """Remove the border of images, and resize the images with cubic splines.
 
     `images` (N, H, H) holds the 8-bit grey levels of N images with H rows and columns.
-    First, `crop` rows or columns are removed on each of the four sides of an image: 2
-    for MNIST, 0 for Fashion-MNIST.  The returned float32 array of shape (N, side, side)
-    holds grey levels in [0, 1], which are multiples of 1/255.
+    First, `crop` rows or columns are removed on each side of an image. The returned
+    grey levels (N, side, side) are in [0, 1].
 
     >>> small = shrunk(np.full((1, 28, 28), 255, np.uint8), crop=2, side=16)
     >>> small.shape, float(small.min()), float(small.max())
@@ -92,9 +89,8 @@ def rotated(images, rng, *, most):
     """Rotate each image about its centre.
 
     `images` (B, H, W) holds the grey levels in [0, 1] of B images of H rows and W
-    columns.  The angles are uniformly distributed between -`most` and `most` degrees.
-    The grey levels of a rotated image are interpolated linearly between the pixels of
-    the original image.  Points outside the original image have the grey level 0.
+    columns. The angles are uniformly distributed between -`most` and `most` degrees.
+    Points outside the original image have the grey level 0.
 
     >>> cross = np.zeros((1, 5, 5))
     >>> cross[0, 2] = 1

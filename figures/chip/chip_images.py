@@ -104,11 +104,10 @@ def drawn(seed, repeat, effects=chip.CALIBRATED):
 
 
 def on_chip(drawn, rng, *, reset_after=None):
-    """Return a function `run` that emulates a network on a chip, with rounded weights.
+    """Return a function that emulates the chip.
 
-    The noise of the chip is sampled with the random generator `rng`.  If `reset_after`
-    is not None, the chip resets the membrane potentials of all neurons `reset_after`
-    seconds after the first input spike.
+    The chip resets all membrane potentials `reset_after` seconds after the first input
+    spike.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
@@ -120,11 +119,10 @@ def on_chip(drawn, rng, *, reset_after=None):
 
 
 def in_software(weights, x):
-    """Simulate a network in software, without the constraints of the chip.
+    """Simulate a network without a chip.
 
-    The weights are not rounded or clipped, and the simulation has no noise.  As in the
-    software of [CB22], a spike subtracts the threshold from the membrane potential, and
-    neurons have no refractory period.
+    As in the software of [CB22], each spike subtracts the threshold from the membrane
+    potential.
     """
     out, tape = fast_lif.forward(x, weights.hidden, weights.recurrent,
                                  weights.readout, alpha=DECAY, beta=DECAY)
@@ -157,7 +155,7 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 
 
 def step(learner, d, rate, clamp, fixed=()):
-    """Return a `Learner` after one step of the optimiser Adam.
+    """Return a `Learner` after one Adam step.
 
     d : derivative of the loss with respect to each weight matrix, None if absent.
     clamp : True if hidden and recurrent weights are clipped to the range of the chip.
@@ -173,10 +171,7 @@ def step(learner, d, rate, clamp, fixed=()):
 
 
 def gradient(run, weights, x, labels, rule, generator, **more):
-    """Return the loss of one mini-batch, the gradient of the loss, and the `Recording`.
-
-    The gradient contains the derivative of the loss with respect to each weight matrix.
-    The `Recording` holds the membrane potentials and spikes.
+    """Return the loss, its gradient and the `Recording`.
 
     The arguments `more` are passed to `in_the_loop.loss`.
     """
@@ -201,10 +196,7 @@ def learn(run, learner, images, rule, generator, epochs, *, first=0, clamp=True,
           after_epoch=None):
     """Train a network; return a `Learner` and training curves.
 
-    The first epoch has the number `first`.  Each row of the training curves, of shape
-    (epochs, 2), holds the mean loss and the training accuracy of one epoch.  The loss
-    and the accuracy of each mini-batch are computed before the weights are updated with
-    this mini-batch.
+    The training curves (epochs, 2) hold the mean loss and the training accuracy.
     """
     curves = np.zeros((epochs, 2))
     for epoch in range(epochs):
@@ -242,7 +234,7 @@ def test(run, weights, images):
 
 
 def silenced(weights, generator, share):
-    """Remove a random fraction `share` of the hidden neurons."""
+    """Remove randomly chosen hidden neurons."""
     n = len(weights.hidden)
     kept = np.ones(n, bool)
     kept[generator.permutation(n)[:round(share * n)]] = False

@@ -42,10 +42,8 @@ def steps(words):
 def coded(words, index, T, spread=0.0, rng=None):
     """Return the input spikes (T, B, 70).
 
-    If the spoken words have 700 channels, the 70 channels of the paper are selected.
-    The spoken words stored in the repository have only every ninth channel, and thus 70
-    channels.  For spoken words with 70 channels, the standard deviation `spread` of the
-    random channel shifts is therefore divided by 9.
+    The spoken words stored in the repository have only every ninth channel. For these
+    words, the standard deviation `spread` of the random channel shifts is divided by 9.
     """
     skip, stride = (70, 9) if words.channels == 700 else (0, 1)
     spread *= stride / 9
@@ -74,11 +72,6 @@ def predicted(run, weights, words, index, T):
 def keywords(folder, kind, recurrence, epochs, spread, seed, repeat, first=0,
              count=None, classes=20, hidden=HIDDEN, batch=RULE.batch, before=None):
     """Train a network to classify spoken words; return a dict of the results.
-
-    The returned dict holds the weights, the states of the optimiser and the training
-    curves.  After the last epoch, the returned dict also holds the accuracies and the
-    predicted class of each spoken test word.  For one test word, the dict then also
-    holds the spikes and the readout potentials of the network.
 
     folder : folder of the files, or None for the words stored in the repository.
     kind : "chip" for the emulated chip, or "software".

@@ -149,11 +149,7 @@ def copied(task, folder, epochs, seed, repeat):
 
 
 def gather(results):
-    """Stack the results of all networks in arrays.
-
-    In the arrays `loop`, `restless` and `transfer`, each row belongs to one strength of
-    de-calibration, and each column to one repetition.
-    """
+    """Stack the results of all networks in arrays."""
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))
     plain, dropped = ([r for r in loop if (r["dropout"] > 0) == wanted]
@@ -172,11 +168,9 @@ def gather(results):
 
 
 def grown(data):
-    """Return the relative increase of the test error due to silenced hidden neurons.
+    """Return relative increases of the test error.
 
-    The increase is divided by the mean test error without silenced neurons.  The
-    returned array has the axes (without or with dropout, repetition, fraction of
-    silenced neurons).
+    Each increase is divided by the mean test error without silenced neurons.
     """
     error = 1 - data["silenced"]
     return error / np.maximum(error[:, :, :1].mean(axis=1, keepdims=True), 1e-3) - 1

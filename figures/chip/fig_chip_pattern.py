@@ -86,10 +86,7 @@ def jobs(size, seed, data):
 
 
 def bench(epochs, seed, repeat):
-    """Calibrate an emulated chip; then train a network.
-
-    No network is trained if `epochs` is 0.
-    """
+    """Calibrate an emulated chip; then train a network."""
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = before = chip_images.drawn(seed, repeat, chip.UNCALIBRATED)
     spreads, traces = [spread(drawn)], [response(drawn, rng)]

@@ -84,8 +84,7 @@ def learn(epochs, images, seed, repeat):
 def errors(run, fine):
     """Return the four errors of an emulation.
 
-    Each argument is a pair of spikes and readout potentials, with the tested steps
-    (`run`) or with steps of 5 ns (`fine`).
+    Each argument is a pair (spikes, readout potentials).
     """
     (fired, mine), (spikes, out) = run, fine
     return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),

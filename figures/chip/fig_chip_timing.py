@@ -103,11 +103,7 @@ def times_us():
 
 
 def decided_us(data):
-    """Return the time of the final accuracy.
-
-    From this time on, the mean test accuracy without regulariser is at most 0.01 below
-    the final test accuracy.
-    """
+    """Return the time of the final accuracy."""
     until = data["until"][0].mean(axis=0)
     near = until >= until[-1] - 0.01
     return float(times_us()[len(near) - near[::-1].argmin() if not near.all() else 0])

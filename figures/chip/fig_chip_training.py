@@ -56,10 +56,7 @@ SHOWN = 3                           # class of the test image in the figure
 
 
 def jobs(size, seed, data):
-    """Return the training jobs of all networks.
-
-    Each training is split into successive jobs.
-    """
+    """Return the jobs of all networks."""
     if size == "full":
         pairs = [("mnist", False), ("mnist", True), ("fashion_mnist", False)]
         repeats, epochs = 1, EPOCHS_FULL
@@ -85,11 +82,7 @@ def jobs(size, seed, data):
 
 def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repeat,
           before=None):
-    """Train a network; return weights and results.
-
-    The first epoch has the number `first`.  For spiking networks, the results include
-    the spikes and membrane potentials for one test image, before and after training.
-    """
+    """Train a network; return weights and results."""
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from {first}")
     rule = chip_images.RULES[task]._replace(**(AUGMENTED if augmented else {}))
@@ -148,9 +141,8 @@ def picture(when, run, weights, images):
 def gather(results):
     """Return the results of all conditions as a dict.
 
-    Each condition has its own arrays, such as "mnist False chip curves" and "mnist
-    False chip tests", because the number of repetitions depends on the condition.  The
-    first axis of these arrays stands for the repetitions.
+    Each condition has its own arrays, because conditions differ in their number of
+    repetitions.
     """
     ended = [r for r in results if r["ended"]]
     found = {}
@@ -164,10 +156,7 @@ def gather(results):
 
 
 def conditions(data):
-    """List the conditions as pairs (data set, augmented).
-
-    The value `augmented` is True for training with dropout and random rotation.
-    """
+    """List the conditions as pairs (data set, augmented)."""
     return [(task, augmented) for task in TITLES for augmented in (False, True)
             if f"{task} {augmented} chip tests" in data]
 

@@ -78,11 +78,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the results of all conditions as a dict.
-
-    The accuracies of each condition have the shape (repeats, sets of words), and the
-    accuracies for each speaker have the shape (repeats, speakers).
-    """
+    """Return the results of all conditions as a dict."""
     done = [r for r in results if "accuracy" in r]
     found = {key: done[0][key] for key in ("size", "classes", "label", "input",
                                            "spikes", "out")}

@@ -64,10 +64,7 @@ def jobs(size, seed, data):
 # ---- the network
 
 def problem(folder, seed, repeat, width, dtype):
-    """Return initial parameters, images and target outputs.
-
-    The result is (weights, biases, training images, targets, unseen images).
-    """
+    """Return initial parameters, images and target outputs."""
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
     rng = seeds.rng(seed, FIGURE, width, repeat)
@@ -97,7 +94,7 @@ def largest(kernel):
 
 
 def descended(weights, biases, gradient, rate):
-    """Change the parameters by one step of gradient descent."""
+    """Return the parameters after one step."""
     return tuple([a - rate * d for a, d in zip(some, slopes, strict=True)]
                  for some, slopes in zip((weights, biases), gradient, strict=True))
 
@@ -105,10 +102,7 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return its actual and predicted outputs.
-
-    The relative deviation is returned for training images and for unseen images.
-    """
+    """Train one network; return its actual and predicted outputs."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
     f, batch = linearised(weights, biases, x)
@@ -139,11 +133,7 @@ def relative(found, foretold):
 
 
 def step(folder, repeat, seed):
-    """Compare output changes with predictions of three kernels.
-
-    Return the root mean square error of the predicted outputs after one step of
-    gradient descent, for each kernel and learning rate.
-    """
+    """Compare output changes with predictions of three kernels."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
     masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))
@@ -181,10 +171,7 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Fit a power law y(x); return its exponent.
-
-    The logarithm of y is averaged over all axes except the first.
-    """
+    """Fit a power law y(x); return its exponent."""
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])
 

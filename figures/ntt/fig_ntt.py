@@ -76,9 +76,7 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the test accuracies of all methods.
 
-    The axes of each array stand for the density, the repetition, and the early or final
-    test accuracy.  Accuracies are NaN where a density has fewer training runs than
-    other densities.  The densities are stored as "NAME densities".
+    Missing accuracies are NaN.
     """
     done, found = [r for r in results if "accuracy" in r], {}
     for r in done:
@@ -101,7 +99,7 @@ def names(data):
 
 
 def accuracies(data, name, measure, density, scopes=SCOPES):
-    """Return the test accuracies of all methods at one density.
+    """Return the test accuracies at one density.
 
     measure : 0 for the test accuracy after `EARLY` steps, 1 for the final test
     accuracy.
@@ -142,10 +140,7 @@ def claims(data):
 def ahead(rows, *others):
     """Compare layer-wise NTT with the best other method.
 
-    Return the accuracies of layer-wise NTT minus the accuracies of the other method
-    with the highest mean test accuracy.  If methods are given as `others`, only these
-    methods are compared with NTT.  The dict `rows` maps pairs (method, scope) to test
-    accuracies.
+    The dict `rows` maps pairs (method, scope) to test accuracies.
     """
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours

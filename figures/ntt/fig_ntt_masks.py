@@ -78,11 +78,7 @@ def jobs(size, seed, data):
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
-    """Compute masks; return statistics of the masks.
-
-    The numbers of unpruned weights per pixel and per unit are counted in the first
-    layer.
-    """
+    """Compute masks; return statistics of the masks."""
     _, images = training.problem(name, folder, seed, repeat)
     net = training.perceptron(*SIZES[name])
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat))
@@ -106,10 +102,7 @@ def gather(results):
 
 
 def follows(data, method):
-    """Correlate unpruned weights with the pixels' variability.
-
-    Return one correlation coefficient for each seed.
-    """
+    """Correlate unpruned weights with the pixels' variability."""
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
                      zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
                          strict=True)])
@@ -118,8 +111,7 @@ def follows(data, method):
 def unevenness(counts, density):
     """Return the variance of `counts`, relative to chance.
 
-    The variance of the numbers of unpruned weights is divided by the variance for
-    weights that are chosen at random, separately for each seed.
+    The variance is divided by the variance for randomly chosen weights.
     """
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
@@ -127,9 +119,7 @@ def unevenness(counts, density):
 def unevenness_given(varies, counts, density):
     """Return the variance among similar pixels.
 
-    The pixels are sorted by the standard deviation `varies` of their grey level, and
-    split into groups of successive pixels.  The variance within the groups is divided
-    by the chance variance.
+    Similar pixels have a similar standard deviation `varies` of their grey levels.
     """
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)

@@ -88,8 +88,7 @@ def jobs(size, seed, data):
 def teacher(name, run):
     """Sample a dense network (teacher) as in the code of [LZ20].
 
-    In the code of [LZ20], layers without weights, such as ReLU layers, also use one
-    random key each.
+    Layers without weights also use random keys.
     """
     key, weights, biases = np.array([0, run], np.uint32), [], []
     for shape in TASKS[name]:
@@ -122,10 +121,7 @@ def problem(name, folder):
 
 
 def order(count, run, steps):
-    """Return the image indices of all mini-batches.
-
-    The two runs use successive parts of one random sequence of mini-batches.
-    """
+    """Return the image indices of all mini-batches."""
     stream, each, first = np.random.RandomState(0), count // BATCH, END * (run - 1)
     epochs = [stream.permutation(count)[:each * BATCH]
               for _ in range(-(-(first + steps) // each))]
@@ -133,7 +129,7 @@ def order(count, run, steps):
 
 
 def replay(name, folder, run, dtype, steps):
-    """Repeat one published NTT run; return the new and the published log.
+    """Repeat a published run; return both logs.
 
     Each row of the log holds the step, the kernel distance, the output distance and the
     sum of the squared unpruned weights.
@@ -161,11 +157,7 @@ def replay(name, folder, run, dtype, steps):
 
 
 def starts(name, folder, count):
-    """Return initial kernel distances of other teachers.
-
-    The result `live` holds the sum of the squared unpruned weights of each published
-    network before training.
-    """
+    """Return initial kernel distances of other teachers."""
     net, _, held = problem(name, folder)
     held, found = training.read(net, held[:BATCH]), []
     for run in range(RUNS[-1] + 1, RUNS[-1] + 1 + count):
@@ -208,8 +200,7 @@ def runs(data):
 def pair(data, run, other):
     """Return the common steps of two logs.
 
-    The first log is the float32 log.  The second log is the published log if `other` is
-    "log", or the float64 log if `other` is "float64".
+    The first log is the float32 log.
     """
     ours, other = data[f"{run} float32"], data[f"{run} {other}"]
     last = STEPS["LeNet"] - 100 if run.startswith("LeNet") else ours[-1, 0]

@@ -57,8 +57,7 @@ FOLDERS = {"full": ("mnist",)}                        # required in the --data f
 def jobs(size, seed, data):
     """Return one job for each teacher.
 
-    With the option --full, a further job trains one student for more steps.  The
-    teacher of this student has the largest initial kernel distance.
+    With the option --full, a further job trains one student for more steps.
     """
     folder = data if size == "full" else None
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
@@ -104,10 +103,7 @@ def largest(folder, seed, before):
 
 
 def gather(results):
-    """Stack the logs of all teachers.
-
-    The last long log belongs to the teacher with the largest initial kernel distance.
-    """
+    """Stack the logs of all teachers."""
     logs, count = [r["log"] for r in results if "log" in r], SOON // EVERY + 1
     return {"soon": np.array([log[:count] for log in logs]), "long": np.array(
         [log for log in logs if log[-1, 0] == END]

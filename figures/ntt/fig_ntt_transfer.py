@@ -103,11 +103,7 @@ def problem(name, folder, seed, repeat):
 
 
 def start(name, folder, kind, repeat, seed):
-    """Prepare training without or with labels.
-
-    Return (network, images, coefficient of the L2 penalty, random generator, parameters
-    of the dense network, density).
-    """
+    """Prepare training without or with labels."""
     net, images, l2 = problem(name, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, f"{name} {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, name, repeat))
@@ -164,10 +160,7 @@ def learn(name, folder, kind, repeat, seed, labelled, before=None):
 
 
 def published_log(name, folder, what, columns):
-    """Return the published logs as {name of the run: log}.
-
-    Without a log file, the dict is empty.
-    """
+    """Return the published logs, or {}."""
     path = os.path.join(folder or "", "results",
                         f"ntt_demo_{LOGS.get(name)}_{what}.csv")
     if folder is None or name not in LOGS or not os.path.isfile(path):

@@ -43,10 +43,7 @@ RATES = {"digits": 2e-3, "mnist": 5e-4}     # learning rates of the transfer
 
 
 class Net(NamedTuple):
-    """Hold the functions that describe a network.
-
-    The field `model` is passed to `ntt.transfer`.
-    """
+    """Hold the functions that describe a network."""
 
     init: Callable          # (rng) -> weights, biases
     model: ntt.Model
@@ -113,8 +110,7 @@ def convolutional(name):
 def batches(generator, x, steps, size=BATCH):
     """Return a sequence of `steps` random mini-batches.
 
-    In each epoch, the images are shuffled; images at the end that do not fill a
-    mini-batch are not used.
+    An incomplete last mini-batch is dropped.
     """
     each = len(x) // size
     order = np.concatenate([generator.permutation(len(x))[:each * size]
@@ -154,10 +150,7 @@ def accuracy(net, weights, biases, x, labels):
 
 
 def cross_entropy(out, labels):
-    """Return the mean cross entropy L and its derivative dL/d(out).
-
-    The array `out` holds the k outputs of N images.
-    """
+    """Return the cross entropy and its derivative."""
     loss, derivative = losses.cross_entropy(out[None], labels, "last")
     return loss, derivative[0]
 
@@ -220,7 +213,7 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
 
 
 def student(method, net, teacher, images, density, generator, scope="layer", **options):
-    """Make a sparse network with one pruning method.
+    """Make a sparse network.
 
     The arguments `options` are passed to `transfer`.
     """
@@ -249,11 +242,9 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                   l2, scope, batch, before=None, every=100):
     """Run the steps `first` to `first + count` of NTT.
 
-    Return a dict of the weights, biases and masks of the student.  The dict also holds
-    the states of the optimiser Adam, except after the last of the `total` steps.  For
-    the next part of the training, the dict is passed as `before`.  If `first` is a
-    multiple of `every` in each part, the last part returns the same student as one call
-    of `transfer` with the same mini-batches.
+    For the next part of the training, the returned dict is passed as `before`. If
+    `first` is a multiple of `every` in each part, the last part returns the same
+    student as one call of `transfer`.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)
@@ -287,7 +278,7 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
 
 
 def packed(student):
-    """Return a student as a dict, {"weights 0": array, ...}."""
+    """Return a student as a dict."""
     return {f"{field} {i}": array for field, arrays in student._asdict().items()
             for i, array in enumerate(arrays)}
 
@@ -307,12 +298,10 @@ def adam_states(found):
 
 
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
-    """Train a sparse network with labels, without further pruning.
+    """Train a sparse network with labels.
 
-    Return the weights, the biases and a learning curve.  Each row of the learning curve
-    is (step, test accuracy).  The argument `every` is the number of steps between two
-    rows, or a list of the steps of all rows except the last row.  The last row is
-    computed after training.
+    Each row of the returned learning curve is (step, test accuracy). The argument
+    `every` is the number of steps between two rows, or a list of steps.
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

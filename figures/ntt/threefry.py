@@ -34,10 +34,7 @@ def encrypt(key, x, y):
 
 
 def words(key, count):
-    """Return `count` random words of 32 bits.
-
-    If `count` is odd, a further counter with the value 0 is encrypted.
-    """
+    """Return `count` random words of 32 bits."""
     counters = np.arange(count + count % 2, dtype=np.uint32)
     counters[count:] = 0
     return np.concatenate(encrypt(key, *counters.reshape(2, -1)))[:count]
@@ -62,5 +59,5 @@ def normal(key, shape):
 
 
 def truncated_normal(key, shape):
-    """Sample a normal distribution truncated at -2 and 2."""
+    """Sample normal numbers between -2 and 2."""
     return ROOT_2 * special.erfinv(uniform(key, shape, -CUT, CUT))

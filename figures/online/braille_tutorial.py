@@ -41,8 +41,8 @@ TAXELS = [1, 2, 6, 10]
 def load(folder):
     """Return the input and the labels.
 
-    The input of N sequences has the shape (152, N, 5).  The last input channel is
-    constant 1; its weights are the offsets of the encoder neurons.
+    The last input channel is constant 1. The weights of this channel are the offsets of
+    the encoder neurons.
     """
     with np.load(f"{folder}/braille.npz", allow_pickle=False) as stored:
         x = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / np.float32(255)
@@ -72,7 +72,7 @@ def forward(weights, x):
 
 
 def gradients(weights, used, x, labels):
-    """Return the accuracy and all gradients of a batch."""
+    """Return the accuracy and all gradients."""
     encoder, W, V, out = weights
     first, second, record = forward(weights, x)
     drecord = losses.cross_entropy(record / len(x), labels, "sum")[1] / len(x)

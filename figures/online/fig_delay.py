@@ -98,10 +98,7 @@ def jobs(size, seed, data):
 # ---- several networks at once, as one network with block-diagonal weights
 
 def together(parts):
-    """Combine N weight matrices in a block-diagonal matrix.
-
-    An array (N, a, b) yields a matrix (N a, N b).
-    """
+    """Combine matrices in a block-diagonal matrix."""
     N, a, b = parts.shape
     whole = np.zeros((N, a, N, b), parts.dtype)
     whole[np.arange(N), :, np.arange(N)] = parts
@@ -109,10 +106,7 @@ def together(parts):
 
 
 def apart(whole, N):
-    """Extract the N diagonal blocks of a matrix.
-
-    A matrix (N a, N b) yields an array (N, a, b).
-    """
+    """Extract the diagonal blocks of a matrix."""
     a, b = whole.shape[0] // N, whole.shape[1] // N
     return whole.reshape(N, a, N, b)[np.arange(N), :, np.arange(N)]
 
@@ -120,11 +114,7 @@ def apart(whole, N):
 # ---- the task and the network
 
 def trials(generators, delay, number):
-    """Sample trials; return input spikes and labels.
-
-    The spikes have the shape (T, number, N m), and the labels have the shape (N,
-    number).
-    """
+    """Sample trials; return input spikes and labels."""
     steps, rows = 2 * CUE + delay + WINDOW, np.arange(number)
     spikes, labels = [], []
     for generator in generators:
@@ -141,8 +131,7 @@ def trials(generators, delay, number):
 def response(steps):
     """Return the effect of spikes on readouts.
 
-    The entry t of the returned array (T, 1, 1) is the effect of a spike at the time
-    step t on the mean readout potential in the response window.
+    The effect is the change of the mean readout potential in the response window.
     """
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
@@ -151,10 +140,7 @@ def response(steps):
 
 
 def initial(generators):
-    """Sample the initial weights of all networks.
-
-    Axes: network, postsynaptic and presynaptic neuron.
-    """
+    """Sample the initial weights of all networks."""
     shapes = {"W": (HIDDEN, 4 * GROUP), "V": (HIDDEN, HIDDEN),
               "out": (READOUTS, HIDDEN)}
     return [np.stack([lif_training.initial(generator, shape[::-1], SCALES[name],
@@ -163,11 +149,7 @@ def initial(generators):
 
 
 def forward(condition, weights, x):
-    """Simulate all networks at the same time.
-
-    Return the recording, the mean potentials of the readouts in the response window (N,
-    B, 2), and the effect of each neuron's spikes on the readouts (N, B, n).
-    """
+    """Simulate all networks at the same time."""
     W, V, out = weights
     layer = together(W), together(V)
     if condition == ALIF:
@@ -268,10 +250,7 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Compare gradients computed backward and forward in time.
-
-    Return the largest relative difference over all networks, in float64.
-    """
+    """Compare gradients computed backward and forward in time."""
     if condition == ALONE:
         return 0.0
     weights, x = [part.astype(float) for part in weights], x.astype(float)
@@ -295,9 +274,7 @@ def deviation(condition, weights, x, labels):
 def carried(rule):
     """Count the numbers stored between two time steps.
 
-    A learning rule stores eligibility traces and filtered eligibility traces.  The
-    filtered traces are two numbers for each weight, or, for exact RTRL, two numbers for
-    each pair of a weight and a readout.
+    A learning rule stores eligibility traces and filtered eligibility traces.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
@@ -308,8 +285,7 @@ def carried(rule):
 def multiplications(rule):
     """Count the multiplications in one time step.
 
-    Only multiplications of the learning rule are counted: for the eligibility traces,
-    for the eligibilities, for the readout filter and for the gradient.
+    Only multiplications of the learning rule are counted.
     """
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,

@@ -95,10 +95,7 @@ def weights(generator, n, strength, density=1.0):
 
 
 def problem(generator, n):
-    """Sample input spikes, readout weights and target.
-
-    The spikes have the shape (T, B, n), and the target has the shape (T, B, k).
-    """
+    """Sample input spikes, readout weights and target."""
     rates = np.full((BATCH, n), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator).astype(float)
     x[0] = 1                                # all inputs spike in the first step
@@ -121,11 +118,7 @@ def flat(gradient):
 
 
 def compared(found, exact):
-    """Compare a gradient with the exact gradient.
-
-    Return the relative error of the gradient, and 1 minus the cosine of the angle
-    between the gradient and the exact gradient.
-    """
+    """Compare a gradient with the exact gradient."""
     cosine = found @ exact / np.linalg.norm(found) / np.linalg.norm(exact)
     return np.linalg.norm(found - exact) / np.linalg.norm(exact), max(0, 1 - cosine)
 
@@ -190,10 +183,7 @@ def deviate(seed, network):
 
 
 def cost(seed, rule, neurons, repeats):
-    """Measure memory and computing time of a rule.
-
-    Return the memory in bytes, and the shortest time of one step in seconds.
-    """
+    """Measure memory and computing time of a rule."""
     generator = seeds.rng(seed, FIGURE, rule, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))
@@ -224,10 +214,7 @@ def gather(results):
 
 
 def exponent(data, rule, name, largest=None):
-    """Fit a power law; return its exponent.
-
-    name : "bytes" for the memory, or "seconds" for the computing time.
-    """
+    """Fit a power law; return its exponent."""
     own = np.asarray(data["rule"]).astype(str) == rule
     n, value = np.asarray(data["neurons"])[own], np.asarray(data[name])[own]
     kept = np.argsort(n)[-(largest or len(n)):]

@@ -69,10 +69,8 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Encode signals as spikes at level crossings.
 
-    The array `signals` has the shape (T, B, c) for T time steps, B sequences and c
-    signals.  Before the first time step, all signals are 0.  The argument `levels` is
-    the number of levels; level number i is (i + 0.5) / levels, for i = 0, 1, ...  The
-    spikes have the shape (T, B, 2 c levels).
+    The signals have the shape (T, B, c). The spikes have the shape (T, B, 2 c levels).
+    Before the first time step, all signals are 0.
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -81,10 +79,9 @@ def crossings(signals, levels):
 
 
 def digits(generator):
-    """Return pairs (input spikes, labels) of the training set and of the test set.
+    """Return pairs (input spikes, labels).
 
-    The pixel rows of a digit are presented from top to bottom, for `ROW` time steps
-    each.  Each pixel column is one signal.
+    Each pixel row is presented for `ROW` time steps. Each pixel column is one signal.
     """
     images, labels = datasets.digits()
     rows = np.pad(images, ((0, 0), (0, 1), (0, 0))).transpose(1, 0, 2)
@@ -94,7 +91,7 @@ def digits(generator):
 
 
 def braille(generator, folder):
-    """Return pairs (input spikes, labels) of the training set and of the test set.
+    """Return pairs (input spikes, labels).
 
     Each sensor signal is scaled linearly such that its values in the training set range
     from 0 to 1.  Only 76 time steps are used, because the recorded time step 77 is
@@ -112,10 +109,7 @@ def braille(generator, folder):
 # ---- one batch of sequences
 
 def initial(generator, task):
-    """Sample input, recurrent and readout weights.
-
-    The weights have the shapes (n, m), (n, n) and (k, n).
-    """
+    """Sample input, recurrent and readout weights."""
     n = task.hidden
     return [lif_training.initial(generator, sizes, scale, np.float32)[0]
             for sizes, scale in zip(((task.inputs, n), (n, n), (n, task.classes)),
@@ -123,10 +117,7 @@ def initial(generator, task):
 
 
 def error(potentials, labels):
-    """Return dL/d(potentials) for the mean cross entropy L.
-
-    The readout potentials have the shape (..., B, k).
-    """
+    """Return dL/d(potentials) for the mean cross entropy L."""
     scaled = np.exp(potentials - potentials.max(axis=-1, keepdims=True))
     scaled /= scaled.sum(axis=-1, keepdims=True) * scaled.dtype.type(len(labels))
     scaled[..., np.arange(len(labels)), labels] -= 1 / len(labels)
@@ -181,12 +172,10 @@ def step_gradient(rule, filtered, credit):
 
 
 def learn_online(rule, weights, states, x, labels, task, *, rate):
-    """Present a batch of sequences, and change the weights at every time step.
+    """Change the weights at every time step.
 
-    The input spikes x have the shape (T, B, m).  Before the first time step, the
-    eligibility traces are 0.  Each time step first updates the eligibility traces, and
-    then changes the weights.  Return the weights, the optimiser states, and the sum of
-    the gradients of all time steps.
+    Return the weights, the optimiser states, and the sum of the gradients of all time
+    steps.
     """
     (T, B, m), n, constants = x.shape, task.hidden, task.constants()
     layer = readout = spread = None
@@ -238,8 +227,7 @@ def tested(rule, weights, x, labels, task):
 def learn(task, folder, rule, rate, epochs, seed, repeat):
     """Train one network; return its learning curve.
 
-    The learning rate decreases to 0 like half a period of a cosine.  The test accuracy
-    is measured `POINTS` times during training.
+    The test accuracy is measured `POINTS` times during training.
     """
     name, task = task, TASKS[task]
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
@@ -269,8 +257,7 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
 def multiplications(rule, task):
     """Count the multiplications in one time step.
 
-    Multiplications by a spike (0 or 1), by the gain 1, or in the optimiser are not
-    counted.
+    Multiplications by a spike (0 or 1) are not counted.
     """
     n, k = task.hidden, task.classes
     c = task.inputs + n

@@ -77,10 +77,7 @@ def _claim(text, value, bound, judge, paper):
 
 
 def mean_and_spread(values):
-    """Return mean and standard deviation over axis 0.
-
-    The sample standard deviation of one value is 0.
-    """
+    """Return mean and standard deviation over axis 0."""
     values = np.asarray(values, float)
     if len(values) == 0:
         raise ValueError(f"values is of shape {values.shape}: must not be empty")

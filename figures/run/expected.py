@@ -15,12 +15,10 @@ UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress
 
 
 def seconds(listed):
-    """Return the predicted computing time of each task, as a dict {key: seconds}.
+    """Return the predicted time of each task.
 
-    A task is a job together with the key under which its result is stored.  The dict
-    `listed` maps the name of each figure to the list of its tasks.  If the number of
-    tasks of a figure differs from the number of measured times (for example with
-    --full), the predicted time of each task is `UNKNOWN_S`.
+    The dict `listed` maps the name of each figure to its tasks. Without measured times,
+    the predicted time of each task is `UNKNOWN_S`.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}
@@ -34,8 +32,8 @@ def seconds(listed):
 def longest_first(tasks, times):
     """Sort tasks by their chains of dependent tasks.
 
-    The list `tasks` must contain each task after the tasks whose results it uses.  The
-    dict `times` holds the predicted times from `seconds`.
+    In the list `tasks`, each task must come after all tasks whose results the task
+    uses.
     """
     after = dict.fromkeys((task.key for task in tasks), 0.0)
     for task in reversed(tasks):

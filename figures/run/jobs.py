@@ -130,10 +130,9 @@ def _is_plain(value):
 def tasks(root, name, module, size, seed, data, identity):
     """Return the tasks of a figure.
 
-    A task is a job (a function call) together with the key of its result.  The key is a
-    hash of the code, the arguments, the options --quick or --full, --seed and --data,
-    and the versions of NumPy and SciPy.  The hash also includes the keys of earlier
-    jobs whose results are used.
+    A task is a function call, with a key for the stored result. The key is a hash of
+    the code, the arguments, the command-line options, and the versions of NumPy and
+    SciPy.
     """
     codes, listed = functools.cache(functools.partial(code_key, root)), []
     for job in module.jobs(size, seed, data):
@@ -186,10 +185,7 @@ def _continued(label, listed, kwargs, *indices):
 # ---- stored results -------------------------------------------------------
 
 def normalised(result, what):
-    """Convert a result to arrays and NumPy scalars.
-
-    The returned dict equals the dict from `load`.
-    """
+    """Convert a result to arrays and NumPy scalars."""
     if not isinstance(result, dict) or not all(isinstance(k, str) for k in result):
         raise TypeError(f"{what} is {type(result).__name__}: must be a dict with "
                         "texts as keys")
@@ -224,7 +220,7 @@ def save(path, result, seconds):
 
 
 def load(path):
-    """Return (result, computing time in s) from a file.
+    """Return result and time from a file.
 
     Without a complete file, return None.
     """
@@ -240,7 +236,7 @@ def load(path):
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job; return (result, computing time in s).
+    """Run one job; return result and time.
 
     Raises
     ------
@@ -290,10 +286,7 @@ def environment(threads):
 
 
 def process(start):
-    """Return an executor with one local worker process.
-
-    The process first calls `start`.
-    """
+    """Return an executor with one local worker process."""
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
@@ -333,12 +326,11 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error).
 
     The answer of a task is the pair (result, computing time in seconds) that `run`
-    returns.  After an error, the answer is None.  The dict `results` maps the keys of
-    tasks with stored results to the answers of these tasks.  The dict `owners` maps the
-    key of each task to the names of the figures that use the result of the task.  A
-    task starts when the results of all earlier tasks that it needs are available.  A
-    figure has failed if one of its tasks ended with an error.  If all figures that use
-    a task have failed, the task is skipped.
+    returns. After an error, the answer is None. The dict `results` maps the keys of
+    tasks with stored results to the answers of these tasks. The dict `owners` maps the
+    key of each task to the names of the figures that use the result of the task. A
+    figure has failed if one of its tasks ended with an error. If all figures that use a
+    task have failed, the task is skipped.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each local process
     first calls the function `start`, and then runs one task at a time.  If a local
@@ -386,10 +378,7 @@ def _outcome(future):
 
 
 def trace(error):
-    """Return the traceback of an error as text.
-
-    For errors of workers, use the worker's traceback.
-    """
+    """Return the traceback of an error as text."""
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()

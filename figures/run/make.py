@@ -75,8 +75,8 @@ def imported(root, name):
 def figures(root, options, executor, run, start):
     """Compute the requested figures; return the exit status.
 
-    The object `options` holds the command-line options.  The functions `run` and
-    `start` of `run_all.py` are called in the worker processes.
+    The object `options` holds the command-line options. The worker processes call the
+    functions `run` and `start`.
     """
     identity = jobs.data_key(options.data)
     made = [planned(root, name, options, identity)
@@ -122,10 +122,7 @@ def figures(root, options, executor, run, start):
 # ---- before and during the computation ---------------------------------------
 
 def planned(root, name, options, identity):
-    """Return a `Figure` with its tasks.
-
-    An error is stored in the `Figure`.
-    """
+    """Return a `Figure` with its tasks."""
     figure = Figure(name, *gallery.described(path_of(root, name)))
     try:
         figure.module = imported(root, name)
@@ -155,10 +152,7 @@ def stored_at(out, task):
 
 
 def found(tasks, options):
-    """Return stored answers, {key of a task: answer}.
-
-    An answer is the pair (result, computing time in seconds).
-    """
+    """Return the stored results and computing times."""
     answers = {task.key: jobs.load(stored_at(options.out, task)) for task in tasks}
     return {key: answer for key, answer in answers.items() if answer is not None}
 
@@ -191,10 +185,7 @@ def keep(task, result, seconds, options):
 
 
 def blame(owners, task, error):
-    """Store a traceback in each `Figure` concerned.
-
-    Only the first error is stored.
-    """
+    """Store a traceback in each `Figure` concerned."""
     for figure in owners:
         figure.error = figure.error or f"{called(task)}\n{jobs.trace(error)}"
 
@@ -260,7 +251,7 @@ def finish(figure, results, options):
 
 
 def fail(figure, document, outputs):
-    """Write the error to the JSON file of the figure."""
+    """Write the error to a JSON file."""
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
     gallery.write_json(outputs["json"], {**document, "claims": [],
@@ -272,7 +263,7 @@ def fail(figure, document, outputs):
 
 
 def judged(claims, size):
-    """Return the claims of a figure as a list of dicts.
+    """Return the claims as a list.
 
     With --quick, claims have no verdicts.
     """

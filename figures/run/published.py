@@ -20,7 +20,7 @@ KNOWN = {
 
 
 def entries(name):
-    """Return all entries of a file as a dict."""
+    """Return all entries of a file."""
     return json.loads((FOLDER / f"{name}.json").read_text(encoding="utf-8"))
 
 

@@ -65,10 +65,7 @@ def counted(stored):
 
 
 def published_number(claim, entry):
-    """Return the published number of a claim as text.
-
-    A mark such as "(plot)" shows the source of the number.
-    """
+    """Return the published number of a claim as text."""
     if (claim["paper"] is None) != (entry.known == ""):
         raise ValueError(
             f"claim {claim['text']!r}: known is {entry.known!r}, and the published "
@@ -204,8 +201,7 @@ def readme(root):
 def write(root):
     """Write RESULTS.md and the table in README.md.
 
-    Return the paths of the written files.  If `README.md` contains the markers `BEGIN`
-    and `END`, the table is written between these markers.
+    Return the paths of the written files.
     """
     paths = [root / "figures" / "RESULTS.md"]
     gallery.write_bytes(paths[0], text(root).encode())

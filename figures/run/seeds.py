@@ -10,11 +10,9 @@ LIMIT, BYTES = 2 ** 32, 4
 
 
 def rng(seed, figure, condition, repeat):
-    """Return one of these random generators.
+    """Return a random generator.
 
-    Each of the arguments `figure`, `condition` and `repeat` is a text or an integer (0
-    or more).  The random numbers depend only on `seed` and these three arguments, and
-    not on the process or on the order of the computations.
+    Each argument after `seed` is a text or an integer (0 or more).
     """
     address = tuple(_address(part) for part in (figure, condition, repeat))
     return np.random.default_rng(np.random.SeedSequence(seed, spawn_key=address))

@@ -80,10 +80,8 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
           before=None):
     """Train on the next `number` tasks.
 
-    The complete sequence has `total` tasks.  The entry "added i" of the returned dict
-    has one row for each task.  Each row holds the contributions of the task to the
-    importances of the weights in layer i.  If further tasks follow, the returned dict
-    also holds the trained network.
+    The complete sequence has `total` tasks. The entry "added i" holds the contributions
+    of each task to the importances of the weights in layer i.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES))
@@ -108,11 +106,7 @@ def learn(strength, first, number, total, epochs, batch, repeat, seed, folder,
 
 
 def gather(results):
-    """Return the correlations between the tasks' importances.
-
-    The arrays with and without consolidation have the axes (repeats, layers, tasks,
-    tasks).
-    """
+    """Return the correlations between the tasks' importances."""
     repeats = sorted({int(r["repeat"]) for r in results})
     return {name: np.array([[np.corrcoef(np.concatenate(
         [r[f"added {i}"] for r in results if r["repeat"] == repeat

@@ -73,8 +73,6 @@ def jobs(size, seed, data):
     """Return the training jobs of all networks.
 
     Each job continues the previous job's network.
-
-    With --full, three jobs test penalty strengths.
     """
     folder = data if size == "full" else None
     strengths = STRENGTHS if folder is None else FULL_STRENGTHS
@@ -97,10 +95,9 @@ def jobs(size, seed, data):
 
 def learn(condition, strength, first, number, total, epochs, batch, repeat, seed,
           folder, before=None):
-    """Train a network on `number` tasks; return the test accuracies on all tasks.
+    """Train on `number` tasks; return test accuracies.
 
-    The complete sequence has `total` tasks.  The entry "rows" of the result holds the
-    test accuracies, with the axes (last task learnt, tested task).
+    The test accuracies have the axes (last task learnt, tested task).
 
     strength : strength of the penalty.  If `strength` is None, the function uses the
         strength of the most accurate of the earlier runs in `before`.
@@ -133,10 +130,7 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
 
 
 def published_run(folder):
-    """Return the test accuracies of the authors' runs with c = 0.1 and c = 0.
-
-    Without these runs, return an empty dict.
-    """
+    """Return the published test accuracies, or {}."""
     path = os.path.join(folder, "results", "permuted_mnist.npz")
     if not os.path.isfile(path):
         return {}

@@ -85,10 +85,7 @@ def start(seed, repeat):
 
 
 def learn(preset, strength, epochs, repeat, seed):
-    """Train a network on all tasks.
-
-    Return the final accuracies.
-    """
+    """Train a network on all tasks."""
     net, listed, parameters, generator = start(seed, repeat)
     settings = si.PRESETS[preset]._replace(strength=strength)
     memory, adam = si.begin(parameters), None
@@ -136,8 +133,7 @@ def watch(repeat, epochs, seed):
 def distance(seed, repeat, epochs):
     """Compare the path integrals of `fast.si` and `si`.
 
-    Return the norm of the difference between the two path integrals of the first task,
-    divided by the norm of the path integral that `si` computes.
+    Return the relative norm of the difference between the two path integrals.
     """
     net, listed, parameters, generator = start(seed, repeat)
     _, clear, _ = training.learn_clearly(

@@ -92,10 +92,7 @@ def descend(H, start, rate, steps, noise=None):
 
 
 def trajectories(kind, draws, steps, seed):
-    """Compute path integrals for random Hessians.
-
-    The number of Hessians is `draws`.
-    """
+    """Compute path integrals for random Hessians."""
     generator = seeds.rng(seed, FIGURE, kind, 0)
     H = np.array([hessian(kind, generator) for _ in range(draws)])
     start = generator.normal(size=(draws, 1, SIZE))

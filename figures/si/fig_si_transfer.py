@@ -87,9 +87,8 @@ def shown(strength):
 def jobs(size, seed, data):
     """Return the training jobs of all networks.
 
-    Each run trains one network on the first task.  For each strength of the
-    consolidation penalty, a copy of the network after the first task is trained on the
-    later tasks.  For comparison, a new network is trained on each later task alone.
+    For each strength of the consolidation penalty, a copy of the network after the
+    first task is trained on the later tasks.
     """
     there = [os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR]
     names = ["digits"] if size != "full" else \
@@ -118,11 +117,7 @@ def jobs(size, seed, data):
 
 
 def spans(name, task):
-    """Split the training on a task into jobs.
-
-    Return one tuple for each job: the index of the task, the index of the job, the
-    number of epochs, and whether the job is the last job of the task.
-    """
+    """Split the training on a task into jobs."""
     parts = PARTS[name][min(task, 1)]
     return [(task, i, epochs, i == len(parts) - 1) for i, epochs in enumerate(parts)]
 
@@ -174,10 +169,7 @@ def few(images, number):
 
 
 def margined(folder, classes):
-    """Load CIFAR images, padded by one pixel.
-
-    The first convolution removes this margin.
-    """
+    """Load CIFAR images, padded by one pixel."""
     parts = []
     for kind in ("train", "test"):
         x, labels = datasets.cifar(folder, kind, classes=classes)
@@ -188,10 +180,7 @@ def margined(folder, classes):
 # ---- learning ----------------------------------------------------------------
 
 def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before=None):
-    """Train a network on one task.
-
-    The last job returns test accuracies.
-    """
+    """Train a network on one task."""
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
         if before is None else training.unpacked(before)
@@ -212,8 +201,6 @@ def gather(results):
     """Return the test accuracies of all networks.
 
     Each array of accuracies has the axes (repeats, last task learnt, tested task).
-    Arrays with "scratch" in their name belong to networks that are trained on a single
-    task.
     """
     found = {}
     for name in dict.fromkeys(str(r["name"]) for r in results):

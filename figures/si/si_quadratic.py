@@ -55,7 +55,7 @@ def descent(hessian, offset, rate, steps, noise=None):
     steps : number T of steps.
     noise : (p, p) float64, covariance N of the gradient noise; None means no noise.
 
-    The diagonal of Q, of shape (p, p), holds the path integrals of the p parameters.
+    The diagonal of Q holds the path integrals of the p parameters.
 
     >>> H, d = np.diag([1.0, 4.0]), np.array([2.0, 1.0])
     >>> descent(H, d, 0.25, 1000).diagonal().round(6).tolist()      # 4/1.75, 4/1

@@ -92,10 +92,7 @@ def digits(seed, repeat, flat=True):
 
 
 def framed(seed, repeat):
-    """Return the enlarged digits in larger images.
-
-    The digits of 20x20 pixels are centred in images of 28x28 pixels.
-    """
+    """Return the enlarged digits in larger images."""
     images = image_sets.digits(seed, "si", repeat)
     x, x_test = (np.pad(datasets.upsample(a, 20), ((0, 0), (4, 4), (4, 4)))
                  for a in (images.x, images.x_test))
@@ -148,8 +145,8 @@ def perceptron(*sizes, zero=False, keep=1.0):
 def convolutional(shapes, pools, zero=True, keep=()):
     """Return the `Net` of a convolutional network.
 
-    The tuple `pools` holds one bool for each convolution: whether pooling follows the
-    convolution.
+    The entry of the tuple `pools` is True for each convolution that is followed by
+    pooling.
     """
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
@@ -193,11 +190,9 @@ def dropout_masks(net, weights, x, generator):
 def gradient(net, parameters, x, labels, mask=None, generator=None):
     """Return the cross-entropy loss and its gradient.
 
-    The gradient is a list with one array for each array of parameters.  If a generator
-    is given, dropout silences units at random, and the outputs of the remaining units
-    are divided by `keep`, the probability that a unit remains.  Because the code
-    divides the weights of the next layer instead of the outputs, the gradient of the
-    loss with respect to these weights is also divided by `keep`.
+    If a generator is given, dropout silences units at random. Each unit remains with
+    the probability `keep`, and the outputs of the remaining units are divided by
+    `keep`.
     """
     weights, biases = halves(parameters)
     masks, scales = None, [1.0] * len(weights)
@@ -220,7 +215,7 @@ def gradient(net, parameters, x, labels, mask=None, generator=None):
 def accuracy(net, parameters, x, labels, mask=None, size=1000):
     """Return the accuracy on labelled images.
 
-    If a mask is given, the predicted class is one of the classes that the mask selects.
+    A mask restricts the possible predicted classes.
     """
     weights, biases = halves(parameters)
     right = 0
@@ -244,7 +239,7 @@ def tested(net, parameters, listed):
 def batches(generator, number, epochs, size):
     """Yield the image indices of each mini-batch.
 
-    Each epoch uses each image once.  The last mini-batch may be smaller.
+    The last mini-batch may be smaller.
     """
     for _ in range(epochs):
         order = generator.permutation(number)
@@ -293,8 +288,7 @@ def consolidate(net, learner, task, rule):
 def fisher(net, parameters, task, size=250):
     """Return the diagonal Fisher information.
 
-    The expectation over labels in the Fisher information uses the class probabilities
-    that the network predicts.
+    The Fisher information uses the class probabilities that the network predicts.
     """
     weights, biases = halves(parameters)
     x = task.images.x[:FISHER_SAMPLES]
@@ -323,8 +317,7 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
                   adam=None):
     """Train like `learn`, without `fast.si`.
 
-    Return the new parameters, the new state of synaptic intelligence and the new states
-    of the optimiser Adam.  Before the first task is complete, the penalty is zero.
+    The penalty is zero during the first task.
     """
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
@@ -344,10 +337,7 @@ def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, gen
 # ---- from one job to the next ------------------------------------------------
 
 def packed(learner):
-    """Convert a `Learner` to a dict.
-
-    Except the parameters, unchanged arrays are omitted.
-    """
+    """Convert a `Learner` to a dict."""
     parameters, adam, memory = learner
     found = {"adam step": adam.step, "steps": memory.steps, "tasks": memory.tasks}
     for i, theta in enumerate(parameters):

@@ -34,10 +34,7 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
 
 
 def jobs(size, seed, data):
-    """Return one job for each module `speed_*`.
-
-    Unless `size` is "quick", a second job runs the module `speed_lif` with two threads.
-    """
+    """Return one job for each module `speed_*`."""
     repeats = {"quick": 2, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")
     return [(measure, {"section": section, "threads": threads, "repeats": repeats,

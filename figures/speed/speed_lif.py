@@ -40,7 +40,6 @@ class Problem(NamedTuple):
     """Hold the weights and the input.
 
     The field `dout` is the derivative of the loss with respect to the readouts `out`.
-    If `dout` is None, no gradient is computed.  The reset subtracts the threshold.
     """
 
     x: np.ndarray           # (T, B, m)
@@ -159,10 +158,7 @@ def _spike(torch, steepness):
 
 
 def pytorch(problem):
-    """Build the network in PyTorch.
-
-    One matrix product computes all input currents.
-    """
+    """Build the network in PyTorch."""
     torch, x, (W, V, W_out), step = _torch(problem)
     spike = _spike(torch, problem.steepness)
 
@@ -257,10 +253,7 @@ def spikingjelly(problem):
 
 
 def jax(problem):
-    """Build the network in JAX.
-
-    The first run includes the compilation.
-    """
+    """Build the network in JAX."""
     import jax
     jax.config.update("jax_enable_x64", problem.x.dtype == np.float64)
     jnp = jax.numpy

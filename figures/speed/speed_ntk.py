@@ -38,10 +38,7 @@ OMITTED = {(CONV, TORCH), (CONV, JAX)}      # the Jacobians need half a gigabyte
 
 
 class Problem(NamedTuple):
-    """Hold a student, a teacher and inputs.
-
-    The array shapes are as in the modules `mlp` and `convnet`.
-    """
+    """Hold a student, a teacher and inputs."""
 
     x: np.ndarray
     weights: list
@@ -99,11 +96,7 @@ def gradient(p):
 
 
 def products(p):
-    """Return a function for the matrix products.
-
-    The measured products are the products of the forward pass, of the backward pass and
-    of the tangent kernel of each layer.
-    """
+    """Return a function for the matrix products."""
     recording = mlp.forward(p.weights, p.biases, p.x)
     rows = [g.reshape(-1, g.shape[2]) for g in mlp.signals(p.weights, recording)]
 

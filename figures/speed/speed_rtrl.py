@@ -41,11 +41,7 @@ class Problem(NamedTuple):
 
 
 def problem(task, seed, dtype=np.float32, size=None):
-    """Return the `Problem` of a task.
-
-    The argument `size` is a tuple (T, B, m, n): the numbers of time steps, sequences,
-    inputs and neurons.
-    """
+    """Return the `Problem` of a task."""
     generator = seeds.rng(seed, "speed", task, 0)
     T, B, m, n = SIZES[task] if size is None else size
     spiking = task == LIF
@@ -76,9 +72,7 @@ def refsnn(p):
 def products(p):
     """Return a function for the matrix products.
 
-    In each time step, each sequence requires the product of an (n, n) matrix and an (n,
-    n (m + n)) matrix.  The (n, n) matrices are orthogonal, so that the products neither
-    vanish nor grow over the time steps.
+    Because the (n, n) matrices are orthogonal, the products neither vanish nor grow.
     """
     (T, B, m), n = p.x.shape, len(p.W)
     generator = np.random.default_rng(0)
@@ -96,10 +90,7 @@ def products(p):
 def _cell(p, tanh, stop, concatenate):
     """Return `cell`, `credit` and the state count.
 
-    Both functions describe one sequence.  The function `cell(theta, h, x)` returns the
-    states at the next time step, from the weights theta, the current states h and the
-    input x.  The states of a spiking network are the synaptic currents, followed by the
-    membrane potentials.
+    The function `cell(theta, h, x)` returns the states at the next time step.
     """
     n = len(p.W)
 

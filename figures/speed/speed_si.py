@@ -24,11 +24,7 @@ ADAM, PATH = "refsnn, Adam only", "refsnn, Adam and path integral only"
 
 
 class Problem(NamedTuple):
-    """Hold the arrays of an update.
-
-    The lists `gradient`, `importance` and `anchor` hold one array for each weight
-    array, followed by one array for each bias array.
-    """
+    """Hold the arrays of an update."""
 
     weights: list
     biases: list
@@ -53,12 +49,7 @@ def problem(seed, dtype=np.float32, sizes=SIZES):
 def update(p, path=False, penalty=False):
     """Return an update function of `refsnn.fast.si`.
 
-    The update includes the optimiser Adam.
-
-    path, penalty : whether the path integral and the penalty are included.
-
-    The returned function overwrites the parameters and the path integrals, and returns
-    both lists.
+    The returned function overwrites the parameters and the path integrals.
     """
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}
@@ -87,10 +78,7 @@ def copying(p):
 def torch_update(p, path=False, penalty=False):
     """Return an update function in PyTorch.
 
-    As in most implementations of SI in PyTorch, the path integral uses the sum of the
-    gradients of the loss and of the penalty.
-
-    path, penalty : whether the path integral and the penalty are included.
+    The path integral uses the sum of the gradients of the loss and of the penalty.
     """
     import torch
     torch.set_num_threads(1)

@@ -80,8 +80,7 @@ def _started(module, task, seed, threads):
 def measured(module, task, threads, repeats, seed):
     """Measure all competitors in one task.
 
-    Each row of the result holds the task, the name of the tool, the number of threads,
-    and the lower quartile, median and upper quartile of the computing times.
+    Each row of the result contains the quartiles of the computing times.
     """
     with _started(module, task, seed, threads) as ends:
         pause = PAUSE_S * any(re.search("JAX|neural-tangents", name) for name in ends)

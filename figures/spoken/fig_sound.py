@@ -58,7 +58,7 @@ def sound(word):
 def binned(a):
     """Average an array over `FINE` time steps.
 
-    The array is of shape (T, C).  An incomplete last bin is dropped.
+    An incomplete last bin is dropped.
     """
     return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
 
@@ -93,8 +93,8 @@ def gather(results):
 def concentrated(data, i):
     """Compare spikes with the firing probability.
 
-    Return the fraction of the spikes that occur in the 20 % of the bins (one channel
-    and 2 ms) with the highest firing probability.
+    Return the fraction of spikes in the 20 % of bins with the highest firing
+    probability.
     """
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
@@ -104,10 +104,8 @@ def concentrated(data, i):
 def tuned(data, i):
     """Correlate spike counts with the sound's power.
 
-    Return the rank correlation.  Spikes are counted in groups of GROUP channels and in
-    intervals of FRAME_S.  The power of the sound is summed over intervals of FRAME_S.
-    For each group of channels, the power is taken at the mean of the frequencies to
-    which the channels respond most.
+    Spikes are counted in groups of channels. For each group, the power is taken at the
+    mean of the channels' best frequencies.
     """
     frame = (data[f"times {i}"] / FRAME_S).astype(int)
     at = (data[f"at {i}"] / FRAME_S).astype(int)
@@ -122,8 +120,7 @@ def tuned(data, i):
 def stored(data, i):
     """Divide computed by stored spike counts.
 
-    As in the stored spikes, only the channels 70, 79, ..., 691 are used, and each
-    channel has at most one spike in a time step of 1 ms.
+    Only the channels of the stored spikes are used.
     """
     t, unit = data[f"times {i}"], data[f"units {i}"]
     kept = (unit >= 70) & ((unit - 70) % 9 == 0) & (unit < 700)

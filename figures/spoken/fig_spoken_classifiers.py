@@ -84,11 +84,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the accuracies of each classifier.
-
-    Each array of accuracies is of shape (repeats, 3), with one column for each entry of
-    `spoken_words.SETS`.
-    """
+    """Return the accuracies of each classifier."""
     done = [r for r in results if "accuracy" in r]
     return {"title": str(done[0]["data"]), "size": done[0]["size"]} | {
         name: np.array([r["accuracy"] for r in done if r["condition"] == name])

@@ -44,8 +44,7 @@ def jobs(size, seed, data):
 def survey(folder):
     """Return the properties of each word.
 
-    The array `profile` holds the mean spike count of each channel, for the spoken
-    training words and for the two sets of test words.
+    The array `profile` holds the mean spike count of each channel.
     """
     words = spoken_words.read(folder)
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)

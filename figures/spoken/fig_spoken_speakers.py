@@ -51,10 +51,8 @@ def jobs(size, seed, data):
 def gather(results):
     """Return accuracies and the LSTM's confusion matrix.
 
-    For each classifier NAME, the entry NAME holds the accuracies on the test words of
-    each speaker, of shape (repeats, speakers).  The entry "NAME, speakers" holds the
-    accuracies on the words of the held-out speakers, of shape (numbers of training
-    speakers, repeats).  The rows of the confusion matrix sum to 1.
+    The entry "NAME, speakers" holds the accuracies of a classifier on the words of the
+    held-out speakers. The rows of the confusion matrix sum to 1.
     """
     done = [r for r in results if "accuracy" in r]
     speaker, label = done[0]["speaker"], done[0]["label"]

@@ -70,8 +70,8 @@ def jobs(size, seed, data):
 def gather(results):
     """Return the test accuracies of each condition.
 
-    For each condition NAME, the entry "NAME, jittered" holds the accuracies on spoken
-    test words with shifted spikes, of shape (repeats, spreads).
+    The entry "NAME, jittered" holds the accuracies on spoken test words with shifted
+    spikes.
     """
     done = [r for r in results if "accuracy" in r]
     found = {"title": str(done[0]["data"]),
@@ -87,10 +87,7 @@ def gather(results):
 
 
 def by_step(data, name):
-    """Return the time steps and the accuracies.
-
-    The accuracies are of shape (time steps, repeats).
-    """
+    """Return the time steps and the accuracies."""
     keys = [key for key in data if key == name or key.startswith(f"{name}, dt ")]
     keys.sort(key=lambda key: data[f"dt of {key}"])
     return (np.array([data[f"dt of {key}"] for key in keys]),

@@ -72,8 +72,7 @@ class Classifier(NamedTuple):
 def compare(z, other, kind):
     """Return a kernel matrix, eqs. (2)-(4).
 
-    The arrays `z` (N, m) and `other` (S, m) hold standardised spike counts.  The result
-    is of shape (N, S).
+    The arrays `z` (N, m) and `other` (S, m) hold standardised spike counts.
 
     >>> z = np.array([[1.0, 0.0], [0.0, 2.0]])
     >>> compare(z, z[:1], "linear").tolist()

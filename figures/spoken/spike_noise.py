@@ -35,8 +35,8 @@ import numpy as np
 def jitter_times(times, units, rng, *, spread, end):
     """Shift each event in time, eq. (1).
 
-    The argument `spread` is the standard deviation of the random shifts, in s.  Shifted
-    times are clipped to the range from 0 to `end`, in s.
+    The standard deviation of the shifts is `spread`, in s. Shifted times are clipped to
+    the range from 0 to `end`, in s.
 
     >>> t, u = jitter_times(np.array([0.1, 0.9]), np.array([5, 6]),
     ...                     np.random.default_rng(1), spread=0.01, end=1.0)
@@ -55,10 +55,10 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    Each event is shifted by the sum of two random numbers of channels.  The random
-    number with the standard deviation `spread` is different for each event.  The random
-    number with the standard deviation `shared` is the same for all events.  Events
-    outside the channels from 0 to channels - 1 are dropped.
+    Each event is shifted by the sum of two random numbers. The first random number,
+    with the standard deviation `spread`, is different for each event. The second random
+    number, with the standard deviation `shared`, is the same for all events. Events
+    outside all channels are dropped.
 
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,
@@ -75,9 +75,8 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 def shuffle_times(times, units, rng, *, law, end):
     """Replace the event times, eqs. (3) and (4).
 
-    The number of events of each channel stays the same.  If `law` is "permuted", the
-    times are permuted among all events.  If `law` is "uniform", the new times are
-    uniformly distributed between 0 and `end`, in s.
+    If `law` is "permuted", the times are permuted among all events. If `law` is
+    "uniform", the new times are uniformly distributed between 0 and `end`, in s.
 
     >>> t, u = shuffle_times(np.arange(6) / 8, np.array([0, 0, 0, 1, 1, 2]),
     ...                      np.random.default_rng(1), law="permuted", end=1.0)

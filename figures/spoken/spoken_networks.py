@@ -79,10 +79,7 @@ def start(o):
 def score(record, labels, o):
     """Return the loss L and dL/d(readouts).
 
-    Each readout starts at 0.  If a readout stays negative after the first time step,
-    its maximum over time is 0, and the derivative of the loss with respect to the
-    weights of this readout is 0.  Therefore the loss that uses the maximum over time
-    ignores the first time steps.
+    A loss that uses the maximum of each readout over time ignores the first time steps.
     """
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
@@ -92,10 +89,7 @@ def score(record, labels, o):
 def penalty(spikes):
     """Return a spike penalty and its derivative.
 
-    The spikes are of shape (T, B, n).  As in the tutorial of the authors of [CSSZ20],
-    the penalty is proportional to the sum of two terms.  The first term of the penalty
-    is the number of spikes of the layer in a mini-batch.  The second term is the
-    squared number of spikes of a neuron in the mini-batch, averaged over neurons.
+    The spike penalty is taken from the tutorial of the authors of [CSSZ20].
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
@@ -109,8 +103,7 @@ def penalty(spikes):
 def spiking(o):
     """Return a network of LIF neurons.
 
-    The readouts are leaky integrators without spikes.  Networks with one hidden layer
-    are simulated with `refsnn.fast.lif`.
+    The readouts are leaky integrators without spikes.
     """
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
                            float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
@@ -184,17 +177,15 @@ def long_memory(o):
 def convolutional(o):
     """Return a convolutional network.
 
-    Two convolutional layers are followed by two dense layers.  After each convolution,
-    pooling halves the number of time steps and the number of rows.
+    Two convolutional layers are followed by two dense layers.
     """
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
         """Convert spike counts to images.
 
-        The images are of shape (B, T, rows, 1).  A row of an image is a group of
-        neighbouring channels.  A pixel is the square root of the number of spikes of a
-        group of channels in a time step.  Images have about 32 to 64 rows.
+        Each row of an image (B, T, rows, 1) belongs to a group of neighbouring
+        channels.
         """
         T, B, m = x.shape
         rows = -(-m // 64) if m > 70 else 2
@@ -232,9 +223,7 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 def steps(words, dt):
     """Return the common duration of all words.
 
-    Shorter spoken words are padded to this duration, in seconds, and longer words are
-    cut.  The result is the duration of the longest spoken word, but at most LONGEST,
-    rounded up to whole time steps.
+    Shorter spoken words are padded to this duration, and longer words are cut.
     """
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))
@@ -275,8 +264,7 @@ def shuffled(words, law, generator):
 def chosen(words, count, generator):
     """Restrict the training words to `count` speakers.
 
-    The speakers are drawn at random.  The test words of all other known speakers are
-    also removed.  If `count` is 0, all speakers remain.
+    The test words of all other known speakers are also removed.
     """
     found = spoken_words.sets(words)
     if count:
@@ -288,9 +276,8 @@ def chosen(words, count, generator):
 def reader(words, o):
     """Return a function that returns binned words.
 
-    The returned function maps the indices of spoken words to spike counts of shape (T,
-    B, channels).  If the array of the spike counts of all spoken words has at most
-    CACHE entries, this array is computed once and kept in memory.
+    The returned function maps the indices of spoken words to spike counts (T, B,
+    channels).
     """
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
@@ -352,7 +339,7 @@ def machine(kind, words, sets):
     """Return the classes that a machine predicts.
 
     A support vector machine is trained on the spike counts of the spoken training
-    words, and predicts the class of every word.
+    words.
     """
     c = spoken_words.counts(words)
     found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
@@ -412,11 +399,7 @@ def options(condition, folder, **more):
 
 
 def add(listed, condition, size, data, seed, repeat, **more):
-    """Append the training jobs of one classifier.
-
-    If `size` is "full", the spoken words are read from the folder `data`, and the
-    training of a network is split into several jobs.  If `size` is "quick", networks
-    are trained for one epoch.
+    """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
     more : further `Options`.
@@ -443,11 +426,8 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
              count=None, before=None):
     """Train and test one classifier.
 
-    The result `accuracy` holds one accuracy for each entry of `spoken_words.SETS`.  The
-    results `label`, `speaker` and `predicted` have one entry for each test word.  The
-    result `jittered` holds one accuracy on all spoken test words for each entry of
-    `jitters`.  If the training of a network is split into several jobs, only the last
-    job returns accuracies.
+    If the training of a network is split into several jobs, only the last job returns
+    accuracies.
 
     Parameters
     ----------

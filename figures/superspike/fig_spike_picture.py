@@ -101,10 +101,7 @@ STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 
 
 def jobs(size, seed, data):
-    """Return the training jobs, the longest first.
-
-    Jobs with role "main" have equal sizes.
-    """
+    """Return the jobs, the longest first."""
     loops = {"quick": 2, "default": 16, "full": 286}[size]
     hidden = 128 if size == "full" else 32
     common_ = {"seed": seed, "repeats": 2 if size == "default" else 1}
@@ -134,10 +131,7 @@ def rate(time_s):
 
 
 def recorded(folder):
-    """Read the input and target spike trains.
-
-    The generator yields two arrays, of shape (T, 1, m) and (T, 1, k).
-    """
+    """Read the input and target spike trains."""
     loop_s, read = options(folder)
     found = [ras.read_ras(pathlib.Path(folder, f"{name}.ras"), duration=loop_s,
                           **read[name]) for name in FILES]
@@ -152,11 +146,7 @@ def recorded(folder):
 
 
 def options(folder):
-    """Read the file options.json.
-
-    Return the duration of a trial and the options {"input": {...}, "target": {...}}.
-    Without an entry "loop_s", the duration is None.
-    """
+    """Read the file options.json."""
     path = pathlib.Path(folder, "options.json")
     found = json.loads(path.read_text()) if path.is_file() else {}
     read = {name: found.get(name, {}) for name in FILES}
@@ -229,10 +219,10 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
 
 
 def intervals(raster):
-    """Return interspike intervals and coefficients of variation.
+    """Return intervals and coefficients of variation.
 
-    The intervals are in s.  The coefficient of variation is computed for each neuron
-    with at least FEWEST intervals.
+    The coefficient of variation is computed for each neuron with at least FEWEST
+    interspike intervals.
     """
     each = [np.diff(np.flatnonzero(train)) * training.DT_S for train in raster.T]
     return np.concatenate(each), np.array([part.std() / part.mean() for part in each
@@ -270,10 +260,7 @@ def gather(results):
 
 
 def spikes(raster):
-    """Return spike times and neuron numbers.
-
-    The result is an array of shape (2, E).
-    """
+    """Return spike times and neuron numbers."""
     step, unit = np.nonzero(raster)
     return np.array([step * training.DT_S, unit])
 

@@ -46,7 +46,7 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Return the learning rate of a trial, in volts."""
+    """Return the learning rate in volts."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
@@ -83,11 +83,7 @@ def single_neuron(seeds, loops, seed):
 
 
 def synapse(loops, blocks, seed):
-    """Record the SuperSpike variables of one synapse.
-
-    The synapse is chosen such that the sum of the products of error and eligibility
-    trace has the largest range over time.
-    """
+    """Record the SuperSpike variables of one synapse."""
     x, layers = neurons(seed, [0], np.float64)
     times = training.equidistant(TARGETS)
     target = training.train_of(times)

@@ -57,15 +57,12 @@ def jobs(size, seed, data):
 
 
 def rate(loop):
-    """Return the learning rate of a trial, in volts."""
+    """Return the learning rate in volts."""
     return RATE_V if loop < LATE else RATE_V / 10
 
 
 def learn(kind, repeats, loops, seed):
-    """Train networks with one kind of feedback.
-
-    If `kind` is "negative", all feedback weights are random and negative.
-    """
+    """Train networks with one kind of feedback."""
     def generators(what):
         return [seeds.rng(seed, "superspike_hidden", what, r) for r in range(repeats)]
 

@@ -55,10 +55,7 @@ def jobs(size, seed, data):
 
 
 def learn(rule, step, repeats, loops, seed):
-    """Train networks with one optimiser.
-
-    The trial costs are of shape (loops, rates, repeats).
-    """
+    """Train networks with one optimiser."""
     rates = CENTRE[rule] * 10 ** np.arange(-REACH, REACH + step / 2, step)
 
     def generators(what):

@@ -114,11 +114,7 @@ def stimuli(generators, times):
     """Sample the patterns of one block of trials.
 
     The argument `times`, of shape (B, 100), holds the time step at which each input
-    spikes, counted from the start of a pattern.  The first result holds the input
-    spikes, of shape (T, B, 100).  The docstring of `classification` explains the arrays
-    `labels` and `ends`.  The list `starts` holds one list for each network, with one
-    tuple for each pattern: the first time step of the pattern, whether group A spikes,
-    and whether group B spikes.
+    spikes, counted from the start of a pattern.
     """
     B = len(generators)
     x = np.zeros((training.STEPS, B, INPUTS), bool)
@@ -194,9 +190,7 @@ def balanced(matrix):
     """Return feedback weights (B, n, 2) that satisfy the sign condition.
 
     Each hidden neuron has a positive feedback weight from one output, and a negative
-    feedback weight of smaller absolute value from the other output.  For successive
-    hidden neurons, the positive weight comes from output 0 and from output 1 in turn.
-    The absolute values are taken from `matrix`.
+    feedback weight of smaller absolute value from the other output.
     """
     small, large = np.moveaxis(np.sort(np.abs(matrix), axis=2), 2, 0)[..., None]
     positive = (np.arange(matrix.shape[1])[:, None] + np.arange(OUTPUTS)) % 2 == 0
@@ -204,11 +198,7 @@ def balanced(matrix):
 
 
 def spike_times(generators, common):
-    """Sample the inputs' spike times, (B, 100).
-
-    If `common` is true, all inputs of a group spike at the same time step, and the
-    reference group spikes last.
-    """
+    """Sample the inputs' spike times, (B, 100)."""
     if not common:
         return np.array([g.integers(0, SPAN, INPUTS) for g in generators])
     of_groups = np.array([(SPAN, *g.integers(0, SPAN, 2)) for g in generators])
@@ -216,11 +206,7 @@ def spike_times(generators, common):
 
 
 def networks(name, repeats, seed):
-    """Sample the networks of one case.
-
-    Return the random generators of the patterns, the spike times of the inputs, the
-    weights of each layer, and the feedback weights.
-    """
+    """Sample the networks of one case."""
     def generators(what):
         return [seeds.rng(seed, "superspike_xor", what, r) for r in range(repeats)]
 
@@ -242,11 +228,7 @@ def networks(name, repeats, seed):
 
 
 def learn(names, repeats, blocks, seed):
-    """Train all networks of one job.
-
-    The entries of `names` are keys of CASES with equal numbers of hidden neurons.  For
-    each entry, `repeats` networks are trained.
-    """
+    """Train all networks of one job."""
     streams, times, W, matrix = zip(*(networks(name, repeats, seed) for name in names),
                                     strict=True)
     streams, times, matrix = sum(streams, []), *map(np.concatenate, (times, matrix))
@@ -278,20 +260,13 @@ def learn(names, repeats, blocks, seed):
 
 
 def rate(errors):
-    """Return the fraction of wrong patterns.
-
-    The array `errors` holds the results of the function `wrong` for all blocks, and is
-    of shape (blocks, 2, B).
-    """
+    """Return the fraction of wrong patterns."""
     wrong_, patterns = errors.sum(axis=0)
     return wrong_ / np.maximum(patterns, 1)
 
 
 def solved(errors):
-    """Return whether each network reaches zero error.
-
-    The last third of the blocks must contain LAST consecutive blocks without an error.
-    """
+    """Return whether each network reaches zero error."""
     part = errors[-max(len(errors) // 3, LAST):, 0]
     total = np.concatenate([0 * part[:1], part.cumsum(axis=0)])
     return (total[LAST:] == total[:-LAST]).any(axis=0)
@@ -307,10 +282,7 @@ def live(fired):
 
 
 def bins(counts, function):
-    """Apply a function to time bins.
-
-    Return bin centres in s, and results.
-    """
+    """Apply a function to time bins."""
     parts = np.array_split(counts, max(len(counts) // LAST, 5))
     middle = (np.arange(len(parts)) + 0.5) / len(parts)
     return training.BLOCK_S * len(counts) * middle, np.array(

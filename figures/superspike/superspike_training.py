@@ -52,10 +52,7 @@ class Layer(NamedTuple):
 # ---- tasks ------------------------------------------------------------------
 
 def poisson(generators, m, rate_hz, steps=STEPS):
-    """Sample Poisson spike trains, (steps, B, m).
-
-    There is one random generator per network.
-    """
+    """Sample Poisson spike trains, (steps, B, m)."""
     return np.stack([generator.random((steps, m)) < rate_hz * DT_S
                      for generator in generators], axis=1)
 
@@ -66,10 +63,7 @@ def equidistant(count, steps=STEPS):
 
 
 def train_of(times, steps=STEPS):
-    """Return a spike train from spike times.
-
-    The times are time steps.  The result is of shape (steps, 1, 1).
-    """
+    """Return a spike train from spike times."""
     train = np.zeros((steps, 1, 1), np.float32)
     train[times] = 1
     return train
@@ -78,9 +72,8 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    The result is of shape (steps, 1, units).  Units spike only where the raster shows a
-    part of a letter, as Poisson processes with the rate `rate_hz`.  A spike is removed
-    if the previous spike of the same unit occurred less than 10 ms before.
+    In the letters, units spike as Poisson processes with the rate `rate_hz`. A spike is
+    removed if the previous spike of the same unit occurred less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"
@@ -136,10 +129,7 @@ def run(layers, x):
 
 
 def feedback(kind, generators, n, k):
-    """Return feedback matrices of shape (B, n, k).
-
-    Return None if the feedback is symmetric.
-    """
+    """Return feedback matrices of shape (B, n, k)."""
     shape = np.zeros((1, k, n), np.float32)
     return None if kind == "symmetric" else np.concatenate(
         [superspike_signals.feedback(kind, shape, each) for each in generators])
@@ -148,12 +138,9 @@ def feedback(kind, generators, n, k):
 def accumulate(layers, blocks, signal, matrix=None):
     """Integrate the SuperSpike rule over one block.
 
-    Return the layers, the integral of the weight changes of each layer, and the output
-    error.  The integral of a layer, of shape (B, n, m), is the time integral of the
-    product of filtered error and eligibility trace over the block.  The returned error
-    is the filtered difference between target and output spikes.  The array `matrix`
-    holds the feedback weights to the hidden layer.  If `matrix` is None, the feedback
-    weights are the transposed weights of the layer above.
+    Return the layers, the integrated weight changes, and the filtered output error. If
+    the feedback weights `matrix` are None, the feedback weights are the transposed
+    weights of the layer above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -172,9 +159,8 @@ def accumulate(layers, blocks, signal, matrix=None):
 def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
     """Return the layers with new, clipped weights.
 
-    The learning rate `rate` is a number, an array (B, 1, 1), or a list with one number
-    or array for each layer.  The argument `block_s` is the duration of a block, in
-    seconds.
+    The learning rate `rate` is a number, an array, or a list with one entry for each
+    layer.
     """
     moved, decay = [], float(np.exp(-block_s / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
@@ -234,9 +220,8 @@ def hits(spikes, times, window):
     """Return whether each network hits all targets.
 
     A network hits all targets if its output neuron fires exactly one spike within
-    `window` time steps of each target time.  The output neuron must not fire any other
-    spike.  The array `spikes`, of shape (T, B), holds the output spikes, and the array
-    `times` holds the time steps of the targets.
+    `window` time steps of each target time. The output neuron must not fire any other
+    spike.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

@@ -68,7 +68,6 @@ def jobs(size, seed, data):
 def load(folder, seed, repeat):
     """Return the training set and the test set.
 
-    Each set is a pair of pixel values, of shape (N, m) and dtype float32, and labels.
     Each repetition splits the stored digits differently.
     """
     found = image_sets.digits(seed, FIGURE, repeat, SIDE) if folder is None \
@@ -90,19 +89,14 @@ def events(values):
 
 
 def forward(values, weights):
-    """Return the readouts and the saved variables.
-
-    The readouts are of shape (T, B, 10).
-    """
+    """Return the readouts and the saved variables."""
     return fast_training.forward(weights, events(values), len(values), NET)
 
 
 def gradients(values, labels, weights, followed, steepness):
     """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the gradients include the derivative of the reset.  If
-    `followed` is False, the gradients treat the reset term as a constant, and are
-    computed by the faster module `fast.lif`.
+    If `followed` is True, the gradients include the derivative of the reset.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -129,10 +123,7 @@ def test(values, labels, weights, batch=250):
 
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat):
-    """Train one network.
-
-    Return learning curves and three example responses.
-    """
+    """Train one network."""
     (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, repeat)
     weights = lif_training.initial(generator, (images.shape[1], HIDDEN, CLASSES), SCALE,
@@ -161,10 +152,7 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
 
 
 def gather(results):
-    """Stack the learning curves of all jobs.
-
-    The first network provides the example responses.
-    """
+    """Stack the learning curves of all jobs."""
     kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
     conditions = list(dict.fromkeys(kinds))
     data = {name: [[r[name] for r, kind in zip(results, kinds, strict=True)

@@ -68,10 +68,7 @@ def jobs(size, seed, data):
 
 
 def load():
-    """Return the training set and the test set.
-
-    Each set is a pair of input spikes, of shape (T, B, 64), and labels.
-    """
+    """Return the training set and the test set."""
     images, labels = datasets.digits()
     x = encoding.latency(images.reshape(len(images), -1).astype(np.float32), STEPS,
                          tau=TAU_S)
@@ -88,19 +85,13 @@ def random_matrices(generator, rule, weights):
 
 
 def output_loss(record, labels):
-    """Return the cross-entropy loss and its derivative.
-
-    The readouts are averaged over time.
-    """
+    """Return the cross-entropy loss and its derivative."""
     loss, drecord = losses.cross_entropy(record / STEPS, labels, "sum")
     return loss, drecord / STEPS
 
 
 def local_error(spikes, G, labels):
-    """Return dL/d(spikes) for a local loss L.
-
-    The loss L is the cross entropy of the fixed random readout G.
-    """
+    """Return dL/d(spikes) for a local loss L."""
     trace = feedback.presynaptic_trace(spikes, **NET.constants())
     _, error = feedback.local_cross_entropy(trace, G, labels)
     return feedback.presynaptic_trace(error[::-1], **NET.constants())[::-1]
@@ -134,10 +125,7 @@ def gradients(rule, weights, x, labels, run, drecord, fixed):
 
 
 def cosines(rule, weights, x, labels, fixed):
-    """Return the cosines to the backpropagation gradients.
-
-    The list has one cosine per hidden layer.
-    """
+    """Return the cosines to the backpropagation gradients."""
     if rule == RULES[0]:
         return [1.0] * (len(weights) - 1)
     run = lif_training.forward(weights, x, NET)
@@ -155,10 +143,7 @@ def local_accuracy(run, labels, fixed):
 
 
 def learn(rule, layers, rate, epochs, batch, seed, repeat):
-    """Train one network.
-
-    Return accuracies and cosines for all epochs.
-    """
+    """Train one network."""
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
     sizes = (x.shape[2], *[WIDTH] * layers, CLASSES)
@@ -240,11 +225,7 @@ LAYERS = (colours.SKY, colours.BLUE, colours.PURPLE)
 
 
 def plot(data, fig):
-    """Plot the accuracies and the cosines.
-
-    The top row shows networks with two hidden layers, and the bottom row networks with
-    three.
-    """
+    """Plot the accuracies and the cosines."""
     fig.set_size_inches(10, 7.4)
     axes = fig.subplots(2, 2, sharex=True)
     _rules(data, axes[0])
@@ -262,7 +243,7 @@ def plot(data, fig):
 
 
 def _band(ax, curves, colour, first, **line):
-    """Plot the mean over all repetitions and a band from minimum to maximum."""
+    """Plot the mean and the range."""
     epochs = np.arange(first, first + curves.shape[1])
     ax.fill_between(epochs, curves.min(axis=0), curves.max(axis=0), color=colour,
                     alpha=0.15, lw=0)

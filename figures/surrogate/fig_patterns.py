@@ -40,10 +40,7 @@ EXAMPLES, POINTS = 3, 50
 
 
 def task(seed, repeat):
-    """Sample input spikes, labels and initial weights.
-
-    The input spikes have the shape (T, B, 100), and the labels have the shape (B,).
-    """
+    """Sample input spikes, labels and initial weights."""
     generator = seeds.rng(seed, "patterns", "task", repeat)
     rates = np.full((PATTERNS, SIZES[0]), RATE_HZ)
     x = encoding.poisson(rates, STEPS, lif_training.DT_S, generator)
@@ -83,10 +80,8 @@ def example(x, labels, weights):
 def true(seed, repeat, epochs):
     """Train both layers with the true gradient.
 
-    Because the true gradient does not change the hidden weights, the hidden spikes are
-    filtered only once.  The result `hidden` is the largest absolute entry of the
-    gradient of the loss with respect to the hidden weights, in the first and the last
-    epoch.
+    The result `hidden` is the largest absolute entry of the gradient of the loss with
+    respect to the hidden weights.
     """
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)

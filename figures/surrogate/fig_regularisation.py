@@ -46,10 +46,7 @@ TICKS = (5, 10, 20, 50)
 
 
 def task():
-    """Return the training set and the test set.
-
-    Each set is a pair of input spikes, as a sparse matrix in CSR format, and labels.
-    """
+    """Return the training set and the test set."""
     images, labels = datasets.digits()
     values = datasets.upsample(images, SIDE).reshape(len(images), -1)
     parts = datasets.split(labels)
@@ -68,10 +65,7 @@ def sweep(seed, repeat, strength, epochs):
 
 
 def revive(seed, repeat, lower, epochs):
-    """Train an initially silent network.
-
-    lower : whether to use the lower-bound penalty.
-    """
+    """Train an initially silent network."""
     def penalty(spikes):
         value, dspikes = losses.lower_bound(spikes, BOUND)
         return LOWER_STRENGTH * value, np.float32(LOWER_STRENGTH) * dspikes

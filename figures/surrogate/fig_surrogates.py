@@ -61,10 +61,7 @@ def forward(W1, W2, x, spikes=(None, None)):
 
 
 def loss(spikes, target):
-    """Return the distance and its derivative.
-
-    The van Rossum distances between output and target spikes are of shape (N,).
-    """
+    """Return the distance and its derivative."""
     T, N, B, n = spikes.shape
     mean, dmean = losses.van_rossum(spikes.reshape(T, -1, n), target.reshape(T, -1, n),
                                     TAU_RISE_S, TAU_DECAY_S, lif_training.DT_S)
@@ -74,10 +71,7 @@ def loss(spikes, target):
 
 
 def slopes(names, recording):
-    """Return all surrogate derivatives, (T, N, B, n).
-
-    names : one surrogate name for each network, or one name for all networks.
-    """
+    """Return all surrogate derivatives, (T, N, B, n)."""
     psi = np.zeros_like(recording.mem)
     for i, name in enumerate(names):
         part = slice(None) if len(names) == 1 else slice(i, i + 1)
@@ -99,11 +93,7 @@ def gradient(W1, W2, x, target, names):
 
 
 def task(seed, repeat):
-    """Sample input, weights and target spikes.
-
-    Random samples are rejected until each neuron of the teacher and of the student
-    network fires 1 to 15 spikes, and the loss is above 50 per second.
-    """
+    """Sample input, weights and target spikes."""
     generator = seeds.rng(seed, "surrogates", "task", repeat)
     shape = (CANDIDATES, 2, 2)
     while True:
@@ -129,10 +119,7 @@ def many(count, x, W2, target):
 
 
 def descend(seed, repeat, epochs, points):
-    """Train one network with each surrogate derivative.
-
-    All networks have the same initial weights.
-    """
+    """Train one network with each surrogate derivative."""
     *rest, start = task(seed, repeat)
     x, W2, target = many(len(NAMES), *rest)
     W1, curve, state = np.repeat(start, len(NAMES), 0), [], None

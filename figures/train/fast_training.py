@@ -45,12 +45,11 @@ def select(x, patterns, index):
 
 
 def forward(weights, x, patterns, net, work=None):
-    """Simulate the network with the weights [W, W_out] for the input spikes `x`.
+    """Simulate the network for input spikes.
 
-    The input spikes are a sparse matrix that the function `events` returns.  Return the
-    pair (record, tape).  The array `record`, of shape (T, B, k), holds the membrane
-    potentials of the readouts.  The object `tape` holds the recorded values that are
-    needed to compute gradients.
+    The input spikes are a sparse matrix that the function `events` returns. Return the
+    pair (record, tape). The array `record`, of shape (T, B, k), holds the membrane
+    potentials of the readouts.
     """
     return fast_lif.forward(x, weights[0], None, weights[1], reset=net.reset,
                             steps=x.shape[0] // patterns, work=work,
@@ -61,9 +60,8 @@ def gradients(tape, drecord, net, dspikes=None):
     """Return the derivatives [dL/dW, dL/dW_out] of a loss L.
 
     The array `drecord`, of shape (T, B, k), is the derivative of L with respect to the
-    readout potentials.  If L includes a penalty on the spikes of the hidden neurons,
-    the array `dspikes`, of shape (T, B, n), is the derivative of this penalty with
-    respect to these spikes.
+    readout potentials. The array `dspikes`, of shape (T, B, n), is the derivative of a
+    spike penalty.
     """
     dW, _, dW_out = fast_lif.gradients(tape, drecord, dspikes=dspikes,
                                        steepness=net.steepness)
@@ -71,7 +69,7 @@ def gradients(tape, drecord, net, dspikes=None):
 
 
 def spikes(tape):
-    """Return the spikes of the hidden neurons, (T, B, n)."""
+    """Return the spikes of the hidden neurons."""
     return (tape.mem > 1).astype(np.float32)
 
 

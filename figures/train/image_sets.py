@@ -9,10 +9,7 @@ from refsnn import datasets
 
 
 class Images(NamedTuple):
-    """Hold training and test images of a data set.
-
-    N images are an array of shape (N, ...), and their labels are integers.
-    """
+    """Hold training and test images of a data set."""
 
     x: np.ndarray
     labels: np.ndarray
@@ -21,10 +18,7 @@ class Images(NamedTuple):
 
 
 def digits(seed, figure, repeat, side=8):
-    """Return the digits of refsnn, (N, side, side).
-
-    The split into training and test images depends on `seed`, `figure` and `repeat`.
-    """
+    """Return the digits of refsnn, (N, side, side)."""
     x, labels = datasets.digits()
     x = datasets.upsample(x, side).astype(np.float32)
     number = int(seeds.rng(seed, figure, "split", repeat).integers(2 ** 31))

@@ -29,8 +29,8 @@ class Net(NamedTuple):
     """Hold the constants of all layers.
 
     The field `surrogate` is the name of a surrogate derivative in
-    `surrogates.SURROGATES`, or "none".  The name "none" stands for the true derivative
-    of a spike with respect to the membrane potential, which is zero almost everywhere.
+    `surrogates.SURROGATES`, or "none". The name "none" stands for the true derivative,
+    which is zero.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
@@ -45,10 +45,7 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold recorded layers and readout potentials (T, B, k).
-
-    Each hidden layer has one recording of its states and spikes at all time steps.
-    """
+    """Hold recorded layers and readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
@@ -58,8 +55,7 @@ def initial(generator, sizes, scale, dtype=np.float64):
     """Sample weights from N(0, scale^2 / fan_in).
 
     The list `sizes` contains the number of inputs and the number of neurons of each
-    layer.  The factor `scale` is one number for all layers, or a sequence with one
-    number for each layer.
+    layer.
     """
     scales = np.broadcast_to(scale, (len(sizes) - 1,))
     return [(generator.standard_normal((post, pre)) * s / np.sqrt(pre)).astype(dtype)
@@ -83,11 +79,11 @@ def psi(recording, net):
 
 
 def gradients(weights, x, run, drecord, net, dspikes=None):
-    """Return the derivative of the loss L with respect to each weight array.
+    """Return the gradient of the loss L.
 
     The array `drecord` is the derivative of L with respect to the readout potentials.
-    If a regulariser depends on the spikes, `dspikes` lists its derivatives with respect
-    to the spikes of each hidden layer; otherwise, `dspikes` is None.
+    The list `dspikes` holds the derivatives of a regulariser with respect to the spikes
+    of each hidden layer.
     """
     inputs = [x, *(recording.spikes for recording in run.hidden)]
     top = lif.readout_backward(inputs[-1], weights[-1], drecord, **net.constants())
@@ -104,10 +100,7 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
-    """Update the weights by one optimiser step.
-
-    Each optimiser state is None before the first step.
-    """
+    """Update the weights by one optimiser step."""
     results = [optimiser(state, dW, rate=rate)
                for state, dW in zip(states, dweights, strict=True)]
     weights = [W + step for W, (_, step) in zip(weights, results, strict=True)]
@@ -115,10 +108,7 @@ def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):
 
 
 def packed(weights, states):
-    """Return weights and optimiser states as a dict.
-
-    The dict contains no None.
-    """
+    """Return weights and optimiser states as a dict."""
     return {f"{name} {i}": value for i, (W, state) in enumerate(zip(
         weights, states, strict=True)) for name, value in
         {"array": W, **(state._asdict() if state else {})}.items() if value is not None}

@@ -136,8 +136,7 @@ def counts(words):
 def binned(words, index, dt, longest):
     """Return binned spikes of the words `index`.
 
-    The spike counts in bins of `dt` seconds have the shape (T, B, channels), where T is
-    the number of bins and B is the number of spoken words.  Spikes later than `longest`
+    The spike counts have the shape (T, B, channels). Spikes later than `longest`
     seconds are dropped.
     """
     choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
