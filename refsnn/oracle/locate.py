@@ -283,8 +283,7 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """For each order, reversal and shift of the axes, yield a text, the changed
-    array and a mask.  The mask is True for known entries."""
+    """Yield descriptions, changed arrays and masks."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return

@@ -83,7 +83,7 @@ def group(results, known):
 
 
 def _refuse_masked(results):
-    """Check that no result is a masked array, because NumPy would ignore masks."""
+    """Refuse masked arrays."""
     for name, value in results.items():
         parts = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(part, np.ma.MaskedArray) for part in parts):

@@ -202,7 +202,7 @@ def _judged(call, note=""):
 
 
 def _rounded(runs):
-    """Return whether results of dtype float64 are rounded to float32."""
+    """Return whether float64 results hold float32 values."""
     values = [value for run in runs for name, value in run.found.items()
               if name != "spikes"]
     return any(value.dtype == np.float64 for value in values) and all(
@@ -275,12 +275,9 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Find the wrong output with the smallest error.
+    """Locate the smallest error.
 
-    If `forward` is True, examine the outputs of the forward pass, otherwise
-    the outputs of the backward pass.  The loss is chosen only if no other
-    output is wrong.  If `rounding` is False, rounding errors are not accepted
-    as an explanation.
+    The loss is examined only if no other output is wrong.
 
     Returns
     -------
@@ -332,7 +329,7 @@ def _only(names, why):
 
 
 def _forward(call, runs, given, wrong, small):
-    """Infer the wrong terms of the forward pass."""
+    """Infer wrong terms of the forward pass."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # shows that the dynamics are right
@@ -394,7 +391,10 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period (or 0), and whether no neuron spikes twice."""
+    """Return the refractory period and a flag.
+
+    The flag means: no neuron spikes twice.
+    """
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -410,8 +410,7 @@ def _pause(runs):
 
 
 def _gap(run):
-    """Return the largest membrane potential without a spike, and the smallest
-    membrane potential with a spike."""
+    """Return bounds of the threshold."""
     mem, fired = run.found["mem"], run.found["spikes"] > 0
     return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
 
@@ -424,7 +423,7 @@ def _moved(runs):
 
 
 def _resets_alike(run):
-    """Return whether one threshold fits spikes and resets."""
+    """Return whether resets use the spike threshold."""
     residual, spikes = _residuals(run)["reset"]
     excess = np.vdot(residual, spikes) / max(np.vdot(spikes, spikes), 1)
     (low, high), scale = _gap(run), np.abs(run.found["mem"]).max()
@@ -434,8 +433,7 @@ def _resets_alike(run):
 
 
 def _prompt(run):
-    """Return whether the first wrong membrane potential follows one step after
-    the first spike."""
+    """Return whether errors follow the first spike."""
     mem, right = run.found["mem"], run.right["mem"]
     wrong = np.abs(mem - right) > RTOL.get(mem.dtype, 1e-9) * np.abs(right).max()
     first, spike = (np.argmax(a.any(axis=(1, 2))) for a in (wrong, run.right["spikes"]))
@@ -443,7 +441,7 @@ def _prompt(run):
 
 
 def _backward(call, runs, given, wrong, small):
-    """Infer the wrong terms of the backward pass."""
+    """Infer wrong terms of the backward pass."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(

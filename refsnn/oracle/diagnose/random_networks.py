@@ -135,11 +135,7 @@ def assert_correct(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the test problem of a random network.
-
-    The pair `draws` holds a seed and a dict of random arrays.  Smaller
-    networks use the first entries of each random array.
-    """
+    """Build the test problem of one network."""
     seed, streams = draws
 
     def source(stream, shape):
@@ -174,7 +170,7 @@ def _fault(vector, function):
 
 
 def _varies(function, fault):
-    """Return whether a second call gives different results."""
+    """Return whether a second call differs."""
     again = function(_copied(fault.vector.inputs))
     for name, value in fault.results.items():
         one, two = (matching.judge(fault.vector, name, a).found
@@ -257,7 +253,7 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Search for a smaller network with the same wrong outputs."""
+    """Search for a smaller network."""
     best = fault, draws, sizes
 
     def shown(*sizes):

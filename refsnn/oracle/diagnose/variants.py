@@ -96,7 +96,7 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a network with a longer input sequence."""
+    """Return a network with longer inputs."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
@@ -121,12 +121,12 @@ def _follow(p, spikes=None):
 
 
 def _slope(p):
-    """Return the surrogate derivative at each membrane potential."""
+    """Return the surrogate derivatives."""
     return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
 
 
 def _error(p):
-    """Return the derivative of the loss with respect to the spikes."""
+    """Return the loss derivative."""
     return losses.square(p["spikes"], p["target"])[1]
 
 
@@ -144,8 +144,7 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    """Call the tested function, and compare its results with the right
-    outputs."""
+    """Call and judge the tested function."""
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
 
@@ -210,21 +209,14 @@ def _scale(right, name):
 
 
 def _same(found, right, scale=None):
-    """Return whether two arrays agree up to rounding."""
+    """Return whether arrays agree up to rounding."""
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
 
 
 def _residuals(run):
-    """For each term of eqs. (2) and (3) of the module `lif`, return the residual
-    of the equation and the value of the term.
-
-    The residual is the left-hand side minus the right-hand side of the
-    equation that contains the term.  Both sides of the equation are computed
-    from the spikes and membrane potentials that the function under test
-    returned.
-    """
+    """Return residuals of eqs. (2) and (3)."""
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
     right = p["gain"] * _follow(p, spikes).syn[:-1]
@@ -255,13 +247,7 @@ def _adjoints(run):
 
 
 def _back_residuals(run):
-    """For each term of eqs. (7)-(9) of the module `lif`, return the residual of
-    the equation and the value of the term.
-
-    The residual is the left-hand side minus the right-hand side of eq. (7) or
-    (9) of the module `lif`.  Both sides of the equation are computed from the
-    adjoints, which follow from the results of the function under test.
-    """
+    """Return residuals of eqs. (7)-(9)."""
     p, (dI, _), psi, q = run.p, _adjoints(run), _slope(run.p), _error(run.p)
     dU = (dI[:-1] - p["alpha"] * dI[1:]) / p["gain"]            # of steps 2 to T
     later, sent, reset = dU[1:], dI[2:] @ p["V"], p["threshold"] * run.reset
@@ -306,8 +292,7 @@ def _zero(residual, term):
 
 
 def _mapped(found, right):
-    """Return whether one linear map converts all rows of `right` to the rows of
-    `found`."""
+    """Return whether one linear map fits."""
     found, right = (a.reshape(len(a), -1) for a in (found, right))
     fixed = np.linalg.lstsq(right.astype(float), found.astype(float), rcond=None)[0]
     return len(right) > right.shape[1] and _same(found, right @ fixed)

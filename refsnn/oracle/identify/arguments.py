@@ -65,10 +65,7 @@ def _precision(values, name="gradients", counts=False):
 
 
 def _decays(tau_syn, tau_mem, dt, alpha, beta):
-    """Return the decay factors in a dict.  The entry "exact" holds the given
-    decay factors, or the decay factors exp(-dt/tau) of the current and of the
-    membrane.  If no decay factor 1 - dt/tau is negative, the entry "euler"
-    holds these decay factors.  Also return the tuple (tau_syn, tau_mem, dt)."""
+    """Return the decay factors and time constants."""
     if alpha is None and beta is None:
         tau_syn, tau_mem, dt = _checks.arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",

@@ -114,8 +114,7 @@ def _differs(found, wanted, rtol):
 
 
 def _telling(one, other, names, tools, rtol):
-    """Return the name of an input signal that distinguishes two conventions,
-    or ""."""
+    """Name an input signal that distinguishes conventions."""
     inputs = tools.inputs or {}
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, (x, W, _) in inputs.items():

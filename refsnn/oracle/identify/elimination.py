@@ -93,8 +93,7 @@ class Problem(NamedTuple):
 
 
 class _Flat(NamedTuple):
-    """Hold a `Problem` with axes (T, P).  P is the number of samples times the
-    number of neurons."""
+    """Hold a `Problem` with axes (T, P)."""
     drive: np.ndarray   # (2, T, P): d of (4) for both choices of `test`
     V: object           # None if the recurrent input is part of `drive`
     n: int
@@ -118,14 +117,7 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Find the row at which each update convention is rejected, eqs. (1)-(4).
-
-    If a time step has more than 32 recorded entries, all update conventions
-    are first compared with a part of these entries.  Only the update
-    conventions that agree for the most time steps are compared with all
-    entries.  If `fits_only` is True, only the update conventions that agree to
-    the end are compared with all entries.  For all other update conventions,
-    the returned row may be later than the first contradiction.
+    """Find where conventions are rejected, eqs. (1)-(4).
 
     >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -138,11 +130,9 @@ def _search(problem, fits_only=False):
     Returns
     -------
     codes : (c, 14) int
-        All conventions that differ in effect.  Each row holds the index of the
-        choice for each axis in `AXES`.
+        Index of each choice in `AXES`.
     parted : (c) int
-        First row of the recording that contradicts the convention, or T if
-        the convention fits.
+        First contradicting row, or T.  (Upper bound after a partial test.)
     """
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
@@ -163,7 +153,7 @@ def _search(problem, fits_only=False):
 
 
 def _product(problem):
-    """Return all update conventions that give different simulations."""
+    """Return all conventions that simulate differently."""
     axes = problem.axes
     drop = np.zeros([len(values) for values in axes.values()], bool)
 
@@ -214,20 +204,15 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions that can be simulated together.
+    """Group conventions for simulation.
 
     Returns
     -------
     runs : dict
-        Results of `_numbers`, (runs, 6), for each `_Kind`.  A run is a
-        simulation with one set of constants of eq. (4).  All runs of a `_Kind`
-        are simulated together.
+        Results of `_numbers`, (runs, 6), for each `_Kind`.
     where : dict
-        Three arrays for each `_Kind`: the positions of its conventions in
-        `codes`, the run of each convention, and the leaf of each convention.
-        A leaf is one of four ways to record the membrane potential of a run.
-        Its number is twice the index of `record`, plus 1 if the potential
-        after the reset is recorded.
+        For each `_Kind`: positions in `codes`, runs and leaves.  A leaf
+        numbers the way of recording: 2 `record` + (after the reset).
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -468,13 +453,9 @@ def _trace(problem, step, dtype=float):
     Returns
     -------
     dict
-        The arrays "syn", "mem" and "spikes", each (T, B, n), are the recording
-        in this convention.  The other arrays have the shape (T + 1, B, n).
-        The array "states" holds the simulated membrane potentials.  The array
-        "forced" holds the spikes that drive resets and recurrent inputs, which
-        are the recorded spikes if spikes are recorded.  The array "spikes"
-        always follows from the simulated membrane potentials.  The array
-        "held" is True while a neuron is refractory.
+        The arrays "syn", "mem" and "spikes" are the recording in this
+        convention.  The array "forced" holds the spikes that drive the
+        simulation.
     """
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
@@ -506,10 +487,7 @@ def _count(step, mem, thr):
 
 
 def _recorded_states(step, states):
-    """Return two slices of the simulated states.  The first slice selects the
-    states whose spikes are recorded.  The second slice selects the states
-    whose membrane potentials are recorded.  Also return whether the membrane
-    potentials are recorded after the reset."""
+    """Return the slices of recorded states."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 

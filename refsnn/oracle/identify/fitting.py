@@ -116,12 +116,7 @@ class Match(NamedTuple):
 
 
 def _constants(problem):
-    """Fit the decay factors and the gain by least squares, eqs. (1) and (2).
-
-    Return None if membrane potentials or spikes are not recorded.  Also return
-    None if the root mean square error of every fit exceeds 5 % of the root
-    mean square of the membrane potential.  Only fits with decay factors in [0,
-    1) are accepted.
+    """Fit eqs. (1) and (2), or return None.
 
     >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
@@ -191,11 +186,7 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return the potentials y[k+1] and z[k] of (2).
-
-    Also return a mask, which is False where a reset replaces the potential
-    y[k+1] by `reset_to`.  All three arrays have the shape (T - 1, P).
-    """
+    """Return y[k+1], z[k] and a mask."""
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
     rows = np.arange(T) + record - test
@@ -250,7 +241,7 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return the filtered inputs h of (1), and the derivatives dh/dalpha."""
+    """Return h and dh/dalpha of (1)."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):
@@ -264,7 +255,7 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find surrogate derivatives that reproduce a recorded gradient, eq. (3).
+    """Find surrogate derivatives that satisfy eq. (3).
 
     Parameters
     ----------
@@ -273,18 +264,16 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     step : conventions.Step
         Convention that fits the recording.
     wanted, dspikes : (n, m) float, (T, B, n) float
-        Recorded gradient with respect to W, and the derivative of the loss
-        with respect to the recorded spikes.
+        Recorded gradient dL/dW, and derivative dL/dS.
     surrogate : tuple (name or callable or None, steepness or None)
-        For None, all choices are tried.  A callable (v) returns f'(v).
+        For None, all choices are tried.
     rtol : float
         Tolerance of eq. (3), relative to the largest entry.
 
     Returns
     -------
     found : list of Match
-        Matches; matches with a factor of 1 are first.  Other factors are
-        tested only if the gradient has at least 3 entries.
+        Matches; matches with factor 1 are first.
     nearest : array
         Computed gradient with the smallest error.
     """
@@ -338,7 +327,7 @@ def _kinds(kind, widths, peaks):
 
 
 def _compared(dW, wanted, rtol):
-    """Return the factor of (3), and the largest relative error."""
+    """Return the factor and the relative error."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf

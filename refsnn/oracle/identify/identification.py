@@ -291,18 +291,16 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate gradients that equal a recorded gradient.
+    """Find surrogate gradients for a recorded gradient.
 
     Returns
     -------
     matches : dict
-        Surrogate gradients that equal the recorded gradient up to a factor,
-        for keys of `paths`.  Factors other than 1 are accepted only if no
-        surrogate gradient itself equals the recorded gradient.
+        List of `fitting.Match` for keys of `paths`.
     step : conventions.Step
-        An update convention from the first group in `paths`.
+        First convention in `paths`.
     near : array
-        Surrogate gradient of `step` that is nearest to the recorded gradient.
+        Nearest gradient of `step`.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -362,8 +360,7 @@ def _axes(problem, fits, first, choices, tell):
     settled : dict
         Choice for each settled property.
     undecided : dict
-        Possible choices for each open property, and the name of a stimulus
-        that excludes one of these choices, or "".
+        Possible choices, and a stimulus name or "".
     """
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):

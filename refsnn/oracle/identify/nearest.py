@@ -99,8 +99,7 @@ def _spiking(problem, step):
 
 
 def _thresholds(problem, late, reset):
-    """Return the smallest and the largest threshold that would cause the recorded
-    spikes."""
+    """Return bounds of the threshold."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]
