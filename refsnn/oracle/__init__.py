@@ -3,12 +3,12 @@
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Each known
-programming mistake was found in a public program, or is similar to such a
-mistake.  The command `python -m refsnn vectors FOLDER` writes all golden
-vectors to a folder.  Compute the outputs with your code, and save the
-outputs in a NumPy npz file.  To compare the saved outputs with the correct
-outputs, run `python -m refsnn check RESULTS.npz`.  In Python, call the
-following functions:
+programming mistake was found in a public program, or resembles a mistake
+in a public program.  The command `python -m refsnn vectors FOLDER` writes
+all golden vectors to a folder.  Compute the outputs with your code, and
+save the outputs in a NumPy npz file.  To compare the saved outputs with
+the correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python,
+call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -28,15 +28,17 @@ layer, inputs x have the shape (T, B, m), weights W have the shape (n, m),
 and recurrent weights V have the shape (n, n).  Exceptions are described in
 the field `text`.
 
-In golden vectors of leaky integrate-and-fire (LIF) layers, step 0 is the
-resting state.  Input x[t] enters the current at step t + 1 and the
-membrane potential at step t + 2, and mem[t] determines spikes[t].  If
-other code counts time steps in another way, its results do not match the
-correct outputs.  Simulators differ in such properties of a LIF time step.
-In this package, a convention is one choice for each of these properties.
-`identify` describes the convention of a recorded layer in words, such as
-"as lava LIF (lava), but reset by subtraction".  If the layer has no
-synaptic filter, pass the decay factor alpha = 0 to `identify`.
+In golden vectors (stored test problems) with leaky integrate-and-fire
+(LIF) layers, all neurons are at rest at time step 0.  Input x[t] enters
+the current at step t + 1 and the membrane potential at step t + 2.  The
+membrane potential mem[t] determines spikes[t].  The results of programs
+that count time steps differently do not match the correct outputs.
+Simulators of LIF neurons differ in the computation of a time step, for
+example in the kind of reset.  From the recording of a layer, the function
+`identify` infers how a time step was computed.  The answer names a similar
+public simulator, for example "as lava LIF (lava), but reset by
+subtraction".  If the layer has no synaptic filter, pass alpha = 0 to
+`identify`, because alpha is the decay factor of the synaptic current.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.  The module `stored` reads and writes

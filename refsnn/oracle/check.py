@@ -3,26 +3,26 @@
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Each known
-programming mistake was found in a public program, or is similar to such a
-mistake.  The function `check` needs only the results of the tested
-program, not its code.  For each wrong result, `check` reports where and
-how the result differs from the correct output.  If a golden vector has
+programming mistake was found in a public program, or resembles a mistake
+in a public program.  The function `check` needs only the results of the
+tested program, not its code.  For each wrong result, `check` reports where
+and how the result differs from the correct output.  If a golden vector has
 outputs of the forward pass and of the backward pass, `check` also reports
-whether the forward pass, the loss or the backward pass is wrong.  In a
-summary, the word "layout" means that the values are right, but that the
-arrays have a wrong shape or a wrong order of axes.  The word "dtype" in a
-summary means that the dtype of the arrays is not supported.  `check` names
-a known programming mistake only if a program with this mistake gives all
-results that were supplied for the golden vector.
+whether the forward pass, the loss or the backward pass is wrong.  In the
+report, the word "layout" means that all values are right, but that an
+array has a wrong shape or a wrong order of axes.  The word "dtype" in the
+report means that the dtype of an array is not supported.  `check` names a
+known programming mistake only if a program with this mistake would give
+all tested results of the test problem.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the
 results must equal the correct values exactly.  If the correct outputs can
 be computed without rounding errors (exact golden vectors), all results
 must equal the correct outputs exactly.  Results that are 0 everywhere are
-rejected.  Some pairs of golden vectors differ only in one option that
-should change the results.  If a program returns equal results for two
-golden vectors that differ in such an option, `check` rejects the results.
+rejected.  Some pairs of test problems differ only in one option, and their
+correct outputs differ.  If a program returns equal results for both test
+problems of such a pair, `check` rejects the results.
 
 The function `vectors` also checks the stored test problems: spikes must
 vary, no correct output may be 0 everywhere, and each known programming
@@ -64,9 +64,8 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the judgement of one result of a program, such as "right" or "wrong".
-    In a summary of all wrong results for one golden vector, the field `output`
-    is empty."""
+    """Hold the judgement of one result.  In summaries, the field `output` is
+    empty."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -116,9 +115,9 @@ def check(results, known=None):
     Returns
     -------
     list of Finding
-        One finding for each output of each golden vector in the results, one
-        summary of each golden vector with a wrong output, and one finding
-        for each output on which an option has no effect although it should.
+        One finding for each output of the tested golden vectors.  One summary
+        for each golden vector with a wrong output.  One finding for each
+        output that wrongly ignores an option.
     """
     if known is None:
         wanted = {str(key).rpartition(".")[0] for key in results} if isinstance(

@@ -313,15 +313,16 @@ def read_recording(path):
     Parameters
     ----------
     path : str
-        Path of an npz file.  The file must hold x, W and threshold, at least
-        one of spikes, mem and syn, and either alpha and beta, or tau_syn,
-        tau_mem and dt.  The file may also hold V, leak, reset_to, floor,
+        Path of an npz file.  Required arrays are x, W and threshold.  At least
+        one of the recorded arrays spikes, mem and syn is also required.  The
+        file must also hold the decay factors alpha and beta, or the times
+        tau_syn, tau_mem and dt.  Optional arrays are V, leak, reset_to, floor,
         refractory, dspikes, dW and surrogate.
 
     Returns
     -------
     arguments : tuple
-        The arrays x, W, the recording and V, as for `identify.identify`.
+        First four arguments of `identify.identify`.
     options : dict
         Other arguments of `identify.identify`.
     """

@@ -9,11 +9,11 @@ tests three explanations of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-The function reports an explanation only if all affected entries agree with
-the explanation.  The entries must also differ so much from each other that
-the explanation cannot be correct by chance.  For a single number, no
-explanation is reported, because every number is a multiple of every
-nonzero number.
+An explanation is reported only if the explanation holds for all affected
+entries of the array.  The entries of the array must also differ so much
+from each other that the explanation cannot be correct by chance.  For a
+single number, no explanation is reported, because every number is a
+multiple of every nonzero number.
 """
 
 import itertools
@@ -137,8 +137,8 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The other arrays may have too few entries for `locate` to find an
-    explanation.
+    The function `holds` also accepts arrays that have too few entries for the
+    function `locate`.
 
     Parameters
     ----------
@@ -150,11 +150,13 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     Returns
     -------
     bool
-        True if the arrays differ only within the blocks of `place`, and if
-        the explanation of `place` holds for the arrays.  If the factor of
-        `place` has names, the factor of the arrays must have one of these
-        names.  Otherwise, both factors must be 0, or both must be nonzero.
-        If `place` has no explanation, no factor may explain the difference.
+        True if the arrays differ only within the blocks of `place`, and if the
+        explanation of `place` holds for the arrays.  The field `place.names`
+        may list simple expressions of the factor, such as "1/2".  In this
+        case, the factor of the other arrays must equal one of the listed
+        expressions.  Otherwise, both factors must be 0, or both must be
+        nonzero.  If `place` holds no explanation, the wrong entries must not
+        be the right entries times a factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

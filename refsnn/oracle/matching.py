@@ -29,7 +29,7 @@ SLACK = 4           # rounding errors of a count, such as h + f - f, that are re
 
 
 class Judged(NamedTuple):
-    """Hold a result of a program and whether the result is right."""
+    """Hold a judged result."""
     found: object       # float64 array, or None if the result is invalid
     rtol: float         # relative tolerance for the dtype of the result
     right: bool
@@ -59,8 +59,7 @@ def group(results, known):
     Returns
     -------
     dict
-        For each golden vector in the results, a dict with the result of
-        each output.
+        Dict of results for each golden vector.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -141,8 +140,8 @@ def unseen(vector):
     -------
     list of str
         Names of the mistakes that change no output by more than 1e-4 of the
-        largest entry of this output.  If an output is compared exactly,
-        every change of this output counts.
+        largest entry of this output.  For outputs that must be equal exactly,
+        every change counts.
     """
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, VISIBLE)
@@ -208,8 +207,8 @@ def mistakes(vector, results):
     Returns
     -------
     list of str
-        Names of the mistakes, with their sources.  If a mistake changes
-        outputs that are not given, a note lists these outputs.
+        Names and sources of the mistakes.  If a mistake also changes outputs
+        that are missing in `results`, a note lists these outputs.
     """
     given = {name: _given(vector, name, value) for name, value in results.items()}
     if any(found is None for found, _ in given.values()):
@@ -272,8 +271,8 @@ def same_place(vector, name, judged, place):
     vector, name, judged
         As for `place`.
     place : Place
-        Place of the errors in the result of another golden vector that the
-        same function built, or of the same golden vector.
+        Result of `place` for the same golden vector, or for another golden
+        vector that the same Python function built.
 
     Returns
     -------
@@ -293,7 +292,7 @@ def counts(values, array):
     Parameters
     ----------
     values : array
-        Counts in their own dtype, which determines the tolerance.
+        Counts; the dtype determines the tolerance.
     array : array
         Counts in float64.
 

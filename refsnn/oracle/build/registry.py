@@ -11,8 +11,8 @@ test problem, the inputs, the correct outputs, and a dict of known
 programming mistakes.  In the dict of programming mistakes, each key is the
 name of a mistake, or a pair (name, public program that has the mistake).
 Each value in the dict of programming mistakes is a dict of wrong outputs.
-If some entries of the inputs affect no output, the function also returns
-the field `idle` of `vector.Vector`.
+If some input entries affect no output, the called function also returns
+the field `idle` of `vector.Vector`, which marks these input entries.
 """
 
 from collections.abc import Callable
@@ -27,8 +27,7 @@ __all__ = ["REGISTRY", "Entry", "build"]
 
 
 class Entry(NamedTuple):
-    """Hold the function for one golden vector, and the arguments of this
-    function."""
+    """Hold a function and its arguments."""
     function: Callable
     size: tuple = ()
     options: dict = {}
@@ -108,7 +107,7 @@ def build(name, size=()):
     Returns
     -------
     Vector
-        Golden vector, whose mistakes have no identifiers yet.
+        Golden vector without identifiers of mistakes.
     """
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")

@@ -23,8 +23,7 @@ DECAYS = {"alpha": float(np.exp(-TIMES["dt"] / TIMES["tau_syn"])),
 
 
 class Mutant(NamedTuple):
-    """Hold a known programming mistake, and the wrong outputs that it
-    causes."""
+    """Hold a programming mistake."""
     name: str
     seen: str           # public source of the mistake, or ""
     outputs: dict
@@ -32,8 +31,7 @@ class Mutant(NamedTuple):
 
 
 class Vector(NamedTuple):
-    """Hold the inputs, the correct outputs and the known mistakes of a test
-    problem."""
+    """Hold a test problem."""
     name: str
     text: str           # description of the problem
     inputs: dict
@@ -52,9 +50,8 @@ def numbers(seed, *shape):
     Parameters
     ----------
     seed : int or list of int
-        Seed of the random numbers.  If the first entry of a list is a
-        function, the result is function(rest, shape), where `rest` is the
-        rest of the list.
+        Seed of the random numbers.  A list may start with a function f.  The
+        result is then f(rest of the list, shape).
     shape : int
         Axis lengths of the result, each at least 1.
 

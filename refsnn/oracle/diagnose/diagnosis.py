@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
-"""This module infers which LIF equation term a function computes wrongly.
+"""This module infers which LIF equation term a program computes wrongly.
 
 The function under test simulates a layer of leaky integrate-and-fire (LIF)
 neurons, and computes gradients of a loss.  The function `diagnose` calls
 the function under test for several variants of a network, and compares the
-returned results with the correct results.  The variants differ in which
-terms of the LIF equations are set to 0.  The function `diagnose` does not
-need a list of known programming mistakes.  The conclusions follow from six
+returned results with the correct results.  In each variant, different
+terms of the LIF equations are 0.  The function `diagnose` does not need a
+list of known programming mistakes.  The conclusions follow from six
 statements:
 
 (A) If exactly one term is wrong, the results are wrong for all variants of
@@ -19,33 +19,40 @@ statements:
     recurrence       V = 0, or no spikes         V = 0
     reset            no spikes                   threshold almost 0
 
-    If the threshold is almost 0, the forward pass does not show some
-    errors of the reset.
-(B) If an output is right in all variants, the function computes this
-    output correctly.
-(C) The returned spikes and membrane potentials determine each term on the
-    right-hand sides of equations (2) and (3) of `lif`.  The returned
-    gradient dW or dx determines the adjoints, which are the derivatives of
-    the loss with respect to the states.  The adjoints determine each term
-    of equations (7) and (9) of `lif`.  The residual of an equation is its
-    left-hand side minus its right-hand side.  If one term has a wrong
-    factor, the residual of its equation is a multiple of this term.
-(D) If the returned membrane potentials follow from the returned spikes,
-    but the spikes do not follow from the membrane potentials, the function
-    uses a wrong threshold, with one exception.  If spikes are missing only
-    in the first steps after a spike, the function has a refractory
-    period.  The threshold is also wrong if a threshold other than the
-    right threshold explains the spikes and the reset.
-(E) No term of (A) has an effect on the first response of the membrane,
-    mem[2], or on the last adjoint of the current, dI[T-2] = gain psi[T-1]
-    dS[T-1].  If this response or this adjoint is wrong, one of five
-    quantities is wrong.  These are the input, the gain, the surrogate
-    derivative, the derivative of the loss ("error"), and the step at which
-    the current is read ("current").  A wrong gain maps all currents by a
-    fixed linear map.  A wrong step shifts the currents in time.  A wrong
-    input leaves no residual after the input ends.  With a wrong surrogate,
-    the last adjoint is proportional to the error.  With a wrong error, the
-    last adjoint is proportional to the surrogate.
+    With a threshold of almost 0, some errors of the reset do not change
+    the results of the forward pass.
+(B) If an output is right for all variants of the network, the function
+    under test computes this output correctly.
+(C) From the returned spikes and membrane potentials, each term on the
+    right-hand sides of equations (2) and (3) of the module `lif` can be
+    computed.  Adjoints are derivatives of the loss with respect to the
+    states of the neurons.  The adjoints follow from dW or dx, which is the
+    returned gradient of the loss with respect to W or x.  From the
+    adjoints, each term of equations (7) and (9) of `lif` can be computed.
+    The residual of an equation is its left-hand side minus its right-hand
+    side.  If a program multiplies one term by a wrong factor, the residual
+    of the equation is a multiple of this term.
+(D) Suppose that the returned membrane potentials agree with the returned
+    spikes, but that the neurons do not spike exactly where the membrane
+    potential exceeds the threshold.  If spikes are missing only in the
+    first steps after a spike, the neurons have a refractory period.
+    Otherwise, the function uses a wrong threshold.  The threshold is also
+    wrong if the spikes and the reset agree with a threshold that differs
+    from the given threshold.
+(E) The terms in (A) do not affect the first nonzero membrane potential,
+    mem[2].  The terms in (A) also do not affect the derivative of the loss
+    with respect to the last synaptic current, dI[T-2] = gain psi[T-1]
+    dS[T-1].  If mem[2] or dI[T-2] is wrong, one of five quantities is
+    wrong.  The five quantities are the input, the gain, the surrogate
+    derivative, the derivative of the loss with respect to the spikes
+    ("error"), and the time step at which the synaptic current is read
+    ("current").  With a wrong gain, a fixed linear map converts the right
+    currents to the wrong currents.  If the current is read at a wrong
+    step, the currents are shifted in time.  If only the input is wrong,
+    the residuals are 0 after the last nonzero input.  With a wrong
+    surrogate derivative, dI[T-2] is proportional to the derivative of the
+    loss with respect to the spikes.  With a wrong derivative of the loss,
+    dI[T-2] is proportional to the surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 
@@ -123,19 +130,19 @@ def diagnose(function, rule="bptt"):
     ----------
     function : callable (p) -> dict
         Function under test.  The argument `p` is a dict that holds the inputs
-        of a golden vector, which is a small problem with its correct results.
-        The inputs are x (T, B, m), W, V, target, alpha, beta, gain, threshold,
-        steepness, spikes, mem and syn, but not the time constants.  The
-        function returns some or all outputs of this golden vector.  The
-        function is called about 100 times; compile slow functions.
+        of a small test problem (golden vector).  The inputs are x (T, B, m),
+        W, V, target, alpha, beta, gain, threshold, steepness, spikes, mem and
+        syn, but not the time constants.  The function returns some or all
+        outputs of this test problem.  The function is called about 100 times;
+        compile slow functions.
     rule : {"bptt", "bptt_detached", "rtrl"}
         Name of the golden vector.
 
     Returns
     -------
     Diagnosis
-        Wrong pass and wrong term.  If several terms explain the results, no
-        term is named.
+        Wrong pass and wrong term.  If errors in several terms would give the
+        same results, no term is named.
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
@@ -277,7 +284,7 @@ def _broken(run, where=""):
 def _simplest(runs, forward, rounding=True):
     """Locate the smallest error.
 
-    The loss is examined only if no other output is wrong.
+    The loss is the last choice.
 
     Returns
     -------

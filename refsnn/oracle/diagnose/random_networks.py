@@ -8,10 +8,10 @@ and inputs.  If the tested function returns a wrong output,
 `assert_correct` searches for a smaller and simpler network for which the
 tested function makes the same error.  Two errors are regarded as the same
 if the same outputs are wrong, and if the function `locate` finds the same
-places and the same explanation for both errors.  If known programming
-mistakes cause the wrong outputs of the original network, one of these
-mistakes must also cause the wrong outputs of the smaller network.  The
-function `assert_correct` first reduces the size of the network, and
+wrong entries and the same explanation for both errors.  If known
+programming mistakes cause the wrong outputs of the original network, one
+of these mistakes must also cause the wrong outputs of the smaller network.
+The function `assert_correct` first reduces the size of the network, and
 afterwards sets weights and inputs to 0 or to numbers with few digits.
 """
 
@@ -61,7 +61,8 @@ def assert_correct(rule, function, examples=60):
     Parameters
     ----------
     rule : str
-        Name of a golden vector that can be built in any size, such as "bptt".
+        Name of a test problem (golden vector) of variable size, such as
+        "bptt".
     function : callable (inputs) -> dict
         Function under test, which maps the inputs of the golden vector to some
         or all of its outputs.
@@ -80,8 +81,8 @@ def assert_correct(rule, function, examples=60):
         If a result of the function is wrong.  The message holds Python code
         with the inputs, the right outputs and the outputs of the function.
     ValueError
-        If an argument is invalid, or if a known mistake gives correct outputs
-        for all tested networks.  In the second case, increase `examples`.
+        If an argument is invalid, or if a known mistake is never detected.  To
+        detect more mistakes, increase `examples`.
     """
     sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:

@@ -3,12 +3,12 @@ r"""This module compares a recording with a simulator that the caller supplies.
 
 Simulators of spiking neurons differ in several properties of a time step,
 such as the kind of reset.  The code calls these properties axes.  An
-update convention states how a simulator computes a time step, for example
-whether the reset subtracts the threshold.  The caller defines some update
-conventions, which are called presets.  The caller also supplies a function
-that simulates neurons with a given update convention.  A candidate is a
-preset, or an update convention that differs from a preset in one property.
-A candidate matches a recording r if
+update convention is one way to compute a time step, for example with a
+reset that subtracts the threshold.  The update conventions that the caller
+defines are called presets.  The caller also supplies a function that
+simulates neurons with a given update convention.  A candidate is a preset,
+or an update convention that differs from a preset in one property.  A
+candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)
@@ -20,13 +20,13 @@ Exact.  The list `members` of the report holds all tested candidates that
     presets of the caller match the recording, all update conventions that
     differ from a matching preset in one property are also tested.  If no
     preset of the caller matches the recording, all update conventions that
-    differ from at least one preset in exactly one property are also
-    tested.
+    differ from any preset in exactly one property are also tested.
 Cost.   Each candidate is simulated once.  If several candidates match the
     recording, the function `_telling` searches for input signals that
     distinguish the first candidate from each other candidate.  For each
-    input signal, `_telling` runs up to four simulations, and computes up
-    to two gradients if the caller supplies a function for gradients.
+    input signal, `_telling` runs up to four simulations.  If the caller
+    supplies a function for gradients, `_telling` also computes up to two
+    gradients.
 Departures.  Update conventions that differ from every preset of the caller
     in two or more properties are not tested.
 """

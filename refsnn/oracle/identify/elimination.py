@@ -3,10 +3,10 @@ r"""This module finds all LIF update conventions that agree with a recording.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention states how a simulator computes a
-time step, for example whether the reset subtracts the threshold.  The
-property `through_reset` affects only gradients.  Combinations of the other
-fourteen properties give about 330,000 update conventions.  For given time
+properties axes.  An update convention is one way to compute a time step,
+for example with a reset that subtracts the threshold.  The property
+`through_reset` affects only gradients.  Combinations of the other fourteen
+properties give about 330,000 update conventions.  For given time
 constants, 119,000 to 139,000 of the update conventions give different
 simulations.  The function `_search` simulates LIF neurons with all update
 conventions, step by step.  The function rejects an update convention at
@@ -22,11 +22,12 @@ t.  An update convention is rejected in row t if (1) or (3) holds:
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s are the recorded spikes.  For synaptic currents, the term with s in
-(2) is omitted.  In (3), c(u) is the number of spikes that a neuron with
-the membrane potential u emits.  The tolerance tol is the right-hand side
-of (1) for membrane potentials.  If the simulated potential u differs from
-the threshold by less than tol, the recording may hold a spike or no spike.
+(2), s are the recorded spikes.  For synaptic currents, the term with the
+spikes s in (2) is omitted.  In (3), c(u) is the number of spikes that a
+neuron with the membrane potential u emits.  The tolerance tol is the
+right-hand side of (1) for membrane potentials.  If the simulated potential
+u differs from the threshold by less than the tolerance tol, the recorded
+neuron may spike or not spike.
 
 Derivation.  For given spikes s, let d = W x + V s be the input of a time
     step.  The new synaptic current I and the current j that enters the
@@ -38,20 +39,21 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
     constants beta and gain, and equal rules for spikes and resets share
     one simulation.  Update conventions that differ only in the property
     `record` also share one simulation.  The choices "once" and "before" of
-    the property `reset_at` differ only in the recorded potential, and also
-    share one simulation.
+    the property `reset_at` differ only in the recorded potential.
+    Therefore, one simulation is sufficient for the choices "once" and
+    "before".
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference is below (16 + t/2) eps S(t).
     If u counts as equal to the threshold, the neuron spikes or does not
     spike according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
-    simulation takes O(T P) time, or less time if all update conventions
-    that share the simulation are rejected early.  If P > 32, the function
-    `_search` first compares only 32 pairs of a sample and a neuron.  The
-    function chooses the pairs whose recorded values differ most often from
-    the value at the first time step.  If recurrent weights V are given and
-    spikes are not recorded, `_search` first compares only one sample.
+    simulation takes at most O(T P) time.  If P > 32, the function
+    `_search` first uses the recordings of only 32 pairs of a sample and a
+    neuron.  The function chooses the pairs whose recorded values differ
+    most often from the value at the first time step.  If recurrent weights
+    V are given and spikes are not recorded, `_search` first uses the
+    recording of only one sample.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
     `through_reset`).

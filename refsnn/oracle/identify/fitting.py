@@ -7,8 +7,10 @@ choice for each property of the time step.  If a recording agrees with no
 update convention for the given constants, the function `_constants` fits
 the decay factors and the gain by least squares.  Let y[k] be the recorded
 membrane potential before the reset by spike s[k].  Let z[k] be the
-membrane potential that decays in the next step.  The potentials y and z
-follow from the recorded potentials and spikes.  The model is
+membrane potential after a reset, if the reset precedes the decay of the
+next time step.  Otherwise, z[k] is the recorded membrane potential.  The
+potentials y and z follow from the recorded potentials and spikes.  The
+model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
@@ -27,12 +29,12 @@ weights W.  The side is "above" if the surrogate derivative is 0 below the
 threshold.  The side is "below" if the surrogate derivative is 0 above the
 threshold.  Otherwise, the side is "both".  The peak in (3) is the value of
 the surrogate derivative at the threshold.  The value `reset path` in (3)
-is True if the computed gradient passes through the reset.  Gradients that
-do not pass through the recurrent weights V are tried last.
+is True if derivatives pass through the reset.  Gradients without
+derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
-    linear in the constants beta, g and c.  The fit tries all values of the
-    decay factor alpha in a fixed list.  Gauss-Newton steps refine the best
+    linear in the constants beta, g and c.  The decay factor alpha is first
+    chosen from a fixed list of values.  Gauss-Newton steps refine the best
     value of alpha.  The backward recursion for dW follows from eqs.
     (12)-(15) of the module `conventions`.
 Exact.  If spikes are recorded, the recorded spikes drive the resets and
@@ -47,14 +49,15 @@ Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  A surrogate derivative in this
     module may also be 0 on one side of the threshold.  Let v be the
     membrane potential minus the threshold, and k the steepness.  The
-    surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as
-    `Heaviside` in sinabs and `StepPWL` in rockpool.  If k is 0, the
-    surrogate derivative "step" is 1 everywhere, as in a straight-through
-    estimator.  Peak values other than 1 are tried only if no surrogate
-    derivative with the peak value 1 reproduces the recorded gradient.  If
-    the peak is not 1, the factor in (3) must be 1.  If derivatives pass
-    through resets or through the recurrent weights V, doubling the
-    surrogate derivative does not double the gradient.
+    surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as in
+    the class `Heaviside` of the simulator sinabs and in the class
+    `StepPWL` of the simulator rockpool.  If k is 0, the surrogate
+    derivative "step" is 1 everywhere, as in a straight-through estimator.
+    Peak values other than 1 are tried only if no surrogate derivative with
+    the peak value 1 reproduces the recorded gradient.  If the peak is not
+    1, the factor in (3) must be 1.  If derivatives pass through resets or
+    through the recurrent weights V, doubling the surrogate derivative does
+    not double the gradient.
 """
 
 import itertools
@@ -93,7 +96,7 @@ SCANNED = 4000          # entries of a recording for which the grid is tested
 
 
 class Fit(NamedTuple):
-    """Hold constants that were fitted to a recording."""
+    """Hold fitted constants."""
     step: object        # conventions.Step of the reset and of the recorded rows
     alpha: float
     beta: float
@@ -104,7 +107,7 @@ class Fit(NamedTuple):
 
 
 class Match(NamedTuple):
-    """Hold a surrogate gradient that equals a recorded gradient, eq. (3)."""
+    """Hold a surrogate gradient that satisfies (3)."""
     through_reset: bool
     surrogate: str
     steepness: float

@@ -3,29 +3,31 @@ r"""Identify from a recording how a simulator updates LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention states how a simulator computes a
-time step, for example whether the reset subtracts the threshold.  The
-function `identify` simulates LIF neurons with every update convention, and
-compares each simulation with the recording.  An update convention fits if
-the simulation with this convention agrees with the recording.  A property
-is settled if all update conventions that fit have the same choice for this
-property.  All other properties are open.  If several update conventions
-give equal simulations for every input, only one of these update
-conventions is counted.  An input signal for which update conventions give
-different results is called a stimulus.  If the module `stimuli` can make
-an input signal that would exclude a choice for an open property, the
-report names this input signal.  If the caller also supplies a gradient,
-all update conventions that do not reproduce this gradient are excluded.
-The supplied gradient also shows whether derivatives pass through the reset
+properties axes.  An update convention is one way to compute a time step,
+for example with a reset that subtracts the threshold.  The function
+`identify` simulates LIF neurons with every update convention, and compares
+each simulation with the recording.  An update convention fits if the
+simulation with this convention agrees with the recording.  A property of
+the time step is settled if all update conventions that agree with the
+recording have the same choice for this property.  All other properties are
+open.  If several update conventions give equal simulations for every
+input, only one of these update conventions is counted.  An input signal
+for which update conventions give different results is called a stimulus.
+If the module `stimuli` can make an input signal that would exclude one of
+the remaining choices for an open property, the report names this input
+signal.  If the caller also supplies a recorded gradient of a loss, all
+update conventions that do not reproduce this gradient are excluded.  The
+supplied gradient also shows whether derivatives pass through the reset
 (property `through_reset`).
 
 The list `members` of the report holds all presets (update conventions of
-published tools) that agree with the recording.  If a preset agrees, the
-list also holds all update conventions that agree with the recording and
-differ from the first preset in only one property.  If no preset agrees
-with the recording, the list holds the update conventions that agree with
-the recording and are most similar to a published tool, up to 20 update
-conventions.
+published tools) that agree with the recording.  If a preset agrees with
+the recording, the list also holds similar update conventions.  These
+update conventions agree with the recording, and differ from the first
+preset in the list in only one property.  If no preset agrees with the
+recording, the list holds up to 20 other update conventions.  These are the
+update conventions that agree with the recording and are most similar to a
+published tool.
 """
 
 import numpy as np
@@ -79,18 +81,19 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         V by this gain, and do not record syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
-        Keep the dtype of the tool, because the dtype sets the tolerance.
+        Do not change the dtype of the recorded arrays, because the tolerance
+        depends on the dtype.
     tau_syn, tau_mem, dt : float
         Time constants and time step, in seconds.  If the tool has no synaptic
         filter, give any time constant of at least dt.
     threshold, leak, reset_to, floor : float or (n,) float
         Threshold, leak, reset value and floor of the membrane potential.
     gradients : (n, m) float, optional
-        Gradient, with respect to W, of a loss on the recorded spikes.  A
-        single entry is used only if `surrogate` is a callable or names the
-        steepness.
+        Gradient with respect to W of a loss that depends on the recorded
+        spikes.  A gradient with only one entry is used only if `surrogate` is
+        a callable or contains the steepness.
     dspikes : (T, B, n) float, optional
-        Derivative of this loss with respect to the recorded spikes.
+        Derivative of the loss with respect to the recorded spikes.
     surrogate : str, float or callable, optional
         Name in `fitting.BUMPS`, steepness, or both ("fast_sigmoid:25"); or a
         function that maps the membrane potential minus the threshold to
@@ -102,8 +105,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         tau_mem, alpha, beta, `refractory`, `dspikes` and `surrogate` must be
         None, and all other constants have no effect.
     rtol : float, optional
-        Tolerance of (2) of `comparison`, used only with `tools`.  The default
-        is 1e-9, or 3e-5 for float32.  Spikes are compared up to rounding.
+        Tolerance in eq. (2) of the module `comparison`, used only if the
+        argument `tools` is given.  The default is 1e-9, or 3e-5 for float32.
+        Spikes are compared up to rounding.
     alpha, beta : float, optional
         Decay factors per time step, which replace the time constants.  With
         decay factors, the unit of time is the time step, and the property
@@ -115,8 +119,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Returns
     -------
     Report
-        Update conventions that fit, settled axes and open axes.  If no update
-        convention fits, the report names the nearest one, if possible.
+        Update conventions that agree with the recording, settled properties
+        and open properties.  If no update convention agrees with the
+        recording, the report may name the nearest update convention.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
@@ -175,16 +180,17 @@ def relative(report, right, alone=False):
         Convention of the right layer.
     alone : bool
         Whether only spikes were recorded.  If only spikes were recorded and no
-        convention fits, many conventions are equally near.  No difference is
-        described in this case.
+        convention agrees with the spikes, no difference is described, because
+        many conventions are equally near.
 
     Returns
     -------
     list of str
         Lines of text.  The first line of the report is omitted if no preset
-        fits, and if at most three axes of `right` must be changed.  Another
-        line describes these changes, or the first difference between the
-        recording and the nearest convention.
+        agrees with the recording, and if at most three properties of the
+        convention `right` must be changed.  Another line describes the changes
+        of these properties, or the first difference between the recording and
+        the nearest convention.
     """
     near = [_described(_step(c, conventions.PRESETS), {"the right layer": right},
                        elimination.AXES)

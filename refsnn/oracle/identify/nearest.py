@@ -3,19 +3,19 @@ r"""This module describes recordings that agree with no update convention.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
-states how a simulator computes a time step, for example whether the reset
-subtracts the threshold.  If no update convention agrees with a recording,
-the decay factors and the gain of the neurons are fitted to the recording
-by least squares.  If the error of the fit is small, the report lists the
-fitted constants.  The report also names the update convention that is
-nearest to the recording.  The nearest update convention agrees with the
-recording for the largest number of steps
+is one way to compute a time step, for example with a reset that subtracts
+the threshold.  If no update convention agrees with a recording, the decay
+factors and the gain of the neurons are fitted to the recording by least
+squares.  If the error of the fit is small, the report lists the fitted
+constants.  The report also names the update convention that is nearest to
+the recording.  The nearest update convention agrees with the recording for
+the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
-Row t of a recorded array holds the values of time step t.  An update
-convention is accepted as the nearest update convention only if at least
-one of three conditions holds:
+Row t of a recorded array holds the values of time step t.  The nearest
+update convention is reported only if at least one of three conditions
+holds:
 
 - The decay factors and the gain were fitted to the recording with a small
   error.

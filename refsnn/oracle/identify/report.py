@@ -3,11 +3,10 @@
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention states how a simulator computes a
-time step, for example whether the reset subtracts the threshold.  A
-candidate describes an update convention by a published tool and by the
-differences from this tool.  Each update convention is described by the
-most similar published tool.  In the text of the report, a probe is an
+properties axes.  An update convention is one way to compute a time step,
+for example with a reset that subtracts the threshold.  A candidate
+describes an update convention by the most similar published tool and by
+the differences from this tool.  In the text of the report, a probe is an
 input signal for which update conventions give different results.  The
 command `python -m refsnn probes` writes all probes (input signals) to a
 folder.
@@ -66,8 +65,8 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Describe an update convention by a preset and the changes to the preset.  A
-    preset is the update convention of a published tool."""
+    """Describe an update convention by its differences from a preset (the
+    update convention of a published tool)."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple

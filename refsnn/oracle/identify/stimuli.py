@@ -3,11 +3,11 @@ r"""This module makes input signals that distinguish LIF simulators.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
-states how a simulator computes a time step, for example whether the reset
-subtracts the threshold.  An input signal for which different update
-conventions give different results is called a stimulus.  The command
-`python -m refsnn probes` writes all stimuli to a folder.  On the command
-line and in the reports of `identify`, a stimulus is called a probe.
+is one way to compute a time step, for example with a reset that subtracts
+the threshold.  An input signal for which different update conventions give
+different results is called a stimulus.  The command `python -m refsnn
+probes` writes all stimuli to a folder.  On the command line and in the
+reports of `identify`, a stimulus is called a probe.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
@@ -28,8 +28,9 @@ Derivation.  Inputs that drive the membrane potential above twice the
 Exact.  The solutions x of (1) are searched among the 17 floating-point
     numbers nearest to threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
-    one sample for each product f1 f2 f3.  The input signals "overdrive"
-    and "inhibition" have 40 samples each.
+    one sample for each value of the product f1 f2 f3 of the factors in
+    (1).  The input signals "overdrive" and "inhibition" have 40 samples
+    each.
 Departures.  In a simulator with other rounding errors, the input signal
     "ties" may not bring the membrane potential exactly to the threshold.
 """
@@ -66,10 +67,11 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     [2.0, 2.6666666666666665, 4.0]
 
     Each input signal drives one neuron with weight 1.  The samples of the
-    batch differ in the amplitude of the input.  Because of rounding errors,
-    the membrane potential may not equal the threshold exactly.  To avoid
-    rounding errors, set the leak potential of your tool to 0, and use decay
-    factors that binary numbers represent exactly, such as 0.75.
+    batch differ in the amplitude of the input.  In the input signal "ties",
+    the membrane potential should equal the threshold exactly, but rounding
+    errors can prevent the equality.  To avoid rounding errors, set the leak
+    potential of your tool to 0, and use decay factors that binary numbers
+    represent exactly, such as 0.75.
 
     Parameters
     ----------
@@ -83,8 +85,8 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     Returns
     -------
     dict
-        A `Stimulus` for each of "overdrive", "inhibition" and "ties"; the
-        stimulus "all" combines these three in one batch.
+        A `Stimulus` for each of "overdrive", "inhibition" and "ties".  The
+        stimulus "all" combines the three other stimuli in one batch.
     """
     alphas, betas, threshold, gains = _checks.arrays(
         "alphas (a) in [0, 1), betas (b) in [0, 1), threshold () in [1e-300, 1e300), "
