@@ -1,22 +1,23 @@
 # refsnn 0.1.0 | calibration.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Calibrate analog neurons from their spikes and membrane potentials.
 
-The function `calibrate` uses a chip, such as the chip of [CB22], only
-through a function run(weights, spikes), which returns the spikes and the
-sampled membrane potentials of the neurons.  Real chips and emulated chips
-are calibrated in the same way.  An image is a pattern of input spikes, and
-the response of all neurons to an image is recorded for 20 time bins.  The
-first 64 images have no input spikes.  All later images have the same
-number of input spikes, which arrive at the end of time bin 0.  The drive
-of an image is the sum of the synaptic weights of its input spikes.
-Membrane potentials are sampled by an analog-to-digital converter (ADC),
-whose integer output is called an ADC code.  Let y be the samples of the
-membrane potential of a neuron, minus the mean sample of this neuron in
-images without input spikes.  Let `unit` be the nominal number of ADC codes
-from the leak potential to the threshold.  A synaptic weight of 1 in the
-network model is represented by the integer weight `scale` on the chip.
-Let t0 be the time from the first sample of an image to the mean arrival
-time of its input spikes.  The parameters of the neuron follow from
+The function `calibrate` accesses a chip, such as the chip of [CB22], only
+through a function run(weights, spikes).  The function `run` returns the
+spikes and the sampled membrane potentials of the neurons.  Real chips and
+emulated chips are calibrated in the same way.  An image is a pattern of
+input spikes, and the response of all neurons to an image is recorded for
+20 time bins.  The first 64 images have no input spikes.  The input spikes
+of all later images arrive at the end of time bin 0.  If the chip has many
+inputs, all images with input spikes have the same number of input spikes.
+The drive of an image is the sum of the weights of all inputs that spike in
+this image.  Membrane potentials are sampled by an analog-to-digital
+converter (ADC), whose integer output is called an ADC code.  Let y be the
+samples of the membrane potential of a neuron, minus the mean sample of
+this neuron in images without input spikes.  Let `unit` be the nominal
+number of ADC codes from the leak potential to the threshold.  A synaptic
+weight of 1 in the network model corresponds to a weight of `scale` on the
+chip.  Let t0 be the time from the first sample of an image to the mean
+arrival time of the input spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -29,22 +30,23 @@ time of its input spikes.  The parameters of the neuron follow from
     reset = (mean of y one sample after the first spike) / unit,
     leak = (mean sample without input - reference) / unit             (6)
 
-In eq. (2), p_nominal is the function p of eq. (3) with the nominal time
-constants at the time dt, where dt is the length of a time bin.  The
-constant `jump` of eq. (4) differs between images.  In eq. (6), `reference`
-is the ADC code of the nominal leak potential.  The ADC code `reference` of
-a neuron can be measured while a known voltage holds its membrane at the
-nominal leak potential.  Each sample is taken with a delay `late` after the
+In eq. (2), p_nominal is the value p(dt) of eq. (3) for the nominal time
+constants, where dt is the length of a time bin.  The amplitude `jump` of
+eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
+the nominal leak potential.  The ADC code `reference` of a neuron can be
+measured while a known voltage holds the membrane of this neuron at the
+nominal leak potential.  Each sample is taken at the time `late` after the
 start of a time bin.  The input spikes of an image arrive one after the
-other within a time `width`, which begins at the end of time bin 0, so that
-the time t0 is dt + width/2 - late.  The field `latency` of a `Measurement`
-is dt - t0, that is, late - width/2.  Because eq. (2) does not change if
-the time constants tau_syn and tau_mem are exchanged, the membrane time
-constant tau_mem is determined from eq. (4).  Each neuron parameter of a
-chip is set by a digital number with `levels` possible values.  A
-correction can change the digital number of a parameter only by an integer.
-The function `corrected` therefore rounds all corrections to the multiples
-in eq. (7), and applies the rounded corrections to an emulated chip:
+other.  The first of these spikes arrives at the end of time bin 0, and the
+last arrives after a further time `width`.  The time t0 is therefore dt +
+width/2 - late.  The field `latency` of a `Measurement` is the time dt - t0
+= late - width/2.  Because eq. (2) does not change if the time constants
+tau_syn and tau_mem are exchanged, the membrane time constant tau_mem is
+determined from eq. (4).  Each neuron parameter of a chip is set by a
+digital number with `levels` possible values.  A correction can change the
+digital number of a parameter only by an integer.  The function `corrected`
+therefore rounds all corrections to the multiples in eq. (7), and applies
+the rounded corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -58,10 +60,11 @@ Approximate.  If the argument `reference` is not given, the measured leak
     is positive, and too high if the ADC offset is negative.  A gain error
     of the ADC multiplies all measured synaptic gains and potentials of a
     neuron by the same factor.  Membrane noise lowers the measured
-    threshold by up to the standard deviation of the noise.  To reduce the
-    effect of differences between the synapses of a neuron, the results are
-    averaged over `repeats` measurements, which assign the weights to the
-    inputs in different ways.
+    threshold by up to the standard deviation of the noise.  The synapses
+    of a neuron differ from each other.  To reduce the effect of these
+    differences, the results are averaged over `repeats` measurements.
+    Each of these measurements assigns the weights to the inputs in another
+    order.
 Cost.   Each of the `repeats` measurements needs about 1.2 images per input
     of a chip with more than 150 inputs, and about 190 images otherwise.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
@@ -111,11 +114,11 @@ _CORRECTIONS = (
 class Measurement(NamedTuple):
     """Hold the measured parameters of N neurons.
 
-    Parameters that could not be measured are NaN.  Potentials are in units of
-    the nominal distance from the leak potential to the threshold, which is
-    code[1] ADC codes.  If a neuron fires without input, its measured leak
-    potential is inaccurate, because the average includes samples that follow a
-    reset.
+    Parameters that could not be measured are NaN.  Potentials are in units
+    of the nominal distance from the leak potential to the threshold.  This
+    distance is code[1] ADC codes.  If a neuron fires without input, its
+    measured leak potential is inaccurate, because some of the averaged
+    samples follow a reset.
     """
     gain: np.ndarray           # (2, N), exc. and inh., nominally 1
     tau_syn: np.ndarray        # (2, N), s
@@ -132,10 +135,10 @@ class Measurement(NamedTuple):
 class Corrections(NamedTuple):
     """Hold factors and offsets that correct the parameters of a chip.
 
-    Offsets are in units of the nominal distance from the leak potential to the
-    threshold, which is code[1] ADC codes.  The offsets `threshold` and `reset`
-    are changes of the threshold and of the reset potential, not of their
-    distances from the leak potential.
+    Offsets are in units of the nominal distance from the leak potential to
+    the threshold.  This distance is code[1] ADC codes.  The offsets
+    `threshold` and `reset` change the threshold and the reset potential
+    independently of the leak potential.
     """
     gain: np.ndarray           # (2, N), factor
     tau_syn: np.ndarray        # (2, N), factor
@@ -373,13 +376,14 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is corrected, by an
-    offset of 1.  If a neuron fires too late for a measurement, its leak
-    potential is corrected, and the distance from the leak potential to the
-    threshold is lowered by 0.5.  In both cases, the corrected chip should be
-    calibrated once more.  If a neuron never fires, its leak potential is
-    corrected, and the distance from the leak potential to the threshold is
-    kept.  A warning lists the neurons that never fire.
+    If a neuron fires without input, only its threshold is corrected.  The
+    offset `threshold` of this neuron is 1.  If a neuron fires too late for
+    a measurement, the offset `leak` corrects the leak potential, and the
+    offset `threshold` is lower than `leak` by 0.5.  If any neuron fires
+    without input or too late, the corrected chip should be calibrated once
+    more.  If a neuron never fires, both its leak potential and its
+    threshold are corrected by the offset `leak`.  A warning lists the
+    neurons that never fire.
 
     Parameters
     ----------

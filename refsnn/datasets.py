@@ -4,9 +4,9 @@ r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
 and `fetch` downloads these two data sets.  `idx` reads one array from a
-file in the IDX format, the format of the MNIST files.  `split` divides the
-samples into a training set and a test set.  Up to rounding, the test set
-holds the same fraction of every class.
+file in the IDX format, which is the format of the MNIST files.  `split`
+divides the samples into a training set and a test set.  Up to rounding,
+the test set holds the same fraction of every class.
 
 `upsample` enlarges images of side x side pixels to size x size pixels by
 bilinear interpolation,
@@ -30,12 +30,13 @@ files, the digit 0 has the label 10,
     x[n, row, column, colour] = X[row, column, colour, n] / 255,
     label[n] = y[n] mod 10                                             (4)
 
-Derivation.  Eq. (1) interpolates linearly along both axes at the centres
-    of the new pixels, eq. (2), in units of the old pixels.  Each row of A
-    sums to 1, so the enlarged image has no value outside the range of the
-    image.
-Exact.  The readers change pixel values only by scaling.  Equal arguments
-    of `split` give equal splits.
+Derivation.  Eq. (1) interpolates linearly along both axes of the image.
+    Eq. (2) gives the centres of the new pixels in units of the old pixels.
+    The entries of each row of the matrix A are at least 0 and sum to 1.
+    All values of the enlarged image are therefore in the range of values
+    of the original image.
+Exact.  The functions that read images change pixel values only by scaling.
+    Equal arguments of `split` give equal splits.
 Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
     most about twice the size of the array.
 Departures.  The stored pixel values, from 0 to 16 in `digits` and from 0

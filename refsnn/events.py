@@ -14,11 +14,13 @@ recordings.  The fields of the file are
     extra/meta_info     gender, age, body_height of each speaker
 
 The spike times of a recording are sorted.  The fields extra/speaker and
-extra/meta_info are optional.  The Speech Commands lack both fields.
+extra/meta_info are optional.  The files of the Spiking Speech Commands
+lack the fields extra/speaker and extra/meta_info.
 
-`read` raises a ValueError if a file has another format.  Before `read`
-allocates memory for a field, `read` compares the size that the file
-declares with limits and with the size of the file.
+`read` raises a ValueError if a field of a file has a different format than
+in this list.  Before `read` allocates memory for a field, `read` compares
+the declared size of this field with upper limits and with the size of the
+file.
 
 Exact.  `read` does not change the stored values.  `read` returns times in
     float64, because float16 overflows if times are converted to
@@ -29,8 +31,8 @@ Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts floats and integers with other numbers of bits than in the
     published files.  `read` rejects files with links, external data,
-    virtual datasets or references, and never follows links.  Damage that
-    makes the HDF5 library hang is not detected.
+    virtual datasets or references, and never follows links.  `read` does
+    not detect damage that makes the HDF5 library hang.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.

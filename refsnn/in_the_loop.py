@@ -23,14 +23,17 @@ spikes S replace simulated values:
     psi[t] = (steepness |v[t] - threshold| + 1)^-2    [CB22] eq. 5    (2)
 
 For readouts, the recorded potentials o replace v, and W_out S[t] replaces
-W x[t] + V S[t].  Two hidden layers of n1 and n2 neurons are one layer with
-W = [[W1], [0]], V = [[V1, 0], [W2, V2]] and W_out = [0, W_out2].  The
-caller must keep the entries of these zero blocks at 0, because `gradients`
-also returns derivatives of the loss with respect to these entries.  Let y
-be the labels, let count = sum_t S be the spike counts, and let `readout`,
-`burst` and `rate` be penalty coefficients.  The maximum in eqs. (3) and
-(5) is taken over the time steps from step first[b,j] on.  The loss L is
-the sum of eqs. (4)-(7):
+W x[t] + V S[t].  Two hidden layers of n1 and n2 neurons are represented by
+one layer with
+
+    W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
+
+The caller must keep the zero blocks of W, V and W_out at 0, because
+`gradients` also returns the derivatives of the loss with respect to these
+zero blocks.  Let y be the labels, let count = sum_t S be the spike counts,
+and let `readout`, `burst` and `rate` be penalty coefficients.  The maximum
+in eqs. (3) and (5) is taken over the time steps from step first[b,j] on.
+The loss L is the sum of the terms (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -40,22 +43,24 @@ the sum of eqs. (4)-(7):
     rate (1/B) sum_b max(0, sum_i count[b,i] - bound)^2               (7)
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
-all patterns, its maximum over time is at step 0.  The maximum at step 0
-does not depend on the weights, so that the network never learns the class
-of a readout neuron that stays below 0.  With reduction="reached", the step
-`first` of the correct class is the earliest time step at which a hidden
-spike can influence the readout.  For the correct class, the step `first`
-is two steps after the first hidden spike of the pattern, but never later
-than T - 1.  For all other classes, first = 0.  If the maxima of the wrong
-classes also excluded early time steps, training would decrease the readout
-potentials of the wrong classes without bound.
+all patterns, the maximum of its potential over time is the initial
+potential 0.  The initial potential does not depend on the weights, so that
+the network never learns the class of this readout neuron.  With
+reduction="reached", the step `first` of the correct class is the earliest
+time step at which a hidden spike can influence the readout.  The step
+`first` of the correct class is two steps after the first hidden spike of
+the pattern, but never later than step T - 1.  For all other classes, first
+= 0.  If the maxima of the wrong classes also excluded early time steps,
+training would decrease the readout potentials of the wrong classes without
+bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and
     noise, and is treated as a constant.  Let dA denote the total
     derivative dL/dA of the loss with respect to an array A.  The partial
     derivatives of the loss with respect to the recorded arrays v, S and o
-    are dmem, dspikes and dout, and dmem is 0.  The chain rule gives
+    are called dmem, dspikes and dout.  The partial derivative dmem is 0.
+    The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -64,19 +69,22 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     dW_out = sum_t dI_o[t+1] S[t]^T                                  (11)
 
     where the derivatives dv_o and dI_o of readouts follow eqs. (8) and (9)
-    with psi = 0 and dmem = dout.  If a chip does not report all
-    potentials, `complete` simulates these potentials with the currents I
-    of the software model, the recorded spikes, and a reset by subtraction,
+    with psi = 0 and dmem = dout.  If a chip does not report all membrane
+    potentials, the function `complete` simulates the missing potentials
+    with the currents I of the software model, the recorded spikes, and a
+    reset by subtraction,
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
     with threshold = 0 for readouts.
-Exact.  The gradient is exact for constant e, recorded spikes S and
-    dS[t]/dv[t] = psi[t].  The computation needs neither the reset, nor the
-    refractory time, nor the mismatch of the chip.  With (12), e[t+1] =
-    -threshold S[t], and the gradient does not pass through the spikes in
-    this reset term.  If a readout reaches its maximum in (3) or (5) at
-    several steps, only the last of these steps receives a derivative.
+Exact.  The gradient is exact for constant e and for the surrogate
+    derivative dS[t]/dv[t] = psi[t] at the recorded v.  The computation
+    needs neither the reset, nor the refractory time, nor the mismatch of
+    the chip.  With eq. (12), the difference e[t+1] is the reset term
+    -threshold S[t], whose derivative with respect to the spikes is
+    omitted.  If a readout reaches its maximum in eq. (3) or (5) at several
+    steps, the derivative of this maximum is assigned to the last of these
+    steps.
 Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).
 Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
@@ -136,16 +144,16 @@ SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 
 class Recording(NamedTuple):
-    """Hold the potentials v of hidden neurons, their spikes S, and the potentials
-    o of readouts.  All potentials are in units of the threshold."""
+    """Hold the membrane potentials v and spikes S of hidden neurons, and the
+    potentials o of readouts.  Potentials are in units of the threshold."""
     mem: Optional[np.ndarray]       # (T, B, n), or None if not reported
     spikes: np.ndarray              # (T, B, n)
     out: Optional[np.ndarray]       # (T, B, k), or None if not reported
 
 
 class Loss(NamedTuple):
-    """Hold the loss, eqs. (4)-(7), and its derivatives with respect to the
-    readout potentials o and the spikes S."""
+    """Hold the loss, eqs. (4)-(7), and the derivatives of the loss with respect
+    to the readout potentials o and the spikes S."""
     value: float
     dout: np.ndarray        # (T, B, k)
     dspikes: np.ndarray     # (T, B, n), read-only

@@ -4,56 +4,61 @@ r"""Find mistakes in the connection to a neuromorphic chip before training.
 Typical mistakes are exchanged neurons, weights with a wrong sign or scale,
 and delayed spikes.  The function `probe` calls a function run(weights, x).
 The function `run` drives an emulated or real chip with the given weights
-and input spikes, and returns the output spikes and samples of the membrane
-potentials.  The chip has m inputs, n hidden neurons with weights W and k
-readout neurons with weights W_out.  The results are compared with neurons
-whose synaptic current I and membrane potential v follow
+and input spikes.  The function `run` returns the output spikes and the
+sampled membrane potentials.  The chip has m inputs, n hidden neurons with
+weights W and k readout neurons with weights W_out.  The results are
+compared with model neurons, whose synaptic current I and membrane
+potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-Let a and b be the two time constants of a neuron, the synaptic and the
-membrane time constant in either order, in time steps.  Let K(s) be the
-response v to a single input spike with W = 1, s steps after the last step
-without a response:
+Let a and b be the two time constants of a neuron, in time steps.  One of a
+and b is the synaptic time constant, and the other is the membrane time
+constant.  Let K(s) be the membrane potential v after a single input spike
+with W = 1, s steps after the last step with v = 0:
 
     K(s) = exp(-A (s - 1)) sinh(D s) / sinh(D) for s > 0, otherwise 0,
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
     q = ((a - b) / (a + b))^2                                         (2)
 
-Let y be the samples minus their mean in measurement (A), divided by the
-argument `unit`.  `probe` makes three measurements:
+Let y be the sampled membrane potentials minus the mean sample in
+measurement (A), divided by the nominal threshold `unit`.  `probe` makes
+three measurements:
 
-(A) All weights are 0.  Neurons that spike are called restless.  The noise
-    is the standard deviation of the samples in measurement (A).
+(A) All weights are 0.  Neurons that spike although all weights are 0 are
+    called restless.  The reported noise is the standard deviation of the
+    samples in measurement (A).
 
 (B) In input pattern j, input j spikes once, and all other inputs are
     silent.  In one more pattern, all inputs are silent.  If neurons
-    respond in this pattern, inputs are searched that are always on.  All
-    patterns are run with at least three sets of weak random weights W,
-    and with more sets if a neuron or an input would otherwise have less
-    than 12 responses.  For each neuron, the common shape of all responses
-    is the first singular vector of y.  A least-squares fit of eq. (2) to
-    this shape gives a + b, q and the lag of the response.  The lag L is
-    the median over neurons.  The measured weight of neuron i for input j
-    is
+    respond without input spikes, `probe` searches for inputs that are
+    always on.  All patterns are run with at least three sets of weak
+    random weights W.  More sets are used if a neuron or an input would
+    otherwise have fewer than 12 responses.  For each neuron, the common
+    shape of all responses is the first singular vector of y.  A
+    least-squares fit of eq. (2) to this shape gives the sum a + b, the
+    parameter q, and the lag of the response.  The lag L is the median lag
+    of all neurons.  The measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
-    where K_i is the fitted response, and the means over time of y_ij and
-    K_i are subtracted.  Row i of the measured weights g is assigned to the
-    row of W with the largest absolute correlation.  Row i of g is assigned
-    to row i of W if this correlation is at least 97 % of the largest.
-    Columns are assigned in the same way.  Rows or columns explain the
-    measured weights if their median correlation is at least 0.8.  Weights
-    saturate at the level that minimises the squared error, if this error
-    is at most half of the error of linear weights.
+    where K_i is the fitted response of neuron i.  The means over time are
+    subtracted from y_ij and K_i.  Row i of the measured weights g is
+    assigned to the row of W that has the largest absolute correlation with
+    row i of g.  However, row i of g is assigned to row i of W if the
+    absolute correlation of these two rows is at least 97 % of the largest
+    absolute correlation.  Columns are assigned in the same way.  An
+    assignment of rows or columns is accepted if the median of the absolute
+    correlations is at least 0.8.  The report says that weights saturate if
+    a model with saturated weights has at most half the squared error of a
+    model with linear weights.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron never spikes, all
-    patterns are repeated with twice the weights.  Let S be the recorded
-    spikes.  Let I be the synaptic current of eq. (1), shifted in time by
-    the lag L and multiplied by the measured gain, for the measured time
-    constants.  A spike lowers the potential by
+    patterns are repeated with up to twice the weights.  Let S be the
+    recorded spikes.  Let I be the synaptic current of eq. (1) for the
+    measured time constants, shifted in time by the lag L and multiplied by
+    the measured gain.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
@@ -62,9 +67,10 @@ argument `unit`.  `probe` makes three measurements:
     are compared with the readouts that eq. (1) predicts from the weights
     W_out and the spikes S.  The lag R maximises the correlation between
     the measured and the predicted changes of the readouts from step to
-    step.  If the correlation at the lag D is above 97 % of the maximum,
-    the lag R is set to D.  The readouts have the nominal time constants,
-    unless other time constants raise the correlation by more than 3 %.
+    step.  If the correlation at the lag D is above 97 % of the largest
+    correlation, the lag R is set to D.  The nominal time constants are
+    used for the readouts, unless other time constants raise the
+    correlation by more than 3 %.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -78,20 +84,20 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     D = samples - spikes - after                                      (5)
 
     The difference R - D determines `after`.  The remaining two equations
-    do not determine the three delays `input`, `spikes` and `samples`.  The
-    report therefore contains as few nonzero delays as possible.  If two
-    delays must be nonzero, the report lists all pairs of delays that agree
-    with (5).
+    in (5) are not sufficient to determine the three delays `input`,
+    `spikes` and `samples`.  The report therefore contains as few nonzero
+    delays as possible.  If two delays must be nonzero, the report lists
+    all pairs of delays that agree with (5).
 Approximate.  The function `probe` searches only time lags between -3 and 3
     steps.  If |L| or |R| is at least 3 steps, or if |D| exceeds 3 steps,
     the report says that the delays are too large to measure.  If a chip
     returns no samples of membrane potentials, measurement (B) is omitted,
     and measurement (C) compares only spike counts.  Gains and thresholds
-    may differ between neurons by 30 %.  Inputs and neurons may be
-    exchanged, but not both.
-Cost.   The chip runs at most R (m + 1) + 2 n + 32 input patterns of
-    `steps` time bins for R sets of weights, in at most R + 3 calls of the
-    function `run`.
+    that differ by 30 % between neurons are not reported as mistakes.  If
+    both inputs and neurons are exchanged, the report may be wrong.
+Cost.   For R sets of weights, the chip runs at most R (m + 1) + 2 n + 32
+    input patterns of `steps` time bins.  The function `run` is called at
+    most R + 3 times.
 Departures.  This test is not part of a published method.
 """
 
@@ -164,7 +170,7 @@ class _Fit(NamedTuple):
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Run test patterns on a chip, and describe mistakes in the connection.
+    """Run test patterns on a chip, and report mistakes in its connection.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
@@ -195,8 +201,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     -------
     Report
         If measurement (A) or (B) finds a mistake other than wrong time
-        constants or exchanged neurons, (C) is omitted.  If (C) finds silent
-        neurons, delays are not measured.
+        constants or exchanged neurons, measurement (C) is omitted.  If
+        measurement (C) finds silent neurons, delays are not measured.
     """
     one_of("run", run, Callable)
     m, n, k, scale, limit, unit, tau_syn, tau_mem, dt, steps, seed = arrays(

@@ -2,7 +2,7 @@
 """Convert recordings to a file of spikes, or to two files of spikes.
 
 First, the command reads all recordings, and finds the recordings that
-cannot be converted.  For each other recording, the command computes a
+cannot be converted.  For each remaining recording, the command computes a
 digest of the samples and of the options.  Then the command reads each
 recording again, converts the recording, and writes the spikes to the file
 `DIGEST.npz` in the work folder `OUTPUT.parts`.  If the file `DIGEST.npz`

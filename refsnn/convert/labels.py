@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
-"""Find the labels and the speakers of recordings, and the test recordings.
+"""Find the label and the speaker of each recording, and the test set.
 
 The command-line option `--label` sets the labels of the recordings, and
 the option `--speaker` sets the speakers.  The option `--test` selects the

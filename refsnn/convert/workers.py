@@ -1,9 +1,10 @@
 # refsnn 0.1.0 | convert/workers.py | SPDX-License-Identifier: MIT | needs: numpy, scipy | optional: tqdm
 """Convert many recordings in several processes, and print the progress.
 
-Short recordings are converted in groups, because a group of sounds takes
-less time than the same sounds one by one.  The spikes of a recording do
-not depend on its group or on the number of processes.
+Short recordings are converted in groups, because the conversion of a group
+takes less time than separate conversions.  The spikes of a recording
+depend neither on the other recordings of the group nor on the number of
+processes.
 """
 
 import concurrent.futures
