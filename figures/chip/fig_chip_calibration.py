@@ -9,21 +9,21 @@ chip.  If networks are trained with the de-calibrated chip in the loop, a de-cal
 of 30 % lowers the mean test accuracy by at most 0.02 (2 seeds).
 
 In a second training method, the network is trained in ideal software (without noise and
-mismatch).  The trained weights, which are clipped to the range of the chip, are rounded
-and transferred to the de-calibrated chips.  If the de-calibration rises from 0 to 30 %,
+mismatch). The trained weights, which are clipped to the range of the chip, are rounded
+and transferred to the de-calibrated chips. If the de-calibration rises from 0 to 30 %,
 the test accuracy with weights from software falls by at least 0.03 more than the test
-accuracy of networks trained in the loop.  In a third training method, the network is
-trained on an emulated twin of the chip, and the weights are transferred to the chip.
-The emulated twin has the mismatch and the latency that were measured from spikes and
-membrane samples of the chip.  All other parameters of the emulated twin equal the
-parameters of the chip.  The accuracy loss is the test accuracy in ideal software minus
-the test accuracy on the chip.  At a de-calibration of 30 %, the accuracy loss with
-weights from an emulated twin is at most half of the accuracy loss with weights from
-software.
+accuracy of networks trained in the loop. In a third training method, the network is
+trained on an emulated copy (twin) of the chip, and the weights are transferred to the
+chip. The mismatch and the latency of the emulated twin are measured from spikes and
+membrane samples of the chip. All other parameters of the emulated twin equal the
+parameters of the chip. The accuracy loss is the test accuracy in ideal software minus
+the test accuracy on the chip. If the chip is de-calibrated by 30 %, the accuracy loss
+with weights from an emulated twin is at most half of the accuracy loss with weights
+from software.
 
 On the calibrated chip, the test accuracy after training in the loop is at least 0.93.
-At a de-calibration of 50 %, some neurons fire without input, because their thresholds
-lie below their leak potentials.
+If the chip is de-calibrated by 50 %, some neurons fire without input, because their
+thresholds lie below their leak potentials.
 
 The left panel shows the test accuracy against the standard deviation of the random
 factors (de-calibration).  The right panel shows the relative increase of the test error

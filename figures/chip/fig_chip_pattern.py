@@ -1,13 +1,13 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
-An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
-neurons are measured from recorded spikes and membrane samples, and corrected.  To
+An emulated chip is calibrated in two rounds. In each round, the parameters of all 256
+neurons are measured from recorded spikes and membrane samples, and corrected. To
 evaluate the calibration, this figure uses the true parameters of the emulated chip,
-which are unknown during calibration.  The spread of a parameter is its standard
-deviation over the neurons that can fire.  The public calibration software of the real
-chip includes tests, which set bounds on the parameters of a calibrated chip.  The
-calibrated emulated chip meets five of the bounds on chip parameters (means over 3
-chips, 10 with the option --full):
+which are unknown during calibration. The spread of a parameter is its standard
+deviation over the neurons that can fire. The public calibration software of the real
+chip includes tests, which set bounds on the parameters of a calibrated chip. After
+calibration, the emulated chip meets five of the bounds from the public tests (means
+over 3 chips, 10 with the option --full):
 
 * The spread of the synaptic time constants is at most 0.2 times the spread before
   calibration.
@@ -43,14 +43,14 @@ reference samples, the spread of the leak potentials is at most half as large as
 reference samples.
 
 After calibration with reference samples, the spread of every parameter is below the
-value from the public tests.  Without reference samples, the spread of the leak
-potentials is not below the value from the public tests, but all other spreads are.  The
-spreads are below the values from the public tests for three reasons: an emulated chip
-does not change between calibration and use, the parameters of an emulated chip can be
-set independently of each other, and each measurement uses about 2,500 test inputs.  The
-constant `chip.CALIBRATED` holds the spreads of the calibrated chips in the other
-figures.  The spreads in `chip.CALIBRATED` are the values from the public tests, except
-for the reset potentials (4 %).
+value from the public tests. Without reference samples, the spread of the leak
+potentials is not below the value from the public tests, but all other spreads are. The
+spreads are below the values from the public tests for three reasons. First, an emulated
+chip does not change between calibration and use. Second, the parameters of an emulated
+chip can be set independently of each other. Third, each measurement uses about 2,500
+test inputs. The constant `chip.CALIBRATED` holds the spreads of the calibrated chips in
+the other figures. The spreads in `chip.CALIBRATED` are the values from the public
+tests, except for the reset potentials (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """

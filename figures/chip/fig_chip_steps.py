@@ -21,15 +21,15 @@ slowly than the mean absolute error.  When the integration step decreases by a f
 at least by a factor of 8.
 
 The left panel shows four kinds of error of the emulation against the length of the
-integration step.  The curve "fewer hidden spikes" shows by what fraction the number of
-hidden spikes is too low.  With longer steps, some hidden spikes of the emulation with
-steps of 5 ns are missing or fall in another time bin; the error "hidden spikes not in
-the same bin" is the fraction of such spikes.  Lines are means over chips, dots are
-single chips.  The right panel shows the readout potentials for one test image on one
-chip.  The time bins of the chip have a length of 1.7 µs, so 1.7 / 9 = 0.189 µs is the
-longest step below 0.2 µs for which a time bin is a whole number of steps.  The
+integration step. The curve "fewer hidden spikes" shows by what fraction the number of
+hidden spikes is too low. With longer steps, some hidden spikes of the emulation with
+steps of 5 ns are missing or fall in another time bin. The error "hidden spikes not in
+the same bin" is the fraction of such spikes. Lines are means over chips, dots are
+single chips. The right panel shows the readout potentials for one test image on one
+chip. The time bins of the chip have a length of 1.7 µs, so 1.7 / 9 = 0.189 µs is the
+longest step below 0.2 µs for which a time bin is a whole number of steps. The
 refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not
-of 0.189 µs.  With integration steps of 0.189 µs, the emulation must therefore round the
+of 0.189 µs. With integration steps of 0.189 µs, the emulation must therefore round the
 refractory time and the delay of spikes.
 """
 

@@ -10,12 +10,11 @@ training with the chip in the loop is at most 0.01 below the mean test accuracy 
 training in software (5 seeds).  For comparison, a ReLU network of the same size is also
 trained.
 
-The top panels show the response of the chip to one test image before and after
-training: the input spikes, the spikes and membrane potentials of all hidden neurons,
-and the readout potentials.  The bottom panels show the training loss and the test
-accuracy.  Thin lines are single seeds, thick lines are means over seeds.  The seed
-determines the mismatch of the chip, the initial weights, the order of the images, and
-the split of the images into training and test images.
+The top panels show the response of the chip to one test image, before and after
+training. The bottom panels show the training loss and the test accuracy. Thin lines are
+single seeds, thick lines are means over seeds. The seed determines the mismatch of the
+chip, the initial weights, the order of the images, and the split of the images into
+training and test images.
 
 With the option --full, networks with 246 hidden neurons are trained for 100 epochs on
 MNIST and Fashion-MNIST images of 16x16 pixels.  Networks are also trained on MNIST with

@@ -1,14 +1,14 @@
 """A recurrent network on an emulated chip learns to classify spoken words
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
-the loop.  The inputs are spoken words of the Heidelberg Digits, encoded as spikes in 70
-channels.  The chip receives the spikes 2,000 times faster than the words were spoken.
-The same network is also trained in ideal software (without the constraints of the
-chip).  In a control experiment, the recurrent weights are shuffled weights of a network
-that was trained on the chip, and are kept fixed.  Only the input and readout weights of
-the control network are trained, from random initial values.  During the training of the
-"augmented" networks, the channel of each input spike is shifted by a random number of
-channels.
+the loop. The inputs are spoken words of the data set Heidelberg Digits, encoded as
+spikes in 70 channels. The chip receives the spikes 2,000 times faster than the words
+were spoken. The same network is also trained in ideal software (without the constraints
+of the chip). In a control experiment, the recurrent weights are shuffled weights of a
+network that was trained on the chip, and are kept fixed. Only the input and readout
+weights of the control network are trained, from random initial values. During the
+training of the "augmented" networks, the channel of each input spike is shifted by a
+random number of channels.
 
 The left panels show the response of the chip to one spoken test word after training:
 input spikes, spikes of the hidden neurons, and the cumulative sum of each readout

@@ -13,18 +13,19 @@ that is fitted to the relative deviation as a function of the width of the hidde
 has an exponent of at most -0.35 (5 seeds, 10 with the option --full).
 
 The left panels show three network outputs for one unseen image during training, and the
-predicted outputs (dashed).  The middle panel shows the relative deviation against the
-width of the hidden layers; each dot is one seed.  The right panel shows the error of
-the predicted outputs after a single training step, against the learning rate.  The
-networks of the right panel have tanh units, because ReLU units can turn on or off
-during the training step.  The error of the predicted outputs decreases with the square
-of the learning rate, so the prediction with the tangent kernel is exact to first order
-in the learning rate.  In the sparse networks of the right panel, a random half of the
-weights is pruned.  Two tangent kernels of the sparse networks are compared.  The kernel
-"through mask" uses only the derivatives of the outputs with respect to weights that are
-not pruned; with this kernel, the prediction is exact to first order.  The kernel "at
-masked" also includes the derivatives with respect to pruned weights; with this kernel,
-the prediction is not exact to first order.
+predicted outputs (dashed). The middle panel shows the relative deviation against the
+width of the hidden layers; each dot is one seed. The right panel shows the error of the
+predicted outputs after a single training step, against the learning rate. The networks
+of the right panel have tanh units, because ReLU units can turn on or off during the
+training step. The error of the predicted outputs decreases with the square of the
+learning rate, so the prediction with the tangent kernel is exact to first order in the
+learning rate. In the sparse networks of the right panel, a random half of the weights
+is pruned. Two tangent kernels of the sparse networks are compared. The tangent kernel
+"through mask" uses only the derivatives of the outputs with respect to unpruned
+weights. With the tangent kernel "through mask", the prediction of the outputs is exact
+to first order in the learning rate. The tangent kernel "at masked" also includes the
+derivatives with respect to pruned weights. With the tangent kernel "at masked", the
+prediction of the outputs is not exact to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,

@@ -1,18 +1,18 @@
 """At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
 
 Neural Tangent Transfer (NTT) computes the weights of a sparse network and a mask, which
-selects the weights that are kept.  NTT trains each sparse network for 500 steps without
-labels.  The sparse networks with 256-300-100-10 units are afterwards trained with
-labels on the handwritten digits included in refsnn ("embedded digits"), in three runs.
-Other pruning methods serve as baselines; their sparse networks start from the initial
-weights of the dense network.  The random masks keep randomly selected weights, and the
-magnitude masks keep the weights with the largest absolute values.  The masks of SNIP
-(single-shot network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient
-signal preservation) are computed from 100 training images.  The density of a mask is
-the fraction of the weights that are kept.  Layer-wise masks have the same density in
-each layer; masks with one threshold use the same pruning threshold for all weights of
-the network.  In the condition "NTT masks", the masks of NTT are combined with the
-initial weights.
+selects the weights that are kept. NTT trains each sparse network for 500 steps without
+labels. The sparse networks with 256-300-100-10 units are afterwards trained with labels
+on the handwritten digits included in refsnn ("embedded digits"), in three runs. Other
+pruning methods serve as baselines; their sparse networks start from the initial weights
+of the dense network. The random masks keep randomly selected weights, and the magnitude
+masks keep the weights with the largest absolute values. The masks of SNIP (single-shot
+network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal
+preservation) are computed from 100 training images. The density of a mask is the
+fraction of the weights that are kept. Layer-wise masks have the same density in each
+layer; masks with one threshold use the same pruning threshold for all weights of the
+network. In the condition "NTT masks", the masks of NTT are applied to the initial
+weights of the dense network.
 
 At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
 higher than with layer-wise random masks, and at least as high as with every other
@@ -47,13 +47,13 @@ layer-wise method.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
-labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
+labels. The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
 without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
-steps with labels.  For Conv-4, only five pruning methods are compared.  Four methods
-use layer-wise masks: NTT, NTT masks, random masks and magnitude masks.  The fifth
-method is SNIP with one threshold.  The convolutional networks are trained once for each
-density, and no bounds are set on their accuracies.  Like [LZ20], this figure plots
-accuracy against density.
+steps with labels. For the network Conv-4, only five pruning methods are compared. Four
+methods use layer-wise masks: NTT, NTT masks, random masks and magnitude masks. The
+fifth method is SNIP with one threshold. The convolutional networks are trained once for
+each density, and no bounds are set on their accuracies. As in [LZ20], the figure shows
+the test accuracy against the density of the masks.
 """
 
 import numpy as np

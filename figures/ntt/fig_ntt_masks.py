@@ -8,15 +8,15 @@ during training without labels.  SNIP (single-shot network pruning) keeps the we
 with the largest saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a
 function of the outputs that needs no labels.
 
-The following statements are about the first layer of weights, and about masks with one
-threshold per layer.  In the first layer, the unpruned weights are counted for each
-hidden unit and for each input pixel.  If the unpruned weights were chosen at random,
-the counts would have the variance (1 - density) times the mean count (chance variance).
-For NTT masks, the number of unpruned weights per unit has at least twice the chance
+The following statements hold for the first layer of weights and for masks with one
+threshold per layer. In the first layer, the unpruned weights are counted for each
+hidden unit and for each input pixel. If the unpruned weights were chosen at random, the
+counts would have the variance (1 - density) times the mean count (chance variance). For
+NTT masks, the number of unpruned weights per unit has at least twice the chance
 variance, and the number of unpruned weights per pixel has at most 1.5 times the chance
-variance.  For SNIP and logit-SNIP masks, the number of unpruned weights per unit has at
+variance. For SNIP and logit-SNIP masks, the number of unpruned weights per unit has at
 least four times the variance of NTT masks, and the number of unpruned weights per pixel
-has at least twice the chance variance.  For random masks and for magnitude masks, the
+has at least twice the chance variance. For random masks and for magnitude masks, the
 number of unpruned weights per unit or per pixel has at most 1.5 times the chance
 variance.
 
@@ -34,18 +34,18 @@ of magnitude masks and random masks coincide.  The bottom right panels show the 
 weights of six hidden units for the first seed.  A blank square is an empty unit, whose
 incoming weights are all pruned.
 
-The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
-units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
+The data are the handwritten digits included in refsnn. The network has 256-100-50-10
+units, the density is 0.1, and NTT trains for 500 steps without labels. With the option
 --full, the data are MNIST, the network has 784-300-100-10 units, the density is 0.03,
-and NTT trains for 18,720 steps, as published.  On MNIST, three bounds are not met: the
+and NTT trains for 18,720 steps, as published. On MNIST, three bounds are not met: the
 bound on the variance per pixel of NTT masks, and the bounds on the variance per unit of
-SNIP and logit-SNIP masks relative to NTT masks.  On MNIST, the fraction of empty hidden
+SNIP and logit-SNIP masks relative to NTT masks. On MNIST, the fraction of empty hidden
 units in the first layer is 36 % with NTT (0.2 % after 5,000 steps of NTT), 12 % with
-SNIP, and 30 % with logit-SNIP (2 seeds).  NTT masks keep few weights of pixels whose
-grey level hardly varies between images.  For a further test, the pixels are sorted by
-the standard deviation of their grey level, and split into groups of 28 pixels.  For NTT
+SNIP, and 30 % with logit-SNIP (2 seeds). NTT masks keep few weights of pixels whose
+grey level hardly varies between images. For a further test, the pixels are sorted by
+the standard deviation of their grey level, and split into groups of 28 pixels. For NTT
 masks, the number of unpruned weights per pixel has 1.4 times the chance variance within
-the groups of 28 similar pixels.  This figure tests the statements of [LZ20] on pruning
+the groups of 28 similar pixels. This figure tests what [LZ20] states about the masks
 within each layer.
 """
 

@@ -11,18 +11,19 @@ labels.  The test accuracy after NTT on both image sets is at most 0.05 lower th
 the control experiment.
 
 In a second experiment, sparse networks, in which 90 % of the weights are pruned, learn
-by gradient descent to distinguish the digits 0 and 1.  In each repetition, all sparse
-networks are made from the same dense network, which is also trained.  The distance of a
-sparse network to the dense network is the root mean square difference between the
-logits of the two networks for unseen images.  Both networks have been trained for the
-same number of steps.  The NTT variant "through mask" fits the tangent kernel without
-the derivatives with respect to pruned weights.  The tangent kernel "through mask"
-determines how gradient descent changes the outputs of a sparse network.  With the NTT
-variant "through mask", the distance to the dense network, averaged over 100 training
-steps, is at most half the distance with random masks.  The NTT variant "at masked", as
-in the published code of [LZ20], fits a kernel that also includes derivatives with
-respect to pruned weights.  The NTT variant "at masked" reduces the distance to the
-dense network less than the NTT variant "through mask".
+by gradient descent to distinguish the digits 0 and 1. In each repetition, all sparse
+networks are made from one dense network. The dense network is also trained. The
+distance of a sparse network to the dense network is the root mean square difference
+between the logits of the two networks for unseen images. For this comparison, the
+sparse and the dense network have been trained for the same number of steps. The NTT
+variant "through mask" fits the tangent kernel without the derivatives with respect to
+pruned weights. The tangent kernel "through mask" determines how gradient descent
+changes the outputs of a sparse network. With the NTT variant "through mask", the
+distance to the dense network, averaged over 100 training steps, is at most half the
+distance with random masks. The NTT variant "at masked" fits a tangent kernel that also
+includes the derivatives with respect to pruned weights, as in the published code of
+[LZ20]. The NTT variant "at masked" reduces the distance to the dense network less than
+the NTT variant "through mask".
 
 The top panels show the test accuracy on each image set against the training step (with
 the option --full, only the first 1,000 steps).  The bottom panels show the training of

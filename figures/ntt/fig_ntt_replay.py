@@ -37,12 +37,12 @@ By default, the data are the handwritten digits included in refsnn.  The network
 steps without labels, the kernel distances of the networks in float32 and in float64
 differ by at most 0.02 %.
 
-The first panels show the kernel distance against the training step.  The next panel
+The first panels show the kernel distance against the training step. The next panel
 shows the relative difference between the kernel distance in float32 and the kernel
-distance in the published log (circles) or in float64 (dots).  For 100 further teachers
+distance in the published log (circles) or in float64 (dots). For 100 further teachers
 and the same held-out images, the histogram shows the kernel distances before training.
-Vertical lines mark the repeated runs.  This figure corresponds to the demonstration
-that the authors of [LZ20] published.
+Vertical lines mark the repeated runs. This figure corresponds to the demonstration that
+the authors of [LZ20] published.
 """
 
 import functools

@@ -1,26 +1,27 @@
 """A sparse network approximates the tangent kernel of a dense one, without labels
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels to match the
-outputs and the tangent kernel of a dense network with random initial weights.  A tenth
-of the weights is kept, and all other weights are pruned.  The networks have
-256-100-50-10 units, and the data are the handwritten digits included in refsnn.  The
-kernel distance is the mean squared difference between the tangent kernels of the sparse
-and of the dense network.  The output distance is the mean squared difference between
-the outputs of the sparse and of the dense network.  Within 700 training steps without
-labels, the kernel distance and the output distance on 64 held-out images decrease below
-half of their initial values.  After NTT, the sparse network is trained with labels,
-without further pruning.  After 100 training steps with labels, the test accuracy with
-NTT is at least 0.02 higher than with random masks that keep as many weights.  At the
-end of the training with labels (mean of the last ten tests), the test accuracy with NTT
-is at least as high as with random masks.  The networks with NTT masks and the networks
-with random masks are trained on different random mini-batches.
+outputs and the tangent kernel of a dense network with random initial weights. The
+sparse network keeps a tenth of the weights, and all other weights are pruned. The
+networks have 256-100-50-10 units, and the data are the handwritten digits included in
+refsnn. The kernel distance is the mean squared difference between the tangent kernels
+of the sparse and of the dense network. The output distance is the mean squared
+difference between the outputs of the sparse and of the dense network. Within 700
+training steps without labels, the kernel distance and the output distance on 64
+held-out images decrease below half of their initial values. After NTT, the sparse
+network is trained with labels, without further pruning. After 100 training steps with
+labels, the test accuracy with NTT is at least 0.02 higher than with random masks that
+keep as many weights. At the end of the training with labels (mean of the last ten
+tests), the test accuracy with NTT is at least as high as with random masks. The
+networks with NTT masks and the networks with random masks are trained on different
+random mini-batches.
 
 The top panels show the kernel distance, the output distance, and the sum of the squared
-unpruned weights during NTT.  Thin lines are single seeds.  By default, two kinds of
-tangent kernel of the sparse network are compared.  The kernel "at masked", as in the
-code of [LZ20], uses the derivatives of the outputs with respect to all weights,
-computed with pruned weights of 0.  The kernel "through mask" uses only the derivatives
-of the outputs with respect to weights that are not pruned.  The bottom panels show the
+unpruned weights during NTT. Thin lines are single seeds. By default, two kinds of
+tangent kernel of the sparse network are compared. The tangent kernel "at masked" uses
+the derivatives of the outputs with respect to all weights, where pruned weights have
+the value 0, as in the code of [LZ20]. The tangent kernel "through mask" uses only the
+derivatives of the outputs with respect to unpruned weights. The bottom panels show the
 test accuracy during the training with labels: in the first steps, in all steps, and at
 the end.
 

@@ -1,11 +1,11 @@
 """Block-diagonal RTRL bridges 30 ms like exact RTRL, but loses accuracy at 60 ms
 
 A recurrent spiking network receives two cues, separated by a delay, and each cue has
-one of two values.  The network must report whether the values of the two cues were
-equal (delayed exclusive or; the chance accuracy is 0.5).  The input and recurrent
-weights are trained with the exact gradient of the loss, computed by real-time recurrent
-learning (RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`.  The
-readout weights are always trained with the exact gradient of the loss.
+one of two values. The network must report whether the two cues had equal values
+(delayed exclusive or; the chance accuracy is 0.5). The input and recurrent weights are
+trained with the exact gradient of the loss, computed by real-time recurrent learning
+(RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`. The readout
+weights are always trained with the exact gradient of the loss.
 
 At a delay of 30 ms, which is three membrane time constants, networks trained with exact
 RTRL solve the task.  The mean accuracy with the block-diagonal approximation of RTRL is
@@ -46,11 +46,11 @@ omits the parts of the gradient that pass through the recurrent connections and 
 the reset.  For each trained network, the gradients computed forward and backward in
 time differ by at most a relative 1e-10.
 
-Memory and multiplications are counted for the computation forward in time.  This
-computation updates the eligibility traces, and filters the traces as the leaky readout
-filters spikes.  In the panel with several delays, markers are shifted sideways so that
-the markers of different conditions do not overlap.  This figure does not correspond to
-a published figure.
+Memory and multiplications are counted for the computation forward in time. The
+computation forward in time updates the eligibility traces, and filters the traces as
+the leaky readout filters spikes. In the panel with several delays, markers are shifted
+sideways so that the markers of different conditions do not overlap. This figure does
+not correspond to a published figure.
 """
 
 import numpy as np

@@ -1,16 +1,17 @@
 """Local learning rules need little memory, and their gradients are not exact
 
 This figure compares approximate gradients of the loss with the exact gradient of
-backpropagation through time (BPTT).  In all random networks, the gradient of real-time
-recurrent learning (RTRL) has a relative error of at most 1e-10.  The relative error of
-truncated BPTT is at most 1e-10 if no time step is cut off.  The sparse n-step
+backpropagation through time (BPTT). In all random networks, the gradient of real-time
+recurrent learning (RTRL) has a relative error of at most 1e-10. If truncated BPTT cuts
+off no time step, its gradient has a relative error of at most 1e-10. The sparse n-step
 approximation of RTRL (SnAp-n) omits the derivative of a neuron's state with respect to
-a weight if every path from the weight to the neuron has more than n synapses.  The
-synapse that has this weight is the first synapse of each path.  In a ring of n neurons,
-the relative error of SnAp-n is at most 1e-10.  The rules "block", "implicit",
-"presynaptic" and "e-prop" are described in the caption of the figure `delay`.  With
-recurrent weights of strength 1 (see below), the gradient of each of the rules "block",
-"implicit", "presynaptic" and "e-prop" has a relative error of at least 0.001.
+a weight if every path from the weight to the neuron has more than n synapses. The
+synapse with this weight counts as the first synapse of each path. In a ring of n
+neurons, the gradient of SnAp-n has a relative error of at most 1e-10. The rules
+"block", "implicit", "presynaptic" and "e-prop" are described in the caption of the
+figure `delay`. With recurrent weights of strength 1 (see below), the gradient of each
+of the rules "block", "implicit", "presynaptic" and "e-prop" has a relative error of at
+least 0.001.
 
 Exact RTRL needs more memory than its approximations.  In a layer with n neurons and n
 inputs, the memory of exact RTRL grows as n^3, and the memory of the rule "block" grows

@@ -1,16 +1,16 @@
 """Online, the presynaptic rule keeps most of the accuracy of exact RTRL
 
 Networks with a recurrent layer of 16 spiking neurons and a leaky readout are trained to
-classify spike trains.  At every time step, the loss is the cross entropy of the readout
-potentials.  An online rule computes the gradient of the loss forward in time, and
-changes all weights at every time step.  Five online rules are compared: exact real-time
+classify spike trains. At every time step, the loss is the cross entropy of the readout
+potentials. An online rule computes the gradient of the loss forward in time, and
+changes all weights at every time step. Five online rules are compared: exact real-time
 recurrent learning (RTRL), the three approximations of RTRL in `refsnn.sparse_rtrl`
 ("block", "implicit" and "presynaptic"), and e-prop in a layer of adaptive neurons
-(`refsnn.alif`).  The caption of the figure `delay` describes the five learning rules.
+(`refsnn.alif`). The caption of the figure `delay` describes the five learning rules.
 All online rules use the exact derivative of the loss with respect to the spikes of the
-recurrent layer.  For comparison, backpropagation through time (BPTT) changes the
-weights only once per sequence, after the last time step.  In the condition "readout
-alone", only the readout weights are changed, at every time step.
+recurrent layer. For comparison, backpropagation through time (BPTT) changes the weights
+only once per sequence, after the last time step. In the condition "readout alone", only
+the readout weights are changed, at every time step.
 
 The 16 digits or 20 letters of a batch are presented at the same time, and each weight
 change uses the mean gradient over the batch.  In each repetition, the networks of all

@@ -33,17 +33,17 @@ at most 0.5.  To reach their highest accuracies, the presets `mammoth_old` and
 `avalanche` both need a stronger penalty than `pathint`.
 
 The left panel shows the test accuracy after the last task, averaged over the five
-tasks, against the strength c of the penalty.  A ring marks the default strength of the
-penalty in each preset.  Because the library avalanche has no default strength, the ring
-of the preset `avalanche` marks the strength 1.  For the middle and right panels, the
-parameter importances with all presets are computed from the same training run.  In this
-run, the network learns with the preset `pathint` and the strength c = 1.  The middle
-panel shows the correlation between the parameter importances with each preset and with
-`pathint`.  If a preset limits the parameter importances to a maximum, the correlation
-uses the limited importances.  The right panel shows the sum of the importances of all
-parameters, multiplied by the constant prefactor of the penalty, relative to the preset
-`pathint`.  Thin lines and small markers are single runs, thick lines and large markers
-are means.
+tasks, against the strength c of the penalty. A ring marks the default strength of the
+penalty in each preset. Because the library avalanche has no default strength, the ring
+of the preset `avalanche` marks the strength 1. For the middle and right panels, the
+parameter importances with all presets are computed from the same training run. In this
+training run, the network learns with the preset `pathint` and the strength c = 1. The
+middle panel shows the correlation between the parameter importances with each preset
+and with `pathint`. If a preset limits the parameter importances to a maximum, the
+correlation uses the limited importances. The right panel shows the sum of the
+importances of all parameters, multiplied by the constant prefactor of the penalty,
+relative to the preset `pathint`. Thin lines and small markers are single runs, thick
+lines and large markers are means.
 """
 
 import numpy as np

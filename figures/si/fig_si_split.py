@@ -1,13 +1,13 @@
 """Synaptic intelligence retains five tasks of split digits
 
-A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
-task, the network learns to distinguish two of the ten handwritten digits.  Each task
-has two separate output units (multi-head), and the larger of these two outputs
-determines the predicted class.  Consolidation (the penalty of synaptic intelligence)
-has strength c = 1 and damping 1e-3, as for split MNIST in [ZPG17].  After all tasks,
-the test accuracy, averaged over the tasks and over 10 runs, is at least 0.96 with
-consolidation and at most 0.92 without consolidation (c = 0).  Consolidation lowers the
-test accuracy on the last task by at most 0.06 (mean over runs).
+A fully connected network of 64-100-100-10 units learns five tasks in sequence. In each
+task, the network learns to distinguish two of the ten handwritten digits. Each task has
+two separate output units (multi-head), and the larger of these two outputs determines
+the predicted class. The penalty of synaptic intelligence (consolidation) has strength c
+= 1 and damping 1e-3, as for split MNIST in [ZPG17]. After all tasks, the test accuracy,
+averaged over the tasks and over 10 runs, is at least 0.96 with consolidation and at
+most 0.92 without consolidation (c = 0). Consolidation lowers the test accuracy on the
+last task by at most 0.06 (mean over runs).
 
 Each of the first five panels shows the test accuracy on one task, measured after the
 training on this task and after the training on each later task.  The last panel shows
@@ -18,18 +18,18 @@ means over further runs with the same seeds, in which the state of the optimiser
 carried over from one task to the next.
 
 With --full, the data are split MNIST with the published hyperparameters: 784-256-256-10
-units, mini-batches of 64 images, 10 epochs per task and 10 runs.  On split MNIST, the
+units, mini-batches of 64 images, 10 epochs per task and 10 runs. On split MNIST, the
 mean test accuracy after all tasks must be at least 0.98 with consolidation and at most
-0.92 without consolidation.  On split MNIST, consolidation may lower the test accuracy
-on the last task by at most 0.03.  Stars mark the published accuracies after the last
-task, which were measured on training images.  Without consolidation, the published mean
-accuracy on training images is 0.86.  In 10 runs of refsnn without consolidation, the
+0.92 without consolidation. On split MNIST, consolidation may lower the test accuracy on
+the last task by at most 0.03. Stars mark the published accuracies after the last task,
+which were measured on training images. Without consolidation, the published mean
+accuracy on training images is 0.86. In 10 runs of refsnn without consolidation, the
 mean accuracy on training images is 0.81 if the state of Adam is reset after each task,
-and 0.86 if the state of Adam is carried over.  The mean difference between runs with
-the same seed (carried over minus reset) is 0.045, with a 95 % confidence interval from
-0.005 to 0.085.  The code of the authors of [ZPG17] resets the state of Adam, so that
-the reason for the difference between the accuracy 0.81 of refsnn and the published
-accuracy 0.86 is unknown.  This figure corresponds to [ZPG17] fig. 3.
+and 0.86 if the state of Adam is carried over. The mean difference between runs with the
+same seed (carried over minus reset) is 0.045, with a 95 % confidence interval from
+0.005 to 0.085. The code of the authors of [ZPG17] also resets the state of Adam. The
+reason why the accuracy of refsnn (0.81) differs from the published accuracy (0.86) is
+therefore unknown. This figure corresponds to [ZPG17] fig. 3.
 """
 
 import numpy as np

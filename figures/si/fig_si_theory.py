@@ -19,20 +19,20 @@ standard normal distribution.  The path integral of each parameter, averaged ove
 start points, equals half the diagonal entry of the Hessian within 10 %.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
-by the decrease of the loss.  The bottom left panel shows the relative difference
-between the sum of the path integrals and the decrease of the loss.  In the limit of
-small learning rates, the sum of the path integrals equals the decrease of the loss.
-For small learning rates, the relative difference between the sum of the path integrals
-and the decrease of the loss is proportional to the learning rate.  Gradient noise
-increases the sum of the path integrals by an amount that is proportional to the
-variance of the noise.  The simulated sum of the path integrals, divided by the decrease
-of the loss, agrees with theory.  Without gradient noise, the relative difference
-between simulation and theory is at most 1e-9.  With gradient noise, the relative
+by the decrease of the loss. The bottom left panel shows the relative difference between
+the sum of the path integrals and the decrease of the loss. In the limit of small
+learning rates, the sum of the path integrals equals the decrease of the loss. For small
+learning rates, the relative difference between the sum of the path integrals and the
+decrease of the loss is proportional to the learning rate. Gradient noise increases the
+sum of the path integrals by an amount that is proportional to the variance of the
+noise. The simulated sum of the path integrals, divided by the decrease of the loss,
+agrees with the theoretical value. Without gradient noise, the relative difference
+between simulation and theory is at most 1e-9. With gradient noise, the relative
 difference between simulation and theory is at most 5 % (mean over 500 runs, 4,000 with
---full).  In simulations with noise, the decrease of the loss is the initial loss minus
-the minimum of the loss.  The bottom right panel shows, for each parameter, the largest
-relative difference between the simulated and the theoretical path integral.  This
-figure tests the theory of synaptic intelligence on quadratic losses in [ZPG17].
+--full). In simulations with noise, the decrease of the loss is the initial loss minus
+the minimum of the loss. The bottom right panel shows, for each parameter, the largest
+relative difference between the simulated and the theoretical path integral. This figure
+tests the theory of synaptic intelligence on quadratic losses in [ZPG17].
 """
 
 import numpy as np

@@ -1,19 +1,19 @@
 """Spoken digits: accuracy grows with the number of training speakers
 
 The left panel shows how often a long short-term memory network (LSTM) that classifies
-spoken digits confuses one word with another.  The middle panel shows the accuracy of
-the classifiers on the test words of each speaker.  No classifier is trained on words of
-the speakers 4 and 5, who are held out.  For the right panel, a support vector machine
-(SVM) and an LSTM are trained on the words of some of the other ten speakers.  Both
-classifiers are tested on all words of the speakers 4 and 5.  The training speakers are
-drawn at random for each classifier and each number of training speakers.  The accuracy
-of the LSTM on the words of the speakers 4 and 5 is at least 0.1 higher with ten
-training speakers than with two training speakers.  Because the number of training
-epochs is fixed, training with fewer speakers also means fewer weight updates.  In at
-least 10/19 of the errors of the LSTM (with equal weight for each class), the predicted
-word is in the other language, for example "neun" for "nine".  For random errors, the
-fraction of predicted words in the other language would be 10/19, because each word has
-10 of the 19 wrong words in the other language.
+spoken digits confuses one word with another. The middle panel shows the accuracy of the
+classifiers on the test words of each speaker. No classifier is trained on words of the
+speakers 4 and 5, who are held out. For the right panel, a support vector machine (SVM)
+and an LSTM are trained on the words of some of the other ten speakers. Both classifiers
+are tested on all words of the speakers 4 and 5. The training speakers are drawn at
+random for each classifier and each number of training speakers. The accuracy of the
+LSTM on the words of the speakers 4 and 5 is at least 0.1 higher with ten training
+speakers than with two training speakers. Because the number of training epochs is
+fixed, training with fewer speakers also means fewer weight updates. In at least 10/19
+of the errors of the LSTM (with equal weight for each class), the predicted word is in
+the other language, for example "neun" for "nine". For random errors, the fraction of
+predicted words in the other language would be 10/19, because each word has 10 of the 19
+wrong words in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the recordings.  Dots are single runs, lines and bars are means.  The

@@ -12,21 +12,21 @@ is lower than the cost of the first trial.  If the output error reaches the hidd
 through fixed random weights (random feedback), the final cost is higher than for a
 network without a hidden layer.
 
-With --full (128 hidden neurons), one network of each kind is trained for 1,001 s.  As
-in [ZG18], the final cost must be lowest with symmetric feedback, higher without a
-hidden layer, still higher with random feedback, and highest with uniform feedback.  In
-a control network, the weights of the hidden layer stay fixed, and only the output
-weights learn.  Shorter runs test other numbers of hidden neurons, the heterosynaptic
-regulariser, and a linear learning rule.  The linear learning rule sets the derivative
-of a spike to 1 in both layers.  The heterosynaptic regulariser reduces each weight w of
-a hidden neuron in proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where
-z is the filtered spike train of the hidden neuron and e is its filtered error.  The top
-panels show the target spikes and the output spikes in the last trial.  The last panel
+With --full (128 hidden neurons), one network of each kind is trained for 1,001 s. As in
+[ZG18], the final cost must be lowest with symmetric feedback, higher without a hidden
+layer, still higher with random feedback, and highest with uniform feedback. In a
+control network, the weights of the hidden layer stay fixed, and only the output weights
+learn. Shorter runs test other numbers of hidden neurons, the heterosynaptic
+regulariser, and a linear learning rule. The linear learning rule sets the derivative of
+a spike to 1 in both layers. The heterosynaptic regulariser reduces each weight w of a
+hidden neuron in proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z
+is the filtered spike train of the hidden neuron and e is its filtered error. The top
+panels show the target spikes and the output spikes in the last trial. The last panel
 shows how the final cost of networks with random feedback depends on the strength and
-the exponent of the regulariser.  Numbers in the last panel are mean firing rates of
-hidden neurons.  This figure corresponds to [ZG18] figs. 6 to 8.  The paper [ZG18]
-publishes its picture and its training costs only as plots.  The picture and the network
-sizes in this figure differ from [ZG18].
+the exponent of the regulariser. Numbers in the last panel are mean firing rates of
+hidden neurons. This figure corresponds to [ZG18] figs. 6 to 8. The target picture and
+the training costs in [ZG18] are published only as plots. The target picture and the
+network sizes in this figure differ from [ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation is the standard deviation of the intervals, divided by the mean
@@ -49,12 +49,12 @@ The entry "loop_s" is the duration of a trial in seconds.  The entries "input" a
 "target" hold arguments of the function `ras.read_ras`, which reads the `.ras` files.
 
 As in the published code, the learning rate is 1 mV, and the standard deviation of the
-initial weights is 50 mV / sqrt(fan-in).  The learning rate falls to 0.1 mV after 800 s
-(after 400 s in the published code).  The heterosynaptic regulariser has strength 1 and
-exponent 4.  In networks with the heterosynaptic regulariser, the learning rule
-multiplies the product of error and eligibility trace by about 5, as in the published
-code.  The regulariser w z^4 e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2)
-in hidden neurons with random feedback.
+initial weights is 50 mV / sqrt(fan-in). The learning rate falls to 0.1 mV after 800 s
+(after 400 s in the published code). The heterosynaptic regulariser has strength 1 and
+exponent 4. In networks with the heterosynaptic regulariser, the product of error and
+eligibility trace is multiplied by about 5, as in the published code. The regulariser w
+z^4 e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with
+random feedback.
 """
 
 import itertools

@@ -16,18 +16,17 @@ usable learning rates is at least half a decade wider with RMSprop or with RMaxP
 with a fixed rate.
 
 Learning rates are tested on a logarithmic grid with a spacing of half a decade (a
-quarter of a decade with --full).  The width of the range of usable learning rates is
-the largest number of consecutive usable learning rates on the grid, multiplied by the
-spacing of the grid.  If no learning rate is usable, the width of the range is 0.  With
-RMaxProp, the learning rate is the largest possible weight change in 0.5 s.  Output
+quarter of a decade with --full). The width of the range of usable learning rates is the
+largest number of consecutive usable learning rates on the grid, multiplied by the
+spacing of the grid. If no learning rate is usable, the width of the range is 0. With
+RMaxProp, the learning rate is the largest possible weight change in 0.5 s. The output
 weights are positive before training, so that every hidden neuron receives a useful
-error signal.  The top panels show the final cost relative to the cost of the first
-trial, against the learning rate.  The bottom panels show the cost of each trial for the
-learning rate with the lowest median of the relative final cost.  Thin lines and dots
-show single networks (3 networks with 120 trials each; with
---full, 10 networks with 500 trials each), and thick lines show the median over
-networks.  This figure corresponds to [ZG18] fig. 1, whose numerical values are not
-published.
+error signal. The top panels show the final cost relative to the cost of the first
+trial, against the learning rate. The bottom panels show the cost of each trial for the
+learning rate with the lowest median of the relative final cost. Thin lines and dots
+show single networks (3 networks with 120 trials each; with --full, 10 networks with 500
+trials each), and thick lines show the median over networks. This figure corresponds to
+[ZG18] fig. 1, whose numerical values are not published.
 """
 
 import numpy as np

@@ -1,18 +1,18 @@
 """Random feedback and local errors train hidden layers with little loss of accuracy
 
-A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels.  The
-weights of the readout always learn from the error of the readout.  The figure compares
+A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels. The
+weights of the readout always learn from the error of the readout. The figure compares
 five learning rules, which differ in how an error of readouts reaches the hidden layers.
 In backpropagation, the output error passes from each layer to the layer below through
-the transposed forward weights.  All gradients treat the reset term of the membrane
-potential as a constant.  In feedback alignment, the output error passes from each layer
-to the layer below through fixed random weights.  In direct feedback alignment, the
-error of the readout passes to each hidden layer through fixed random weights.
-Event-driven random backpropagation resembles direct feedback alignment, but the
-surrogate derivative is a boxcar, and the input spikes are not filtered.  In learning
-with local errors, each hidden layer has a separate, fixed random readout, and learns
-from the error of this readout.  With all five rules, the networks start from the same
-initial weights.
+the transposed forward weights. All gradients treat the reset term of the membrane
+potential as a constant. In feedback alignment, the output error passes from each layer
+to the layer below through fixed random weights. In direct feedback alignment, the error
+of the readout passes to each hidden layer through fixed random weights. Event-driven
+random backpropagation resembles direct feedback alignment. In event-driven random
+backpropagation, the surrogate derivative is a boxcar, and the input spikes are not
+filtered. In learning with local errors, each hidden layer has a separate, fixed random
+readout, and learns from the error of this readout. With all five rules, the networks
+start from the same initial weights.
 
 Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
 backpropagation, the mean test accuracy is at most 0.1 lower with feedback alignment and

@@ -9,14 +9,14 @@ penalty that limits the hidden spikes to 20 per pattern, the mean test accuracy 
 most 0.015 lower than without a burst penalty.
 
 The left panel shows the test accuracy against the number of hidden spikes, for 3 seeds
-and 12 epochs (5 seeds and 50 epochs with --full).  All seeds use the same test images.
-The right panels show networks whose hidden layer is silent before training.  Training
+and 12 epochs (5 seeds and 50 epochs with --full). All seeds use the same test images.
+The right panels show networks whose hidden layer is silent before training. Training
 with the surrogate gradient alone makes the hidden layer active, because the surrogate
-derivative (of a fast sigmoid) is nowhere 0.  A second penalty is called lower-bound
-penalty.  It is added to the loss for each pattern and each hidden neuron that does not
-spike in this pattern.  With the lower-bound penalty, the hidden layer becomes active
-faster.  After one epoch, the mean number of hidden spikes is at least twice as high
-with the lower-bound penalty as without this penalty.
+derivative (of a fast sigmoid) is nowhere 0. A second penalty is called lower-bound
+penalty. The lower-bound penalty is added to the loss for each pattern and each hidden
+neuron that does not spike in this pattern. With the lower-bound penalty, the hidden
+layer becomes active faster. After one epoch, the mean number of hidden spikes is at
+least twice as high with the lower-bound penalty as without this penalty.
 
 This figure corresponds to [CB22] fig. 3E, which varies the strength of the burst
 penalty for MNIST on an analog chip.  In [CB22], the accuracy stays constant if the

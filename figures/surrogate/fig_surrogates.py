@@ -1,17 +1,17 @@
 """The true loss is a step function, and surrogate gradients still reduce it
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network.  Only the hidden weights are trained.  The loss is evaluated at many points on
-a line in weight space.  The line passes through the initial and the trained hidden
-weights.  At 99 % or more of the points on this line, the derivative of the loss along
-the line is exactly 0, because the loss is constant between jumps.  For comparison, the
+network. Only the hidden weights are trained. The loss is evaluated at many points on a
+line in weight space. The line passes through the initial and the trained hidden
+weights. At 99 % or more of the points on this line, the derivative of the loss along
+the line is exactly 0, because the loss is constant between jumps. For comparison, the
 module `refsnn.checks` replaces the spike function, which is a step function, by a
-smooth function whose derivative is the surrogate derivative (anchored network).  A
-separate anchored network is built for each point on the line, such that its output at
-this point equals the output of the spiking network.  At this point, the loss of the
-anchored network and the loss of the spiking network are differentiated along the line.
-The derivative of the anchored network equals the surrogate derivative of the spiking
-network, up to 1e-6 of the largest surrogate derivative on the line.  For each of seven
+smooth function whose derivative is the surrogate derivative (anchored network). For
+each point on the line, a separate anchored network is built, whose output at this point
+equals the output of the spiking network. At this point, the loss of the anchored
+network and the loss of the spiking network are differentiated along the line. The
+derivative of the anchored network equals the surrogate derivative of the spiking
+network, up to 1e-6 of the largest surrogate derivative on the line. For each of seven
 surrogate derivatives, the ratio of the loss after training to the loss before training
 has a median of at most 0.5 over 12 networks (50 with --full).
 

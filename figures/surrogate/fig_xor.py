@@ -1,14 +1,14 @@
 """Temporal XOR is learned from the first output spike
 
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
-(at 10 ms, two synaptic time constants).  In a network of 2-4-2 neurons, output neuron 0
+(at 10 ms, two synaptic time constants). In a network of 2-4-2 neurons, output neuron 0
 must spike first if the two inputs spiked at the same time, and otherwise output neuron
-1 must spike first.  Two training methods are compared.  The surrogate-gradient method
+1 must spike first. Two training methods are compared. The surrogate-gradient method
 trains LIF neurons with the surrogate gradient of a loss that depends on the first
-output spike times.  The spike-time method trains non-leaky neurons, which spike at most
-once.  This method uses the exact gradient of a loss that depends on the output spike
-times.  With each method, the network learns all four patterns for at least half of 20
-seeds (100 with --full).
+output spike times. The spike-time method trains non-leaky neurons, which spike at most
+once. The spike-time method uses the exact gradient of a loss that depends on the output
+spike times. With each method, the network learns all four patterns for at least half of
+20 seeds (100 with --full).
 
 A run is a success if the trained network classifies all four patterns correctly.  In
 each pattern, the correct output neuron must spike, and the other output neuron must
