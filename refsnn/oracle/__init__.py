@@ -19,8 +19,7 @@ call the following functions:
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` can be computed in float32 without any rounding
-error.  The golden vectors without rounding errors are intended for tests
-of C++ code and of hardware.
+error.  These test problems are suitable for C++ code and hardware.
 
 The field `text` of a golden vector describes the test problem, and names
 the equations of refsnn that define the correct outputs.  For a spiking
@@ -35,10 +34,10 @@ membrane potential mem[t] determines spikes[t].  The results of programs
 that count time steps differently do not match the correct outputs.
 Simulators of LIF neurons differ in the computation of a time step, for
 example in the kind of reset.  From the recording of a layer, the function
-`identify` infers how a time step was computed.  The answer names a similar
-public simulator, for example "as lava LIF (lava), but reset by
-subtraction".  If the layer has no synaptic filter, pass alpha = 0 to
-`identify`, because alpha is the decay factor of the synaptic current.
+`identify` infers how a time step was computed.  The report of `identify`
+names a similar public simulator, for example "as lava LIF (lava), but
+reset by subtraction".  If the layer has no synaptic filter, pass alpha = 0
+to `identify`, because alpha is the decay factor of the synaptic current.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.  The module `stored` reads and writes

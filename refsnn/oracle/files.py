@@ -16,10 +16,10 @@ or probe.  The package `identify` infers from the responses to the stimuli
 how a simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
-reads the recorded spikes or potentials of a LIF layer.  Files from other
-sources may be truncated, malicious or too large.  Therefore, `read` and
-`read_recording` check the sizes of all arrays before they allocate memory,
-and never unpickle Python objects.
+reads the recorded spikes or potentials of a LIF layer.  Files from
+untrusted sources may be truncated, malicious or too large.  Therefore,
+`read` and `read_recording` check the sizes of all arrays before they
+allocate memory, and never unpickle Python objects.
 """
 
 import hashlib

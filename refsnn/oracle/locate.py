@@ -137,8 +137,8 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The function `holds` also accepts arrays that have too few entries for the
-    function `locate`.
+    The function `holds` can also test arrays that are too small for `locate`
+    to infer an explanation of the errors.
 
     Parameters
     ----------

@@ -4,14 +4,15 @@
 The function under test simulates a layer of leaky integrate-and-fire (LIF)
 neurons, and computes gradients of a loss.  The function `diagnose` calls
 the function under test for several variants of a network, and compares the
-returned results with the correct results.  In each variant, different
-terms of the LIF equations are 0.  The function `diagnose` does not need a
-list of known programming mistakes.  The conclusions follow from six
-statements:
+returned results with the correct results.  Each variant of the network has
+a different set of LIF equation terms that are 0.  The function `diagnose`
+does not need a list of known programming mistakes.  The conclusions follow
+from six statements:
 
-(A) If exactly one term is wrong, the results are wrong for all variants of
-    the network in which this term has an effect, and right for all other
-    variants.  A term has no effect if:
+(A) If a program computes exactly one term of the LIF equations wrongly,
+    the results are wrong for all variants of the network in which this
+    term has an effect, and right for all other variants.  A term has no
+    effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module tests a function on networks in which some LIF terms are 0.
 
-A variant is a network of leaky integrate-and-fire (LIF) neurons.  In each
-variant, different terms of the LIF equations are 0.  From the results for
-all variants, `diagnose` infers which term of the LIF equations the
-function under test computes wrongly.  Each input channel is 1 at one time
-step of one sample, and 0 otherwise.  Let dW be the gradient of the loss
-with respect to the input weights W.  Each column of dW belongs to one
+A variant is a network of leaky integrate-and-fire (LIF) neurons.  Each
+variant has a different set of LIF equation terms that are 0.  From the
+results for all variants, `diagnose` infers which term of the LIF equations
+the function under test computes wrongly.  Each input channel is 1 at one
+time step of one sample, and 0 otherwise.  Let dW be the gradient of the
+loss with respect to the input weights W.  Each column of dW belongs to one
 input channel, which is nonzero at only one time step of one sample.
 Therefore, each column of dW equals the derivatives of the loss with
 respect to the synaptic currents at one time step.  These derivatives are

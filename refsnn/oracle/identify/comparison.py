@@ -19,8 +19,8 @@ Exact.  The list `members` of the report holds all tested candidates that
     match the recording.  All presets of the caller are tested.  If some
     presets of the caller match the recording, all update conventions that
     differ from a matching preset in one property are also tested.  If no
-    preset of the caller matches the recording, all update conventions that
-    differ from any preset in exactly one property are also tested.
+    preset of the caller matches the recording, all update conventions are
+    tested that differ from a preset in exactly one property.
 Cost.   Each candidate is simulated once.  If several candidates match the
     recording, the function `_telling` searches for input signals that
     distinguish the first candidate from each other candidate.  For each
@@ -47,7 +47,7 @@ __all__ = ["Tools"]
 class Tools(NamedTuple):
     """Hold the update conventions and the simulator of the caller.
 
-    Each update convention is a NamedTuple, such as `conventions.Step`.  The
+    Update conventions are NamedTuples, such as `conventions.Step`.  The
     function `simulate` returns a dict with the synaptic currents "syn", the
     membrane potentials "mem" and the spike counts "spikes".  The function
     `differentiate` returns the gradient of a loss with respect to the input

@@ -15,7 +15,7 @@ r be the recorded synaptic currents (syn) or membrane potentials (mem) of
 one time step, and let v be the corresponding simulated values.  If spikes
 are recorded, the recorded spikes drive the resets and the recurrent inputs
 of the simulation.  Row t of a recorded array holds the values of time step
-t.  An update convention is rejected in row t if (1) or (3) holds:
+t.  An update convention is rejected at time step t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -23,8 +23,8 @@ t.  An update convention is rejected in row t if (1) or (3) holds:
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
 (2), s are the recorded spikes.  For synaptic currents, the term with the
-spikes s in (2) is omitted.  In (3), c(u) is the number of spikes that a
-neuron with the membrane potential u emits.  The tolerance tol is the
+spikes s is omitted in eq. (2).  In (3), c(u) is the number of spikes that
+a neuron with the membrane potential u emits.  The tolerance tol is the
 right-hand side of (1) for membrane potentials.  If the simulated potential
 u differs from the threshold by less than the tolerance tol, the recorded
 neuron may spike or not spike.
@@ -35,25 +35,27 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Therefore, all update conventions with equal coefficients in (4), equal
-    constants beta and gain, and equal rules for spikes and resets share
-    one simulation.  Update conventions that differ only in the property
-    `record` also share one simulation.  The choices "once" and "before" of
-    the property `reset_at` differ only in the recorded potential.
-    Therefore, one simulation is sufficient for the choices "once" and
-    "before".
+    Therefore, one simulation is sufficient for all update conventions that
+    have the same coefficients in (4), the same constants beta and gain,
+    and the same rules for spikes and resets.  One simulation is also
+    sufficient for update conventions that differ only in the property
+    `record`, the time at which the membrane potential is recorded.  The
+    choices "once" and "before" of the property `reset_at` differ only in
+    the recorded potential.  Therefore, one simulation is sufficient for
+    the choices "once" and "before".
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
-    equal to the threshold if the difference is below (16 + t/2) eps S(t).
-    If u counts as equal to the threshold, the neuron spikes or does not
-    spike according to the property `compare`.
+    equal to the threshold if the difference between u and the threshold is
+    below (16 + t/2) eps S(t).  If a simulated potential u counts as equal
+    to the threshold, the neuron spikes or does not spike according to the
+    property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, the function
     `_search` first uses the recordings of only 32 pairs of a sample and a
-    neuron.  The function chooses the pairs whose recorded values differ
-    most often from the value at the first time step.  If recurrent weights
-    V are given and spikes are not recorded, `_search` first uses the
-    recording of only one sample.
+    neuron.  The function chooses the pairs of a sample and a neuron whose
+    recorded values differ most often from the value at the first time
+    step.  If recurrent weights V are given and spikes are not recorded,
+    `_search` first uses the recording of only one sample.
 Departures.  This module uses no gradients.  The module therefore does not
     determine whether gradients pass through the reset (property
     `through_reset`).

@@ -29,7 +29,7 @@ weights W.  The side is "above" if the surrogate derivative is 0 below the
 threshold.  The side is "below" if the surrogate derivative is 0 above the
 threshold.  Otherwise, the side is "both".  The peak in (3) is the value of
 the surrogate derivative at the threshold.  The value `reset path` in (3)
-is True if derivatives pass through the reset.  Gradients without
+is True if derivatives pass through the reset.  Gradients that neglect
 derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
@@ -41,23 +41,24 @@ Exact.  If spikes are recorded, the recorded spikes drive the resets and
     the recurrent inputs in (3).
 Cost.   Let G be the number of values of alpha that are tried.  Let P be
     the number of samples times the number of neurons.  A fit for one value
-    of alpha uses E recorded entries; E is at most max(T, `SCANNED`).  For
-    each combination of the properties `test`, `record`, reset and delay,
-    the function `_constants` takes O(G E + T P) time.  For each surrogate
-    derivative, the function `_gradients` takes O(T B n (m + n)) time.
+    of alpha uses E recorded entries, where E is at most max(T, `SCANNED`).
+    For each combination of the properties `test`, `record`, reset and
+    delay, the function `_constants` takes O(G E + T P) time.  For each
+    surrogate derivative, the function `_gradients` takes O(T B n (m + n))
+    time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  A surrogate derivative in this
     module may also be 0 on one side of the threshold.  Let v be the
     membrane potential minus the threshold, and k the steepness.  The
     surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as in
     the class `Heaviside` of the simulator sinabs and in the class
-    `StepPWL` of the simulator rockpool.  If k is 0, the surrogate
-    derivative "step" is 1 everywhere, as in a straight-through estimator.
-    Peak values other than 1 are tried only if no surrogate derivative with
-    the peak value 1 reproduces the recorded gradient.  If the peak is not
-    1, the factor in (3) must be 1.  If derivatives pass through resets or
-    through the recurrent weights V, doubling the surrogate derivative does
-    not double the gradient.
+    `StepPWL` of the simulator rockpool.  If the steepness k is 0, the
+    surrogate derivative "step" is 1 everywhere, as in a straight-through
+    estimator.  Peak values other than 1 are tried only if no surrogate
+    derivative with the peak value 1 reproduces the recorded gradient.  If
+    the peak is not 1, the factor in (3) must be 1.  If derivatives pass
+    through resets or through the recurrent weights V, doubling the
+    surrogate derivative does not double the gradient.
 """
 
 import itertools
@@ -119,7 +120,7 @@ class Match(NamedTuple):
 
 
 def _constants(problem):
-    """Fit eqs. (1) and (2), or return None.
+    """Fit (1) and (2), or return None.
 
     >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
     >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}

@@ -25,9 +25,9 @@ published tools) that agree with the recording.  If a preset agrees with
 the recording, the list also holds similar update conventions.  These
 update conventions agree with the recording, and differ from the first
 preset in the list in only one property.  If no preset agrees with the
-recording, the list holds up to 20 other update conventions.  These are the
-update conventions that agree with the recording and are most similar to a
-published tool.
+recording, the list holds up to 20 other update conventions.  Among all
+update conventions that agree with the recording, these are the most
+similar to a published tool.
 """
 
 import numpy as np
@@ -164,8 +164,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified update convention differs from the convention
-    `right`.
+    """Describe how an identified update convention differs from the right
+    update convention.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))

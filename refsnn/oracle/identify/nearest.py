@@ -1,5 +1,6 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module describes recordings that agree with no update convention.
+r"""This module describes recordings of neurons that agree with no known
+way to update LIF neurons.
 
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  An update convention
@@ -29,16 +30,17 @@ Derivation.  The comparison uses the tolerances of the module
     `elimination`.
 Approximate.  The nearest update convention is chosen among the update
     conventions of published tools and at most 24 further update
-    conventions.  The further update conventions are those that agree with
-    the recording for the most time steps.
+    conventions.  The further update conventions agree with the recording
+    for the largest number of time steps that any update convention
+    reaches.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times.  Before each repetition, one change is made to the
-    constants, the weights or the recording.  The changes are a fitted
-    gain, transposed weights, recurrent weights V = 0, swapped axes of time
-    and batch, and a threshold of 1.
+    eight times.  Before each repetition of the comparison, one change is
+    made to the constants, the weights or the recording.  The possible
+    changes are a fitted gain, transposed weights, recurrent weights V = 0,
+    swapped axes of time and batch, and a threshold of 1.
 Departures.  If an update convention agrees with the recording only after a
     change listed under "Cost", the report names the change and the update
-    convention.  In this case, the list `members` of the report is empty.
+    convention, and the list `members` of the report is empty.
 """
 
 import numpy as np

@@ -31,8 +31,9 @@ Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
     one sample for each value of the product f1 f2 f3 of the factors in
     (1).  The input signals "overdrive" and "inhibition" have 40 samples
     each.
-Departures.  In a simulator with other rounding errors, the input signal
-    "ties" may not bring the membrane potential exactly to the threshold.
+Departures.  In a simulator whose rounding errors differ from those of this
+    module, the input signal "ties" may not bring the membrane potential
+    exactly to the threshold.
 """
 
 import itertools
@@ -52,7 +53,7 @@ NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
 class Stimulus(NamedTuple):
-    """Hold an input x, (T, B, 1), for one neuron."""
+    """Hold an input x, (T, B, 1)."""
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the stimulus distinguishes
