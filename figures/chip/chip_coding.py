@@ -46,8 +46,8 @@ def latency(values, *, first=None):
     """Encode the grey levels of a batch of images as spike times, eqs. (1)-(3).
 
     `values` (B, m) holds the grey levels in [0, 1] of B images with m pixels. The first
-    time bin begins at `first`, in seconds; eq. (3) by default. The returned array of
-    spikes (0 or 1) has the shape (T, B, m), where T is the number of time bins.
+    time bin begins at the time `first`, in seconds. The returned array of spikes (0 or
+    1) has the shape (T, B, m), where T is the number of time bins.
 
     >>> spikes = latency(np.array([[1.0, 0.5, 0.1]]))
     >>> spikes.sum(axis=0).tolist(), spikes.argmax(axis=0).tolist()

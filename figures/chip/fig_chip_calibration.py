@@ -69,7 +69,7 @@ NAMES = {"loop": "trained with the chip in the loop",
 
 
 def jobs(size, seed, data):
-    """Return one job for each training of a network."""
+    """Return one job for each trained network."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     repeats = 1 if size == "quick" else 2
     shared = [{"task": task, "folder": folder,
@@ -83,7 +83,7 @@ def jobs(size, seed, data):
 
 
 def drawn(level, seed, repeat):
-    """Sample a chip de-calibrated by `level` per cent."""
+    """Sample a de-calibrated chip."""
     return chip_images.drawn(seed, repeat, chip.CALIBRATED._replace(
         decalibration=(level / 100, level / 100) if level else None))
 
@@ -134,7 +134,7 @@ def transfer(task, folder, levels, epochs, seed, repeat):
 
 
 def copied(task, folder, epochs, seed, repeat):
-    """Train on an emulated twin; test on the chip."""
+    """Train on a twin; test on the chip."""
     images, generator, learner = begun(task, folder, seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"twin {TWIN}", repeat)
     real = drawn(TWIN, seed, repeat)
@@ -168,10 +168,7 @@ def gather(results):
 
 
 def grown(data):
-    """Return relative increases of the test error.
-
-    Each increase is divided by the mean test error without silenced neurons.
-    """
+    """Return relative increases of the test error."""
     error = 1 - data["silenced"]
     return error / np.maximum(error[:, :, :1].mean(axis=1, keepdims=True), 1e-3) - 1
 

@@ -137,10 +137,7 @@ def blank(count):
 
 
 def reference(drawn, rng):
-    """Return the mean membrane sample of each neuron.
-
-    All membranes are held at the nominal leak potential.
-    """
+    """Return the mean membrane sample of each neuron."""
     held = drawn._replace(leak=np.zeros_like(drawn.leak),
                           threshold=np.full_like(drawn.threshold, np.inf))
     x = np.zeros((chip_images.STEPS, 64, NEURONS), np.uint8)

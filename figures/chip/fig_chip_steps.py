@@ -59,7 +59,7 @@ def jobs(size, seed, data):
 
 
 def learn(epochs, images, seed, repeat):
-    """Train in software; emulate with all step lengths."""
+    """Emulate a trained network with all steps."""
     digits = chip_images.digits(seed, repeat)
     generator = seeds.rng(seed, FIGURE, "network", repeat)
     learner = chip_images.begin(generator, chip_images.HIDDEN["digits"])
@@ -82,10 +82,7 @@ def learn(epochs, images, seed, repeat):
 
 
 def errors(run, fine):
-    """Return the four errors of an emulation.
-
-    Each argument is a pair (spikes, readout potentials).
-    """
+    """Return the four errors of an emulation."""
     (fired, mine), (spikes, out) = run, fine
     return (np.sqrt(np.mean((mine - out) ** 2) / np.mean(out ** 2)),
             np.mean(np.abs(mine - out)) / np.mean(np.abs(out)),

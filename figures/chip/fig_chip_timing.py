@@ -95,10 +95,7 @@ def gather(results):
 
 
 def times_us():
-    """Return the times of samples in microseconds.
-
-    The first input spike arrives at time 0.
-    """
+    """Return the times of samples in microseconds."""
     return (np.arange(chip_images.STEPS) - 1) * chip_images.DT_S * 1e6
 
 
@@ -110,7 +107,7 @@ def decided_us(data):
 
 
 def sparsest(data):
-    """Return the index of the selected regularisation strength, or None."""
+    """Return the index of the selected strength."""
     sparse = (data["spikes"].mean(axis=1) <= 40) & (data["strength"] > 0)
     learnt = np.where(sparse, data["train"].mean(axis=1), -1)
     return int(learnt.argmax()) if sparse.any() else None

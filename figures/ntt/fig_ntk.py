@@ -86,10 +86,7 @@ def linearised(weights, biases, x, kind="relu"):
 
 
 def largest(kernel):
-    """Return the largest eigenvalue of a tangent kernel.
-
-    The kernel has the shape (N, N, K, K).
-    """
+    """Return the largest eigenvalue of a kernel."""
     size = len(kernel) * kernel.shape[2]
     return float(np.linalg.eigvalsh(kernel.swapaxes(1, 2).reshape(size, size))[-1])
 
@@ -103,7 +100,7 @@ def descended(weights, biases, gradient, rate):
 # ---- jobs
 
 def descend(width, folder, repeat, seed):
-    """Train one network; return its actual and predicted outputs."""
+    """Return actual and predicted network outputs."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, width,
                                                   np.float32)
     f, batch = linearised(weights, biases, x)
@@ -134,7 +131,7 @@ def relative(found, foretold):
 
 
 def step(folder, repeat, seed):
-    """Compare output changes with predictions of three kernels."""
+    """Compare output changes with three predictions."""
     weights, biases, x, targets, unseen = problem(folder, seed, repeat, STEP_WIDTH,
                                                   np.float64)
     masks = pruning.random(weights, 0.5, seeds.rng(seed, FIGURE, "masks", repeat))

@@ -138,10 +138,7 @@ def claims(data):
 
 
 def ahead(rows, *others):
-    """Compare layer-wise NTT with the best other method.
-
-    The dict `rows` maps pairs (method, scope) to test accuracies.
-    """
+    """Compare layer-wise NTT with the best other method."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)

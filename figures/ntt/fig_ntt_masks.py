@@ -109,18 +109,12 @@ def follows(data, method):
 
 
 def unevenness(counts, density):
-    """Return the variance of `counts`, relative to chance.
-
-    The variance is divided by the variance for randomly chosen weights.
-    """
+    """Return the variance relative to chance."""
     return counts.var(axis=1) / counts.mean(axis=1) / (1 - density)
 
 
 def unevenness_given(varies, counts, density):
-    """Return the variance among similar pixels.
-
-    Similar pixels have a similar standard deviation `varies` of their grey levels.
-    """
+    """Return the variance among similar pixels."""
     order = np.argsort(varies, axis=1)
     groups = np.take_along_axis(counts, order, axis=1)
     side = int(np.sqrt(counts.shape[1]))

@@ -165,7 +165,7 @@ def pair(folder, seed, repeat):
 
 
 def two_classes(folder, kind, steps, repeat, seed):
-    """Train on two digits; return logits of unseen images."""
+    """Return logits of unseen images."""
     net, images = pair(folder, seed, repeat)
     rng = seeds.rng(seed, FIGURE, f"two {kind}", repeat)
     teacher = net.init(rng=seeds.rng(seed, FIGURE, "two", repeat))
@@ -210,7 +210,7 @@ def gather(results):
 
 
 def plane(logits, labels):
-    """Return the mean margin of each class (steps, 2)."""
+    """Return the mean margin of each class."""
     margin = logits[:, :, 1] - logits[:, :, 0]
     return np.stack([-margin[:, labels == 0].mean(axis=1),
                      margin[:, labels == 1].mean(axis=1)], axis=1)

@@ -86,7 +86,7 @@ def jobs(size, seed, data):
 
 
 def teacher(name, run):
-    """Sample a dense network (teacher) as in the code of [LZ20].
+    """Sample a teacher as in [LZ20].
 
     Layers without weights also use random keys.
     """
@@ -176,7 +176,7 @@ def starts(name, folder, count):
 
 
 def gather(results):
-    """Return the logs in a dict, {"NAME RUN DTYPE": log}.
+    """Return the logs in a dict.
 
     For published logs, DTYPE is "log".
     """

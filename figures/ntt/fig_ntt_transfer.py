@@ -138,11 +138,7 @@ def transfer(name, folder, kind, repeat, seed, steps):
 
 
 def learn(name, folder, kind, repeat, seed, labelled, before=None):
-    """Train with labels; return the learning curve.
-
-    The argument `before` is a result of the function `transfer`, or None for a network
-    with random masks.
-    """
+    """Train with labels; return the learning curve."""
     net, images, _, generator, teacher, density = start(name, folder, kind, repeat,
                                                         seed)
     if before is None:
@@ -214,7 +210,7 @@ def claims(data):
 
 
 def judged(name, count, start, kernel, out, soon, final, early, paper):
-    """Yield claims about one network and data set."""
+    """Yield claims about one network."""
     bounds = {"digits": (None, 0.5, 0.5, None, None, 0, None, None, 0.02),
               "MLP": (None, 0.09, None, 0.30, 0.96, 0.015, 0.70, 0.55, None),
               "LeNet": (None, None, None, None, 0.98, 0.008, None, None, None),

@@ -100,8 +100,8 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None):
     """Train with labels; return two test accuracies.
 
-    The early test accuracy is measured after `EARLY` training steps.  The final test
-    accuracy is the mean of the last `TESTS` tests, which are 50 training steps apart.
+    The early test accuracy is measured after `EARLY` training steps. The final test
+    accuracy is the mean of the last `TESTS` tests.
 
     before : result of the function `transfer`, for methods with Neural Tangent
     Transfer.

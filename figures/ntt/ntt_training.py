@@ -183,16 +183,15 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
     """Return the product of Hessian and gradient.
 
     The loss L is the cross entropy of f / temperature, where f are the network outputs.
-    The vector v is the gradient of L with respect to the weights and biases, and is
-    held constant.  The product of v and the Hessian of L is the gradient of
+    The vector v, which is held constant, is the gradient of L with respect to the
+    weights and biases. The product of v and the Hessian of L is the gradient of
 
         E = sum p_k G_k (V a + c), with p = dL/df,
 
-    the directional derivative of L along v.  The sum in E is over images, layers and
-    outputs k.  The input of a layer is a.  The arrays V and c are the parts of the
-    gradient v for the weights and the biases of the layer.  G_k is the derivative of
-    the output f_k with respect to the layer's input currents W a + b.  The function
-    `second_order` computes the gradient of E from dE/da, dE/dG and dE/df.
+    the directional derivative of L along v. The sum in E is over images, layers and
+    outputs k. The input of a layer is a. The arrays V and c are the entries of v for
+    the weights and for the biases of the layer. G_k is the derivative of the output f_k
+    with respect to the layer's input currents W a + b.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -240,7 +239,7 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100):
-    """Run the steps `first` to `first + count` of NTT.
+    """Run `count` steps of NTT.
 
     For the next part of the training, the returned dict is passed as `before`. If
     `first` is a multiple of `every` in each part, the last part returns the same
@@ -300,8 +299,7 @@ def adam_states(found):
 def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
     """Train a sparse network with labels.
 
-    Each row of the returned learning curve is (step, test accuracy). The argument
-    `every` is the number of steps between two rows, or a list of steps.
+    Each row of the returned learning curve is (step, test accuracy).
     """
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))

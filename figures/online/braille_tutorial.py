@@ -87,7 +87,7 @@ def gradients(weights, used, x, labels):
 
 
 def train(x, labels, epochs, seed=0):
-    """Train a network; return accuracies of all epochs."""
+    """Train a network; return the accuracies."""
     generator = np.random.default_rng(seed)
     train, test = datasets.split(labels, seed=seed)
     weights, used = initial(generator)

@@ -129,10 +129,7 @@ def trials(generators, delay, number):
 
 
 def response(steps):
-    """Return the effect of spikes on readouts.
-
-    The effect is the change of the mean readout potential in the response window.
-    """
+    """Return the effect of spikes on readouts."""
     mean = np.zeros((steps, 1, 1), np.float32)
     mean[-WINDOW:] = 1 / WINDOW
     return lif.readout_backward(np.zeros_like(mean), np.ones((1, 1), np.float32), mean,
@@ -272,10 +269,7 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Count the numbers stored between two time steps.
-
-    A learning rule stores eligibility traces and filtered eligibility traces.
-    """
+    """Count the numbers stored between two time steps."""
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
         else sum(part.size for part in sparse_rtrl.rest(rule, 1, n, c))
@@ -283,10 +277,7 @@ def carried(rule):
 
 
 def multiplications(rule):
-    """Count the multiplications in one time step.
-
-    Only multiplications of the learning rule are counted.
-    """
+    """Count the multiplications in one time step."""
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     return {"exact": n * c * (n * (n + 6) + READOUTS * (n + 4)), "block": 11 * n * c,
             "implicit": 10 * n * c, "presynaptic": 3 * c + 5 * n * c,

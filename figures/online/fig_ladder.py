@@ -86,10 +86,7 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Sample input and recurrent weights of a layer.
-
-    The unit of the weights is the spike threshold.
-    """
+    """Sample input and recurrent weights of a layer."""
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
@@ -151,10 +148,7 @@ def arrays(x, W, V, W_out, target):
 
 
 def snapped(system, V):
-    """Return gradient error and memory of SnAp-n.
-
-    The memory of SnAp-n is divided by the memory of RTRL.
-    """
+    """Return gradient error and memory of SnAp-n."""
     exact, n, rows = bptt.gradient(*system), len(V), []
     owner = snap.owners(n, n)
     for order in range(1, ORDERS + 1):

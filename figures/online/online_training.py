@@ -172,11 +172,7 @@ def step_gradient(rule, filtered, credit):
 
 
 def learn_online(rule, weights, states, x, labels, task, *, rate):
-    """Change the weights at every time step.
-
-    Return the weights, the optimiser states, and the sum of the gradients of all time
-    steps.
-    """
+    """Change the weights at every time step."""
     (T, B, m), n, constants = x.shape, task.hidden, task.constants()
     layer = readout = spread = None
     total = [np.zeros_like(part) for part in weights]
@@ -201,7 +197,7 @@ def learn_online(rule, weights, states, x, labels, task, *, rate):
 
 
 def learn_after(weights, states, x, labels, task, *, rate):
-    """Present sequences; change the weights once, with BPTT."""
+    """Change the weights once, with BPTT."""
     (W, V, out), constants = weights, task.constants()
     run = lif.simulate(x, W, V, **constants)
     dy = error(lif.readout(run.spikes, out, **constants), labels)
@@ -225,10 +221,7 @@ def tested(rule, weights, x, labels, task):
 
 
 def learn(task, folder, rule, rate, epochs, seed, repeat):
-    """Train one network; return its learning curve.
-
-    The test accuracy is measured `POINTS` times during training.
-    """
+    """Train one network; return its learning curve."""
     name, task = task, TASKS[task]
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
                for what in ("split", "weights", "order")}

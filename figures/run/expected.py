@@ -17,8 +17,7 @@ UNKNOWN_S = 1.0             # if unknown, all jobs count equally in the progress
 def seconds(listed):
     """Return the predicted time of each task.
 
-    The dict `listed` maps the name of each figure to its tasks. Without measured times,
-    the predicted time of each task is `UNKNOWN_S`.
+    The dict `listed` maps the name of each figure to its tasks.
     """
     stored = json.loads(PATH.read_text(encoding="utf-8"))
     found = {}

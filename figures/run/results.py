@@ -48,7 +48,7 @@ def entered(name, document):
 
 
 def documents(root):
-    """Return {name of a figure: results with --full}."""
+    """Return the results with --full."""
     paths = sorted((root / "figures" / "full").glob("*.json"))
     found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
     return {name: found[name] for name in make.names(root) if name in found}

@@ -99,8 +99,8 @@ def learn(condition, strength, first, number, total, epochs, batch, repeat, seed
 
     The test accuracies have the axes (last task learnt, tested task).
 
-    strength : strength of the penalty.  If `strength` is None, the function uses the
-        strength of the most accurate of the earlier runs in `before`.
+    strength : strength of the penalty. If the argument `strength` is None, the strength
+        of the most accurate run in `before` is used.
     """
     images, orders = training.sequence(folder, total, repeat, seed)
     net = training.perceptron(*(SIZES if folder is None else FULL_SIZES),

@@ -131,10 +131,7 @@ def watch(repeat, epochs, seed):
 
 
 def distance(seed, repeat, epochs):
-    """Compare the path integrals of `fast.si` and `si`.
-
-    Return the relative norm of the difference between the two path integrals.
-    """
+    """Compare the path integrals of `fast.si` and `si`."""
     net, listed, parameters, generator = start(seed, repeat)
     _, clear, _ = training.learn_clearly(
         net, parameters, si.begin(parameters), listed[0], si.PRESETS["pathint"],

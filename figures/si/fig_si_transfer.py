@@ -85,11 +85,7 @@ def shown(strength):
 
 
 def jobs(size, seed, data):
-    """Return the training jobs of all networks.
-
-    For each strength of the consolidation penalty, a copy of the network after the
-    first task is trained on the later tasks.
-    """
+    """Return the training jobs of all networks."""
     there = [os.path.isdir(os.path.join(data or "", folder)) for folder in CIFAR]
     names = ["digits"] if size != "full" else \
         ["Fashion"] + ["pairs"] * there[0] + ["CIFAR"] * all(there)

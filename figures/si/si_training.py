@@ -145,8 +145,7 @@ def perceptron(*sizes, zero=False, keep=1.0):
 def convolutional(shapes, pools, zero=True, keep=()):
     """Return the `Net` of a convolutional network.
 
-    The entry of the tuple `pools` is True for each convolution that is followed by
-    pooling.
+    The tuple `pools` contains True for each convolution that is followed by pooling.
     """
     forward, backward, signals = (functools.partial(f, pools=pools) for f in
                                   (convnet.forward, convnet.backward, convnet.signals))
@@ -286,10 +285,7 @@ def consolidate(net, learner, task, rule):
 
 
 def fisher(net, parameters, task, size=250):
-    """Return the diagonal Fisher information.
-
-    The Fisher information uses the class probabilities that the network predicts.
-    """
+    """Return the diagonal Fisher information."""
     weights, biases = halves(parameters)
     x = task.images.x[:FISHER_SAMPLES]
     total = [np.zeros_like(a) for a in parameters]
@@ -315,10 +311,7 @@ def share(learner, xi):
 
 def learn_clearly(net, parameters, memory, task, settings, *, epochs, batch, generator,
                   adam=None):
-    """Train like `learn`, without `fast.si`.
-
-    The penalty is zero during the first task.
-    """
+    """Train like `learn`, without `fast.si`."""
     x, labels = task.images.x, task.images.labels
     adam = adam or [None] * len(parameters)
     for rows in batches(generator, len(x), epochs, batch):

@@ -70,10 +70,7 @@ def refsnn(p):
 
 
 def products(p):
-    """Return a function for the matrix products.
-
-    Because the (n, n) matrices are orthogonal, the products neither vanish nor grow.
-    """
+    """Return a function for the matrix products."""
     (T, B, m), n = p.x.shape, len(p.W)
     generator = np.random.default_rng(0)
     J = np.linalg.qr(generator.standard_normal((T, B, n, n)))[0].astype(p.W.dtype)
@@ -88,10 +85,7 @@ def products(p):
 
 
 def _cell(p, tanh, stop, concatenate):
-    """Return `cell`, `credit` and the state count.
-
-    The function `cell(theta, h, x)` returns the states at the next time step.
-    """
+    """Return `cell`, `credit` and the state count."""
     n = len(p.W)
 
     def spike(v):

@@ -78,7 +78,8 @@ def copying(p):
 def torch_update(p, path=False, penalty=False):
     """Return an update function in PyTorch.
 
-    The path integral uses the sum of the gradients of the loss and of the penalty.
+    The path integral is computed with the sum of the gradients of the loss and of the
+    penalty.
     """
     import torch
     torch.set_num_threads(1)

@@ -78,10 +78,7 @@ def _started(module, task, seed, threads):
 
 
 def measured(module, task, threads, repeats, seed):
-    """Measure all competitors in one task.
-
-    Each row of the result contains the quartiles of the computing times.
-    """
+    """Measure all competitors in one task."""
     with _started(module, task, seed, threads) as ends:
         pause = PAUSE_S * any(re.search("JAX|neural-tangents", name) for name in ends)
         seconds = np.zeros((repeats + 1, len(ends)))

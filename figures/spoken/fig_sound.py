@@ -91,22 +91,14 @@ def gather(results):
 
 
 def concentrated(data, i):
-    """Compare spikes with the firing probability.
-
-    Return the fraction of spikes in the 20 % of bins with the highest firing
-    probability.
-    """
+    """Compare spikes with the firing probability."""
     P = data[f"P {i}"]
     rows = np.minimum((data[f"times {i}"] * RATE / 2 / FINE).astype(int), len(P) - 1)
     return float(np.mean(P[rows, data[f"units {i}"]] >= np.quantile(P, 0.8)))
 
 
 def tuned(data, i):
-    """Correlate spike counts with the sound's power.
-
-    Spikes are counted in groups of channels. For each group, the power is taken at the
-    mean of the channels' best frequencies.
-    """
+    """Correlate spike counts with the sound's power."""
     frame = (data[f"times {i}"] / FRAME_S).astype(int)
     at = (data[f"at {i}"] / FRAME_S).astype(int)
     best = data[f"best {i}"].reshape(-1, GROUP).mean(axis=1)
@@ -118,10 +110,7 @@ def tuned(data, i):
 
 
 def stored(data, i):
-    """Divide computed by stored spike counts.
-
-    Only the channels of the stored spikes are used.
-    """
+    """Divide computed by stored spike counts."""
     t, unit = data[f"times {i}"], data[f"units {i}"]
     kept = (unit >= 70) & ((unit - 70) % 9 == 0) & (unit < 700)
     step = (1e3 * (t - t.min()) + 1e-9).astype(int)

@@ -42,10 +42,7 @@ def jobs(size, seed, data):
 
 
 def survey(folder):
-    """Return the properties of each word.
-
-    The array `profile` holds the mean spike count of each channel.
-    """
+    """Return the properties of each word."""
     words = spoken_words.read(folder)
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = np.zeros(len(words.label), int)

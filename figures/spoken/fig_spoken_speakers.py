@@ -49,11 +49,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return accuracies and the LSTM's confusion matrix.
-
-    The entry "NAME, speakers" holds the accuracies of a classifier on the words of the
-    held-out speakers. The rows of the confusion matrix sum to 1.
-    """
+    """Return accuracies and the LSTM's confusion matrix."""
     done = [r for r in results if "accuracy" in r]
     speaker, label = done[0]["speaker"], done[0]["label"]
     found = {"title": str(done[0]["data"]), "speakers": np.unique(speaker)}

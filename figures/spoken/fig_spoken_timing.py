@@ -68,11 +68,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the test accuracies of each condition.
-
-    The entry "NAME, jittered" holds the accuracies on spoken test words with shifted
-    spikes.
-    """
+    """Return the test accuracies of each condition."""
     done = [r for r in results if "accuracy" in r]
     found = {"title": str(done[0]["data"]),
              "spreads": np.array(spoken_networks.SPREADS)}

@@ -55,10 +55,10 @@ def _sorted(times, units):
 def jitter_channels(times, units, rng, *, spread, shared, channels):
     """Shift each event to a nearby channel, eq. (2).
 
-    Each event is shifted by the sum of two random numbers. The first random number,
-    with the standard deviation `spread`, is different for each event. The second random
-    number, with the standard deviation `shared`, is the same for all events. Events
-    outside all channels are dropped.
+    Each event is shifted by the sum of two random numbers. One random number, with the
+    standard deviation `spread`, is different for each event. The other random number,
+    with the standard deviation `shared`, is the same for all events. Events outside all
+    channels are dropped.
 
     >>> t, u = jitter_channels(np.array([0.1, 0.9]), np.array([300, 600]),
     ...                        np.random.default_rng(1), spread=20.0, shared=0.0,

@@ -77,10 +77,7 @@ def start(o):
 
 
 def score(record, labels, o):
-    """Return the loss L and dL/d(readouts).
-
-    A loss that uses the maximum of each readout over time ignores the first time steps.
-    """
+    """Return the loss L and dL/d(readouts)."""
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
     return loss, np.concatenate([np.zeros_like(record[:first]), d])
@@ -221,10 +218,7 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt):
-    """Return the common duration of all words.
-
-    Shorter spoken words are padded to this duration, and longer words are cut.
-    """
+    """Return the common duration of all words."""
     last = min(spoken_words.durations(words).max(), LONGEST)
     return dt * int(np.ceil(last / dt + 1e-9))
 
@@ -262,10 +256,7 @@ def shuffled(words, law, generator):
 
 
 def chosen(words, count, generator):
-    """Restrict the training words to `count` speakers.
-
-    The test words of all other known speakers are also removed.
-    """
+    """Restrict the training words to `count` speakers."""
     found = spoken_words.sets(words)
     if count:
         known = generator.permutation(np.unique(words.speaker[found[0]]))[:count]
@@ -274,11 +265,7 @@ def chosen(words, count, generator):
 
 
 def reader(words, o):
-    """Return a function that returns binned words.
-
-    The returned function maps the indices of spoken words to spike counts (T, B,
-    channels).
-    """
+    """Return a function that returns binned words."""
     longest = steps(words, o.dt)
     size = longest / o.dt * len(words.label) * words.channels
     if size > CACHE:

@@ -275,8 +275,7 @@ def solved(errors):
 def live(fired):
     """Count the live neurons of each network.
 
-    Live hidden neurons have a mean firing rate of at least LIVE_HZ.  The array `fired`
-    holds spike counts, (blocks, B, n).
+    Live hidden neurons have a mean firing rate of at least LIVE_HZ.
     """
     return (fired.mean(axis=0) >= LIVE_HZ * training.BLOCK_S).sum(axis=1)
 

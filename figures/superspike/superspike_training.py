@@ -138,9 +138,8 @@ def feedback(kind, generators, n, k):
 def accumulate(layers, blocks, signal, matrix=None):
     """Integrate the SuperSpike rule over one block.
 
-    Return the layers, the integrated weight changes, and the filtered output error. If
-    the feedback weights `matrix` are None, the feedback weights are the transposed
-    weights of the layer above.
+    If `matrix` is None, the feedback weights are the transposed weights of the layer
+    above.
     """
     moved, found, top, above = [], [], None, None
     for each, block in zip(layers[::-1], blocks[::-1], strict=True):
@@ -157,11 +156,7 @@ def accumulate(layers, blocks, signal, matrix=None):
 
 
 def update(layers, found, rate, rule="rmaxprop", block_s=BLOCK_S):
-    """Return the layers with new, clipped weights.
-
-    The learning rate `rate` is a number, an array, or a list with one entry for each
-    layer.
-    """
+    """Return the layers with new, clipped weights."""
     moved, decay = [], float(np.exp(-block_s / TAU_RMS_S))
     rates = rate if isinstance(rate, list) else [rate] * len(layers)
     for each, m, rate in zip(layers, found, rates, strict=True):
@@ -220,8 +215,8 @@ def hits(spikes, times, window):
     """Return whether each network hits all targets.
 
     A network hits all targets if its output neuron fires exactly one spike within
-    `window` time steps of each target time. The output neuron must not fire any other
-    spike.
+    `window` time steps of each target time. The output neuron must not fire other
+    spikes.
     """
     near = np.array([spikes[max(t - window, 0):t + window + 1].sum(axis=0)
                      for t in times])

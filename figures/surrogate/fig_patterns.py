@@ -78,11 +78,7 @@ def example(x, labels, weights):
 
 
 def true(seed, repeat, epochs):
-    """Train both layers with the true gradient.
-
-    The result `hidden` is the largest absolute entry of the gradient of the loss with
-    respect to the hidden weights.
-    """
+    """Train both layers with the true gradient."""
     x, labels, weights = task(seed, repeat)
     x = x.astype(np.float32)
     net = NET._replace(surrogate="none")

@@ -22,7 +22,7 @@ from refsnn.fast import lif as fast_lif
 
 
 class Scores(NamedTuple):
-    """Hold loss, accuracy and hidden spikes per pattern."""
+    """Hold loss, accuracy and spikes per pattern."""
 
     loss: float
     accuracy: float

@@ -29,8 +29,7 @@ class Net(NamedTuple):
     """Hold the constants of all layers.
 
     The field `surrogate` is the name of a surrogate derivative in
-    `surrogates.SURROGATES`, or "none". The name "none" stands for the true derivative,
-    which is zero.
+    `surrogates.SURROGATES`, or "none". The name "none" stands for the derivative 0.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))

@@ -107,7 +107,7 @@ def validation(words):
 
 
 def sets(words):
-    """Return the indices of the words in the sets `SETS`.
+    """Return the word indices of each set.
 
     Known speakers are the speakers of training words.
     """
@@ -117,7 +117,7 @@ def sets(words):
 
 
 def tested(data, condition):
-    """Return the accuracy on all test words (repeats,)."""
+    """Return the accuracy on all test words."""
     size = data["size"][1:].astype(float)
     return np.nan_to_num(data[condition][:, 1:]) @ (size / size.sum())
 
