@@ -96,7 +96,7 @@ def begun(task, folder, seed, repeat):
 
 
 def learn(task, folder, level, dropout, epochs, seed, repeat):
-    """Train and test with the chip in the loop."""
+    """Train with the chip in the loop."""
     images, generator, learner = begun(task, folder, seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"noise all {level}", f"{repeat}, from 0")
     run = chip_images.on_chip(drawn(level, seed, repeat), noise)
@@ -114,7 +114,7 @@ def learn(task, folder, level, dropout, epochs, seed, repeat):
 
 
 def restless(run, weights):
-    """Count the hidden neurons that fire without input."""
+    """Count neurons that fire without input."""
     x = np.zeros((chip_images.STEPS, 4, weights.hidden.shape[1]), np.float32)
     return int((run(weights, x).spikes.mean(axis=(0, 1)) > 0.05).sum())
 
@@ -134,7 +134,7 @@ def transfer(task, folder, levels, epochs, seed, repeat):
 
 
 def copied(task, folder, epochs, seed, repeat):
-    """Train on a twin; test on the chip."""
+    """Test weights from an emulated twin."""
     images, generator, learner = begun(task, folder, seed, repeat)
     noise = seeds.rng(seed, FIGURE, f"twin {TWIN}", repeat)
     real = drawn(TWIN, seed, repeat)
@@ -149,7 +149,7 @@ def copied(task, folder, epochs, seed, repeat):
 
 
 def gather(results):
-    """Stack the results of all networks in arrays."""
+    """Stack the results of all networks."""
     loop, sent, twins = ([r for r in results if r["kind"] == kind]
                          for kind in ("loop", "transfer", "twin"))
     plain, dropped = ([r for r in loop if (r["dropout"] > 0) == wanted]

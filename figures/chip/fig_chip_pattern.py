@@ -86,7 +86,7 @@ def jobs(size, seed, data):
 
 
 def bench(epochs, seed, repeat):
-    """Calibrate an emulated chip; then train a network."""
+    """Calibrate a chip; then train a network."""
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = before = chip_images.drawn(seed, repeat, chip.UNCALIBRATED)
     spreads, traces = [spread(drawn)], [response(drawn, rng)]
@@ -145,7 +145,7 @@ def reference(drawn, rng):
 
 
 def response(drawn, rng):
-    """Return the membrane samples after one input spike."""
+    """Return membrane samples after one spike."""
     weights = blank(NEURONS)
     weights["hidden"][:, 0] = 63
     x = np.zeros((chip_images.STEPS, 1, NEURONS), np.uint8)

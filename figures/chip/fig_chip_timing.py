@@ -62,7 +62,7 @@ def jobs(size, seed, data):
 
 
 def learn(task, folder, strength, epochs, seed, repeat):
-    """Train a network; test without and with fast mode."""
+    """Train a network; test both modes."""
     images = chip_images.load(task, folder, seed, repeat)
     generator = seeds.rng(seed, FIGURE, task, f"{repeat}, from 0")
     rule = chip_images.RULES[task]._replace(burst=strength)
@@ -85,7 +85,7 @@ def events(scores, hidden):
 
 
 def gather(results):
-    """Stack the results of all networks in arrays."""
+    """Stack the results of all networks."""
     strengths = list(dict.fromkeys(float(r["strength"]) for r in results))
     return {"strength": strengths,
             **{name: [[r[name] for r in results if r["strength"] == s]

@@ -129,7 +129,7 @@ def learn(task, folder, kind, augmented, first, epochs, every, last, seed, repea
 
 
 def picture(when, run, weights, images):
-    """Return the network's response to one test image."""
+    """Return the response to one image."""
     shown = [int(np.argmax(images.labels_test == SHOWN))]
     x = chip_images.coded(images.x_test[shown])
     recording = run(weights, x)
@@ -138,7 +138,7 @@ def picture(when, run, weights, images):
 
 
 def gather(results):
-    """Return the results of all conditions as a dict.
+    """Return the results of all conditions.
 
     Each condition has its own arrays, because conditions differ in their number of
     repetitions.

@@ -78,7 +78,7 @@ def jobs(size, seed, data):
 
 
 def gather(results):
-    """Return the results of all conditions as a dict."""
+    """Return the results of all conditions."""
     done = [r for r in results if "accuracy" in r]
     found = {key: done[0][key] for key in ("size", "classes", "label", "input",
                                            "spikes", "out")}

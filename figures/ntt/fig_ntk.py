@@ -169,7 +169,7 @@ def gather(results):
 
 
 def exponent(x, y):
-    """Fit a power law y(x); return its exponent."""
+    """Return the exponent of a power law."""
     y = np.log(y).reshape(len(x), -1).mean(axis=1)
     return float(np.polyfit(np.log(x), y, 1)[0])
 

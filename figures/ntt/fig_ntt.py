@@ -94,7 +94,7 @@ def gather(results):
 
 
 def names(data):
-    """Return the names of the tasks in `data`."""
+    """Return the names of the tasks."""
     return [key.removesuffix(" densities") for key in data if key.endswith("densities")]
 
 
@@ -138,14 +138,14 @@ def claims(data):
 
 
 def ahead(rows, *others):
-    """Compare layer-wise NTT with the best other method."""
+    """Return accuracy differences to the best method."""
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)
 
 
 def small(data):
-    """Yield the claims about the digits included in refsnn."""
+    """Yield the claims about the digits."""
     low, high = data["digits densities"][[0, -1]]
     text, layer = "at {:g} %, layer-wise NTT minus {}".format, SCOPES[:1]
     final = accuracies(data, "digits", 1, low, layer)

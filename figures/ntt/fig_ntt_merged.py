@@ -103,7 +103,7 @@ def jobs(size, seed, data):
 # ---- two sets of images
 
 def sets(name, folder, seed, repeat):
-    """Return the network and two standardised image sets."""
+    """Return the network and two image sets."""
     if name == "cifar":
         net = training.convolutional("conv4")
         parts = zip((datasets.cifar, datasets.svhn), PATHS, strict=True)
@@ -125,7 +125,7 @@ def sets(name, folder, seed, repeat):
 
 
 def learn(name, folder, source, steps, labelled, repeat, seed):
-    """Train on each image set; return learning curves.
+    """Train on each image set.
 
     source : "merged" for masks of NTT on both image sets, "own" for masks of NTT on the
     same image set, "random" for random masks, "dense" for no pruning.
@@ -152,7 +152,7 @@ def learn(name, folder, source, steps, labelled, repeat, seed):
 # ---- two classes
 
 def pair(folder, seed, repeat):
-    """Return a network and images of two digits."""
+    """Return a network and its images."""
     _, images = training.problem("digits" if folder is None else "mnist", folder, seed,
                                  repeat)
     parts = []
@@ -217,13 +217,13 @@ def plane(logits, labels):
 
 
 def early(curves):
-    """Return the mean test accuracy until step `EARLY`."""
+    """Return the mean early test accuracy."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean()
 
 
 def names(data):
-    """Return the names of the pairs of image sets."""
+    """Return the names of all pairs."""
     return [name for name in PAIRS if f"{name}_0_merged" in data]
 
 

@@ -193,7 +193,7 @@ def gather(results):
 
 
 def runs(data):
-    """Return the names of the runs, such as "MLP 1"."""
+    """Return the names of the runs."""
     return [key.removesuffix(" float32") for key in data if key.endswith(" float32")]
 
 

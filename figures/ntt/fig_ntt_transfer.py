@@ -184,7 +184,7 @@ def gather(results):
 
 
 def logs(data, start):
-    """Return the entries whose keys begin with `start`."""
+    """Return entries by their key's start."""
     return [value for key, value in data.items() if key.startswith(start)]
 
 

@@ -87,7 +87,7 @@ CURVE = 10                          # training steps averaged in one point
 
 
 def jobs(size, seed, data):
-    """Return one job for each group of networks."""
+    """Return all jobs."""
     groups, epochs = {"quick": (1, 60), "default": (1, 200), "full": (3, 200)}[size]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": 5, "epochs": epochs, "seed": seed})
@@ -160,7 +160,7 @@ def forward(condition, weights, x):
 
 
 def error(answers, labels):
-    """Return the derivative of the mean cross entropy."""
+    """Return the derivative of the loss."""
     target = np.arange(READOUTS) == labels[:, :, None]
     return (special.softmax(answers, axis=2) - target) / labels.shape[1]
 
@@ -199,7 +199,7 @@ def through_adaptation(psi, dspikes):
 
 
 def gradients(condition, weights, x, labels):
-    """Return the accuracy and gradient of each network."""
+    """Return the accuracies and the gradients."""
     recording, answers, counts = forward(condition, weights, x)
     danswers = error(answers, labels)
     dcounts = danswers @ weights[2]
@@ -214,7 +214,7 @@ def right(answers, labels):
 
 
 def clipped(found):
-    """Limit the gradient norm of each network to `CLIP`."""
+    """Limit the gradient norm to `CLIP`."""
     norms = np.sqrt(sum((part ** 2).sum(axis=(1, 2)) for part in found))
     factors = np.minimum(1, CLIP / np.maximum(norms, CLIP))[:, None, None]
     return [factors * part for part in found]
@@ -247,7 +247,7 @@ def learn(condition, delay, group, repeats, epochs, seed):
 
 
 def deviation(condition, weights, x, labels):
-    """Compare gradients computed backward and forward in time."""
+    """Compare backward and forward computed gradients."""
     if condition == ALONE:
         return 0.0
     weights, x = [part.astype(float) for part in weights], x.astype(float)
@@ -269,7 +269,7 @@ def deviation(condition, weights, x, labels):
 
 
 def carried(rule):
-    """Count the numbers stored between two time steps."""
+    """Count the stored numbers."""
     n, c = HIDDEN, 4 * GROUP + HIDDEN
     traces = 2 * c + n * c if rule == ALIF \
         else sum(part.size for part in sparse_rtrl.rest(rule, 1, n, c))

@@ -86,7 +86,7 @@ def jobs(size, seed, data):
 
 
 def weights(generator, n, strength, density=1.0):
-    """Sample input and recurrent weights of a layer."""
+    """Sample input and recurrent weights."""
     W = SCALE * generator.standard_normal((n, n)) / np.sqrt(n)
     V = generator.standard_normal((n, n)) * (generator.random((n, n)) < density)
     return W, strength * V / np.sqrt(n * density)
@@ -159,7 +159,7 @@ def snapped(system, V):
 
 
 def deviate(seed, network):
-    """Return all gradient errors in one random network."""
+    """Return all gradient errors of one network."""
     generator = seeds.rng(seed, FIGURE, "deviate", network)
     x, W_out, target = problem(generator, NEURONS)
     W, V = weights(generator, NEURONS, 1.0)
@@ -178,7 +178,7 @@ def deviate(seed, network):
 
 
 def cost(seed, rule, neurons, repeats):
-    """Measure memory and computing time of a rule."""
+    """Measure memory and computing time."""
     generator = seeds.rng(seed, FIGURE, rule, neurons)
     x, now, V = (generator.random(shape).astype(np.float32) for shape in (
         (1, neurons), (4, 1, neurons), (neurons, neurons)))

@@ -157,7 +157,7 @@ def plot(data, fig):
 
 
 def _plot_curve(axis, rule, x, curve):
-    """Plot mean and range of the test accuracy."""
+    """Plot mean and range of the accuracy."""
     axis.fill_between(x, curve.min(axis=0), curve.max(axis=0), lw=0, alpha=0.12,
                       color=COLOURS[rule])
     axis.plot(x, curve.mean(axis=0), color=COLOURS[rule], marker=MARKS[rule], lw=2.0,

@@ -87,7 +87,7 @@ def write_json(path, document):
 
 
 def _strict(value):
-    """Convert a value to types of strict JSON."""
+    """Convert a value to strict JSON."""
     if isinstance(value, dict):
         return {key: _strict(part) for key, part in value.items()}
     if isinstance(value, (list, tuple)):
@@ -127,7 +127,7 @@ def write_page(out):
 
 
 def _documents(out):
-    """Read all JSON files; return pairs (name, dict)."""
+    """Read all JSON files."""
     found = []
     for path in out.glob("*.json"):
         try:
@@ -140,7 +140,7 @@ def _documents(out):
 
 
 def _papers(documents):
-    """Return the cited papers as HTML list items."""
+    """Return the cited papers as HTML."""
     captions = " ".join(document["caption"] for _, document in documents)
     rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
             for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
@@ -160,7 +160,7 @@ def _summary(documents, claims):
 
 
 def _state(document):
-    """Return CSS class and text of the worst verdict."""
+    """Return the worst verdict's class and text."""
     verdicts = [claim["ok"] for claim in document["claims"]]
     if "error" in document:
         return "fail", "\u2717 no result"
@@ -169,7 +169,7 @@ def _state(document):
 
 
 def _index(documents):
-    """Return HTML list items with links to the figures."""
+    """Return HTML list items with links."""
     rows = []
     for name, document in documents:
         kind, word = _state(document)
@@ -225,7 +225,7 @@ def _table(claims):
 
 
 def _grid(rows):
-    """Return an HTML table; the first row is the header."""
+    """Return an HTML table with a header."""
     if not rows:
         return ""
     names, *body = [[html.escape(text) for text in row] for row in rows]

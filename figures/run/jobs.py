@@ -53,7 +53,7 @@ SECONDS = "seconds of this job"
 
 
 class Task(NamedTuple):
-    """Hold a job and the key of its result."""
+    """Hold a job and its key."""
 
     home: str               # name of the figure, or of a module that figures share
     key: str
@@ -64,7 +64,7 @@ class Task(NamedTuple):
 # ---- keys: a result is reused if nothing that it depends on has changed ---------
 
 def _imports(path):
-    """Yield the names that a Python file imports."""
+    """Yield the imported names."""
     for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
         if isinstance(node, ast.Import):
             yield from (alias.name for alias in node.names)
@@ -162,7 +162,7 @@ def tasks(root, name, module, size, seed, data, identity):
 
 
 def _shared(root, module, function):
-    """Return whether several figures can use a function."""
+    """Return whether figures share a function."""
     package, *rest = function.__module__.split(".")
     return package == "figures" and function.__module__ != module.__name__ \
         and pathlib.Path(root, package, *rest).with_suffix(".py").is_file()
@@ -286,13 +286,13 @@ def environment(threads):
 
 
 def process(start):
-    """Return an executor with one local worker process."""
+    """Return an executor with one process."""
     return concurrent.futures.ProcessPoolExecutor(
         1, mp_context=multiprocessing.get_context("spawn"), initializer=start)
 
 
 def foreign(spec):
-    """Return a Dask or MPI executor, and its closing function.
+    """Return an executor and its closing function.
 
     spec : "dask:ADDRESS" or "mpi".
     """
@@ -378,7 +378,7 @@ def _outcome(future):
 
 
 def trace(error):
-    """Return the traceback of an error as text."""
+    """Return a traceback as text."""
     if type(error.__cause__).__name__.endswith("RemoteTraceback"):
         return str(error.__cause__).strip().strip('"').strip()
     return "".join(traceback.format_exception(error)).strip()
@@ -404,7 +404,7 @@ def _submit(waiting, run, pools, local, start, flying, results):
 
 
 def _call(task, results):
-    """Return the arguments of `execute` for a task."""
+    """Return the arguments of `execute`."""
     if not task.before:
         return task.call
     root, module, function, kwargs, code = task.call

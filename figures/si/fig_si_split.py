@@ -27,9 +27,9 @@ accuracy on training images is 0.86. In 10 runs of refsnn without consolidation,
 mean accuracy on training images is 0.81 if the state of Adam is reset after each task,
 and 0.86 if the state of Adam is carried over. The mean difference between runs with the
 same seed (carried over minus reset) is 0.045, with a 95 % confidence interval from
-0.005 to 0.085. The code of the authors of [ZPG17] also resets the state of Adam. The
-reason why the accuracy of refsnn (0.81) differs from the published accuracy (0.86) is
-therefore unknown. This figure corresponds to [ZPG17] fig. 3.
+0.005 to 0.085. The code of the authors of [ZPG17] also resets the state of Adam after
+each task. The reason why the accuracy of refsnn (0.81) differs from the published
+accuracy (0.86) is therefore unknown. This figure corresponds to [ZPG17] fig. 3.
 """
 
 import numpy as np
