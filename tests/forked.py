@@ -33,6 +33,9 @@ def fails(module, text, run, **names):
 
 def install(module, text, names):
     """Make a source a module of this process, before anything imports the module."""
+    for name, other in list(sys.modules.items()):       # they may hold the old module
+        if Path(getattr(other, "__file__", None) or "/").is_relative_to(ROOT):
+            del sys.modules[name]
     sys.path[:0] = [str(ROOT), str(ROOT / "tests"), str(ROOT / "tests" / "contract")]
     full = f"refsnn.{module.replace('/', '.')}"
     package = importlib.import_module(full.rpartition(".")[0])

@@ -186,7 +186,7 @@ BAD_RESULTS = [     # array, status, text
     ({"bptt.dV": np.array([{}])}, 2, "is of dtype object: must be real numbers"),
     ({"bptt.dV": np.array(["a"])}, 2, "is of dtype <U1: must be real numbers"),
     ({"bptt.dV": np.zeros(3, [("a", float)])}, 2, "must be real numbers"),
-    ({"other.dV": HUGE}, 2, "'other.dV': must be VECTOR.OUTPUT, the nearest"),
+    ({"other.dV": HUGE}, 2, "'other.dV': must be VECTOR.OUTPUT, refsnn.oracle"),
     ({"bptt.dV": HUGE, "other.dV": HUGE}, 2, "'other.dV': must be VECTOR.OUTPUT"),
     ({"bptt.dQ": HUGE}, 2, "must be VECTOR.OUTPUT, outputs are ['dV', 'dW', 'dx'"),
     ({"bptt": HUGE}, 2, "results hold 'bptt': must be VECTOR.OUTPUT"),

@@ -56,6 +56,7 @@ This figure corresponds to [CB22] figs. 2 and 4 A.
 """
 
 import functools
+import warnings
 
 import numpy as np
 
@@ -93,8 +94,11 @@ def bench(epochs, seed, repeat):
     for codes in (reference(drawn, rng), None):
         drawn = before
         for _ in range(ROUNDS):
-            drawn = calibration.corrected(drawn, calibration.calibrate(
-                functools.partial(chip.emulate, drawn, rng=rng), reference=codes))
+            with warnings.catch_warnings():     # some neurons of a chip never fire
+                warnings.simplefilter("ignore", UserWarning)
+                found = calibration.calibrate(functools.partial(
+                    chip.emulate, drawn, rng=rng), reference=codes)
+            drawn = calibration.corrected(drawn, found)
         spreads.insert(1, spread(drawn))
     traces.append(response(drawn, rng))
     able = np.isfinite(drawn.threshold)

@@ -328,7 +328,8 @@ def chip_gradient(p):
     loss, dout, dspikes = in_the_loop.loss(
         run, p["labels"], scaling=p["scaling"], readout=p["cost_of_readout"],
         burst=p["cost_of_bursts"])
-    g = in_the_loop.gradients(p, p["x"], run, dout, dspikes, **some(
+    weights = some(p, "hidden", "recurrent", "readout")
+    g = in_the_loop.gradients(weights, p["x"], run, dout, dspikes, **some(
         p, "tau_syn", "tau_mem", "dt", "gain", "threshold", "steepness"))
     return {"loss": loss} | {f"d{key}": a for key, a in g._asdict().items()}
 

@@ -140,7 +140,8 @@ def _in_the_loop():
                 "dreadout": back.dW}
 
     value, dout, dspikes = loss(**costs)
-    g = in_the_loop.gradients(p, p["x"], record, dout, dspikes, **own)
+    weights = {key: p[key] for key in WEIGHTS}
+    g = in_the_loop.gradients(weights, p["x"], record, dout, dspikes, **own)
     right = {"loss": np.float64(value)} | {
         f"d{key}": a for key, a in g._asdict().items()}
     wrong = {
