@@ -65,8 +65,9 @@ Approximate.  If the argument `reference` is not given, the measured leak
     differences, the results are averaged over `repeats` measurements.
     Each of these measurements assigns the weights to the inputs in another
     order.
-Cost.   Each of the `repeats` measurements needs about 1.2 images per input
-    of a chip with more than 150 inputs, and about 190 images otherwise.
+Cost.   If the chip has more than 150 inputs, the number of images in a
+    measurement is about 1.2 times the number of inputs.  Otherwise, a
+    measurement needs about 190 images.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
     in the middle of their adjustable ranges.  Eq. (7) also assumes that
     potentials are adjustable over a range of 1.8 V, and that leak

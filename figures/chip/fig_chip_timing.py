@@ -23,9 +23,10 @@ all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On 
 chip, each weight has an excitatory and an inhibitory synapse.  The sign of the weight
 selects which of the two synapses is active.  Each spike therefore causes one synaptic
 event for each neuron that the spike reaches.  Synaptic events are counted without the
-fast mode, so the membranes are not reset after 10 µs.  The figure also reports the
-published energy of 2.4 µJ per image, divided by the mean number of synaptic events per
-image without regulariser.  The published energy per image was measured in the fast
+fast mode, so the membranes are not reset after 10 µs.  The figure also reports an
+energy per synaptic event.  This energy is the published energy of 2.4 µJ per
+image, divided by the mean number of synaptic events per image in networks that are
+trained without regulariser.  The published energy per image was measured in the fast
 mode, on a network of 246 hidden neurons.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on

@@ -9,8 +9,8 @@ spikes of the spoken training words are shifted at random, with new random shift
 each epoch.  Each spike is shifted in time by a normally distributed interval with a
 standard deviation of 10 ms.  Each spike is also shifted by two random numbers of
 channels: the first number is different for each spike, and the second number is the
-same for all spikes of a spoken word.  Both numbers of channels have a standard
-deviation of 2 if there are 70 channels, and of 20 if there are 700 channels.
+same for all spikes of a spoken word.  With 70 channels, each of the two random numbers
+has a standard deviation of 2.  With 700 channels, the standard deviation is 20.
 
 Known speakers are the speakers of the training words.  The figure shows the accuracy on
 training words, on test words of known speakers, and on words of the speakers 4 and 5,
