@@ -35,10 +35,16 @@ def calibrate(**options):
         return measure(cal.calibrate, **options)
 
 
+def linear(weights, x):
+    """Return the samples of a chip whose neurons never spike."""
+    t, drive = np.arange(len(x))[:, None, None], x[0] @ weights.hidden.T
+    return np.zeros((len(x), *drive.shape)), 80 + 5.0 * drive * t * 0.75 ** t
+
+
 def answered(spikes, samples):
     """Call `measure` for a chip with 2 neurons whose first answer is given."""
     answers = [(spikes, samples)]
-    return measure(run=lambda *call: answers.pop() if answers else dead(*call),
+    return measure(run=lambda *call: answers.pop() if answers else linear(*call),
                    neurons=2, inputs=11, repeats=1)
 
 
