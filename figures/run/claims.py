@@ -1,85 +1,219 @@
-"""Define and judge claims, which are statements with a computed number.
+"""Declare and judge claims, which are statements with a number.
 
-A claim consists of a text, a computed number (the value), a bound, and a verdict.  The
-verdict is True if the value meets the bound.  A claim without a bound has no verdict.
-The functions that create claims accept one number, or an array with one number for each
-training run.  For an array, the value of the claim is the mean over the training runs.
-With two or more training runs, the claim also contains the standard deviation over the
-training runs.
+A figure declares its claims in the function `claims(size)`, and computes their numbers
+in the function `measured(data)`, which returns a dict from the id of each claim to its
+value.  A value is one number if it does not depend on chance, and otherwise an array
+with one number for each run, also for a single run.  There are four kinds of claims:
+
+    reproduction    a published number, at the published size and on the same data, or
+                    on data that differ in a way that is stated and believed not to
+                    matter
+    stand-in        a published number, but other data, another size or other settings
+    own             a property that no paper states, with a bound
+    shown           a number without a verdict
+
+For a random value, the verdict depends on the 95 % confidence interval of the mean
+(Student's t).  Reproductions and stand-ins compare the interval of the difference from
+the published number with the tolerance, which is in the unit of the claim.  If the
+whole interval is within the tolerance, the number is reproduced (a stand-in agrees); if
+the whole interval is outside, it is not reproduced (a stand-in differs); otherwise, and
+for a single run, the claim is not decided.  A published spread over several runs widens
+the interval; a published number of one run is taken as exact.  With `log`, values are
+ratios, the difference is taken between logarithms, and the tolerance is a factor.  With
+`ordered`, a paper states only that the value is above 0 (such as a difference between
+two conditions), and the interval is compared with 0.
+
+An own claim holds if the whole interval meets the bound, fails if the whole interval
+violates the bound, and is not decided otherwise.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
+from scipy import special
+
+KNOWN = {
+    "read": "read in the paper, or in the authors' code, stored output or data, or "
+            "computed from such numbers",
+    "plot": "read off a plot",
+    "words": "stated in words",
+    "second-hand": "quoted by another source, and not checked in the paper",
+    "recalled": "recalled and not looked up"}
+KINDS = ("reproduction", "stand-in", "own", "shown")
+# The words for: agrees with the statement, does not, and cannot be decided.
+VERDICTS = {"reproduction": ("reproduced", "not reproduced", "not decided"),
+            "stand-in": ("agrees", "differs", "not decided"),
+            "own": ("holds", "fails", "not decided")}
+LEVEL = 0.95        # of the confidence intervals
+MOST = 10_000       # more runs are not proposed
+
+
+class Published(NamedTuple):
+    """Hold a published number, or a short text, and its source."""
+
+    value: float | str
+    paper: str              # such as "[NMZ19]"
+    place: str              # such as "fig. 4", "table 1", "tutorial 2"
+    known: str              # a key of KNOWN
+    spread: float = None    # standard deviation over n runs
+    n: int = None
 
 
 class Claim(NamedTuple):
-    """Hold one claim of a figure.
+    """Declare a claim."""
 
-    The field `value` is the computed number, or a short text.  The field `bound` is a
-    text such as ">= 0.96", or "shown only" for a claim without a bound.  The verdict
-    `ok` is True if the value meets the bound, False if the value does not meet the
-    bound, and None for a claim without a bound.  The field `paper` is the published
-    number, or None if no number is published.  The field `spread` is the sample
-    standard deviation over `runs` training runs, or None if `value` is not a mean over
-    training runs.
-    """
-
+    id: str                 # one word, unique in the figure, never used again
     text: str
-    value: float | str
-    bound: str
-    ok: bool | None
-    paper: float | str | None = None
-    spread: float | None = None
-    runs: int | None = None
+    kind: str
+    unit: str = ""
+    published: Published = None
+    tolerance: float = None
+    ordered: bool = False
+    log: bool = False
+    low: float = None       # bounds of an own claim
+    high: float = None
+    differs: str = ""       # what of data, size and settings differs from the paper
+    cause: str = ""         # of a number that is not as published
+    cause_run: str = ""     # the run by which the cause is shown; else it is suspected
+    headline: str = ""      # the text of this claim in README.md
+    why: str = ""           # why a published number is not judged
 
 
-def at_least(text, value, bound, paper=None):
-    """Return the `Claim` that `value` is at least `bound`.
+class Result(NamedTuple):
+    """Hold the number of a claim, and its verdict."""
 
-    The verdict is False if `value` is NaN.
+    value: float | str      # the mean over runs
+    spread: float = None    # sample standard deviation; None for one number
+    n: int = None           # number of runs; None if the value is not random
+    values: tuple = None    # one for each run
+    interval: tuple = None  # 95 % interval: of the value, or of what is compared
+    verdict: str = None     # one of VERDICTS, or None
+    reason: str = ""        # why a claim is not decided, and how many runs would decide
+
+
+def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
+                 log=False, differs="", cause="", cause_run="", headline=""):
+    """Declare that a published number is reproduced."""
+    return Claim(id, text, "reproduction", unit, published, tolerance, ordered, log,
+                 differs=differs, cause=cause, cause_run=cause_run, headline=headline)
+
+
+def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
+             log=False, cause="", cause_run="", headline=""):
+    """Declare that a number agrees with a published number from other data."""
+    return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
+                 differs=differs, cause=cause, cause_run=cause_run, headline=headline)
+
+
+def own(id, text, *, low=None, high=None, unit="", log=False, differs="", cause="",
+        cause_run="", headline=""):
+    """Declare that a value is at least `low` and at most `high`."""
+    return Claim(id, text, "own", unit, log=log, low=low, high=high, differs=differs,
+                 cause=cause, cause_run=cause_run, headline=headline)
+
+
+def shown(id, text, *, unit="", published=None, why="", differs="", headline=""):
+    """Declare a number without a verdict.  `why` says why a published number is not
+    judged."""
+    return Claim(id, text, "shown", unit, published, why=why, differs=differs,
+                 headline=headline)
+
+
+# ---- verdicts
+
+def measure(value):
+    """Return the mean, the spread and the number of runs of a value as a `Result`.
+
+    >>> measure([1.0, 3.0])[:3], measure(2.0)[:3]
+    ((2.0, 1.4142135623730951, 2), (2.0, None, None))
     """
-    return _claim(text, value, f">= {bound:.4g}", lambda mean: mean >= bound, paper)
-
-
-def at_most(text, value, bound, paper=None):
-    """Return the `Claim` that `value` is at most `bound`.
-
-    The verdict is False if `value` is NaN.
-    """
-    return _claim(text, value, f"<= {bound:.4g}", lambda mean: mean <= bound, paper)
-
-
-def exactly(text, value, bound, paper=None):
-    """Return the `Claim` that `value` equals `bound`."""
-    return _claim(text, value, f"= {bound:.4g}", lambda mean: mean == bound, paper)
-
-
-def reported(text, value, paper=None):
-    """Return a `Claim` without a bound."""
     if isinstance(value, str):
-        return Claim(text, value, "shown only", None, paper)
-    return _claim(text, value, "shown only", None, paper)
-
-
-def runs(count):
-    """Return the number of runs, such as "3 runs"."""
-    return f"{count} run" + "s" * (count != 1)
-
-
-def _claim(text, value, bound, judge, paper):
+        return Result(value)
     value = np.asarray(value, float)
-    mean, spread = mean_and_spread(value) if value.ndim else (value, None)
-    ok = judge and bool(judge(mean))
-    if value.ndim == 0 or len(value) == 1:
-        return Claim(text, float(mean), bound, ok, paper)
-    return Claim(text, float(mean), bound, ok, paper, float(spread), len(value))
+    if value.ndim == 0:
+        return Result(value.item())
+    if value.ndim > 1 or not value.size:
+        raise ValueError(f"a value is of shape {value.shape}: must be a number, or an "
+                         "array with one number for each run")
+    spread = value.std(ddof=1).item() if value.size > 1 else None
+    return Result(value.mean().item(), spread, value.size, tuple(value.tolist()))
 
 
-def mean_and_spread(values):
-    """Return mean and standard deviation over axis 0."""
-    values = np.asarray(values, float)
-    if len(values) == 0:
-        raise ValueError(f"values is of shape {values.shape}: must not be empty")
-    mean = values.mean(axis=0)
-    return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
+def judge(claim, result):
+    """Return the `Result` with its interval and its verdict.
+
+    >>> tutorial = Published(0.863, "[NMZ19]", "tutorial 2", "read")
+    >>> claim = reproduction("accuracy", "test accuracy", tutorial)
+    >>> judge(claim, measure([0.861, 0.862, 0.866])).verdict
+    'reproduced'
+    >>> judge(claim, measure([0.851, 0.862, 0.876])).reason
+    'n = 3; about 9 runs would decide'
+    """
+    if claim.kind == "shown" or isinstance(result.value, str):
+        return result
+    yes, no, undecided = VERDICTS[claim.kind]
+    if not math.isfinite(result.value):
+        return result._replace(verdict=no, reason="the value is not finite")
+    if result.n is not None and result.spread is None:
+        return result._replace(verdict=undecided, reason=f"n = {result.n}")
+    value, error, freedom = _compared(claim, result)
+    half = _half(error, freedom)
+    low, high = _accepted(claim)
+    result = result._replace(interval=(value - half, value + half))
+    if low <= value - half and value + half <= high:
+        return result._replace(verdict=yes)
+    if value + half < low or value - half > high:
+        return result._replace(verdict=no)
+    return result._replace(verdict=undecided, reason=f"n = {result.n}; " + _runs_needed(
+        claim, result, value, min(abs(value - low), abs(value - high))))
+
+
+def _accepted(claim):
+    """Return the limits of the compared value."""
+    scale = math.log if claim.log else float
+    if claim.kind == "own":
+        return (-math.inf if claim.low is None else scale(claim.low),
+                math.inf if claim.high is None else scale(claim.high))
+    if claim.ordered:
+        return 0, math.inf
+    return -scale(claim.tolerance), scale(claim.tolerance)
+
+
+def _compared(claim, result, n=None):
+    """Return the compared value, its standard error and the degrees of freedom.
+
+    With `n`, return what n runs with the same mean and spread would give.
+    """
+    value, spread, n = result.value, result.spread or 0, n or result.n or 1
+    if claim.log:
+        spread /= value     # to first order
+        value = math.log(value)
+        if result.values:
+            value = np.log(result.values).mean().item()
+            if len(result.values) > 1:
+                spread = np.log(result.values).std(ddof=1).item()
+    parts = [(spread ** 2 / n, n - 1)]
+    if claim.kind != "own" and not claim.ordered:
+        published = claim.published
+        value -= math.log(published.value) if claim.log else published.value
+        if published.spread:
+            other = published.spread / (published.value if claim.log else 1)
+            parts.append((other ** 2 / published.n, published.n - 1))
+    variance = sum(part for part, _ in parts)
+    freedom = variance ** 2 / sum(part ** 2 / max(count, 1) for part, count in parts) \
+        if variance else 1                                      # Welch
+    return value, math.sqrt(variance), freedom
+
+
+def _half(error, freedom):
+    """Return half the length of the confidence interval."""
+    return error * special.stdtrit(freedom, (1 + LEVEL) / 2).item() if error else 0.0
+
+
+def _runs_needed(claim, result, value, distance):
+    """Say how many runs with this mean and spread would decide."""
+    for n in range(result.n + 1, MOST + 1):
+        if _half(*_compared(claim, result, n)[1:]) < distance:
+            return f"about {n} runs would decide"
+    return f"more than {MOST} runs would be needed"

@@ -1,0 +1,25 @@
+"""List what the seven papers publish, and the settings of each experiment.
+
+Each module of this package describes one paper by two tuples: `ROWS`, with one `Row` for
+each published figure, table and number, and `SETTINGS`, with one `Experiment` for each
+experiment that refsnn repeats.
+"""
+
+from typing import NamedTuple
+
+
+class Row(NamedTuple):
+    """Hold one figure, table or number of a paper."""
+
+    place: str              # such as "fig. 4", "table 1", "tutorial 2", "abstract"
+    states: str             # what the paper states there, in one short sentence
+    claims: tuple = ()      # "figure.id" of the claims that answer it
+    reason: str = ""        # without claims: why nothing was attempted
+
+
+class Experiment(NamedTuple):
+    """Hold the settings of an experiment, published and ours."""
+
+    figure: str
+    title: str
+    settings: tuple         # of (setting, published, ours)
