@@ -3,20 +3,16 @@
 The results of the figure NAME are shown beside these published numbers.  Each entry of
 the file holds a published number, `value`, and its source, `source`.  The field `known`
 describes where the number was found, for example "plot" for a number that was read off
-a plot; see the dict `KNOWN`.
+a plot; see the dict `claims.KNOWN`.  If the number is a mean over several runs, `n` is
+the number of runs, and `spread` is the standard deviation over the runs, if known.
 """
 
 import json
 import pathlib
 
+from figures.run.claims import KNOWN, Published      # noqa: F401
+
 FOLDER = pathlib.Path(__file__).parents[1] / "reference"
-KNOWN = {
-    "read": "read in the paper, or in the authors' code, stored output or data, or "
-            "computed from such numbers",
-    "plot": "read off a plot",
-    "words": "stated in words, shown as a number or a short text",
-    "second-hand": "quoted by another source, and not checked in the paper",
-    "recalled": "recalled and not looked up"}
 
 
 def entries(name):
@@ -27,3 +23,10 @@ def entries(name):
 def values(name):
     """Return the published numbers of a figure."""
     return {key: entry["value"] for key, entry in entries(name).items()}
+
+
+def number(name, key, paper, place):
+    """Return a published number of a figure with its source."""
+    entry = entries(name)[key]
+    return Published(entry["value"], paper, place, entry["known"],
+                     entry.get("spread"), entry.get("n"))
