@@ -19,15 +19,18 @@ whole interval is within the tolerance, the number is reproduced (a stand-in agr
 the whole interval is outside, it is not reproduced (a stand-in differs); otherwise, and
 for a single run, the claim is not decided.  A published spread over several runs widens
 the interval; a published number of one run is taken as exact.  With `log`, values are
-ratios, the difference is taken between logarithms, and the tolerance is a factor.  With
-`ordered`, a paper states only that the value is above 0 (such as a difference between
-two conditions), and the interval is compared with 0.
+above 0, the difference is taken between logarithms, and the tolerance is a factor.
+With `ordered`, a paper states only that the value is above 0 (such as a difference
+between two conditions), and the interval is compared with 0.
 
 An own claim holds if the whole interval meets the bound, fails if the whole interval
 violates the bound, and is not decided otherwise.
 """
 
+import bisect
 import math
+import numbers
+import re
 from typing import NamedTuple
 
 import numpy as np
@@ -63,7 +66,7 @@ class Published(NamedTuple):
 class Claim(NamedTuple):
     """Declare a claim."""
 
-    id: str                 # one word, unique in the figure, never used again
+    id: str                 # words and hyphens, unique in the figure, never reused
     text: str
     kind: str
     unit: str = ""
@@ -83,8 +86,8 @@ class Claim(NamedTuple):
 class Result(NamedTuple):
     """Hold the number of a claim, and its verdict."""
 
-    value: float | str      # the mean over runs
-    spread: float = None    # sample standard deviation; None for one number
+    value: float            # the mean over runs
+    spread: float = None    # sample standard deviation; None if not known
     n: int = None           # number of runs; None if the value is not random
     values: tuple = None    # one for each run
     interval: tuple = None  # 95 % interval: of the value, or of what is compared
@@ -120,7 +123,78 @@ def shown(id, text, *, unit="", published=None, why="", differs="", headline="")
                  headline=headline)
 
 
-# ---- verdicts
+# ---- declarations
+
+def declared(module, size):
+    """Return the claims that a figure declares, as a tuple.
+
+    Raises
+    ------
+    ValueError
+        If a declaration is wrong.
+    """
+    found, seen = tuple(module.claims(size)), set()
+    for claim in found:
+        wrong = "its id is used twice" if claim.id in seen else _wrong(claim)
+        if wrong:
+            raise ValueError(f"{module.__name__}, {size}, claim {claim.id!r}: {wrong}")
+        seen.add(claim.id)
+    return found
+
+
+def _wrong(claim):
+    """Say what is wrong with a declaration."""
+    if not re.fullmatch(r"[a-z0-9]+(-[a-z0-9]+)*", claim.id):
+        return "the id must be words in lower case, joined by hyphens"
+    if not claim.text or claim.kind not in KINDS:
+        return f"text is {claim.text!r}, and kind is {claim.kind!r}"
+    if claim.cause_run and not claim.cause:
+        return "cause_run is given without a cause"
+    if claim.kind == "own":
+        return _wrong_bounds(claim)
+    published = claim.published
+    if published is None:
+        return "" if claim.kind == "shown" else "a published number must be given"
+    if claim.kind == "shown":
+        return _wrong_source(published) or (
+            "" if claim.why else "why must say why the published number is not judged")
+    if claim.kind == "stand-in" and not claim.differs:
+        return "differs must say what differs from the paper"
+    if not isinstance(published.value, numbers.Real) and not claim.ordered:
+        return f"the published value is {published.value!r}: must be a number"
+    if not claim.ordered and not (claim.tolerance or 0) > (1 if claim.log else 0):
+        return (f"tolerance is {claim.tolerance}: must be a number above "
+                f"{1 if claim.log else 0}")
+    if claim.log and not claim.ordered and not published.value > 0:
+        return f"the published value is {published.value}: must be above 0 with log"
+    return _wrong_source(published)
+
+
+def _wrong_bounds(claim):
+    """Say what is wrong with the bounds of an own claim."""
+    bounds = [bound for bound in (claim.low, claim.high) if bound is not None]
+    if not bounds or bounds != sorted(bounds) or not all(map(math.isfinite, bounds)):
+        return f"low is {claim.low}, and high is {claim.high}: must be finite numbers"
+    if claim.log and not bounds[0] > 0:
+        return f"the bounds are {bounds}: must be above 0 with log"
+    return ""
+
+
+def _wrong_source(published):
+    """Say what is wrong with a published number."""
+    if published.known not in KNOWN:
+        return f"known is {published.known!r}: must be one of {', '.join(KNOWN)}"
+    if not re.fullmatch(r"\[[A-Z]+\d\d\]", published.paper) or not published.place:
+        return (f"paper is {published.paper!r}, and place is {published.place!r}: must "
+                'be such as "[ZG18]" and "fig. 4"')
+    if published.spread is not None and (published.spread < 0
+                                         or (published.n or 1) < 2):
+        return (f"the published spread is {published.spread}, and n is {published.n}: "
+                "must be at least 0 and 2")
+    return ""
+
+
+# ---- values
 
 def measure(value):
     """Return the mean, the spread and the number of runs of a value as a `Result`.
@@ -128,17 +202,66 @@ def measure(value):
     >>> measure([1.0, 3.0])[:3], measure(2.0)[:3]
     ((2.0, 1.4142135623730951, 2), (2.0, None, None))
     """
-    if isinstance(value, str):
-        return Result(value)
-    value = np.asarray(value, float)
-    if value.ndim == 0:
-        return Result(value.item())
-    if value.ndim > 1 or not value.size:
-        raise ValueError(f"a value is of shape {value.shape}: must be a number, or an "
-                         "array with one number for each run")
-    spread = value.std(ddof=1).item() if value.size > 1 else None
-    return Result(value.mean().item(), spread, value.size, tuple(value.tolist()))
+    array = np.asarray(value)
+    if array.dtype.kind not in "biuf" or array.ndim > 1 or not array.size:
+        raise ValueError(f"a value is {value!r}: must be a number, or an array with "
+                         "one number for each run")
+    array = array.astype(float)
+    if array.ndim == 0:
+        return Result(array.item())
+    spread = array.std(ddof=1).item() if array.size > 1 else None
+    return Result(array.mean().item(), spread, array.size, tuple(array.tolist()))
 
+
+def measured(module, data, size):
+    """Return {id: `Result`} of all claims that a figure declares."""
+    values = module.measured(data)
+    found = {}
+    for claim in _matched(declared(module, size), values, f"measured() of "
+                          f"{module.__name__}, {size},"):
+        try:
+            found[claim.id] = measure(values[claim.id])
+        except ValueError as error:
+            raise ValueError(f"{module.__name__}, {claim.id}: {error}") from None
+    return found
+
+
+def stored(results):
+    """Return a dict for a JSON file from {id: `Result`}."""
+    return {key: {"value": result.value, "spread": result.spread, "n": result.n,
+                  "values": result.values and list(result.values)}
+            for key, result in results.items()}
+
+
+def read(module, document):
+    """Return pairs (`Claim`, `Result`) of a figure from its stored `document`.
+
+    Results have verdicts, except with --quick and with options other than the default.
+    """
+    claims, entries = declared(module, document["size"]), document["claims"]
+    judges = document["size"] != "quick" and not document["options"]
+    found = []
+    for claim in _matched(claims, entries, f"the result of {document['figure']}"):
+        one = entries[claim.id]
+        result = Result(float(one["value"]),
+                        None if one["spread"] is None else float(one["spread"]),
+                        one["n"], one["values"] and tuple(map(float, one["values"])))
+        found.append((claim, judge(claim, result) if judges else result))
+    return found
+
+
+def _matched(claims, entries, where):
+    """Check that each claim has an entry, and each entry a claim."""
+    ids = [claim.id for claim in claims]
+    parts = [f"{word} {', '.join(sorted(keys))}" for word, keys in
+             (("lacks", set(ids) - set(entries)),
+              ("has undeclared", set(entries) - set(ids))) if keys]
+    if parts:
+        raise ValueError(f"{where} {' and '.join(parts)}")
+    return claims
+
+
+# ---- verdicts
 
 def judge(claim, result):
     """Return the `Result` with its interval and its verdict.
@@ -150,22 +273,31 @@ def judge(claim, result):
     >>> judge(claim, measure([0.851, 0.862, 0.876])).reason
     'n = 3; about 9 runs would decide'
     """
-    if claim.kind == "shown" or isinstance(result.value, str):
+    if claim.kind == "shown":
         return result
     yes, no, undecided = VERDICTS[claim.kind]
     if not math.isfinite(result.value):
         return result._replace(verdict=no, reason="the value is not finite")
+    if claim.log and min(result.values or [result.value]) <= 0:
+        return result._replace(verdict=no, reason="a value is not above 0")
     if result.n is not None and result.spread is None:
-        return result._replace(verdict=undecided, reason=f"n = {result.n}")
+        reason = "n = 1" if result.n == 1 else (f"n = {result.n}; their spread was not "
+                                                "stored")
+        return result._replace(verdict=undecided, reason=reason)
     value, error, freedom = _compared(claim, result)
     half = _half(error, freedom)
     low, high = _accepted(claim)
     result = result._replace(interval=(value - half, value + half))
-    if low <= value - half and value + half <= high:
+    if claim.ordered:                                       # 0 itself is no order
+        if value - half > 0:
+            return result._replace(verdict=yes)
+        if value + half <= 0:
+            return result._replace(verdict=no)
+    elif low <= value - half and value + half <= high:
         return result._replace(verdict=yes)
-    if value + half < low or value - half > high:
+    elif value + half < low or value - half > high:
         return result._replace(verdict=no)
-    return result._replace(verdict=undecided, reason=f"n = {result.n}; " + _runs_needed(
+    return result._replace(verdict=undecided, reason=_runs_needed(
         claim, result, value, min(abs(value - low), abs(value - high))))
 
 
@@ -191,8 +323,7 @@ def _compared(claim, result, n=None):
         value = math.log(value)
         if result.values:
             value = np.log(result.values).mean().item()
-            if len(result.values) > 1:
-                spread = np.log(result.values).std(ddof=1).item()
+            spread = np.log(result.values).std(ddof=1).item()
     parts = [(spread ** 2 / n, n - 1)]
     if claim.kind != "own" and not claim.ordered:
         published = claim.published
@@ -201,9 +332,10 @@ def _compared(claim, result, n=None):
             other = published.spread / (published.value if claim.log else 1)
             parts.append((other ** 2 / published.n, published.n - 1))
     variance = sum(part for part, _ in parts)
-    freedom = variance ** 2 / sum(part ** 2 / max(count, 1) for part, count in parts) \
-        if variance else 1                                      # Welch
-    return value, math.sqrt(variance), freedom
+    if not variance:
+        return value, 0.0, 1
+    freedom = 1 / sum((part / variance) ** 2 / max(count, 1) for part, count in parts)
+    return value, math.sqrt(variance), freedom                  # Welch
 
 
 def _half(error, freedom):
@@ -213,7 +345,9 @@ def _half(error, freedom):
 
 def _runs_needed(claim, result, value, distance):
     """Say how many runs with this mean and spread would decide."""
-    for n in range(result.n + 1, MOST + 1):
-        if _half(*_compared(claim, result, n)[1:]) < distance:
-            return f"about {n} runs would decide"
-    return f"more than {MOST} runs would be needed"
+    if result.n is None:
+        return "the published spread is too large"
+    n = 1 + bisect.bisect_left(range(1, MOST + 1), True, key=lambda n: _half(
+        *_compared(claim, result, n)[1:]) < distance)
+    return f"n = {result.n}; " + (f"about {n} runs would decide" if n <= MOST else
+                                  f"more than {MOST} runs would be needed")
