@@ -124,6 +124,22 @@ def test_the_tolerance_of_a_ratio_is_a_factor(value, word):
     assert verdict(reproduction(log=True, tolerance=1.2), value) == word
 
 
+def test_a_published_ratio_with_a_spread():
+    """The published logarithm has the relative spread, to first order."""
+    other = np.array([1.98, 2.0, 2.02])
+    published = SOURCE._replace(value=other.mean(), spread=other.std(ddof=1), n=3)
+    values = [1.9, 2.0, 2.2]
+    result = claims.judge(reproduction(log=True, tolerance=1.2, published=published),
+                          claims.measure(values))
+    wanted = stats.ttest_ind(np.log(values), np.log(other), equal_var=False)
+    np.testing.assert_allclose(result.interval, wanted.confidence_interval(
+        claims.LEVEL), atol=1e-4)
+    exact = claims.judge(reproduction(log=True, tolerance=1.2,
+                                      published=published._replace(spread=None)),
+                         claims.measure(values))
+    assert abs(exact.interval[0] - result.interval[0]) > 1e-3
+
+
 def test_a_ratio_whose_runs_were_not_stored():
     """The spread of a logarithm is the relative spread, to first order."""
     values = [0.799, 0.8, 0.801]
