@@ -1,56 +1,38 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
-An emulated chip is calibrated in two rounds. In each round, the parameters of all 256
-neurons are measured from recorded spikes and membrane samples, and corrected. To
-evaluate the calibration, this figure uses the true parameters of the emulated chip,
-which are unknown during calibration. The spread of a parameter is its standard
-deviation over the neurons that can fire. The public calibration software of the real
-chip includes tests, which set bounds on the parameters of a calibrated chip. After
-calibration, the emulated chip meets five of the bounds from the public tests (means
-over 3 chips, 10 with the option --full):
-
-* The spread of the synaptic time constants is at most 0.2 times the spread before
-  calibration.
-* The spread of the membrane time constants is at most 0.45 times the spread before
-  calibration.
-* The spread of the synaptic gains is at most 5 % of the mean gain.
-* The spread of the reset potentials is at most 6 % of the difference between threshold
-  and leak potential.
-* At least 95 % of the thresholds differ from the nominal threshold by at most 8 codes
-  of the analog-to-digital converter (ADC).
-
 The top left panel (before calibration) and the top middle panel (after calibration)
 show the membrane potentials of all neurons after one input spike with the largest
 weight.  Black lines are means over the neurons.  The top right panel shows the membrane
 potentials of the hidden neurons during one test image, after training with the
 calibrated chip in the loop.  The dashed line is the nominal threshold.  The bottom
-panel shows the spread of each parameter before and after calibration.  The spreads of
+panel shows the spread of each parameter before and after calibration.  The spread of a
+parameter is its standard deviation over the neurons that can fire.  The spreads of
 synaptic gains and of time constants are divided by the mean over the neurons.  The
 spreads of threshold, leak and reset potentials are divided by the difference between
 the nominal threshold and the nominal leak potential.  Bars are means over chips, and
-dots are single chips.  Diamonds are values for a calibrated chip that were read or
-estimated from the public tests.
+dots are single chips.  The public calibration software of the real chip includes tests,
+which set bounds on the parameters of a calibrated chip.  Diamonds are values for a
+calibrated chip that were read or estimated from the public tests.
 
-The spreads before calibration are input parameters of the emulation, and mostly stem
-from the published calibration of one chip.  A shift of a neuron's leak potential has
-the same effect on membrane samples as a shift of the offset of the neuron's
-analog-to-digital converter (ADC).  Calibration therefore removes only the sum of the
-shifts of leak potential and ADC offset, and the spread of the ADC offsets remains as a
-spread of the leak potentials.  A second calibration of the same uncalibrated chip also
-uses an ADC reference sample for each neuron.  The reference sample of a neuron is
-measured while a known voltage holds all membranes at the nominal leak potential.  With
-reference samples, the spread of the leak potentials is at most half as large as without
-reference samples.
+An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
+neurons are measured from recorded spikes and membrane samples, and corrected.  To
+evaluate the calibration, this figure uses the true parameters of the emulated chip,
+which are unknown during calibration.  The spreads before calibration are input
+parameters of the emulation, and mostly stem from the published calibration of one chip.
+A shift of a neuron's leak potential has the same effect on membrane samples as a shift
+of the offset of the neuron's analog-to-digital converter (ADC).  Calibration therefore
+removes only the sum of the shifts of leak potential and ADC offset, and the spread of
+the ADC offsets remains as a spread of the leak potentials.  A second calibration of the
+same uncalibrated chip also uses an ADC reference sample for each neuron.  The reference
+sample of a neuron is measured while a known voltage holds all membranes at the nominal
+leak potential.
 
-After calibration with reference samples, the spread of every parameter is below the
-value from the public tests. Without reference samples, the spread of the leak
-potentials is not below the value from the public tests, but all other spreads are. The
-spreads are below the values from the public tests for three reasons. First, an emulated
-chip does not change between calibration and use. Second, the parameters of an emulated
-chip can be set independently of each other. Third, each measurement uses about 2,500
-test inputs. The constant `chip.CALIBRATED` holds the spreads of the calibrated chips in
-the other figures. The spreads in `chip.CALIBRATED` are the values from the public
-tests, except for the reset potentials (4 %).
+The spreads can be below the values from the public tests for three reasons.  First, an
+emulated chip does not change between calibration and use.  Second, the parameters of an
+emulated chip can be set independently of each other.  Third, each measurement uses
+about 2,500 test inputs.  The constant `chip.CALIBRATED` holds the spreads of the
+calibrated chips in the other figures.  The spreads in `chip.CALIBRATED` are the values
+from the public tests, except for the reset potentials (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -61,27 +43,38 @@ import warnings
 import numpy as np
 
 from figures.chip import chip_images
-from figures.run import colours, published, seeds
-from figures.run.claims import at_least, at_most, reported
+from figures.run import colours, seeds
+from figures.run.claims import Published, own, shown as report
 from refsnn import calibration, chip
 
 FIGURE = "chip_pattern"
 NEURONS, ROUNDS = 256, 2
 STAGES = "uncalibrated", "calibrated", "calibrated with references"
 COLOURS = dict(zip(STAGES, (colours.VERMILION, colours.BLUE, colours.SKY), strict=True))
-QUANTITIES = ("synaptic gain", "synaptic time constant", "membrane time constant",
-              "threshold", "leak", "reset")
+# {quantity: (id, published spread after calibration)}
+SPREADS = {
+    "synaptic gain": ("gain", 0.04), "synaptic time constant": ("tau-syn", 0.04),
+    "membrane time constant": ("tau-mem", 0.05), "threshold": ("threshold", 0.05),
+    "leak": ("leak", 0.03), "reset": ("reset", 0.045)}
+QUANTITIES = tuple(SPREADS)
 RELATIVE = QUANTITIES[:3]           # quantities whose spread is relative to the mean
 NEAR = 8 / 70       # published: 95 % of the thresholds are within 8 codes, of 70
 # Published: largest spread after calibration, and largest ratio of the spreads after
 # and before calibration.
 MOST = {"synaptic gain": 0.05, "reset": 0.06}
 RATIO = {"synaptic time constant": 0.2, "membrane time constant": 0.45}
+SIZES = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}  # chips, epochs
+ARRAYS = {
+    "spreads": ("chip, stage, parameter", "1", "spread over the neurons of a chip"),
+    "near": ("chip", "1", "share of the thresholds within 8 codes of the nominal one"),
+    "traces": ("stage, step, neuron", "ADC codes", "response to one spike"),
+    "after": ("step, neuron", "thresholds", "membrane potentials during a test image"),
+    "accuracy": ("", "accuracy", "test accuracy of the network on the first chip")}
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, repeats=None, epochs=None):
     """Return one job for each emulated chip."""
-    repeats, epochs = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}[size]
+    repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
     return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat})
             for repeat in range(repeats)]
 
@@ -165,28 +158,50 @@ def gather(results):
             "accuracy": trained[0]["accuracy"]}
 
 
-def claims(data):
-    paper, count = published.values(FIGURE), len(data["spreads"])
-    each = dict(zip(QUANTITIES, data["spreads"].T, strict=True))    # (stages, chips)
-    found = [at_most(f"spread of the {name} after / before calibration, means of "
-                     f"{count} chips", each[name][1].mean() / each[name][0].mean(),
-                     most) for name, most in RATIO.items()]
-    found += [at_most(f"spread of the {name} after calibration, mean of {count} chips",
-                      each[name][1], most) for name, most in MOST.items()]
+def claims(size):
+    """Declare the claims about the spreads."""
+    text, found = "spread of the {}, {} calibration", []
+    for name, most in RATIO.items():
+        found.append(own(f"{SPREADS[name][0]}-ratio",
+                         text.format(name, "after / before"), high=most))
     found += [
-        at_least("share of the thresholds within 8 codes after calibration, mean of "
-                 f"{count} chips", data["near"], 0.95),
-        at_most("spread of the leak, calibrated with / without references, means of "
-                f"{count} chips", each["leak"][2].mean() / each["leak"][1].mean(), 0.5)]
-    for name in QUANTITIES:
-        for stage, value in zip(STAGES, each[name], strict=True):
-            drawn = ", input of the model" if stage == STAGES[0] else ""
-            found.append(reported(
-                f"spread of the {name}, {stage}{drawn}, mean of {count} chips",
-                value, None if drawn else paper[f"{name}, calibrated"]))
-    return found + [reported(
-        "test accuracy on the embedded digits, trained in the loop on the calibrated "
-        "chip, 1 seed", data["accuracy"])]
+        own("near", "share of the thresholds within 8 codes after calibration",
+            low=0.95),
+        own("leak-ratio", "spread of the leak, calibrated with / without references",
+            high=0.5)]
+    for name, (key, value) in SPREADS.items():
+        found.append(report(f"{key}-before", text.format(name, "before")
+                            + ", an input of the model"))
+        for stage, when in (("after", text.format(name, "after")),
+                            ("references", text.format(name, "after")
+                             + " with references")):
+            if stage == "after" and name in MOST:
+                found.append(own(f"{key}-after", when, high=MOST[name]))
+                continue
+            found.append(report(
+                f"{key}-{stage}", when, published=Published(
+                    value, "public calibration software", "tests", "read"),
+                why="the public tests limit the spread and do not state it"))
+    return [*found, report("accuracy", "embedded digits: test accuracy, trained in the "
+                           "loop on the calibrated chip")]
+
+
+def measured(data):
+    """Return the numbers of the claims."""
+    found = {"near": data["near"], "accuracy": np.atleast_1d(data["accuracy"])}
+    for (name, (key, _)), each in zip(SPREADS.items(), data["spreads"].T, strict=True):
+        found |= dict(zip((f"{key}-before", f"{key}-after", f"{key}-references"), each,
+                          strict=True))
+        if name in RATIO:
+            found[f"{key}-ratio"] = each[1] / each[0]
+        if name == "leak":
+            found["leak-ratio"] = each[2] / each[1]
+    return found
+
+
+def shown(data):
+    """Return what is plotted."""
+    return data
 
 
 def plot(data, fig):
@@ -205,7 +220,7 @@ def plot(data, fig):
     axes[2].axhline(1, color=colours.BLACK, ls="--", lw=1)
     axes[2].set(title="Trained, one test image", xlabel="time (µs)",
                 ylabel="membrane (thresholds)")
-    ax, paper = bottom.subplots(), published.values(FIGURE)
+    ax = bottom.subplots()
     place = np.arange(len(QUANTITIES))
     for s, stage in enumerate(STAGES):
         values, at = 100 * data["spreads"][:, s], place + 0.28 * (s - 1)
@@ -213,7 +228,7 @@ def plot(data, fig):
                label=stage + ", input of the model" * (not s))
         for one in values:
             ax.plot(at, one, ".", color=colours.BLACK, ms=4)
-    ax.plot(place + 0.14, [100 * paper[f"{name}, calibrated"] for name in QUANTITIES],
+    ax.plot(place + 0.14, [100 * value for _, value in SPREADS.values()],
             "D", color="white", mec=colours.BLACK, mew=1.3, ms=7,
             label="public tests, calibrated")
     ax.set_xticks(place, [name.replace(" ", "\n", 1) for name in QUANTITIES])

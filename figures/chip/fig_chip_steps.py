@@ -1,43 +1,40 @@
 """Errors of an emulated chip are small at an integration step of 0.1 µs
 
-The emulation of an analog chip detects spikes only at the ends of integration steps.
-The errors in this figure are differences from an emulation with very short steps of 5
-ns, averaged over all test images.  A spiking network with 256 inputs, 100 hidden
-neurons and 10 readouts is trained in software to classify the handwritten digits
-included in refsnn ("embedded digits").  The trained weights, which are clipped to the
-range of the chip, are rounded and used on emulated chips with mismatch.  In all
-emulations of this figure, noise, the latency of membrane samples and the loss of spikes
-are switched off.  With the default step of 0.1 µs, the number of hidden spikes differs
-by at most 2 %, and the root mean square (RMS) error of the readout potentials is at
-most 5 % of the RMS readout potential (means over 3 chips, 5 with the option --full).
+The left panel shows four kinds of error of the emulation against the length of the
+integration step.  The errors are differences from an emulation with very short steps of
+5 ns, averaged over all test images.  The curve "fewer hidden spikes" shows by what
+fraction the number of hidden spikes is too low.  With longer steps, some hidden spikes
+of the emulation with steps of 5 ns are missing or fall in another time bin.  The error
+"hidden spikes not in the same bin" is the fraction of such spikes.  Lines are means
+over chips, dots are single chips.  The right panel shows the readout potentials for one
+test image on one chip.
+
+The emulation of an analog chip detects spikes only at the ends of integration steps.  A
+spiking network with 256 inputs, 100 hidden neurons and 10 readouts is trained in
+software to classify the handwritten digits included in refsnn ("embedded digits").  The
+trained weights, which are clipped to the range of the chip, are rounded and used on
+emulated chips with mismatch.  In all emulations of this figure, noise, the latency of
+membrane samples and the loss of spikes are switched off.
 
 Each spike of a neuron is detected up to one integration step too late, and the delays
 of successive spikes accumulate.  If a membrane potential only just reaches the
 threshold, a delay can add or remove a spike.  With shorter integration steps, fewer
 spikes are added or removed, but the effect of one added or removed spike on the
-readouts is the same.  The RMS error of the readout potentials therefore decreases more
-slowly than the mean absolute error.  When the integration step decreases by a factor of
-15, from 0.189 to 0.0125 µs, the mean absolute error of the readout potentials decreases
-at least by a factor of 8.
+readouts is the same.  The root mean square (RMS) error of the readout potentials
+therefore decreases more slowly than the mean absolute error.
 
-The left panel shows four kinds of error of the emulation against the length of the
-integration step. The curve "fewer hidden spikes" shows by what fraction the number of
-hidden spikes is too low. With longer steps, some hidden spikes of the emulation with
-steps of 5 ns are missing or fall in another time bin. The error "hidden spikes not in
-the same bin" is the fraction of such spikes. Lines are means over chips, dots are
-single chips. The right panel shows the readout potentials for one test image on one
-chip. The time bins of the chip have a length of 1.7 µs, so 1.7 / 9 = 0.189 µs is the
-longest step below 0.2 µs for which a time bin is a whole number of steps. The
-refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not
-of 0.189 µs. With integration steps of 0.189 µs, the emulation must therefore round the
-refractory time and the delay of spikes.
+The time bins of the chip have a length of 1.7 µs, so 1.7 / 9 = 0.189 µs is the longest
+step below 0.2 µs for which a time bin is a whole number of steps.  The refractory time
+(2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not of 0.189 µs.
+With integration steps of 0.189 µs, the emulation must therefore round the refractory
+time and the delay of spikes.
 """
 
 import numpy as np
 
 from figures.chip import chip_images
 from figures.run import colours, seeds
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import own, shown as report
 from refsnn import chip, chip_weights
 
 FIGURE = "chip_steps"
@@ -48,12 +45,19 @@ ERRORS = {"readouts, RMS error": (colours.BLUE, "o-"),
           "readouts, mean absolute error": (colours.SKY, "v-"),
           "hidden spikes not in the same bin": (colours.VERMILION, "s--"),
           "fewer hidden spikes": (colours.GREEN, "^:")}
+# Numbers of chips, of epochs, and of test images (None for all).
+SIZES = {"quick": (1, 3, 20), "default": (3, 12, None), "full": (5, 18, None)}
+ARRAYS = {
+    "errors": ("chip, step, kind of error", "1", "errors relative to steps of 5 ns"),
+    "traces": ("step, bin, readout", "thresholds",
+               "readout potentials at steps of 0.189 µs, 0.1 µs and 5 ns"),
+    "spikes": ("chip", "1", "hidden spikes per test image")}
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, repeats=None, epochs=None, images=None):
     """Return one job for each emulated chip."""
-    repeats, epochs, images = {"quick": (1, 3, 20), "default": (3, 12, None),
-                               "full": (5, 18, None)}[size]
+    given = zip((repeats, epochs, images), SIZES[size], strict=True)
+    repeats, epochs, images = (value or usual for value, usual in given)
     return [(learn, {"epochs": epochs, "images": images, "seed": seed,
                      "repeat": repeat}) for repeat in range(repeats)]
 
@@ -101,23 +105,33 @@ def step_us(parts):
     return chip_images.DT_S * 1e6 / np.array(parts)
 
 
-def claims(data):
-    error, chips = data["errors"].T, len(data["errors"])    # (errors, steps, chips)
-    return [
-        at_most("relative change of the number of hidden spikes at a step of 0.1 "
-                f"µs, mean of {chips} chips",
-                abs(error[3, DEFAULT].mean()), 0.02),
-        at_most("RMS error of the readouts at a step of 0.1 µs / their RMS value",
-                error[0, DEFAULT], 0.05),
-        at_least("mean absolute error of the readouts at 0.189 µs / at 0.0125 µs",
-                 error[1, LONG].mean() / error[1, SHORT].mean(), 8),
-        reported("hidden spikes not in the same time bin at a step of 0.1 µs",
-                 error[2, DEFAULT]),
-        reported("RMS error of the readouts at a step of 0.189 µs / their RMS value",
-                 error[0, LONG]),
-        reported("relative decrease of the number of hidden spikes at a step of 0.189 "
-                 "µs", error[3, LONG]),
-        reported("hidden spikes per image", data["spikes"])]
+def claims(size):
+    """Declare the claims about the errors."""
+    fewer = "relative decrease of the number of hidden spikes at a step of "
+    rms = "RMS error of the readouts at a step of {} µs / their RMS value"
+    return [own("spikes-usual", fewer + "0.1 µs", low=-0.02, high=0.02),
+            own("rms-usual", rms.format(0.1), high=0.05),
+            own("mean-ratio", "mean absolute error of the readouts at a step of 0.189 "
+                "µs / at 0.0125 µs", low=8),
+            report("bins-usual", "share of hidden spikes not in the same time bin at a "
+                   "step of 0.1 µs"),
+            report("rms-long", rms.format(0.189)),
+            report("spikes-long", fewer + "0.189 µs"),
+            report("spikes", "hidden spikes per image")]
+
+
+def measured(data):
+    """Return the numbers of the claims."""
+    rms, mean, bins, fewer = data["errors"].T                   # (steps, chips)
+    return {"spikes-usual": fewer[DEFAULT], "rms-usual": rms[DEFAULT],
+            "mean-ratio": mean[LONG] / mean[SHORT], "bins-usual": bins[DEFAULT],
+            "rms-long": rms[LONG], "spikes-long": fewer[LONG],
+            "spikes": data["spikes"]}
+
+
+def shown(data):
+    """Return what is plotted."""
+    return data
 
 
 def plot(data, fig):

@@ -8,6 +8,7 @@ from matplotlib.figure import Figure
 
 from figures.chip import (chip_images, fig_chip_calibration, fig_chip_pattern,
                           fig_chip_steps, fig_chip_timing, fig_chip_training)
+from figures.run import claims
 from figures.run.jobs import normalised
 from figures.train import image_sets
 from refsnn import calibration, chip, chip_weights, in_the_loop
@@ -26,11 +27,17 @@ def few_digits(monkeypatch):
     monkeypatch.setattr(chip_images, "digits", digits)
 
 
-def by_text(claims):
-    """Return {text before the first comma: claim}; these texts must differ."""
-    found = {claim.text.split(",")[0]: claim for claim in claims}
-    assert len(found) == len(claims)
-    return found
+def judged(figure, data, size="default"):
+    """Return {id: the judged number} of all claims."""
+    found = figure.measured(data)
+    return {claim.id: claims.judge(claim, claims.measure(found[claim.id]))
+            for claim in figure.claims(size)}
+
+
+def equal(results, **wanted):
+    """Compare the values of some claims; hyphens of ids are written as underscores."""
+    values = {name: results[name.replace("_", "-")].value for name in wanted}
+    assert values == pytest.approx(wanted)
 
 
 # ---- full size
@@ -106,40 +113,47 @@ def timed(**changes):
 
 
 def test_the_sparse_networks_are_selected_by_their_training_accuracy():
-    found = by_text(fig_chip_timing.claims(timed()))
-    lost = found["test accuracy lost with at most 40 hidden spikes per image"]
-    assert lost.value == pytest.approx(0.96 - 0.95) and lost.bound
-    assert found["hidden spikes per image with the selected strength"].value == 40
-    assert found["hidden spikes per image without regulariser"].value == 92
-    fast = found["test accuracy lost in the fast mode with a reset after 10 µs"]
-    assert fast.value == pytest.approx(0.015) and not fast.ok
-    assert found["test accuracy without regulariser"].ok
-    assert found["synaptic events per image without regulariser"].value == 25000
-    energy = list(found.values())[-1]
-    assert energy.value == pytest.approx((120 + 80) / 2) and energy.runs == 2
+    found = judged(fig_chip_timing, timed())
+    equal(found, lost_sparse=0.96 - 0.95, spikes_sparse=40, spikes=92, lost_fast=0.015,
+          accuracy=0.96, events=25000, energy=(120 + 80) / 2)
+    assert found["energy"].n == 2
+    slow = judged(fig_chip_timing, timed(fast=np.array([[0.92, 0.941]] * 4)))
+    assert slow["lost-fast"].verdict == "fails"
     sparse = timed(spikes=np.array([[30, 30], [50, 50], [60, 60], [70, 70]]))
     assert fig_chip_timing.sparsest(sparse) is None, "strength 0 must not be selected"
-    assert np.isnan(fig_chip_timing.claims(sparse)[0].value)
+    none = judged(fig_chip_timing, sparse)
+    assert none["lost-sparse"].verdict == "fails" and np.isnan(
+        none["spikes-sparse"].value)
 
 
 def test_silent_networks_fail_a_claim():
     dead = timed(accuracy=np.full((4, 2), 0.1), spikes=np.zeros((4, 2)),
                  fast=np.full((4, 2), 0.1), until=np.full((4, 2, 20), 0.1))
-    found = by_text(fig_chip_timing.claims(dead))
-    assert not found["test accuracy without regulariser"].ok
+    assert judged(fig_chip_timing, dead)["accuracy"].verdict == "fails"
 
 
 def test_time_of_the_decision():
     """Sample t is taken at the start of bin t, the first input at the end of bin 0."""
-    until = np.full((4, 2, 20), 0.5)
-    until[0, :, 6:] = 0.9
-    until[0, :, 6] = 0.892
-    assert fig_chip_timing.decided_us({"until": until}) == pytest.approx(5 * 1.7)
-    until[0, :, 6] = 0.885
-    assert fig_chip_timing.decided_us({"until": until}) == pytest.approx(6 * 1.7)
-    until[0] = 0.9
-    assert fig_chip_timing.decided_us({"until": until}) == pytest.approx(-1.7)
+    until = np.full(20, 0.5)
+    until[6:] = 0.9
+    until[6] = 0.892
+    assert fig_chip_timing.decided_us(until) == pytest.approx(5 * 1.7)
+    until[6] = 0.885
+    assert fig_chip_timing.decided_us(until) == pytest.approx(6 * 1.7)
+    late = timed(until=np.tile(until, (4, 2, 1)))
+    assert judged(fig_chip_timing, late)["decided"].verdict == "fails"
+    found = judged(fig_chip_timing, late, "full")["margin"]
+    assert found.value == pytest.approx(-0.2) and found.verdict == "differs"
+    until[:] = 0.9
+    assert fig_chip_timing.decided_us(until) == pytest.approx(-1.7)
     assert fig_chip_timing.times_us()[1] == 0
+
+
+def test_options_of_the_timing_figure():
+    listed = fig_chip_timing.jobs("full", 0, "folder", strengths=[2, 1], repeats=1,
+                                  epochs=3, hidden=50)
+    assert [(kwargs["strength"], kwargs["epochs"], kwargs["hidden"])
+            for _, kwargs in listed] == [(s, 3, 50) for s in (0, 1, 2)]
 
 
 def test_a_run_of_the_timing_figure(few_digits, monkeypatch):
@@ -193,29 +207,32 @@ def calibrated():
 
 
 def test_claims_on_calibration():
-    found = fig_chip_calibration.claims(calibrated())
-    assert [claim.value for claim in found] == pytest.approx([
-        0.01, 0.11 - 0.01, 0.94, 0.96, 0.85, 0.4, 2.5, 1.0, 0.5,
-        0.03 / 0.14, 0.95, 0.94, 0.83])
-    assert [claim.ok for claim in found] == [
-        True, True, None, True, *[None] * 5, True, *[None] * 3]
-    for claim, words in zip(found, (
-            "lost at 30 % de-calibration, chip in the loop, mean of 2 seeds",
-            "lost at 30 % de-calibration, weights from software minus",
-            "weights from software on the calibrated", "in the loop, calibrated chip",
-            "50 % de-calibration, chip", "50 % de-calibration, weights",
-            "without input at 50 %", "without dropout", "with 40 % dropout",
-            "weights from a twin / weights from software", "30 % de-calibration, chip",
-            "30 % de-calibration, weights from a twin",
-            "30 % de-calibration, weights from software"), strict=True):
-        assert words in claim.text
-    poor = calibrated() | {"twin": np.array([0.89] * 2)}
-    assert fig_chip_calibration.claims(poor)[9].ok is False
+    found = judged(fig_chip_calibration, calibrated())
+    equal(found, lost_30=0.01, gap_30=0.11 - 0.01, gap_0=0.02, loop_0=0.96,
+          loop_50=0.85, software_50=0.4, restless_50=2.5, silenced=1.0,
+          silenced_dropout=0.5, twin_share=(0.03 / 0.16 + 0.03 / 0.12) / 2,
+          software_0=0.94, loop_30=0.95, twin_30=0.94, software_30=0.83)
+    assert [found[name].verdict for name in ("lost-30", "gap-30", "loop-0")] == [
+        "holds", "not decided", "not decided"]
+    poor = calibrated() | {"twin": np.array([0.815, 0.87])}
+    assert judged(fig_chip_calibration, poor)["twin-share"].verdict == "fails"
     no_gap = poor | {"software": np.array([0.8, 0.8]), "twin": np.array([0.5] * 2)}
-    assert fig_chip_calibration.claims(no_gap)[9].ok is False
-    chance = calibrated() | {"loop": np.full((3, 2), 0.1),
-                             "transfer": np.array([[0.14] * 2, [0.1] * 2, [0.1] * 2])}
-    assert not all(claim.ok for claim in fig_chip_calibration.claims(chance)[:4:3])
+    assert judged(fig_chip_calibration, no_gap)["twin-share"].verdict == "fails"
+    chance = calibrated() | {"loop": np.full((3, 2), 0.1)}
+    assert judged(fig_chip_calibration, chance)["loop-0"].verdict == "fails"
+    full = judged(fig_chip_calibration, chance, "full")
+    assert full["gap-30"].verdict == "not decided"
+    assert full["silenced"].verdict == "differs", "1 against 0.37"
+
+
+def test_options_of_the_calibration_figure():
+    listed = fig_chip_calibration.jobs("full", 0, "folder", levels=[20], repeats=1,
+                                       epochs=3, hidden=50)
+    assert [kwargs["level"] for _, kwargs in listed[:-2]] == [0, 20, 30, 0]
+    assert all((kwargs["epochs"], kwargs["hidden"]) == (3, 50) for _, kwargs in listed)
+    few = {key: value[:2] if key in ("level", "loop", "restless", "transfer") else value
+           for key, value in calibrated().items()}
+    assert "loop-50" not in fig_chip_calibration.measured(few)
 
 
 def test_levels_are_relative_deviations_in_percent():
@@ -307,21 +324,37 @@ def test_conditions_may_differ_in_the_number_of_repeats():
     assert data["mnist False chip curves"].shape == (3, 2, 2)
     assert data["mnist False chip curves"][:, 1, 0].tolist() == [1, 2, 3]
     assert data["mnist False ReLU tests"].shape == (1, 2, 2)
-    found = fig_chip_training.claims(data)
-    assert [(claim.text, claim.value, claim.runs) for claim in found] == [
-        (f"{name}: test accuracy, {kind}", pytest.approx(value), runs)
-        for name, kind, value, runs in (
-            ("MNIST", "chip", 0.97, 3), ("MNIST", "software", 0.99, 3),
-            ("MNIST", "ReLU", 0.97, None), ("Fashion-MNIST", "chip", 0.96, None),
-            ("Fashion-MNIST", "software", 0.98, None),
-            ("Fashion-MNIST", "ReLU", 0.97, None))]
-    assert found[0].spread == pytest.approx(0.01)
+    found = fig_chip_training.measured(data)
+    assert {name: value.tolist() for name, value in found.items()} == {
+        name: pytest.approx(values) for name, values in (
+            ("mnist-chip", [0.96, 0.97, 0.98]), ("mnist-software", [0.98, 0.99, 1]),
+            ("mnist-relu", [0.97]), ("fashion-chip", [0.96]),
+            ("fashion-software", [0.98]), ("fashion-relu", [0.97]))}
+    full = {claim.id: claim for claim in fig_chip_training.claims("full")}
+    assert found.keys() < full.keys()
+    assert full["mnist-augmented-relu"].published[:2] == (0.987, "[CB22]")
+    assert full["fashion-chip"].kind == "stand-in"
+    assert full["mnist-software"].text == "MNIST: test accuracy, ideal software"
     fig = Figure()
     fig_chip_training.plot(data, fig)
     legend = [text.get_text() for ax in fig.findobj(Axes) if ax.get_title() == "MNIST"
               and ax.get_legend() for text in ax.get_legend().get_texts()]
     assert legend == ["chip in the loop: 0.970", "ideal software: 0.990",
                       "ReLU network: 0.970"]
+
+
+def test_claims_on_training_with_embedded_digits():
+    runs = [trained(kind, repeat, task="digits") for kind in fig_chip_training.KINDS
+            for repeat in range(2)]
+    data = normalised(fig_chip_training.gather(runs), "data")
+    found = judged(fig_chip_training, data)
+    equal(found, digits_loss=0.02, digits_chip=0.965, digits_software=0.985,
+          digits_relu=0.975)
+    assert found["digits-loss"].verdict == "fails"
+    listed = fig_chip_training.jobs("default", 0, None, repeats=1, epochs=2, hidden=9)
+    assert [(kwargs["kind"], kwargs["epochs"], kwargs["hidden"])
+            for _, kwargs in listed] == [(kind, 2, 9) for kind in
+                                         fig_chip_training.KINDS]
 
 
 # ---- fig_chip_steps
@@ -340,15 +373,18 @@ def test_claims_on_steps():
     errors[:, 0] = [0.08, 0.9, 0.2, 0.03]
     errors[:, 4] = [0.01, 0.1, 0.01, 0.001]
     data = {"errors": errors, "spikes": np.array([80.0, 90.0])}
-    found = fig_chip_steps.claims(data)
-    assert [claim.value for claim in found] == pytest.approx(
-        [0.01, 0.04, 9, 0.07, 0.08, 0.03, 85])
-    assert [claim.ok for claim in found] == [True] * 3 + [None] * 4
+    found = judged(fig_chip_steps, data)
+    equal(found, spikes_usual=0.01, rms_usual=0.04, mean_ratio=9, bins_usual=0.07,
+          rms_long=0.08, spikes_long=0.03, spikes=85)
+    assert [found[name].verdict for name in ("spikes-usual", "rms-usual",
+                                             "mean-ratio")] == ["holds"] * 3
     errors[:, 1, 3] = -0.03                 # too many spikes are an error, too
-    assert not fig_chip_steps.claims(data)[0].ok
+    assert judged(fig_chip_steps, data)["spikes-usual"].verdict == "fails"
     assert fig_chip_steps.step_us(fig_chip_steps.PARTS)[[0, 1, 4]] == pytest.approx(
         [1.7 / 9, 0.1, 0.0125])
     assert fig_chip_steps.step_us(fig_chip_steps.FINE) == pytest.approx(0.005)
+    few = fig_chip_steps.jobs("default", 0, None, repeats=2, images=7)
+    assert [(kwargs["epochs"], kwargs["images"]) for _, kwargs in few] == [(12, 7)] * 2
 
 
 def test_runs_of_the_steps_figure(few_digits, monkeypatch):
@@ -418,12 +454,19 @@ def test_runs_of_the_pattern_figure(monkeypatch):
 def test_claims_on_patterns():
     spreads = np.tile([[[0.1], [0.02], [0.03]]], (2, 1, 6))
     spreads[:, :, 4] = 0.2, 0.14, 0.007
-    data = {"spreads": spreads, "near": np.array([0.9, 0.98]), "accuracy": 0.9}
-    found = fig_chip_pattern.claims(data)
-    assert [claim.value for claim in found[:6]] == pytest.approx(
-        [0.2, 0.2, 0.02, 0.02, 0.94, 0.05])
-    assert [claim.ok for claim in found[:6]] == [True, True, True, True, False, True]
-    assert [claim.bound for claim in found[:6]] == [
-        "<= 0.2", "<= 0.45", "<= 0.05", "<= 0.06", ">= 0.95", "<= 0.5"]
-    assert len(found) == 6 + 18 + 1 and found[6].paper is None
+    data = {"spreads": spreads, "near": np.array([0.90, 0.901]), "accuracy": 0.9}
+    found = judged(fig_chip_pattern, data)
+    equal(found, tau_syn_ratio=0.2, tau_mem_ratio=0.2, gain_after=0.02,
+          reset_after=0.02, leak_ratio=0.05, near=0.9005, accuracy=0.9, gain_before=0.1,
+          leak_after=0.14, threshold_references=0.03)
+    assert len(found) == 4 + 18 + 1 and found["accuracy"].n == 1
+    assert {name: result.verdict for name, result in found.items()
+            if result.verdict} == {"near": "fails", **dict.fromkeys((
+                "tau-syn-ratio", "tau-mem-ratio", "gain-after", "reset-after",
+                "leak-ratio"), "holds")}
+    bounds = {claim.id: (claim.low, claim.high) for claim in
+              fig_chip_pattern.claims("default") if claim.kind == "own"}
+    assert bounds == {"tau-syn-ratio": (None, 0.2), "tau-mem-ratio": (None, 0.45),
+                      "gain-after": (None, 0.05), "reset-after": (None, 0.06),
+                      "near": (0.95, None), "leak-ratio": (None, 0.5)}
     assert fig_chip_pattern.NEAR * 70 == pytest.approx(8)
