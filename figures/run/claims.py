@@ -345,9 +345,12 @@ def _half(error, freedom):
 
 def _runs_needed(claim, result, value, distance):
     """Say how many runs with this mean and spread would decide."""
-    if result.n is None:
+    n = MOST + 1
+    if result.n is not None:
+        n = 1 + bisect.bisect_left(range(1, n), True, key=lambda n: _half(
+            *_compared(claim, result, n)[1:]) < distance)
+    if n <= MOST:
+        return f"n = {result.n}; about {n} runs would decide"
+    if claim.published and claim.published.spread:
         return "the published spread is too large"
-    n = 1 + bisect.bisect_left(range(1, MOST + 1), True, key=lambda n: _half(
-        *_compared(claim, result, n)[1:]) < distance)
-    return f"n = {result.n}; " + (f"about {n} runs would decide" if n <= MOST else
-                                  f"more than {MOST} runs would be needed")
+    return f"n = {result.n}; more than {MOST} runs would be needed"

@@ -2,33 +2,43 @@
 
 import ast
 import html
+import inspect
 import io
 import json
 import math
 import pathlib
+import re
 import struct
+import types
 import urllib.parse
 
 import h5py
 import numpy as np
 
-from figures.run import jobs
+from figures.run import claims, jobs
 
 PAPERS = {                              # authors, year and arXiv number by key
+    "NMZ19": ("Neftci, Mostafa and Zenke, 2019", "1901.09948"),
+    "ZN21": ("Zenke and Neftci, 2021", "2010.11931"),
+    "ZG18": ("Zenke and Ganguli, 2018", "1705.11146"),
+    "LZ20": ("Liu and Zenke, 2020", "2006.08228"),
+    "ZPG17": ("Zenke, Poole and Ganguli, 2017", "1703.04200"),
     "CB22": ("Cramer, Billaudelle and others, 2022", "2006.07239"),
     "CSSZ20": ("Cramer, Stradmann, Schemmel and Zenke, 2020", "1910.07407"),
-    "LZ20": ("Liu and Zenke, 2020", "2006.08228"),
-    "M17": ("Mostafa, 2018", "1606.08165"),
-    "NMZ19": ("Neftci, Mostafa and Zenke, 2019", "1901.09948"),
-    "ZG18": ("Zenke and Ganguli, 2018", "1705.11146"),
-    "ZN21": ("Zenke and Neftci, 2021", "2010.11931"),
-    "ZPG17": ("Zenke, Poole and Ganguli, 2017", "1703.04200")}
-VERDICTS = {True: ("pass", "\u2713 pass"), False: ("fail", "\u2717 FAIL"),
-            None: ("open", "\u2013 not judged")}
+    "M17": ("Mostafa, 2018", "1606.08165")}
+ARXIV = "https://arxiv.org/abs/"
+# Verdicts from the worst to the best, with their classes in the page.
+LOOKS = {"fails": "fail", "not reproduced": "miss", "differs": "miss",
+         "not decided": "open", "agrees": "pass", "reproduced": "pass",
+         "holds": "pass", None: "open"}
+SIGNS = {"fail": "\u2717 ", "miss": "\u2260 ", "open": "\u2013 ", "pass": "\u2713 "}
+UNJUDGED = "not judged"
+MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
+         "second-hand": " (second-hand)", "recalled": " (recalled)"}
 LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 DIGITS = 4                              # significant digits of numbers in tables
 SMALL, LARGE = 1e-3, 1e5                # numbers beyond have an exponent: short cells
-MINUTES_FROM_S = 120                    # longer times are shown in minutes
+MINUTES_FROM_S, HOURS_FROM_S = 120, 7200    # longer times are shown in larger units
 PNG_SIZE = slice(16, 24)                # bytes with the width and height in a PNG file
 
 
@@ -112,114 +122,292 @@ def shown(value):
     return str(value)
 
 
+# ---- texts from claims and results ------------------------------------------
+
+def with_spread(value, spread, n):
+    """Return "value \u00b1 spread (n)" with what is known of it.
+
+    >>> with_spread(0.5, None, 1), with_spread(2, None, None)
+    ('0.5 (1)', '2')
+    """
+    text = shown(value) if spread is None else f"{shown(value)} \u00b1 {spread:.2g}"
+    return text if n is None else f"{text} ({n})"
+
+
+def ours(result):
+    """Return our value as text."""
+    return with_spread(*result[:3])
+
+
+def published(claim):
+    """Return the published number as text."""
+    source = claim.published
+    if source is None:
+        return shown(None)
+    return with_spread(source.value, source.spread, source.n) + MARKS[source.known]
+
+
+def required(claim):
+    """Return what a claim must meet as text."""
+    if claim.kind == "shown":
+        return shown(None)
+    if claim.kind == "own":
+        low, high = (None if bound is None else shown(float(bound))
+                     for bound in (claim.low, claim.high))
+        if low == high:
+            return f"= {low}"
+        return " and ".join(sign + bound for sign, bound in (
+            ("\u2265 ", low), ("\u2264 ", high)) if bound is not None)
+    if claim.ordered:
+        return "above 0"
+    return (f"within a factor of {claim.tolerance:g}" if claim.log else
+            f"within {claim.tolerance:g}")
+
+
+def verdict(claim, result):
+    """Return the verdict of a result as text."""
+    return result.verdict or (shown(None) if claim.kind == "shown" else UNJUDGED)
+
+
+def line(claim, result):
+    """Return one line of text about a claim."""
+    reason = f", {result.reason}" if result.reason else ""
+    compared = [] if claim.kind == "shown" else [required(claim)]
+    if claim.published:
+        source = claim.published
+        compared.append(f"published: {published(claim)}, {source.paper} {source.place}")
+    more = f" ({'; '.join(compared)})" if compared else ""
+    return (f"{SIGNS[LOOKS[result.verdict]]}{verdict(claim, result)}{reason}  "
+            f"{claim.text}: {ours(result)}{more}")
+
+
+def notes(claim, result, before=""):
+    """Yield sentences on what differs from a paper, and why.
+
+    `before` is the field `differs` of the claim above.
+    """
+    if claim.differs:
+        yield ("Differs from the paper as above." if claim.differs == before else
+               f"Differs from the paper: {claim.differs}.")
+    if claim.why:
+        yield f"Not judged: {claim.why}."
+    if claim.cause and LOOKS[result.verdict] in ("fail", "miss", "open"):
+        yield cause(claim)
+
+
+def cause(claim):
+    """Return the cause of a number that is not as published."""
+    if not claim.cause:
+        return "Cause: not known."
+    if claim.cause_run:
+        return f"Cause, shown by {claim.cause_run}: {claim.cause}."
+    return f"Suspected cause: {claim.cause}."
+
+
+def tag(module):
+    """Return the paper and the figures that a figure repeats, such as "[ZG18] fig. 4".
+
+    The constant PAPER of the figure comes first, then the places of the published
+    numbers of its claims.
+    """
+    if hasattr(module, "PAPER"):
+        return module.PAPER
+    found = {}
+    for claim in module.claims("full"):
+        if claim.published:
+            place = re.split("[,;]", claim.published.place)[0]
+            found.setdefault(claim.published.paper, {})[place] = None
+    return "; ".join(f"{paper} {', '.join(places)}" for paper, places in found.items())
+
+
+def order(module, name):
+    """Return a key that sorts figures by paper."""
+    first = re.search(r"\[([A-Z]+\d\d)\]", tag(module))
+    keys = list(PAPERS)
+    return (name == jobs.SPEED, keys.index(first[1]) if first else len(keys), name)
+
+
+def work(document):
+    """Return the number of jobs and the computing time as text."""
+    calls = [job["call"] for job in document["jobs"]]
+    known = len(calls) == 1 and re.fullmatch(r"\d+ jobs?", calls[0])
+    count = calls[0] if known else f"{len(calls)} job{'s' * (len(calls) != 1)}"
+    return f"{count}, {took(document)} of computing"
+
+
+def took(document):
+    """Return the computing time as text."""
+    seconds = sum(job["seconds"] for job in document["jobs"])
+    if seconds < MINUTES_FROM_S:
+        return f"{seconds:.0f} s"
+    return (f"{seconds / 60:.0f} min" if seconds < HOURS_FROM_S else
+            f"{seconds / 3600:.1f} h")
+
+
 # ---- the page -------------------------------------------------------------
 
-def write_page(out):
-    """Write the web page; return its path."""
-    documents = _documents(out)
-    cards = "\n".join(card(document, out) for _, document in documents)
-    every = [claim for _, document in documents for claim in document["claims"]]
-    page = PAGE.format(style=STYLE, summary=_summary(documents, every), cards=cards,
-                       index=_index(documents), papers=_papers(documents))
+def write_page(out, find, tell=print):
+    """Write the web page; return its path.
+
+    The function `find` returns the module of a figure from the figure's name.
+    """
+    found = _documents(out, find, tell)
+    cards = "\n".join(text for *_, text in found)
+    page = PAGE.format(style=STYLE, summary=_summary(found), cards=cards,
+                       index=_index(found), papers=_papers(cards))
     path = out / "index.html"
     write_bytes(path, page.encode())
     return path
 
 
-def _documents(out):
-    """Read all JSON files."""
+def _documents(out, find, tell):
+    """Return (document, module, judged claims, HTML) of all JSON files."""
     found = []
-    for path in out.glob("*.json"):
+    for path in sorted(out.glob("*.json")):
         try:
             document = json.loads(path.read_text(encoding="utf-8"))
-            card(document, out)
-            found.append((document["name"], document))
-        except (OSError, ValueError, KeyError, TypeError, struct.error):
-            print(f"{path}: not the record of a figure, left out of the gallery")
-    return sorted(found, key=lambda pair: (pair[0] == jobs.SPEED, pair[0]))
+            module, pairs = _read(document, find)
+            found.append((order(module, document["figure"]), document, module, pairs,
+                          card(document, module, pairs, out)))
+        except Exception as error:      # a foreign, torn or earlier file
+            tell(f"{path}: not the result of a figure, left out of the gallery "
+                 f"({type(error).__name__}: {error})")
+    return [parts[1:] for parts in sorted(found, key=lambda parts: parts[0])]
 
 
-def _papers(documents):
+def _read(document, find):
+    """Return the module of a figure, and its judged claims.
+
+    A figure that has raised may lack everything but a name.
+    """
+    if "error" not in document:
+        module = find(document["figure"])
+        return module, claims.read(module, document)
+    try:
+        text = find(document["figure"]).__doc__
+    except Exception:
+        text = None
+    name = document["figure"]
+    return types.SimpleNamespace(__name__=name, __doc__=text, PAPER=""), []
+
+
+def _papers(cards):
     """Return the cited papers as HTML."""
-    captions = " ".join(document["caption"] for _, document in documents)
-    rows = [f"<li>[{key}] {authors}, arXiv {number}</li>"
-            for key, (authors, number) in PAPERS.items() if f"[{key}" in captions]
+    rows = [f'<li>[{key}] {authors}, <a href="{ARXIV}{number}">arXiv {number}</a></li>'
+            for key, (authors, number) in PAPERS.items() if f"[{key}" in cards]
     return "\n".join(rows)
 
 
-def _summary(documents, claims):
-    """Return the numbers of figures and claims."""
-    counts = {ok: sum(claim["ok"] is ok for claim in claims) for ok in VERDICTS}
-    errors = sum("error" in document for _, document in documents)
-    parts = [f"{len(documents)} figure" + "s" * (len(documents) != 1)]
-    parts += [f'<span class="verdict {VERDICTS[ok][0]}">{counts[ok]} '
-              f'{VERDICTS[ok][1][2:]}</span>' for ok in VERDICTS if counts[ok]]
+def _badge(verdict, word=None):
+    """Return a verdict as HTML."""
+    look = LOOKS[verdict]
+    return (f'<span class="verdict {look}">{SIGNS[look]}{word or verdict or UNJUDGED}'
+            '</span>')
+
+
+def _summary(found):
+    """Return the numbers of figures and verdicts."""
+    every = [result.verdict for _, _, pairs, _ in found for claim, result in pairs
+             if claim.kind != "shown"]
+    errors = sum("error" in document for document, *_ in found)
+    parts = [f"{len(found)} figure" + "s" * (len(found) != 1)]
+    parts += [_badge(word, f"{every.count(word)} {word or UNJUDGED}")
+              for word in reversed(LOOKS) if word in every]
     if errors:
-        parts.append(f'<span class="verdict fail">{errors} without a result</span>')
+        parts.append(_badge("fails", f"{errors} without a result"))
     return " \u00b7 ".join(parts)
 
 
-def _state(document):
-    """Return the worst verdict's class and text."""
-    verdicts = [claim["ok"] for claim in document["claims"]]
+def _state(document, pairs):
+    """Return the worst verdict as HTML."""
     if "error" in document:
-        return "fail", "\u2717 no result"
-    return VERDICTS[False if False in verdicts else
-                    True if True in verdicts else None]
+        return _badge("fails", "no result")
+    found = {result.verdict for _, result in pairs}
+    return _badge(next((word for word in LOOKS if word in found), None))
 
 
-def _index(documents):
+def _index(found):
     """Return HTML list items with links."""
     rows = []
-    for name, document in documents:
-        kind, word = _state(document)
-        rows.append(f'<li><a href="#{html.escape(name)}">'
-                    f'{html.escape(document["title"])}</a> '
-                    f'<span class="verdict {kind}">{word}</span></li>')
+    for document, module, pairs, _ in found:
+        paper = tag(module)
+        small = f" <small>{html.escape(paper)}</small>" if paper else ""
+        rows.append(f'<li><span><a href="#{html.escape(document["figure"])}">'
+                    f"{html.escape(title_of(module))}</a>{small}</span> "
+                    f"{_state(document, pairs)}</li>")
     return "\n".join(rows)
 
 
-def card(document, out):
+def title_of(module):
+    """Return the title of a figure."""
+    return (module.__doc__ or module.__name__).partition("\n")[0].strip().rstrip(".")
+
+
+def caption_of(module):
+    """Return the caption of a figure."""
+    return inspect.cleandoc(module.__doc__ or "").partition("\n")[2].strip()
+
+
+def _linked(text):
+    """Return HTML in which the keys of papers are links."""
+    def link(found):
+        key = found[0].strip("[]")
+        return (f'<a href="{ARXIV}{PAPERS[key][1]}">{found[0]}</a>' if key in PAPERS
+                else found[0])
+    return re.sub(r"\[[A-Z]+\d\d\]", link, html.escape(text))
+
+
+def card(document, module, pairs, out):
     """Return the HTML of one figure."""
-    name, title = document["name"], html.escape(document["title"])
+    name, title, caption = document["figure"], title_of(module), caption_of(module)
     link = html.escape(urllib.parse.quote(name))
-    caption = "".join(f"<p>{html.escape(part)}</p>\n"
-                      for part in document["caption"].split("\n\n") if part.strip())
+    paragraphs = "".join(f"<p>{_linked(part)}</p>\n"
+                         for part in caption.split("\n\n") if part.strip())
     picture = ""
     if "error" in document:
-        picture = ('<p><span class="verdict fail">\u2717 no result</span></p>\n'
+        picture = (f"<p>{_badge('fails', 'no result')}</p>\n"
                    f'<pre>{html.escape(document["error"])}</pre>')
     elif (out / f"{name}.png").is_file():
         width, height = struct.unpack(
             ">II", (out / f"{name}.png").read_bytes()[PNG_SIZE])
-        alt = html.escape(f'{document["title"]}. {document["caption"]}')
-        picture = (f'<a href="{link}.png"><img src="{link}.png" alt="{alt}" '
+        picture = (f'<a href="{link}.png"><img src="{link}.png" '
+                   f'alt="{html.escape(f"{title}. {caption}")}" '
                    f'width="{width}" height="{height}"></a>')
     links = "".join(f' \u00b7 <a href="{link}.{kind}">{word}</a>'
-                    for kind, word in (("h5", "data (HDF5)"), ("json", "claims (JSON)"))
+                    for kind, word in (("h5", "data (HDF5)"),
+                                       ("json", "numbers (JSON)"))
                     if (out / f"{name}.{kind}").is_file())
-    return CARD.format(name=html.escape(name), title=title, caption=caption,
-                       picture=picture, table=_table(document["claims"])
-                       + _grid(document.get("table", [])),
-                       note=html.escape(_note(document)), links=links)
+    paper = tag(module) and f'<p class="paper">{_linked(tag(module))}</p>\n'
+    return CARD.format(name=html.escape(name), title=html.escape(title), paper=paper,
+                       caption=paragraphs, picture=picture,
+                       table=_table(pairs) + _grid(document.get("table", [])),
+                       note=html.escape(note(document)), links=links)
 
 
-def _table(claims):
+def _table(pairs):
     """Return an HTML table of claims."""
-    if not claims:
+    if not pairs:
         return ""
-    rows = []
-    for claim in claims:
-        kind, word = VERDICTS[claim["ok"]]
-        cells = [("Ours", value(claim)), ("Bound", bound(claim)),
-                 ("Published", shown(claim["paper"]))]
-        row = "".join(f'<td data-label="{label}">{html.escape(text)}</td>'
+    rows, before = [], ""
+    for claim, result in pairs:
+        small = "".join(f"<small>{_linked(text)}</small>"
+                        for text in notes(claim, result, before))
+        before = claim.differs
+        source = claim.published
+        place = f"<small>{_linked(f'{source.paper} {source.place}')}</small>" \
+            if source else ""
+        word = shown(None) if claim.kind == "shown" else _badge(result.verdict)
+        reason = f"<small>{html.escape(result.reason)}</small>" if result.reason else ""
+        unit = f" {claim.unit}" if claim.unit else ""
+        cells = [("Ours", html.escape(ours(result) + unit)),
+                 ("Published", html.escape(published(claim)) + place),
+                 ("Required", html.escape(required(claim))), ("Verdict", word + reason)]
+        row = "".join(f'<td data-label="{label}"><span>{text}</span></td>'
                       for label, text in cells)
-        rows.append(f'<tr class="{kind}"><th scope="row">'
-                    f'{html.escape(claim["text"])}</th>{row}<td data-label="Verdict">'
-                    f'<span class="verdict {kind}">{word}</span></td></tr>')
+        rows.append(f'<tr class="{LOOKS[result.verdict]}"><th scope="row">'
+                    f"{html.escape(claim.text)}{small}</th>{row}</tr>")
     head = "".join(f'<th scope="col">{word}</th>' for word in
-                   ("Claim", "Ours", "Bound", "Published", "Verdict"))
+                   ("Claim", "Ours", "Published", "Required", "Verdict"))
     return (f"<table>\n<thead><tr>{head}</tr></thead>\n<tbody>\n"
             + "\n".join(rows) + "\n</tbody>\n</table>")
 
@@ -243,30 +431,22 @@ def aligned(rows):
                              zip(row, widths, strict=True)).rstrip() for row in rows]
 
 
-def value(claim):
-    """Return value and standard deviation as text."""
-    if claim.get("spread") is None:         # absent in results of earlier versions
-        return shown(claim["value"])
-    spread = f"\u00b1 {claim['spread']:.2g} ({claim['runs']} runs)"
-    return f"{shown(claim['value'])} {spread}"
+def note(document):
+    """Describe size, seed, computing time, data and code."""
+    parts = [f'{document["size"]} size', f'seed {document["seed"]}',
+             *(f"{key} = {value}" for key, value in document["options"].items()),
+             work(document)]
+    return ", ".join(parts + [origin for one in document["origins"]
+                              for origin in _origin(one)])
 
 
-def bound(claim):
-    """Return the bound of a claim as text."""
-    return claim["bound"].replace(">=", "\u2265").replace("<=", "\u2264")
-
-
-def _note(document):
-    """Describe seed, computing time and data."""
-    return (f'{document["size"]} size, seed {document["seeds"]["seed"]}, '
-            f'{document["jobs"]} jobs, {took(document)} of computing, data: '
-            f'{document["data"]}, refsnn {document["versions"]["refsnn"]}')
-
-
-def took(document):
-    """Return the computing time as text."""
-    seconds = document["seconds"]
-    return f"{seconds:.0f} s" if seconds < MINUTES_FROM_S else f"{seconds / 60:.0f} min"
+def _origin(origin):
+    """Yield the data, the versions and the commit of a result."""
+    data = origin["data"]
+    yield f"data: {', '.join(data) if isinstance(data, dict) else data or 'embedded'}"
+    yield from (f"{name} {number}" for name, number in origin["versions"].items())
+    if origin["commit"]:
+        yield f"commit {origin['commit'][:10]}"
 
 
 PAGE = """<!DOCTYPE html>
@@ -299,7 +479,7 @@ PAGE = """<!DOCTYPE html>
 
 CARD = """<article id="{name}">
 <h2>{title}</h2>
-{picture}
+{paper}{picture}
 {caption}{table}
 <p class="note"><code>{name}</code>: {note}{links}</p>
 </article>"""
@@ -329,10 +509,13 @@ pre { overflow-x: auto; padding: .8rem 1rem; background: #f5f6f7; font-size: .8r
   border-left: .3rem solid #a4262c; white-space: pre-wrap; overflow-wrap: anywhere; }
 table { width: 100%; margin: 1rem 0 .6rem; border-collapse: collapse;
   font-size: .94rem; font-variant-numeric: tabular-nums; }
+small { display: block; color: #5a6169; font-size: .84em; font-weight: 400;
+  line-height: 1.4; white-space: normal; }
+.paper { margin-top: -.6rem !important; }
 th, td { padding: .5rem .6rem; text-align: left; vertical-align: top;
   border-bottom: 1px solid #e6e8ea; }
 thead th { color: #5a6169; font-size: .8rem; border-bottom-color: #b9bfc5; }
-tbody th { font-weight: 400; width: 52%; }
+tbody th { font-weight: 400; width: 46%; }
 td { white-space: nowrap; }
 tr.fail > * { background: #fdf0f0; }
 tr.fail > th { border-left: .3rem solid #a4262c; font-weight: 600; }
@@ -340,6 +523,7 @@ tr.fail > th { border-left: .3rem solid #a4262c; font-weight: 600; }
 .verdict.pass { color: #0b6b43; }
 .verdict.fail { color: #fff; background: #a4262c; padding: .1rem .45rem;
   border-radius: .3rem; }
+.verdict.miss { color: #9a3b00; }
 .verdict.open { color: #5a6169; font-weight: 400; }
 .note { color: #5a6169; font-size: .84rem; max-width: none; }
 @media (max-width: 40rem) {
@@ -350,6 +534,7 @@ tr.fail > th { border-left: .3rem solid #a4262c; font-weight: 600; }
   tbody th, td { border: 0; padding: .15rem .5rem; white-space: normal; }
   tbody th { font-weight: 600; padding-top: .6rem; }
   td { display: flex; gap: 1rem; justify-content: space-between; }
+  td > span { text-align: right; }
   td::before { content: attr(data-label); color: #5a6169; }
   tr { border-bottom: 1px solid #dfe2e5; padding-bottom: .5rem; }
 }

@@ -188,7 +188,9 @@ def test_the_proposed_number_of_runs_decides(values):
     (reproduction(), claims.Result(0.81, 0.1, 5),
      "n = 5; more than 10000 runs would be needed"),
     (reproduction(published=SOURCE._replace(spread=0.1, n=3)), claims.measure(0.8),
-     "the published spread is too large")])
+     "the published spread is too large"),
+    (reproduction(published=SOURCE._replace(spread=0.1, n=3)),
+     claims.Result(0.8, 0.1, 5), "the published spread is too large")])
 def test_a_claim_that_is_not_decided_says_why(claim, result, reason):
     result = claims.judge(claim, result)
     assert (result.verdict, result.reason) == ("not decided", reason)
