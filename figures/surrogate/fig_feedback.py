@@ -1,52 +1,45 @@
 """Random feedback and local errors train hidden layers with little loss of accuracy
 
-A network of 64-100-100-10 neurons classifies latency-coded digits of 8x8 pixels. The
-weights of the readout always learn from the error of the readout. The figure compares
-five learning rules, which differ in how an error of readouts reaches the hidden layers.
-In backpropagation, the output error passes from each layer to the layer below through
-the transposed forward weights. All gradients treat the reset term of the membrane
-potential as a constant. In feedback alignment, the output error passes from each layer
-to the layer below through fixed random weights. In direct feedback alignment, the error
-of the readout passes to each hidden layer through fixed random weights. Event-driven
-random backpropagation resembles direct feedback alignment. In event-driven random
-backpropagation, the surrogate derivative is a boxcar, and the input spikes are not
-filtered. In learning with local errors, each hidden layer has a separate, fixed random
-readout, and learns from the error of this readout. With all five rules, the networks
-start from the same initial weights.
+The top panels show the test accuracy of networks with two hidden layers against the
+epoch, for five learning rules, and the cosine between the weight gradients of each rule
+and the weight gradients of backpropagation.  The bottom panels show the same for
+networks with three hidden layers, trained with local errors or with backpropagation
+("end to end").  The bottom panels also show the test accuracy of the fixed random
+readout of each hidden layer.  Lines are means over seeds, and bands show the range.
 
-Backpropagation reaches a mean test accuracy of at least 0.88.  Compared with
-backpropagation, the mean test accuracy is at most 0.1 lower with feedback alignment and
-with direct feedback alignment, and at most 0.15 lower with local errors.  Event-driven
-random backpropagation, which ignores the neuron dynamics and the reset, reaches a mean
-test accuracy of at least 0.7 (chance is 0.1).  With longer training (--full), the mean
-test accuracy is 0.80 with event-driven random backpropagation, 0.92 with both kinds of
-feedback alignment and with local errors, and 0.95 with backpropagation.  Learning with
-fixed random feedback weights works because the forward weights adapt to the feedback
-weights during training.  During training with feedback alignment, the cosine between
-the weight gradients of feedback alignment and of backpropagation therefore rises from
-near 0.
+The networks classify latency-coded digits of 8x8 pixels. Each hidden layer has 100
+neurons. The weights of the readout always learn from the error of the readout. The
+rules differ in how an error of readouts reaches the hidden layers. In backpropagation,
+the output error passes from each layer to the layer below through the transposed
+forward weights. All gradients treat the reset term of the membrane potential as a
+constant. In feedback alignment, the output error passes from each layer to the layer
+below through fixed random weights. In direct feedback alignment, the error of the
+readout passes to each hidden layer through fixed random weights. Event-driven random
+backpropagation resembles direct feedback alignment, but ignores the neuron dynamics and
+the reset. In event-driven random backpropagation, the surrogate derivative is a boxcar,
+and the input spikes are not filtered. In learning with local errors, each hidden layer
+has a separate, fixed random readout, and learns from the error of this readout. With
+all rules, the networks start from the same initial weights.  All seeds use the same
+test images.
 
-The top panels show networks with two hidden layers.  The bottom panels show networks
-with three hidden layers, trained with local errors or with backpropagation ("end to
-end").  The bottom panels also show the test accuracy of the fixed random readout of
-each hidden layer.  The gradients of the local losses with respect to the weights are
-only partly aligned with the gradients of backpropagation.  In networks with three
-hidden layers, the mean test accuracy with local errors is at least 0.02 lower than with
-backpropagation.  Bands show the range over 2 seeds (5 with --full).  All seeds use the
-same test images.  This figure corresponds to [NMZ19] fig. 5, a schematic of these
-learning rules without numbers.
+Learning with fixed random feedback weights works because the forward weights adapt to
+the feedback weights during training.  During training with feedback alignment, the
+cosine between the weight gradients of feedback alignment and of backpropagation
+therefore rises from near 0.  The gradients of the local losses with respect to the
+weights are only partly aligned with the gradients of backpropagation.  This figure
+corresponds to [NMZ19] fig. 5, a schematic of these learning rules without numbers.
 """
 
 import numpy as np
 
 from figures.run import colours, seeds
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import own, shown as report
 from figures.train import lif_training
 from refsnn import datasets, encoding, feedback, lif, losses, surrogates
 
-FIGURE = "feedback"
+FIGURE, PAPER = "feedback", "[NMZ19] fig. 5"
 STEPS, TAU_S = 50, 10e-3            # time steps and time constant of the latency code
-WIDTH, CLASSES = 100, 10
+HIDDEN, CLASSES = 100, 10
 NET = lif_training.Net(steepness=10.0)
 SCALES = {"hidden": 1.3, "out": 0.3, "random": 1.0, "local": 2.0}
 BOXCAR = 2.0            # steepness: the derivative is 1 from 0.5 to 1.5 thresholds
@@ -56,14 +49,27 @@ ALIGNED = 100                       # training images on which cosines are compu
 GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1, "local errors": 0.15}
 RULES = ("backpropagation", "feedback alignment", "direct feedback",
          "event-driven random", "local errors")
+SIZES = {"quick": (1, 2), "default": (2, 8), "full": (5, 20)}       # repeats, epochs
+DEEP = 3                            # hidden layers of the deeper networks
+COSINE = "cosine with the backpropagation gradient, before and after each epoch"
+ARRAYS = {
+    "accuracy": ("rule, run, epoch", "accuracy", "test accuracy, two hidden layers"),
+    "cosine": ("rule, run, epoch, layer", "1", f"{COSINE}, two hidden layers"),
+    **{f"deep_{key}_accuracy": ("run, epoch", "accuracy",
+                                f"test accuracy, three hidden layers, {text}")
+       for key, text in (("exact", "backpropagation"), ("local", "local errors"))},
+    "deep_cosine": ("run, epoch, layer", "1", f"{COSINE}, three hidden layers, local "
+                    "errors"),
+    "deep_readouts": ("run, epoch, layer", "accuracy", "test accuracy of the fixed "
+                      "random readout of each layer, three hidden layers")}
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, repeats=None, epochs=None, hidden=HIDDEN):
     """Return the training jobs of all networks."""
-    repeats, epochs = {"quick": (1, 2), "default": (2, 8), "full": (5, 20)}[size]
-    runs = [(rule, 2) for rule in RULES] + [(RULES[0], 3), (RULES[-1], 3)]
+    repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
+    runs = [(rule, 2) for rule in RULES] + [(RULES[0], DEEP), (RULES[-1], DEEP)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
-                     "batch": 100, "seed": seed, "repeat": repeat})
+                     "batch": 100, "seed": seed, "repeat": repeat, "hidden": hidden})
             for repeat in range(repeats) for rule, layers in runs]
 
 
@@ -142,11 +148,11 @@ def local_accuracy(run, labels, fixed):
             for recording, G in zip(run.hidden, fixed, strict=True)]
 
 
-def learn(rule, layers, rate, epochs, batch, seed, repeat):
+def learn(rule, layers, rate, epochs, batch, seed, repeat, hidden):
     """Train one network."""
     (x, labels), (x_test, labels_test) = load()
     generator = seeds.rng(seed, FIGURE, layers, repeat)
-    sizes = (x.shape[2], *[WIDTH] * layers, CLASSES)
+    sizes = (x.shape[2], *[hidden] * layers, CLASSES)
     scales = [SCALES["hidden"]] * layers + [SCALES["out"]]
     weights = lif_training.initial(generator, sizes, scales, np.float32)
     fixed = random_matrices(seeds.rng(seed, FIGURE, f"{rule} {layers}", repeat),
@@ -184,39 +190,49 @@ def gather(results):
     deep = {"exact": RULES[0], "local": RULES[-1]}
     return {"accuracy": [stacked(rule, 2, "accuracy") for rule in RULES],
             "cosine": [stacked(rule, 2, "cosine") for rule in RULES],
-            **{f"deep_{key}_accuracy": stacked(rule, 3, "accuracy")
+            **{f"deep_{key}_accuracy": stacked(rule, DEEP, "accuracy")
                for key, rule in deep.items()},
-            "deep_cosine": stacked(RULES[-1], 3, "cosine"),
-            "deep_readouts": stacked(RULES[-1], 3, "local")}
+            "deep_cosine": stacked(RULES[-1], DEEP, "cosine"),
+            "deep_readouts": stacked(RULES[-1], DEEP, "local")}
 
 
-def claims(data):
-    """Return the claims on accuracies and cosines."""
+def claims(size):
+    """Declare the claims on accuracies and cosines."""
+    return [
+        own("backpropagation", "test accuracy, backpropagation", low=0.88),
+        *[own(f"loss-{rule.replace(' ', '-')}", "test accuracy, backpropagation minus "
+              f"{rule}", high=gap) for rule, gap in GAPS.items()],
+        own("event-driven", "test accuracy, event-driven random backpropagation",
+            low=0.7),
+        own("rise-of-cosine", "feedback alignment: rise of the cosine with the exact "
+            "gradient, mean of both layers", low=0.1),
+        own("deep-loss", "three layers: test accuracy, end-to-end minus local errors",
+            low=0.02),
+        own("deep-local", "three layers, local errors: test accuracy", low=0.7),
+        own("deep-cosine", "three layers: cosine of the local with the end-to-end "
+            "gradient, mean of layers", low=0.03),
+        own("deep-cosine-largest", "three layers: cosine of the local with the "
+            "end-to-end gradient, layer with the largest mean", high=0.6),
+        *[report(f"deep-readout-{i}", "three layers, local errors: test accuracy of "
+                 f"the readout of layer {i}") for i in range(1, DEEP + 1)]]
+
+
+def measured(data):
+    """Return the numbers of the claims."""
     final = dict(zip(RULES, data["accuracy"][:, :, -1], strict=True))
     turned = (data["cosine"][1, :, -1] - data["cosine"][1, :, 0]).mean(axis=1)
     exact, local = (data[f"deep_{key}_accuracy"][:, -1]
                     for key in ("exact", "local"))
     cosine = data["deep_cosine"][:, -1]
-    layers = data["deep_readouts"][:, -1].mean(axis=0)
-    return [
-        at_least("backpropagation: mean test accuracy", final[RULES[0]], 0.88),
-        *[at_most(f"mean test accuracy, backpropagation minus {rule}",
-                  final[RULES[0]] - final[rule], gap)
-          for rule, gap in GAPS.items()],
-        at_least("event-driven random backpropagation: mean test accuracy",
-                 final["event-driven random"], 0.7),
-        at_least("feedback alignment: rise of the cosine with the exact "
-                 "gradient, mean of both layers", turned, 0.1),
-        at_least("three layers: mean test accuracy, end-to-end minus local errors",
-                 exact - local, 0.02),
-        at_least("three layers, local errors: mean test accuracy", local, 0.7),
-        at_least("three layers: cosine of the local with the end-to-end "
-                 "gradient, mean of layers", cosine.mean(axis=1), 0.03),
-        at_most("three layers: cosine of the local with the end-to-end "
-                "gradient, largest of layers",
-                cosine.mean(axis=0).max(), 0.6),
-        reported("three layers, local errors: test accuracy of the readout of each "
-                 "layer", ", ".join(f"{value:.2f}" for value in layers))]
+    return {"backpropagation": final[RULES[0]],
+            **{f"loss-{rule.replace(' ', '-')}": final[RULES[0]] - final[rule]
+               for rule in GAPS},
+            "event-driven": final["event-driven random"], "rise-of-cosine": turned,
+            "deep-loss": exact - local, "deep-local": local,
+            "deep-cosine": cosine.mean(axis=1),
+            "deep-cosine-largest": cosine[:, cosine.mean(axis=0).argmax()],
+            **{f"deep-readout-{i + 1}": data["deep_readouts"][:, -1, i]
+               for i in range(DEEP)}}
 
 
 COLOURS = (colours.BLACK, colours.BLUE, colours.GREEN, colours.ORANGE,

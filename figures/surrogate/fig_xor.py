@@ -1,27 +1,28 @@
 """Temporal XOR is learned from the first output spike
 
+The left panels show the input spikes, the hidden spikes and the membrane potentials of
+the output neurons for the four patterns, after training with each of two methods.
+Triangles mark the first output spikes.  For each method, the shown run is the run with
+the smallest final loss.  The right panels show the loss of all runs.
+
 In the temporal XOR task, each of two inputs spikes once, either early (at 0 ms) or late
 (at 10 ms, two synaptic time constants). In a network of 2-4-2 neurons, output neuron 0
 must spike first if the two inputs spiked at the same time, and otherwise output neuron
-1 must spike first. Two training methods are compared. The surrogate-gradient method
-trains LIF neurons with the surrogate gradient of a loss that depends on the first
-output spike times. The spike-time method trains non-leaky neurons, which spike at most
-once. The spike-time method uses the exact gradient of a loss that depends on the output
-spike times. With each method, the network learns all four patterns for at least half of
-20 seeds (100 with --full).
+1 must spike first. The surrogate-gradient method trains LIF neurons with the surrogate
+gradient of a loss that depends on the first output spike times. The spike-time method
+trains non-leaky neurons, which spike at most once. The spike-time method uses the exact
+gradient of a loss that depends on the output spike times.
 
 A run is a success if the trained network classifies all four patterns correctly.  In
 each pattern, the correct output neuron must spike, and the other output neuron must
-spike strictly later or not at all.  Success rates are computed over all seeds.  For
-each method, the panels show the run with the smallest final loss.
-
-This figure corresponds to [NMZ19] fig. 7, and its spike-time method follows [M17].
+spike strictly later or not at all.  This figure corresponds to [NMZ19] fig. 7, and its
+spike-time method follows [M17].
 """
 
 import numpy as np
 
 from figures.run import colours, seeds
-from figures.run.claims import at_least
+from figures.run.claims import Published, own, reproduction
 from figures.surrogate import ensemble
 from figures.train import lif_training
 from refsnn import losses, spike_time
@@ -41,6 +42,22 @@ NET = lif_training.Net(alpha=float(np.exp(-DT_S / TAU_SYN_S)),
 RATE, LOSS_TAU_S = 0.02, 2e-3
 # Constants of the exact gradient; weights are in thresholds / synaptic time constant.
 TIME_RATE, SILENT, SCALE_S, END_S = 0.02, 1.0, 1e-3, 8 * TAU_SYN_S
+METHODS = {"surrogate": "surrogate gradient", "exact": "spike-time gradient"}
+POINTS = 150                        # drawn points of a learning curve
+ARRAYS = {
+    f"{name}_{key}": (axes, unit, f"{text}, {words}") for name, words in METHODS.items()
+    for key, axes, unit, text in (
+        ("loss", "step, run", "nat", "loss"),
+        ("step", "step", "1", "training steps of the loss"),
+        ("best", "", "1", "run with the smallest final loss"),
+        ("success", "run", "1", "whether all patterns are classified correctly"),
+        ("times", "pattern, output", "s", "first output spike times, best run"),
+        ("output", "time step, pattern, output", "thresholds",
+         "membrane potentials of the output neurons, best run"))}
+ARRAYS["surrogate_hidden"] = ("time step, pattern, neuron", "1", "hidden spikes, best "
+                              "run, surrogate gradient")
+ARRAYS["exact_hidden"] = ("pattern, neuron", "s", "hidden spike times, best run, "
+                          "spike-time gradient")
 
 
 def right_first(times):
@@ -56,17 +73,17 @@ def inputs():
     return x
 
 
-def surrogate(seed, repeats, epochs):
+def surrogate(seed, repeats, epochs, hidden):
     """Train all networks with the surrogate gradient."""
     W = [np.stack(layer) for layer in zip(*(
-        _start(seeds.rng(seed, "xor", "surrogate", r), 0.35, 0.25)
+        _start(seeds.rng(seed, "xor", "surrogate", r), hidden, 0.35, 0.25)
         for r in range(repeats)), strict=True)]
     x = np.repeat(inputs(), repeats, axis=1)
     labels, states, curve = np.tile(LABELS, repeats), [None, None], []
     for epoch in range(epochs + 1):
         first = ensemble.drive(W[0], x)
-        hidden = ensemble.layer(first, NET)
-        second = ensemble.drive(W[1], hidden.spikes)
+        middle = ensemble.layer(first, NET)
+        second = ensemble.drive(W[1], middle.spikes)
         output = ensemble.layer(second, NET)
         times = _first(output.spikes)
         curve.append(_losses(times, LOSS_TAU_S))
@@ -77,20 +94,20 @@ def surrogate(seed, repeats, epochs):
         dspikes = repeats * dspikes.reshape(output.spikes.shape)
         dsecond = ensemble.layer_backward(
             second, output, lif_training.psi(output, NET), dspikes, NET)
-        dfirst = ensemble.layer_backward(first, hidden, lif_training.psi(hidden, NET),
+        dfirst = ensemble.layer_backward(first, middle, lif_training.psi(middle, NET),
                                          ensemble.by_inputs(dsecond, W[1]), NET)
         gradients = [ensemble.by_weights(dfirst, x),
-                     ensemble.by_weights(dsecond, hidden.spikes)]
+                     ensemble.by_weights(dsecond, middle.spikes)]
         W, states = lif_training.update(W, gradients, states, rate=RATE)
     best = int(np.argmin(curve[-1]))
     return {"name": "surrogate", "loss": np.array(curve), "best": best,
             "success": right_first(times).all(axis=-1), "times": times[best],
-            "hidden": hidden.spikes[:, best] > 0, "output": output.mem[:, best]}
+            "hidden": middle.spikes[:, best] > 0, "output": output.mem[:, best]}
 
 
-def _start(generator, mean, spread):
+def _start(generator, hidden, mean, spread):
     return [generator.normal(mean, spread, shape)
-            for shape in ((HIDDEN, 2), (OUTPUTS, HIDDEN))]
+            for shape in ((hidden, 2), (OUTPUTS, hidden))]
 
 
 def _first(spikes):
@@ -105,23 +122,23 @@ def _losses(times, scale_s):
             for each in times]
 
 
-def exact(seed, repeats, epochs):
+def exact(seed, repeats, epochs, hidden):
     """Train all networks with the exact gradient."""
-    runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs)
+    runs = [_exact(seeds.rng(seed, "xor", "exact", r), epochs, hidden)
             for r in range(repeats)]
     curve = np.array([run[0] for run in runs]).T
     best = int(np.argmin(curve[-1]))
-    _, hidden, times, W = runs[best]
+    _, early, times, W = runs[best]
     at = np.arange(STEPS) * DT_S
     return {"name": "exact", "loss": curve, "best": best,
             "success": np.array([right_first(run[2]).all() for run in runs]),
-            "times": times, "hidden": hidden,
-            "output": spike_time.potential(at, hidden, W[1], tau=TAU_SYN_S)}
+            "times": times, "hidden": early,
+            "output": spike_time.potential(at, early, W[1], tau=TAU_SYN_S)}
 
 
-def _exact(generator, epochs):
+def _exact(generator, epochs, neurons):
     options = {"tau": TAU_SYN_S, "threshold": 1.0}
-    W = [layer / TAU_SYN_S for layer in _start(generator, 1.0, 0.7)]
+    W = [layer / TAU_SYN_S for layer in _start(generator, neurons, 1.0, 0.7)]
     states, curve = [None, None], []
     for epoch in range(epochs + 1):
         hidden = spike_time.forward(TIMES_S, W[0], **options)
@@ -140,8 +157,9 @@ def _exact(generator, epochs):
                                         rate=TIME_RATE / TAU_SYN_S)
 
 
-def jobs(size, seed, data):
-    kwargs = {"seed": seed, "repeats": REPEATS[size], "epochs": EPOCHS[size]}
+def jobs(size, seed, data, repeats=None, epochs=None, hidden=HIDDEN):
+    kwargs = {"seed": seed, "repeats": repeats or REPEATS[size],
+              "epochs": epochs or EPOCHS[size], "hidden": hidden}
     return [(surrogate, kwargs), (exact, kwargs)]
 
 
@@ -150,11 +168,30 @@ def gather(results):
             for key, value in r.items() if key != "name"}
 
 
-def claims(data):
-    return [at_least(f"success rate of the {text} gradient, "
-                     f"{len(data[f'{name}_success'])} seeds",
-                     data[f"{name}_success"].mean(), 0.5)
-            for name, text in (("surrogate", "surrogate"), ("exact", "spike-time"))]
+def claims(size):
+    published = Published(4, "[NMZ19]", "fig. 7", "words", n=1)
+    return [
+        *[own(f"success-{name}", f"share of networks that classify all four patterns "
+              f"correctly, {words}", low=0.5) for name, words in METHODS.items()],
+        *[reproduction(f"best-{name}", "correct patterns of the network with the "
+                       f"smallest loss, {words}", published, tolerance=0.5,
+                       unit="patterns", differs="best of several networks, and two "
+                       "learning methods") for name, words in METHODS.items()]]
+
+
+def measured(data):
+    return {**{f"success-{name}": data[f"{name}_success"] for name in METHODS},
+            **{f"best-{name}": right_first(data[f"{name}_times"]).sum()
+               for name in METHODS}}
+
+
+def shown(data):
+    found = dict(data)
+    for name in METHODS:
+        loss = data[f"{name}_loss"]
+        step = np.unique(np.linspace(0, len(loss) - 1, POINTS).round().astype(int))
+        found |= {f"{name}_step": step, f"{name}_loss": loss[step].astype(np.float32)}
+    return found
 
 
 def plot(data, fig):
@@ -179,10 +216,11 @@ def _plot_run(data, name, title, fig, grid, row):
     for b, label in enumerate(LABELS):
         above = fig.add_subplot(grid[row, b])
         below = fig.add_subplot(grid[row + 1, b], sharex=above)
-        trains = [1e3 * TIMES_S[b, [i]] for i in range(2)] + _hidden_ms(data, name, b)
-        above.eventplot(trains, lineoffsets=np.arange(6)[::-1], linelengths=0.7,
-                        linewidths=2, colors=[colours.BLACK] * 2 + [colours.GREEN] * 4)
-        above.set(ylim=(-0.6, 5.6), yticks=(4.5, 1.5), yticklabels=())
+        spikes = _hidden_ms(data, name, b)
+        trains, n = [1e3 * TIMES_S[b, [i]] for i in range(2)] + spikes, len(spikes)
+        above.eventplot(trains, lineoffsets=np.arange(n + 2)[::-1], linelengths=0.7,
+                        linewidths=2, colors=[colours.BLACK] * 2 + [colours.GREEN] * n)
+        above.set(ylim=(-0.6, n + 1.6), yticks=(n + 0.5, (n - 1) / 2), yticklabels=())
         above.tick_params(labelbottom=False, length=0)
         above.grid(axis="y", visible=False)
         for k, colour in enumerate(pair):
@@ -212,20 +250,21 @@ def _hidden_ms(data, name, b):
     """Return hidden spike times in milliseconds."""
     hidden = data[f"{name}_hidden"]
     if name == "surrogate":
-        return [1e3 * DT_S * np.flatnonzero(hidden[:, b, i]) for i in range(HIDDEN)]
-    return [1e3 * hidden[b, [i]][np.isfinite(hidden[b, [i]])] for i in range(HIDDEN)]
+        return [1e3 * DT_S * np.flatnonzero(train) for train in hidden[:, b].T]
+    return [1e3 * time[np.isfinite(time)] for time in hidden[b][:, None]]
 
 
 def _plot_losses(data, name, axis):
     curves, success = data[f"{name}_loss"], data[f"{name}_success"]
+    step = data[f"{name}_step"]
     for i, curve in enumerate(curves.T):
-        axis.plot(np.maximum(curve, 1e-4), lw=1, alpha=0.7, zorder=2 + success[i],
+        axis.plot(step, np.maximum(curve, 1e-4), lw=1, alpha=0.7, zorder=2 + success[i],
                   color=colours.SKY if success[i] else colours.ORANGE)
     for colour, word, count in ((colours.SKY, "success", success.sum()),
                                 (colours.ORANGE, "failure", (~success).sum())):
         axis.plot([], [], color=colour, label=f"{word} {count}/{len(success)}")
-    axis.plot(np.maximum(curves[:, data[f"{name}_best"]], 1e-4), color=colours.BLACK,
-              lw=1.8, label="best run", zorder=5)
+    axis.plot(step, np.maximum(curves[:, data[f"{name}_best"]], 1e-4), lw=1.8,
+              color=colours.BLACK, label="best run", zorder=5)
     axis.set(yscale="log", xlabel="training step", ylabel="loss (nats)", ylim=(8e-5, 9))
     axis.set_title("All seeds", fontsize=10, fontweight="normal", pad=22)
     axis.legend(loc="lower left", bbox_to_anchor=(-0.05, 1), ncols=3, fontsize=8,

@@ -49,10 +49,9 @@ def test_the_learning_rate_of_each_rule_decreases(rule, monkeypatch):
     rng, rates, update = np.random.default_rng(5), [], lif_training.update
     x = (rng.random((figure.STEPS, 30, 6)) < 0.2).astype(np.float32)
     monkeypatch.setattr(figure, "load", lambda: [(x, rng.integers(0, 10, 30))] * 2)
-    monkeypatch.setattr(figure, "WIDTH", 8)
     monkeypatch.setattr(lif_training, "update", lambda *given, rate: (
         rates.append(rate), update(*given, rate=rate))[1])
-    found = figure.learn(rule, 2, 0.04, 2, 10, 0, 0)
+    found = figure.learn(rule, 2, 0.04, 2, 10, 0, 0, hidden=8)
     assert_allclose(rates, 0.02 + 0.02 * np.cos(np.pi * np.arange(6) / 6), rtol=RTOL)
     assert found["cosine"].shape == (3, 2)
     assert (found["cosine"] == 1).all() == (rule == "backpropagation")
