@@ -199,8 +199,8 @@ def claims(size):
             "derivative other than 0", low=0.99),
         own("anchored", "largest difference between surrogate derivative and anchored "
             "finite differences, relative to the largest derivative", high=1e-6),
-        own("loss-surrogate", "loss after training / loss before, median network, worst "
-            "of 7 surrogates", high=0.5),
+        own("loss-surrogate", "loss after training / loss before, median network, "
+            "worst of 7 surrogates", high=0.5),
         own("loss-true", "loss after training / loss before, true derivative, network "
             "with the largest change", low=1, high=1)]
 
