@@ -186,8 +186,10 @@ def main(argv=None, root=ROOT):
         parser.error(f"{error}: python -m pip install -e '.[figures]'")
     known = make.names(root)
     if options.table:
-        for path in results.write(root):
-            print(path)
+        try:
+            print(*results.write(root), sep="\n")
+        except results.Damaged as error:
+            parser.error(f"{error}")
         return 0
     if options.list:
         for name in known:

@@ -1,87 +1,184 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
-These tables show results that were computed with the option --full, and stored in
-`figures/full/*.json`.  The data and the published numbers are described in the tables
-in `figures/run/settings.py`.  A claim is a statement with a computed number and, in
-most cases, a bound on this number.
+The stored results of computations with the option --full, `figures/full/NAME.json`,
+hold numbers.  All texts come from the code: what a figure claims, from the function
+`claims` of its Python file, and what the papers publish, from the package
+`figures.papers`.  A claim finds its number by its id.
 """
 
+import collections
+import importlib
+import importlib.util
 import json
 import re
+from typing import NamedTuple
 
-from figures.run import gallery, make
-from figures.run.published import KNOWN
-from figures.run.settings import CAUSES, HEADLINES, QUESTIONS, TABLE
+from figures.run import claims, gallery, make
 
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
-SAME = "At the published size and on the same data"
-VERDICTS = {True: "holds", False: "**FAILS**", None: "not judged"}
-MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
-         "second-hand": " (second-hand)", "recalled": " (recalled)"}
+# How a line of a paper is counted, from the worst to the best of its verdicts.
+WORST_FIRST = ("not reproduced", "differs", "not decided", "agrees", "reproduced")
+ABSENT, UNSTORED = "not attempted", "no full run is stored"
+SAME = "as published"
+BAD = ("not reproduced", "differs", "fails")
 
 
-# ---- the stored results
+class Damaged(Exception):
+    """Say in one line which stored result is damaged, and why."""
 
-def indices(text):
-    """Return the integers in a text.
 
-    >>> indices("0, 2-4")
-    [0, 2, 3, 4]
+class Stored(NamedTuple):
+    """Hold the stored result of a figure."""
+
+    module: object
+    document: dict
+    judged: dict            # {id: (claim, result)}
+    has_data: bool
+
+
+class Line(NamedTuple):
+    """Hold a figure, table or number of a paper, with what refsnn found."""
+
+    row: tuple              # a `papers.Row`
+    answers: tuple          # of (name of the figure, claim, result or None)
+    word: str               # how the line is counted
+
+
+# ---- what is stored, and what is published
+
+def read(root, full=None):
+    """Return {name: `Stored`} of all stored results, in the order of the papers.
+
+    Raises
+    ------
+    Damaged
+        If a file is not the result of a figure, or has other claims than the code.
     """
-    found = []
-    for part in text.split(","):
-        first, _, last = part.strip().partition("-")
-        found += range(int(first), int(last or first) + 1)
-    return found
+    full, found = full or root / "figures" / "full", {}
+    for path in sorted(full.glob("*.json")):
+        try:
+            if path.stem not in make.names(root):
+                raise ValueError(f"there is no figure {path.stem!r}")
+            document = json.loads(path.read_text(encoding="utf-8"))
+            if (document["figure"], document["size"]) != (path.stem, "full"):
+                raise ValueError(f"it holds {document['figure']!r} of size "
+                                 f"{document['size']!r}")
+            module = make.imported(root, path.stem)
+            pairs = claims.read(module, document)
+            gallery.note(document)
+        except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
+            raise Damaged(f"{path} is damaged ({type(error).__name__}: {error})"
+                          ) from None
+        found[path.stem] = Stored(module, document, {
+            claim.id: (claim, result) for claim, result in pairs},
+            path.with_suffix(".h5").is_file())
+    return dict(sorted(found.items(), key=lambda item: gallery.order(
+        item[1].module, item[0])))
 
 
-def entered(name, document):
-    """Return pairs (claim, `Entry`) of a figure."""
-    found = sorted((i, entry) for text, entry in TABLE.get(name, {}).items()
-                   for i in indices(text))
-    claims = document["claims"]
-    if [i for i, _ in found] != list(range(len(claims))):
-        raise ValueError(f"figure {name} has {len(claims)} claims, and the table in "
-                         "figures/run/settings.py has entries for "
-                         f"{[i for i, _ in found]}: must have one for each")
-    return list(zip(claims, (entry for _, entry in found), strict=True))
+def papers():
+    """Return {key: module} of the papers whose results are listed."""
+    names = {key: f"figures.papers.{key.lower()}" for key in gallery.PAPERS}
+    return {key: importlib.import_module(name) for key, name in names.items()
+            if importlib.util.find_spec(name)}
 
 
-def documents(root):
-    """Return the results with --full."""
-    paths = sorted((root / "figures" / "full").glob("*.json"))
-    found = {path.stem: json.loads(path.read_text(encoding="utf-8")) for path in paths}
-    return {name: found[name] for name in make.names(root) if name in found}
+def lines_of(root, stored):
+    """Return {key of a paper: list of `Line`}."""
+    return {key: [_line(root, stored, f"[{key}] {row.place}", row)
+                  for row in module.ROWS] for key, module in papers().items()}
 
 
-def counted(stored):
-    """Return the numbers of figures and claims."""
-    verdicts = [claim["ok"] for document in stored.values()
-                for claim in document["claims"]]
-    hold, fail, rest = (verdicts.count(ok) for ok in (True, False, None))
-    return (f"In {len(stored)} figures, {hold + fail} computed values must satisfy a "
-            f"bound, such as a minimum accuracy: {hold} values do, and {fail} values "
-            f"do not. Another {rest} values have no bound.")
+def _line(root, stored, where, row):
+    """Return a `Line`."""
+    if bool(row.claims) == bool(row.reason):
+        raise ValueError(f"{where}, {row.states!r}: must have claims or a reason")
+    answers = []
+    for text in row.claims:
+        name, _, key = text.partition(".")
+        if name not in make.names(root):
+            raise ValueError(f"{where}: claim {text!r}: there is no such figure")
+        known = {claim.id: claim for claim in
+                 claims.declared(make.imported(root, name), "full")}
+        if key not in known:
+            raise ValueError(f"{where}: claim {text!r}: must be one of "
+                             f"{', '.join(known)}")
+        claim, result = known[key], None
+        if name in stored:
+            claim, result = stored[name].judged[key]
+        answers.append((name, claim, result))
+    found = {result.verdict for _, _, result in answers if result}
+    if not row.claims:
+        return Line(row, (), ABSENT)
+    word = next((word for word in WORST_FIRST if word in found), "not decided")
+    if word in ("agrees", "reproduced") and None in [one[2] for one in answers]:
+        word = "not decided"
+    return Line(row, tuple(answers), word)
 
 
-def published_number(claim, entry):
-    """Return the published number of a claim as text."""
-    if (claim["paper"] is None) != (entry.known == ""):
-        raise ValueError(
-            f"claim {claim['text']!r}: known is {entry.known!r}, and the published "
-            f"number is {claim['paper']!r}: must be one of {', '.join(KNOWN)}, or "
-            "empty if there is no number")
-    return gallery.shown(claim["paper"]) + (MARKS[entry.known] if entry.known else "")
+def count(lines):
+    """Return the numbers of reproduced lines as a sentence."""
+    words = collections.Counter(line.word for part in lines.values() for line in part)
+    return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
+            f"are reproduced, {words['agrees']} agree on other data, "
+            f"{words['not reproduced'] + words['differs']} are not reproduced, "
+            f"{words['not decided']} are not decided, {words[ABSENT]} were not "
+            "attempted.")
 
 
-def row(*cells):
+def count_own(stored):
+    """Return the numbers of own properties as a sentence."""
+    words = collections.Counter(result.verdict for one in stored.values()
+                                for claim, result in one.judged.values()
+                                if claim.kind == "own")
+    return (f"Of {words.total()} own properties, which no paper states, "
+            f"{words['holds']} hold, {words['fails']} fail, and {words['not decided']} "
+            "are not decided.")
+
+
+# ---- Markdown
+
+def row_of(*cells):
     """Return one row of a Markdown table."""
-    return "| " + " | ".join(cell.replace("|", "\\|") for cell in cells) + " |"
+    return "| " + " | ".join(cell.replace("|", "\\|").replace("\n", " ")
+                             for cell in cells) + " |"
 
 
 def title_row(*cells):
     """Return the two header lines of a Markdown table."""
-    return [row(*cells), "|" + "---|" * len(cells)]
+    return [row_of(*cells), "|" + "---|" * len(cells)]
+
+
+def linked(names):
+    """Return links to the sections of figures."""
+    return ", ".join(f"[`{name}`](#{name})" for name in dict.fromkeys(names))
+
+
+def unique(texts):
+    """Return different texts, one below the other, in a table cell."""
+    return "<br>".join(dict.fromkeys(text for text in texts if text))
+
+
+def verdict(claim, result):
+    """Return the verdict of a claim with its reason."""
+    if result is None:
+        return f"not decided: {UNSTORED}"
+    word = gallery.verdict(claim, result)
+    word = f"**{word}**" if word in BAD else word
+    return f"{word}: {result.reason}" if result.reason else word
+
+
+def data_of(claim):
+    """Return in what a claim differs from the paper."""
+    if claim.differs or claim.kind in ("own", "shown"):
+        return claim.differs
+    return SAME
+
+
+def value(claim, result):
+    """Return our value with its unit."""
+    text = gallery.shown(None) if result is None else gallery.ours(result)
+    return f"{text} {claim.unit}" if claim.unit else text
 
 
 # ---- RESULTS.md
@@ -89,113 +186,164 @@ def title_row(*cells):
 HEAD = """\
 # Results of the full runs
 
-`python run_all.py --table` writes this file from `figures/full/*.json` and the
-table in `figures/run/settings.py`.  Do not edit it by hand.
+`python run_all.py --table` writes this file from the numbers in `figures/full/*.json`
+and from the code of the figures.  Do not edit it by hand.
 
 **{count}**
 
-## Claims that fail
+{own}
 
-{failing}
+A line of the tables of papers that has several numbers counts as the worst of them, and
+a number that differs from the published one on other data counts as not reproduced.  A
+line is not decided if none of its numbers can be judged.  The next pages are
+[Settings](#settings), [Failures and causes](#failures-and-causes) and
+[Figures](#figures).
 
-## How to read the tables
+How to read the tables:
 
-- *claim*: the caption at the top of `figures/*/fig_NAME.py` explains the terms.
-- *published*: the published number, "\u2013" if there is none.  A number without a
-  mark was {read}.  The marks are:
+- *refsnn*: "a \u00b1 s (n)" is the mean over n runs and their sample standard
+  deviation, and "a (1)" is a single run.  A number without "(n)" does not depend on
+  chance, or is one statistic of all runs, such as a largest error.
+- *published*: the same for the publication.  A number without a mark was {read}.  The
+  marks are:
 {marks}
-- *refsnn*: the value computed by refsnn, from the run stored in `figures/full`.
-  "a \u00b1 s (n runs)" is a mean over n runs and the sample standard deviation.  A
-  value without "\u00b1" is a single run, a mean whose standard deviation was not
-  stored, or another statistic, such as a ratio, a minimum or a difference of means.
-- *bound*: the bound that this value must meet, as stated in the code of the figure.  It
-  can differ from the published number.  "none" means that the claim shows a value and
-  is not judged.
-- *verdict*: "holds" if the value meets the bound, "FAILS" if it does not.
-- *data and size*: "{same}" is written only if
-  both equal those in the publication.  The number of runs can differ.  The embedded
-  digits are 1,797 images of 8x8 pixels that come with refsnn.
-
+- *verdict*: depends on the 95 % confidence interval of refsnn minus published
+  (Student's t).  If the whole interval is within the tolerance, the number is
+  *reproduced* (in the published experiment) or *agrees* (with other data, another size
+  or other settings).  If the whole interval is outside the tolerance, the number is
+  *not reproduced* or *differs*.  Otherwise, and for a single run of a random quantity,
+  the number is *not decided*.  A published number of one run, or without a standard
+  deviation, is taken as exact.  If a paper states an order or a difference in words,
+  the interval is compared with 0.  For own properties, the interval must meet a bound:
+  the property *holds*, *fails* or is *not decided*.
+- *data and size*: what differs from the publication.  "{same}" means that nothing is
+  known to differ but random numbers and the number of runs.
 """
 
 
-def failing(stored):
-    """Return a Markdown list of failing claims."""
-    found, before = [], None
-    for name, document in stored.items():
-        for i, (claim, entry) in enumerate(entered(name, document)):
-            if claim["ok"] is False:
-                cause = CAUSES.get(name, {}).get(i, "not known")
-                told = "as above" if cause == before else cause
-                before = cause
-                found.append(
-                    f"- `{name}`: {claim['text']}: {gallery.value(claim)}, must be "
-                    f"{gallery.bound(claim)} (published: "
-                    f"{published_number(claim, entry)}).  Cause: {told}.")
+def text(root, full=None):
+    """Return the complete text of RESULTS.md."""
+    stored = read(root, full)
+    lines = lines_of(root, stored)
+    marks = "\n".join(f"  -{mark}: {claims.KNOWN[known]}"
+                      for known, mark in gallery.MARKS.items() if mark)
+    parts = [HEAD.format(count=count(lines), own=count_own(stored), marks=marks,
+                         read=claims.KNOWN["read"], same=SAME),
+             "## Published numbers and figures", ""]
+    for key, found in lines.items():
+        parts += paper(key, found)
+    parts += settings(stored)
+    parts += ["## Failures and causes", "", *(failures(stored) or ["None."]), "",
+              "## Figures", ""]
+    for name, one in stored.items():
+        parts += figure(name, one)
+    absent = [name for name in make.names(root) if name not in stored]
+    parts += ["### Figures without a stored full run", "",
+              f"{', '.join(f'`{name}`' for name in absent) or 'None'}."]
+    return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)) + "\n"
+
+
+def paper(key, lines):
+    """Return the lines about one paper."""
+    authors, number = gallery.PAPERS[key]
+    found = [f"### [{key}] {authors}, [arXiv {number}]({gallery.ARXIV}{number})", "",
+             *title_row("place", "what the paper states", "refsnn", "published",
+                        "verdict", "data and size", "figure")]
+    for line in lines:
+        found.append(row_of(line.row.place, line.row.states, *_cells(line)))
+    return [*found, ""]
+
+
+def _cells(line):
+    """Return the cells of a line after the first two."""
+    if not line.answers:
+        nothing = gallery.shown(None)
+        return nothing, nothing, ABSENT, line.row.reason, nothing
+    several = len(line.answers) > 1
+    ours = [f"{claim.text}: {value(claim, result)}" if several else
+            value(claim, result) for _, claim, result in line.answers]
+    verdicts = [verdict(claim, result) for _, claim, result in line.answers]
+    if several and len(set(verdicts)) > 1:
+        verdicts.insert(0, f"counted as {line.word}:")
+    elif len(set(verdicts)) == 1:
+        del verdicts[1:]
+    if all(claim.kind in ("shown", "own") for _, claim, _ in line.answers):
+        verdicts = [line.word]
+    return ("<br>".join(ours),
+            "<br>".join(gallery.published(claim) for _, claim, _ in line.answers),
+            "<br>".join(verdicts),
+            unique([data_of(claim) for _, claim, _ in line.answers]
+                   + [claim.why and f"not judged: {claim.why}"
+                      for _, claim, _ in line.answers]),
+            linked(name for name, _, _ in line.answers))
+
+
+def settings(stored):
+    """Return the tables of settings."""
+    found = ["## Settings", ""]
+    for key, module in papers().items():
+        for one in module.SETTINGS:
+            link = linked([one.figure]) if one.figure in stored else f"`{one.figure}`"
+            found += [f"**[{key}] {one.title}** ({link})", "",
+                      *title_row("setting", "published", "refsnn"),
+                      *(row_of(*cells) for cells in one.settings), ""]
     return found
 
 
-def figure(name, document):
+def failures(stored):
+    """Return a Markdown list of what is not as published, or fails."""
+    found, before = [], None
+    for name, one in stored.items():
+        for claim, result in one.judged.values():
+            if result.verdict not in BAD:
+                continue
+            told = gallery.cause(claim)
+            against = (f"published: {gallery.published(claim)}, "
+                       f"{claim.published.paper} {claim.published.place}"
+                       if claim.published else f"must be {gallery.required(claim)}")
+            found.append(f"- {linked([name])}: {claim.text}: {value(claim, result)} "
+                         f"({against}): {result.verdict}.  "
+                         + ("Cause as above." if claim.cause and told == before else
+                            told))
+            before = told
+    return found
+
+
+def figure(name, one):
     """Return the lines about one figure."""
-    versions = document["versions"]
-    lines = [f"## `{name}`: {document['title']}", "",
-             f"*{QUESTIONS.get(name, '')}*", "",
-             f"{document['jobs']} job{'s' * (document['jobs'] != 1)}, "
-             f"{gallery.took(document)} of computing, seed "
-             f"{document['seeds']['seed']}, refsnn {versions['refsnn']}, NumPy "
-             f"{versions['numpy']}, SciPy {versions['scipy']}, Python "
-             f"{versions['python']}.", "",
-             *title_row("claim", "published", "refsnn", "bound", "verdict",
+    tag = gallery.tag(one.module)
+    found = [f"### {name}", "",
+             f"{gallery.title_of(one.module)}{f' ({tag})' * bool(tag)}.", "",
+             f"{gallery.note(one.document)}"
+             + ("" if one.has_data else "; no data stored") + ".", "",
+             *title_row("claim", "id", "refsnn", "published", "required", "verdict",
                         "data and size")]
     above = None
-    for claim, entry in entered(name, document):
-        data = f"{SAME}: {entry.data}" if entry.same else entry.data
-        bound = "none" if claim["ok"] is None else gallery.bound(claim)
-        lines.append(row(claim["text"], published_number(claim, entry),
-                         gallery.value(claim), bound, VERDICTS[claim["ok"]],
-                         "as above" if data == above else data))
+    for claim, result in one.judged.values():
+        data = data_of(claim)
+        more = [f"not judged: {claim.why}"] if claim.why else []
+        found.append(row_of(
+            claim.text, f"`{claim.id}`", value(claim, result),
+            gallery.published(claim), gallery.required(claim), verdict(claim, result),
+            unique(["as above" if data and data == above else data, *more])))
         above = data
-    return [*lines, ""]
-
-
-def not_looked_up(root):
-    """List published numbers from indirect sources."""
-    return [f"- `{name}`, {claim['text']}: {published_number(claim, entry)}"
-            for name, document in documents(root).items()
-            for claim, entry in entered(name, document)
-            if entry.known in ("recalled", "second-hand")]
-
-
-def text(root):
-    """Return the complete text of RESULTS.md."""
-    stored = documents(root)
-    lines = [HEAD.format(
-        count=counted(stored), failing="\n".join(failing(stored)) or "None.",
-        read=KNOWN["read"], same=SAME,
-        marks="\n".join(f"  -{mark}: {KNOWN[known]}" for known, mark in MARKS.items()
-                        if mark))]
-    for name, document in stored.items():
-        lines += figure(name, document)
-    absent = [name for name in make.names(root) if name not in stored]
-    lines += ["## Figures without a stored full run", "",
-              f"{', '.join(f'`{name}`' for name in absent) or 'None'}.", "",
-              "## Published numbers that were not read at the source", "",
-              *(not_looked_up(root) or ["None."])]
-    return re.sub(r"\n{3,}", "\n\n", "\n".join(lines)) + "\n"
+    return [*found, ""]
 
 
 # ---- README.md
 
-def readme(root):
+def readme(root, full=None):
     """Return the table of results for README.md."""
-    stored, lines = documents(root), title_row("result", "published", "refsnn",
-                                               "bound", "verdict", "data")
-    for name, index, short, data in HEADLINES:
-        claim, entry = entered(name, stored[name])[index]
-        lines.append(row(short, published_number(claim, entry),
-                         gallery.shown(claim["value"]), gallery.bound(claim),
-                         VERDICTS[claim["ok"]], data))
-    return "\n".join([*lines, "", counted(stored), ""])
+    stored = read(root, full)
+    found = title_row("result", "published", "refsnn", "verdict")
+    for one in stored.values():
+        for claim, result in one.judged.values():
+            if claim.headline:
+                word = gallery.verdict(claim, result)
+                found.append(row_of(
+                    claim.headline, gallery.published(claim), gallery.ours(result),
+                    f"**{word}**" if word in BAD else word))
+    return "\n".join([*found, "", count(lines_of(root, stored)), count_own(stored), ""])
 
 
 def write(root):

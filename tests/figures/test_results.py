@@ -1,25 +1,22 @@
 """RESULTS.md and the results in README.md say what the stored full runs found."""
 
 import json
-import re
+import types
 
 import pytest
 import toy_project
 
-from figures.run import gallery, make, published, results, settings
+from figures import papers
+from figures.run import claims, gallery, make, results
 
 ROOT = toy_project.ROOT
-STORED = results.documents(ROOT)
-SMALL = ("feedback", "regularisation", "si_transfer", "sound", "spoken_classifiers",
-         "spoken_data")
+FULL = ROOT / "figures" / "full"
 HINT = "`python run_all.py --table` writes it anew"
 
 
-def claims():
-    """Yield (name of the figure, claim, entry of the table) for all claims."""
-    for name, document in STORED.items():
-        for claim, entry in results.entered(name, document):
-            yield name, claim, entry
+@pytest.fixture(scope="module")
+def stored():
+    return results.read(ROOT)
 
 
 # ---- the two texts are up to date
@@ -36,135 +33,233 @@ def test_readme_shows_the_headlines():
     assert found == results.readme(ROOT), HINT
 
 
-def test_every_claim_is_in_the_results():
-    rows = [line for line in results.text(ROOT).splitlines() if line.startswith("| ")]
-    rows = [line for line in rows if not line.startswith("| claim |")]
-    assert len(rows) == len(list(claims())) > 200
-    for ok, word in results.VERDICTS.items():
-        assert sum(f"| {word} |" in line for line in rows) == sum(
-            claim["ok"] is ok for _, claim, _ in claims())
-    listed = [line for line in results.text(ROOT).splitlines()
-              if re.match(r"- `\w+`: .*, must be ", line)]
-    assert len(listed) == sum(claim["ok"] is False for _, claim, _ in claims()) > 0
-
-
-def test_headlines_show_each_capability_and_claims_that_fail():
-    shown = [(one.figure, STORED[one.figure]["claims"][one.index]["ok"])
-             for one in settings.HEADLINES]
+def test_headlines_show_each_capability_and_what_is_not_reproduced(stored):
+    shown = [(name, result.verdict) for name, one in stored.items()
+             for claim, result in one.judged.values() if claim.headline]
     folders = {make.path_of(ROOT, name).parent.name for name, _ in shown}
-    assert folders == {make.path_of(ROOT, name).parent.name for name in STORED}
-    assert 10 <= len(shown) <= 14 and [ok for _, ok in shown].count(False) >= 3
+    assert folders == {make.path_of(ROOT, name).parent.name for name in stored}
+    assert 10 <= len(shown) <= 14
+    assert sum(word in results.BAD for _, word in shown) >= 3
 
 
-# ---- the table
+# ---- claims and papers
 
-def test_the_table_has_the_figures_that_are_stored():
-    assert list(settings.TABLE) == list(STORED)
-    assert not set(settings.TABLE) - set(make.names(ROOT))
-
-
-def test_each_stored_figure_has_a_question():
-    assert not set(STORED) - set(settings.QUESTIONS)
-    assert not set(settings.QUESTIONS) - set(make.names(ROOT))
-    assert all(text.endswith("?") for text in settings.QUESTIONS.values())
-    page = results.text(ROOT)
-    assert all(f"*{settings.QUESTIONS[name]}*" in page for name in STORED)
+def test_each_published_number_of_a_claim_stands_in_a_line_of_its_paper():
+    listed = {(f"[{key}]", text) for key, module in results.papers().items()
+              for row in module.ROWS for text in row.claims}
+    found = {(claim.published.paper, f"{name}.{claim.id}") for name in make.names(ROOT)
+             for claim in claims.declared(make.imported(ROOT, name), "full")
+             if claim.published and claim.kind != "shown"}
+    assert not found - listed
 
 
-def test_causes_belong_to_claims_that_fail():
-    for name, told in settings.CAUSES.items():
-        assert all(STORED[name]["claims"][i]["ok"] is False for i in told), name
-    lines = [line for line in results.text(ROOT).splitlines() if ".  Cause: " in line]
-    known = sum(map(len, settings.CAUSES.values()))
-    assert len(lines) - known == sum("Cause: not known." in line for line in lines)
+def test_all_papers_are_listed():
+    assert list(results.papers()) == [key for key in gallery.PAPERS if key != "M17"]
+    lines = results.lines_of(ROOT, results.read(ROOT))
+    assert sum(map(len, lines.values())) > 80
+    for key, module in results.papers().items():
+        assert all(isinstance(row, papers.Row) for row in module.ROWS), key
+        for one in module.SETTINGS:
+            assert one.figure in make.names(ROOT), (key, one.title)
+            assert one.settings and all(len(cells) == 3 for cells in one.settings)
 
 
-def test_published_numbers_are_known_as_the_references_say():
-    """The entry of a claim and that of its reference agree."""
-    found = 0
-    for name, claim, entry in claims():
-        path = published.FOLDER / f"{name}.json"
-        known = {one["known"] for one in published.entries(name).values()
-                 if one["value"] == claim["paper"]} if path.is_file() else set()
-        assert not known or entry.known in known, (name, claim["text"])
-        found += bool(known)
-    assert found > 25
+@pytest.mark.parametrize("name", sorted(path.stem for path in FULL.glob("*.json")))
+def test_stored_results_are_numbers(name):
+    document = json.loads((FULL / f"{name}.json").read_text())
+    for entry in document["claims"].values():
+        assert set(entry) == {"value", "spread", "n", "values"}
+        parts = [entry["value"], entry["spread"], entry["n"], *(entry["values"] or ())]
+        assert all(part is None or isinstance(part, (int, float)) for part in parts)
 
 
-def test_the_published_size_and_data_are_claimed_where_they_hold():
-    for name, claim, entry in claims():
-        text = f"{name}: {claim['text']}: {entry.data}"
-        assert not (entry.same and name in SMALL), text
-        assert not (entry.same and re.search(
-            "in place of|emulated|drawn anew|embedded|converted again|ours|not the "
-            "authors'",
-            entry.data)), text
-        assert not (entry.same and STORED[name]["data"] == "embedded"), text
-    assert sum(entry.same for *_, entry in claims()) >= 15
-
-
-@pytest.mark.parametrize("text, numbers", [
-    ("3", [3]), ("0-2", [0, 1, 2]), ("0, 2-3, 7", [0, 2, 3, 7])])
-def test_indices(text, numbers):
-    assert results.indices(text) == numbers
-
-
-@pytest.mark.parametrize("table", [{}, {"0": "a"}, {"0-2": "a"}, {"0-1, 1": "a"}])
-def test_each_claim_needs_one_entry(monkeypatch, table):
-    entries = {key: settings.Entry(data) for key, data in table.items()}
-    monkeypatch.setitem(settings.TABLE, "toy", entries)
-    with pytest.raises(ValueError, match="figure toy has 2 claims"):
-        results.entered("toy", {"claims": [{}, {}]})
-
-
-@pytest.mark.parametrize("paper, known, wanted", [
-    (0.5, "read", "0.5"), (0.5, "recalled", "0.5 (recalled)"),
-    (0.86, "plot", "0.86 (plot)"), ("wider", "words", "wider (in words)"),
-    (None, "", "\u2013"), (0.5, "", None), (None, "read", None)])
-def test_published_numbers_carry_a_mark(paper, known, wanted):
-    claim, entry = {"text": "a", "paper": paper}, settings.Entry("b", known)
-    if wanted is not None:
-        assert results.published_number(claim, entry) == wanted
+@pytest.mark.parametrize("change", ["swap", "drop", "rename", "add", "move"])
+def test_changed_results_are_seen(tmp_path, change):
+    """A result that is changed by hand gives another text or an error."""
+    for path in FULL.glob("*.json"):
+        (tmp_path / path.name).write_bytes(path.read_bytes())
+    assert results.text(ROOT, tmp_path) == results.text(ROOT)
+    path = tmp_path / "digits.json"
+    document = json.loads(path.read_text())
+    found = document["claims"]
+    first, second, *_ = found
+    if change == "move":        # the order of claims in a file has no meaning
+        document["claims"] = dict(reversed(found.items()))
+    elif change == "swap":
+        found[first], found[second] = found[second], found[first]
+    elif change == "drop":
+        del found[first]
+    elif change == "rename":
+        found["other-name"] = found.pop(first)
+    else:
+        found["other-name"] = found[first]
+    path.write_text(json.dumps(document))
+    if change in ("swap", "move"):
+        same = results.text(ROOT, tmp_path) == results.text(ROOT)
+        assert same == (change == "move")
         return
-    with pytest.raises(ValueError, match=f"known is '{known}'.* must be one of read"):
-        results.published_number(claim, entry)
+    lacks, more = f"lacks {first}", "has undeclared other-name"
+    wanted = {"drop": lacks, "rename": f"{lacks} and {more}", "add": more}[change]
+    with pytest.raises(results.Damaged, match=f"digits.json is damaged .*{wanted}"):
+        results.text(ROOT, tmp_path)
 
 
-def test_numbers_that_were_recalled_are_listed():
-    lines = results.not_looked_up(ROOT)
-    assert all("(recalled)" in line or "(second-hand)" in line for line in lines)
-    assert any("SHD" in line and "0.56 (recalled)" in line for line in lines)
-    assert any("ladder" in line and "3 (second-hand)" in line for line in lines)
-    assert set(results.MARKS) == set(published.KNOWN)
+# ---- a small project
+
+SOURCE = claims.Published(0.8, "[ZG18]", "fig. 4", "read", 0.002, 3)
+WORDS = SOURCE._replace(value="faster", known="words", spread=None, n=None)
+TOY = types.SimpleNamespace(
+    __name__="fig_toy", __doc__="A toy.\n\nCaption.", claims=lambda size: [
+        claims.reproduction("good", "good | accuracy", SOURCE, headline="Good"),
+        claims.reproduction("bad", "bad accuracy", SOURCE, cause="too little",
+                            cause_run="another run", headline="Bad"),
+        claims.stand_in("near", "accuracy on digits", SOURCE, differs="digits"),
+        claims.stand_in("far", "accuracy on letters", SOURCE, differs="letters",
+                        cause="letters are hard"),
+        claims.reproduction("once", "accuracy of one run", SOURCE, unit="%"),
+        claims.reproduction("order", "difference", WORDS, ordered=True),
+        claims.own("holds", "own one", low=0), claims.own("fails", "own two", high=0),
+        claims.shown("shown", "a number", published=WORDS, why="there is none")])
+MEASURED = {"good": [0.8, 0.801, 0.799], "bad": [0.9, 0.901, 0.899],
+            "near": [0.8, 0.801, 0.799], "far": [0.7, 0.701, 0.699], "once": [0.8],
+            "order": [0.1, 0.11], "holds": 1.0, "fails": 2.0, "shown": 3.25}
+ROWS = (
+    papers.Row("fig. 1", "a drawing", reason="no result"),
+    papers.Row("fig. 2", "good", ("toy.good", "toy.order")),
+    papers.Row("fig. 3", "bad and good", ("toy.good", "toy.bad", "toy.once")),
+    papers.Row("fig. 4", "near", ("toy.good", "toy.near")),
+    papers.Row("fig. 5", "far", ("toy.far",)),
+    papers.Row("fig. 6", "once", ("toy.near", "toy.once")),
+    papers.Row("fig. 7", "shown", ("toy.shown", "toy.holds")),
+    papers.Row("fig. 8", "another figure", ("other.good", "toy.good")))
+TODAY = {"commit": None, "digest": None, "versions": {"refsnn": "0.1"}, "data": None,
+         "machine": None, "date": None}
 
 
-def test_only_the_marked_part_of_the_readme_is_written(tmp_path, monkeypatch):
-    (tmp_path / "figures" / "toys").mkdir(parents=True)
-    (tmp_path / "figures" / "full").mkdir()
-    (tmp_path / "figures" / "reference").mkdir()
-    (tmp_path / "figures" / "toys" / "fig_toy.py").write_text('"""A toy."""\n')
-    claim = {"text": "a | b", "value": 0.98765, "bound": ">= 0.9", "ok": True,
-             "paper": 0.95}
-    document = {"name": "toy", "title": "A toy", "claims": [claim], "jobs": 2,
-                "seconds": 300.0, "seeds": {"seed": 0, "repeats": []},
-                "versions": {"refsnn": "0", "numpy": "2", "scipy": "1", "python": "3"}}
-    for name in ("toy", "deleted"):
-        path = tmp_path / "figures" / "full" / f"{name}.json"
-        path.write_text(json.dumps(document))
-    assert list(results.documents(tmp_path)) == ["toy"]
-    monkeypatch.setattr(results, "TABLE", {"toy": {"0": settings.Entry("c", "read")}})
-    monkeypatch.setattr(results, "HEADLINES",
-                        (settings.Headline("toy", 0, "short", "d"),))
-    assert [path.name for path in results.write(tmp_path)] == ["RESULTS.md"]
-    (tmp_path / "README.md").write_text(
-        f"before\n{results.BEGIN}stale\n{results.END}after")
-    assert [path.name for path in results.write(tmp_path)] == [
-        "RESULTS.md", "README.md"]
-    page = (tmp_path / "README.md").read_text()
-    assert page.startswith(f"before\n{results.BEGIN}| result | published |")
-    assert page.endswith("Another 0 values have no bound.\n" + results.END + "after")
-    assert "| short | 0.95 | 0.9877 | ≥ 0.9 | holds | d |" in page
-    assert "stale" not in page
-    text = (tmp_path / "figures" / "RESULTS.md").read_text()
-    assert "| a \\| b | 0.95 | 0.9877 | \u2265 0.9 | holds | c |" in text
-    assert gallery.took(document) == "5 min" and "5 min of computing" in text
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Return the folder of a project with one stored figure."""
+    monkeypatch.setattr(make, "names", lambda root: ["other", "toy"])
+    monkeypatch.setattr(make, "imported", lambda root, name: TOY)
+    settings = (papers.Experiment("toy", "A table", (("rate", "1", "2"),)),)
+    monkeypatch.setattr(results, "papers", lambda: {
+        "ZG18": types.SimpleNamespace(ROWS=ROWS, SETTINGS=settings)})
+    (tmp_path / "figures" / "full").mkdir(parents=True)
+    TOY.measured = lambda data: MEASURED
+    gallery.write_json(tmp_path / "figures" / "full" / "toy.json", {
+        "figure": "toy", "size": "full", "seed": 0, "options": {},
+        "claims": claims.stored(claims.measured(TOY, {}, "full")), "origins": [TODAY],
+        "jobs": [{"origin": 0, "seconds": 300.0, "call": "4 jobs"}]})
+    return tmp_path
+
+
+def test_lines_are_counted_by_the_worst_of_their_numbers(project):
+    lines = results.lines_of(project, results.read(project))["ZG18"]
+    assert [line.word for line in lines] == [
+        "not attempted", "reproduced", "not reproduced", "agrees", "differs",
+        "not decided", "not decided", "not decided"]
+    page = results.text(project)
+    assert ("**Of 8 published numbers and figures, 1 are reproduced, 1 agree on other "
+            "data, 2 are not reproduced, 3 are not decided, 1 were not attempted.**"
+            ) in page
+    assert ("Of 2 own properties, which no paper states, 1 hold, 1 fail, and 0 are not "
+            "decided.") in page
+
+
+def test_the_first_page_has_one_line_for_each_row(project):
+    page = results.text(project)
+    first = page.partition("## Published numbers")[2].partition("## Settings")[0]
+    rows = [line for line in first.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(ROWS) and "arxiv.org/abs/1705.11146" in first
+    assert rows[0] == "| fig. 1 | a drawing | – | – | not attempted | no result | – |"
+    assert rows[1] == (
+        "| fig. 2 | good | good \\| accuracy: 0.8 ± 0.001 (3)<br>difference: 0.105 ± "
+        "0.0071 (2) | 0.8 ± 0.002 (3)<br>faster (in words) | reproduced | as published "
+        "| [`toy`](#toy) |")
+    assert ("| counted as not reproduced:<br>reproduced<br>**not reproduced**<br>not "
+            "decided: n = 1 | as published |") in rows[2]
+    assert "(3)<br>accuracy of one run: 0.8 (1) % | 0.8 ± 0.002 (3)<br>" in rows[2]
+    assert rows[3].endswith("| counted as agrees:<br>reproduced<br>agrees | as "
+                            "published<br>digits | [`toy`](#toy) |")
+    assert rows[4] == ("| fig. 5 | far | 0.7 ± 0.001 (3) | 0.8 ± 0.002 (3) | "
+                       "**differs** | letters | [`toy`](#toy) |")
+    assert rows[6].endswith("| not decided | not judged: there is none | [`toy`](#toy) "
+                            "|")
+    assert ("good \\| accuracy: –<br>good \\| accuracy: 0.8 ± 0.001 (3) |" in rows[7]
+            and "not decided: no full run is stored<br>reproduced" in rows[7])
+
+
+def test_the_other_pages(project):
+    page = results.text(project)
+    assert "**[ZG18] A table** ([`toy`](#toy))" in page and "| rate | 1 | 2 |" in page
+    found = page.partition("## Failures and causes")[2].partition("## Figures")[0]
+    assert found.strip().splitlines() == [
+        "- [`toy`](#toy): bad accuracy: 0.9 ± 0.001 (3) (published: 0.8 ± 0.002 (3), "
+        "[ZG18] fig. 4): not reproduced.  Cause, shown by another run: too little.",
+        "- [`toy`](#toy): accuracy on letters: 0.7 ± 0.001 (3) (published: 0.8 ± 0.002 "
+        "(3), [ZG18] fig. 4): differs.  Suspected cause: letters are hard.",
+        "- [`toy`](#toy): own two: 2 (must be ≤ 0): fails.  Cause: not known."]
+    section = page.partition("\n### toy\n")[2]
+    assert "A toy ([ZG18] fig. 4)." in section and "4 jobs, 5 min of comp" in section
+    assert "; no data stored." in section
+    rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
+    assert len(rows) == len(TOY.claims("full"))
+    assert ("| own one | `holds` | 1 | – | ≥ 0 | holds |  |") in rows
+    assert "### Figures without a stored full run\n\n`other`." in page
+    (project / "figures" / "full" / "toy.h5").touch()
+    assert "no data stored" not in results.text(project)
+
+
+def test_only_the_marked_part_of_the_readme_is_written(project):
+    assert [path.name for path in results.write(project)] == ["RESULTS.md"]
+    page = project / "README.md"
+    page.write_text(f"before\n{results.BEGIN}stale\n{results.END}after")
+    for _ in range(2):
+        assert [path.name for path in results.write(project)] == ["RESULTS.md",
+                                                                  "README.md"]
+        assert page.read_text() == (
+            f"before\n{results.BEGIN}| result | published | refsnn | verdict |\n"
+            "|---|---|---|---|\n"
+            "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
+            "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
+            "Of 8 published numbers and figures, 1 are reproduced, 1 agree on other "
+            "data, 2 are not reproduced, 3 are not decided, 1 were not attempted.\n"
+            "Of 2 own properties, which no paper states, 1 hold, 1 fail, and 0 are not "
+            f"decided.\n{results.END}after")
+
+
+@pytest.mark.parametrize("row, message", [
+    (papers.Row("fig. 1", "a"), "must have claims or a reason"),
+    (papers.Row("fig. 1", "a", ("toy.good",), "b"), "must have claims or a reason"),
+    (papers.Row("fig. 1", "a", ("toys.good",)), "there is no such figure"),
+    (papers.Row("fig. 1", "a", ("toy.best",)), "'toy.best': must be one of good, bad")])
+def test_wrong_lines_of_papers_are_refused(project, monkeypatch, row, message):
+    monkeypatch.setattr(results, "papers", lambda: {
+        "ZG18": types.SimpleNamespace(ROWS=(row,), SETTINGS=())})
+    with pytest.raises(ValueError, match=rf"\[ZG18\] fig. 1.*{message}"):
+        results.text(project)
+
+
+@pytest.mark.parametrize("change, reason", [
+    (lambda text: text[:100], "JSONDecodeError"), (lambda text: "[1]", "TypeError"),
+    (lambda text: text.replace('"full"', '"quick"'), "of size 'quick'"),
+    (lambda text: text.replace('"toy"', '"other"'), "it holds 'other'"),
+    (lambda text: text.replace('"jobs"', '"job"'), "KeyError: 'jobs'"),
+    (lambda text: text.replace('"call"', '"name"'), "KeyError: 'call'"),
+    (lambda text: text.replace('"spread"', '"sd"'), "KeyError: 'spread'"),
+    (lambda text: text.replace("3.25", '"high"'), "could not convert .*high"),
+    (lambda text: text.replace("3.25", "null"), "TypeError")])
+def test_a_damaged_file_is_named_in_one_line(project, change, reason):
+    path = project / "figures" / "full" / "toy.json"
+    path.write_text(change(path.read_text()))
+    with pytest.raises(results.Damaged, match=f"toy.json is damaged .*{reason}") as met:
+        results.write(project)
+    assert "\n" not in str(met.value)
+    assert not (project / "figures" / "RESULTS.md").exists()
+
+
+def test_a_file_of_no_figure_is_named(project):
+    full = project / "figures" / "full"
+    (full / "gone.json").write_bytes((full / "toy.json").read_bytes())
+    with pytest.raises(results.Damaged, match="gone.json .*there is no figure 'gone'"):
+        results.read(project)
