@@ -445,6 +445,8 @@ def _origin(origin):
     data = origin["data"]
     yield f"data: {', '.join(data) if isinstance(data, dict) else data or 'embedded'}"
     yield from (f"{name} {number}" for name, number in origin["versions"].items())
+    if origin.get("note"):              # of results without a commit
+        yield origin["note"]
     if origin["commit"]:
         yield f"commit {origin['commit'][:10]}"
 
