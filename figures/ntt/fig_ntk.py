@@ -1,31 +1,28 @@
 """The tangent kernel predicts the outputs of a wide network, not of a narrow one
 
+The left panels show three outputs of a narrow and of a wide network for one unseen
+image during training, and the outputs that the tangent kernel predicts (dashed).  The
+middle panel shows the relative deviation against the width of the hidden layers; each
+dot is one seed.  The relative deviation is the root mean square error of the predicted
+outputs, divided by the root mean square change of the outputs during training.  The
+right panel shows the error of the predicted outputs after a single training step,
+against the learning rate.
+
 From the tangent kernel of a network at its random initial weights, one can predict how
 gradient descent on the squared loss changes the network outputs for training images and
 for unseen images.  Networks with two hidden layers of ReLU units and 10 outputs are
 trained for 300 steps on 32 of the handwritten digits included in refsnn (on 32 MNIST
-images with the option --full).  The relative deviation is the root mean square error of
-the predicted outputs, divided by the root mean square change of the outputs during
-training.  For unseen images, the mean relative deviation of the predicted outputs is at
-most 10 % in networks with wide hidden layers (1,024 units; 4,096 with the option
---full) and at least 30 % in networks with narrow hidden layers (16 units).  A power law
-that is fitted to the relative deviation as a function of the width of the hidden layers
-has an exponent of at most -0.35 (5 seeds, 10 with the option --full).
+images with the option --full).
 
-The left panels show three network outputs for one unseen image during training, and the
-predicted outputs (dashed). The middle panel shows the relative deviation against the
-width of the hidden layers; each dot is one seed. The right panel shows the error of the
-predicted outputs after a single training step, against the learning rate. The networks
-of the right panel have tanh units, because ReLU units can turn on or off during the
-training step. The error of the predicted outputs decreases with the square of the
-learning rate, so the prediction with the tangent kernel is exact to first order in the
-learning rate. In the sparse networks of the right panel, a random half of the weights
-is pruned. Two tangent kernels of the sparse networks are compared. The tangent kernel
-"through mask" uses only the derivatives of the outputs with respect to unpruned
-weights. With the tangent kernel "through mask", the prediction of the outputs is exact
-to first order in the learning rate. The tangent kernel "at masked" also includes the
-derivatives with respect to pruned weights. With the tangent kernel "at masked", the
-prediction of the outputs is not exact to first order.
+The networks of the right panel have tanh units, because ReLU units can turn on or off
+during the training step.  If the error of the predicted outputs decreases with the
+square of the learning rate, the prediction with the tangent kernel is exact to first
+order in the learning rate.  In the sparse networks of the right panel, a random half of
+the weights is pruned.  Two tangent kernels of the sparse networks are compared.  The
+tangent kernel "through mask" uses only the derivatives of the outputs with respect to
+unpruned weights.  The tangent kernel "at masked" also includes the derivatives with
+respect to pruned weights, which do not change, so that the prediction of the outputs is
+not exact to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,
@@ -36,7 +33,7 @@ of tangent kernels is the basis of [LZ20].
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most
+from figures.run import claims as kinds
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from refsnn import mlp, ntk_dynamics, pruning
@@ -54,11 +51,23 @@ COLOURS = dict(zip(KERNELS, (colours.BLUE, colours.GREEN, colours.VERMILION),
                    strict=True))
 
 
-def jobs(size, seed, data):
+ARRAYS = {
+    "widths": ("width", "1", "units of each hidden layer"),
+    "steps": ("step", "1", "step of gradient descent"),
+    "deviation": ("width, run, trained or unseen", "1", "relative deviation of the "
+                  "outputs from the prediction, after the last step"),
+    "found": ("width, step, output", "1", "outputs for one unseen image, first run"),
+    "foretold": ("width, step, output", "1", "predicted outputs for the same image"),
+    "rates": ("rate", "1", "learning rate times the largest eigenvalue of the kernel"),
+    "left": ("run, kernel, rate", "1", "root mean square error of the outputs that are "
+             f"predicted for one step; kernels: {', '.join(KERNELS)}")}
+
+
+def jobs(size, seed, data, widths=None, repeats=None):
     shared = [{"folder": data if size == "full" else None, "repeat": repeat,
-               "seed": seed} for repeat in range(REPEATS[size])]
+               "seed": seed} for repeat in range(repeats or REPEATS[size])]
     return [(descend, {"width": width, **kwargs})
-            for width in reversed(WIDTHS[size]) for kwargs in shared] \
+            for width in reversed(widths or WIDTHS[size]) for kwargs in shared] \
         + [(step, kwargs) for kwargs in shared]
 
 
@@ -168,30 +177,37 @@ def gather(results):
             "left": np.array([r["left"] for r in results if r["what"] == "step"])}
 
 
-def exponent(x, y):
-    """Return the exponent of a power law."""
-    y = np.log(y).reshape(len(x), -1).mean(axis=1)
-    return float(np.polyfit(np.log(x), y, 1)[0])
+def exponents(x, y):
+    """Return the exponent of a power law for each column of y."""
+    return np.polyfit(np.log(x), np.log(y), 1)[0]
 
 
-def claims(data):
-    widths, unseen = data["widths"], data["deviation"][:, :, 1]
-    trained, steps = data["deviation"][:, :, 0], int(data["steps"][-1])
-    told = f"outputs for unseen images after {steps} steps, relative deviation"
-    found = [at_most(f"{widths[-1]} units per layer: {told}", unseen[-1].mean(),
-                     0.1),
-             at_least(f"{widths[0]} units per layer: {told}", unseen[0].mean(),
-                      0.3),
-             *(at_most("exponent of the relative deviation against width, "
-                       f"{kind} images", exponent(widths, values), -0.35)
-               for kind, values in (("unseen", unseen), ("training", trained)))]
-    for name, left in zip(KERNELS, data["left"].swapaxes(0, 1), strict=True):
-        slope = exponent(data["rates"][-6:], left[:, -6:].T)
-        text = (f"one step, {name}: exponent of the unpredicted part against the "
-                "learning rate")
-        found.append(at_most(text, slope, 1.1) if name == "at masked" else
-                     at_least(text, slope, 1.9))
-    return found
+def claims(size):
+    told = ("relative deviation of the outputs for unseen images after "
+            f"{STEPS} steps, {{}} units per layer").format
+    widths = WIDTHS[size]
+    return [
+        kinds.own("wide", told(widths[-1]), high=0.1),
+        kinds.own("narrow", told(widths[0]), low=0.3),
+        *(kinds.own(f"exponent-{kind}", "exponent of the relative deviation against "
+                    f"width, {kind} images", high=-0.35)
+          for kind in ("unseen", "training")),
+        *(kinds.own(f"step-{name.replace(' ', '-')}",
+                    f"one step, {name}: exponent of the unpredicted change of the "
+                    "outputs against the learning rate",
+                    **{"high": 1.1} if name == "at masked" else {"low": 1.9})
+          for name in KERNELS)]
+
+
+def measured(data):
+    trained, unseen = np.moveaxis(data["deviation"], 2, 0)
+    return {"wide": unseen[-1], "narrow": unseen[0],
+            "exponent-unseen": exponents(data["widths"], unseen),
+            "exponent-training": exponents(data["widths"], trained),
+            **{f"step-{name.replace(' ', '-')}":
+               exponents(data["rates"][-6:], left[:, -6:].T)
+               for name, left in zip(KERNELS, data["left"].swapaxes(0, 1),
+                                     strict=True)}}
 
 
 def plot(data, fig):
@@ -205,7 +221,8 @@ def plot(data, fig):
         value = data["deviation"][:, :, i]
         axis.plot(widths, value, ".", color=colour, alpha=0.5)
         axis.plot(widths, np.exp(np.log(value).mean(axis=1)), color=colour,
-                  label=f"{label}: exponent {exponent(widths, value):.2f}")
+                  label=f"{label}: exponent "
+                        f"{exponents(widths, value).mean():.2f}")
     axis.set(xscale="log", yscale="log", xlabel="units per hidden layer",
              ylabel="relative deviation of the outputs",
              title=f"After {int(data['steps'][-1])} steps")

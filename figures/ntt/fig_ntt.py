@@ -1,59 +1,41 @@
 """At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
 
+The panels show the test accuracy after 100 steps with labels, and the final test
+accuracy (mean of the last five tests), against the density of the masks, which is the
+fraction of the weights that are kept.  Error bars are the standard deviation over runs,
+and the dashed line is the accuracy of a dense network.  As in [LZ20], layer-wise masks
+have the same density in each layer; masks with one threshold use the same pruning
+threshold for all weights of the network.
+
 Neural Tangent Transfer (NTT) computes the weights of a sparse network and a mask, which
-selects the weights that are kept. NTT trains each sparse network for 500 steps without
-labels. The sparse networks with 256-300-100-10 units are afterwards trained with labels
-on the handwritten digits included in refsnn ("embedded digits"), in three runs. Other
-pruning methods serve as baselines; their sparse networks start from the initial weights
-of the dense network. The random masks keep randomly selected weights, and the magnitude
-masks keep the weights with the largest absolute values. The masks of SNIP (single-shot
+selects the weights that are kept.  NTT trains each sparse network for 500 steps without
+labels.  The sparse networks with 256-300-100-10 units are afterwards trained with
+labels on the handwritten digits included in refsnn ("embedded digits").  Other pruning
+methods serve as baselines; their sparse networks start from the initial weights of the
+dense network.  The random masks keep randomly selected weights, and the magnitude masks
+keep the weights with the largest absolute values.  The masks of SNIP (single-shot
 network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal
-preservation) are computed from 100 training images. The density of a mask is the
-fraction of the weights that are kept. Layer-wise masks have the same density in each
-layer; masks with one threshold use the same pruning threshold for all weights of the
-network. In the condition "NTT masks", the masks of NTT are applied to the initial
-weights of the dense network.
-
-At the lowest density, 2 %, the final test accuracy with layer-wise NTT is at least 0.03
-higher than with layer-wise random masks, and at least as high as with every other
-layer-wise baseline.  At a density of 5 %, the test accuracy after 100 steps with labels
-is at least as high with layer-wise NTT as with layer-wise random masks.  At a density
-of 5 %, the final test accuracy of NTT with layer-wise masks is at most 0.02 lower than
-with layer-wise random masks.  On the digits included in refsnn, two differences of
-accuracies are about as large as their standard errors over three runs: the difference
-between NTT and the best baseline, and the difference between NTT and random masks after
-100 steps.
-
-The panels show the test accuracy after 100 steps with labels and the final test
-accuracy (mean of the last five tests); the horizontal axis is the density of the masks.
-Error bars are the standard deviation over runs, and the dashed line is the accuracy of
-a dense network.  In each run, all methods start from the same dense network, and all
-sparse networks are trained with labels on the same mini-batches.
+preservation) are computed from 100 training images.  In the condition "NTT masks", the
+masks of NTT are applied to the initial weights of the dense network.  In each run, all
+methods start from the same dense network, and all sparse networks are trained with
+labels on the same mini-batches.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
 on Fashion-MNIST.  Each perceptron is trained for 18,720 steps of NTT without labels (as
 published) and for 18,720 steps with labels (published: 42,200).  Each method has three
 runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.  On MNIST
-and on Fashion-MNIST, the perceptrons have the same initial weights.  On MNIST and on
-Fashion-MNIST, layer-wise NTT must be at least as accurate as layer-wise random and
-magnitude masks at densities of 1, 2 and 3 %.  At a density of 1 %, the layer-wise masks
-of NTT, of the magnitude method and of the random method keep 9 of the 1,000 weights of
-the output layer (equations (2) and (5) of the module `pruning`).  At least one of the
-10 output units therefore has no incoming weight.  At a density of 3 %, the final test
-accuracy of layer-wise NTT may be at most 0.01 below the accuracy of the best other
-method; NTT with one threshold also counts as another method.  At a density of 3 % and
-after 100 steps with labels, layer-wise NTT must be at least as accurate as every other
-layer-wise method.
+and on Fashion-MNIST, the perceptrons have the same initial weights.  At a density of
+1 %, the layer-wise masks of NTT, of the magnitude method and of the random method keep
+9 of the 1,000 weights of the output layer (equations (2) and (5) of the module
+`pruning`).  At least one of the 10 output units therefore has no incoming weight.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
-labels. The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
+labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
 without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
-steps with labels. For the network Conv-4, only five pruning methods are compared. Four
-methods use layer-wise masks: NTT, NTT masks, random masks and magnitude masks. The
-fifth method is SNIP with one threshold. The convolutional networks are trained once for
-each density, and no bounds are set on their accuracies. As in [LZ20], the figure shows
-the test accuracy against the density of the masks.
+steps with labels.  For the network Conv-4, only five pruning methods are compared: the
+layer-wise masks of NTT, NTT masks, random masks and magnitude masks, and SNIP with one
+threshold.  The convolutional networks are trained once for each density.
 """
 
 import numpy as np
@@ -61,16 +43,33 @@ import numpy as np
 from figures.ntt import ntt_baselines, ntt_training as training
 from figures.ntt.ntt_baselines import BOTH, EARLY, SCOPES
 from figures.ntt.ntt_baselines import learn, transfer       # noqa: F401, shared jobs
-from figures.run.claims import at_least, mean_and_spread, reported, runs
+from figures.run import claims as kinds
+from figures.run.claims import Published
 
 TITLES = {"layer": "layer-wise", "global": "one threshold"}
 TASKS = {"full": ("MNIST", "Fashion-MNIST", "LeNet", "Conv-4")}
 LOW = (0.01, 0.02, 0.03)            # densities of the claims with --full
 FOLDERS = {"full": ("mnist", "fashion_mnist", training.CIFAR)}
+MEASURES = {"early": f"test accuracy at step {EARLY}", "final": "final test accuracy"}
+HIGHER = Published("higher accuracy", "[LZ20]", "abstract", "words")
+FASTER = Published("faster convergence", "[LZ20]", "abstract", "words")
+DIFFERS = ("18,720 training steps with labels in place of 42,200, {} runs in place of "
+           "5; uniformly random masks")
+SHORT = {"LeNet": "3,000 steps of transfer in place of 18,720, 5,000 with labels in "
+                  "place of 42,200, 1 run",
+         "Conv-4": "CIFAR-10, no dropout, 3,000 steps of transfer with mini-batches of "
+                   "16, 5,000 with labels, 1 run"}
+ARRAYS = {key: value for name in ("digits", *TASKS["full"]) for key, value in (
+    (f"{name} densities", ("density", "1", "fraction of the weights that are kept")),
+    *((f"{name}: {method}, {scope}", (
+        "density, run, early or final", "accuracy", f"test accuracy, {method}, masks "
+        f"{TITLES[scope]}, at step {EARLY} and at the end; NaN without a run"))
+      for method, scope in (*BOTH, ("dense", "layer"))))}
 
 
-def jobs(size, seed, data):
-    return ntt_baselines.jobs(size, TASKS.get(size, ("digits",)), seed, data)
+def jobs(size, seed, data, densities=None, repeats=None):
+    return ntt_baselines.jobs(size, TASKS.get(size, ("digits",)), seed, data, densities,
+                              repeats)
 
 
 def gather(results):
@@ -116,24 +115,100 @@ def finite(values):
     return values[np.isfinite(values)]
 
 
-def claims(data):
+def claims(size):
     found = []
-    for name in names(data):
-        found += small(data) if name == "digits" else large(data, name) \
+    for name in TASKS.get(size, ("digits",)):
+        task = ntt_baselines.TASKS[size][name]
+        found += small(task) if name == "digits" else large(name, task) \
             if name in ("MNIST", "Fashion-MNIST") else []
-        for density in data[f"{name} densities"]:
-            for measure, text in enumerate((f"test accuracy at step {EARLY}",
-                                            "final test accuracy")):
+        for density in sorted(task.densities):
+            for measure, text in MEASURES.items():
+                found += [kinds.shown(
+                    key(name, measure, density, scope), f"{name}, "
+                    f"{100 * density:g} %: {text}, {TITLES[scope]}",
+                    unit="accuracy", differs=SHORT.get(name, ""))
+                    for scope in SCOPES if scope in {row[1] for row in task.rows}]
+        found.append(kinds.shown(key(name, "dense"), f"{name}: final test accuracy, "
+                                 "dense network", unit="accuracy",
+                                 differs=SHORT.get(name, "")))
+    return found
+
+
+def key(name, what, density=None, scope=None):
+    """Return the id of a claim."""
+    percent = [f"{100 * density:g}"] if density else []
+    return "-".join([name.lower(), what, *percent, *[scope] * bool(scope)])
+
+
+def small(task):
+    """Yield the claims about the digits."""
+    low, high = min(task.densities), max(task.densities)
+    rows = [("random", low, "final", "random masks", 0.03),
+            ("best", low, "final", "masks of the best baseline", 0),
+            ("faster", high, "early", "random masks", 0)]
+    if low < high:
+        rows.append(("random", high, "final", "random masks", -0.02))
+    for what, density, measure, other, bound in rows:
+        yield kinds.own(key("digits", what, density), f"digits, {100 * density:g} %: "
+                        f"{MEASURES[measure]}, layer-wise NTT minus layer-wise {other}",
+                        low=bound, unit="accuracy")
+
+
+def large(name, task):
+    """Yield the claims about MNIST or Fashion-MNIST."""
+    told = f"{name}, {{:g}} %: {{}}, layer-wise NTT minus {{}}".format
+    rows = [*(("random", density, "final", "better of layer-wise random and magnitude "
+               "masks") for density in LOW),
+            ("best", LOW[-1], "final", "best other method, NTT with one threshold "
+             "included"), ("faster", LOW[-1], "early", "best other layer-wise method")]
+    for what, density, measure, other in rows:
+        yield kinds.stand_in(
+            key(name, what, density), told(100 * density, MEASURES[measure], other),
+            HIGHER if measure == "final" else FASTER, ordered=True, unit="accuracy",
+            differs=DIFFERS.format(task.densities[density]))
+
+
+def measured(data):
+    found = {}
+    for name in names(data):
+        densities = data[f"{name} densities"]
+        if name == "digits":
+            found |= measured_small(data)
+        elif name in ("MNIST", "Fashion-MNIST"):
+            found |= measured_large(data, name)
+        for density in densities:
+            for i, measure in enumerate(MEASURES):
                 for scope in SCOPES:
-                    rows = accuracies(data, name, measure, density, (scope,))
-                    told = ", ".join(f"{method} {values.mean():.4f}" for (method, _),
-                                     values in rows.items())
-                    count = runs(len(next(iter(rows.values()), ())))
-                    found += [reported(
-                        f"{name}, {count}, {100 * density:g} %: "
-                        f"{text}, {TITLES[scope]}", told)] * bool(rows)
-        found.append(reported(f"{name}: final test accuracy, dense network",
-                              finite(data[f"{name}: dense, layer"][0, :, 1])))
+                    rows = accuracies(data, name, i, density, (scope,))
+                    if rows:
+                        found[key(name, measure, density, scope)] = ", ".join(
+                            f"{method} {values.mean():.4f}"
+                            for (method, _), values in rows.items())
+        found[key(name, "dense")] = finite(data[f"{name}: dense, layer"][0, :, 1])
+    return found
+
+
+def measured_small(data):
+    """Return the values of the claims about the digits."""
+    low, high = data["digits densities"][[0, -1]]
+    final, last = (accuracies(data, "digits", 1, density, SCOPES[:1])
+                   for density in (low, high))
+    early = accuracies(data, "digits", 0, high, SCOPES[:1])
+    return {key("digits", "random", high): ahead(last, "random"),
+            key("digits", "random", low): ahead(final, "random"),
+            key("digits", "best", low): ahead(final, *training.METHODS[2:]),
+            key("digits", "faster", high): ahead(early, "random")}
+
+
+def measured_large(data, name):
+    """Return the values of the claims about MNIST or Fashion-MNIST."""
+    at = [density for density in LOW if density in data[f"{name} densities"]]
+    found = {key(name, "random", density): ahead(accuracies(
+        data, name, 1, density, SCOPES[:1]), "random", "magnitude") for density in at}
+    if LOW[-1] in at:
+        found[key(name, "best", LOW[-1])] = ahead(accuracies(data, name, 1, LOW[-1]))
+        found[key(name, "faster", LOW[-1])] = ahead(accuracies(
+            data, name, 0, LOW[-1], SCOPES[:1]))
     return found
 
 
@@ -142,40 +217,6 @@ def ahead(rows, *others):
     ours = "NTT", "layer"
     return rows[ours] - max((values for row, values in rows.items() if row != ours
                              and (row[0] in others or not others)), key=np.mean)
-
-
-def small(data):
-    """Yield the claims about the digits."""
-    low, high = data["digits densities"][[0, -1]]
-    text, layer = "at {:g} %, layer-wise NTT minus {}".format, SCOPES[:1]
-    final = accuracies(data, "digits", 1, low, layer)
-    yield at_least(f"final test accuracy {text(100 * low, 'random masks')}",
-                   ahead(final, "random"), 0.03)
-    yield at_least(f"final test accuracy {text(100 * low, 'best layer-wise baseline')}",
-                   ahead(final, *training.METHODS[2:]), 0)
-    random = text(100 * high, "random masks")
-    yield at_least(f"test accuracy at step {EARLY} {random}",
-                   ahead(accuracies(data, "digits", 0, high, layer), "random"), 0)
-    if low < high:
-        yield at_least(f"final test accuracy {random}", ahead(
-            accuracies(data, "digits", 1, high, layer), "random"), -0.02)
-
-
-def large(data, name):
-    """Yield the claims about MNIST or Fashion-MNIST."""
-    layer, runs = SCOPES[:1], len(data[f"{name}: NTT, layer"][0])
-    told = f"{name}, {runs} runs, {{:g}} %: {{}}, layer-wise NTT minus {{}}".format
-    for density in LOW:
-        yield at_least(told(100 * density, "final test accuracy",
-                            "better of layer-wise random and magnitude"),
-                       ahead(accuracies(data, name, 1, density, layer), "random",
-                             "magnitude"), 0)
-    yield at_least(told(100 * LOW[-1], "final test accuracy",
-                        "best other method, NTT with one threshold included"),
-                   ahead(accuracies(data, name, 1, LOW[-1])), -0.01)
-    yield at_least(told(100 * LOW[-1], f"test accuracy at step {EARLY}",
-                        "best other layer-wise method"),
-                   ahead(accuracies(data, name, 0, LOW[-1], layer)), 0)
 
 
 def plot(data, fig):
@@ -205,7 +246,7 @@ def _plot_one(data, name, measure, scope, axis):
         if values is None:
             continue
         style = {"color": training.COLOURS[method], "label": method}
-        mean, spread = np.transpose([mean_and_spread(finite(row))
+        mean, spread = np.transpose([training.mean_and_spread(finite(row))
                                      for row in values[..., measure]])
         if method == "dense":
             axis.axhline(mean[0], lw=1.2, ls="--", **style)

@@ -47,11 +47,14 @@ TASKS = {
             ("magnitude", "layer"), ("SNIP", "global")), l2=1e-5, batch=16, part=600)}}
 
 
-def jobs(size, names, seed, data):
+def jobs(size, names, seed, data, densities=None, repeats=None):
     """Return the jobs of all sparse networks."""
     listed = []
     for name in names:
         task = TASKS[size][name]
+        task = task._replace(densities={
+            density: repeats or task.densities.get(density, 1)
+            for density in densities or task.densities})
         for density, repeats in task.densities.items():
             for repeat in range(repeats):
                 one = {"size": size, "name": name, "density": density,

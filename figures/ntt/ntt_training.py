@@ -51,6 +51,12 @@ class Net(NamedTuple):
     flat: bool              # True if the network input is a vector, not an image
 
 
+def mean_and_spread(values):
+    """Return mean and standard deviation over axis 0; without spread, 0."""
+    mean = values.mean(axis=0)
+    return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
+
+
 # ---- images ------------------------------------------------------------------
 
 def digits(seed, repeat):
