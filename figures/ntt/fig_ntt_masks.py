@@ -1,26 +1,8 @@
 """NTT masks leave fewer units empty than SNIP masks, but only after short transfers
 
-A mask selects the weights of a sparse network that are kept ("live weights" in the
-figure); all other weights are pruned.  The density of a mask is the fraction of the
-weights that are kept.  Neural Tangent Transfer (NTT) starts from a magnitude mask,
-which keeps the initial weights with the largest absolute values.  NTT changes the mask
-during training without labels.  SNIP (single-shot network pruning) keeps the weights w
-with the largest saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a
-function of the outputs that needs no labels.
-
-The following statements hold for the first layer of weights and for masks with one
-threshold per layer. In the first layer, the unpruned weights are counted for each
-hidden unit and for each input pixel. If the unpruned weights were chosen at random, the
-counts would have the variance (1 - density) times the mean count (chance variance). For
-NTT masks, the number of unpruned weights per unit has at least twice the chance
-variance, and the number of unpruned weights per pixel has at most 1.5 times the chance
-variance. For SNIP and logit-SNIP masks, the number of unpruned weights per unit has at
-least four times the variance of NTT masks, and the number of unpruned weights per pixel
-has at least twice the chance variance. For random masks and for magnitude masks, the
-number of unpruned weights per unit or per pixel has at most 1.5 times the chance
-variance.
-
-The top panel shows the density of the mask of each layer.  Filled markers are masks
+The top panel shows the density of the mask of each layer, which is the fraction of the
+weights that are kept.  A mask selects the weights of a sparse network that are kept
+("live weights" in the figure); all other weights are pruned.  Filled markers are masks
 with one threshold for the whole network, and open markers are masks with one threshold
 per layer.  Error bars are the standard deviation over seeds.  The dotted line is the
 density of the whole network.  All panels below the top panel show masks of the first
@@ -34,24 +16,30 @@ of magnitude masks and random masks coincide.  The bottom right panels show the 
 weights of six hidden units for the first seed.  A blank square is an empty unit, whose
 incoming weights are all pruned.
 
-The data are the handwritten digits included in refsnn. The network has 256-100-50-10
-units, the density is 0.1, and NTT trains for 500 steps without labels. With the option
+Neural Tangent Transfer (NTT) starts from a magnitude mask, which keeps the initial
+weights with the largest absolute values.  NTT changes the mask during training without
+labels.  SNIP (single-shot network pruning) keeps the weights w with the largest
+saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a function of the
+outputs that needs no labels.
+
+For masks with one threshold per layer, the unpruned weights of the first layer are
+counted for each hidden unit and for each input pixel.  If the unpruned weights were
+chosen at random, the counts would have the variance (1 - density) times the mean count
+(chance variance).  NTT masks keep few weights of pixels whose grey level hardly varies
+between images.  For a further test, the pixels are therefore sorted by the standard
+deviation of their grey level, and split into groups of 28 pixels (16 by default), and
+the variance of the counts is computed within the groups.
+
+The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
+units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
 --full, the data are MNIST, the network has 784-300-100-10 units, the density is 0.03,
-and NTT trains for 18,720 steps, as published. On MNIST, three bounds are not met: the
-bound on the variance per pixel of NTT masks, and the bounds on the variance per unit of
-SNIP and logit-SNIP masks relative to NTT masks. On MNIST, the fraction of empty hidden
-units in the first layer is 36 % with NTT (0.2 % after 5,000 steps of NTT), 12 % with
-SNIP, and 30 % with logit-SNIP (2 seeds). NTT masks keep few weights of pixels whose
-grey level hardly varies between images. For a further test, the pixels are sorted by
-the standard deviation of their grey level, and split into groups of 28 pixels. For NTT
-masks, the number of unpruned weights per pixel has 1.4 times the chance variance within
-the groups of 28 similar pixels. This figure tests what [LZ20] states about the masks
-within each layer.
+and NTT trains for 18,720 steps, as published.  This figure tests what [LZ20] states
+about the masks within each layer.
 """
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, mean_and_spread, reported
+from figures.run import claims as kinds
 from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from refsnn import pruning
@@ -66,15 +54,33 @@ SIZES = {"digits": (256, 100, 50, 10), "mnist": training.SIZES["mnist"]}
 STEPS = {"quick": 100, "default": 500, "full": 18720}
 REPEATS = {"quick": 1, "default": 3, "full": 2}
 UNITS = 6                           # number of units whose weights are shown
+DRAWN = ("NTT", "SNIP")             # methods of these weights
+ARRAYS = {f"{method}_{scope}_{key}": (axes, unit, text + (
+    f", masks of {method}, one threshold "
+    + {"global": "for the network", "layer": "per layer"}[scope]))
+    for method in METHODS for scope in SCOPES for key, axes, unit, text in (
+        ("layers", "run, layer", "1", "density of each layer"),
+        ("whole", "run", "1", "density of the whole network"),
+        ("counts", "run, unit", "1", "unpruned weights of each unit, first layer"),
+        ("pixels", "run, pixel", "1", "unpruned weights of each input pixel"),
+        ("units", "run, unit, pixel", "1", "weights of some units of the first layer"),
+        ("varies", "run, pixel", "1", "standard deviation of the grey level"))}
+PIXELS = ("on MNIST, the masks keep few weights of pixels that hardly vary, such as "
+          "those at the border; within groups of pixels of similar standard deviation, "
+          "the variance is near the chance variance")
+UNEVEN = ("the bound was fixed on the embedded digits, with 10 % of the weights and "
+          "500 steps; on MNIST with 3 %, the variance per unit of NTT masks is 22 times "
+          "the chance variance after 5,000 steps, and 38 times after 18,720")
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, repeats=None, steps=None):
     name = "mnist" if size == "full" else "digits"
     return [(masks, {"name": name, "folder": data if size == "full" else None,
-                     "method": method, "scope": scope, "steps": STEPS[size],
+                     "method": method, "scope": scope,
+                     "steps": steps or STEPS[size],
                      "repeat": repeat, "seed": seed})
             for method in METHODS for scope in SCOPES
-            for repeat in range(REPEATS[size])]
+            for repeat in range(repeats or REPEATS[size])]
 
 
 def masks(name, folder, method, scope, steps, repeat, seed):
@@ -104,7 +110,7 @@ def gather(results):
 def follows(data, method):
     """Correlate unpruned weights with the pixels' variability."""
     return np.array([np.corrcoef(a, b)[0, 1] for a, b in
-                     zip(data[f"{method}_layer_pixels"], data[f"{method}_layer_varies"],
+                     zip(data[f"{method}_layer_pixels"], data["NTT_layer_varies"],
                          strict=True)])
 
 
@@ -122,33 +128,60 @@ def unevenness_given(varies, counts, density):
     return within / counts.mean(axis=1) / (1 - density)
 
 
-def claims(data):
+def claims(size):
+    pixels, uneven = (PIXELS, UNEVEN) if size == "full" else ("", "")
+    text = "variance of the number of live weights per {}"
+    chance = f"{{}}: {text}, relative to chance".format
+    found = [
+        kinds.own("ntt-unit", chance("NTT", "unit"), low=2),
+        kinds.own("ntt-pixel", chance("NTT", "pixel"), high=1.5, cause=pixels,
+                  cause_run="ntt_masks.ntt-pixel-within" * bool(pixels)),
+        kinds.shown("ntt-pixel-within", chance("NTT", "pixel") + ", within groups of "
+                    "pixels of similar standard deviation")]
+    for method in METHODS[2:4]:
+        found += [
+            kinds.own(f"{method.lower()}-unit", text.format("unit")
+                      + f", {method} / NTT", low=4, log=True, cause=uneven),
+            kinds.own(f"{method.lower()}-pixel", chance(method, "pixel"), low=2)]
+    found += [kinds.own(method, f"{NAMES[method]}: larger of the variances per unit "
+                        "and per pixel, relative to chance", high=1.5)
+              for method in ("magnitude", "random")]
+    found += [kinds.shown(f"empty-{method.lower()}", "fraction of units without any "
+                          f"live weight, {NAMES[method]}") for method in METHODS]
+    return found + [
+        kinds.shown(f"layers-{method.lower()}", f"{method}, one threshold: density of "
+                    "the last layer / density of the first layer")
+        for method in METHODS[:4]]
+
+
+def measured(data):
     density = float(data["NTT_layer_whole"].mean())
     units, pixels = ({method: unevenness(data[f"{method}_layer_{key}"], density)
                       for method in METHODS} for key in ("counts", "pixels"))
-    text = "variance of the number of live weights per {}"
-    chance = f"{{}}: {text}, relative to chance".format
-    found = [at_least(chance("NTT", "unit"), units["NTT"], 2),
-             at_most(chance("NTT", "pixel"), pixels["NTT"], 1.5),
-             reported(chance("NTT", "pixel") + ", within groups of pixels of similar "
-                      "standard deviation", unevenness_given(
-                          data["NTT_layer_varies"], data["NTT_layer_pixels"], density))]
+    found = {"ntt-unit": units["NTT"], "ntt-pixel": pixels["NTT"],
+             "ntt-pixel-within": unevenness_given(
+                 data["NTT_layer_varies"], data["NTT_layer_pixels"], density)}
     for method in METHODS[2:4]:
-        found += [at_least(f"{text.format('unit')}, {method} / NTT",
-                           units[method].mean() / units["NTT"].mean(), 4),
-                  at_least(chance(method, "pixel"), pixels[method], 2)]
-    found += [at_most(f"{NAMES[method]}: larger of the variances per unit and per "
-                      "pixel, relative to chance",
-                      max(units[method], pixels[method], key=np.mean), 1.5)
-              for method in ("magnitude", "random")]
-    found += [reported(f"share of units without any live weight, {NAMES[method]}",
-                       (data[f"{method}_layer_counts"] == 0).mean(axis=1))
-              for method in METHODS]
+        found |= {f"{method.lower()}-unit": units[method] / units["NTT"],
+                  f"{method.lower()}-pixel": pixels[method]}
+    for method in ("magnitude", "random"):
+        found[method] = max(units[method], pixels[method], key=np.mean)
+    for method in METHODS:
+        found[f"empty-{method.lower()}"] = (
+            data[f"{method}_layer_counts"] == 0).mean(axis=1)
     for method in METHODS[:4]:
-        layers = data[f"{method}_global_layers"].mean(axis=0)
-        found.append(reported(f"{method}, one threshold: density of the last layer / "
-                              "density of the first layer", layers[-1] / layers[0]))
+        layers = data[f"{method}_global_layers"]
+        found[f"layers-{method.lower()}"] = layers[:, -1] / layers[:, 0]
     return found
+
+
+def shown(data):
+    """Return the arrays in the picture, with the weights of the first run."""
+    found = {key: value for key, value in data.items() if key.endswith("_layers")
+             or key.endswith(("_layer_pixels", "_layer_counts"))}
+    return found | {key: data[key] for key in ("NTT_layer_whole", "NTT_layer_varies")} \
+        | {f"{method}_layer_units": data[f"{method}_layer_units"][:1]
+           for method in DRAWN}
 
 
 def plot(data, fig):
@@ -163,7 +196,7 @@ def _plot_layers(data, axis):
     layers = data["NTT_global_layers"].shape[1]
     for i, method in enumerate(METHODS):
         for scope in SCOPES:
-            mean, spread = mean_and_spread(data[f"{method}_{scope}_layers"])
+            mean, spread = training.mean_and_spread(data[f"{method}_{scope}_layers"])
             x = np.arange(layers) + 0.16 * (i - 2) + 0.05 * (scope == "layer")
             axis.errorbar(x, mean, spread, ls="", marker="os^vD"[i], capsize=2,
                           color=training.COLOURS[method],
@@ -220,7 +253,7 @@ def _plot_units(data, fig):
     axis.minorticks_off()
     axis.legend(loc="upper right", fontsize=8)
     axes = right.subplots(2, len(data["NTT_layer_units"][0]))
-    for row, method in zip(axes, ("NTT", "SNIP"), strict=True):
+    for row, method in zip(axes, DRAWN, strict=True):
         units = data[f"{method}_layer_units"][0]
         top = np.abs(units).max()
         for i, (axis, unit) in enumerate(zip(row, units, strict=True)):
