@@ -69,8 +69,8 @@ PIXELS = ("on MNIST, the masks keep few weights of pixels that hardly vary, such
           "those at the border; within groups of pixels of similar standard deviation, "
           "the variance is near the chance variance")
 UNEVEN = ("the bound was fixed on the embedded digits, with 10 % of the weights and "
-          "500 steps; on MNIST with 3 %, the variance per unit of NTT masks is 22 times "
-          "the chance variance after 5,000 steps, and 38 times after 18,720")
+          "500 steps; on MNIST with 3 %, the variance per unit of NTT masks is 22 "
+          "times the chance variance after 5,000 steps, and 38 times after 18,720")
 
 
 def jobs(size, seed, data, repeats=None, steps=None):
