@@ -184,11 +184,10 @@ def exponents(x, y):
 
 def claims(size):
     told = ("relative deviation of the outputs for unseen images after "
-            f"{STEPS} steps, {{}} units per layer").format
-    widths = WIDTHS[size]
+            f"{STEPS} steps, ")
     return [
-        kinds.own("wide", told(widths[-1]), high=0.1),
-        kinds.own("narrow", told(widths[0]), low=0.3),
+        kinds.own("wide", told + "widest layers", high=0.1),
+        kinds.own("narrow", told + "narrowest layers", low=0.3),
         *(kinds.own(f"exponent-{kind}", "exponent of the relative deviation against "
                     f"width, {kind} images", high=-0.35)
           for kind in ("unseen", "training")),

@@ -49,6 +49,7 @@ from figures.run.claims import Published
 TITLES = {"layer": "layer-wise", "global": "one threshold"}
 TASKS = {"full": ("MNIST", "Fashion-MNIST", "LeNet", "Conv-4")}
 LOW = (0.01, 0.02, 0.03)            # densities of the claims with --full
+HIGH = 0.05                         # highest density of numbers that are only shown
 FOLDERS = {"full": ("mnist", "fashion_mnist", training.CIFAR)}
 MEASURES = {"early": f"test accuracy at step {EARLY}", "final": "final test accuracy"}
 HIGHER = Published("higher accuracy", "[LZ20]", "abstract", "words")
@@ -67,9 +68,9 @@ ARRAYS = {key: value for name in ("digits", *TASKS["full"]) for key, value in (
       for method, scope in (*BOTH, ("dense", "layer"))))}
 
 
-def jobs(size, seed, data, densities=None, repeats=None):
-    return ntt_baselines.jobs(size, TASKS.get(size, ("digits",)), seed, data, densities,
-                              repeats)
+def jobs(size, seed, data, repeats=None, steps=None, labelled=None):
+    return ntt_baselines.jobs(size, TASKS.get(size, ("digits",)), seed, data, repeats,
+                              steps=steps, labelled=labelled)
 
 
 def gather(results):
@@ -121,33 +122,31 @@ def claims(size):
         task = ntt_baselines.TASKS[size][name]
         found += small(task) if name == "digits" else large(name, task) \
             if name in ("MNIST", "Fashion-MNIST") else []
-        for density in sorted(task.densities):
-            for measure, text in MEASURES.items():
-                found += [kinds.shown(
-                    key(name, measure, density, scope), f"{name}, "
-                    f"{100 * density:g} %: {text}, {TITLES[scope]}",
-                    unit="accuracy", differs=SHORT.get(name, ""))
-                    for scope in SCOPES if scope in {row[1] for row in task.rows}]
-        found.append(kinds.shown(key(name, "dense"), f"{name}: final test accuracy, "
-                                 "dense network", unit="accuracy",
-                                 differs=SHORT.get(name, "")))
+        about = {"unit": "accuracy", "differs": SHORT.get(name, "")}
+        found += [kinds.shown(
+            key(name, f"{method}-{scope}", density), f"{name}, {100 * density:g} %: "
+            f"{MEASURES['final']}, {method}, {TITLES[scope]}", **about)
+            for density in sorted(task.densities) if density <= HIGH
+            for method, scope in task.rows]
+        found.append(kinds.shown(key(name, "dense"), f"{name}: {MEASURES['final']}, "
+                                 "dense network", **about))
     return found
 
 
-def key(name, what, density=None, scope=None):
+def key(name, what, density=None):
     """Return the id of a claim."""
-    percent = [f"{100 * density:g}"] if density else []
-    return "-".join([name.lower(), what, *percent, *[scope] * bool(scope)])
+    percent = f"-{100 * density:g}" if density else ""
+    return f"{name}-{what}{percent}".lower().replace(" ", "-")
 
 
 def small(task):
     """Yield the claims about the digits."""
     low, high = min(task.densities), max(task.densities)
-    rows = [("random", low, "final", "random masks", 0.03),
+    rows = [("gain", low, "final", "random masks", 0.03),
             ("best", low, "final", "masks of the best baseline", 0),
             ("faster", high, "early", "random masks", 0)]
     if low < high:
-        rows.append(("random", high, "final", "random masks", -0.02))
+        rows.append(("gain", high, "final", "random masks", -0.02))
     for what, density, measure, other, bound in rows:
         yield kinds.own(key("digits", what, density), f"digits, {100 * density:g} %: "
                         f"{MEASURES[measure]}, layer-wise NTT minus layer-wise {other}",
@@ -157,7 +156,7 @@ def small(task):
 def large(name, task):
     """Yield the claims about MNIST or Fashion-MNIST."""
     told = f"{name}, {{:g}} %: {{}}, layer-wise NTT minus {{}}".format
-    rows = [*(("random", density, "final", "better of layer-wise random and magnitude "
+    rows = [*(("gain", density, "final", "better of layer-wise random and magnitude "
                "masks") for density in LOW),
             ("best", LOW[-1], "final", "best other method, NTT with one threshold "
              "included"), ("faster", LOW[-1], "early", "best other layer-wise method")]
@@ -171,19 +170,15 @@ def large(name, task):
 def measured(data):
     found = {}
     for name in names(data):
-        densities = data[f"{name} densities"]
         if name == "digits":
             found |= measured_small(data)
         elif name in ("MNIST", "Fashion-MNIST"):
             found |= measured_large(data, name)
-        for density in densities:
-            for i, measure in enumerate(MEASURES):
-                for scope in SCOPES:
-                    rows = accuracies(data, name, i, density, (scope,))
-                    if rows:
-                        found[key(name, measure, density, scope)] = ", ".join(
-                            f"{method} {values.mean():.4f}"
-                            for (method, _), values in rows.items())
+        for density in data[f"{name} densities"]:
+            if density <= HIGH:
+                rows = accuracies(data, name, 1, density)
+                found |= {key(name, "-".join(row), density): values
+                          for row, values in rows.items()}
         found[key(name, "dense")] = finite(data[f"{name}: dense, layer"][0, :, 1])
     return found
 
@@ -194,22 +189,20 @@ def measured_small(data):
     final, last = (accuracies(data, "digits", 1, density, SCOPES[:1])
                    for density in (low, high))
     early = accuracies(data, "digits", 0, high, SCOPES[:1])
-    return {key("digits", "random", high): ahead(last, "random"),
-            key("digits", "random", low): ahead(final, "random"),
+    return {key("digits", "gain", high): ahead(last, "random"),
+            key("digits", "gain", low): ahead(final, "random"),
             key("digits", "best", low): ahead(final, *training.METHODS[2:]),
             key("digits", "faster", high): ahead(early, "random")}
 
 
 def measured_large(data, name):
     """Return the values of the claims about MNIST or Fashion-MNIST."""
-    at = [density for density in LOW if density in data[f"{name} densities"]]
-    found = {key(name, "random", density): ahead(accuracies(
-        data, name, 1, density, SCOPES[:1]), "random", "magnitude") for density in at}
-    if LOW[-1] in at:
-        found[key(name, "best", LOW[-1])] = ahead(accuracies(data, name, 1, LOW[-1]))
-        found[key(name, "faster", LOW[-1])] = ahead(accuracies(
-            data, name, 0, LOW[-1], SCOPES[:1]))
-    return found
+    found = {key(name, "gain", density): ahead(accuracies(
+        data, name, 1, density, SCOPES[:1]), "random", "magnitude") for density in LOW}
+    return found | {
+        key(name, "best", LOW[-1]): ahead(accuracies(data, name, 1, LOW[-1])),
+        key(name, "faster", LOW[-1]): ahead(accuracies(data, name, 0, LOW[-1],
+                                                       SCOPES[:1]))}
 
 
 def ahead(rows, *others):

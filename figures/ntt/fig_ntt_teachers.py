@@ -59,7 +59,7 @@ def jobs(size, seed, data, teachers=None, long=None):
     With the option --full, a further job trains one student for more steps.
     """
     folder = data if size == "full" else None
-    long = LONG if long is None else long
+    long = long or LONG
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
                           "steps": END if folder and repeat < long else SHORT})
               for repeat in range(teachers or TEACHERS[size])]

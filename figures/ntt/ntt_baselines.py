@@ -47,19 +47,19 @@ TASKS = {
             ("magnitude", "layer"), ("SNIP", "global")), l2=1e-5, batch=16, part=600)}}
 
 
-def jobs(size, names, seed, data, densities=None, repeats=None):
-    """Return the jobs of all sparse networks."""
-    listed = []
+def jobs(size, names, seed, data, repeats=None, **steps):
+    """Return the jobs of all sparse networks.
+
+    steps : `steps` or `labelled`, in place of those of the task.
+    """
+    listed, steps = [], {key: value for key, value in steps.items() if value}
     for name in names:
-        task = TASKS[size][name]
-        task = task._replace(densities={
-            density: repeats or task.densities.get(density, 1)
-            for density in densities or task.densities})
-        for density, repeats in task.densities.items():
-            for repeat in range(repeats):
+        task = TASKS[size][name]._replace(**steps)
+        for density, usual in task.densities.items():
+            for repeat in range(repeats or usual):
                 one = {"size": size, "name": name, "density": density,
                        "repeat": repeat, "seed": seed,
-                       "folder": data if size == "full" else None}
+                       "folder": data if size == "full" else None, **steps}
                 _add(listed, task, one)
     return listed
 
@@ -79,9 +79,9 @@ def _add(listed, task, one):
         listed.append((learn, {**one, "method": method, "scope": scope}, *before))
 
 
-def problem(size, name, folder, repeat, seed):
+def problem(size, name, folder, repeat, seed, **steps):
     """Return task, network, initial parameters and images."""
-    task = TASKS[size][name]
+    task = TASKS[size][name]._replace(**steps)
     if task.net == "perceptron":
         net, images = training.problem(task.data, folder, seed, repeat)
     else:
@@ -90,9 +90,10 @@ def problem(size, name, folder, repeat, seed):
     return task, net, net.init(rng=seeds.rng(seed, FIGURE, "weights", repeat)), images
 
 
-def transfer(size, name, folder, scope, density, repeat, seed, first, before=None):
+def transfer(size, name, folder, scope, density, repeat, seed, first, before=None,
+             **steps):
     """Run a part of Neural Tangent Transfer."""
-    task, net, teacher, images = problem(size, name, folder, repeat, seed)
+    task, net, teacher, images = problem(size, name, folder, repeat, seed, **steps)
     return training.transfer_part(
         net, teacher, images.x, density=density, total=task.steps, first=first,
         count=min(task.part, task.steps - first), rate=task.rate, l2=task.l2,
@@ -100,7 +101,8 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
             seed, FIGURE, f"transfer {density} {scope} {first}", repeat))
 
 
-def learn(size, name, folder, method, scope, density, repeat, seed, before=None):
+def learn(size, name, folder, method, scope, density, repeat, seed, before=None,
+          **steps):
     """Train with labels; return two test accuracies.
 
     The early test accuracy is measured after `EARLY` training steps. The final test
@@ -109,7 +111,7 @@ def learn(size, name, folder, method, scope, density, repeat, seed, before=None)
     before : result of the function `transfer`, for methods with Neural Tangent
     Transfer.
     """
-    task, net, teacher, images = problem(size, name, folder, repeat, seed)
+    task, net, teacher, images = problem(size, name, folder, repeat, seed, **steps)
     if before is None:
         student = training.student(
             method, net, teacher, images, density,

@@ -9,17 +9,19 @@ from figures.ntt import ntt_baselines as baselines
 from figures.si import fig_si_permuted, fig_si_split, fig_si_transfer
 
 
-def judged(claims):
-    """Return [(value, bound)] of all claims that are judged, in their order."""
-    return [(claim.value, claim.bound) for claim in claims if claim.ok is not None]
+def agree(figure, data, wanted, size="default"):
+    """Compare the means of measured values, and the bounds of own claims.
 
-
-def agree(claims, wanted):
-    """Compare the values of all judged claims with the expected values."""
-    found = judged(claims)
-    assert [bound for _, bound in found] == [bound for _, bound in wanted]
-    np.testing.assert_allclose([value for value, _ in found],
-                               [value for value, _ in wanted], rtol=1e-9)
+    wanted : {id: (value, low, high)} of all own claims, and {id: value} of others
+    """
+    found = figure.measured(data)
+    bounds = {claim.id: (claim.low, claim.high) for claim in figure.claims(size)
+              if claim.kind == "own"}
+    own = {key: value for key, value in wanted.items() if isinstance(value, tuple)}
+    assert {key: tuple(value[1:]) for key, value in own.items()} == bounds
+    for key, value in wanted.items():
+        value = value[0] if isinstance(value, tuple) else value
+        np.testing.assert_allclose(np.mean(found[key]), value, rtol=1e-9, err_msg=key)
 
 
 def test_ntt_minus_baselines_on_digits():
@@ -31,9 +33,11 @@ def test_ntt_minus_baselines_on_digits():
              - density * (method == "random") * np.array([1, -4])}
             for method, scope in (*baselines.BOTH, ("dense", "layer"))
             for density in (0.02, 0.05) for run in range(3)]
-    agree(fig_ntt.claims(fig_ntt.gather(done)), [
-        (0.15 - 0.08, ">= 0.03"), (0.05, ">= 0"), (0.3 + 0.05, ">= 0"),
-        (0.15 - 0.2, ">= -0.02")])
+    agree(fig_ntt, fig_ntt.gather(done), {
+        "digits-gain-2": (0.15 - 0.08, 0.03, None), "digits-best-2": (0.05, 0, None),
+        "digits-faster-5": (0.3 + 0.05, 0, None),
+        "digits-gain-5": (0.15 - 0.2, -0.02, None), "digits-grasp-layer-2": 0.56,
+        "digits-dense": 0.41})
 
 
 def test_ntt_minus_baselines_on_mnist():
@@ -47,11 +51,13 @@ def test_ntt_minus_baselines_on_mnist():
              "accuracy": np.array([0.1, 0.4]) + 0.01 * run + bonus(method, scope)}
             for method, scope in (*baselines.BOTH, ("dense", "layer"))
             for density, runs in baselines.DENSITIES.items() for run in range(runs)]
-    agree(fig_ntt.claims(fig_ntt.gather(done)), [
-        *[(0.15, ">= 0")] * 3, (-0.005, ">= -0.01"), (0.05, ">= 0")])
+    agree(fig_ntt, fig_ntt.gather(done), {
+        "mnist-gain-1": 0.15, "mnist-gain-2": 0.15, "mnist-gain-3": 0.15,
+        "mnist-best-3": -0.005, "mnist-faster-3": 0.05, "mnist-snip-layer-3": 0.51},
+        "full")
 
 
-def test_a_transfer_is_judged_relative_to_its_start():
+def test_a_transfer_is_measured_relative_to_its_start():
     log = np.zeros((2, 4, 4))
     log[:, :, 0] = 0, 100, 200, 700
     log[:, :, 1] = [[10, 8, 6, 4], [20, 12, 8, 2]]
@@ -62,13 +68,21 @@ def test_a_transfer_is_judged_relative_to_its_start():
     data = {"digits_at_masked_log": log, "digits_at_masked_curve": curve,
             "digits_random_curve": curve * [1, 0.8]}
     last, soon = np.linspace(0, 1, 21)[-10:].mean(), 1 / 20
-    agree(fig_ntt_transfer.claims(data), [
-        ((0.4 + 0.1) / 2, "<= 0.5"), ((0.2 + 0.4) / 2, "<= 0.5"), (0.2 * last, ">= 0"),
-        (0.2 * soon, ">= 0.02")])
+    wanted = {"start": 15, "kernel": (0.4 + 0.1) / 2, "outputs": (0.2 + 0.4) / 2,
+              "soon": (0.6 + 0.4) / 2, "final": last, "gain": 0.2 * last,
+              "early": soon, "early-random": 0.8 * soon, "early-gain": 0.2 * soon}
+    bounds = {"kernel": (None, 0.5), "outputs": (None, 0.5), "gain": (0, None),
+              "early-gain": (0.02, None)}
+    agree(fig_ntt_transfer, data, {
+        f"digits-{key}": (value, *bounds[key]) if key in bounds else value
+        for key, value in wanted.items()})
     data = {key.replace("digits", "MLP"): value for key, value in data.items()}
-    agree(fig_ntt_transfer.claims(data), [
-        (0.25, "<= 0.09"), ((0.6 + 0.4) / 2, "<= 0.3"), (last, ">= 0.96"),
-        (0.2 * last, ">= 0.015"), (soon, ">= 0.7"), (0.8 * soon, "<= 0.55")])
+    agree(fig_ntt_transfer, data, {f"mlp-{key}": value for key, value in
+                                   wanted.items()}, "full")
+    published = {claim.id: claim.published.value for claim in
+                 fig_ntt_transfer.claims("full") if claim.published}
+    assert published["mlp-final"] == 0.9646 and published["mlp-kernel"] == 0.0665
+    assert published["lenet-final"] == 0.98345 and published["lenet-soon"] == 0.1121
 
 
 def test_teachers():
@@ -78,10 +92,13 @@ def test_teachers():
                     [[0, 40], [18720, 8]]], float)
     mean, correlation = (0.4 + 0.3 + 0.35 + 0.25) / 4, 1 - 6 * (9 + 0 + 0 + 9) / 60
     small = {"soon": log, "long": end[:0]}
-    agree(fig_ntt_teachers.claims(small), [(mean, "<= 0.5"), (correlation, "<= -0.3")])
-    agree(fig_ntt_teachers.claims({"soon": log, "long": end}), [
-        (mean, "<= 0.3"), (correlation, "<= -0.3"), (0.25, "<= 0.27"),
-        ((0.2 + 0.1) / 2, "<= 0.09"), (0.25, "<= 0.27"), (0.2, "<= 0.09")])
+    agree(fig_ntt_teachers, small, {
+        "soon": (mean, None, 0.5), "correlation": (correlation, None, -0.3),
+        "start-range": 4})
+    agree(fig_ntt_teachers, {"soon": log, "long": end}, {
+        "soon": mean, "correlation": (correlation, None, -0.3), "soon-smallest": 0.25,
+        "soon-share": 0.25, "start": 25, "end": (0.2 + 0.1) / 2, "top-start": 40,
+        "top-soon": 0.25, "top-end": 0.2}, "full")
 
 
 def test_variances_of_masks():
@@ -97,12 +114,12 @@ def test_variances_of_masks():
                  f"{method}_layer_varies": np.array([[1.0, 2, 3, 4]]),
                  f"{method}_layer_whole": np.array([0.5]),
                  f"{method}_global_layers": np.array([[0.25, 0.5]])}
-    found = fig_ntt_masks.claims(data)
-    agree(found, [(2, ">= 2"), (0, "<= 1.5"), (4, ">= 4"), (2, ">= 2"), (0.25, ">= 4"),
-                  (4.5, ">= 2"), (0.5, "<= 1.5"), (2, "<= 1.5")])
-    shares = {claim.text: claim.value for claim in found if claim.ok is None}
-    assert shares["share of units without any live weight, SNIP"] == 0.5
-    assert shares["share of units without any live weight, NTT"] == 0
+    agree(fig_ntt_masks, data, {
+        "ntt-unit": (2, 2, None), "ntt-pixel": (0, None, 1.5),
+        "snip-unit": (4, 4, None), "snip-pixel": (2, 2, None),
+        "logit-snip-unit": (0.25, 4, None), "logit-snip-pixel": (4.5, 2, None),
+        "magnitude": (0.5, None, 1.5), "random": (2, None, 1.5), "empty-snip": 0.5,
+        "empty-ntt": 0, "layers-snip": 2})
 
 
 def test_merged_transfers():
@@ -117,10 +134,11 @@ def test_merged_transfers():
         for source, a, b in (*rows, ("dense", 1, 1))}
     data |= {f"distance_{kind}": np.array([value]) for kind, value in zip(
         fig_ntt_merged.TWO, ([0, 0], [1, 3], [3, 5], [8, 8]), strict=True)}
-    found = fig_ntt_merged.claims(data)
-    agree(found, [((0.4 + 0.1) / 2, ">= 0.02"), ((-0.1 + 0.2) / 2, ">= -0.05"),
-                  (0.25, "<= 0.5")])
-    assert found[-1].value == 0.5
+    agree(fig_ntt_merged, data, {
+        "merged-random": ((0.4 + 0.1) / 2, 0.02, None),
+        "merged-own": ((-0.1 + 0.2) / 2, -0.05, None),
+        "distance-through-mask": (0.25, None, 0.5), "distance-at-masked": 0.5,
+        "digits-own": 1})
 
 
 def test_consolidation_of_split_digits():

@@ -144,7 +144,7 @@ def test_early_tests_end_with_the_step_early_and_leave_the_first_out():
                    fig_ntt_merged.EARLY + 1])
     curves = np.array([np.stack([at, np.array(row)], axis=1) for row in
                        ([0.0, 0.2, 0.4, 1.0], [0.0, 0.6, 0.8, 1.0])])
-    assert_allclose(fig_ntt_merged.early(curves), 0.5)
+    assert_allclose(fig_ntt_merged.early(curves), [0.3, 0.7])
 
 
 def test_the_teacher_with_the_largest_first_distance_is_trained_longest(monkeypatch):

@@ -70,12 +70,12 @@ def test_densities_with_fewer_runs():
     for density, runs in baselines.DENSITIES.items():
         found = fig_ntt.accuracies(data, "MNIST", 1, density)["NTT", "layer"]
         np.testing.assert_allclose(found, 0.51 + 0.1 * np.arange(runs))
-    told = {claim.text: claim.value for claim in fig_ntt.claims(data)}
-    assert told["MNIST, 3 runs, 1 %: final test accuracy, layer-wise"].startswith(
-        "NTT 0.6100, ")
-    assert told["MNIST, 1 run, 20 %: final test accuracy, one threshold"].startswith(
-        "NTT 0.5100, ")
-    assert not any("nan" in str(value) for value in told.values())
+    found = fig_ntt.measured(data)
+    np.testing.assert_allclose(found["mnist-ntt-layer-1"], [0.51, 0.61, 0.71])
+    np.testing.assert_allclose(found["mnist-ntt-global-5"], [0.51])
+    assert all(np.isfinite(value).all() for value in found.values())
+    assert found.keys() == {claim.id for claim in fig_ntt.claims("full")
+                            if claim.id.startswith("mnist")}
     figure = matplotlib.figure.Figure()
     fig_ntt.plot(data, figure)
     for line in figure.axes[2].containers[0].lines[:1]:

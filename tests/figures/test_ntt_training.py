@@ -10,6 +10,7 @@ from strategies import SEEDS
 from tolerances import RTOL_FD, close
 
 from figures.ntt import fig_ntt_masks, fig_ntt_replay, threefry
+from figures.run import claims
 from figures.ntt import ntt_training as training
 from figures.train import image_sets
 from refsnn import convnet, mlp, ntt, optimisers, pruning
@@ -79,19 +80,35 @@ def logs(**changes):
 
 
 def test_claims_on_replays():
-    found = fig_ntt_replay.claims(logs())
-    assert [claim.value for claim in found] == pytest.approx(
-        [0, 1e-4, 4e-6, 0, 0.02, 0.5])
-    assert [claim.ok for claim in found] == [True] * 5 + [None]
-    late = logs()["MLP 1 log"][10:]             # no step up to 300
-    assert [claim.ok for claim in fig_ntt_replay.claims(logs(**{"MLP 1 log": late}))] \
-        == [True, False, False, False, True, None]
-    for row, column, factor, failing in ((2, 1, 1.001, 1), (2, 3, 1.001, 2),
-                                         (2, 2, 1.002, 3), (-1, 1, 1.1, 4)):
+    declared = {claim.id: claim for claim in fig_ntt_replay.claims("full")}
+    wanted = {"weights": 0, "mlp-1-kernel": 1e-4, "mlp-1-weights": 4e-6,
+              "mlp-1-outputs": 0, "mlp-1-end": 0.02, "mlp-1-heavier": 0.5}
+
+    def judged(**changes):
+        """Return the values, and the ids of what is not reproduced."""
+        values = fig_ntt_replay.measured(logs(**changes))
+        return values, [key for key, value in values.items() if claims.judge(
+            declared[key], claims.measure(value)).verdict == "not reproduced"]
+
+    values, failing = judged()
+    assert {key: np.mean(value) for key, value in values.items()} == pytest.approx(
+        wanted)
+    assert not failing
+    assert judged(**{"MLP 1 log": logs()["MLP 1 log"][10:]})[1] == [
+        "mlp-1-kernel", "mlp-1-weights", "mlp-1-outputs"]       # no step up to 300
+    for row, column, factor, key in ((2, 1, 1.001, "kernel"), (2, 3, 1.001, "weights"),
+                                     (2, 2, 1.002, "outputs"), (-1, 1, 1.1, "end")):
         other = logs()["MLP 1 float32"].copy()
         other[row, column] *= factor
-        claims = fig_ntt_replay.claims(logs(**{"MLP 1 float32": other}))
-        assert [i for i, claim in enumerate(claims) if claim.ok is False] == [failing]
+        assert judged(**{"MLP 1 float32": other})[1] == [f"mlp-1-{key}"]
+
+
+def test_short_replays_are_compared_up_to_the_last_new_masks():
+    """After 1,100 steps, the masks of step 1,000 are the last ones as published."""
+    data = logs()
+    short = {**data, "MLP 1 float32": data["MLP 1 float32"][:12]}
+    assert fig_ntt_replay.pair(short, "MLP 1", "log")[0][-1, 0] == 1000
+    assert fig_ntt_replay.pair(data, "MLP 1", "log")[0][-1, 0] == 18700
 
 
 def test_replays_differ_by_rounding_only():
