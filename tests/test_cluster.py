@@ -127,8 +127,10 @@ def test_workers_that_hold_older_code_are_refused(cluster, tmp_path):
     first = toy_project.run(folder, *words)
     assert first.returncode == 0, first.stderr
     assert len(set(pids(folder, 0))) == 2, "both must take part"
-    with open(folder / "figures" / "run" / "seeds.py", "a") as code:
-        code.write("# a change\n")
+    code = folder / "figures" / "run" / "seeds.py"
+    text = code.read_text()
+    assert "BYTES = 2 ** 32" in text
+    code.write_text(text.replace("BYTES = 2 ** 32", "BYTES = 2 ** 31"))
     second = toy_project.run(folder, *words)
     assert second.returncode == 1
     assert "restart long-lived workers" in second.stderr

@@ -20,8 +20,7 @@ import scipy
 import toy_project
 from hypothesis import given, settings, strategies
 
-from figures.run import expected, gallery, jobs, make, seeds
-from figures.run.claims import at_least, at_most, exactly, mean_and_spread, reported
+from figures.run import digest, expected, jobs, make, origin, seeds
 
 
 @pytest.fixture(scope="module")
@@ -52,18 +51,29 @@ def test_last_line_is_the_gallery(walks):
 def test_outputs_and_record(walks):
     out = walks[0] / "figures" / "out"
     record = json.loads((out / "walks.json").read_text())
-    assert record["title"] == 'Sums of coin flips & "products" <here>'
-    assert record["claims"][0]["ok"] is True
-    assert record["claims"][0]["paper"] == 0.5
-    assert record["claims"][1] == {"text": "nobody can tell this one", "ok": None,
-                                   "value": "a <text>", "bound": "any", "paper": None,
-                                   "spread": None, "runs": None}
-    assert record["seeds"] == {"seed": 0, "repeats": [0, 1, 2, 3, 4, 5]}
-    assert record["size"] == "default" and record["data"] == "embedded"
-    assert record["versions"]["numpy"] == np.__version__
+    assert record["claims"]["far"]["n"] == 6
+    assert record["claims"]["norm"]["n"] is None
+    assert len(record["claims"]["far"]["values"]) == 6
+    assert (record["figure"], record["size"], record["seed"], record["options"]) == (
+        "walks", "default", 0, {})
+    assert [job["call"] for job in record["jobs"]] == [
+        f"walk(repeat={repeat}, pause=0.0)" for repeat in range(6)]
+    assert all(job["origin"] == 0 and job["seconds"] >= 0 for job in record["jobs"])
+    origin_, = record["origins"]
+    assert list(origin_) == ["commit", "digest", "versions", "machine", "date", "data"]
+    assert origin_["commit"] is None and origin_["data"] == {}
+    assert origin_["versions"]["numpy"] == np.__version__
+    assert "openblas" in origin_["versions"]["blas"]
+    assert origin_["machine"] == origin.machine()
+    assert origin_["digest"] == digest.Code(digest.in_folder(walks[0])).digest(
+        [("figures.toys.fig_walks", "walk")])
+    assert record["code"]["digest"] != origin_["digest"]
     assert (out / "walks.png").read_bytes()[:4] == b"\x89PNG"
     with h5py.File(out / "walks.h5") as file:
         assert file["paths"].shape == (6, 400)
+        assert dict(file["paths"].attrs)["unit"] == "steps"
+        assert [axis.label for axis in file["paths"].dims] == ["run", "step"]
+        assert file["norms"].attrs["text"] == "norm of a product"
         assert abs(file["paths"][:]).max() > 1
         assert file["one"].asstr()[()] == "\u00b5"
         assert file["labels"].asstr()[0] == "the name of a savez argument"
@@ -84,7 +94,7 @@ def test_the_table_of_a_figure_is_printed_stored_and_shown(walks):
     folder, done = walks
     out = folder / "figures" / "out"
     record = json.loads((out / "speed.json").read_text())
-    assert record["claims"] == [] and record["table"][0] == ["threads", "<pools>"]
+    assert record["claims"] == {} and record["table"][0] == ["threads", "<pools>"]
     assert [row[0] for row in record["table"][1:]] == ["1", "2"]
     assert "\n  threads  <pools>\n  1        1\n  2        " in done.stdout
     page = (out / "index.html").read_text()
@@ -112,31 +122,19 @@ def test_another_seed_gives_other_numbers(walks, tmp_path):
         folder / "figures" / "out")["paths"]
 
 
-def test_quick_judges_nothing_and_full_is_kept(tmp_path):
+def test_quick_judges_nothing_and_full_stores_nothing(tmp_path):
     folder = toy_project.make(tmp_path / "checkout", fails=toy_project.FAILS)
     quick = toy_project.run(folder, "--quick", "--jobs", 1)
     assert quick.returncode == 0, quick.stderr
-    record = json.loads((folder / "figures" / "out" / "fails.json").read_text())
-    assert record["claims"][0]["ok"] is None and "not judged" in quick.stdout
-    assert not (folder / "figures" / "full").exists()
+    assert "not judged" in quick.stdout
     full = toy_project.run(folder, "--full", "--jobs", 1)
     assert full.returncode == 1
-    assert "figure fails fails: x is large: 2.5, must be >= 3" in full.stderr
-    kept = json.loads((folder / "figures" / "full" / "fails.json").read_text())
-    assert kept["size"] == "full" and kept["claims"][0]["ok"] is False
-    table = folder / "figures" / "run" / "settings.py"
-    refused = toy_project.run(folder, "--table")
-    assert "figure fails has 1 claims, and the table" in refused.stderr
-    table.write_text(table.read_text().replace("\nTABLE = {\n", """
-TABLE = {
-    "fails": {"0": Entry("a toy", "read")},
-"""))
-    done = toy_project.run(folder, "--table")
-    assert done.stdout.splitlines() == [str(folder / "figures" / "RESULTS.md")]
-    results = (folder / "figures" / "RESULTS.md").read_text()
-    assert "| x is large | 3.25 | 2.5 | \u2265 3 | **FAILS** | a toy |" in results
-    assert "In 1 figures, 1 computed values must satisfy a bound" in results
-    assert "0 values do, and 1 values do not. Another 0 values" in results
+    assert "figure fails fails: x is large: 2.5, must be \u2265 3" in full.stderr
+    record = json.loads((folder / "figures" / "out" / "fails.json").read_text())
+    assert record["size"] == "full"
+    assert record["claims"] == {"large": {"value": 2.5, "spread": None, "n": None,
+                                          "values": None}}
+    assert not (folder / "figures" / "full").exists()
 
 
 def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
@@ -158,20 +156,23 @@ def test_a_figure_that_raises_leaves_the_others_alone(tmp_path):
     assert 1 <= len(list(folder.glob("raised-*"))) < 6, "the rest must be left out"
     assert (folder / "figures" / "out" / "walks.png").is_file()
     record = json.loads((folder / "figures" / "out" / "raises.json").read_text())
-    assert "ZeroDivisionError" in record["error"] and record["claims"] == []
+    assert "ZeroDivisionError" in record["error"] and record["claims"] == {}
 
 
-@pytest.mark.parametrize("claim, words", [
-    ("[1, 2]", "value is \\[1, 2\\]: must be a number"),
-    ("numpy.ones(3)", "value is array")])
-def test_claims_that_cannot_be_written_fail_their_figure(tmp_path, claim, words):
-    text = toy_project.FAILS.replace(
-        'at_least("x is large", data["x"], 3, 3.25)',
-        f"Claim('a', {claim}, '', True, None)")
-    text = text.replace("import at_least\n", "import Claim\nimport numpy\n")
+@pytest.mark.parametrize("old, new, words", [
+    ('data["x"]', '"a"', "large: a value is 'a': must be a number"),
+    ('"large": d', '"small": d', "lacks large and has undeclared small"),
+    ("low=3", "low=float('nan')", "claim 'large': low is nan"),
+    ("import own", "import own\nARRAYS = {}", "ARRAYS does not describe 'x'"),
+    ("import own", "import own\nARRAYS = {'x': ('run', '1', 'a number')}",
+     "has the axes 'run', and the array has the shape ()")])
+def test_what_cannot_be_written_fails_its_figure(tmp_path, old, new, words):
+    text = toy_project.FAILS.replace(old, new)
+    assert text != toy_project.FAILS
     folder = toy_project.make(tmp_path / "checkout", fails=text)
     done = toy_project.run(folder, "--jobs", 1)
-    assert done.returncode == 1 and re.search(words, done.stderr), done.stderr
+    assert done.returncode == 1 and words in done.stderr, done.stderr
+    assert "figure fails raised: ValueError" in done.stderr
 
 
 # ---- killed, incomplete, resumed ------------------------------------------------
@@ -233,8 +234,13 @@ def test_resume_recomputes_what_is_torn_or_changed(walks):
     assert toy_project.run(folder, *again).returncode == 0
     assert len(computed(folder)) - count == 3
     assert toy_project.numbers(folder / "figures" / "out") == numbers
-    with open(folder / "figures" / "run" / "seeds.py", "a") as code:
-        code.write("# a change\n")
+    code = folder / "figures" / "run" / "seeds.py"
+    code.write_text(code.read_text() + "# a comment\n")
+    assert toy_project.run(folder, *again).returncode == 0
+    assert len(computed(folder)) - count == 3
+    text = code.read_text()
+    assert "BYTES = 2 ** 32" in text
+    code.write_text(text.replace("BYTES = 2 ** 32", "BYTES = 2 ** 31"))
     assert toy_project.run(folder, *again).returncode == 0
     assert len(computed(folder)) - count == 9
     assert toy_project.run(folder, *again[:3], *again[4:]).returncode == 0
@@ -349,8 +355,12 @@ def gather(results):
     return {"first": results[3]["joined"], "second": results[4]["joined"]}
 
 
-def claims(data):
+def claims(size):
     return []
+
+
+def measured(data):
+    return {}
 
 
 def plot(data, fig):
@@ -461,8 +471,12 @@ def gather(results):
     return {"met": [r["met"] for r in results]}
 
 
-def claims(data):
+def claims(size):
     return []
+
+
+def measured(data):
+    return {}
 
 
 def plot(data, fig):
@@ -649,7 +663,17 @@ def test_help_describes_every_option(walks):
 def test_list(walks):
     done = toy_project.run(walks[0], "--list")
     assert done.stdout.splitlines() == [
-        'walks\tSums of coin flips & "products" <here>', "speed\tThreads of a job"]
+        'walks  [ZG18] fig. 1  Sums of coin flips & "products" <here>',
+        "speed                 Threads of a job"]
+
+
+def test_a_list_that_nobody_reads_to_its_end_is_quiet(walks):
+    words, environment = toy_project.command(walks[0], "--list")
+    for option in ("--list", "--help"):
+        with subprocess.Popen([*words[:-1], option], env=environment, text=True,
+                              stdout=subprocess.PIPE, stderr=subprocess.PIPE) as run:
+            run.stdout.close()
+            assert run.stderr.read() == ""
 
 
 # ---- pieces ---------------------------------------------------------------
@@ -720,30 +744,20 @@ def test_a_job_that_continues_another_has_no_before_of_its_own():
     assert listed(({"before": 3},))[0].before == ()
 
 
-def test_key_covers_the_code_it_depends_on_and_no_other(tmp_path):
-    text = "from figures.run import seeds\nfrom refsnn.fast import lif\n"
-    folder = toy_project.make(tmp_path / "checkout", toy=text,
-                              other="import refsnn\n")
-    for part in ("refsnn/data", "refsnn/fast", "figures/toys/data"):
-        (folder / part).mkdir()
-    (folder / "refsnn" / "fast" / "__init__.py").touch()
-    (folder / "refsnn" / "fast" / "lif.py").write_text("A = 1\n")
-    found = {path.relative_to(folder).as_posix()
-             for path in jobs.sources(folder, "figures.toys.fig_toy")}
-    assert found == {
-        "figures/__init__.py", "figures/toys/__init__.py", "figures/toys/fig_toy.py",
-        "figures/run/__init__.py", "figures/run/seeds.py", "refsnn/__init__.py",
-        "refsnn/fast/__init__.py", "refsnn/fast/lif.py"}
-    assert folder / "refsnn" / "__init__.py" in jobs.sources(
-        folder, "figures.toys.fig_other")
+def test_key_covers_the_code_that_the_job_reaches(tmp_path):
+    text = "from figures.run import seeds\n\n\ndef job():\n    seeds.rng(0)\n"
+    folder = toy_project.make(tmp_path / "checkout", toy=text)
     keys = [key(root=folder)]
-    for name in ("refsnn/fast/lif.py", "figures/run/seeds.py",
-                 "figures/toys/fig_toy.py", "figures/__init__.py",
-                 "refsnn/data/digits.npz", "figures/toys/data/toy.npz",
-                 "figures/toys/fig_other.py"):
-        (folder / name).write_text(text + "# a change\n")
+    for name, old, new in (
+            ("run/seeds.py", "LIMIT, BYTES", "LIMIT,  BYTES"),          # the layout
+            ("toys/fig_toy.py", "\n\n\ndef", "\n\n\nOTHER = 1\n\n\ndef"),
+            ("run/seeds.py", "2 ** 32, 4", "2 ** 31, 4"),
+            ("toys/fig_toy.py", "rng(0)", "rng(1)")):
+        path = folder / "figures" / name
+        assert old in path.read_text()
+        path.write_text(path.read_text().replace(old, new))
         keys.append(key(root=folder))
-    assert len(set(keys)) == 7 and keys[-1] == keys[-2]
+    assert len(set(keys)) == 3 and len(set(keys[:3])) == 1
 
 
 def test_data_key(tmp_path):
@@ -782,6 +796,7 @@ def test_results_must_be_numbers_and_texts(result, words):
         jobs.normalised(result, "result")
 
 
+RECORD = {"seconds": 1.5, "commit": None}
 RESULT = {"x": np.arange(12.0).reshape(3, 4), "word": "a", "file": True, "a/b": 1 + 2j,
           "empty": np.zeros((0, 3), np.float32), "words": ["a", "\u00b5"],
           "nan": np.nan}
@@ -789,9 +804,9 @@ RESULT = {"x": np.arange(12.0).reshape(3, 4), "word": "a", "file": True, "a/b": 
 
 def test_stored_result_comes_back_to_the_last_bit(tmp_path):
     result = jobs.normalised(RESULT, "result")
-    jobs.save(tmp_path / "jobs" / "a.npz", result, 1.5)
-    back, seconds = jobs.load(tmp_path / "jobs" / "a.npz")
-    assert seconds == 1.5 and list(back) == list(result)
+    jobs.save(tmp_path / "jobs" / "a.npz", result, RECORD)
+    back, record = jobs.load(tmp_path / "jobs" / "a.npz")
+    assert record == RECORD and list(back) == list(result)
     for name, value in result.items():
         assert type(back[name]) is type(value) and back[name].dtype == value.dtype
         assert back[name].tobytes() == value.tobytes()
@@ -804,7 +819,7 @@ def test_stored_result_comes_back_to_the_last_bit(tmp_path):
 def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
     folder = tmp_path_factory.getbasetemp()
     result = jobs.normalised(RESULT, "result")
-    jobs.save(folder / "whole.npz", result, 1.5)
+    jobs.save(folder / "whole.npz", result, RECORD)
     content = bytearray((folder / "whole.npz").read_bytes())
     cut %= len(content)
     if truncate:
@@ -816,8 +831,8 @@ def test_damaged_result_is_never_used(tmp_path_factory, cut, bit, truncate):
     if truncate:
         assert loaded is None
     elif loaded is not None:            # the changed bit was not part of a value
-        back, seconds = loaded
-        assert seconds == 1.5
+        back, record = loaded
+        assert record == RECORD
         assert all(back[name].tobytes() == result[name].tobytes() for name in result)
 
 
@@ -847,14 +862,15 @@ def test_workers_refuse_more_threads(monkeypatch):
 def test_workers_refuse_code_that_is_not_that_of_the_run(walks):
     folder = walks[0]
     name = "figures.speed.fig_speed"
-    with pytest.raises(RuntimeError, match=f"the code of {name} has changed"):
+    with pytest.raises(RuntimeError, match=f"the code of {name}.job has changed"):
         jobs.execute(str(folder), name, "job", {"threads": 1}, "other", 1)
 
 
 def test_workers_refuse_a_module_of_another_checkout(walks):
     folder, name = walks[0], "figures.run.seeds"
     with pytest.raises(RuntimeError, match="which is not in .*restart the workers"):
-        jobs.execute(str(folder), name, "rng", {}, jobs.code_key(folder, name), 64)
+        jobs.execute(str(folder), name, "rng", {}, digest.Code(
+            digest.in_folder(folder)).digest([(name, "rng")]), 64)
 
 
 def test_environment_is_put_back(monkeypatch):
@@ -882,28 +898,6 @@ def test_seeds_are_addressed():
     for part in (-1, 1.5, 2 ** 32, None):
         with pytest.raises(ValueError, match="seed address holds"):
             seeds.rng(0, "a", part, 0)
-
-
-def test_claims_and_summaries():
-    assert at_least("a", 0.5, 0.5).ok and not at_least("a", 0.4, 0.5).ok
-    assert at_most("a", 0.5, 0.5).ok and not at_most("a", 0.6, 0.5).ok
-    assert exactly("a", 0.0, 0).ok and not exactly("a", 1e-300, 0).ok
-    assert not at_least("a", np.nan, 0).ok
-    assert not at_most("a", np.nan, 0).ok
-    assert at_least("a", 1, 0.96, 0.9) == ("a", 1.0, ">= 0.96", True, 0.9, None, None)
-    assert at_least("a", [1.0, 3.0], 2.1) == ("a", 2.0, ">= 2.1", False, None, 2 ** 0.5,
-                                              2)
-    assert reported("a", np.array([2.0]), 3) == ("a", 2.0, "shown only", None, 3, None,
-                                                 None)
-    assert reported("a", "b").value == "b" and reported("a", [1, 2, 3]).spread == 1
-    told = exactly("a", np.array([2.0, 4.0]), 3)._asdict()
-    assert told["ok"] and gallery.value(told) == "3 \u00b1 1.4 (2 runs)"
-    assert gallery.value({"value": 0.25}) == "0.25"     # as stored by earlier versions
-    mean, spread = mean_and_spread([[1.0, 2.0], [3.0, 2.0]])
-    assert mean.tolist() == [2.0, 2.0] and spread.tolist() == [2 ** 0.5, 0.0]
-    assert [float(part) for part in mean_and_spread([4.0])] == [4.0, 0.0]
-    with pytest.raises(ValueError, match="must not be empty"):
-        mean_and_spread(np.zeros((0, 2)))
 
 
 def test_workers_start_light():
@@ -946,7 +940,7 @@ def test_seconds_of_a_run_are_stored(tmp_path):
         ends = file["paths"][:].tolist()
     for path in (out / "jobs" / "walks").glob("*.npz"):
         result = jobs.load(path)[0]
-        jobs.save(path, result, ends.index(result["path"].tolist()) + 1.04)
+        jobs.save(path, result, {"seconds": ends.index(result["path"].tolist()) + 1.04})
     subprocess.run([sys.executable, "-m", "figures.run.timing", out], cwd=folder,
                    check=True)
     stored = json.loads((folder / "figures" / "run" / "seconds.json").read_text())

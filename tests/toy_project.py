@@ -25,8 +25,12 @@ import time
 import numpy as np
 
 from figures.run import seeds
-from figures.run.claims import Claim, at_most
+from figures.run.claims import Published, own, shown as report
 
+ARRAYS = {"paths": ("run, step", "steps", "distance of each walk"),
+          "norms": ("run", "1", "norm of a product"),
+          "matplotlib": ("run", "1", "whether matplotlib was loaded"),
+          "labels": ("run", "", "a text"), "one": ("", "", "a unit")}
 LOG = pathlib.Path(__file__).parents[2] / "log"
 
 
@@ -53,10 +57,14 @@ def gather(results):
             "labels": [r["file"] for r in results], "one": "\\u00b5"}
 
 
-def claims(data):
-    far = abs(data["paths"][:, -1]).max()
-    return [at_most("distance <after> 400 steps & no more", far, 400, 0.5),
-            Claim("nobody can tell this one", "a <text>", "any", None)]
+def claims(size):
+    return [own("far", "distance <after> 400 steps & no more", high=400),
+            report("norm", "norm of a product",
+                   published=Published(0.5, "[ZG18]", "fig. 1", "plot"), why="a toy")]
+
+
+def measured(data):
+    return {"far": abs(data["paths"][:, -1]), "norm": data["norms"][0]}
 
 
 def plot(data, fig):
@@ -85,8 +93,12 @@ def gather(results):
     return {name: [r[name] for r in results] for name in results[0]}
 
 
-def claims(data):
+def claims(size):
     return []
+
+
+def measured(data):
+    return {}
 
 
 def table(data):
@@ -123,8 +135,12 @@ def gather(results):
     return {"squares": [r["square"] for r in results]}
 
 
-def claims(data):
+def claims(size):
     return []
+
+
+def measured(data):
+    return {}
 
 
 def plot(data, fig):
@@ -170,8 +186,12 @@ def gather(results):
     return {name: [r[name] for r in results] for name in ("path", "start", "met")}
 
 
-def claims(data):
+def claims(size):
     return []
+
+
+def measured(data):
+    return {}
 
 
 def plot(data, fig):
@@ -191,11 +211,11 @@ def jobs(size, seed, data):
     return [(job, {"repeat": repeat}) for repeat in (7, 8, 9, 10, 11, 12)]
 
 
-gather = claims = plot = None
+gather = claims = measured = plot = None
 '''
 
 FAILS = '''"""A claim that does not hold."""
-from figures.run.claims import at_least
+from figures.run.claims import own
 
 
 def job():
@@ -210,8 +230,12 @@ def gather(results):
     return results[0]
 
 
-def claims(data):
-    return [at_least("x is large", data["x"], 3, 3.25)]
+def claims(size):
+    return [own("large", "x is large", low=3)]
+
+
+def measured(data):
+    return {"large": data["x"]}
 
 
 def plot(data, fig):
@@ -265,3 +289,19 @@ def numbers(folder, name="walks"):
         values = {key: np.asarray(file[key][()]) for key in file}
     return {key: value.tolist() if value.dtype.kind == "O" else value.tobytes()
             for key, value in values.items()}
+
+
+def commit(folder):
+    """Commit all code of the checkout, and return the commit."""
+    if not (folder / ".git").exists():
+        git(folder, "init", "-q")
+        (folder / ".gitignore").write_text("__pycache__/\nfigures/out/\n/log\n")
+    git(folder, "add", "-A")
+    git(folder, "-c", "user.name=a", "-c", "user.email=a@b.c", "commit", "-qm", "a")
+    return git(folder, "rev-parse", "HEAD").strip()
+
+
+def git(folder, *words):
+    """Run git in the checkout and return its output."""
+    return subprocess.run(["git", "-C", str(folder), *words], check=True, text=True,
+                          capture_output=True).stdout

@@ -12,7 +12,6 @@ import struct
 import types
 import urllib.parse
 
-import h5py
 import numpy as np
 
 from figures.run import claims, jobs
@@ -54,14 +53,21 @@ def described(path):
 
 # ---- one figure -----------------------------------------------------------
 
-def draw(plot, data):
-    """Draw a figure; return a PNG file as bytes."""
+def drawn(plot, data):
+    """Draw a figure; return the matplotlib figure."""
     import matplotlib.style                     # slow; most commands need no picture
     from matplotlib.figure import Figure
     with matplotlib.style.context([str(LOOK)]):
         fig = Figure()
         plot(data, fig)
-        picture = io.BytesIO()
+    return fig
+
+
+def png(fig):
+    """Return a PNG file of a matplotlib figure as bytes."""
+    import matplotlib.style
+    picture = io.BytesIO()
+    with matplotlib.style.context([str(LOOK)]):
         fig.savefig(picture, format="png", metadata={"Software": None})
     return picture.getvalue()
 
@@ -70,23 +76,6 @@ def write_bytes(path, content):
     """Write bytes to a file in one step."""
     with jobs.replacing(path) as file:
         file.write(content)
-
-
-def write_h5(path, data, title):
-    """Store the data of a figure in an HDF5 file.
-
-    Each array becomes one HDF5 data set.
-    """
-    content = io.BytesIO()
-    with h5py.File(content, "w") as file:
-        file.attrs["title"] = title
-        for name, value in data.items():
-            if value.dtype.kind == "U":
-                file.create_dataset(name, data=np.asarray(value, object),
-                                    dtype=h5py.string_dtype())
-            else:
-                file.create_dataset(name, data=value, track_times=False)
-    write_bytes(path, content.getvalue())
 
 
 def write_json(path, document):
@@ -436,8 +425,8 @@ def note(document):
     parts = [f'{document["size"]} size', f'seed {document["seed"]}',
              *(f"{key} = {value}" for key, value in document["options"].items()),
              work(document)]
-    return ", ".join(parts + [origin for one in document["origins"]
-                              for origin in _origin(one)])
+    return ", ".join(dict.fromkeys(parts + [
+        origin for one in document["origins"] for origin in _origin(one)]))
 
 
 def _origin(origin):

@@ -18,7 +18,6 @@ Several figures can use the same function of a shared module.  If jobs of severa
 figures call this function with the same arguments, only one of these jobs is computed.
 """
 
-import ast
 import collections
 import concurrent.futures
 import contextlib
@@ -38,6 +37,8 @@ import numpy as np
 import scipy
 import threadpoolctl
 
+from figures.run import digest, origin
+
 THREADS = ("OPENBLAS_NUM_THREADS", "OMP_NUM_THREADS", "MKL_NUM_THREADS")
 # By default, glibc returns the memory of large arrays to the system and maps it again,
 # which takes a third of a convolutional step.  With these settings, in bytes, glibc
@@ -48,8 +49,9 @@ SPEED = "speed"             # figure whose jobs run last, one at a time, on n th
 REBUILDS = 3                # how often a job is repeated if its process is killed
 POLL_S = 0.05               # interval at which running jobs are checked
 CONNECT_S = 10              # a Dask scheduler that does not answer by then is refused
+DECIMALS = 2                # of the seconds of a job
 KEY_DIGITS = 32             # of SHA-256: 128 bits, so that two keys never agree
-SECONDS = "seconds of this job"
+RECORD = "record of this job"
 
 
 class Task(NamedTuple):
@@ -63,49 +65,14 @@ class Task(NamedTuple):
 
 # ---- keys: a result is reused if nothing that it depends on has changed ---------
 
-def _imports(path):
-    """Yield the imported names."""
-    for node in ast.walk(ast.parse(path.read_bytes(), str(path))):
-        if isinstance(node, ast.Import):
-            yield from (alias.name for alias in node.names)
-        elif isinstance(node, ast.ImportFrom) and node.module:
-            yield node.module
-            yield from (f"{node.module}.{alias.name}" for alias in node.names)
-
-
-def sources(root, module):
-    """Return the files on which `module` depends."""
-    root = pathlib.Path(root)
-    found, open_names = set(), [module]
-    while open_names:
-        parts = open_names.pop().split(".")
-        packages = [root.joinpath(*parts[:n], "__init__.py")
-                    for n in range(1, len(parts) + 1)]
-        for path in (root.joinpath(*parts).with_suffix(".py"), *packages):
-            if path.is_file() and path not in found:
-                found.add(path)
-                open_names.extend(_imports(path))
-    return sorted(found.union((root / "refsnn" / "data").glob("*.npz"),
-                              root.glob("figures/*/data/*.npz")))
-
-
-def _digest(path):
-    return hashlib.sha256(path.read_bytes()).hexdigest()
-
-
-_digest_when_loaded = functools.cache(_digest)
-
-
-def code_key(root, module, digest=_digest):
-    """Return a hash of the code."""
-    parts = [(path.relative_to(root).as_posix(), digest(path))
-             for path in sources(root, module)]
-    return hashlib.sha256(json.dumps(parts).encode()).hexdigest()
+@functools.cache
+def _code_when_loaded(root):
+    return digest.Code(digest.in_folder(root))
 
 
 @functools.cache
-def _code_when_loaded(root, module):
-    return code_key(root, module, _digest_when_loaded)
+def _digest_when_loaded(root, module, function):
+    return _code_when_loaded(root).digest([(module, function)])
 
 
 def data_key(folder):
@@ -127,15 +94,17 @@ def _is_plain(value):
     return value is None or type(value) in (bool, int, float, str)
 
 
-def tasks(root, name, module, size, seed, data, identity):
+def tasks(root, name, module, size, seed, data, identity, code=None, **options):
     """Return the tasks of a figure.
 
     A task is a function call, with a key for the stored result. The key is a hash of
-    the code, the arguments, the command-line options, and the versions of NumPy and
-    SciPy.
+    the code that the function reaches, the arguments, the command-line options, and the
+    versions of NumPy and SciPy.  The `options` are arguments of the function `jobs` of
+    the figure.
     """
-    codes, listed = functools.cache(functools.partial(code_key, root)), []
-    for job in module.jobs(size, seed, data):
+    code, listed = code or digest.Code(digest.in_folder(root)), []
+    codes = functools.cache(lambda home, label: code.digest([(home, label)]))
+    for job in module.jobs(size, seed, data, **options):
         function, kwargs = job[:2]
         label = getattr(function, "__name__", "")
         if getattr(module, label, None) is not function:
@@ -152,12 +121,12 @@ def tasks(root, name, module, size, seed, data, identity):
         before = _continued(label, listed, *job[1:])
         shared = name != SPEED and _shared(root, module, function)
         home = function.__module__ if shared else module.__name__
-        address = [home, label, kwargs, codes(home), size, seed, identity,
+        address = [home, label, kwargs, codes(home, label), size, seed, identity,
                    np.__version__, scipy.__version__, *before]
         text = json.dumps(address, sort_keys=True)
         key = hashlib.sha256(text.encode()).hexdigest()[:KEY_DIGITS]
         listed.append(Task(home.rpartition(".")[2] if shared else name, key, (
-            str(root), home, label, kwargs, codes(home)), before))
+            str(root), home, label, kwargs, codes(home, label)), before))
     return listed
 
 
@@ -211,32 +180,32 @@ def replacing(path):
         part.unlink(missing_ok=True)
 
 
-def save(path, result, seconds):
-    """Store a result and its computing time."""
+def save(path, result, record):
+    """Store a result and the dict that `execute` returns with it."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},
-                 **{SECONDS: seconds})
+                 **{RECORD: json.dumps(record)})
 
 
 def load(path):
-    """Return result and time from a file.
+    """Return a result and its record from a file.
 
     Without a complete file, return None.
     """
     try:
         with open(path, "rb") as file, np.load(file, allow_pickle=False) as stored:
             whole = {name: stored[name][()] for name in stored.files}
-        seconds = float(whole.pop(SECONDS))
+        record = json.loads(str(whole.pop(RECORD)))
     except Exception:           # absent, incomplete or altered: computed again
         return None
-    return {name.removeprefix("= "): value for name, value in whole.items()}, seconds
+    return {name.removeprefix("= "): value for name, value in whole.items()}, record
 
 
 # ---- the worker's side ----------------------------------------------------
 
 def execute(root, module, function, kwargs, code, threads):
-    """Run one job; return result and time.
+    """Run one job; return the result, and a dict with the time and the computer.
 
     Raises
     ------
@@ -245,9 +214,9 @@ def execute(root, module, function, kwargs, code, threads):
         code from another folder, or if the worker would use more than `threads`
         threads.
     """
-    if _code_when_loaded(root, module) != code:
-        raise RuntimeError(f"the code of {module} has changed since this run began: "
-                           "start again (and restart long-lived workers)")
+    if _digest_when_loaded(root, module, function) != code:
+        raise RuntimeError(f"the code of {module}.{function} has changed since this "
+                           "run began: start again (and restart long-lived workers)")
     loaded = importlib.import_module(module)
     if pathlib.Path(root, "figures") not in pathlib.Path(loaded.__file__).parents:
         raise RuntimeError(f"this worker has loaded {loaded.__file__}, which is not in "
@@ -255,7 +224,10 @@ def execute(root, module, function, kwargs, code, threads):
     check_threads(threads)
     start = time.perf_counter()
     result = normalised(getattr(loaded, function)(**kwargs), f"result of {function}")
-    return result, time.perf_counter() - start
+    return result, {
+        "seconds": round(time.perf_counter() - start, DECIMALS), "date": origin.today(),
+        "versions": {**origin.versions(), "checks": _code_when_loaded(root).checks()},
+        "machine": origin.machine()}
 
 
 def check_threads(threads):
@@ -325,9 +297,9 @@ def _cluster_extra(name):
 def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error).
 
-    The answer of a task is the pair (result, computing time in seconds) that `run`
-    returns. After an error, the answer is None. The dict `results` maps the keys of
-    tasks with stored results to the answers of these tasks. The dict `owners` maps the
+    The answer of a task is the pair (result, record) that `run` returns. After an
+    error, the answer is None. The dict `results` maps the keys of tasks with stored
+    results to the answers of these tasks. The dict `owners` maps the
     key of each task to the names of the figures that use the result of the task. A
     figure has failed if one of its tasks ended with an error. If all figures that use a
     task have failed, the task is skipped.

@@ -2,8 +2,7 @@
 
 A job is one independent part of the computation of a figure.  A task is a job together
 with the key under which its result is stored.  A claim is a statement with a computed
-number, which is compared with a bound to judge the claim.  Some claims have no bound,
-and are not judged.
+number; see `claims`.
 
 When the results of all jobs of a figure are available, the results are combined, the
 claims are judged, and the figure is drawn and saved.  If a job fails, the figure is
@@ -13,30 +12,26 @@ removed from memory.
 
 import contextlib
 import dataclasses
+import functools
 import importlib
-import numbers
 import os
-import platform
 import shutil
 import sys
 import traceback
 import types
 
-import numpy as np
-import scipy
 from tqdm import tqdm
 
-import refsnn
-from figures.run import expected, gallery, jobs
-from figures.run.claims import Claim
+from figures.run import claims, digest, expected, gallery, jobs, origin, stale, stored
 
 LONG_S = 45 * 60            # longest time that a job should take
 REDRAW_S, LOG_S = 0.5, 10   # intervals of the bar in a terminal, and of lines in a file
+ORIGIN = ("commit", "digest", "versions", "machine", "date", "data")    # of a job
 # The bar and the time left follow the expected computing times of the jobs.
 BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
 
 
-class DataMissing(Exception):
+class DataMissing(ValueError):
     """Report a missing data folder of a figure."""
 
 
@@ -45,10 +40,10 @@ class Figure:
     """Hold the state of an unfinished figure."""
 
     name: str
-    title: str
-    caption: str
     module: types.ModuleType | None = None
     tasks: list = dataclasses.field(default_factory=list)
+    code: dict = dataclasses.field(default_factory=dict)    # commit and digest
+    data: dict = dataclasses.field(default_factory=dict)    # checksums of the data
     open: bool = True
     error: str | None = None            # traceback of the first error
     failures: list = dataclasses.field(default_factory=list)    # one line per failure
@@ -79,8 +74,14 @@ def figures(root, options, executor, run, start):
     functions `run` and `start`.
     """
     identity = jobs.data_key(options.data)
-    made = [planned(root, name, options, identity)
+    code = digest.Code(digest.in_folder(root))
+    made = [planned(root, name, options, identity, code)
             for name in names(root) if name in (options.names or [name])]
+    for line in (line for figure in made for line in told(figure, options)):
+        print(line, file=sys.stderr)
+    options.commit = origin.commit(root)
+    describe(root, made, options)
+    find = functools.partial(imported, root)
     tasks, owners = {}, {}
     for figure in made:
         for task in figure.tasks:
@@ -88,6 +89,8 @@ def figures(root, options, executor, run, start):
             owners.setdefault(task.key, set()).add(figure.name)
     results = found(tasks.values(), options) if options.resume else {}
     times = expected.seconds({figure.name: figure.tasks for figure in made})
+    data = {key: figure.data for figure in made for key in
+            [task.key for task in figure.tasks]}
     waiting = expected.longest_first(
         [task for key, task in tasks.items() if key not in results], times)
     before = {key: results[key] for task in waiting for key in task.before
@@ -99,19 +102,18 @@ def figures(root, options, executor, run, start):
               mininterval=REDRAW_S if sys.stderr.isatty() else LOG_S,
               ncols=shutil.get_terminal_size().columns) as bar, \
             contextlib.closing(stream):
-        settle(made, results, options, bar)
+        settle(made, results, options, bar, find)
         for task, answer, error in stream:
             if error is None:
-                results[task.key] = answer
-                keep(task, *answer, options)
+                results[task.key] = keep(task, *answer, data[task.key], options)
             else:
                 blame([figure for figure in made if figure.name in owners[task.key]],
                       task, error)
             done += 1
             bar.set_postfix_str(f"{done} of {len(tasks)} jobs", refresh=False)
             bar.update(min(times[task.key], bar.total - bar.n))     # rounding
-            settle(made, results, options, bar)
-    page = gallery.write_page(options.out)
+            settle(made, results, options, bar, find)
+    page = gallery.write_page(options.out, find)
     failures = [line for figure in made for line in figure.failures]
     for line in failures:
         print(f"run_all.py: {line}", file=sys.stderr)
@@ -121,14 +123,14 @@ def figures(root, options, executor, run, start):
 
 # ---- before and during the computation ---------------------------------------
 
-def planned(root, name, options, identity):
+def planned(root, name, options, identity, code):
     """Return a `Figure` with its tasks."""
-    figure = Figure(name, *gallery.described(path_of(root, name)))
+    figure = Figure(name)
     try:
         figure.module = imported(root, name)
-        need(name, getattr(figure.module, "FOLDERS", {}).get(options.size, ()), options)
+        need(name, folders(figure, options), options.size, options.data)
         figure.tasks = jobs.tasks(root, name, figure.module, options.size,
-                                  options.seed, options.data, identity)
+                                  options.seed, options.data, identity, code)
     except DataMissing:
         raise
     except Exception:
@@ -136,14 +138,45 @@ def planned(root, name, options, identity):
     return figure
 
 
-def need(name, folders, options):
+def folders(figure, options):
+    """Return the data folders that a figure needs."""
+    return getattr(figure.module, "FOLDERS", {}).get(options.size, ())
+
+
+def describe(root, made, options):
+    """Set the digest and the data checksums of figures."""
+    code = digest.Code(digest.in_folder(root), options.size)
+    for figure in made:
+        if figure.error is None:
+            called = {task.call[2] for task in figure.tasks}.union(stale.DEPENDS)
+            figure.code = {"commit": options.commit, "digest": code.digest(
+                stale.roots(code, figure.name, called)), "checks": code.checks()}
+            figure.data = origin.data(options.data, origin.used(
+                options.data, folders(figure, options),
+                [task.call[3] for task in figure.tasks]))
+
+
+def need(name, wanted, size, data):
     """Check the data folders that a figure needs."""
-    for folder in folders:
-        if not os.path.isdir(os.path.join(options.data or "", folder)) \
-                or options.data is None:
+    for folder in wanted:
+        if not has(data, folder):
             raise DataMissing(
-                f"figure {name} --{options.size} needs a folder {folder!r} in the data "
-                f"folder, which is {options.data} (--data or REFSNN_DATA)")
+                f"figure {name} --{size} needs a folder {folder!r} in the data folder, "
+                f"which is {data} (--data or REFSNN_DATA)")
+
+
+def has(data, name):
+    """Return whether the data folder has a file or a folder."""
+    return data is not None and os.path.exists(os.path.join(data, name))
+
+
+def told(figure, options):
+    """Yield what a figure uses instead of optional folders that are missing."""
+    instead = getattr(figure.module, "INSTEAD", {}).get(options.size, {})
+    for folder, text in instead.items():
+        if not has(options.data, folder):
+            yield (f"run_all.py: figure {figure.name}: the data folder, which is "
+                   f"{options.data}, has no {folder!r}: {text}")
 
 
 def stored_at(out, task):
@@ -176,12 +209,14 @@ def computed(waiting, owners, results, lanes, executor, run, start):
                 results = {**results, task.key: answer}
 
 
-def keep(task, result, seconds, options):
-    """Store a result; warn if the job took long."""
-    if seconds > LONG_S:
-        print(f"run_all.py: {called(task)} took {seconds / 60:.0f} min: split it",
-              file=sys.stderr)
-    jobs.save(stored_at(options.out, task), result, seconds)
+def keep(task, result, record, data, options):
+    """Store a result; warn if the job took long.  Return the result and its record."""
+    if record["seconds"] > LONG_S:
+        print(f"run_all.py: {called(task)} took {record['seconds'] / 60:.0f} min: "
+              "split it", file=sys.stderr)
+    record = {**record, "commit": options.commit, "digest": task.call[4], "data": data}
+    jobs.save(stored_at(options.out, task), result, record)
+    return result, record
 
 
 def blame(owners, task, error):
@@ -197,13 +232,17 @@ def called(task):
     return f"job {module}.{function}({words})"
 
 
-def settle(made, results, options, bar):
-    """Finish figures that have failed or are complete."""
+def settle(made, results, options, bar, find):
+    """Finish figures that have failed or are complete, and write the page."""
+    ended = False
     for figure in made:
         if figure.open and (figure.error or all(
                 task.key in results for task in figure.tasks)):
+            ended = True
             with bar.external_write_mode(sys.stdout):
                 print("\n".join(finish(figure, results, options)), flush=True)
+    if ended:
+        gallery.write_page(options.out, find)
     left = [figure for figure in made if figure.open]
     wanted = {task.key for figure in left for task in figure.tasks}
     for key in results.keys() - wanted:             # to release the memory
@@ -216,45 +255,53 @@ def settle(made, results, options, bar):
 
 def finish(figure, results, options):
     """Judge, draw and save a figure."""
-    answers = [results[task.key] for task in figure.tasks if task.key in results]
-    document = record(figure, answers, options)
+    answers = {task.key: results[task.key] for task in figure.tasks
+               if task.key in results}
+    document = described(figure, answers, options)
     outputs = {kind: options.out / f"{figure.name}.{kind}"
                for kind in ("png", "h5", "json")}
     figure.open = False
     try:
         if figure.error is None:
-            data = jobs.normalised(
-                figure.module.gather([result for result, _ in answers]),
-                "the result of gather")
-            document["claims"] = judged(figure.module.claims(data), options.size)
-            if hasattr(figure.module, "table"):
-                document["table"] = figure.module.table(data)
-            gallery.write_bytes(outputs["png"], gallery.draw(figure.module.plot, data))
-            gallery.write_h5(outputs["h5"], data, figure.title)
+            module = figure.module
+            data = gathered(module, [result for result, _ in answers.values()])
+            document["claims"] = claims.stored(
+                claims.measured(module, data, options.size))
+            judged = claims.read(module, document)
+            if hasattr(module, "table"):
+                document["table"] = module.table(data)
+            gallery.write_bytes(outputs["png"], gallery.png(gallery.drawn(
+                module.plot, stored.shown(module, data))))
+            gallery.write_bytes(outputs["h5"], stored.packed(module, data))
     except Exception:
         figure.error = traceback.format_exc()
     if figure.error:
         return fail(figure, document, outputs)
     gallery.write_json(outputs["json"], document)
-    if options.size == "full":
-        options.full.mkdir(parents=True, exist_ok=True)
-        gallery.write_json(options.full / f"{figure.name}.json", document)
     figure.failures = [
-        f"figure {figure.name} fails: {claim['text']}: "
-        f"{gallery.shown(claim['value'])}, must be {claim['bound']}"
-        for claim in document["claims"] if claim["ok"] is False]
-    return [f"{figure.name}: {document['seconds']:.1f} s of computing",
-            *gallery.aligned(document.get("table", []))] + [
-        f"  {gallery.VERDICTS[claim['ok']][1]}  {claim['text']}: "
-        f"{gallery.value(claim)} ({claim['bound']})"
-        for claim in document["claims"]]
+        f"figure {figure.name} fails: {claim.text}: {gallery.ours(result)}, "
+        f"must be {gallery.required(claim)}" for claim, result in judged
+        if claim.kind == "own" and result.verdict == claims.VERDICTS["own"][1]]
+    return [f"{figure.name}: {seconds(document):.1f} s of computing",
+            *gallery.aligned(document.get("table", [])),
+            *(f"  {gallery.line(claim, result)}" for claim, result in judged)]
+
+
+def gathered(module, results):
+    """Return the data of a figure from the results of its jobs."""
+    return jobs.normalised(module.gather(results), "the result of gather")
+
+
+def seconds(document):
+    """Return the computing time of a figure."""
+    return sum(job["seconds"] for job in document["jobs"])
 
 
 def fail(figure, document, outputs):
     """Write the error to a JSON file."""
     outputs["png"].unlink(missing_ok=True)
     outputs["h5"].unlink(missing_ok=True)
-    gallery.write_json(outputs["json"], {**document, "claims": [],
+    gallery.write_json(outputs["json"], {**document, "claims": {},
                                          "error": figure.error})
     figure.failures = [f"figure {figure.name} raised: "
                        f"{figure.error.strip().splitlines()[-1]}"]
@@ -262,34 +309,21 @@ def fail(figure, document, outputs):
     return [f"{figure.name}: no result"]
 
 
-def judged(claims, size):
-    """Return the claims as a list.
+def described(figure, answers, options):
+    """Return the JSON content without claims.
 
-    With --quick, claims have no verdicts.
+    answers : {key of a task: (result, record)}.
     """
-    plain = [Claim(*claim)._asdict() for claim in claims]
-    for claim in plain:
-        for name in ("value", "paper"):
-            if not isinstance(claim[name], (numbers.Real, str, type(None))):
-                raise TypeError(f"claim {claim['text']!r}: {name} is "
-                                f"{claim[name]!r}: must be a number, a str or None")
-            if isinstance(claim[name], np.generic):
-                claim[name] = claim[name].item()
-        is_judged = claim["ok"] is not None and size != "quick"
-        claim["ok"] = bool(claim["ok"]) if is_judged else None
-    return plain
-
-
-def record(figure, answers, options):
-    """Return the JSON content without claims."""
-    repeats = {task.call[3]["repeat"] for task in figure.tasks
-               if "repeat" in task.call[3]}
-    return {"name": figure.name, "title": figure.title, "caption": figure.caption,
-            "claims": [], "size": options.size,
-            "data": os.path.basename(options.data) if options.data else "embedded",
-            "seeds": {"seed": options.seed, "repeats": sorted(repeats)},
-            "jobs": len(figure.tasks),
-            "seconds": round(sum(seconds for _, seconds in answers), 1),
-            "versions": {"refsnn": refsnn.__version__, "numpy": np.__version__,
-                         "scipy": scipy.__version__,
-                         "python": platform.python_version()}}
+    origins, listed = [], []
+    for task in figure.tasks:
+        if task.key in answers:
+            record = answers[task.key][1]
+            found = {name: record[name] for name in ORIGIN}
+            if found not in origins:
+                origins.append(found)
+            listed.append({
+                "origin": origins.index(found), "seconds": record["seconds"],
+                "call": origin.called(*task.call[2:4], options.data, options.seed)})
+    return {"figure": figure.name, "size": options.size, "seed": options.seed,
+            "options": {}, "code": figure.code, "claims": {}, "origins": origins,
+            "jobs": listed}

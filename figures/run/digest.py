@@ -1,0 +1,494 @@
+"""Compute a digest of the code that a figure executes.
+
+The digest of a function depends on the function and on all code of this repository that
+the function can reach: other functions, classes, and the statements at module level
+that assign the names in this code.  A change of any other code leaves the digest
+unchanged, and so does a change of a docstring, a comment, an annotation or the layout.
+The check engine `refsnn/_checks.py` and the version of refsnn are not part of the
+digest.  The digest of a file does not depend on the version of Python.
+
+A name is resolved within its module, through imports, and through attributes of modules
+such as `lif.backward`.  A class counts as a whole, with all its methods.  If a module
+is used in another way, for example as an argument, all of its code counts.  If a
+function imports modules by name, or evaluates a text, all of the code of its own module
+counts.  Statements at module level that do more than assign names always count if any
+code of their module counts.  If code that counts contains the name `__file__`, the
+files `data/*.npz` beside this code count as well.
+"""
+
+import ast
+import functools
+import hashlib
+import io
+import json
+import pathlib
+import subprocess
+import tarfile
+
+FOLDERS = ("figures", "refsnn")
+CHECKS = "refsnn._checks"
+UNSEEN = ("__all__", "__version__")         # names at module level that do not count
+DYNAMIC = ("__import__", "eval", "exec", "globals", "import_module")
+REFERENCE = "figures.run.published"         # reads figures/reference/NAME.json
+SIZES = ("quick", "default", "full")
+SKIPPED = ("annotation", "ctx", "kind", "returns", "type_comment", "type_params")
+SCOPES = (ast.FunctionDef, ast.AsyncFunctionDef, ast.Lambda, ast.ClassDef)
+FUNCTIONS = (ast.FunctionDef, ast.AsyncFunctionDef)
+DIGITS = 32                 # of SHA-256: 128 bits, so that two digests never agree
+
+
+# ---- where files come from
+
+def in_folder(root):
+    """Return a function that reads the files in the folder `root`."""
+    root = pathlib.Path(root)
+
+    def read(path):
+        try:
+            return (root / path).read_bytes()
+        except OSError:
+            return None
+
+    def below(folder):
+        return sorted(path.relative_to(root).as_posix()
+                      for path in (root / folder).rglob("*") if path.is_file())
+
+    return read, below
+
+
+def in_commit(root, commit):
+    """Return a function that reads the files of a commit.
+
+    Return None if the repository in the folder `root` does not have this commit.
+    """
+    done = subprocess.run(["git", "-C", str(root), "archive", commit, *FOLDERS],
+                          capture_output=True)
+    if done.returncode:
+        return None
+    with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
+        files = {entry.name: archive.extractfile(entry).read()
+                 for entry in archive if entry.isfile()}
+    return files.get, lambda folder: sorted(
+        path for path in files if path.startswith(folder + "/"))
+
+
+# ---- digests
+
+class Code:
+    """Hold the parsed code of a folder or a commit.
+
+    files : the result of `in_folder` or `in_commit`.
+    size : with a size, entries for other sizes do not count in a dict such as
+        `EPOCHS = {"quick": 1, "default": 5, "full": 40}`.
+    """
+
+    def __init__(self, files, size=None):
+        self.read, self.below = files
+        self.size = size
+        self._modules = {}
+
+    def module(self, name):
+        """Return the `Module` with this name, or None."""
+        if name not in self._modules:
+            path = name.replace(".", "/")
+            inside = name.partition(".")[0] in FOLDERS
+            for found in (f"{path}/__init__.py", f"{path}.py") if inside else ():
+                text = self.read(found)
+                if text is not None:
+                    self._modules[name] = Module(self, name, found, text)
+                    break
+            else:
+                self._modules[name] = None
+        return self._modules[name]
+
+    @functools.cached_property
+    def file(self):
+        """Return a function that returns the digest of a file."""
+        return functools.cache(
+            lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
+
+    def reached(self, roots):
+        """Return {name of reached code: digest} for pairs (module, name)."""
+        walk = _Walk(self)
+        for module, name in roots:
+            walk.name(module, name)
+        return walk.run()
+
+    def digest(self, roots):
+        """Return the digest of all code that pairs (module, name) reach."""
+        return hashed(json.dumps(sorted(self.reached(roots).items())))
+
+    def checks(self):
+        """Return the digest of the check engine."""
+        return self.digest([(CHECKS, None)])
+
+
+def hashed(text):
+    """Return the digest of a text."""
+    return hashlib.sha256(text.encode()).hexdigest()[:DIGITS]
+
+
+class Module:
+    """Hold the statements and the imports of a module."""
+
+    def __init__(self, code, name, path, text):
+        self.name, self.path = name, path
+        self.package = name if path.endswith("__init__.py") else name.rpartition(".")[0]
+        self.statements, self.bound, self.imports, self.effects = [], {}, {}, []
+        self.dumped = functools.cache(lambda index: dump(self.statements[index]))
+        self.loaded = functools.cache(
+            lambda index: list(loads(self.statements[index], {}, self.package)))
+        tree = ast.parse(text, path)
+        if code.size is not None:
+            _reduce(tree, code.size)
+        for statement in tree.body:
+            self._add(statement)
+
+    def _add(self, statement):
+        if _is_text(statement) or _is_main(statement):
+            return
+        for node in _within(statement):
+            if isinstance(node, (ast.Import, ast.ImportFrom)):
+                for name, target in imported(node, self.package):
+                    self.imports.setdefault(name, []).append(target)
+        if isinstance(statement, (ast.Import, ast.ImportFrom)):
+            return
+        names = stored(statement) if not isinstance(statement, SCOPES) \
+            else {statement.name}
+        if names & set(UNSEEN):
+            return
+        index = len(self.statements)
+        self.statements.append(statement)
+        for name in names:
+            self.bound.setdefault(name, []).append(index)
+        if not names or _has_effect(statement):
+            self.effects.append(index)
+
+    @functools.cached_property
+    def labels(self):
+        """Return the name of each statement."""
+        found = {}
+        for name in sorted(self.bound):
+            for index in self.bound[name]:
+                found.setdefault(index, f"{self.name}.{name}")
+        return [found.get(index, f"{self.name} (statements)")
+                for index in range(len(self.statements))]
+
+
+class _Walk:
+    """Collect all code that is reached from some names."""
+
+    def __init__(self, code):
+        self.code = code
+        self.seen, self.open = set(), []        # pairs (module, index of a statement)
+        self.modules, self.outside, self.files = set(), set(), set()
+
+    def run(self):
+        while self.open:
+            module, index = self.open.pop()
+            for name, attributes, target in module.loaded(index):
+                if name == "__file__":
+                    self._data(module)
+                elif name in DYNAMIC or set(attributes) & set(DYNAMIC):
+                    self._whole(module)
+                if target is not None:
+                    self._target(target, attributes, module, index)
+                else:
+                    self._name(module, name, attributes, index)
+        found = {}
+        for module, index in sorted(self.seen, key=lambda seen: (seen[0].name, seen[1])
+                                    ):
+            label = module.labels[index]
+            found[label] = found.get(label, "") + module.dumped(index) + "\n"
+        found = {label: hashed(text) for label, text in found.items()}
+        found.update((f"import {name}", "") for name in self.outside)
+        found.update((path, self.code.file(path)) for path in self.files)
+        return found
+
+    def name(self, module, name):
+        """Add a name of a module; the name None stands for all code of the module."""
+        found = self.code.module(module)
+        if found is None:
+            self.outside.add(module)
+        elif name not in found.bound and name not in found.imports:
+            self._whole(found)
+        else:
+            self._name(found, name, (), None)
+
+    def _name(self, module, name, attributes, index):
+        for i in module.bound.get(name, ()):
+            self._add(module, i)
+        for target in module.imports.get(name, ()):
+            self._target(target, attributes, module, index)
+
+    def _add(self, module, index):
+        self._effects(module)
+        if (module, index) not in self.seen:
+            self.seen.add((module, index))
+            self.open.append((module, index))
+
+    def _effects(self, module):
+        """Add what an import of the module executes."""
+        if module not in self.modules:
+            self.modules.add(module)
+            parts = module.name.split(".")
+            above = [self.code.module(".".join(parts[:n]))
+                     for n in range(1, len(parts))]
+            for one in filter(None, [*above, module]):
+                self.modules.add(one)
+                for index in one.effects:
+                    self._add(one, index)
+
+    def _whole(self, module):
+        self._effects(module)
+        for index in range(len(module.statements)):
+            self._add(module, index)
+
+    def _data(self, module):
+        folder = module.path.rpartition("/")[0] + "/data"
+        self.files.update(path for path in self.code.below(folder)
+                          if path.endswith(".npz"))
+
+    def _target(self, target, attributes, user, index):
+        """Add an import: pair (module, name or None), used with `attributes`."""
+        name, wanted = target
+        parts = [*([] if wanted is None else [wanted]), *attributes]
+        if name == CHECKS or (name, wanted) == tuple(CHECKS.rsplit(".", 1)) \
+                and user.name != CHECKS:
+            return
+        module = self.code.module(name)
+        if module is None:
+            self.outside.add(name if wanted is None else f"{name}.{wanted}")
+            return
+        if name == REFERENCE and index is not None:
+            self._reference(user, index)
+        while parts:
+            first, *rest = parts
+            if first in module.bound or first in module.imports:
+                self._name(module, first, rest, index)
+                return
+            if first.startswith("__") and first.endswith("__"):
+                return
+            below = self.code.module(f"{module.name}.{first}")
+            if below is None:
+                break
+            if below.name == CHECKS:
+                return
+            module, parts = below, rest
+            if module.name == REFERENCE and index is not None:
+                self._reference(user, index)
+        self._whole(module)
+
+    def _reference(self, user, index):
+        """Add the published numbers that a statement reads."""
+        for node in ast.walk(user.statements[index]):
+            if isinstance(node, ast.Constant) and isinstance(node.value, str):
+                path = f"figures/reference/{node.value}.json"
+                if node.value.isidentifier() and self.code.read(path) is not None:
+                    self.files.add(path)
+
+
+# ---- names
+
+def imported(node, package):
+    """Yield pairs (bound name, (module, name or None)) of an import statement."""
+    if isinstance(node, ast.Import):
+        for alias in node.names:
+            first = alias.name.partition(".")[0]
+            yield (alias.asname, (alias.name, None)) if alias.asname else (
+                first, (first, None))
+        return
+    parts = package.split(".")
+    above = parts[:len(parts) - node.level + 1] if node.level else []
+    module = ".".join([*above, *filter(None, [node.module])])
+    for alias in node.names:
+        yield alias.asname or alias.name, (
+            module, None if alias.name == "*" else alias.name)
+
+
+def stored(*nodes):
+    """Return the names that statements bind in their own scope."""
+    found, shared = set(), set()
+    for node in nodes:
+        for part in _within(node):
+            if isinstance(part, ast.Name) and not isinstance(part.ctx, ast.Load):
+                found.add(part.id)
+            elif isinstance(part, (*FUNCTIONS, ast.ClassDef)):
+                found.add(part.name)
+            elif isinstance(part, (ast.Import, ast.ImportFrom)):
+                found.update(name for name, _ in imported(part, ""))
+            elif isinstance(part, (ast.Global, ast.Nonlocal)):
+                shared.update(part.names)
+            else:               # names of exceptions and of patterns in `match`
+                found.update(word for word in (
+                    getattr(part, "name", None), getattr(part, "rest", None))
+                    if isinstance(word, str))
+    return found - shared
+
+
+def _within(node):
+    """Yield a node and all nodes of the same scope."""
+    yield node
+    if isinstance(node, (*SCOPES, ast.ListComp, ast.SetComp, ast.DictComp,
+                         ast.GeneratorExp)):
+        return
+    for part in ast.iter_child_nodes(node):
+        yield from _within(part)
+
+
+def loads(node, hidden, package):
+    """Yield (name, attributes, import or None) for all names that a node reads.
+
+    hidden : {local name: import or None}.  An import is a pair (module, name or None),
+        as in `imported`.
+    """
+    if isinstance(node, FUNCTIONS + (ast.Lambda,)):
+        for part in [*getattr(node, "decorator_list", []), *node.args.defaults,
+                     *filter(None, node.args.kw_defaults)]:
+            yield from loads(part, hidden, package)
+        body = node.body if isinstance(node.body, list) else [node.body]
+        inside = {**hidden, **dict.fromkeys(stored(*body)),
+                  **dict.fromkeys(part.arg for part in ast.walk(node.args)
+                                  if isinstance(part, ast.arg))}
+        for name in [name for part in body for one in _within(part)
+                     if isinstance(one, ast.Global) for name in one.names]:
+            inside.pop(name, None)
+        for part in body:
+            for one in _within(part):
+                if isinstance(one, (ast.Import, ast.ImportFrom)):
+                    inside.update(imported(one, package))
+        for part in body:
+            yield from loads(part, inside, package)
+        return
+    if isinstance(node, (ast.ListComp, ast.SetComp, ast.DictComp, ast.GeneratorExp)):
+        yield from loads(node.generators[0].iter, hidden, package)
+        hidden = {**hidden, **dict.fromkeys(
+            part.id for one in node.generators for part in ast.walk(one.target)
+            if isinstance(part, ast.Name))}
+    attributes, root = [], node
+    while isinstance(root, ast.Attribute):
+        attributes.insert(0, root.attr)
+        root = root.value
+    if isinstance(root, ast.Name):
+        if root.id not in hidden:
+            yield root.id, tuple(attributes), None
+        elif hidden[root.id] is not None:
+            yield root.id, tuple(attributes), hidden[root.id]
+        return
+    if attributes:
+        if set(attributes) & set(DYNAMIC):
+            yield "", tuple(attributes), None
+        yield from loads(root, hidden, package)
+        return
+    for field, value in ast.iter_fields(node):
+        if field not in SKIPPED:
+            for part in value if isinstance(value, list) else [value]:
+                if isinstance(part, ast.AST) and not _is_text(part):
+                    yield from loads(part, hidden, package)
+
+
+# ---- statements
+
+def dump(node):
+    """Return a node as a text that is the same for all versions of Python."""
+    if isinstance(node, list):
+        return "[" + ",".join(map(dump, node)) + "]"
+    if not isinstance(node, ast.AST):
+        return repr(node)
+    if isinstance(node, ast.Constant):
+        return f"{type(node.value).__name__}:{node.value!r}"
+    if isinstance(node, ast.JoinedStr):
+        return "JoinedStr" + dump(_merged(node.values))
+    parts = []
+    for field, value in ast.iter_fields(node):
+        if field in SKIPPED:
+            continue
+        if field in ("body", "orelse", "finalbody") and isinstance(value, list):
+            value = [part for part in value if not _is_empty(
+                part, isinstance(node, ast.ClassDef))]
+            if not isinstance(node, ast.ClassDef):
+                value = [_plain(part) for part in value]
+        parts.append(f"{field}={dump(value)}")
+    return f"{type(node).__name__}({','.join(parts)})"
+
+
+def _merged(values):
+    """Merge neighbouring texts of a formatted string."""
+    found = []
+    for value in values:
+        if isinstance(value, ast.Constant) and isinstance(value.value, str):
+            if found and isinstance(found[-1], ast.Constant):
+                value = ast.Constant(found.pop().value + value.value)
+            if not value.value:
+                continue
+        found.append(value)
+    return found
+
+
+def _plain(node):
+    """Return an annotated assignment as an assignment."""
+    if isinstance(node, ast.AnnAssign):
+        return ast.Assign(targets=[node.target], value=node.value)
+    return node
+
+
+def _is_text(node):
+    """Return whether a statement is a docstring or another text."""
+    return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
+
+
+def _is_empty(node, in_class):
+    """Return whether a statement does nothing.  In a class, `a: int` declares a field.
+    """
+    return _is_text(node) or isinstance(node, ast.Pass) or (
+        isinstance(node, ast.AnnAssign) and node.value is None and not in_class)
+
+
+def _is_main(node):
+    """Return whether a statement is `if __name__ == "__main__"`."""
+    return isinstance(node, ast.If) and isinstance(node.test, ast.Compare) \
+        and isinstance(node.test.left, ast.Name) and node.test.left.id == "__name__"
+
+
+def _has_effect(statement):
+    """Return whether a statement at module level does more than bind names."""
+    if isinstance(statement, (*FUNCTIONS, ast.ClassDef)):
+        return any(not _is_pure(part) for part in statement.decorator_list)
+    for node in _within(statement):
+        if isinstance(node, (ast.For, ast.While, ast.With, ast.Delete, ast.Assert)) \
+                or isinstance(node, ast.Expr) and not _is_text(node) \
+                or isinstance(node, (ast.Attribute, ast.Subscript)) \
+                and not isinstance(node.ctx, ast.Load):
+            return True
+    return False
+
+
+def _is_pure(decorator):
+    """Return whether a decorator is one of Python that has no other effect."""
+    while isinstance(decorator, (ast.Call, ast.Attribute)):
+        decorator = getattr(decorator, "func", None) or decorator.value
+    return isinstance(decorator, ast.Name) and decorator.id in (
+        "contextlib", "dataclasses", "functools", "property", "staticmethod")
+
+
+def _reduce(tree, size):
+    """Remove entries for other sizes from dicts, in place."""
+    fixed = {node.value.id for node in ast.walk(tree)
+             if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
+             and isinstance(node.slice, ast.Constant) and node.slice.value in SIZES}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Assign) and all(
+                isinstance(target, ast.Name) and target.id not in fixed
+                for target in node.targets):
+            found = node.value
+        elif isinstance(node, ast.Subscript) and isinstance(node.slice, ast.Name):
+            found = node.value
+        else:
+            continue
+        if isinstance(found, ast.Dict) and found.keys and all(
+                isinstance(key, ast.Constant) and key.value in SIZES
+                for key in found.keys):
+            kept = [(key, value) for key, value in zip(
+                found.keys, found.values, strict=True) if key.value == size]
+            found.keys = [key for key, _ in kept]
+            found.values = [value for _, value in kept]

@@ -1,0 +1,266 @@
+"""Keep the results of full runs in `figures/full`, and draw pictures from data files.
+
+`figures/full/NAME.json` holds the numbers of a figure and their origin.
+`figures/full/NAME.h5` holds the data of the picture: what the function `shown` of the
+figure returns.  In each data file, each array has the names of its axes, its unit and
+one line of text, from the dict `ARRAYS` of the figure.
+
+The JSON file contains a checksum of its data file.  A new data file is first written
+completely under another name.  Then the JSON file is replaced, which makes the new
+result valid, and then the data file.  If a command is killed, either the old or the new
+result is therefore complete.
+"""
+
+import hashlib
+import io
+import json
+import os
+
+import h5py
+import numpy as np
+
+from figures.run import claims, gallery, jobs, origin
+
+LARGEST_B = 300_000         # of a data file
+SMALL_B = 256               # smaller arrays are not compressed: the header is larger
+CHECKSUM = "data_sha256"    # key in the JSON file
+
+
+class Refused(Exception):
+    """Report in one line why a result cannot be stored or drawn."""
+
+
+# ---- data files
+
+def shown(module, data):
+    """Return the data that the picture of a figure shows."""
+    if not hasattr(module, "shown"):        # the picture shows all data
+        return data
+    return jobs.normalised(module.shown(data), "the result of shown")
+
+
+def packed(module, data):
+    """Return the content of an HDF5 file with the data of a figure.
+
+    Raises
+    ------
+    ValueError
+        If `ARRAYS` of the figure does not describe an array, or describes an array with
+        another number of axes.
+    """
+    content, described = io.BytesIO(), getattr(module, "ARRAYS", None)
+    with h5py.File(content, "w") as file:
+        file.attrs["title"] = gallery.title_of(module)
+        for name, value in data.items():
+            array = np.asarray(value)
+            if array.dtype.kind == "U":
+                array = array.astype(h5py.string_dtype())
+            more = {"compression": "gzip", "compression_opts": 9, "shuffle": True} \
+                if array.ndim and array.nbytes > SMALL_B else {}
+            entry = file.create_dataset(name, data=array, track_times=False, **more)
+            if described is not None:
+                _describe(entry, name, described)
+    return content.getvalue()
+
+
+def _describe(entry, name, described):
+    """Write the axes, the unit and the text of an array."""
+    if name not in described:
+        raise ValueError(f"ARRAYS does not describe {name!r}")
+    axes, unit, text = described[name]
+    names = [axis.strip() for axis in axes.split(",")] if axes else []
+    if len(names) != entry.ndim:
+        raise ValueError(f"ARRAYS[{name!r}] has the axes {axes!r}, and the array has "
+                         f"the shape {entry.shape}: must have one name for each axis")
+    for axis, label in zip(entry.dims, names, strict=True):
+        axis.label = label
+    entry.attrs.update({"axes": axes, "unit": unit, "text": text})
+
+
+def unpacked(content):
+    """Return the data of a figure from the content of an HDF5 file."""
+    with h5py.File(io.BytesIO(content)) as file:
+        return {name: np.asarray(entry.asstr()[()], str)[()]
+                if h5py.check_string_dtype(entry.dtype) else entry[()]
+                for name, entry in file.items()}
+
+
+# ---- results in a folder
+
+def document(folder, name):
+    """Return the content of a JSON file.
+
+    Raises
+    ------
+    Refused
+        If there is no file, or if the file is damaged.
+    """
+    path = folder / f"{name}.json"
+    try:
+        found = json.loads(path.read_text(encoding="utf-8"))
+        parts = [found[key] for key in ("figure", "size", "seed", "options", "claims",
+                                        "origins", "jobs")]
+        if parts[0] != name:
+            raise ValueError(f"the result of a figure {parts[0]!r}")
+        if "error" in found:
+            raise Refused(f"{path} holds an error and no result")
+        for job in found["jobs"]:
+            found["origins"][job["origin"]]["commit"]
+        return found
+    except FileNotFoundError:
+        raise Refused(f"{path} does not exist") from None
+    except (OSError, ValueError, LookupError, TypeError) as error:
+        raise Refused(f"{path} is damaged ({type(error).__name__}: {error})") from None
+
+
+def data(folder, name, found):
+    """Return the stored data of a figure with the JSON content `found`, or None.
+
+    Raises
+    ------
+    Refused
+        If the data file is damaged.
+    """
+    path = _completed(folder, name, found)
+    if CHECKSUM not in found and not path.exists():
+        return None
+    try:
+        content = path.read_bytes()
+        if found.get(CHECKSUM, _checksum(content)) != _checksum(content):
+            raise ValueError("it is not the file that was stored")
+        return unpacked(content)
+    except Exception as error:          # h5py raises errors of many types
+        raise Refused(f"{path} is damaged ({type(error).__name__}: {error})") from None
+
+
+def _checksum(content):
+    return hashlib.sha256(content).hexdigest()
+
+
+def _waiting(folder, name):
+    """Return the path of a data file whose result is not yet valid."""
+    return folder / f".{name}.h5.new"
+
+
+def _completed(folder, name, found):
+    """Return the path of the data file; complete a storing that was interrupted."""
+    waiting = _waiting(folder, name)
+    if waiting.exists() and _checksum(waiting.read_bytes()) == found.get(CHECKSUM):
+        os.replace(waiting, folder / f"{name}.h5")
+    return folder / f"{name}.h5"
+
+
+# ---- store
+
+def store(folder, full, names, find):
+    """Copy full results from a folder to the folder `full`.
+
+    names : figures to store; without names, all full results in the folder.
+    find : returns the module of a figure from its name.
+
+    Yield pairs (line of text, whether the result was stored).
+    """
+    for name in names or full_results(folder):
+        try:
+            found = document(folder, name)
+            content = checked(folder, name, found, find(name))
+        except Refused as error:
+            yield f"not stored: {name}: {error}", False
+            continue
+        put(full, name, found, content)
+        yield f"stored {name}: {len(content)} bytes of data", True
+
+
+def full_results(folder):
+    """Return the names of all results with --full in a folder."""
+    found = []
+    for path in sorted(folder.glob("*.json")):
+        try:
+            if json.loads(path.read_text(encoding="utf-8"))["size"] == "full":
+                found.append(path.stem)
+        except (OSError, ValueError, LookupError, TypeError):
+            found.append(path.stem)             # is named by store()
+    return found
+
+
+def checked(folder, name, found, module):
+    """Return the content of the new data file."""
+    if found["size"] != "full" or found["options"]:
+        raise Refused(f"its size is {found['size']!r} with the options "
+                      f"{found['options']}: must be 'full' without options")
+    for one in (found.get("code") or {"commit": None}, *found["origins"]):
+        if not one["commit"]:
+            raise Refused("it does not say from which commit it was computed")
+        if one["commit"].endswith(origin.CHANGED):
+            raise Refused(f"it was computed with uncommitted changes of "
+                          f"{one['commit'].removesuffix(origin.CHANGED)[:10]}")
+    try:
+        claims.read(module, found)
+    except (ValueError, LookupError, TypeError) as error:
+        raise Refused(f"its claims are not those of this code: {error}") from None
+    whole = data(folder, name, found)
+    if whole is None:
+        raise Refused(f"{folder / f'{name}.h5'} does not exist")
+    try:
+        content = packed(module, shown(module, whole))
+    except Exception as error:
+        raise Refused(f"its data do not fit this code ({type(error).__name__}: "
+                      f"{error})") from None
+    if len(content) > LARGEST_B:
+        raise Refused(f"its data take {len(content)} bytes: must be at most "
+                      f"{LARGEST_B}; shown() must return less")
+    return content
+
+
+def put(full, name, found, content):
+    """Replace a stored result."""
+    full.mkdir(parents=True, exist_ok=True)
+    if (full / f"{name}.json").exists():
+        try:
+            _completed(full, name, document(full, name))
+        except Refused:
+            pass                                # the old result was damaged
+    gallery.write_bytes(_waiting(full, name), content)
+    found = {**found, CHECKSUM: _checksum(content)}
+    gallery.write_json(full / f"{name}.json", found)
+    _completed(full, name, found)
+
+
+# ---- draw
+
+def draw(folder, out, names, find, requested):
+    """Draw figures from the data in a folder; return (lines of text, exit status).
+
+    requested : whether the user has asked for these figures by name.
+    """
+    lines, missing, failed = [], [], False
+    for name in names:
+        try:
+            if not requested and not (folder / f"{name}.json").exists():
+                missing.append(name)
+                continue
+            found = document(folder, name)
+            stored = data(folder, name, found)
+            if stored is None:
+                missing.append(name)
+                continue
+            module = find(name)
+            try:
+                if CHECKSUM not in found:           # a run, with all of its data
+                    stored = shown(module, stored)
+                picture = gallery.png(gallery.drawn(module.plot, stored))
+            except Exception as error:
+                raise Refused(f"the stored data of {name} cannot be drawn with this "
+                              f"code ({type(error).__name__}: {error})") from None
+        except Refused as error:
+            lines.append(str(error))
+            failed = True
+            continue
+        gallery.write_bytes(out / f"{name}.png", picture)
+        if out.resolve() != folder.resolve():
+            for kind in ("json", "h5"):
+                gallery.write_bytes(out / f"{name}.{kind}",
+                                    (folder / f"{name}.{kind}").read_bytes())
+    if missing:
+        lines.append(f"no data stored: {', '.join(missing)}")
+    return lines, int(failed or bool(requested and missing))
