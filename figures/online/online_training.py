@@ -220,9 +220,9 @@ def tested(rule, weights, x, labels, task):
     return (y.argmax(axis=1) == labels).mean()
 
 
-def learn(task, folder, rule, rate, epochs, seed, repeat):
+def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16):
     """Train one network; return its learning curve."""
-    name, task = task, TASKS[task]
+    name, task = task, TASKS[task]._replace(hidden=hidden)
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
                for what in ("split", "weights", "order")}
     (x, labels), test = digits(streams["split"]) if folder is None \
@@ -242,7 +242,7 @@ def learn(task, folder, rule, rate, epochs, seed, repeat):
         for _ in range((shown == b + 1).sum()):
             curve.append(tested(rule, weights, *test, task))
     return {"task": name, "rule": rule, "curve": np.array(curve),
-            "seen": shown * task.batch, "steps": len(x)}
+            "seen": shown * task.batch, "steps": len(x), "neurons": hidden}
 
 
 # ---- the cost
