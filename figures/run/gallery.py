@@ -36,7 +36,7 @@ MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
          "second-hand": " (second-hand)", "recalled": " (recalled)"}
 LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
 DIGITS = 4                              # significant digits of numbers in tables
-SMALL, LARGE = 1e-3, 1e5                # numbers beyond have an exponent: short cells
+SMALL, LARGE = 1e-4, 1e5                # numbers beyond have an exponent: short cells
 MINUTES_FROM_S, HOURS_FROM_S = 120, 7200    # longer times are shown in larger units
 PNG_SIZE = slice(16, 24)                # bytes with the width and height in a PNG file
 
@@ -119,7 +119,9 @@ def with_spread(value, spread, n):
     >>> with_spread(0.5, None, 1), with_spread(2, None, None)
     ('0.5 (1)', '2')
     """
-    text = shown(value) if spread is None else f"{shown(value)} \u00b1 {spread:.2g}"
+    text = shown(value)
+    if spread is not None:
+        text += f" \u00b1 {float(f'{spread:.2g}'):g}"      # no exponent for 190
     return text if n is None else f"{text} ({n})"
 
 
@@ -204,7 +206,7 @@ def tag(module):
     found = {}
     for claim in module.claims("full"):
         if claim.published:
-            place = re.split("[,;]", claim.published.place)[0]
+            place = re.split(",|;| and ", claim.published.place)[0]
             found.setdefault(claim.published.paper, {})[place] = None
     return "; ".join(f"{paper} {', '.join(places)}" for paper, places in found.items())
 

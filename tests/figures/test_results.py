@@ -114,15 +114,20 @@ TOY = types.SimpleNamespace(
         claims.reproduction("bad", "bad accuracy", SOURCE, cause="too little",
                             cause_run="another run", headline="Bad"),
         claims.stand_in("near", "accuracy on digits", SOURCE, differs="digits"),
+        claims.stand_in("too", "again", SOURCE, differs="digits"),
         claims.stand_in("far", "accuracy on letters", SOURCE, differs="letters",
                         cause="letters are hard"),
         claims.reproduction("once", "accuracy of one run", SOURCE, unit="%"),
         claims.reproduction("order", "difference", WORDS, ordered=True),
-        claims.own("holds", "own one", low=0), claims.own("fails", "own two", high=0),
+        claims.own("holds", "own one", low=0),
+        claims.own("fails", "own two", high=0, cause="two"),
+        claims.own("fails-too", "own three", high=0, cause="two"),
         claims.shown("shown", "a number", published=WORDS, why="there is none")])
 MEASURED = {"good": [0.8, 0.801, 0.799], "bad": [0.9, 0.901, 0.899],
-            "near": [0.8, 0.801, 0.799], "far": [0.7, 0.701, 0.699], "once": [0.8],
-            "order": [0.1, 0.11], "holds": 1.0, "fails": 2.0, "shown": 3.25}
+            "near": [0.8, 0.801, 0.799], "too": [0.8], "far": [0.7, 0.701, 0.699],
+            "once": [0.8],
+            "order": [0.1, 0.11], "holds": 1.0, "fails": 2.0, "fails-too": 2.0,
+            "shown": 3.25}
 ROWS = (
     papers.Row("fig. 1", "a drawing", reason="no result"),
     papers.Row("fig. 2", "good", ("toy.good", "toy.order")),
@@ -162,7 +167,7 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
     assert ("**Of 8 published numbers and figures, 1 are reproduced, 1 agree on other "
             "data, 2 are not reproduced, 3 are not decided, 1 were not attempted.**"
             ) in page
-    assert ("Of 2 own properties, which no paper states, 1 hold, 1 fail, and 0 are not "
+    assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             "decided.") in page
 
 
@@ -198,13 +203,16 @@ def test_the_other_pages(project):
         "[ZG18] fig. 4): not reproduced.  Cause, shown by another run: too little.",
         "- [`toy`](#toy): accuracy on letters: 0.7 ± 0.001 (3) (published: 0.8 ± 0.002 "
         "(3), [ZG18] fig. 4): differs.  Suspected cause: letters are hard.",
-        "- [`toy`](#toy): own two: 2 (must be ≤ 0): fails.  Cause: not known."]
+        "- [`toy`](#toy): own two: 2 (must be ≤ 0): fails.  Suspected cause: two.",
+        "- [`toy`](#toy): own three: 2 (must be ≤ 0): fails.  Cause as above."]
     section = page.partition("\n### toy\n")[2]
     assert "A toy ([ZG18] fig. 4)." in section and "4 jobs, 5 min of comp" in section
     assert "; no data stored." in section
     rows = [line for line in section.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == len(TOY.claims("full"))
-    assert ("| own one | `holds` | 1 | – | ≥ 0 | holds |  |") in rows
+    assert "| own one | `holds` | 1 | – | ≥ 0 | holds |  |" in rows
+    assert rows[2].endswith("| agrees | digits |")
+    assert rows[3].endswith("| not decided: n = 1 | as above |")
     assert "### Figures without a stored full run\n\n`other`." in page
     (project / "figures" / "full" / "toy.h5").touch()
     assert "no data stored" not in results.text(project)
@@ -224,7 +232,7 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
             "Of 8 published numbers and figures, 1 are reproduced, 1 agree on other "
             "data, 2 are not reproduced, 3 are not decided, 1 were not attempted.\n"
-            "Of 2 own properties, which no paper states, 1 hold, 1 fail, and 0 are not "
+            "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             f"decided.\n{results.END}after")
 
 
