@@ -1,5 +1,11 @@
 """The importances of different tasks are correlated least in the first layer
 
+The left panels show a matrix for each of the three layers of a network, which holds the
+correlations between the weight importances of all pairs of tasks, averaged over runs.
+The right panels show the mean correlation between the weight importances of two tasks
+against the distance between the two tasks in the sequence.  Thin lines are single runs,
+and lines with markers are means over runs.
+
 A fully connected network of 784-200-200-10 units learns six tasks in sequence.  All
 tasks use the handwritten digits that are stored in refsnn, enlarged and centred in
 images of 28x28 pixels as in MNIST.  The first task shows the digits unchanged.  In each
@@ -9,38 +15,26 @@ importance of a weight is w / (Delta^2 + xi), where w is the path integral of th
 weight, Delta is the change of the weight during the task, and xi is a small constant,
 the damping.  The path integral w estimates how much the changes of the weight decreased
 the loss during the task.  The contributions of one task to the importances of all
-weights are called the weight importances of this task.  For each layer and each pair of
-tasks, the figure shows the correlation, over the weights of the layer, between the
-importances of the weights for the two tasks.
+weights are called the weight importances of this task.
 
 Because the pixels are permuted, different tasks depend on different weights of the
-first layer.  In networks without consolidation (without the penalty of synaptic
-intelligence), the mean correlation between the weight importances of two tasks is at
-most 0.1 in the first layer (mean over 2 runs).  In the second layer and the output
-layer, different tasks depend partly on the same weights.  Without consolidation, the
-mean correlation between the weight importances of two tasks is at least 0.15 in the
-second layer and at least 0.3 in the output layer.  According to [ZPG17] (recalled from
-memory, not looked up), consolidation decorrelates the weight importances of different
-tasks.  In this figure, with few images and 450 training steps per task, consolidation
-lowers the correlation between the weight importances of different tasks only slightly.
-The size of the reduction in correlation is not tested.
+first layer.  In the second layer and the output layer, different tasks depend partly on
+the same weights.  According to [ZPG17] (recalled from memory, not looked up),
+consolidation (the penalty of synaptic intelligence) decorrelates the weight importances
+of different tasks.  This figure has few images and 450 training steps per task.
 
-The left panels show a matrix for each of the three layers, which holds the correlations
-between all pairs of tasks, averaged over runs.  The right panels show the mean
-correlation between the weight importances of two tasks against the distance between the
-two tasks in the sequence.  Thin lines are single runs, and lines with markers are means
-over runs.  In layers with more than 20,000 weights, the correlation is computed over
-20,000 randomly chosen weights.  The strength of the consolidation penalty is 5 by
-default and 0.1 with the option --full.  The damping xi is 0.1.  Runs with and without
-consolidation use the same initial weights and the same pixel permutations.  With the
-option --full, a network of 784-2000-2000-10 units learns six tasks of permuted MNIST in
-one run, with 20 epochs per task.  This figure corresponds to [ZPG17] fig. 5, which
-gives no numerical values.
+In layers with more than 20,000 weights, the correlation is computed over 20,000
+randomly chosen weights.  The strength of the consolidation penalty is 5 by default and
+0.1 with the option --full.  The damping xi is 0.1.  Runs with and without consolidation
+use the same initial weights and the same pixel permutations.  With the option --full, a
+network of 784-2000-2000-10 units learns six tasks of permuted MNIST in one run, with 20
+epochs per task.  This figure corresponds to [ZPG17] fig. 5, which gives no numerical
+values.
 """
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported, runs
+from figures.run import claims as kinds
 from figures.run import colours, seeds
 from figures.si import si_training as training
 
@@ -56,20 +50,25 @@ TASKS = {"quick": 3, "default": 6, "full": 6}
 PART = {"quick": 3, "default": 6, "full": 2}        # tasks per job
 REPEATS = {"quick": 1, "default": 2, "full": 1}
 FOLDERS = {"full": ("mnist",)}
+BOUNDS = {"first": {"high": 0.1}, "second": {"low": 0.15}, "output": {"low": 0.3}}
+ARRAYS = {name: ("run, layer, task, other task", "1", "correlation of the weight "
+                 f"importances of two tasks, {label}")
+          for name, label in zip(("with", "without"), NAMES, strict=True)}
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, repeats=None, tasks=None, epochs=None, strength=None):
     """Return the training jobs of all networks.
 
     Each job continues the previous job's network.
     """
-    listed = []
-    for repeat in range(REPEATS[size]):
-        for strength in (STRENGTH[size], 0.0):
-            for first in range(0, TASKS[size], PART[size]):
+    listed, tasks = [], tasks or TASKS[size]
+    for repeat in range(repeats or REPEATS[size]):
+        for c in (strength or STRENGTH[size], 0.0):
+            for first in range(0, tasks, PART[size]):
                 listed.append((learn, {
-                    "strength": strength, "first": first, "number": PART[size],
-                    "total": TASKS[size], "epochs": EPOCHS[size], "batch": BATCH[size],
+                    "strength": c, "first": first,
+                    "number": min(PART[size], tasks - first), "total": tasks,
+                    "epochs": epochs or EPOCHS[size], "batch": BATCH[size],
                     "repeat": repeat, "seed": seed,
                     "folder": data if size == "full" else None},
                     *([len(listed) - 1] if first else [])))
@@ -121,16 +120,17 @@ def apart(matrices):
     return matrices[..., ~np.eye(count, dtype=bool)].mean(axis=-1)
 
 
-def claims(data):
-    held, free = (apart(data[name]).T for name in ("with", "without"))
-    text = "{}: mean correlation of the importances of two tasks, {} consolidation"
-    first, second, last = (text.format(layer, "without") for layer in LAYERS)
-    found = [
-        at_most(f"{first}, {runs(len(free[0]))}", free[0], 0.1),
-        at_least(second, free[1], 0.15),
-        at_least(last, free[2], 0.3)]
-    return found + [reported(text.format(layer, "with"), values)
-                    for layer, values in zip(LAYERS, held, strict=True)]
+def claims(size):
+    text = "{}: mean correlation of the importances of two tasks, {}".format
+    return [*(kinds.own(f"{key}-without", text(layer, NAMES[1]), **bound)
+              for (key, bound), layer in zip(BOUNDS.items(), LAYERS, strict=True)),
+            *(kinds.shown(f"{key}-with", text(layer, NAMES[0]))
+              for key, layer in zip(BOUNDS, LAYERS, strict=True))]
+
+
+def measured(data):
+    return {f"{key}-{name}": values for name in ("with", "without")
+            for key, values in zip(BOUNDS, apart(data[name]).T, strict=True)}
 
 
 def plot(data, fig):

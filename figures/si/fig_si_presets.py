@@ -1,16 +1,28 @@
 """Five of seven presets of synaptic intelligence agree in accuracy
 
+The left panel shows the test accuracy after a sequence of five tasks, averaged over the
+tasks, against the strength c of the penalty, for seven sets of settings (presets) of
+synaptic intelligence.  A ring marks the default strength of the penalty in each preset.
+Because the library avalanche has no default strength, the ring of the preset
+`avalanche` marks the strength 1.  The middle panel shows the correlation, over
+parameters, between the importances with each preset and with the preset `pathint`.  If
+a preset limits the parameter importances to a maximum, the correlation uses the limited
+importances.  The right panel shows the sum of the importances of all parameters,
+multiplied by the constant prefactor of the penalty, relative to the preset `pathint`.
+Thin lines and small markers are single runs, thick lines and large markers are means.
+
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
-output units that belong to this task.  The figure compares seven sets of settings
-(presets), which reproduce published implementations of synaptic intelligence.  The
-table `si.PRESETS` lists the presets.  If the penalty has the same strength c in all
-presets, five presets differ by at most 0.03 in their mean test accuracy after all tasks
-(means over 3 runs, 10 with --full).  In some of the five presets with similar
-accuracies, the path integral includes the gradient of the penalty, which hardly changes
-the accuracy.  Some of the published implementations set negative importances of
-parameters to 0, which has no effect in this figure because no importance is negative.
-In the five presets with similar accuracies, the default strength c of the penalty is 10
+output units that belong to this task.  The presets reproduce published implementations
+of synaptic intelligence; the table `si.PRESETS` lists them.  For the middle and right
+panels, the parameter importances with all presets are computed from the same training
+run.  In this training run, the network learns with the preset `pathint` and the
+strength c = 1.
+
+Five presets have similar accuracies if the penalty has the same strength c.  In some of
+these five presets, the path integral includes the gradient of the penalty, which hardly
+changes the accuracy.  Some of the published implementations set negative importances of
+parameters to 0.  In the five presets, the default strength c of the penalty is 10
 (preset `vandeven`) or 0.1 (the other four presets).  The accuracy depends more on the
 strength of the penalty than on the treatment of the penalty gradient and of negative
 parameter importances.
@@ -19,36 +31,16 @@ The presets `mammoth_old` and `avalanche` yield other accuracies and other param
 importances than the other five presets.  The preset `mammoth_old` reproduces the
 library mammoth before September 2024, which computes the path integral as if plain
 gradient descent, and not the optimiser Adam, had changed the parameters.  The preset
-`pathint` reproduces the code of the authors of synaptic intelligence.  The sum of the
-importances of all parameters is at most 0.3 times as large with the preset
-`mammoth_old` as with the preset `pathint`.  The presets `mammoth_old` and `pathint`
-also distribute the total importance differently over the parameters.  If the penalty
-has strength 10, the mean test accuracy is at least 0.005 lower with the preset
-`mammoth_old` than with the preset `pathint`.  The library avalanche divides the path
-integral by the squared change of the parameter plus a damping of only 1e-7, and limits
-the importance of each parameter to at most 1e-3.  In the library avalanche, nearly all
-parameters therefore have the same importance, as in an L2 penalty.  The correlation,
-over parameters, between the importances with the presets `avalanche` and `pathint` is
-at most 0.5.  To reach their highest accuracies, the presets `mammoth_old` and
-`avalanche` both need a stronger penalty than `pathint`.
-
-The left panel shows the test accuracy after the last task, averaged over the five
-tasks, against the strength c of the penalty. A ring marks the default strength of the
-penalty in each preset. Because the library avalanche has no default strength, the ring
-of the preset `avalanche` marks the strength 1. For the middle and right panels, the
-parameter importances with all presets are computed from the same training run. In this
-training run, the network learns with the preset `pathint` and the strength c = 1. The
-middle panel shows the correlation between the parameter importances with each preset
-and with `pathint`. If a preset limits the parameter importances to a maximum, the
-correlation uses the limited importances. The right panel shows the sum of the
-importances of all parameters, multiplied by the constant prefactor of the penalty,
-relative to the preset `pathint`. Thin lines and small markers are single runs, thick
-lines and large markers are means.
+`pathint` reproduces the code of the authors of synaptic intelligence.  The library
+avalanche divides the path integral by the squared change of the parameter plus a
+damping of only 1e-7, and limits the importance of each parameter to at most 1e-3.  In
+the library avalanche, nearly all parameters therefore have the same importance, as in
+an L2 penalty.
 """
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most, reported, runs
+from figures.run import claims as kinds
 from figures.run import colours, seeds
 from figures.si import si_training as training
 from refsnn import optimisers, si
@@ -65,15 +57,25 @@ GRID = {"quick": (0.1, 10.0), "default": (0.1, 1.0, 10.0, 100.0, 1000.0),
         "full": (0.01, 0.1, 1.0, 10.0, 100.0, 1e3, 1e4)}
 REPEATS = {"quick": 1, "default": 3, "full": 10}
 EPOCHS = {"quick": 1, "default": 6, "full": 20}
+PRESETS = f"presets: {', '.join(NAMES)}"
+ARRAYS = {
+    "strengths": ("strength", "1", "strength c of the penalty"),
+    "final": ("preset, strength, run, task", "accuracy", "test accuracy after the last "
+              f"task; {PRESETS}"),
+    "negative": ("run", "1", "fraction of negative importances with the preset paper"),
+    "like": ("run, preset", "1", f"correlation of importances with pathint; {PRESETS}"),
+    "size": ("run, preset", "1", "sum of importances times prefactor, relative to "
+             f"pathint; {PRESETS}"),
+    "apart": ("run", "1", "relative difference of the path integrals of refsnn.fast.si "
+              "and refsnn.si")}
 
 
-def jobs(size, seed, data):
-    runs = [(watch, {"repeat": repeat, "epochs": EPOCHS[size], "seed": seed})
-            for repeat in range(REPEATS[size])]
-    return runs + [(learn, {"preset": preset, "strength": strength,
-                            "epochs": EPOCHS[size], "repeat": repeat, "seed": seed})
-                   for preset in NAMES for strength in GRID[size]
-                   for repeat in range(REPEATS[size])]
+def jobs(size, seed, data, repeats=None, strengths=None, epochs=None):
+    shared = [{"epochs": epochs or EPOCHS[size], "repeat": repeat, "seed": seed}
+              for repeat in range(repeats or REPEATS[size])]
+    return [(watch, one) for one in shared] + [
+        (learn, {"preset": preset, "strength": strength, **one})
+        for preset in NAMES for strength in strengths or GRID[size] for one in shared]
 
 
 def start(seed, repeat):
@@ -165,37 +167,55 @@ def default(name, strengths):
     return int(np.abs(np.log(strengths / si.PRESETS[name].strength)).argmin())
 
 
-def claims(data):
+def claims(size):
+    found = [
+        kinds.own("apart", "path integral of the first task: relative difference "
+                  "between refsnn.fast.si and refsnn.si, largest of all runs",
+                  high=1e-4),
+        kinds.own("alike", "mean accuracy over tasks: largest difference between five "
+                  "presets at the same strength (without mammoth_old and avalanche)",
+                  high=0.03, unit="accuracy"),
+        kinds.own("old-gradient", "mean accuracy over tasks at strength 10, pathint "
+                  "minus mammoth_old", low=0.005, unit="accuracy"),
+        kinds.own("old-size", "sum of importances on the same path, mammoth_old / "
+                  "pathint", high=0.3, log=True),
+        kinds.own("avalanche-like", "correlation of importances on the same path, "
+                  "avalanche with pathint", high=0.5),
+        kinds.shown("negative", "preset paper: fraction of negative importances on the "
+                    "path")]
+    for name in NAMES:
+        found += [kinds.shown(key("default", name), f"preset {name}: mean accuracy "
+                              "over tasks at its default strength", unit="accuracy"),
+                  kinds.shown(key("best", name), f"preset {name}: strength with the "
+                              "highest mean accuracy over tasks")]
+    return found
+
+
+def key(what, name):
+    """Return the id of a claim."""
+    return f"{what}-{name}".replace("_", "-")
+
+
+def measured(data):
     final, strengths = data["final"].mean(axis=3), data["strengths"]
     means = final.mean(axis=2)
-    alike = [NAMES.index(name) for name in NAMES if name not in DEVIANT]
+    alike = [i for i, name in enumerate(NAMES) if name not in DEVIANT]
+    widest = int(np.ptp(means[alike], axis=0).argmax())
+    high, low = (alike[int(pick(means[alike, widest]))]
+                 for pick in (np.argmax, np.argmin))
     ten = int(np.abs(np.log(strengths / 10)).argmin())
-    like, size = (dict(zip(NAMES, data[key].T, strict=True))
-                  for key in ("like", "size"))
-    many = runs(len(data["apart"]))
-    found = [
-        at_most("path integral of the first task: relative difference between "
-                f"refsnn.fast.si and refsnn.si, largest of {many}",
-                data["apart"].max(), 1e-4),
-        at_most("mean accuracy over tasks at the same strength: largest difference "
-                "between five presets (without mammoth_old and avalanche)",
-                np.ptp(means[alike], axis=0).max(), 0.03),
-        at_least(f"mean accuracy over tasks at strength {strengths[ten]:g}, pathint "
-                 "minus mammoth_old",
-                 final[NAMES.index("pathint"), ten]
-                 - final[NAMES.index("mammoth_old"), ten], 0.005),
-        at_most(f"sum of importances on the same path, mammoth_old / pathint, {many}",
-                size["mammoth_old"], 0.3),
-        at_most("correlation of importances on the same path, avalanche with pathint, "
-                f"{many}", like["avalanche"], 0.5)]
-    found.append(reported("preset paper: share of negative importances on the path, "
-                          f"{many}", data["negative"]))
-    for i, name in enumerate(NAMES):
-        found += [reported(f"preset {name}: mean accuracy over tasks at its default "
-                           "strength", final[i, default(name, strengths)]),
-                  reported(f"preset {name}: strength with the highest mean accuracy "
-                           "over tasks", strengths[means[i].argmax()])]
-    return found
+    like, size = (dict(zip(NAMES, data[what].T, strict=True))
+                  for what in ("like", "size"))
+    return {"apart": data["apart"].max(),
+            "alike": final[high, widest] - final[low, widest],
+            "old-gradient": final[NAMES.index("pathint"), ten]
+            - final[NAMES.index("mammoth_old"), ten],
+            "old-size": size["mammoth_old"], "avalanche-like": like["avalanche"],
+            "negative": data["negative"],
+            **{key("default", name): final[i, default(name, strengths)]
+               for i, name in enumerate(NAMES)},
+            **{key("best", name): [strengths[means[i].argmax()]]
+               for i, name in enumerate(NAMES)}}
 
 
 def plot(data, fig):

@@ -1,44 +1,41 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-The path integrals of synaptic intelligence are simulated during gradient descent on
-quadratic losses of 12 parameters.  Black lines show theoretical predictions.  The top
-left panel shows w / Delta^2 for each parameter, where w is the path integral and Delta
-is the distance between the initial and the final value of the parameter.  If the
-Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal entry of the
-Hessian, within 0.5 % at a learning rate of 1e-3.  For a diagonal Hessian, a penalty of
+Black lines show theoretical predictions, markers show simulations of the path integrals
+of synaptic intelligence during gradient descent on quadratic losses of 12 parameters.
+The top left panel shows w / Delta^2 for each parameter, where w is the path integral
+and Delta is the distance between the initial and the final value of the parameter.  If
+the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal entry of the
+Hessian in the limit of small learning rates.  For a diagonal Hessian, a penalty of
 strength 1 with the importance w / Delta^2 therefore equals the original loss.  If the
 Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for every parameter,
 independent of the diagonal entry of the Hessian.  For random Hessians of full rank
-("generic" in the figure), some parameters hardly move.  For at least one of the
-parameters, w / Delta^2 is at least 10 times half the diagonal entry of the Hessian.
+("generic" in the figure), some parameters hardly move, and their w / Delta^2 is large.
 The top middle panel shows the importance w / (Delta^2 + xi) of each parameter, divided
 by half the diagonal entry of the Hessian.  The damping xi limits this relative
 importance.  The top right panel shows the path integral w without division by Delta^2,
 averaged over 4,000 start points (40,000 with --full).  Start points are drawn from a
 standard normal distribution.  The path integral of each parameter, averaged over the
-start points, equals half the diagonal entry of the Hessian within 10 %.
+start points, equals half the diagonal entry of the Hessian.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
-by the decrease of the loss. The bottom left panel shows the relative difference between
-the sum of the path integrals and the decrease of the loss. In the limit of small
-learning rates, the sum of the path integrals equals the decrease of the loss. For small
-learning rates, the relative difference between the sum of the path integrals and the
-decrease of the loss is proportional to the learning rate. Gradient noise increases the
-sum of the path integrals by an amount that is proportional to the variance of the
-noise. The simulated sum of the path integrals, divided by the decrease of the loss,
-agrees with the theoretical value. Without gradient noise, the relative difference
-between simulation and theory is at most 1e-9. With gradient noise, the relative
-difference between simulation and theory is at most 5 % (mean over 500 runs, 4,000 with
---full). In simulations with noise, the decrease of the loss is the initial loss minus
-the minimum of the loss. The bottom right panel shows, for each parameter, the largest
-relative difference between the simulated and the theoretical path integral. This figure
-tests the theory of synaptic intelligence on quadratic losses in [ZPG17].
+by the decrease of the loss.  The bottom left panel shows the relative difference
+between the sum of the path integrals and the decrease of the loss.  In the limit of
+small learning rates, the sum of the path integrals equals the decrease of the loss.
+For small learning rates, the relative difference between the sum of the path integrals
+and the decrease of the loss is proportional to the learning rate.  Gradient noise
+increases the sum of the path integrals by an amount that is proportional to the
+variance of the noise.  In simulations with noise, the decrease of the loss is the
+initial loss minus the minimum of the loss.  The bottom right panel shows, for each
+parameter, the largest relative difference between the simulated and the theoretical
+path integral.  This figure tests the theory of synaptic intelligence on quadratic
+losses in [ZPG17].
 """
 
 import numpy as np
 
-from figures.run.claims import at_least, at_most
+from figures.run import claims as kinds
 from figures.run import colours, seeds
+from figures.run.claims import Published
 from figures.si import si_quadratic
 from refsnn import si
 
@@ -56,15 +53,40 @@ STEPS = {"quick": 10000, "default": 20000, "full": 40000}
 RUNS = {"quick": 50, "default": 500, "full": 4000}
 STARTS = {"quick": 500, "default": 4000, "full": 40000}
 DRAWS = {"quick": 10, "default": 40, "full": 400}
+DRAWN = 10                                      # Hessians in the panel of single paths
+LIMITS = (0, 25, 50, 75, 100)                   # percentiles in the panel of damping
+EXACT = Published(0.0, "[ZPG17]", "section on theory", "second-hand")
+TEXTS = {"entry": "diagonal entries of the Hessian", "w": "path integrals",
+         "moved": "changes of the parameters", "theory": "predicted path integrals"}
+ARRAYS = {
+    **{f"{kind} {what}": ("draw, parameter", "1", f"{text}, {kind} Hessian")
+       for kind in KINDS for what, text in TEXTS.items()},
+    **{f"{kind} damped": ("percentile, xi", "1", "importance divided by half the "
+                          f"diagonal entry, {kind} Hessian; percentiles "
+                          f"{', '.join(map(str, LIMITS))}, xi 1e-6 to 1")
+       for kind in KINDS},
+    **{f"{kind} away": ("parameter", "1", "largest relative difference between path "
+                        f"integral and theory, {kind} Hessian") for kind in KINDS},
+    "start entry": ("parameter", "1", "diagonal entries of the Hessian"),
+    "start mean": ("parameter", "1", "path integral, mean over start points"),
+    "start error": ("parameter", "1", "standard error of this mean"),
+    "step": ("rate", "1", "sum of the path integrals / decrease of the loss"),
+    "step theory": ("rate", "1", "prediction of this ratio"),
+    "noise": ("spread of the noise, run", "1", "sum of the path integrals / decrease "
+              "of the loss, with gradient noise"),
+    "noise theory": ("spread of the noise", "1", "prediction of the mean ratio"),
+    "noise drawn": ("spread of the noise, statistic", "1", "mean, 5th and 95th "
+                    "percentile of this ratio over runs")}
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, runs=None, points=None, draws=None, steps=None):
     """Return all simulation jobs."""
-    return [(trajectories, {"kind": kind, "draws": DRAWS[size] if kind == "generic"
-                            else 1, "steps": STEPS[size], "seed": seed})
+    return [(trajectories, {"kind": kind, "draws": (draws or DRAWS[size])
+                            if kind == "generic" else 1,
+                            "steps": steps or STEPS[size], "seed": seed})
             for kind in KINDS] + [
-        (starts, {"number": STARTS[size], "seed": seed}),
-        (inflation, {"runs": RUNS[size], "seed": seed})]
+        (starts, {"number": points or STARTS[size], "seed": seed}),
+        (inflation, {"runs": runs or RUNS[size], "seed": seed})]
 
 
 def hessian(kind, generator):
@@ -149,42 +171,68 @@ def ratio(data, kind, xi=0.0):
         / data[f"{kind} entry"]
 
 
-def claims(data):
+def claims(size):
+    return [
+        kinds.own("path", "largest relative difference between a path integral and "
+                  "theory", high=1e-9),
+        kinds.reproduction("diagonal", "diagonal Hessian: largest relative difference "
+                           "between w / Delta^2 and half the diagonal entry", EXACT,
+                           tolerance=5e-3),
+        kinds.reproduction("rank-one", "Hessian of rank 1: largest relative difference "
+                           "between w / Delta^2 and half the eigenvalue", EXACT,
+                           tolerance=5e-3),
+        kinds.own("generic", "generic Hessian: largest w / Delta^2, relative to half "
+                  "the diagonal entry", low=10),
+        kinds.own("damping", "generic Hessian: largest importance relative to half the "
+                  "diagonal entry, damping 0.1 / no damping", high=0.5),
+        kinds.reproduction("starts", "isotropic starts: largest relative difference "
+                           "between the mean path integral and half the diagonal entry",
+                           EXACT, tolerance=0.1),
+        kinds.own("step", "finite steps: largest relative difference of sum(w) / drop "
+                  "of the loss from theory", high=1e-9),
+        kinds.own("exponent", "finite steps: |exponent - 1| of the power law of sum(w) "
+                  "/ drop - 1 at small learning rates", high=0.05),
+        kinds.own("noise", "gradient noise: largest relative difference of the mean "
+                  "sum(w) / drop of the loss from theory", high=0.05),
+        kinds.own("noise-sum", f"gradient noise of {SPREADS[-1]:g}: sum(w) / drop of "
+                  "the loss", low=2)]
+
+
+def measured(data):
     half = LARGEST / 2 * data["rank 1 moved"] ** 2
-    away = max((abs(data[f"{kind} w"] / data[f"{kind} theory"] - 1)).max()
-               for kind in KINDS)
     slope = np.polyfit(np.log(RATES[:3]), np.log(data["step"][:3] - 1), 1)[0]
     noise = data["noise"].mean(axis=1)
     largest = ratio(data, "generic").max()
-    return [
-        at_most("largest relative difference between a path integral and theory",
-                away, 1e-9),
-        at_most("diagonal Hessian: largest relative difference between w / Delta^2 "
-                "and half the diagonal entry",
-                abs(ratio(data, "diagonal") - 1).max(), 5e-3),
-        at_most("Hessian of rank 1: largest relative difference between w / Delta^2 "
-                "and half the eigenvalue", abs(data["rank 1 w"] / half - 1).max(),
-                5e-3),
-        at_least("generic Hessian: largest w / Delta^2, relative to half the diagonal "
-                 "entry", largest, 10),
-        at_most("generic Hessian: largest importance relative to half the diagonal "
-                "entry, damping 0.1 / no damping",
-                ratio(data, "generic", 0.1).max() / largest, 0.5),
-        at_most("isotropic starts: largest relative difference between the mean path "
-                "integral and half the diagonal entry",
-                abs(2 * data["start mean"] / data["start entry"] - 1).max(),
-                0.1),
-        at_most("finite steps: largest relative difference of sum(w) / drop of the "
-                "loss from theory",
-                abs(data["step"] / data["step theory"] - 1).max(), 1e-9),
-        at_most("finite steps: |exponent - 1| of the power law of sum(w) / drop - 1 "
-                "at small learning rates",
-                abs(slope - 1), 0.05),
-        at_most("gradient noise: largest relative difference of the mean "
-                "sum(w) / drop of the loss from theory",
-                abs(noise / data["noise theory"] - 1).max(), 0.05),
-        at_least(f"gradient noise of {SPREADS[-1]:g}: sum(w) / drop of the loss",
-                 data["noise"][-1], 2)]
+    return {
+        "path": max(away(data, kind).max() for kind in KINDS),
+        "diagonal": abs(ratio(data, "diagonal") - 1).max(),
+        "rank-one": abs(data["rank 1 w"] / half - 1).max(),
+        "generic": largest, "damping": ratio(data, "generic", 0.1).max() / largest,
+        "starts": abs(2 * data["start mean"] / data["start entry"] - 1).max(),
+        "step": abs(data["step"] / data["step theory"] - 1).max(),
+        "exponent": abs(slope - 1),
+        "noise": abs(noise / data["noise theory"] - 1).max(),
+        "noise-sum": data["noise"][-1]}
+
+
+def away(data, kind):
+    """Return the largest difference from theory of each parameter."""
+    return abs(data[f"{kind} w"] / data[f"{kind} theory"] - 1).max(axis=0)
+
+
+def shown(data):
+    """Return some Hessians, and statistics of the others and of noisy runs."""
+    found = {key: value for key, value in data.items()
+             if key.startswith(("start", "step")) or key == "noise theory"}
+    for kind in KINDS:
+        found |= {f"{kind} {what}": data[f"{kind} {what}"][:DRAWN]
+                  for what in ("entry", "w", "moved")}
+        found[f"{kind} away"] = away(data, kind)
+        found[f"{kind} damped"] = np.transpose([np.percentile(
+            ratio(data, kind, xi), LIMITS) for xi in XIS])
+    noise = data["noise"]
+    return found | {"noise drawn": np.stack(
+        [noise.mean(axis=1), *np.percentile(noise, (5, 95), axis=1)], axis=1)}
 
 
 def plot(data, fig):
@@ -205,8 +253,8 @@ def _plot_single(data, axis):
     axis.axhline(LARGEST / 2, ls=":", color=colours.BLACK, lw=1.4,
                  label="half the eigenvalue (rank 1)")
     for kind in KINDS:
-        w = data[f"{kind} w"][:10] / data[f"{kind} moved"][:10] ** 2
-        axis.plot(data[f"{kind} entry"][:10].ravel(), w.ravel(), MARKS[kind],
+        w = data[f"{kind} w"] / data[f"{kind} moved"] ** 2
+        axis.plot(data[f"{kind} entry"].ravel(), w.ravel(), MARKS[kind],
                   color=COLOURS[kind], ms=6 if kind != "generic" else 3.5, label=kind,
                   alpha=0.5 if kind == "generic" else 1, mec="none")
     axis.set(xscale="log", yscale="log", title="Single paths",
@@ -218,12 +266,10 @@ def _plot_single(data, axis):
 
 def _plot_damping(data, axis):
     for kind in KINDS:
-        values = [ratio(data, kind, xi).ravel() for xi in XIS]
-        for low, high, alpha in ((0, 100, 0.12), (25, 75, 0.3)):
-            axis.fill_between(XIS, *np.percentile(values, (low, high), axis=1), lw=0,
-                              color=COLOURS[kind], alpha=alpha)
-        axis.plot(XIS, np.median(values, axis=1), MARKS[kind] + "-",
-                  color=COLOURS[kind], label=kind)
+        least, low, median, high, most = data[f"{kind} damped"]
+        for ends, alpha in (((least, most), 0.12), ((low, high), 0.3)):
+            axis.fill_between(XIS, *ends, lw=0, color=COLOURS[kind], alpha=alpha)
+        axis.plot(XIS, median, MARKS[kind] + "-", color=COLOURS[kind], label=kind)
     axis.axhline(1, color=colours.BLACK, lw=1.2)
     axis.set(xscale="log", yscale="log", ylim=(1e-3, None),
              xlabel="damping xi (unit of Delta squared)",
@@ -260,10 +306,10 @@ def _plot_noise(data, axis):
     spreads = np.array(SPREADS)
     axis.plot(spreads, data["noise theory"], color=colours.BLACK, lw=1.4,
               label="theory, mean")
-    parts = np.percentile(data["noise"], (5, 95), axis=1)
+    mean, *parts = data["noise drawn"].T
     axis.fill_between(spreads, *parts, color=colours.ORANGE, alpha=0.25, lw=0,
                       label="90 % of the runs")
-    axis.plot(spreads, data["noise"].mean(axis=1), "o", color=colours.ORANGE,
+    axis.plot(spreads, mean, "o", color=colours.ORANGE,
               label="simulated, mean")
     axis.set(xlabel="standard deviation of the gradient noise", ylim=(0, None),
              ylabel="sum(w) / drop of the loss",
@@ -273,9 +319,8 @@ def _plot_noise(data, axis):
 
 def _plot_runs(data, axis):
     for kind in KINDS:
-        away = abs(data[f"{kind} w"] / data[f"{kind} theory"] - 1).max(axis=0)
-        axis.plot(np.arange(1, SIZE + 1), np.maximum(away, 1e-17), MARKS[kind],
-                  color=COLOURS[kind], label=kind)
+        axis.plot(np.arange(1, SIZE + 1), np.maximum(data[f"{kind} away"], 1e-17),
+                  MARKS[kind], color=COLOURS[kind], label=kind)
     axis.axhline(1e-9, color=colours.GREY, ls=":", lw=1.2)
     axis.annotate("bound", (1, 1e-9), xycoords=("axes fraction", "data"), ha="right",
                   va="bottom", color=colours.GREY, fontsize=9.5)

@@ -1,7 +1,6 @@
 """Claims of figures on pruning and on synaptic intelligence, from small arrays."""
 
 import numpy as np
-import pytest
 
 from figures.ntt import (fig_ntt, fig_ntt_masks, fig_ntt_merged, fig_ntt_teachers,
                          fig_ntt_transfer)
@@ -142,18 +141,33 @@ def test_merged_transfers():
 
 
 def test_consolidation_of_split_digits():
-    final = {"1": [[0.9, 0.7], [0.8, 0.6]], "0": [[0.5, 0.8], [0.7, 0.9]]}
+    final = {"with": [[0.9, 0.7], [0.8, 0.6]], "without": [[0.5, 0.8], [0.7, 0.9]]}
     data = {f"{kind} {condition}{kept}": np.array([[[1, 0], row] for row in rows])
             + 0.01 * (kind == "train") * np.arange(2)[:, None, None]
             + (kept != "") * np.array([0.02, 0.04])[:, None, None]
             for kind in ("test", "train") for condition, rows in final.items()
             for kept in ("", " kept")}
-    found = fig_si_split.claims(data | {"full": np.array(False)})
-    agree(found, [(0.75, ">= 0.96"), ((0.65 + 0.8) / 2, "<= 0.92"), (0.5, ">= 0.9"),
-                  ((0.1 + 0.3) / 2, "<= 0.06")])
-    assert found[8].value == pytest.approx(0.78)
-    half = 12.7062 * 0.01           # quantile of the t distribution times error
-    assert found[9].value == f"{0.03:+.3f} ± {half:.3f}"
+    data["full"] = np.array(False)
+    agree(fig_si_split, data, {
+        "with": (0.75, 0.96, None), "without": ((0.65 + 0.8) / 2, None, 0.92),
+        "raised": (0.5, 0.9, None), "last-task": ((0.1 + 0.3) / 2, None, 0.06),
+        "train-with": 0.755, "first-without": 0.605, "with-kept": 0.78,
+        "train-without-kept": 0.76})
+    np.testing.assert_allclose(fig_si_split.measured(data)["with-gain"], [0.02, 0.04])
+    full = {claim.id: claim for claim in fig_si_split.claims("full")}
+    assert full["train-without"].published.value == 0.86
+    assert full["first-with"].published.value == 1
+    assert full["with"].low == 0.98 and full["last-task"].high == 0.03
+
+
+def test_conditions_of_split_digits_are_named():
+    done = [{"condition": condition, "full": False, "test": np.full((2, 2), i),
+             "train": np.full((2, 2), i + 0.5)} for i, condition in enumerate(
+                 ("0.5", "0.5 kept", "0", "0 kept"))]
+    data = fig_si_split.gather(done)
+    assert [data[key].max() for key in (
+        "test with", "train with kept", "test without", "train without kept")] == [
+        0, 1.5, 2, 3.5]
 
 
 def test_consolidation_of_permuted_digits():
@@ -163,24 +177,45 @@ def test_consolidation_of_permuted_digits():
     data = {"SI": matrix((0.9, 0.8, 0.9), (0.8, 0.7, 0.8)),
             "plain": matrix((0.95, 0.6, 0.95), (0.9, 0.6, 0.8)),
             "full": np.array(False), "strength of SI": 5.0, "strength of plain": 0.0}
-    agree(fig_si_permuted.claims(data), [
-        ((0.85 + 0.75) / 2, ">= 0.84"), ((0.775 + 0.7) / 2, "<= 0.8"),
-        (0.75 - 0.7, ">= 0.05"), ((0.05 + 0.05) / 2, "<= 0.05")])
+    agree(fig_si_permuted, data, {
+        "si": ((0.85 + 0.75) / 2, 0.84, None), "plain": ((0.775 + 0.7) / 2, None, 0.8),
+        "gain": ((0.075 + 0.05) / 2, 0.05, None),
+        "newest": ((0.05 + 0.05) / 2, None, 0.05)})
+    one = {**data, "plain": data["plain"][:1]}
+    np.testing.assert_allclose(fig_si_permuted.measured(one)["gain"], [0.075])
 
 
 def test_consolidation_against_separate_networks():
     """Separate networks are tested on their own task; the others after the last."""
     tasks = fig_si_transfer.TASKS["digits"]
-    final = {"c = 10": 0.8 + 0.01 * np.arange(tasks), "c = 0.1": np.full(tasks, 0.7),
-             "c = 0": 0.5 + 0.05 * np.arange(tasks)}
-    data = {f"digits {key}": np.array([np.vstack([np.ones((tasks - 1, tasks)), row])])
-            for key, row in final.items()}
-    data["digits scratch"] = np.array([np.diag(np.linspace(0.5, 1, tasks))])
+    final = {10: 0.8 + 0.01 * np.arange(tasks), 0.1: np.full(tasks, 0.7),
+             0: 0.5 + 0.05 * np.arange(tasks)}
+    alone = np.linspace(0.5, 1, tasks)
+    done = [{"name": "digits", "strength": 0.0, "task": 0, "repeat": 0,
+             "accuracy": np.ones(tasks)},
+            *({"name": "digits", "strength": strength, "task": task, "repeat": 0,
+               "accuracy": np.ones(tasks) if task < tasks - 1 else row}
+              for strength, row in final.items() for task in range(1, tasks)),
+            *({"name": "digits", "strength": fig_si_transfer.SCRATCH, "task": task,
+               "repeat": 0, "accuracy": np.eye(tasks)[task] * alone[task]}
+              for task in range(1, tasks))]
+    done[0]["accuracy"] = np.r_[0.5, np.zeros(tasks - 1)]
+    data = fig_si_transfer.gather(done)
+    assert data["digits strengths"].tolist() == [10, 0.1, 0]
     gain = 0.3 - 0.04 * np.arange(tasks)
     lost = 0.3 - 0.09 * np.arange(tasks)
-    found = fig_si_transfer.claims(data)
-    agree(found, [(gain.mean(), ">= 0.03"), (gain[:-1].mean(), ">= 0.03"),
-                  (lost[1:].mean(), ">= -0.08")])
-    ends = [claim.value for claim in found[3:]]
-    np.testing.assert_allclose(ends, [0.825, 0.625, 0.75, 0.7 - np.linspace(
-        0.5, 1, tasks)[1:].mean()])
+    agree(fig_si_transfer, data, {
+        "gain": (gain.mean(), 0.03, None),
+        "gain-earlier": (gain[:-1].mean(), 0.03, None),
+        "transfer": (lost[1:].mean(), -0.08, None), "end-kept": 0.825,
+        "end-plain": 0.625, "end-separate": 0.75,
+        "transfer-other": 0.7 - alone[1:].mean()})
+
+
+def test_published_transfer_between_tasks():
+    """The numbers are means of the published accuracies on six tasks."""
+    claims = {claim.id: claim for claim in fig_si_transfer.claims("full")}
+    assert [claims[key].published.value for key in (
+        "gain", "gain-earlier", "transfer", "end-kept", "end-plain", "end-separate")
+        ] == [0.095, 0.131, 0.015, 0.72, 0.625, 0.711]
+    assert claims["pairs-gain"].low == 0.02
