@@ -32,6 +32,7 @@ LOOKS = {"fails": "fail", "not reproduced": "miss", "differs": "miss",
          "holds": "pass", None: "open"}
 SIGNS = {"fail": "\u2717 ", "miss": "\u2260 ", "open": "\u2013 ", "pass": "\u2713 "}
 UNJUDGED = "not judged"
+PROGRAMS = ("refsnn", "numpy", "scipy", "python")       # versions that are shown
 MARKS = {"read": "", "plot": " (plot)", "words": " (in words)",
          "second-hand": " (second-hand)", "recalled": " (recalled)"}
 LOOK = pathlib.Path(__file__).with_name("style.mplstyle")
@@ -168,8 +169,8 @@ def line(claim, result):
         source = claim.published
         compared.append(f"published: {published(claim)}, {source.paper} {source.place}")
     more = f" ({'; '.join(compared)})" if compared else ""
-    return (f"{SIGNS[LOOKS[result.verdict]]}{verdict(claim, result)}{reason}  "
-            f"{claim.text}: {ours(result)}{more}")
+    word = "" if claim.kind == "shown" else verdict(claim, result) + reason
+    return f"{SIGNS[LOOKS[result.verdict]]}{word}  {claim.text}: {ours(result)}{more}"
 
 
 def notes(claim, result, before=""):
@@ -427,17 +428,19 @@ def note(document):
     parts = [f'{document["size"]} size', f'seed {document["seed"]}',
              *(f"{key} = {value}" for key, value in document["options"].items()),
              work(document)]
-    return ", ".join(dict.fromkeys(parts + [
-        origin for one in document["origins"] for origin in _origin(one)]))
+    for origin in document["origins"]:
+        parts += _origin(origin)
+    return ", ".join(dict.fromkeys(parts))
 
 
 def _origin(origin):
-    """Yield the data, the versions and the commit of a result."""
+    """Yield the data, the versions, the processor, the date and the commit."""
     data = origin["data"]
-    yield f"data: {', '.join(data) if isinstance(data, dict) else data or 'embedded'}"
-    yield from (f"{name} {number}" for name, number in origin["versions"].items())
-    if origin.get("note"):              # of results without a commit
-        yield origin["note"]
+    yield f"data: {', '.join(data) if data else 'embedded'}"
+    yield from (f"{name} {origin['versions'][name]}" for name in PROGRAMS)
+    if origin["machine"]:
+        yield origin["machine"]["processor"]
+    yield from (origin[key] for key in ("date", "note") if origin.get(key))
     if origin["commit"]:
         yield f"commit {origin['commit'][:10]}"
 

@@ -242,7 +242,7 @@ def settle(made, results, options, bar, find):
             with bar.external_write_mode(sys.stdout):
                 print("\n".join(finish(figure, results, options)), flush=True)
     if ended:
-        gallery.write_page(options.out, find)
+        gallery.write_page(options.out, find, tell=str)     # tells at the end
     left = [figure for figure in made if figure.open]
     wanted = {task.key for figure in left for task in figure.tasks}
     for key in results.keys() - wanted:             # to release the memory

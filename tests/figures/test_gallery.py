@@ -46,6 +46,9 @@ TEXTS = {"walks": 'Sums of coin flips & "products" <here>.\n\nThe walks of [M17]
          "raises": "A job that raises <something>.\n\nNo picture.\n"}
 
 
+VERSIONS = {"refsnn": "0.1", "numpy": "2", "scipy": "1", "python": "3", "blas": "x"}
+
+
 def find(name):
     """Return the module of a figure."""
     return types.SimpleNamespace(
@@ -59,7 +62,7 @@ def document(name, **changes):
         claims.measured(find(name), {}, "full"))
     return {"figure": name, "size": "full", "seed": 0, "options": {}, "claims": results,
             "origins": [{"commit": "0123456789abcdef", "digest": None, "data": None,
-                         "versions": {"refsnn": "0.1"}, "machine": None, "date": None}],
+                         "versions": VERSIONS, "machine": None, "date": None}],
             "jobs": [{"origin": 0, "seconds": 200.0, "call": "a()"},
                      {"origin": 0, "seconds": 100.0, "call": "b()"}]} | changes
 
@@ -247,6 +250,8 @@ def test_a_line_of_text():
                         "(2) (within 0.01; published: 0.95 ± 0.002 (5) (plot), [ZG18] "
                         "fig. 4, text)")
     assert lines[2].startswith("– not decided, n = 1  the same once more: 0.5 (1) (")
+    assert lines[4] == ("–   a number that is shown: 2.25 (published: about 2 (plot), "
+                        "[ZG18] fig. 4, text)")
     assert lines[-1] == "✗ fails  x is large: 2.5 (≥ 3)"
 
 
@@ -260,11 +265,18 @@ def test_causes_are_shown_or_suspected(changes, text):
 def test_origins():
     short = document("fails", jobs=[{"origin": 0, "seconds": 9000, "call": "9 jobs"}],
                      options={"hidden": 8})
-    short["origins"][0].update(commit=None, data={"mnist": "sha", "shd": "sha"})
+    short["origins"][0].update(commit=None, data={"mnist": "sha", "shd": "sha"},
+                               note="a note")
+    versions = "refsnn 0.1, numpy 2, scipy 1, python 3"
     assert gallery.note(short) == (
         "full size, seed 0, hidden = 8, 9 jobs, 2.5 h of computing, data: mnist, shd, "
-        "refsnn 0.1")
-    assert "2 jobs, 5 min" in gallery.note(document("fails"))
+        f"{versions}, a note")
+    found = document("fails")
+    found["origins"] = [{**found["origins"][0], "date": "today", "machine": {
+        "processor": "fast", "cores": 2}}, *found["origins"]]
+    assert gallery.note(found) == (
+        f"full size, seed 0, 2 jobs, 5 min of computing, data: embedded, {versions}, "
+        "fast, today, commit 0123456789")
 
 
 def test_shown():

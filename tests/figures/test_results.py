@@ -137,8 +137,8 @@ ROWS = (
     papers.Row("fig. 6", "once", ("toy.near", "toy.once")),
     papers.Row("fig. 7", "shown", ("toy.shown", "toy.holds")),
     papers.Row("fig. 8", "another figure", ("other.good", "toy.good")))
-TODAY = {"commit": None, "digest": None, "versions": {"refsnn": "0.1"}, "data": None,
-         "machine": None, "date": None}
+TODAY = {"commit": None, "digest": None, "data": None, "versions": dict.fromkeys(
+    gallery.PROGRAMS, "1"), "machine": None, "date": None}
 
 
 @pytest.fixture
