@@ -60,7 +60,7 @@ class Published(NamedTuple):
     place: str              # such as "fig. 4", "table 1", "tutorial 2"
     known: str              # a key of KNOWN
     spread: float = None    # standard deviation over n runs
-    n: int = None
+    n: int = None           # None if unknown; the spread is then not used
 
 
 class Claim(NamedTuple):
@@ -328,7 +328,7 @@ def _compared(claim, result, n=None):
     if claim.kind != "own" and not claim.ordered:
         published = claim.published
         value -= math.log(published.value) if claim.log else published.value
-        if published.spread:
+        if published.spread and published.n:
             other = published.spread / (published.value if claim.log else 1)
             parts.append((other ** 2 / published.n, published.n - 1))
     variance = sum(part for part, _ in parts)

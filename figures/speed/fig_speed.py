@@ -33,10 +33,23 @@ COLUMNS = {"task": str, "name": str, "threads": int, "lower": float, "median": f
            "upper": float}
 
 
-def jobs(size, seed, data):
+ARRAYS = {
+    "task": ("measurement", "", "task"),
+    "name": ("measurement", "", "name of the tool"),
+    "threads": ("measurement", "1", "number of threads"),
+    "lower": ("measurement", "s", "first quartile of the computing time"),
+    "median": ("measurement", "s", "median of the computing time"),
+    "upper": ("measurement", "s", "third quartile of the computing time"),
+    "ratio": ("measurement", "1", "median / median of refsnn"),
+    "missing": ("", "", "tools that are not installed"),
+    "computer": ("", "", "processor and BLAS library")}
+
+
+def jobs(size, seed, data, sections=tuple(SECTIONS), repeats=None):
     """Return one job for each module `speed_*`."""
-    repeats = {"quick": 2, "default": 7, "full": 25}[size]
-    listed = [(section, 1) for section in SECTIONS] + [("lif", 2)] * (size != "quick")
+    repeats = repeats or {"quick": 2, "default": 7, "full": 25}[size]
+    listed = [(section, 1) for section in sections]
+    listed += [("lif", 2)] * (size != "quick" and "lif" in sections)
     return [(measure, {"section": section, "threads": threads, "repeats": repeats,
                        "seed": seed}) for section, threads in listed]
 
@@ -82,9 +95,19 @@ def gather(results):
             "computer": str(results[0]["computer"])}
 
 
-def claims(data):
+def claims(size):
     """Return no claims."""
     return []
+
+
+def measured(data):
+    """Return no numbers."""
+    return {}
+
+
+def shown(data):
+    """Return what is plotted."""
+    return data
 
 
 def table(data):

@@ -1,37 +1,32 @@
 """A model of the inner ear converts spoken digits to spikes
 
-The figure shows two recordings: one speaker says the English word "eight", and another
-speaker says the German word "acht".  The sound moves the basilar membrane.  Each place
-of the basilar membrane responds most to one frequency, from high frequencies at the
-base (channel 0) to low frequencies at the apex.  The model has 700 places (channels).
-At each place, hair cells convert the motion of the membrane into the firing probability
-of 40 nerve fibres, and these fibres excite one bushy cell.  The spikes of the 700 bushy
-cells are the output of the model, as in the data set Spiking Heidelberg Digits
-[CSSZ20].
-
-Spikes are counted in bins of one channel and 2 ms.  At least 60 % of the spikes occur
-in the 20 % of the bins with the highest firing probability of the nerve fibres.
-Successive spikes of a bushy cell are at least 1 ms apart.  The package refsnn also
-contains stored spikes of both recordings, in 70 of the 700 channels and with at most
-one spike per channel and millisecond.  If the spikes in this figure are reduced in the
-same way, the number of spikes differs by at most 10 % from the number of stored spikes.
-The stored spikes were computed with other random numbers, and other random numbers
-alone change the number of spikes by about 2 %.
-
-From top to bottom, the panels show the sound, its spectrogram, the speed of the
+From top to bottom, the panels show the sound, its spectrogram, the speed of the basilar
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
-The speed of the membrane is the root mean square over 2 ms, in dB below the maximum.
-The firing probability is the probability that a non-refractory nerve fibre fires in a
-time step of 1/24 ms, averaged over 2 ms.  The axis on the right shows the frequency to
-which each channel responds most.  The recordings belong to the Heidelberg Digits.  The
-figure follows the conversion of sound to spikes in [CSSZ20].
+One speaker says the English word "eight", and another speaker says the German word
+"acht".  The speed of the membrane is the root mean square over 2 ms, in dB below the
+maximum.  The firing probability is the probability that a non-refractory nerve fibre
+fires in a time step of 1/24 ms, averaged over 2 ms.  The speed and the firing
+probability are averaged over four neighbouring channels.  The axis on the right shows
+the frequency to which each channel responds most.
+
+The sound moves the basilar membrane.  Each place of the basilar membrane responds most
+to one frequency, from high frequencies at the base (channel 0) to low frequencies at
+the apex.  The model has 700 places (channels).  At each place, hair cells convert the
+motion of the membrane into the firing probability of 40 nerve fibres, and these fibres
+excite one bushy cell.  The spikes of the 700 bushy cells are the output of the model,
+as in the data set Spiking Heidelberg Digits [CSSZ20].
+
+The package refsnn also contains stored spikes of both recordings, in 70 of the 700
+channels and with at most one spike per channel and millisecond.  The stored spikes were
+computed with other random numbers.  The recordings belong to the Heidelberg Digits.
+The figure follows the conversion of sound to spikes in [CSSZ20].
 """
 
 import numpy as np
 from scipy import signal, stats
 
 from figures.run import colours, seeds
-from figures.run.claims import at_least, at_most, reported
+from figures.run.claims import own, shown as report
 from figures.train import spoken_words
 from refsnn import audio, basilar, cochlea
 
@@ -41,11 +36,31 @@ WORDS = {"eight": '"eight", English, speaker 8', "acht": '"acht", German, speake
 FINE = 48                               # steps of 1/24 ms in a bin of 2 ms
 FLOOR_DB = -50                          # smallest level that is drawn
 FRAME_S, GROUP = 0.01, 10               # intervals and groups of channels in `tuned`
+LOW_HZ, HIGH_HZ = 60, 12e3              # of the spectrogram
+ROW = 4                                 # neighbouring channels that are drawn as one
+ARRAYS = {"count": ("", "1", "number of words"), **{
+    f"{name} {i}": entry for i in range(len(WORDS)) for name, entry in {
+        "word": ("", "", "name of the recording"),
+        "wave": ("sample", "1", "sound, at 24 kHz"),
+        "speed": ("bin of 2 ms, channel", "1", "speed of the basilar membrane"),
+        "P": ("bin of 2 ms, channel", "1", "firing probability per step of 1/24 ms"),
+        "times": ("spike", "s", "times of the spikes"),
+        "units": ("spike", "1", "channels of the spikes"),
+        "best": ("channel", "Hz", "frequency to which the channel responds most"),
+        "hertz": ("frequency", "Hz", "frequencies of the spectrogram"),
+        "at": ("interval", "s", "times of the spectrogram"),
+        "power": ("frequency, interval", "1", "spectrogram"),
+        "stored": ("", "1", "number of stored spikes"),
+        "speed in dB": ("bin of 2 ms, channels", "dB", "speed below its maximum"),
+        "power in dB": ("frequency, interval", "dB", "spectrogram below its maximum"),
+        "rate": ("bin of 2 ms, channels", "1", "firing probability per step"),
+        }.items()}}
 
 
-def jobs(size, seed, data):
+def jobs(size, seed, data, words=tuple(WORDS), channels=CHANNELS):
     """Return one job for each word."""
-    return [(hear, {"word": word, "seed": seed}) for word in WORDS]
+    more = {} if channels == CHANNELS else {"channels": channels}
+    return [(hear, {"word": word, "seed": seed, **more}) for word in words]
 
 
 def sound(word):
@@ -63,12 +78,12 @@ def binned(a):
     return a[:len(a) // FINE * FINE].reshape(-1, FINE, a.shape[1]).mean(axis=1)
 
 
-def hear(word, seed):
+def hear(word, seed, channels=CHANNELS):
     """Convert one word to spikes."""
     (samples, name), generator = sound(word), seeds.rng(seed, FIGURE, word, 0)
     x, dt = audio.prepare(samples, RATE, ramp=0.03), 2 / RATE
-    table = basilar.table(basilar.places(CHANNELS))
-    v = cochlea.velocity(x, RATE, basilar.response(table), CHANNELS)
+    table = basilar.table(basilar.places(channels))
+    v = cochlea.velocity(x, RATE, basilar.response(table), channels)
     speed = np.sqrt(binned(v ** 2))
     P = cochlea.firing_probability(v, dt, out=v)
     steps, units = cochlea.bushy(cochlea.fibres(P, dt, generator), dt)
@@ -117,32 +132,67 @@ def stored(data, i):
     return len(np.unique(step[kept] * CHANNELS + unit[kept])) / int(data[f"stored {i}"])
 
 
-def shortest_ms(data):
+def shortest_ms(data, i):
     """Return the shortest interspike interval, in ms."""
-    found = []
-    for i in range(int(data["count"])):
-        order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
-        t, unit = data[f"times {i}"][order], data[f"units {i}"][order]
-        found.append(np.diff(t)[np.diff(unit) == 0].min())
-    return 1e3 * min(found)
+    order = np.lexsort((data[f"times {i}"], data[f"units {i}"]))
+    t, unit = data[f"times {i}"][order], data[f"units {i}"][order]
+    return 1e3 * np.diff(t)[np.diff(unit) == 0].min()
 
 
-def claims(data):
-    count = range(int(data["count"]))
+def claims(size):
+    """Declare the claims about the spikes of the recordings."""
     return [
-        at_least("smallest share of spikes in the 20 % of bins with the highest firing "
-                 "probability, 2 recordings",
-                 min(concentrated(data, i) for i in count), 0.6),
-        at_least("shortest interval between two spikes of one cell (ms)",
-                 shortest_ms(data), 1 - 1e-9),
-        at_most("spikes in 70 channels, largest relative difference to the stored "
-                "spikes of the same recording",
-                max(abs(stored(data, i) - 1) for i in count), 0.1),
-        reported("rank correlation of the number of spikes and the power of the sound "
-                 "at the best frequency, smaller of 2 recordings",
-                 min(tuned(data, i) for i in count)),
-        *[reported(f'number of spikes of "{data[f"word {i}"]}", {CHANNELS} channels',
-                   len(data[f"times {i}"])) for i in count]]
+        own("concentrated", "share of spikes in the 20 % of bins with the highest "
+            "firing probability", low=0.6),
+        own("interval", "shortest interval between two spikes of one cell", unit="ms",
+            low=1 - 1e-9),
+        own("stored", "relative difference of the number of spikes in 70 channels from "
+            "the stored spikes of the same recording", low=-0.1, high=0.1),
+        report("tuned", "rank correlation of the number of spikes and the power of the "
+               "sound at the best frequency"),
+        *[report(f"spikes-{word}", f'number of spikes of "{word}"') for word in WORDS]]
+
+
+def measured(data):
+    """Return the numbers of the claims, with one number for each recording."""
+    count = range(int(data["count"]))
+    found = {key: np.array([function(data, i) for i in count]) for key, function in (
+        ("concentrated", concentrated), ("interval", shortest_ms), ("tuned", tuned))}
+    if len(data["best 0"]) == CHANNELS:
+        found["stored"] = np.array([stored(data, i) - 1 for i in count])
+    return found | {f"spikes-{data[f'word {i}']}": np.array([len(data[f"times {i}"])])
+                    for i in count}
+
+
+def shown(data):
+    """Return what is plotted: levels in whole dB, and means over `ROW` channels."""
+    found = {"count": data["count"]}
+    for i in range(int(data["count"])):
+        drawn = (data[f"hertz {i}"] >= LOW_HZ) & (data[f"hertz {i}"] <= HIGH_HZ)
+        power = data[f"power {i}"]
+        found |= {
+            f"word {i}": data[f"word {i}"], f"at {i}": data[f"at {i}"],
+            f"hertz {i}": data[f"hertz {i}"][drawn][::2],
+            f"power in dB {i}": decibels(power[drawn][::2], power.max()),
+            f"speed in dB {i}": decibels(rows(data[f"speed {i}"]) ** 2,
+                                         data[f"speed {i}"].max() ** 2),
+            f"rate {i}": np.round(rows(data[f"P {i}"]), 4).astype(np.float32),
+            f"wave {i}": np.round(data[f"wave {i}"], 2).astype(np.float32),
+            f"times {i}": data[f"times {i}"].astype(np.float32),
+            f"units {i}": data[f"units {i}"].astype(np.int16),
+            f"best {i}": data[f"best {i}"].astype(np.float32)}
+    return found
+
+
+def rows(a):
+    """Average an array over `ROW` neighbouring channels."""
+    return a[:, :a.shape[1] // ROW * ROW].reshape(len(a), -1, ROW).mean(axis=2)
+
+
+def decibels(power, most):
+    """Return levels in whole dB, from a little below `FLOOR_DB` to 0."""
+    floor = 10.0 ** (FLOOR_DB / 10 - 1)
+    return np.rint(10 * np.log10(np.maximum(power / most, floor))).astype(np.int8)
 
 
 def plot(data, fig):
@@ -164,25 +214,24 @@ def plot(data, fig):
 def _word(data, i, axes):
     wave, last = data[f"wave {i}"], i == int(data["count"]) - 1
     last_ms = 2e3 * len(wave) / RATE
-    extent = (0, last_ms, CHANNELS - 0.5, -0.5)
+    channels = len(data[f"best {i}"])
+    extent = (0, last_ms, channels - 0.5, -0.5)
     axes[0].plot(np.linspace(0, last_ms, len(wave)), wave, lw=0.4, color=colours.BLUE)
     axes[0].set(xlim=(0, last_ms), title=WORDS[str(data[f"word {i}"])])
-    most = max(data[f"P {k}"].max() for k in range(int(data["count"])))
-    speed = 20 * np.log10(np.maximum(data[f"speed {i}"], 1e-9)
-                          / data[f"speed {i}"].max())
-    power = 10 * np.log10(np.maximum(data[f"power {i}"], 1e-20)
-                          / data[f"power {i}"].max())
-    image = axes[1].pcolormesh(1e3 * data[f"at {i}"], data[f"hertz {i}"] / 1e3, power,
-                               vmin=FLOOR_DB, vmax=0, rasterized=True)
-    axes[1].set(ylim=(0.06, 12), yscale="log", yticks=[0.1, 1, 10],
+    most = max(data[f"rate {k}"].max() for k in range(int(data["count"])))
+    image = axes[1].pcolormesh(1e3 * data[f"at {i}"], data[f"hertz {i}"] / 1e3,
+                               data[f"power in dB {i}"], vmin=FLOOR_DB, vmax=0,
+                               rasterized=True)
+    axes[1].set(ylim=(LOW_HZ / 1e3, HIGH_HZ / 1e3), yscale="log", yticks=[0.1, 1, 10],
                 yticklabels=["0.1", "1", "10"])
     axes[1].grid(False)
     axes[1].set_title("spectrogram of the sound", fontweight="normal", fontsize=10.5)
     if last:
         axes[1].figure.colorbar(image, ax=axes[1], fraction=0.045, pad=0.13, label="dB")
     for axis, values, low, high, text, unit in (
-            (axes[2], speed, FLOOR_DB, 0, "speed of the basilar membrane", "dB"),
-            (axes[3], data[f"P {i}"], 0, most, "firing probability",
+            (axes[2], data[f"speed in dB {i}"], FLOOR_DB, 0,
+             "speed of the basilar membrane", "dB"),
+            (axes[3], data[f"rate {i}"], 0, most, "firing probability",
              "per step of 1/24 ms")):
         image = axis.imshow(values.T, aspect="auto", extent=extent, vmin=low,
                             vmax=high)

@@ -1,15 +1,5 @@
 """The data set of spoken digits has held-out speakers and balanced classes
 
-The data are recordings of the ten English and the ten German digits, encoded as spikes
-as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
-the speakers 4 and 5, who are held out from training, and some words of every other
-speaker.  The training set contains no word of the speakers 4 and 5.  In each of the 20
-classes, the number of spoken training words is at least half of the mean over classes.
-No spoken word is longer than 1.4 s, the duration that the tutorial of the authors of
-[CSSZ20] uses.  Although all words have the same loudness, the mean number of spikes per
-word differs between speakers.  The speaker with the largest mean has at least 1.2 times
-as many spikes per word as the speaker with the smallest mean.
-
 The upper row of panels shows the number of words of each speaker, the number of words
 of each class, and the distribution of the durations of the words.  The duration of a
 spoken word is the time of its last spike.  The lower row of panels shows the
@@ -17,6 +7,12 @@ distribution of the number of spikes per word, for all words together and for ea
 speaker, and the mean number of spikes per word in each channel.  Dots are medians,
 thick lines join the quartiles, and thin lines join the 5 % and the 95 % quantile.
 Channel 0 responds to the highest frequencies.
+
+The data are recordings of the ten English and the ten German digits, encoded as spikes
+as in the Spiking Heidelberg Digits (SHD) [CSSZ20].  The test set contains all words of
+the speakers 4 and 5, who are held out from training, and some words of every other
+speaker.  The training set contains no word of the speakers 4 and 5.  Although all words
+have the same loudness, the mean number of spikes per word differs between speakers.
 
 By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels.  For each digit, the data contain five recordings by each of the speakers 4
@@ -27,11 +23,25 @@ recordings, encoded in 700 channels.  The figure follows the description of the 
 
 import numpy as np
 
-from figures.run import colours, published
-from figures.run.claims import at_least, at_most, exactly, reported
+from figures.run import colours
+from figures.run.claims import Published, own, reproduction, shown as report
 from figures.train import spoken_words
 
-FIGURE = "spoken_data"
+# {id: (published number, place, tolerance, text)}
+PUBLISHED = {
+    "training": (8156, "data files", 0, "number of training words"),
+    "test": (2264, "data files", 0, "number of test words"),
+    "held-out": (0.81, "description of the data", 0.01,
+                 "share of test words by held-out speakers"),
+    "speakers": (12, "description of the data", 0, "number of speakers")}
+ARRAYS = {
+    "title": ("", "", "name of the data set"),
+    "label": ("word", "1", "class, 0-9 English, 10-19 German"),
+    "speaker": ("word", "1", "number of the speaker"),
+    "set": ("word", "1", "0 training, 1 test of a known speaker, 2 held-out speaker"),
+    "duration": ("word", "s", "time of the last spike"),
+    "spikes": ("word", "1", "number of spikes"),
+    "profile": ("set, channel", "1", "mean number of spikes per word")}
 COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VERMILION),
                    strict=True))
 
@@ -64,29 +74,42 @@ def grouped(groups, values, function):
     return np.array([function(values[groups == g]) for g in np.unique(groups)])
 
 
-def claims(data):
-    d, text, paper = data, str(data["title"]), published.values(FIGURE)
+def claims(size):
+    """Declare the claims about the words."""
+    words = spoken_words.named(size)
+    found = [own("rarest", f"{words}: training words of the rarest class / mean over "
+                 "classes", low=0.5),
+             own("loudest", f"{words}: mean spikes per word, speaker with most / "
+                 "speaker with fewest", low=1.2)]
+    for key, (value, place, tolerance, text) in PUBLISHED.items():
+        value = Published(value, "[CSSZ20]", place, "read")
+        found.append(reproduction(
+            key, f"{words}: {text}", value, tolerance=tolerance,
+            differs=spoken_words.REGENERATED) if size == "full" else
+            report(key, f"{words}: {text}", published=value, why=spoken_words.SMALL))
+    return [*found,
+            report("longest", f"{words}: duration of the longest word", unit="s"),
+            report("median", f"{words}: spikes per channel in the median word")]
+
+
+def measured(data):
+    """Return the numbers of the claims, which do not depend on chance."""
+    d = data
     train, held = d["set"] == 0, d["set"] == 2
-    both = np.intersect1d(d["speaker"][train], d["speaker"][held])
     classes = grouped(d["label"][train], d["label"][train], len)
     means = grouped(d["speaker"], d["spikes"], np.mean)
-    found = [
-        exactly(f"{text}: number of held-out speakers who are in the training set",
-                len(both), 0),
-        at_least(f"{text}: training words of the rarest class / mean over classes",
-                 classes.min() / classes.mean(), 0.5),
-        at_most(f"{text}: longest word (s)", d["duration"].max(), 1.4),
-        at_least(f"{text}: mean spikes per word, speaker with most / speaker with "
-                 "fewest", means.max() / means.min(), 1.2)]
-    return found + [reported(f"{text}: {quantity}", value, paper.get(key))
-                    for quantity, value, key in (
-        ("number of training words", train.sum(), "words to train on"),
-        ("number of test words", (~train).sum(), "words to test"),
-        ("share of test words by held-out speakers", held.sum() / (~train).sum(),
-         "share of test words by held-out speakers"),
-        ("number of speakers", len(means), "speakers"),
-        ("spikes per channel in the median word",
-         np.median(d["spikes"]) / d["profile"].shape[1], None))]
+    return {"rarest": classes.min() / classes.mean(),
+            "loudest": means.max() / means.min(), "training": train.sum(),
+            "test": (~train).sum(), "held-out": held.sum() / (~train).sum(),
+            "speakers": len(means), "longest": d["duration"].max(),
+            "median": np.median(d["spikes"]) / d["profile"].shape[1]}
+
+
+def shown(data):
+    """Return what is plotted, in short numbers."""
+    kinds = {"label": np.int8, "speaker": np.int8, "set": np.int8, "spikes": np.int32,
+             "duration": np.float32, "profile": np.float32}
+    return data | {name: data[name].astype(kind) for name, kind in kinds.items()}
 
 
 def plot(data, fig):

@@ -1,30 +1,28 @@
 """Spoken digits: accuracy grows with the number of training speakers
 
 The left panel shows how often a long short-term memory network (LSTM) that classifies
-spoken digits confuses one word with another. The middle panel shows the accuracy of the
-classifiers on the test words of each speaker. No classifier is trained on words of the
-speakers 4 and 5, who are held out. For the right panel, a support vector machine (SVM)
-and an LSTM are trained on the words of some of the other ten speakers. Both classifiers
-are tested on all words of the speakers 4 and 5. The training speakers are drawn at
-random for each classifier and each number of training speakers. The accuracy of the
-LSTM on the words of the speakers 4 and 5 is at least 0.1 higher with ten training
-speakers than with two training speakers. Because the number of training epochs is
-fixed, training with fewer speakers also means fewer weight updates. In at least 10/19
-of the errors of the LSTM (with equal weight for each class), the predicted word is in
-the other language, for example "neun" for "nine". For random errors, the fraction of
-predicted words in the other language would be 10/19, because each word has 10 of the 19
-wrong words in the other language.
+spoken digits confuses one word with another.  The middle panel shows the accuracy of
+the classifiers on the test words of each speaker.  No classifier is trained on words of
+the speakers 4 and 5, who are held out.  The right panel shows the accuracy of a support
+vector machine (SVM) and of an LSTM that are trained on the words of some of the other
+ten speakers.  Both classifiers are tested on all words of the speakers 4 and 5.  Dots
+are single runs, lines and bars are means.
+
+The training speakers are drawn at random for each classifier and each number of
+training speakers.  Because the number of training epochs is fixed, training with fewer
+speakers also means fewer weight updates.  If the errors of the LSTM were random, a
+fraction of 10/19 of the wrong words would be in the other language, for example "neun"
+for "nine", because each word has 10 of the 19 wrong words in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
-classifiers and the recordings.  Dots are single runs, lines and bars are means.  The
-figure follows the tests on held-out speakers in [CSSZ20] and the confusion matrix in
-[CB22] fig. 5.
+classifiers and the recordings.  The figure follows the tests on held-out speakers in
+[CSSZ20] and the confusion matrix in [CB22] fig. 5.
 """
 
 import numpy as np
 
 from figures.run import colours
-from figures.run.claims import at_least, reported, runs
+from figures.run.claims import own, shown as report
 from figures.spoken import spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
@@ -32,19 +30,37 @@ from figures.train import spoken_words
 SHOWN = {"counts, radial": (colours.GREY, "SVM on counts"),
          "recurrent": (colours.BLUE, "spiking, recurrent"),
          "LSTM": (colours.VERMILION, "LSTM")}
-COUNTS = (1, 2, 4, 6, 8)                # numbers of training speakers, besides all ten
+IDS = dict(zip(SHOWN, ("svm", "recurrent", "lstm"), strict=True))
+SOME = ("counts, radial", "LSTM")       # trained on the words of some speakers
+COUNTS = (1, 2, 4, 6, 8)                # numbers of training speakers, besides all
+ALL = 10
 REPEATS = {"quick": 1, "default": 2, "full": 1}
+ARRAYS = {
+    "title": ("", "", "name of the data set"),
+    "speakers": ("speaker", "1", "numbers of the speakers of test words"),
+    "counts": ("count", "1", "numbers of training speakers"),
+    "confusions": ("spoken class, predicted class", "1",
+                   "share of the words of a spoken class, LSTM"),
+    "between": ("run", "1", "share of the errors of the LSTM between the languages"),
+    **{name: ("run, speaker", "accuracy", "test accuracy by speaker")
+       for name in SHOWN},
+    **{f"{name}, speakers": ("count, run", "accuracy", "accuracy on held-out speakers")
+       for name in SOME}}
 
 
-def jobs(size, seed, data):
-    """Return the jobs that train the classifiers."""
-    listed = []
+def jobs(size, seed, data, counts=COUNTS, repeats=None, epochs=None, hidden=None):
+    """Return the jobs that train the classifiers.
+
+    counts : numbers of training speakers, below 10.
+    """
+    listed, changed = [], {"epochs": epochs, "hidden": hidden}
+    repeats = repeats or REPEATS[size]
     for condition in SHOWN:
-        for repeat in range(1 if condition.startswith("counts") else REPEATS[size]):
-            spoken_networks.add(listed, condition, size, data, seed, repeat)
-            for count in COUNTS if condition != "recurrent" else ():
+        for repeat in range(1 if condition.startswith("counts") else repeats):
+            spoken_networks.add(listed, condition, size, data, seed, repeat, changed)
+            for count in sorted(counts) if condition in SOME else ():
                 spoken_networks.add(listed, condition, size, data, seed, repeat,
-                                    speakers=count)
+                                    changed, speakers=count)
     return listed
 
 
@@ -52,45 +68,80 @@ def gather(results):
     """Return accuracies and the LSTM's confusion matrix."""
     done = [r for r in results if "accuracy" in r]
     speaker, label = done[0]["speaker"], done[0]["label"]
-    found = {"title": str(done[0]["data"]), "speakers": np.unique(speaker)}
+    begin = f"{SOME[0]}, speakers "
+    counts = sorted(int(r["condition"][len(begin):]) for r in done
+                    if r["condition"].startswith(begin))
+    found = {"title": str(done[0]["data"]), "speakers": np.unique(speaker),
+             "counts": np.array([*counts, ALL])}
     for name in SHOWN:
         own = [r for r in done if r["condition"] == name]
         found[name] = np.array([[(r["predicted"] == label)[speaker == k].mean()
                                  for k in found["speakers"]] for r in own])
         if name == "LSTM":
-            confused = np.zeros((20, 20))
-            for r in own:
-                np.add.at(confused, (label, r["predicted"]), 1)
-            found["confusions"] = confused / confused.sum(axis=1, keepdims=True)
-        if name != "recurrent":
+            confused = [confusions(label, r["predicted"]) for r in own]
+            found["confusions"] = np.mean(confused, axis=0)
+            found["between"] = np.array([between(matrix) for matrix in confused])
+        if name in SOME:
             found[f"{name}, speakers"] = np.array([
                 [r["accuracy"][2] for r in done
-                 if r["condition"] == f"{name}, speakers {k}"] for k in COUNTS]
+                 if r["condition"] == f"{name}, speakers {k}"] for k in counts]
                 + [[r["accuracy"][2] for r in own]])
     return found
 
 
-def claims(data):
-    text = f"{data['title']}, {runs(len(data['LSTM']))}"
-    rows, confused = data["LSTM, speakers"].mean(axis=1), data["confusions"]
+def confusions(label, predicted):
+    """Return the share of each predicted class for each class."""
+    found = np.zeros((20, 20))
+    np.add.at(found, (label, predicted), 1)
+    return found / found.sum(axis=1, keepdims=True)
+
+
+def between(confused):
+    """Return the share of the errors that are words of the other language."""
     wrong = confused * (1 - np.eye(20))
-    between = wrong[:10, 10:].sum() + wrong[10:, :10].sum()
+    return (wrong[:10, 10:].sum() + wrong[10:, :10].sum()) / wrong.sum()
+
+
+def claims(size):
+    """Declare the claims about accuracies and errors."""
+    words = spoken_words.named(size)
+    found = [own("gain", f"{words}: accuracy on held-out speakers, LSTM, ten training "
+                 "speakers minus two", low=0.1),
+             own("between", f"{words}: share of the errors of the LSTM that are words "
+                 "of the other language", low=10 / 19)]
+    for name, key in IDS.items():
+        found += [report(f"{key}-{part}", f"{words}: accuracy, {SHOWN[name][1]}, mean "
+                         f"of {text}") for part, text in (
+                  ("known", "known speakers"), ("held-out", "held-out speakers"))]
+    for name in SOME:
+        found += [report(f"{IDS[name]}-{count}", f"{words}: accuracy on held-out "
+                         f"speakers, {SHOWN[name][1]}, {count} training "
+                         f"speaker{'s' * (count > 1)}") for count in (*COUNTS, ALL)]
+    return found
+
+
+def measured(data):
+    """Return the numbers of the claims.
+
+    The SVM depends on chance only if its training speakers are drawn.
+    """
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
-    return [
-        at_least(f"{text}: accuracy on held-out speakers, LSTM, ten training speakers "
-                 "minus two", rows[-1] - rows[COUNTS.index(2)], 0.1),
-        at_least(f"{text}: share of the LSTM's errors that are words of the other "
-                 "language",
-                 between / wrong.sum(), 10 / 19),
-        *[reported(f"{text}: accuracy, {label}, mean of {words}",
-                   data[name][:, which].mean(axis=1))
-          for name, (_, label) in SHOWN.items()
-          for words, which in (("known speakers", ~held), ("held-out speakers", held))],
-        *[reported(f"{text}: accuracy on held-out speakers, {SHOWN[name][1]}, "
-                   f"{count} training speaker{'s' * (count > 1)}", row)
-          for name in SHOWN if f"{name}, speakers" in data
-          for count, row in zip((*COUNTS, 10), data[f"{name}, speakers"],
-                                strict=True)]]
+    found, counts = {"between": data["between"]}, data["counts"].tolist()
+    for name, key in IDS.items():
+        for part, which in (("known", ~held), ("held-out", held)):
+            found[f"{key}-{part}"] = data[name][:, which].mean(axis=1)
+    for name in SOME:
+        found |= {f"{IDS[name]}-{count}": row for count, row in zip(
+            counts, data[f"{name}, speakers"], strict=True)}
+    if 2 in counts:
+        found["gain"] = found[f"lstm-{ALL}"] - found["lstm-2"]
+    return found | {key: found[key][0] for key in ("svm-known", "svm-held-out",
+                                                   f"svm-{ALL}")}
+
+
+def shown(data):
+    """Return what is plotted."""
+    return data
 
 
 def plot(data, fig):
@@ -119,15 +170,15 @@ def plot(data, fig):
     middle.set(title="Accuracy by speaker", xlabel="speaker", ylim=(0, 1.02),
                ylabel="test accuracy")
     for name, (colour, _) in SHOWN.items():
-        if f"{name}, speakers" in data:
+        if name in SOME:
             rows = data[f"{name}, speakers"]
-            right.plot((*COUNTS, 10), rows, "o", color=colour, ms=3.5, alpha=0.6)
-            right.plot((*COUNTS, 10), rows.mean(axis=1), "-", color=colour)
+            right.plot(data["counts"], rows, "o", color=colour, ms=3.5, alpha=0.6)
+            right.plot(data["counts"], rows.mean(axis=1), "-", color=colour)
     right.axhline(1 / 20, color=colours.GREY, ls=":", lw=1.2)
     right.annotate("chance", (0.98, 1 / 20), xycoords=("axes fraction", "data"),
                    xytext=(0, 3), textcoords="offset points", color=colours.GREY,
                    fontsize=9.5, ha="right")
     right.set(title="Accuracy on the held-out speakers", ylim=(0, 1.02),
               xlabel="number of training speakers", ylabel="accuracy")
-    right.set_xticks((*COUNTS, 10))
+    right.set_xticks(data["counts"])
     fig.legend(*middle.get_legend_handles_labels(), loc="outside lower center", ncols=3)

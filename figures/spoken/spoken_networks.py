@@ -385,15 +385,17 @@ def options(condition, folder, **more):
                       **more})
 
 
-def add(listed, condition, size, data, seed, repeat, **more):
+def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    more : further `Options`.
+    changed : dict of `Options` that a reader varies; None is the usual value.
+    more : further `Options`; the label of the jobs names them.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
     o = o._replace(epochs=1) if size == "quick" else o
+    o = o._replace(**{key: value for key, value in (changed or {}).items() if value})
     label = ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
                                     else f"{key} {value}"
                                     for key, value in more.items())])

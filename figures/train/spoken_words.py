@@ -22,6 +22,12 @@ from refsnn import binning, events
 FOLDER = pathlib.Path(__file__).parent / "data"
 EMBEDDED = "1,400 Heidelberg Digits"            # name of the embedded words
 FILES = ("shd_train.h5", "shd_test.h5")
+# How the words for --full differ from those of the papers.
+REGENERATED = ("spikes computed by refsnn from the recordings (SHD regenerated; other "
+               "random numbers, and another choice of the 424 test words of known "
+               "speakers), unless the files of SHD are given")
+SMALL = "1,400 words in 70 channels in place of 10,420 words in 700 channels"
+KEYS = ("training", "known", "held-out")        # of the next three sets, in ids
 SETS = ("training words", "held-out recordings of known speakers", "held-out speakers")
 LOOKS = dict(zip(SETS, ((colours.GREY, "s"), (colours.ORANGE, "o"),
                         (colours.VERMILION, "^")), strict=True))
@@ -49,6 +55,11 @@ class Words(NamedTuple):
 def folder(size, data):
     """Return the data folder, or None without --full."""
     return (data or "") if size == "full" else None
+
+
+def named(size):
+    """Return the name of the words of a size."""
+    return "Heidelberg Digits" if size == "full" else EMBEDDED
 
 
 def read(folder):

@@ -397,11 +397,31 @@ def test_the_figure_of_words_reads_files(recordings, monkeypatch):
     assert data["chip, fixed"].shape == (2, 3)
     assert data["chip, fixed, speakers"].shape == (2, 2)
     np.testing.assert_allclose(data["confusions"].sum(axis=1), 1)
-    text = "SHD regenerated, 2 classes, 2 runs: test accuracy, "
-    claims = {claim.text: claim for claim in fig_chip_words.claims(data)}
-    assert claims[f"{text}chip, trained"].paper == 0.762
-    assert sum(claim.ok is not None for claim in claims.values()) == 2
-    fig_chip_words.plot(data, Figure())
+    found = fig_chip_words.measured(data)
+    declared = {claim.id: claim for claim in fig_chip_words.claims("full")}
+    assert found.keys() == declared.keys() and len(declared) == 3 + 5 + 15
+    assert declared["chip"].published[:1] + declared["chip"].published[4:] == (
+        0.762, 0.013, 5)
+    assert declared["software"].kind == "reproduction"
+    assert [declared[name].published.value for name in (
+        "gain-recurrence", "gain-augmentation", "chip-software")] == [
+        0.119, 0.044, 0.05]
+    np.testing.assert_allclose(found["chip"],
+                               data["chip, trained"][:, 1:] @ [0.5, 0.5])
+    np.testing.assert_allclose(found["gain-recurrence"], found["chip"] - found["fixed"])
+    np.testing.assert_array_equal(found["software-held-out"],
+                                  data["software, trained"][:, 2])
+    fig_chip_words.plot(fig_chip_words.shown(data), Figure())
+
+
+def test_options_of_the_figure_of_words():
+    listed = fig_chip_words.jobs("default", 0, None, epochs=2, classes=3, hidden=9,
+                                 shift=5)
+    assert [kwargs["spread"] for _, kwargs, *_ in listed] == [0, 0, 5, 0, 5]
+    assert all((kwargs["epochs"], kwargs["classes"], kwargs["hidden"]) == (2, 3, 9)
+               for _, kwargs, *_ in listed)
+    with pytest.raises(ValueError, match="shift is 0: must be above 0"):
+        fig_chip_words.jobs("default", 0, None, shift=0)
 
 
 def test_words_of_the_first_classes_only(recordings):

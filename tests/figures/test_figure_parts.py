@@ -162,7 +162,7 @@ def test_the_shortest_interval_lies_between_two_spikes_of_one_cell():
     data = {"count": np.array(2), "times 0": np.array([0.4, 0.1, 0.15, 0.9]),
             "units 0": np.array([1, 1, 2, 2]), "times 1": np.array([0.0, 0.2]),
             "units 1": np.array([5, 5])}
-    assert_allclose(fig_sound.shortest_ms(data), 200)
+    assert_allclose([fig_sound.shortest_ms(data, i) for i in range(2)], [300, 200])
 
 
 def test_the_widest_range_of_usable_rates_has_no_gap():

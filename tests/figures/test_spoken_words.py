@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
 from figures.run import jobs as jobs_
-from figures.spoken import fig_spoken_classifiers, fig_spoken_speakers
+from figures.spoken import (fig_spoken_classifiers, fig_spoken_speakers,
+                            fig_spoken_timing)
 from figures.spoken import spoken_networks as networks
 from figures.train import spoken_words
 from refsnn import events
@@ -201,18 +202,22 @@ def test_figures_of_small_networks(name, size, files, monkeypatch):
             results.append({})
             continue
         kwargs = {**kwargs}
+        changed = {}
         if "options" in kwargs:
+            changed["dt"] = kwargs["options"]["dt"]
             kwargs["options"] = {**kwargs["options"], "epochs": 1, "hidden": 4,
-                                 "dt": max(kwargs["options"]["dt"], 0.02),
-                                 "side": 5}
+                                 "dt": max(changed["dt"], 0.02), "side": 5}
             kwargs["count"] = None
-        results.append(jobs_.normalised(function(**kwargs), name))
+        results.append(jobs_.normalised(function(**kwargs), name) | changed)
     data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
     title = "1,400 Heidelberg Digits" if size == "default" else "SHD regenerated"
     assert str(data["title"]) in (title, few.title)
-    assert all(claim.text.startswith(title) for claim in figure.claims(data))
-    assert np.isfinite([claim.value for claim in figure.claims(data)]).all()
-    figure.plot(data, Figure())
+    assert data.keys() == figure.ARRAYS.keys() & data.keys()
+    values, declared = figure.measured(data), figure.claims(size)
+    assert {claim.id for claim in declared} <= values.keys()
+    assert all(np.isfinite(values[claim.id]).all() for claim in declared)
+    assert all(claim.text.startswith(spoken_words.named(size)) for claim in declared)
+    figure.plot(figure.shown(data), Figure())
 
 
 def test_settings_of_the_table():
@@ -485,15 +490,80 @@ def test_accuracy_by_speakers_is_that_on_held_out_speakers():
 def test_errors_between_the_languages_are_counted():
     confusions = np.full((20, 20), 0.01) + 0.7 * np.eye(20)
     confusions[9, 19], confusions[19, 9], confusions[3, 4] = 0.3, 0.2, 0.1
-    data = {"title": np.array("toy"), "LSTM": np.ones((1, 3)),
-            "recurrent": np.ones((1, 3)), "counts, radial": np.ones((1, 3)),
-            "speakers": np.array([3, 4, 5]), "confusions": confusions,
-            "LSTM, speakers": np.ones((6, 1)),
-            "counts, radial, speakers": np.ones((6, 1))}
-    claim = fig_spoken_speakers.claims(data)[1]
-    assert "words of the other language" in claim.text
     between, within = 198 * 0.01 + 0.5, 179 * 0.01 + 0.1
-    np.testing.assert_allclose(claim.value, between / (between + within))
+    np.testing.assert_allclose(fig_spoken_speakers.between(confusions),
+                               between / (between + within))
+
+
+def test_values_of_training_speakers():
+    """Of the SVM, only runs with some of the speakers depend on chance."""
+    data = {"speakers": np.array([3, 4, 5]), "counts": np.array([2, 6, 10]),
+            "between": np.array([0.7, 0.6]),
+            **{name: np.array([[0.9, 0.2, 0.6], [0.8, 0.3, 0.7]])
+               for name in fig_spoken_speakers.SHOWN},
+            **{f"{name}, speakers": np.array([[0.1, 0.2], [0.3, 0.3], [0.5, 0.7]])
+               for name in fig_spoken_speakers.SOME}}
+    found = fig_spoken_speakers.measured(data)
+    for name, value in (("gain", [0.4, 0.5]), ("lstm-known", [0.9, 0.8]),
+                        ("lstm-held-out", [0.4, 0.5]), ("svm-held-out", 0.4),
+                        ("svm-2", [0.1, 0.2]), ("svm-10", 0.5), ("lstm-6", [0.3] * 2)):
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+    few = {**data, "counts": np.array([3, 6, 10])}
+    assert "gain" not in fig_spoken_speakers.measured(few)
+
+
+def test_values_of_classifiers():
+    names = fig_spoken_classifiers
+    data = {"size": np.array([9, 30, 10]), "counts, linear": np.array([[1, 0.8, 0.4]]),
+            names.FORWARD: np.array([[1, 0.4, 0.4], [1, 0.6, 0.2]]),
+            "recurrent": np.array([[1, 0.8, 0.4], [1, 0.6, 0.2], [1, 1, 1]])}
+    found = names.measured(data)
+    for name, value in (("svm-linear", 0.7), ("svm-linear-known", 0.8),
+                        ("recurrent", [0.7, 0.5, 1]), ("gain-recurrence", [0.3, 0]),
+                        ("speakers-least", [0, 0.4]), ("forward-1-known", [0.4, 0.6]),
+                        ("speakers-mean", [0.4, 0.2, 0.8 / 3])):
+        np.testing.assert_allclose(found[name], value, err_msg=name, atol=1e-15)
+    assert "gain-augmentation" not in found
+
+
+def test_options_of_the_figures_of_words():
+    listed = fig_spoken_classifiers.jobs("default", 0, None, repeats=2, epochs=3,
+                                         hidden=5,
+                                         classifiers=["counts, linear", "CNN"])
+    assert [(kwargs["condition"], kwargs["repeat"]) for _, kwargs in listed] == [
+        ("counts, linear", 0), ("CNN", 0), ("CNN", 1)]
+    assert all((kwargs["options"]["epochs"], kwargs["options"]["hidden"]) == (3, 5)
+               for _, kwargs in listed)
+    with pytest.raises(ValueError, match="classifiers is .'RNN'.: must be some of"):
+        fig_spoken_classifiers.jobs("default", 0, None, classifiers=["RNN"])
+    listed = fig_spoken_speakers.jobs("default", 0, None, counts=[3], repeats=1)
+    assert [kwargs["condition"] for _, kwargs in listed] == [
+        "counts, radial", "counts, radial, speakers 3", "recurrent", "LSTM",
+        "LSTM, speakers 3"]
+    listed = fig_spoken_timing.jobs("default", 0, None, steps=[0.02, 0.1], repeats=1)
+    assert [kwargs["condition"] for _, kwargs in listed if "dt" in
+            kwargs["condition"]] == ["recurrent, dt 0.1", "LSTM, dt 0.1"]
+
+
+def test_values_of_spike_times():
+    """The best time step of the LSTM is the second one."""
+    figure = fig_spoken_timing
+    steps, rows = np.array([0.02, 0.04, 0.16]), np.array([[0.7, 0.5], [0.6, 0.8],
+                                                         [0.3, 0.4]])
+    data = {"counts": np.array([0.5, 0.6, 0.4]), "recurrent, by loss": rows,
+            **{name: rows for name in figure.TIMED}}
+    for name in figure.FINE:
+        data |= {f"{name}, steps": steps, f"{name}, by step": rows,
+                 f"{name}, jittered": rows.T}
+    found = figure.measured(data)
+    for name, value in (("svm", 0.6), ("lost-steps", [0.3, 0.4]),
+                        ("lost-uniform-cnn", [0.4, 0.1]), ("lstm-uniform", [0.3, 0.4]),
+                        ("lost-jitter-recurrent", [0.4, 0.1]),
+                        ("lstm-40-ms", [0.6, 0.8]), ("gain-maximum", [0.4, 0.1]),
+                        ("loss-sum", [0.6, 0.8])):
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+    assert "lost-steps" not in figure.measured(
+        {**data, "LSTM, steps": np.array([0.02, 0.04, 0.1])})
 
 
 def test_an_unknown_condition_is_refused():
