@@ -58,6 +58,7 @@ FOLDERS = {"full": ("mnist", "fashion_mnist")}
 PAIRS = {"digits": ("digits", "transposed negatives"),
          "mnist": ("mnist", "fashion_mnist"), "cifar": ("cifar-10", "svhn")}
 PATHS = ("cifar-10-batches-bin", "svhn")
+INSTEAD = {"full": dict.fromkeys(PATHS, "CIFAR-10 and SVHN are left out")}
 SOURCES = ("merged", "own", "random", "dense")
 SOURCE_COLOURS = dict(zip(SOURCES, (colours.BLUE, colours.SKY, colours.VERMILION,
                                     colours.BLACK), strict=True))

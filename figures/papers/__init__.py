@@ -1,8 +1,8 @@
 """List what the seven papers publish, and the settings of each experiment.
 
-Each module of this package describes one paper by two tuples: `ROWS`, with one `Row` for
-each published figure, table and number, and `SETTINGS`, with one `Experiment` for each
-experiment that refsnn repeats.
+Each module of this package describes one paper by two tuples: `ROWS`, with one `Row`
+for each published figure, table and number, and `SETTINGS`, with one `Experiment` for
+each experiment that refsnn repeats.
 """
 
 from typing import NamedTuple

@@ -43,6 +43,7 @@ ROTATED = 4                     # training images per class of the rotated digit
 FASHION = 500                   # training images per class of Fashion-MNIST
 CIFAR = ("cifar-10-batches-bin", "cifar-100-binary")
 FOLDERS = {"full": ("mnist", "fashion_mnist", CIFAR[0])}
+INSTEAD = {"full": {CIFAR[1]: "the tasks from CIFAR-100 are left out"}}
 # The claims judge the first strength.
 STRENGTHS = {"digits": (10.0, 0.1, 0.0), "Fashion": (0.1, 1.0, 0.0),
              "pairs": (0.1, 0.0), "CIFAR": (0.1, 0.01, 0.0)}

@@ -1,0 +1,82 @@
+"""List what [ZPG17] publishes: synaptic intelligence (SI).
+
+Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors' code, notebooks and
+stored results were read, but not the text.
+"""
+
+from figures.papers import Experiment, Row
+
+ADAM = "Adam 1e-3 (0.9, 0.999)"
+
+ROWS = (
+    Row("section on theory", "w / Delta^2 is half the diagonal entry of a diagonal "
+        "Hessian, and half the eigenvalue of a Hessian of rank 1",
+        ("si_theory.diagonal", "si_theory.rank-one")),
+    Row("section on theory", "Averaged over start points, w is half the diagonal entry "
+        "of the Hessian", ("si_theory.starts",)),
+    Row("fig. 2", "The surrogate loss follows the loss of the old task (drawing)",
+        reason="a drawing without numbers"),
+    Row("fig. 3", "Split MNIST, c = 1: accuracy on training images 0.99, on the first "
+        "task 1.0", ("si_split.train-with", "si_split.first-with")),
+    Row("fig. 3", "Split MNIST, c = 0: accuracy on training images 0.86, on the first "
+        "task 0.81", ("si_split.train-without", "si_split.first-without")),
+    Row("fig. 3", "Split MNIST, c = 0: accuracy on tasks 2 to 5 is 0.58, 0.92, 0.99 "
+        "and 1.0", reason="only the mean and the first task are compared"),
+    Row("text", "Split MNIST, c = 0: accuracy on the first two tasks falls to chance",
+        reason="second-hand, and the authors' figure shows 0.81 and 0.58"),
+    Row("fig. 4", "Permuted MNIST, c = 0.1: accuracy after 10 tasks 0.9694",
+        ("si_permuted.si",)),
+    Row("fig. 4", "Permuted MNIST, c = 0: accuracy after 10 tasks 0.5741",
+        ("si_permuted.plain",)),
+    Row("fig. 4", "Permuted MNIST: accuracy on the first task is 0.9642 with c = 0.1, "
+        "and 0.1640 with c = 0", reason="drawn beside ours, not compared in numbers"),
+    Row("fig. 4", "Permuted MNIST, c = 0.01 and c = 0.02: accuracy 0.9200 and 0.9391",
+        reason="these strengths were not run"),
+    Row("fig. 4", "Permuted MNIST: elastic weight consolidation is about as accurate "
+        "as SI (recalled)", ("si_permuted.ewc",)),
+    Row("fig. 4", "Permuted MNIST: plain training with dropout is far worse than SI",
+        reason="run on the included digits only"),
+    Row("fig. 5", "SI decorrelates the importances of different tasks (no numbers)",
+        reason="no full run of `si_correlation` is stored"),
+    Row("fig. 6", "CIFAR-10, then CIFAR-100: c = 0.1 is more accurate than c = 0 after "
+        "six tasks, 0.720 and 0.625",
+        ("si_transfer.gain", "si_transfer.gain-earlier", "si_transfer.end-kept",
+         "si_transfer.end-plain")),
+    Row("fig. 6", "CIFAR-10, then CIFAR-100: on later tasks, c = 0.1 is more accurate "
+        "than separate networks, by 0.015",
+        ("si_transfer.transfer", "si_transfer.end-separate")),
+    Row("fig. 6", "CIFAR-10, then CIFAR-100, c = 0.01: accuracy 0.735",
+        reason="needs CIFAR-100 and about 50 core-hours"),
+)
+
+SETTINGS = (
+    Experiment("si_split", "Split MNIST", (
+        ("network", "784-256-256-10, masked outputs", "same"),
+        ("output weights", "0", "same"),
+        ("hidden weights", "default of Keras", "truncated Glorot normal"),
+        ("pixels", "/ 255", "same"),
+        ("batch; epochs", "64; 10", "same"),
+        ("optimiser", f"{ADAM}, reset at each task", "same; also carried over"),
+        ("xi; c", "1e-3; 0 and 1", "same"),
+        ("runs; images", "10; training images", "10; training and test images"))),
+    Experiment("si_permuted", "Permuted MNIST", (
+        ("network", "784-2000-2000-10", "same"),
+        ("weights", "default of Keras", "truncated Glorot normal"),
+        ("pixels", "/ 255", "same"),
+        ("batch; epochs", "256; 20", "same"),
+        ("optimiser", f"{ADAM}, carried over", "same"),
+        ("xi; c", "0.1; 0, 0.01, 0.02 and 0.1", "0.1; 0 and 0.1"),
+        ("anchor of the first task", "0", "initial weights"),
+        ("runs", "1", "2 with SI, 1 of plain training"))),
+    Experiment("si_transfer", "CIFAR-10, then CIFAR-100", (
+        ("data", "CIFAR-10; 5 times 10 classes of CIFAR-100",
+         "MNIST; 5 pairs of classes of Fashion-MNIST, 500 images per class"),
+        ("network", "four convolutions of 32, 32, 64, 64, then 512-60",
+         "LeNet-5-Caffe; pairs of CIFAR-10: same, third convolution without padding"),
+        ("dropout", "0.25, 0.25, 0.5", "none; pairs: same"),
+        ("output weights", "0", "same"),
+        ("batch; epochs", "256; 60", "256; 5, then 60; pairs: 10"),
+        ("optimiser", f"{ADAM}, reset at each task", "same"),
+        ("xi; c", "1e-3; 0, 0.01 and 0.1", "1e-3; 0, 0.1 and 1"),
+        ("runs", "5", "3; pairs: 1"))),
+)
