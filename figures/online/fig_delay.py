@@ -90,22 +90,21 @@ ARRAYS = {
        for i, condition in enumerate(CONDITIONS) for key, axes, text in (
            ("curve", "delay, run, step", "accuracy on the new trials of each step"),
            ("final", "delay, run", "accuracy after training"),
-           ("learning", "run, point", "mean accuracy during training, one delay"))},
+           ("learning", "run, point", "mean accuracy during training"))},
     "learning_step": ("point", "1", "training steps of the mean accuracies"),
-    "learning_delay": ("", "ms", "delay of the mean accuracies"),
     "inputs": ("time step, trial, unit", "1", "input spikes in two trials"),
     "hidden": ("time step, trial, neuron", "1", "hidden spikes in two trials"),
     "record": ("time step, trial, readout", "thresholds", "membrane potentials of the "
                "readouts in two trials")}
 
 
-def jobs(size, seed, data, groups=None, epochs=None, delays=None, hidden=HIDDEN):
-    """Return all jobs."""
+def jobs(size, seed, data, groups=None, epochs=None, delays=(), hidden=HIDDEN):
+    """Return all jobs; `delays` are further delays."""
     groups, epochs = groups or SIZES[size][0], epochs or SIZES[size][1]
     return [(learn, {"condition": condition, "delay": delay, "group": group,
                      "repeats": NETWORKS, "epochs": epochs, "hidden": hidden,
                      "seed": seed})
-            for group in range(groups) for delay in delays or DELAYS[size]
+            for group in range(groups) for delay in sorted({*DELAYS[size], *delays})
             for condition in CONDITIONS]
 
 
@@ -252,7 +251,7 @@ def learn(condition, delay, group, repeats, epochs, seed, hidden):
               "curve": np.array(curve).T,
               "final": right(answers, labels),
               "deviation": deviation(condition, weights, x[:, :4], labels[:, :4])}
-    if condition == RULES[0] and group == 0:
+    if condition == RULES[0] and delay == FIXED and group == 0:
         chosen = [int(np.flatnonzero(labels[0] == label)[0]) for label in (0, 1)]
         result |= {"inputs": x[:, chosen, :4 * GROUP] > 0,
                    "hidden": recording.spikes[:, chosen, :hidden] > 0,
@@ -311,15 +310,9 @@ def gather(results):
             found[f"{key}_{i}"] = np.array([np.concatenate(
                 [r[key] for r in results if r["condition"] == condition
                  and r["delay"] == delay]) for delay in delays])
-    first = next(r for r in results
-                 if "inputs" in r and r["delay"] == usual(delays))
+    first = next(r for r in results if "inputs" in r)
     return found | {name: np.asarray(first[name])
                     for name in ("inputs", "hidden", "record")}
-
-
-def usual(delays):
-    """Return the delay of the learning curves and of the examples."""
-    return FIXED if FIXED in delays else delays[0]
 
 
 def accuracies(data, delay):
@@ -357,10 +350,9 @@ def measured(data):
     found = {"memory": data["carried"][1] / data["carried"][0],
              "multiplications": np.divide(*data["multiplications"][1::-1]),
              "deviation": data["deviation"].max()}
-    if FIXED in data["delays"]:
-        at = accuracies(data, FIXED)
-        found |= {"exact-30": at["exact"], "loss-block-30": at["exact"] - at["block"],
-                  "gain-block-30": at["block"] - at[ALONE]}
+    at = accuracies(data, FIXED)
+    found |= {"exact-30": at["exact"], "loss-block-30": at["exact"] - at["block"],
+              "gain-block-30": at["block"] - at[ALONE]}
     if BROKEN in data["delays"]:
         at = accuracies(data, BROKEN)
         found |= {"exact-60": at["exact"], "loss-block-60": at["exact"] - at["block"],
@@ -369,16 +361,15 @@ def measured(data):
 
 
 def shown(data):
-    delays = data["delays"].tolist()
+    row = list(data["delays"]).index(FIXED)
     found = {name: data[name] for name in data
              if name != "deviation" and not name.startswith("curve")}
     for i in range(len(CONDITIONS)):
-        curve = data[f"curve_{i}"][delays.index(usual(delays))].T
+        curve = data[f"curve_{i}"][row].T
         points = max(1, len(curve) // CURVE)
         found[f"learning_{i}"] = np.transpose(
             [part.mean(axis=0) for part in np.array_split(curve, points)])
-    return {**found, "learning_delay": usual(delays),
-            "learning_step": (np.arange(points) + 0.5) * len(curve) / points}
+    return found | {"learning_step": (np.arange(points) + 0.5) * len(curve) / points}
 
 
 def plot(data, fig):
@@ -411,8 +402,7 @@ def _plot_curves(data, axis):
                   marker=MARKS[condition], markevery=0.17, ms=5.5, label=condition)
     _plot_chance(axis)
     axis.set(xlabel=f"training step ({BATCH} new trials each)", ylim=(0.38, 1.04),
-             ylabel="accuracy",
-             title=f"Learning at a delay of {int(data['learning_delay'])} ms")
+             ylabel="accuracy", title=f"Learning at a delay of {FIXED} ms")
 
 
 def _plot_cost(data, axis):

@@ -13,9 +13,9 @@ def test_feedback_of_each_case(kind, monkeypatch):
     original = training.accumulate
     monkeypatch.setattr(training, "accumulate", lambda layers, ran, signal, matrix: (
         kept.append(matrix), original(layers, ran, signal, matrix))[1])
-    result = figure.learn(kind, 6, 1, 3)
-    matrix, = kept
     n = figure.MORE if kind == figure.WIDE else figure.HIDDEN
+    result = figure.learn(kind, 6, 1, 3, n)
+    matrix, = kept
     assert result["feedback"].shape == result["output"].shape == (6, n)
     assert result["counts"].tolist() == [0] and not result["hits"].any()
     if kind == "symmetric":
@@ -30,7 +30,7 @@ def test_feedback_of_each_case(kind, monkeypatch):
 
 def test_the_spikes_of_hidden_and_output_neurons_are_counted():
     """With positive feedback, networks of the same seed become active."""
-    active, silent = (figure.learn(kind, 2, 25, 3)["counts"]
+    active, silent = (figure.learn(kind, 2, 25, 3, 4)["counts"]
                       for kind in ("uniform", "negative"))
     assert active[0] == 0 and active[-1] > 0
     assert len(silent) == 25 and not silent.any()
