@@ -39,6 +39,7 @@ from figures.ntt import ntt_training as training
 from refsnn import mlp, ntk_dynamics, pruning
 from refsnn.fast import ntk
 
+PAPER = "[LZ20]"
 FIGURE, TRAINED, UNSEEN, CLASSES, EVERY = "ntk", 32, 16, 10, 5
 FOLDERS = {"full": ("mnist",)}              # required in the --data folder
 WIDTHS = {"quick": (16, 64, 256), "default": (16, 32, 64, 128, 256, 512, 1024),

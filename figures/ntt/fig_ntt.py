@@ -46,6 +46,7 @@ from figures.ntt.ntt_baselines import learn, transfer       # noqa: F401, shared
 from figures.run import claims as kinds
 from figures.run.claims import Published
 
+PAPER = "[LZ20] density curves"
 TITLES = {"layer": "layer-wise", "global": "one threshold"}
 TASKS = {"full": ("MNIST", "Fashion-MNIST", "LeNet", "Conv-4")}
 LOW = (0.01, 0.02, 0.03)            # densities of the claims with --full

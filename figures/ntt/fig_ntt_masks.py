@@ -44,7 +44,7 @@ from figures.run import colours, seeds
 from figures.ntt import ntt_training as training
 from refsnn import pruning
 
-FIGURE = "ntt_masks"
+FIGURE, PAPER = "ntt_masks", "[LZ20]"
 FOLDERS = {"full": ("mnist",)}
 METHODS = ("NTT", "magnitude", "SNIP", "logit-SNIP", "random")
 NAMES = {method: method for method in METHODS} | {"random": "random masks"}

@@ -62,7 +62,7 @@ RUN_COLOURS = colours.BLUE, colours.VERMILION
 TITLES = {"digits": "Embedded digits, perceptron", "MLP": "MNIST, perceptron",
           "LeNet": "MNIST, LeNet-5-Caffe"}
 DTYPES = ("float64", "float32")
-LOG = Published(0.0, "[LZ20]", "logs of the demonstration", "read")
+LOG = Published(0.0, "[LZ20]", "demonstration", "read")
 COLUMNS = "step of transfer, kernel distance, output distance, sum of squared live " \
     "weights"
 ARRAYS = {

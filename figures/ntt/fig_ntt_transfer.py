@@ -58,7 +58,7 @@ FOLDERS = {"full": ("mnist", "fashion_mnist")}      # required in the --data fol
 INSTEAD = {"full": {os.path.join("results", "ntt_demo_mlp_log.csv"):
                     "the published logs are not drawn"}}
 LOGS = {"MLP": "mlp", "LeNet": "cnn"}
-PAPER = ("NTT", "random")
+CELLS = ("NTT", "random")                 # of the published logs
 TITLES = {"digits": "digits", "MLP": "MNIST, perceptron",
           "LeNet": "MNIST, LeNet-5-Caffe", "Fashion": "Fashion-MNIST, perceptron"}
 # What differs from the demonstration.
@@ -90,7 +90,7 @@ ARRAYS = {key: value for name in TITLES for key, value in (
             ("log", "step of transfer, kernel distance, output distance, sum of "
              "squared unpruned weights"),
             ("supervised_acc", "step with labels and test accuracy in percent"))
-      for cell in PAPER for run in ("1", "2", "001", "002")))}
+      for cell in CELLS for run in ("1", "2", "001", "002")))}
 
 
 def jobs(size, seed, data, repeats=None, steps=None, labelled=None):
@@ -191,7 +191,7 @@ def published_log(name, folder, what, columns):
     with open(path, newline="", encoding="utf-8") as stream:
         rows = list(csv.DictReader(stream))
     cells = sorted({row["cell"] for row in rows})       # NTT, then random masks
-    return {f"paper {what} {PAPER[cells.index(cell)]} {run}": np.array(
+    return {f"paper {what} {CELLS[cells.index(cell)]} {run}": np.array(
         [[float(row[c]) for c in columns] for row in rows
          if (row["cell"], row["run"]) == (cell, run)])
         for cell in cells for run in sorted({row["run"] for row in rows})}
@@ -333,7 +333,7 @@ def _plot_learning(data, name, axes):
         axes[2].plot(np.full(len(final), x), final, "o", color=COLOURS[kind])
         axes[2].plot([x - 0.2, x + 0.2], [final.mean()] * 2, color=COLOURS[kind],
                      lw=2.4)
-    for kind, color in zip(PAPER, (colours.BLACK, colours.GREY), strict=True):
+    for kind, color in zip(CELLS, (colours.BLACK, colours.GREY), strict=True):
         for k, log in enumerate(logs(data, f"{name}_paper supervised_acc {kind}")):
             axes[1].plot(log[:, 0], log[:, 1] / 100, ":", color=color,
                          label="" if k else f"{kind}, published")

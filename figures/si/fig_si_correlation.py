@@ -38,6 +38,7 @@ from figures.run import claims as kinds
 from figures.run import colours, seeds
 from figures.si import si_training as training
 
+PAPER = "[ZPG17] fig. 5"
 FIGURE, XI, SAMPLED = "si_correlation", 0.1, 20000
 NAMES = ("with consolidation", "without consolidation")
 COLOURS = (colours.BLUE, colours.VERMILION)

@@ -66,9 +66,10 @@ REPEATS = {"quick": 1, "default": 2, "full": 1}
 FOLDERS = {"full": ("mnist",)}
 INSTEAD = {"full": {os.path.join("results", "permuted_mnist.npz"):
                     "the published accuracies are not drawn"}}
-PAPER = {"SI": Published(0.9694, "[ZPG17]", "fig. 4", "read", n=1),
-         "plain": Published(0.5741, "[ZPG17]", "fig. 4", "read", n=1),
-         "EWC": Published("about as accurate as SI", "[ZPG17]", "fig. 4", "recalled")}
+PUBLISHED = {
+    "SI": Published(0.9694, "[ZPG17]", "fig. 4", "read", n=1),
+    "plain": Published(0.5741, "[ZPG17]", "fig. 4", "read", n=1),
+    "EWC": Published("about as accurate as SI", "[ZPG17]", "fig. 4", "recalled")}
 ARRAYS = {
     "full": ("", "1", "1 for MNIST, 0 for the included digits"),
     **{name: ("run, last task learnt, tested task", "accuracy", "test accuracy with "
@@ -181,10 +182,11 @@ def claims(size):
     about = {"unit": "accuracy"}
     if full:
         found = [
-            kinds.reproduction("si", text(LABELS["SI"]), PAPER["SI"], **about,
+            kinds.reproduction("si", text(LABELS["SI"]), PUBLISHED["SI"], **about,
                                headline="SI, 10 tasks of permuted MNIST: mean "
                                         "accuracy"),
-            kinds.reproduction("plain", text(LABELS["plain"]), PAPER["plain"], **about)]
+            kinds.reproduction("plain", text(LABELS["plain"]), PUBLISHED["plain"],
+                               **about)]
     else:
         found = [kinds.own("si", text(LABELS["SI"]), low=0.84, **about),
                  kinds.own("plain", text(LABELS["plain"]), high=0.8, **about)]
@@ -195,7 +197,7 @@ def claims(size):
                   f"{LABELS['plain']} minus {LABELS['SI']}", high=0.05, **about)]
     if full:
         return [*found, kinds.shown(
-            "ewc", text(LABELS["EWC"]), published=PAPER["EWC"], **about, why="the "
+            "ewc", text(LABELS["EWC"]), published=PUBLISHED["EWC"], **about, why="the "
             "published curve is of another paper, and was recalled", differs="strength "
             "selected from 10, 100 and 1,000 by test accuracy")]
     return found + [kinds.shown(name.lower(), text(LABELS[name]), **about)

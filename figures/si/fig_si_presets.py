@@ -46,6 +46,7 @@ from figures.si import si_training as training
 from refsnn import optimisers, si
 from refsnn.fast import si as fast_si
 
+PAPER = "[ZPG17]"
 FIGURE, SIZES, BATCH, WATCHED = "si_presets", (64, 50, 50, 10), 16, 1.0
 NAMES = tuple(si.PRESETS)
 DEVIANT = ("mammoth_old", "avalanche")
