@@ -301,6 +301,14 @@ def judge(claim, result):
         claim, result, value, min(abs(value - low), abs(value - high))))
 
 
+def misses(claim, result):
+    """Return whether a value itself is outside the bounds, whatever its interval."""
+    if not result.verdict:
+        return False
+    low, high = _accepted(claim)
+    return not low <= _compared(claim, result)[0] <= high
+
+
 def _accepted(claim):
     """Return the limits of the compared value."""
     scale = math.log if claim.log else float

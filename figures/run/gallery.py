@@ -126,9 +126,10 @@ def with_spread(value, spread, n):
     return text if n is None else f"{text} ({n})"
 
 
-def ours(result):
-    """Return our value as text."""
-    return with_spread(*result[:3])
+def ours(claim, result):
+    """Return our value as text.  A claim about an accuracy needs no unit."""
+    unit = "" if claim.unit in ("1", "accuracy") else claim.unit
+    return f"{with_spread(*result[:3])} {unit}".strip()
 
 
 def published(claim):
@@ -170,7 +171,8 @@ def line(claim, result):
         compared.append(f"published: {published(claim)}, {source.paper} {source.place}")
     more = f" ({'; '.join(compared)})" if compared else ""
     word = "" if claim.kind == "shown" else verdict(claim, result) + reason
-    return f"{SIGNS[LOOKS[result.verdict]]}{word}  {claim.text}: {ours(result)}{more}"
+    return (f"{SIGNS[LOOKS[result.verdict]]}{word}  {claim.text}: "
+            f"{ours(claim, result)}{more}")
 
 
 def notes(claim, result, before=""):
@@ -199,10 +201,10 @@ def cause(claim):
 def tag(module):
     """Return the paper and the figures that a figure repeats, such as "[ZG18] fig. 4".
 
-    The constant PAPER of the figure comes first, then the places of the published
-    numbers of its claims.
+    A text PAPER in the file of the figure says so, otherwise the places of the
+    published numbers of its claims.
     """
-    if hasattr(module, "PAPER"):
+    if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
     found = {}
     for claim in module.claims("full"):
@@ -390,8 +392,7 @@ def _table(pairs):
             if source else ""
         word = shown(None) if claim.kind == "shown" else _badge(result.verdict)
         reason = f"<small>{html.escape(result.reason)}</small>" if result.reason else ""
-        unit = f" {claim.unit}" if claim.unit else ""
-        cells = [("Ours", html.escape(ours(result) + unit)),
+        cells = [("Ours", html.escape(ours(claim, result))),
                  ("Published", html.escape(published(claim)) + place),
                  ("Required", html.escape(required(claim))), ("Verdict", word + reason)]
         row = "".join(f'<td data-label="{label}"><span>{text}</span></td>'

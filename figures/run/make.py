@@ -279,7 +279,7 @@ def finish(figure, results, options):
         return fail(figure, document, outputs)
     gallery.write_json(outputs["json"], document)
     figure.failures = [
-        f"figure {figure.name} fails: {claim.text}: {gallery.ours(result)}, "
+        f"figure {figure.name} fails: {claim.text}: {gallery.ours(claim, result)}, "
         f"must be {gallery.required(claim)}" for claim, result in judged
         if claim.kind == "own" and result.verdict == claims.VERDICTS["own"][1]]
     return [f"{figure.name}: {seconds(document):.1f} s of computing",

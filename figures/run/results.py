@@ -176,9 +176,8 @@ def data_of(claim):
 
 
 def value(claim, result):
-    """Return our value with its unit."""
-    text = gallery.shown(None) if result is None else gallery.ours(result)
-    return f"{text} {claim.unit}" if claim.unit else text
+    """Return our value."""
+    return gallery.shown(None) if result is None else gallery.ours(claim, result)
 
 
 # ---- RESULTS.md
@@ -204,8 +203,8 @@ How to read the tables:
 - *refsnn*: "a \u00b1 s (n)" is the mean over n runs and their sample standard
   deviation, and "a (1)" is a single run.  A number without "(n)" does not depend on
   chance, or is one statistic of all runs, such as a largest error.
-- *published*: the same for the publication.  A number without a mark was {read}.  The
-  marks are:
+- *published*: the same for the publication.  Marks say how the number is known:
+  - no mark: {read}
 {marks}
 - *verdict*: depends on the 95 % confidence interval of refsnn minus published
   (Student's t).  If the whole interval is within the tolerance, the number is
@@ -233,8 +232,7 @@ def text(root, full=None):
     for key, found in lines.items():
         parts += paper(key, found)
     parts += settings(stored)
-    parts += ["## Failures and causes", "", *(failures(stored) or ["None."]), "",
-              "## Figures", ""]
+    parts += [*failures(stored), "## Figures", ""]
     for name, one in stored.items():
         parts += figure(name, one)
     absent = [name for name in make.names(root) if name not in stored]
@@ -262,16 +260,17 @@ def _cells(line):
     several = len(line.answers) > 1
     ours = [f"{claim.text}: {value(claim, result)}" if several else
             value(claim, result) for _, claim, result in line.answers]
+    published = [gallery.published(claim) for _, claim, _ in line.answers]
     verdicts = [verdict(claim, result) for _, claim, result in line.answers]
-    if several and len(set(verdicts)) > 1:
-        verdicts.insert(0, f"counted as {line.word}:")
-    elif len(set(verdicts)) == 1:
-        del verdicts[1:]
+    words = {gallery.shown(None) if result is None else gallery.verdict(claim, result)
+             for _, claim, result in line.answers}
     if all(claim.kind in ("shown", "own") for _, claim, _ in line.answers):
         verdicts = [line.word]
-    return ("<br>".join(ours),
-            "<br>".join(gallery.published(claim) for _, claim, _ in line.answers),
-            "<br>".join(verdicts),
+    elif len(words) > 1:
+        verdicts.insert(0, f"counted as {line.word}:")
+    return ("<br>".join(ours), unique(published) if len(set(published)) == 1 else
+            "<br>".join(published),
+            unique(verdicts) if len(set(verdicts)) == 1 else "<br>".join(verdicts),
             unique([data_of(claim) for _, claim, _ in line.answers]
                    + [claim.why and f"not judged: {claim.why}"
                       for _, claim, _ in line.answers]),
@@ -291,21 +290,29 @@ def settings(stored):
 
 
 def failures(stored):
-    """Return a Markdown list of what is not as published, or fails."""
+    """Return Markdown lists of what is not as published, or fails."""
+    every = [(name, claim, result) for name, one in stored.items()
+             for claim, result in one.judged.values()]
+    failed = [part for part in every if part[2].verdict in BAD]
+    missed = [part for part in every if part[2].verdict == "not decided"
+              and claims.misses(*part[1:])]
+    return ["## Failures and causes", "", *(_listed(failed) or ["None."]), "",
+            "Not decided, but the number itself is outside its tolerance or bound:", "",
+            *(_listed(missed) or ["None."]), ""]
+
+
+def _listed(parts):
+    """Return a Markdown list of claims with their causes."""
     found, before = [], None
-    for name, one in stored.items():
-        for claim, result in one.judged.values():
-            if result.verdict not in BAD:
-                continue
-            told = gallery.cause(claim)
-            against = (f"published: {gallery.published(claim)}, "
-                       f"{claim.published.paper} {claim.published.place}"
-                       if claim.published else f"must be {gallery.required(claim)}")
-            found.append(f"- {linked([name])}: {claim.text}: {value(claim, result)} "
-                         f"({against}): {result.verdict}.  "
-                         + ("Cause as above." if claim.cause and told == before else
-                            told))
-            before = told
+    for name, claim, result in parts:
+        told = gallery.cause(claim)
+        against = (f"published: {gallery.published(claim)}, {claim.published.paper} "
+                   f"{claim.published.place}" if claim.published else
+                   f"must be {gallery.required(claim)}")
+        found.append(f"- {linked([name])}: {claim.text}: {value(claim, result)} "
+                     f"({against}): {verdict(claim, result)}.  "
+                     + ("Cause as above." if claim.cause and told == before else told))
+        before = told
     return found
 
 
@@ -341,7 +348,8 @@ def readme(root, full=None):
             if claim.headline:
                 word = gallery.verdict(claim, result)
                 found.append(row_of(
-                    claim.headline, gallery.published(claim), gallery.ours(result),
+                    claim.headline, gallery.published(claim),
+                    gallery.ours(claim, result),
                     f"**{word}**" if word in BAD else word))
     return "\n".join([*found, "", count(lines_of(root, stored)), count_own(stored), ""])
 

@@ -275,3 +275,13 @@ def test_stored_values_are_read_as_measured(tmp_path, size, options, judged):
             wanted = claims.judge(claim, wanted)
             assert wanted.verdict
         assert repr(result) == repr(wanted)         # NaN equals itself as text
+
+
+@pytest.mark.parametrize("claim, value, misses", [
+    (reproduction(), [0.85], True), (reproduction(), [0.75], True),
+    (reproduction(), [0.805], False), (reproduction(), [0.7, 0.9], False),
+    (reproduction(ordered=True), [-0.1], True), (claims.shown("a", "b"), [0.1], False),
+    (claims.own("a", "b", low=1), [0.1], True),
+    (claims.own("a", "b", high=1), 1, False)])
+def test_a_value_misses_its_bounds(claim, value, misses):
+    assert claims.misses(claim, claims.judge(claim, claims.measure(value))) == misses

@@ -313,7 +313,7 @@ def test_every_picture_loads_and_every_claim_is_shown(page, width):
         for claim, result in judged():
             assert any(row.startswith(claim.text)
                        and gallery.verdict(claim, result) in row
-                       and gallery.ours(result) in row and result.reason in row
+                       and gallery.ours(claim, result) in row and result.reason in row
                        and gallery.published(claim) in row for row in rows), claim
 
 

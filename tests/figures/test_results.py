@@ -117,7 +117,7 @@ TOY = types.SimpleNamespace(
         claims.stand_in("too", "again", SOURCE, differs="digits"),
         claims.stand_in("far", "accuracy on letters", SOURCE, differs="letters",
                         cause="letters are hard"),
-        claims.reproduction("once", "accuracy of one run", SOURCE, unit="%"),
+        claims.reproduction("once", "cost of one run", SOURCE, unit="%", cause="c"),
         claims.reproduction("order", "difference", WORDS, ordered=True),
         claims.own("holds", "own one", low=0),
         claims.own("fails", "own two", high=0, cause="two"),
@@ -125,7 +125,7 @@ TOY = types.SimpleNamespace(
         claims.shown("shown", "a number", published=WORDS, why="there is none")])
 MEASURED = {"good": [0.8, 0.801, 0.799], "bad": [0.9, 0.901, 0.899],
             "near": [0.8, 0.801, 0.799], "too": [0.8], "far": [0.7, 0.701, 0.699],
-            "once": [0.8],
+            "once": [0.85],
             "order": [0.1, 0.11], "holds": 1.0, "fails": 2.0, "fails-too": 2.0,
             "shown": 3.25}
 ROWS = (
@@ -183,7 +183,7 @@ def test_the_first_page_has_one_line_for_each_row(project):
         "| [`toy`](#toy) |")
     assert ("| counted as not reproduced:<br>reproduced<br>**not reproduced**<br>not "
             "decided: n = 1 | as published |") in rows[2]
-    assert "(3)<br>accuracy of one run: 0.8 (1) % | 0.8 ± 0.002 (3)<br>" in rows[2]
+    assert "(3)<br>cost of one run: 0.85 (1) % | 0.8 ± 0.002 (3) |" in rows[2]
     assert rows[3].endswith("| counted as agrees:<br>reproduced<br>agrees | as "
                             "published<br>digits | [`toy`](#toy) |")
     assert rows[4] == ("| fig. 5 | far | 0.7 ± 0.001 (3) | 0.8 ± 0.002 (3) | "
@@ -198,13 +198,16 @@ def test_the_other_pages(project):
     page = results.text(project)
     assert "**[ZG18] A table** ([`toy`](#toy))" in page and "| rate | 1 | 2 |" in page
     found = page.partition("## Failures and causes")[2].partition("## Figures")[0]
-    assert found.strip().splitlines() == [
+    assert [line for line in found.splitlines() if line] == [
         "- [`toy`](#toy): bad accuracy: 0.9 ± 0.001 (3) (published: 0.8 ± 0.002 (3), "
-        "[ZG18] fig. 4): not reproduced.  Cause, shown by another run: too little.",
+        "[ZG18] fig. 4): **not reproduced**.  Cause, shown by another run: too little.",
         "- [`toy`](#toy): accuracy on letters: 0.7 ± 0.001 (3) (published: 0.8 ± 0.002 "
-        "(3), [ZG18] fig. 4): differs.  Suspected cause: letters are hard.",
-        "- [`toy`](#toy): own two: 2 (must be ≤ 0): fails.  Suspected cause: two.",
-        "- [`toy`](#toy): own three: 2 (must be ≤ 0): fails.  Cause as above."]
+        "(3), [ZG18] fig. 4): **differs**.  Suspected cause: letters are hard.",
+        "- [`toy`](#toy): own two: 2 (must be ≤ 0): **fails**.  Suspected cause: two.",
+        "- [`toy`](#toy): own three: 2 (must be ≤ 0): **fails**.  Cause as above.",
+        "Not decided, but the number itself is outside its tolerance or bound:",
+        "- [`toy`](#toy): cost of one run: 0.85 (1) % (published: 0.8 ± 0.002 (3), "
+        "[ZG18] fig. 4): not decided: n = 1.  Suspected cause: c."]
     section = page.partition("\n### toy\n")[2]
     assert "A toy ([ZG18] fig. 4)." in section and "4 jobs, 5 min of comp" in section
     assert "; no data stored." in section
