@@ -18,10 +18,11 @@ the published number with the tolerance, which is in the unit of the claim.  If 
 whole interval is within the tolerance, the number is reproduced (a stand-in agrees); if
 the whole interval is outside, it is not reproduced (a stand-in differs); otherwise, and
 for a single run, the claim is not decided.  A published spread over several runs widens
-the interval; a published number of one run is taken as exact.  With `log`, values are
-above 0, the difference is taken between logarithms, and the tolerance is a factor.
-With `ordered`, a paper states only that the value is above 0 (such as a difference
-between two conditions), and the interval is compared with 0.
+the interval; a published number of one run, or of an unknown number of runs, is taken
+as exact.  With `log`, values are above 0, the difference is taken between logarithms,
+and the tolerance is a factor.  With `ordered`, a paper states only that the value is
+above 0 (such as a difference between two conditions), and the interval is compared with
+0.
 
 An own claim holds if the whole interval meets the bound, fails if the whole interval
 violates the bound, and is not decided otherwise.
@@ -162,9 +163,10 @@ def _wrong(claim):
         return "differs must say what differs from the paper"
     if not isinstance(published.value, numbers.Real) and not claim.ordered:
         return f"the published value is {published.value!r}: must be a number"
-    if not claim.ordered and not (claim.tolerance or 0) > (1 if claim.log else 0):
-        return (f"tolerance is {claim.tolerance}: must be a number above "
-                f"{1 if claim.log else 0}")
+    least = 1 if claim.log else 0
+    if not claim.ordered and not (claim.tolerance is not None
+                                  and claim.tolerance >= least):
+        return f"tolerance is {claim.tolerance}: must be at least {least}"
     if claim.log and not claim.ordered and not published.value > 0:
         return f"the published value is {published.value}: must be above 0 with log"
     return _wrong_source(published)
@@ -187,8 +189,8 @@ def _wrong_source(published):
     if not re.fullmatch(r"\[[A-Z]+\d\d\]", published.paper) or not published.place:
         return (f"paper is {published.paper!r}, and place is {published.place!r}: must "
                 'be such as "[ZG18]" and "fig. 4"')
-    if published.spread is not None and (published.spread < 0
-                                         or (published.n or 1) < 2):
+    if published.spread is not None and not (
+            published.spread >= 0 and published.n in (None, *range(2, MOST))):
         return (f"the published spread is {published.spread}, and n is {published.n}: "
                 "must be at least 0 and 2")
     return ""
@@ -359,6 +361,6 @@ def _runs_needed(claim, result, value, distance):
             *_compared(claim, result, n)[1:]) < distance)
     if n <= MOST:
         return f"n = {result.n}; about {n} runs would decide"
-    if claim.published and claim.published.spread:
+    if claim.published and claim.published.spread and claim.published.n:
         return "the published spread is too large"
     return f"n = {result.n}; more than {MOST} runs would be needed"

@@ -153,8 +153,9 @@ def required(claim):
             ("\u2265 ", low), ("\u2264 ", high)) if bound is not None)
     if claim.ordered:
         return "above 0"
-    return (f"within a factor of {claim.tolerance:g}" if claim.log else
-            f"within {claim.tolerance:g}")
+    if claim.log:
+        return f"within a factor of {claim.tolerance:g}"
+    return f"within {claim.tolerance:g}" if claim.tolerance else "equal"
 
 
 def verdict(claim, result):

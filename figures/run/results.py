@@ -211,10 +211,11 @@ How to read the tables:
   *reproduced* (in the published experiment) or *agrees* (with other data, another size
   or other settings).  If the whole interval is outside the tolerance, the number is
   *not reproduced* or *differs*.  Otherwise, and for a single run of a random quantity,
-  the number is *not decided*.  A published number of one run, or without a standard
-  deviation, is taken as exact.  If a paper states an order or a difference in words,
-  the interval is compared with 0.  For own properties, the interval must meet a bound:
-  the property *holds*, *fails* or is *not decided*.
+  the number is *not decided*.  A published number is taken as exact if its standard
+  deviation or its number of runs is not known, or if it is of one run.  If a paper
+  states an order or a difference in words, the interval is compared with 0.  For own
+  properties, the interval must meet a bound: the property *holds*, *fails* or is *not
+  decided*.
 - *data and size*: what differs from the publication.  "{same}" means that nothing is
   known to differ but random numbers and the number of runs.
 """

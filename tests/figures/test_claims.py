@@ -74,6 +74,19 @@ def test_an_order_is_compared_with_zero(value, word):
     assert verdict(reproduction(ordered=True, published=words), value) == word
 
 
+def test_a_spread_over_an_unknown_number_of_runs_does_not_count():
+    known = reproduction(published=SOURCE._replace(spread=0.1))
+    assert verdict(known, [0.8, 0.801]) == "reproduced"
+    assert verdict(known, [0.7, 0.701]) == "not reproduced"
+    assert claims.judge(known, claims.Result(0.81, 0.1, 5)).reason.startswith("n = 5")
+
+
+def test_counts_can_be_equal():
+    count = reproduction(published=SOURCE._replace(value=8156), tolerance=0)
+    assert [verdict(count, value) for value in (8156, 8155, 8157)] == [
+        "reproduced", "not reproduced", "not reproduced"]
+
+
 def test_a_number_without_a_verdict():
     result = claims.judge(claims.shown("a", "b"), claims.measure([1, 2]))
     assert result.verdict is result.interval is None and result.value == 1.5
@@ -203,8 +216,8 @@ def test_a_claim_that_is_not_decided_says_why(claim, result, reason):
     ({"id": "a_b"}, "words in lower case"), ({"id": ""}, "words in lower case"),
     ({"text": ""}, "text is ''"), ({"kind": "copy"}, "kind is 'copy'"),
     ({"published": None}, "a published number must be given"),
-    ({"tolerance": None}, "tolerance is None"), ({"tolerance": 0}, "tolerance is 0"),
-    ({"log": True}, "tolerance is 0.01: must be a number above 1"),
+    ({"tolerance": None}, "tolerance is None"), ({"tolerance": -1}, "tolerance is -1"),
+    ({"log": True}, "tolerance is 0.01: must be at least 1"),
     ({"log": True, "tolerance": 1.2, "published": SOURCE._replace(value=0)},
      "must be above 0 with log"),
     ({"kind": "stand-in"}, "differs must say"),
@@ -212,7 +225,7 @@ def test_a_claim_that_is_not_decided_says_why(claim, result, reason):
     ({"published": SOURCE._replace(known="seen")}, "must be one of read, plot"),
     ({"published": SOURCE._replace(paper="ZG18")}, 'must be such as "\\[ZG18\\]"'),
     ({"published": SOURCE._replace(place="")}, "place is ''"),
-    ({"published": SOURCE._replace(spread=0.1)}, "n is None"),
+    ({"published": SOURCE._replace(spread=-1, n=3)}, "spread is -1"),
     ({"published": SOURCE._replace(spread=0.1, n=1)}, "n is 1"),
     ({"kind": "shown"}, "why must say why"), ({"cause_run": "b"}, "without a cause"),
     ({"kind": "own", "published": None}, "low is None, and high is None"),
@@ -235,6 +248,7 @@ def test_sound_declarations_are_returned():
         reproduction(), claims.stand_in("b-2", "b", SOURCE, differs="the data"),
         reproduction(id="c", ordered=True, tolerance=None,
                      published=SOURCE._replace(value="better", known="words")),
+        reproduction(id="h", tolerance=0, published=SOURCE._replace(spread=0.1)),
         claims.own("d", "d", low=0), claims.own("e", "e", low=1, high=1, log=True),
         claims.shown("f", "f"), claims.shown("g", "g", published=SOURCE, why="none"))
     assert claims.declared(figure(*declared), "full") == declared

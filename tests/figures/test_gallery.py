@@ -237,6 +237,7 @@ def test_numbers_are_strict_json(tmp_path):
     (claims.own("a", "b", low=0.5), "≥ 0.5"), (claims.own("a", "b", high=2), "≤ 2"),
     (claims.own("a", "b", low=0, high=0), "= 0"), (claims.shown("a", "b"), "–"),
     (claims.reproduction("a", "b", SOURCE), "within 0.01"),
+    (claims.reproduction("a", "b", SOURCE, tolerance=0), "equal"),
     (claims.reproduction("a", "b", SOURCE, ordered=True), "above 0"),
     (claims.reproduction("a", "b", SOURCE, log=True, tolerance=1.25),
      "within a factor of 1.25")])
