@@ -145,8 +145,9 @@ class Module:
             self._add(statement)
 
     def _add(self, statement):
-        if _is_text(statement) or _is_main(statement):
+        if _is_empty(statement, False) or _is_main(statement):
             return
+        statement = _plain(statement)
         for node in _within(statement):
             if isinstance(node, (ast.Import, ast.ImportFrom)):
                 for name, target in imported(node, self.package):
