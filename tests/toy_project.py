@@ -253,8 +253,9 @@ def make(folder, pause=0.0, times=1, **figures):
     shutil.copy(ROOT / "refsnn" / "__init__.py", folder / "refsnn")
     shutil.copytree(ROOT / "figures" / "run", folder / "figures" / "run",
                     ignore=shutil.ignore_patterns("__pycache__"))
-    for part in ("", "toys", "speed"):
-        (folder / "figures" / part).mkdir(exist_ok=True)
+    shutil.copy(ROOT / "figures" / "__init__.py", folder / "figures")
+    for part in ("toys", "speed"):
+        (folder / "figures" / part).mkdir()
         (folder / "figures" / part / "__init__.py").write_text("")
     for name, text in figures.items():
         text = text.replace("PAUSE", str(pause)).replace("TIMES", str(times))
