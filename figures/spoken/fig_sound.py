@@ -37,7 +37,7 @@ FINE = 48                               # steps of 1/24 ms in a bin of 2 ms
 FLOOR_DB = -50                          # smallest level that is drawn
 FRAME_S, GROUP = 0.01, 10               # intervals and groups of channels in `tuned`
 LOW_HZ, HIGH_HZ = 60, 12e3              # of the spectrogram
-ROW = 4                                 # neighbouring channels that are drawn as one
+ROW = 5                                 # neighbouring channels that are drawn as one
 ARRAYS = {"count": ("", "1", "number of words"), **{
     f"{name} {i}": entry for i in range(len(WORDS)) for name, entry in {
         "word": ("", "", "name of the recording"),
@@ -165,15 +165,15 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted: levels in whole dB, and means over `ROW` channels."""
+    """Return what is plotted: levels in 2 dB steps, and means over `ROW` channels."""
     found = {"count": data["count"]}
     for i in range(int(data["count"])):
         drawn = (data[f"hertz {i}"] >= LOW_HZ) & (data[f"hertz {i}"] <= HIGH_HZ)
         power = data[f"power {i}"]
         found |= {
             f"word {i}": data[f"word {i}"], f"at {i}": data[f"at {i}"],
-            f"hertz {i}": data[f"hertz {i}"][drawn][::2],
-            f"power in dB {i}": decibels(power[drawn][::2], power.max()),
+            f"hertz {i}": data[f"hertz {i}"][drawn][::3],
+            f"power in dB {i}": decibels(power[drawn][::3], power.max()),
             f"speed in dB {i}": decibels(rows(data[f"speed {i}"]) ** 2,
                                          data[f"speed {i}"].max() ** 2),
             f"rate {i}": np.round(rows(data[f"P {i}"]), 4).astype(np.float32),
@@ -190,9 +190,9 @@ def rows(a):
 
 
 def decibels(power, most):
-    """Return levels in whole dB, from a little below `FLOOR_DB` to 0."""
+    """Return levels in steps of 2 dB, from a little below `FLOOR_DB` to 0."""
     floor = 10.0 ** (FLOOR_DB / 10 - 1)
-    return np.rint(10 * np.log10(np.maximum(power / most, floor))).astype(np.int8)
+    return (2 * np.rint(5 * np.log10(np.maximum(power / most, floor)))).astype(np.int8)
 
 
 def plot(data, fig):
