@@ -215,12 +215,17 @@ def measure(value):
     return Result(array.mean().item(), spread, array.size, tuple(array.tolist()))
 
 
-def measured(module, data, size):
-    """Return {id: `Result`} of all claims that a figure declares."""
-    values = module.measured(data)
+def measured(module, data, size, options=()):
+    """Return {id: `Result`} of all claims that a figure declares.
+
+    With `options`, claims about conditions that were not computed have no result.
+    """
+    values, claims = module.measured(data), declared(module, size)
+    if options:
+        claims = [claim for claim in claims if claim.id in values]
+        values = {claim.id: values[claim.id] for claim in claims}
     found = {}
-    for claim in _matched(declared(module, size), values, f"measured() of "
-                          f"{module.__name__}, {size},"):
+    for claim in _matched(claims, values, f"measured() of {module.__name__}, {size},"):
         try:
             found[claim.id] = measure(values[claim.id])
         except ValueError as error:
@@ -241,6 +246,8 @@ def read(module, document):
     Results have verdicts, except with --quick and with options other than the default.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
+    if document["options"]:
+        claims = [claim for claim in claims if claim.id in entries]
     judges = document["size"] != "quick" and not document["options"]
     found = []
     for claim in _matched(claims, entries, f"the result of {document['figure']}"):

@@ -63,7 +63,7 @@ def figure(name, *, size="default", seed=0, data=None, root=ROOT, **options):
                 function(**kwargs, **more), f"result of {function.__name__}"))
         found = make.gathered(module, results)
         document = {"figure": name, "size": size, "options": options, "claims":
-                    claims.stored(claims.measured(module, found, size))}
+                    claims.stored(claims.measured(module, found, size, options))}
     judged = claims.read(module, document)
     drawn = gallery.drawn(module.plot, stored.shown(module, found))
     return Computed(name, found, {claim.id: result for claim, result in judged}, drawn,

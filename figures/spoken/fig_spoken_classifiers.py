@@ -182,15 +182,18 @@ def measured(data):
                 (f"{IDS[name]}-{part}" for part in spoken_words.KEYS), data[name].T,
                 strict=True)):
             found[key] = value[0] if name in MACHINES else value
-    for key, one, other in (("gain-recurrence", "recurrent", FORWARD),
-                            ("gain-augmentation", "recurrent, augmented", "recurrent")):
+    small = str(data["title"]) == spoken_words.EMBEDDED
+    gains = [("gain-recurrence", "recurrent", FORWARD)]
+    gains += [("gain-augmentation", "recurrent, augmented", "recurrent")] * (not small)
+    for key, one, other in gains:
         if one in test and other in test:
             count = min(len(test[one]), len(test[other]))
             found[key] = test[one][:count] - test[other][:count]
+    if small:
+        return found | {"speakers-mean": [value.mean() for value in lost.values()]}
     least = min(lost, key=lambda name: lost[name].mean())
-    found["speakers-least"] = lost[least][0] if least in MACHINES else lost[least]
-    found["speakers-mean"] = np.array([value.mean() for value in lost.values()])
-    return found
+    return found | {"speakers-least":
+                    lost[least][0] if least in MACHINES else lost[least]}
 
 
 def shown(data):

@@ -141,7 +141,7 @@ def test_time_of_the_decision():
     until[6] = 0.885
     assert fig_chip_timing.decided_us(until) == pytest.approx(6 * 1.7)
     late = timed(until=np.tile(until, (4, 2, 1)))
-    assert judged(fig_chip_timing, late)["decided"].verdict == "fails"
+    assert judged(fig_chip_timing, late)["margin"].verdict == "fails"
     found = judged(fig_chip_timing, late, "full")["margin"]
     assert found.value == pytest.approx(-0.2) and found.verdict == "differs"
     until[:] = 0.9

@@ -271,6 +271,12 @@ def test_every_declared_claim_has_a_value():
     with pytest.raises(ValueError, match="fig_toy, full, lacks b-c, d and has "
                                          "undeclared e$"):
         claims.measured(figure(*declared, a=1, e=3), {}, "full")
+    options = {"hidden": 8}
+    few = claims.measured(figure(*declared, a=1, e=3), {}, "full", options)
+    assert list(few) == ["a"]
+    read = claims.read(figure(*declared), {"figure": "toy", "size": "full", "options":
+                                           options, "claims": claims.stored(few)})
+    assert [(claim.id, result.value) for claim, result in read] == [("a", 1)]
 
 
 @pytest.mark.parametrize("size, options, judged", [
