@@ -438,7 +438,7 @@ def note(document):
 def _origin(origin):
     """Yield the data, the versions, the processor, the date and the commit."""
     data = origin["data"]
-    yield f"data: {', '.join(data) if data else 'embedded'}"
+    yield f"data: {', '.join(data) if data else 'embedded or random'}"
     yield from (f"{name} {origin['versions'][name]}" for name in PROGRAMS)
     if origin["machine"]:
         yield origin["machine"]["processor"]

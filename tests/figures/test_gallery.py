@@ -276,7 +276,8 @@ def test_origins():
     found["origins"] = [{**found["origins"][0], "date": "today", "machine": {
         "processor": "fast", "cores": 2}}, *found["origins"]]
     assert gallery.note(found) == (
-        f"full size, seed 0, 2 jobs, 5 min of computing, data: embedded, {versions}, "
+        "full size, seed 0, 2 jobs, 5 min of computing, data: embedded or "
+        f"random, {versions}, "
         "fast, today, commit 0123456789")
 
 
