@@ -192,11 +192,11 @@ and from the code of the figures.  Do not edit it by hand.
 
 {own}
 
-A line of the tables of papers that has several numbers counts as the worst of them, and
-a number that differs from the published one on other data counts as not reproduced.  A
-line is not decided if none of its numbers can be judged.  The next pages are
-[Settings](#settings), [Failures and causes](#failures-and-causes) and
-[Figures](#figures).
+In the tables of papers, a line with several numbers counts as the worst of them, in the
+order not reproduced or differs, not decided, agrees, reproduced.  In the sentence
+above, "not reproduced" includes numbers that differ on other data, and "not decided"
+includes lines without a judged number.  The next pages are [Settings](#settings),
+[Failures and causes](#failures-and-causes) and [Figures](#figures).
 
 How to read the tables:
 
@@ -246,6 +246,7 @@ def paper(key, lines):
     """Return the lines about one paper."""
     authors, number = gallery.PAPERS[key]
     found = [f"### [{key}] {authors}, [arXiv {number}]({gallery.ARXIV}{number})", "",
+             count({key: lines}), "",
              *title_row("place", "what the paper states", "refsnn", "published",
                         "verdict", "data and size", "figure")]
     for line in lines:
