@@ -27,13 +27,14 @@ from figures.run import colours
 from figures.run.claims import Published, own, reproduction, shown as report
 from figures.train import spoken_words
 
-# {id: (published number, place, tolerance, text)}
+# {id: (published number, paper, place, tolerance, text)}
 PUBLISHED = {
-    "training": (8156, "data files", 0, "number of training words"),
-    "test": (2264, "data files", 0, "number of test words"),
-    "held-out": (0.81, "description of the data", 0.01,
+    "training": (8156, "[CSSZ20]", "data files", 0, "number of training words"),
+    "test": (2264, "[CSSZ20]", "data files", 0, "number of test words"),
+    "held-out": (0.81, "[CB22]", "fig. 5 D", 0.01,
                  "share of test words by held-out speakers"),
-    "speakers": (12, "description of the data", 0, "number of speakers")}
+    "speakers": (12, "[CSSZ20]", "description of the data", 0,
+                 "number of speakers")}
 ARRAYS = {
     "title": ("", "", "name of the data set"),
     "label": ("word", "1", "class, 0-9 English, 10-19 German"),
@@ -81,8 +82,8 @@ def claims(size):
                  "classes", low=0.5),
              own("loudest", f"{words}: mean spikes per word, speaker with most / "
                  "speaker with fewest", low=1.2)]
-    for key, (value, place, tolerance, text) in PUBLISHED.items():
-        value = Published(value, "[CSSZ20]", place, "read")
+    for key, (value, paper, place, tolerance, text) in PUBLISHED.items():
+        value = Published(value, paper, place, "read")
         found.append(reproduction(
             key, f"{words}: {text}", value, tolerance=tolerance,
             differs=spoken_words.REGENERATED) if size == "full" else

@@ -1,0 +1,96 @@
+"""List what [CSSZ20] publishes: the Heidelberg data sets of spoken words as spikes.
+
+Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The abstract and the
+description of the data were read, but not the text.  Accuracies are quoted by other
+sources ("second-hand"), or recalled and not looked up.
+"""
+
+from figures.papers import Experiment, Row
+
+NAME = "spoken_classifiers"
+TABLE = "table of SHD"
+
+ROWS = (
+    Row("abstract", "The timing of spikes is essential for high accuracy",
+        ("spoken_timing.lost-uniform-recurrent", "spoken_timing.lost-uniform-lstm",
+         "spoken_timing.lost-uniform-cnn")),
+    Row("data files", "8,156 training words and 2,264 test words",
+        ("spoken_data.training", "spoken_data.test")),
+    Row("description of the data", "12 speakers", ("spoken_data.speakers",)),
+    Row("section on conversion", "A model of the inner ear converts sound to spikes "
+        "(equations)", reason="no number is published; the figure `sound` draws it, "
+        "and tests compare it with the authors' code"),
+    Row(TABLE, "SVM on counts, linear: 0.560", (f"{NAME}.svm-linear",)),
+    Row(TABLE, "SVM on counts, polynomial of degree 2: 0.483",
+        (f"{NAME}.svm-polynomial",)),
+    Row(TABLE, "SVM on counts, polynomial of degree 3: 0.467",
+        reason="degree 3 was not run"),
+    Row(TABLE, "SVM on counts, radial: 0.600", (f"{NAME}.svm-radial",)),
+    Row(TABLE, "Feed-forward spiking network, 1 layer: 0.481", (f"{NAME}.forward-1",)),
+    Row(TABLE, "Feed-forward spiking networks, 2 and 3 layers (numbers unknown)",
+        (f"{NAME}.forward-2", f"{NAME}.forward-3")),
+    Row(TABLE, "Recurrent spiking network, 128 neurons: 0.714", (f"{NAME}.recurrent",)),
+    Row(TABLE, "The recurrent network is more accurate than the feed-forward one, by "
+        "0.233", (f"{NAME}.gain-recurrence",)),
+    Row(TABLE, "Recurrent spiking network, 1,024 neurons, augmentation and noise: "
+        "0.832", (f"{NAME}.large",)),
+    Row(TABLE, "LSTM: 0.890 (recalled)", (f"{NAME}.lstm",)),
+    Row(TABLE, "CNN: 0.924", (f"{NAME}.cnn",)),
+    Row("table of SSC", "Spiking Speech Commands: five kinds of classifiers",
+        reason="the 2.3 GB of recordings are not at hand"),
+    Row("figure", "Loss of the maximum over time is better than of the last step "
+        "(recalled)", ("spoken_timing.gain-maximum",)),
+    Row("figure", "LSTM: shorter time bins are better (recalled)",
+        ("spoken_timing.lost-steps",)),
+    Row("figure", "Accuracy by speaker and by digit (recalled)",
+        ("spoken_speakers.lstm-known", "spoken_speakers.lstm-held-out")),
+    Row("figures", "Accuracy against steepness, time constants and network size "
+        "(recalled)", reason="not run"),
+    Row("figure", "Training on digits of Speech Commands, test on Heidelberg Digits "
+        "(recalled)", reason="the recordings of Speech Commands are not at hand"),
+)
+
+SETTINGS = (
+    Experiment(NAME, "Spiking networks", (
+        ("data", "SHD", "SHD regenerated"),
+        ("time step", "0.5 ms", "4 ms; 1,024 neurons: 10 ms"),
+        ("duration", "1.0 s, uncertain", "1.366 s"),
+        ("time constants of membrane, synapse, readout", "20, 10, 20 ms", "same"),
+        ("membrane input", "factor 1 - beta", "factor 1"),
+        ("reset", "unknown (subtracts, or multiplies by 1 - S)",
+         "to 0, not differentiated"),
+        ("surrogate derivative", "steepness 100 (40 recalled)", "steepness 10"),
+        ("loss", "cross entropy of the maximum over time", "of the sum over time"),
+        ("initial weights", "uniform within 1/sqrt(fan-in)", "normal; factors of "
+         "1/sqrt(fan-in): input 0.03, recurrent 0.05, readout 0.02"),
+        ("lower penalty", "strength 1, bound 0.01 spikes per step", "none"),
+        ("upper penalty", "strength 0.06, bound 100 spikes", "none"),
+        ("input noise, deletion", "1.6; 0.0008", "none"),
+        ("optimiser", "Adam 1e-3 (Adamax recalled)", "Adam 1e-3, cosine to 0"),
+        ("batch; epochs", "unknown; more than 100", "256; 50 (1,024 neurons: 30)"),
+        ("layers, recurrence", "1 to 3 of 128; one recurrent of 128 or 1,024", "same"),
+        ("augmentation", "unknown, with noise", "channels: sd 20 for each spike and "
+         "for each word; times: sd 10 ms"),
+        ("runs", "unknown", "3; 1,024 neurons: 2; 2 or 3 layers: 1"))),
+    Experiment(NAME, "CNN", (
+        ("input", "100 bins of 10 ms, 64 groups of channels, counts",
+         "bins of 10 ms, 64 groups, square roots of counts"),
+        ("layers", "convolution 32 of 11x11; 3 blocks of 2 convolutions 32 of 3x3, "
+         "batch normalisation, pooling; dense 128",
+         "2 times convolution 32 of 11x11, pooling; dense 128"),
+        ("dropout", "0.2", "none"),
+        ("optimiser; batch", "Adamax 2e-3; 32", "Adam 2e-3, cosine to 0; 64"),
+        ("epochs", "unknown", "10"), ("runs", "unknown", "3"))),
+    Experiment(NAME, "LSTM", (
+        ("cells; time bins", "128; 10 ms (recalled)", "same"),
+        ("dropout", "0.2 of input and recurrence (recalled)", "same"),
+        ("optimiser", "Adamax (recalled)", "Adam 3e-3, cosine to 0; batches of 64"),
+        ("loss", "unknown", "of the maximum after 0.2 s"),
+        ("epochs", "unknown", "50"), ("runs", "unknown", "3"))),
+    Experiment(NAME, "Support vector machines", (
+        ("counts", "standardised", "same"),
+        ("loss", "hinge, cost 1; one class against another", "squared hinge; one class "
+         "against the rest"),
+        ("kernels, m channels", "z.z'; (z.z'/m)^2; radial, 1/m",
+         "z.z'/m; (1 + z.z'/m)^2; radial, 1/m"))),
+)
