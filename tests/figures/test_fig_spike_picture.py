@@ -33,8 +33,7 @@ def test_trains_of_files(tmp_path):
     assert all(np.array_equal(r["target"], target[:, 0]) for r in results)
     data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
     assert float(data["trial_s"]) == 1.0
-    claims = figure.claims(data)
-    assert claims and all(claim.ok is None for claim in claims)
+    assert set(figure.measured(data)) == {claim.id for claim in figure.claims("quick")}
 
 
 def jittered(folder, options):
@@ -160,18 +159,18 @@ def test_intervals_of_regular_and_of_poisson_trains():
     assert variation[0] < 1e-9 and variation[1] == pytest.approx(1, abs=0.15)
 
 
-def test_claims_at_full_are_the_published_order():
+def test_numbers_at_full_are_ratios_in_the_published_order():
     cost = {"symmetric": 1.0, "none": 2.0, "random": 3.0, "uniform": 4.0, "fixed": 2.5}
-    data = {"main_hidden": 128, "trial_s": 3.5, "drawn": True,
-            "points": np.ones((1, 4))}
+    data = {"points": np.ones((1, 4))}
     for name in cost:
         data |= {f"{name}_cost": np.full((9, 1), cost[name]),
-                 f"{name}_rates": np.ones(3), f"{name}_variation": np.ones(3)}
-    judged = [claim for claim in figure.claims(data) if claim.ok is not None]
-    assert [claim.ok for claim in judged] == [True] * 3
-    assert [claim.value for claim in judged] == [1 / 2, 2 / 3, 3 / 4]
-    data["random_cost"] = np.full((9, 1), 5.0)
-    assert [claim.ok for claim in figure.claims(data)[:3]] == [True, True, False]
+                 f"{name}_rates": np.array([[1.0, 2, 6]]),
+                 f"{name}_variation": np.array([0.5, 0.7, 4])}
+    found = figure.measured(data)
+    assert set(found) == {claim.id for claim in figure.claims("full")}
+    assert found["none-over-symmetric"] == 2 and found["random-over-none"] == 3 / 2
+    assert found["uniform-over-random"] == 4 / 3 and found["cost-fixed"] == 2.5
+    assert found["rate"].tolist() == [2] and found["variation"] == [0.7]
 
 
 def test_without_files_the_picture_is_drawn(tmp_path):

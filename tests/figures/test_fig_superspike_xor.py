@@ -132,18 +132,29 @@ def data(runs, share=1.0, last=4):
     return found
 
 
-def test_claims_bound_the_solved_runs_at_full():
-    for share, verdicts in ((1.0, [True] * 3), (0.85, [True, False, True]),
-                            (0.75, [True, False, False])):
-        claims = figure.claims(data(20, share))
-        assert [claim.ok for claim in claims if claim.ok is not None] == verdicts
-        assert [claim.value for claim in claims[1:3]] == [share] * 2
-    text = {claim.text: claim.value for claim in figure.claims(data(20, 0.85, 2))}
-    few, = (value for words, value in text.items() if "at most 2 of 4 hidden" in words)
-    assert few == pytest.approx(0.85)
-    assert not any("3 or 4 of 4 hidden" in words for words in text)
-    found = figure.claims(data(6))
-    assert all("smallest share" in claim.text for claim in found[:3])
+def test_numbers_of_full_runs_are_shares_of_solved_runs():
+    for share in (1.0, 0.85, 0.75):
+        found = figure.measured(data(20, share))
+        for name in list(figure.CASES)[1:]:
+            assert found[f"solved-{figure.IDS[name]}"].mean() == pytest.approx(share)
+        assert len(found["solved-most-live"]) == 100
+        assert np.isnan(found["solved-few-live"])
+    few = data(20, 0.85, 2)
+    few["uniform_errors"] = data(20, 0.25)["uniform_errors"]
+    found = figure.measured(few)
+    assert found["solved-few-live"].mean() == pytest.approx(0.85)
+    assert np.isnan(found["solved-most-live"])
+    assert found["random-minus-uniform"].tolist() == 5 * [0] + 12 * [1] + 3 * [0]
+    assert (found["live-random"] == 2).all() and found["median-none"] == 1 / 8
+    assert (found["smallest-none"], found["largest-random"]) == (1 / 8, 1 / 8)
+
+
+def test_numbers_of_shorter_runs_are_those_of_the_best_run():
+    short = {key: value for key, value in data(6, 0.5).items()
+             if key.split("_")[0] in list(figure.CASES)[:figure.SHOWN["default"]]}
+    found = figure.measured(short)
+    assert set(found) == {claim.id for claim in figure.claims("default")}
+    assert found["smallest-none"] == 1 / 8 and found["smallest-random"] == 0
 
 
 # --- the error signal
