@@ -319,8 +319,9 @@ def claims(size):
                  unit="Hz", differs=f"{differs}; published: 10 to 20 Hz"),
         stand_in("variation", "median coefficient of variation of interspike "
                  "intervals, symmetric feedback",
-                 Published(1, "[ZG18]", "fig. 6", "words"), tolerance=0.2, differs=f"{differs}; published: nearly exponentially "
-                 "distributed intervals")]
+                 Published(1, "[ZG18]", "fig. 6", "words"), tolerance=0.2,
+                 differs=f"{differs}; published: nearly exponentially distributed "
+                 "intervals")]
 
 
 def measured(data):
