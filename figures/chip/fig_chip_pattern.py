@@ -47,7 +47,7 @@ from figures.run import colours, seeds
 from figures.run.claims import own, shown as report
 from refsnn import calibration, chip
 
-FIGURE = "chip_pattern"
+FIGURE, PAPER = "chip_pattern", "[CB22] figs. 2 and 4 A"
 NEURONS, ROUNDS = 256, 2
 STAGES = "uncalibrated", "calibrated", "calibrated with references"
 COLOURS = dict(zip(STAGES, (colours.VERMILION, colours.BLUE, colours.SKY), strict=True))

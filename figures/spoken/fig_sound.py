@@ -30,7 +30,7 @@ from figures.run.claims import own, shown as report
 from figures.train import spoken_words
 from refsnn import audio, basilar, cochlea
 
-FIGURE = "sound"
+FIGURE, PAPER = "sound", "[CSSZ20]"
 CHANNELS, RATE = 700, 48000
 WORDS = {"eight": '"eight", English, speaker 8', "acht": '"acht", German, speaker 5'}
 FINE = 48                               # steps of 1/24 ms in a bin of 2 ms
