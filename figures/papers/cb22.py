@@ -62,7 +62,8 @@ ROWS = (
     Row("fig. 3 C", "The accuracy peaks within 8 µs, and always within 10 µs",
         ("chip_timing.margin", "chip_timing.decided")),
     Row("fig. 3 E", "The accuracy does not fall until about 20 hidden spikes per image",
-        ("chip_timing.lost-sparse", "chip_timing.spikes-sparse")),
+        ("chip_timing.lost-sparse", "chip_timing.spikes-sparse",
+         "regularisation.loss-at-few-spikes")),
     Row("fig. 4 A", "Traces of an uncalibrated and of a calibrated chip (drawing)",
         reason="drawn by `chip_pattern`; no number is published"),
     Row("fig. 4 B", "In the loop, de-calibration of up to 30 % hardly affects the "

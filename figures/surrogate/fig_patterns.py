@@ -41,7 +41,7 @@ SCALE = 7 * (1 - NET.beta)
 REPEATS = {"quick": 2, "default": 3, "full": 20}
 EPOCHS = {"quick": 150, "default": 1000, "full": 1000}
 EXAMPLES, POINTS = 3, 50
-TUTORIAL = {name: Published(value, "[NMZ19]", "tutorial 1, stored output", "read", n=1)
+TUTORIAL = {name: Published(value, "[NMZ19]", "tutorial 1", "read", n=1)
             for name, value in (("true", 0.512), ("surrogate", 0.859))}
 ANEW = "patterns and initial weights drawn anew"
 DRAWN = ("surrogate_epochs", "surrogate_accuracy", "true_epochs", "true_accuracy",

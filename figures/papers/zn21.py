@@ -1,0 +1,20 @@
+"""List what [ZN21] publishes: real-time recurrent learning and plausible rules.
+
+Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read.
+"""
+
+from figures.papers import Row
+
+ROWS = (
+    Row("abstract", "Real-time recurrent learning computes the exact gradient, and "
+        "plausible plasticity rules approximate it",
+        ("ladder.rtrl", "ladder.no-recurrence")),
+    Row("abstract; text", "Block-diagonal Jacobians lower memory and cost "
+        "(second-hand: the memory of real-time recurrent learning grows as n^3)",
+        ("ladder.memory-rtrl", "ladder.memory-block", "delay.memory",
+         "delay.multiplications")),
+    Row("abstract", "Networks learn well with block-diagonal Jacobians",
+        ("delay.gain-block-30", "delay.loss-block-30", "online.block-minus-exact")),
+    Row("experiments", "Unknown", reason="the text is not at hand"))
+
+SETTINGS = ()
