@@ -45,7 +45,8 @@ ROWS = (
     Row("fig. 6", "Picture: interspike intervals are nearly exponentially distributed",
         (f"{PICTURE}.variation",)),
     Row("fig. 7 a", "Picture: the cost is lowest with symmetric feedback, higher "
-        "without a hidden layer, still higher with random, and highest with uniform feedback",
+        "without a hidden layer, still higher with random, and highest with uniform "
+        "feedback",
         (f"{PICTURE}.none-over-symmetric", f"{PICTURE}.random-over-none",
          f"{PICTURE}.uniform-over-random")),
     Row("fig. 7 b and c", "Picture: cost against the number of hidden neurons; linear "
