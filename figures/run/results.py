@@ -344,7 +344,7 @@ def figure(name, one):
 def readme(root, full=None):
     """Return the table of results for README.md."""
     stored = read(root, full)
-    found = title_row("result", "published", "refsnn", "verdict")
+    found = title_row("result", "published (n)", "refsnn (n)", "verdict")
     for one in stored.values():
         for claim, result in one.judged.values():
             if claim.headline:
