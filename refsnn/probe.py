@@ -215,7 +215,13 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     nominal = (tau_syn + tau_mem) / dt, ((tau_syn - tau_mem) / (tau_syn + tau_mem)) ** 2
     fit = _Fit(0.0, *np.full((n, 2), nominal).T, np.zeros((n, 2)), np.ones(n),
                np.arange(n))
-    peak = _response(*nominal, 0, steps).max()
+    K = _response(*nominal, 0, steps)
+    if K.argmax() == steps - 1:
+        raise ValueError(
+            f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}: must be shorter, so "
+            "that the response to a spike reaches its maximum within "
+            f"{steps} steps of {dt!r} s")
+    peak = K.max()
     weak = int(min(limit, WEAK * scale / peak))
     if weak < 1:
         raise ValueError(f"scale is {scale!r}: must be at least {peak / WEAK:.3g}, so "
@@ -290,7 +296,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         faults.append("The delays of spikes, samples and readouts do not agree.")
     faults += _scales(np.median(fit.gain), np.median(size), np.median(np.abs(sent)))
     if (sent < 0).all():
-        faults.append("Readout weights act with the opposite sign.")
+        faults.append("Readout weights or samples of readouts have the opposite sign.")
     else:
         ratio = np.abs(sent) / np.median(np.abs(sent))
         faults += _told("Readout", sent < 0, "acts", "act", " with the opposite sign")
@@ -533,14 +539,14 @@ def _order(g, W, live, dead):
     known = ~dead
     inputs = np.where(known, inputs, np.arange(len(inputs)))
     if straight and (sign < 0).all():
-        return ["Weights act with the opposite sign."]
+        return ["Hidden weights or samples of neurons have the opposite sign."]
     if np.median(np.abs(fits[known])) >= FOLLOW:
         lost = known & (np.abs(fits) < LOST)
         turned = known & (fits < 0) & ~lost
         if turned.all():
-            return ["Weights act with the opposite sign."]
-        return (_told("Neuron", sign < 0, "has", "have",
-                      " weights that act with the opposite sign")
+            return ["Hidden weights or samples of neurons have the opposite sign."]
+        return (_told("Hidden weights or samples of neuron", sign < 0, "have", "have",
+                      " the opposite sign")
                 + _exchanged(np.where(lost, np.arange(len(inputs)), inputs))
                 + _told("Input", turned, "acts", "act", " with the opposite sign")
                 + _told("Input", lost, "does", "do", " not follow from the weights"))

@@ -84,16 +84,22 @@ FAULTS = {      # name: what is changed, how, and the sentence
     "transposed": ("hidden", turned, "The matrix of the hidden weights is transposed."),
     "scrambled": ("hidden", scrambled,
                   "The samples do not follow from the weights."),
-    "sign": ("hidden", np.negative, "Weights act with the opposite sign."),
-    "sign of readouts": ("readout", np.negative,
-                         "Readout weights act with the opposite sign."),
+    "sign": ("hidden", np.negative,
+             "Hidden weights or samples of neurons have the opposite sign."),
+    "sign of samples": ("samples", lambda a: 160 - a * 1.0,
+                        "Hidden weights or samples of neurons have the opposite sign."),
+    "sign of readouts": ("readout", np.negative, "Readout weights or samples of "
+                         "readouts have the opposite sign."),
+    "sign of samples of readouts": (
+        "samples", lambda a: np.where(np.arange(11) < 8, a, 160. - a),
+        "Readout weights or samples of readouts have the opposite sign."),
     "dead input": ("x", constant(3, 0), "Input 3 has no effect."),
     "silent neurons": ("spikes", lambda a: constant(2, 0)(constant(5, 0)(a)),
                        "Neurons 2 and 5 never spike."),
     "restless neuron": ("spikes", constant(4, 1, 5),
                         "Neuron 4 spikes without weights."),
     "sign of a neuron": ("hidden", lambda a: a * (1 - 2 * (np.arange(len(a)) == 2))[
-        :, None], "Neuron 2 has weights that act with the opposite sign."),
+        :, None], "Hidden weights or samples of neuron 2 have the opposite sign."),
     "strength of a neuron": ("samples", lambda a: 80 + (a - 80.) * np.where(
         np.arange(11) == 2, 3, 1), "Neuron 2 responds more or less strongly than the "
         "other neurons by a factor above 2."),
@@ -324,7 +330,7 @@ def test_several_inputs_and_neurons():
     assert named(run) == ("Inputs 3 and 5 have no effect.",)
     signs = 1 - 2 * np.isin(np.arange(8), (1, 2))[:, None]
     assert named(faulty(software, "hidden", lambda a: a * signs)) == (
-        "Neurons 1 and 2 have weights that act with the opposite sign.",)
+        "Hidden weights or samples of neurons 1 and 2 have the opposite sign.",)
     factors = np.where(np.isin(np.arange(8), (1, 2)), 3, 1)[:, None]
     text, = named(faulty(software, "hidden", lambda a: a * factors))
     assert text.startswith("Neurons 1 and 2 respond more or less strongly than")
