@@ -15,7 +15,7 @@ import refsnn
 ROOT = Path(__file__).resolve().parent.parent
 CORE, FAST = (sorted((ROOT / "refsnn" / folder).glob("*.py"))
               for folder in ("", "fast"))
-COMPOSERS = [path for folder in ("oracle", "convert")
+COMPOSERS = [path for folder in ("oracle", "convert", "stack")
              for path in sorted((ROOT / "refsnn" / folder).rglob("*.py"))]
 CONTRACTS = ROOT / "tests" / "contract"
 MODULES = [*CORE, *FAST, *COMPOSERS]
@@ -45,7 +45,7 @@ def label(path):
 def composes(name):
     """Return whether a module may import the package: the folders of composers and
     the command line."""
-    return name == "__main__.py" or name.startswith(("oracle/", "convert/"))
+    return name == "__main__.py" or name.startswith(("oracle/", "convert/", "stack/"))
 
 
 def imports(tree):
@@ -210,7 +210,8 @@ def test_module_keeps_the_rules(path):
 
 def test_modules_are_found():
     assert {"__init__.py", "lif.py", "fast/lif.py", "oracle/check.py",
-            "oracle/build/kernels.py", "convert/labels.py"} <= set(map(label, MODULES))
+            "oracle/build/kernels.py", "convert/labels.py",
+            "stack/online.py"} <= set(map(label, MODULES))
 
 
 def test_no_module_defines_a_name_of_the_argument_checks():
