@@ -108,10 +108,10 @@ from typing import NamedTuple, Optional
 import numpy as np
 from scipy import optimize
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, one_of, shown
 
-__all__ = ["Report", "probe"]
+__all__ = ["probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 START = 4               # first step with input in (B) and (C)
 STEPS = 24              # least number of steps: START, a response, and all lags
@@ -144,18 +144,20 @@ TINY = 1e-300           # avoids a division by 0
 
 
 class Report(NamedTuple):
-    """Hold the results of `probe`.  Values that could not be measured are None."""
-    faults: tuple                   # sentences; empty if no mistake was found
-    delay: Optional[dict] = None    # of input, spikes, samples; steps, > 0 is late
-    after_reset: Optional[bool] = None      # a sample is taken after the reset
-    gain: Optional[np.ndarray] = None       # (n,) response to input, relative to (1)
-    unit: Optional[np.ndarray] = None       # (n,) potential at the first spike
-    noise: Optional[np.ndarray] = None      # (n + k,) standard deviation, codes
-    restless: Optional[np.ndarray] = None   # (n,) bool: spikes if all weights are 0
-    silent: Optional[np.ndarray] = None     # (n,) bool: never spikes
-    dead: Optional[np.ndarray] = None       # (m,) bool: input without effect
-    tau_sum: Optional[np.ndarray] = None    # (n, 2) sum a + b, and its error; s
-    tau: Optional[np.ndarray] = None        # (n, 2) a and b, in unknown order; s
+    """Hold the results of `probe`.  Values that could not be measured are None.
+    The function `probe` describes the fields."""
+    faults: tuple
+    delay: Optional[dict] = None
+    after_reset: Optional[bool] = None
+    gain: Optional[np.ndarray] = None
+    unit: Optional[np.ndarray] = None
+    noise: Optional[np.ndarray] = None
+    restless: Optional[np.ndarray] = None
+    silent: Optional[np.ndarray] = None
+    dead: Optional[np.ndarray] = None
+    tau_sum: Optional[np.ndarray] = None
+    tau: Optional[np.ndarray] = None
+    __repr__ = shown
 
 
 class _Fit(NamedTuple):
@@ -200,9 +202,23 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     Returns
     -------
     Report
-        If measurement (A) or (B) finds a mistake other than wrong time
-        constants or exchanged neurons, measurement (C) is omitted.  If
-        measurement (C) finds silent neurons, delays are not measured.
+        Values that could not be measured are None.  If measurement (A) or (B)
+        finds a mistake other than wrong time constants or exchanged neurons,
+        measurement (C) is omitted.  If measurement (C) finds silent neurons,
+        delays are not measured.
+
+        faults       sentences; empty if no mistake was found
+        delay        dict, delays of input, spikes and samples in steps, > 0 if
+                     late
+        after_reset  whether a sample is taken after the reset
+        gain         (n,) response to input, relative to (1)
+        unit         (n,) potential at the first spike
+        noise        (n + k,) standard deviation, codes
+        restless     (n,) bool, True if the neuron spikes if all weights are 0
+        silent       (n,) bool, True if the neuron never spikes
+        dead         (m,) bool, True for inputs without effect
+        tau_sum      (n, 2) sum a + b, and its error, s
+        tau          (n, 2) a and b, in unknown order, s
     """
     one_of("run", run, Callable)
     m, n, k, scale, limit, unit, tau_syn, tau_mem, dt, steps, seed = arrays(

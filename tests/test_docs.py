@@ -5,8 +5,10 @@ also run on a bad example, about which it must complain.
 """
 
 import ast
+import importlib
 import io
 import json
+import pydoc
 import re
 import tokenize
 from pathlib import Path
@@ -143,10 +145,31 @@ def bad_functions(source, name):
     return complaints
 
 
+def bad_fields(source, name):
+    """Fields of classes with arrays that no docstring of a function describes."""
+    tree, complaints = ast.parse(source), []
+    if name.startswith("oracle/"):
+        return []
+    docs = {node.name: ast.get_docstring(node) or "" for node in tree.body
+            if isinstance(node, ast.FunctionDef)}
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef) or "__repr__" not in ast.unparse(node):
+            continue
+        found = re.search(r"The\s+function\s+`(\w+)`\s+describes\s+the\s+fields",
+                          ast.get_docstring(node) or "")
+        doc = docs.get(found[1], "") if found else ""
+        complaints += [f"{name}:{node.lineno}: the function that the docstring of "
+                       f"{node.name} names does not describe {child.target.id}"
+                       for child in node.body if isinstance(child, ast.AnnAssign)
+                       and not re.search(rf"^    (\w+, )*{child.target.id}\b", doc,
+                                         re.M)]
+    return complaints
+
+
 def bad_module(source, name):
     """All of the above."""
     return [c for rule in (bad_equations, bad_labels, bad_keys, bad_widths,
-                           bad_functions) for c in rule(source, name)]
+                           bad_functions, bad_fields) for c in rule(source, name)]
 
 
 def label(path):
@@ -159,6 +182,35 @@ def test_module_documents_what_it_does(path):
     bad = bad_module(read(path), label(path))
     assert not bad, "\n".join(bad)
     assert "eq. ?" not in read(path)
+
+
+def bad_help(text, doc):
+    """Methods of tuples in the text of `help`, and a late first function."""
+    lines, last = text.splitlines(), doc.strip().splitlines()[-1].strip()
+    end = [line.strip() for line in lines].index(last)
+    first = next((number for number, line in enumerate(lines) if number > end
+                  and re.match(r"    \w+\(", line)), len(lines))
+    tuples = r" *\| +(_asdict|_replace|_make|__new__|__getnewargs__)\("
+    return [line for line in lines if re.match(tuples, line)] + [
+        f"the first function stands {first - end} lines below the docstring"] * (
+        first - end > 25)
+
+
+@pytest.mark.parametrize("path", CORE + OTHERS[0], ids=label)
+def test_help_shows_the_functions_at_once(path):
+    module = importlib.import_module(
+        "refsnn." + label(path).removesuffix(".py").replace("/", "."))
+    text = pydoc.render_doc(module, renderer=pydoc.plaintext)
+    assert bad_help(text, module.__doc__) == []
+    if path.name == "lif.py":
+        assert re.search(r"(?m)^    \w+\(", "\n".join(text.splitlines()[:150]))
+
+
+def test_a_late_function_and_methods_of_tuples_are_seen():
+    good = "DESCRIPTION\n    The end.\n\nFUNCTIONS\n    f(x)\n"
+    assert bad_help(good, "Text.\n\nThe end.\n") == []
+    assert len(bad_help(good.replace("FUN", 25 * "\n" + "FUN"), "The end.")) == 1
+    assert len(bad_help(good + "     |  _asdict(self)\n", "The end.")) == 1
 
 
 def test_packages_keep_the_width():
@@ -394,6 +446,19 @@ def test_a_bad_module_is_seen(old, new):
     assert bad_module(GOOD, "a.py") == []
     assert old in GOOD
     assert bad_module(GOOD.replace(old, new), "a.py")
+
+
+@pytest.mark.parametrize("old, new", [
+    ("syn    (B, n)", "sin    (B, n)"), ("mem", "me"), ("`f`", "`g`"), ("`f`", "`h`"),
+    ("describes the fields", "returns it")])
+def test_a_field_without_description_is_seen(old, new):
+    good = 'class A(NamedTuple):\n    """Hold b.  The\n    function `f` describes ' \
+        'the fields."""\n    syn: float\n    mem: list\n    __repr__ = shown\n' \
+        'def f():\n    """Return A.\n\n    A\n        syn    (B, n)\n' \
+        '        mem    (B, n)\n    """\ndef g():\n    """Return 1."""\n'
+    assert bad_fields(good, "a.py") == []
+    at = good.rindex(old)
+    assert bad_fields(good[:at] + new + good[at + len(old):], "a.py")
 
 
 def test_equation_numbers_are_told_from_prose():
