@@ -214,7 +214,8 @@ def texts():
     """Return every text file of the project, this one (with bad words) excepted."""
     kinds = {".py", ".md", ".cfg", ".toml", ".cff", ".json", ".mplstyle", ".txt"}
     names = {"LICENSE", "README", "run", ".gitignore"}
-    folders = [ROOT / name for name in (".ci", "refsnn", "tests", "figures")]
+    folders = [ROOT / name
+               for name in (".ci", "refsnn", "tests", "figures", "examples")]
     found = [*ROOT.glob("*"), *(path for folder in folders
                                 for path in folder.rglob("*"))]
     return sorted(path for path in found if path.is_file()
