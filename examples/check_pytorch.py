@@ -15,16 +15,17 @@ from refsnn.oracle import check, diagnose
 # The layer has leaky integrate-and-fire (LIF) neurons with input weights W and
 # recurrent weights V.  ``help("refsnn.lif")`` shows the equations.  To test a layer of
 # your own, wrap it in such a function: the dict p holds the inputs of a test problem,
-# and the result is a dict of the loss, the spikes and the gradients.  The mistake, a
-# common one, detaches the spikes in the reset, so that the reset has no gradient.
+# and the result is a dict of outputs, such as the loss and its gradients.  The mistake,
+# a common one, detaches the spikes in the reset, so that the reset has no gradient.
 torch.set_num_threads(1)                        # faster for small networks
 
 
 def layer(p, mistake):
     p = {name: torch.tensor(value, dtype=torch.float64) for name, value in p.items()}
     W, V = p["W"].requires_grad_(), p["V"].requires_grad_()
-    I, U, spikes = 0 * p["mem"][0], 0 * p["mem"][0], []
+    I, U, spikes, mem = 0 * p["mem"][0], 0 * p["mem"][0], [], []
     for x in p["x"]:                            # one time step
+        mem.append(U.detach())
         v = U - p["threshold"]
         f = v / (1 + p["steepness"] * v.abs())  # its slope is the surrogate derivative
         S = (v > 0) + (f - f.detach())          # hard spikes with this slope
@@ -35,8 +36,8 @@ def layer(p, mistake):
     S = torch.stack(spikes)
     loss = ((S - p["target"]) ** 2).sum() / (2 * S.shape[1])
     loss.backward()
-    return {"loss": loss.item(), "spikes": S.detach().numpy(),
-            "dW": W.grad.numpy(), "dV": V.grad.numpy()}
+    return {"loss": loss.item(), "spikes": S.detach().numpy(), "dW": W.grad.numpy(),
+            "mem": torch.stack(mem).numpy(), "dV": V.grad.numpy()}
 
 
 # %%
@@ -59,7 +60,8 @@ for name, function in layers.items():
     dW[name] = results["dW"].ravel()
     for found in check.check({f"bptt.{key}": value for key, value in results.items()}):
         if found.status != "missing":
-            print(f"Check of the {name}: {found.output} {found.status}: {found.text}")
+            print(f"Check of the {name}: {found.output or 'bptt'} {found.status}: "
+                  f"{found.text}")
 
 # %%
 # The picture compares the gradients.  Next, save results of your program in a file, and

@@ -9,10 +9,10 @@ import numpy as np
 from refsnn import checks, lif, losses, optimisers, surrogates
 
 # %%
-# The task: each input spikes once in each sample.  The class of the sample determines
-# the mean time of this spike, so that only the spike times contain information.
-rng, T, m, n, k = np.random.default_rng(1), 60, 30, 40, 4
-means = rng.integers(0, 40, (k, m))     # time step, for k classes and m inputs
+# The task: each of m inputs spikes once in the T time steps of a sample.  The class of
+# the sample determines the mean step of each spike.  Spike counts are the same for all.
+rng, T, m, n, k, steepness = np.random.default_rng(1), 60, 30, 40, 4, 5.0
+means = rng.integers(0, 40, (k, m))     # mean step, for k classes and m inputs
 decays = {"alpha": 0.8, "beta": 0.9}    # per step, of synaptic current and potential
 
 
@@ -35,7 +35,7 @@ def forward(W, W_out, x, labels, spike=None):
 def gradient(W, W_out, x, labels):
     _, dout, _, layer = forward(W, W_out, x, labels)
     top = lif.readout_backward(layer.spikes, W_out, dout, gain=0.005, **decays)
-    psi = surrogates.fast_sigmoid(layer.mem - 1.0, 5.0)[1]
+    psi = surrogates.fast_sigmoid(layer.mem - 1.0, steepness)[1]
     return lif.backward(x, W, None, layer, psi, top.dx, **decays).dW, top.dW
 
 
@@ -47,7 +47,7 @@ def gradient(W, W_out, x, labels):
 W, W_out, few = rng.normal(0.05, 0.2, (n, m)), rng.normal(0, 0.2, (k, n)), draw(2)
 dW = gradient(W, W_out, *few)[0]
 mem = forward(W, W_out, *few)[-1].mem
-anchored = checks.anchored(lambda v: surrogates.fast_sigmoid(v, 5.0), mem, 1.0)
+anchored = checks.anchored(lambda v: surrogates.fast_sigmoid(v, steepness), mem, 1.0)
 try:
     checks.directional(lambda W: forward(W, W_out, *few)[0], W, dW, rng, names=["dW"])
 except AssertionError as error:
