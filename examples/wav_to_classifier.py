@@ -56,7 +56,7 @@ fig.savefig("wav_to_classifier.png", dpi=150)
 # %%
 # The classifier: a recurrent layer of leaky integrate-and-fire (LIF) neurons, and one
 # leaky readout for each word.  The input counts spikes in steps of 4 ms, up to 0.4 s.
-grid = binning.Binning(0.0, 0.4, 0.004, "left", "count", "drop", "refuse")
+grid = binning.Binning(t0=0.0, t1=0.4, dt=0.004, outside="drop")
 x, x_test = (binning.dense(s.times, s.units, 70, grid) for s in (train, test))
 decays = {"alpha": np.exp(-4 / 10), "beta": np.exp(-4 / 20)}        # 10 ms and 20 ms
 weights = [rng.normal(0, 0.1, size) for size in ((40, 70), (40, 40), (k, 40))]

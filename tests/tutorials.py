@@ -62,10 +62,15 @@ def bad_picture(picture):
 
 
 def public(module, name):
-    """Return whether a name is a module of refsnn, or is exported by a module."""
+    """Return whether a name is exported by a module of refsnn, or is a public class or
+    a public module of it."""
     found = importlib.import_module(module)
-    return name in getattr(found, "__all__", ()) or hasattr(found, "__path__") and (
-        not name.startswith("_") and bool(importlib.util.find_spec(f"{module}.{name}")))
+    if name in getattr(found, "__all__", ()):
+        return True
+    return not name.startswith("_") and (
+        isinstance(getattr(found, name, None), type)
+        or hasattr(found, "__path__") and bool(
+            importlib.util.find_spec(f"{module}.{name}")))
 
 
 def bad_tutorial(source, name, packages=PACKAGES):
