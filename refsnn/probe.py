@@ -70,7 +70,8 @@ three measurements:
     step.  If the correlation at the lag D is above 97 % of the largest
     correlation, the lag R is set to D.  The nominal time constants are
     used for the readouts, unless other time constants raise the
-    correlation by more than 3 %.
+    correlation by more than 3 %.  The comparison omits the smallest and
+    the largest sample of each readout, because codes may be cut off there.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -498,19 +499,24 @@ def _weak(report, fit, W, scale, y, spikes, noise):
 def _always(y, spikes, W, live, noise, fit):
     """Describe a response without input."""
     decay = np.exp(-1 / _pairs(fit)).max(axis=0)
-    level = (y.mean(axis=1) + spikes.mean(axis=1) / (1 - decay))[:, live]
-    if np.sqrt((level ** 2).mean()) < max(STEADY, 3 * np.sqrt((noise ** 2).mean())):
+    columns = W[:, live].reshape(-1, W.shape[2])
+    least = 3 * np.sqrt((noise ** 2).mean())
+    early, steady = ((y + spikes / (1 - decay))[:, :T, live].mean(axis=1).ravel()
+                     for T in (START, None))
+    if np.sqrt((steady ** 2).mean()) < max(STEADY, least):
         return []
-    columns, rest, chosen = W[:, live].reshape(-1, W.shape[2]), level.ravel(), []
-    for _ in range(min(3, W.shape[2])):
-        match = np.abs(columns.T @ rest) / np.linalg.norm(columns, axis=0)
-        chosen.append(int(match.argmax()))
-        part = columns[:, chosen]
-        fitted = np.linalg.lstsq(part, level.ravel(), rcond=None)[0]
-        rest = level.ravel() - part @ fitted
-        if (rest ** 2).sum() < (1 - FOLLOW) * (level ** 2).sum():
-            which = np.isin(np.arange(W.shape[2]), chosen)
-            return _told("Input", which, "is", "are", " always on")
+    for level in (early, steady):       # the steady potential may be out of range
+        if np.sqrt((level ** 2).mean()) < least:
+            continue
+        rest, chosen = level, []
+        for _ in range(min(3, W.shape[2])):
+            match = np.abs(columns.T @ rest) / np.linalg.norm(columns, axis=0)
+            chosen.append(int(match.argmax()))
+            part = columns[:, chosen]
+            rest = level - part @ np.linalg.lstsq(part, level, rcond=None)[0]
+            if (rest ** 2).sum() < (1 - FOLLOW) * (level ** 2).sum():
+                which = np.isin(np.arange(W.shape[2]), chosen)
+                return _told("Input", which, "is", "are", " always on")
     return ["Neurons respond although there are no input spikes."]
 
 
@@ -530,8 +536,8 @@ def _moved(what, order):
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size or (np.sort(order) != np.arange(len(order))).any():
         return []
-    pairs = ", ".join(f"{i} are those of {order[i]}" for i in wrong[:4])
-    return [f"The {what} of {pairs}{', ...' * (wrong.size > 4)}."]
+    pairs = ", ".join(f"{i} are those of {order[i]}" for i in wrong)
+    return [f"The {what} of {pairs}."]
 
 
 def _ordered(what, a, b, least=FOLLOW):
@@ -578,9 +584,8 @@ def _exchanged(order):
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size:
         return []
-    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}"
-                      for i in wrong[:4])
-    return [f"Input {pairs}{', ...' * (wrong.size > 4)}."]
+    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}" for i in wrong)
+    return [f"Input {pairs}."]
 
 
 def _saturation(g, W, scale):
@@ -693,8 +698,13 @@ def _readouts(y, drive, constants, D, noise):
         K = np.append(_response(total, q, 0, T, 0), 0)      # 0 at negative times
         return (K[np.where(late < 0, T, late)] @ drive.reshape(T, -1)).reshape(T, B, k)
 
+    # Codes may be cut off at the smallest and at the largest code.
+    ends = ((y == y.min(axis=(0, 1))) | (y == y.max(axis=(0, 1)))).any(axis=2)
+    inside = ~(ends | _late(ends, 1))
+    inside[-len(LAGS):] = False
+
     def rows(a):                            # changes from step to step
-        return np.diff(a, axis=0, prepend=0)[:-len(LAGS)].reshape(-1, k).T
+        return np.diff(a, axis=0, prepend=0)[inside].T
 
     size, v = y.std(axis=(0, 1)), predicted(*constants[0])
     silent = size < np.maximum(2 * noise, max(
