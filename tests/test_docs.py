@@ -269,8 +269,8 @@ def foreign(block):
 
 
 def test_readme_examples_run():
-    block, proof, online = [block for block in python_blocks(read(ROOT / "README.md"))
-                            if not foreign(block)]
+    block, proof, online, chip = [
+        part for part in python_blocks(read(ROOT / "README.md")) if not foreign(part)]
     names = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec"), names)
     assert all(0 < names[layer].spikes.mean() < 1 for layer in ("one", "two"))
@@ -290,9 +290,17 @@ def test_readme_examples_run():
             after = dict(names)
             exec(compile(part, "README.md", "exec"), after)
             assert all(0 < layer.spikes.mean() < 1 for layer in after["now"].layers[:2])
-            found[repetitions] = np.sum((after["now"].potentials
-                                         - after["target_now"]) ** 2)
+            found[repetitions] = np.sum(
+                (after["now"].potentials - after["target_now"]) ** 2)
         assert found[7] < found[1]
+    names = after
+    for repetitions in (1, 60):
+        part = chip.replace("range(60)", f"range({repetitions})")
+        after = dict(names)
+        exec(compile(part, "README.md", "exec"), after)
+        assert after["report"].faults == () and 0 < after["rec"].spikes.mean() < 1
+        found[repetitions] = after["loss"]
+    assert found[60] < 0.5 * found[1]
 
 
 def test_only_the_peers_need_other_tools():

@@ -7,17 +7,21 @@ simulates one time step of the stack, and returns the gradient of the loss
 of this step with respect to all weights and learned constants.  The
 weights can therefore change at every time step:
 
-    from functools import partial
-    from refsnn import optimisers, stack, surrogates
-    net = [stack.layer(W1, V1, tau_syn=5e-3, tau_mem=20e-3),
-           stack.layer(W2, tau_syn=5e-3, tau_mem=20e-3),
-           stack.layer(W_out, tau_syn=5e-3, tau_mem=20e-3)]
-    adam, state, moments = partial(optimisers.adam, rate=1e-3), None, None
-    for x_now, target_now in zip(x, target):
-        now, state = stack.step(
-            net, x_now, state, lambda y: y - target_now, rule="block",
-            dt=1e-3, learn=["tau_mem"], surrogate=surrogates.fast_sigmoid)
-        net, moments = stack.descend(net, now.gradients, adam, moments)
+    >>> import numpy as np
+    >>> from functools import partial
+    >>> from refsnn import optimisers, stack, surrogates
+    >>> rng, taus = np.random.default_rng(0), {"tau_syn": 5e-3, "tau_mem": 0.02}
+    >>> net = [stack.layer(rng.random(shape), **taus)
+    ...        for shape in ((8, 6), (8, 8), (1, 8))]
+    >>> adam, state, moments = partial(optimisers.adam, rate=1e-3), None, None
+    >>> for x in rng.random((20, 1, 6)):
+    ...     now, state = stack.step(
+    ...         net, x, state, lambda y: y - 1.0, rule="block", dt=1e-3,
+    ...         surrogate=partial(surrogates.fast_sigmoid, steepness=2.0),
+    ...         learn=["tau_mem"])
+    ...     net, moments = stack.descend(net, now.gradients, adam, moments)
+    >>> bool(np.exp(net[0].log_tau_mem) < 0.02)
+    True
 
 The argument `rule` selects the learning rule.  The docstring of the module
 `online` states the equations of all rules, and the derivatives that each
