@@ -13,48 +13,48 @@ from refsnn import datasets, optimisers, stack, surrogates
 # %%
 # The task: images of the digits 0, 1 and 2.  The rows of an image arrive one after the
 # other, for 3 ms each, so that the network must remember earlier rows.
-images, labels = datasets.digits()
-images, labels = images[labels < 3], labels[labels < 3]
+images, labels = (part[datasets.digits()[1] < 3] for part in datasets.digits())
 x = np.repeat(images.transpose(1, 0, 2), 3, axis=0)     # (time step, image, column)
 x = np.concatenate([x, np.zeros_like(x[:6])])           # 6 ms without input
 train, test = datasets.split(labels, 0.25)
-
 # %%
 # The network: a layer has input weights and time constants in seconds.  Each hidden
-# neuron has its own time constants.  The last layer is the readout, which does not spike.
+# neuron has its own time constants.  The last layer is the readout, and does not spike.
 # A layer holds the logarithm of a time constant, which therefore stays positive.
 rng, each = np.random.default_rng(0), np.ones(20)
+sizes = (20, 8, 8.0, each), (20, 20, 8.0, each), (3, 20, 1.0, 1)
 start = [stack.layer(scale * rng.standard_normal((n, m)) / np.sqrt(m),
                      tau_syn=5e-3 * one, tau_mem=10e-3 * one)
-         for n, m, scale, one in ((20, 8, 8.0, each), (20, 20, 8.0, each), (3, 20, 1.0, 1))]
-model = {"dt": 1e-3, "gain": None,          # gain None: 1 - exp(-dt / tau_mem)
+         for n, m, scale, one in sizes]
+model = {"dt": 1e-3, "gain": None,                      # gain 1 - exp(-dt / tau_mem)
          "surrogate": partial(surrogates.fast_sigmoid, steepness=5.0)}
+adam = partial(optimisers.adam, rate=2e-3, beta1=0.99)
 
 # %%
-# Learning: ``stack.step`` simulates one time step of all layers, and returns the gradient
-# of the loss of this step.  ``error`` is the derivative of the cross entropy with respect
-# to the potentials y of the readout.  ``stack.descend`` changes the parameters.
+# Learning: ``stack.step`` simulates one time step of all layers, and returns the
+# gradient of the cross entropy of this step.  ``error`` is the derivative of the cross
+# entropy with respect to the readout potentials y.
 
 
 def error(y, part):
-    odds = np.exp(y)
-    return (odds / odds.sum(axis=1, keepdims=True) - np.eye(3)[labels[part]]) / len(part)
+    odds = np.exp(y) / np.exp(y).sum(axis=1, keepdims=True)
+    return (odds - np.eye(3)[labels[part]]) / len(part)
 
 
-def learn(rule, constants, adam=partial(optimisers.adam, rate=2e-3, beta1=0.99)):
-    layers, moments = start, None
+def learn(rule, constants):
+    layers, memory = start, None
     for _ in range(3):
         for part in np.array_split(rng.permutation(train), len(train) // 16):
             state = None
             for now in x[:, part]:
-                result, state = stack.step(layers, now, state, partial(error, part=part),
-                                           rule=rule, learn=constants, **model)
-                layers, moments = stack.descend(layers, result.gradients, adam, moments)
+                result, state = stack.step(layers, now, state, partial(
+                    error, part=part), rule=rule, learn=constants, **model)
+                layers, memory = stack.descend(layers, result.gradients, adam, memory)
     return layers
 
 
 # %%
-# Block-diagonal real-time recurrent learning: exchange the word "block" for another rule.
+# "block" is block-diagonal real-time recurrent learning; exchange it for another rule.
 learned = {"nothing": start, "the readout": learn("readout alone", []),
            "all parameters": learn("block", ["tau_syn", "tau_mem"])}
 found = {}
@@ -71,9 +71,10 @@ for name, layers in learned.items():
 fig, (left, right) = plt.subplots(1, 2, figsize=(9, 3.8), layout="constrained")
 left.bar(list(found), list(found.values()))
 left.axhline(1 / 3, color="black", linestyle=":", label="guessing: 1/3")
+left.legend(loc="upper left")
 left.set(xlabel="what is learned", ylabel="accuracy on held-out images", ylim=(0, 1))
-for one, marker in zip(layers[:2], "o^"):
-    right.plot(*(1e3 * np.exp((one.log_tau_syn, one.log_tau_mem))), marker)
+for i in (0, 1):
+    right.plot(*(1e3 * np.exp(layers[i][2:4])), "o^"[i], label=f"hidden layer {i + 1}")
 right.set(xlabel="synaptic time constant (ms)", ylabel="membrane time constant (ms)")
-right.legend(["hidden layer 1", "hidden layer 2"])
+right.legend()
 fig.savefig("learn_online.png", dpi=150)

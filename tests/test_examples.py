@@ -31,6 +31,13 @@ def test_surrogate_gradients(tmp_path):
     assert tutorials.number(told, "accuracy") > tutorials.guessing(4, 200)
 
 
+def test_learn_online(tmp_path):
+    told = tutorials.run("learn_online", tmp_path / "run")
+    nothing, *learned = map(float, re.findall(r"accuracy (\S+)", told))
+    assert len(learned) == 2
+    assert nothing < tutorials.guessing(3, 134) < min(learned)
+
+
 def test_train_a_chip(tmp_path):
     told = tutorials.run("train_a_chip", tmp_path / "run")
     assert "The probe says: Samples come 2 steps late.\n" in told
