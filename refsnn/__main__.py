@@ -89,11 +89,11 @@ npz file with
                             "fast_sigmoid:25", or a steepness
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
-folder or to a new .py file.  The argument checks of the module are
-appended to the copy, so that the copy needs no other module of the
-package.  Data files of the module, and the licence of these data, are
-copied to a folder named `data` next to the copied module.  Line 2 of the
-copied module holds a SHA-256 digest of all other lines.  To test the
+folder or to a new .py file.  The functions of `refsnn._checks` that the
+module uses are added to the copy, so that the copy needs no other module
+of the package.  Data files of the module, and the licence of these data,
+are copied to a folder named `data` next to the copied module.  Line 2 of
+the copied module holds a SHA-256 digest of all other lines.  To test the
 copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
@@ -216,21 +216,24 @@ def _alone(text, checks):
         reached |= new
         new = {node.id for name in new & set(parts) for node in ast.walk(parts[name])
                if isinstance(node, ast.Name)} & (set(parts) | set(imports)) - reached
+    start = {name: min([node.lineno, *(d.lineno for d in getattr(
+        node, "decorator_list", ()))]) - 1 for name, node in parts.items()}
+    blocks = {name: "\n".join(checks.split("\n")[start[name]:node.end_lineno])
+              for name, node in parts.items() if name in reached}
+    early = {node.value.id for one in tree.body if isinstance(one, ast.ClassDef)
+             for node in one.body if isinstance(node, ast.Assign)}
     lines, own = text.split("\n"), {ast.unparse(node) for node in tree.body}
-    lines[wanted.lineno - 1:wanted.end_lineno] = sorted(
-        {ast.unparse(imports[name]) for name in reached & set(imports)} - own)
+    lines[wanted.lineno - 1:wanted.end_lineno] = [
+        *sorted({ast.unparse(imports[name]) for name in reached & set(imports)} - own),
+        *(f"\n\n{blocks.pop(name)}\n" for name in sorted(early))]   # used by classes
     first, needs, given = lines[0].partition("needs: ")
     told = given.partition(" | ")
     lines[0] = first + needs + ", ".join(
         name for name in PACKAGES if name in told[0].split(", ")
         or name in checks.partition("\n")[0].partition("needs: ")[2].split(", ")
     ) + told[1] + told[2]
-    start = {name: min([node.lineno, *(d.lineno for d in getattr(
-        node, "decorator_list", ()))]) - 1 for name, node in parts.items()}
-    blocks = ["\n".join(checks.split("\n")[start[name]:node.end_lineno])
-              for name, node in parts.items() if name in reached]
     return "\n".join([*lines, "", "# ---- argument checks of refsnn, by `vendor`",
-                      "\n\n\n".join(blocks), ""])
+                      "\n\n\n".join(blocks.values()), ""])
 
 
 def _write(wanted):
@@ -293,11 +296,14 @@ def _parser():
             command.add_argument(argument, metavar=argument.upper(), help=told)
     convert = commands.choices["convert"]
     convert.add_argument("audio", nargs="+", metavar="AUDIO",
-                         help="WAV or FLAC files")
+                         help="WAV or FLAC files; several files require --label")
     convert.add_argument("-o", "--output", required=True, metavar="FILE.h5",
                          help="new file for the spikes")
     convert.add_argument("--label", metavar="LABEL", help=(
-        "folder, a regular expression with groups, or FILE.csv"))
+        "label of each sound: folder (the name of the folder that holds the sound), a "
+        "regular expression (its groups in the file name), or FILE.csv (with the "
+        "columns file and label); without --label, the label of a single sound is its "
+        "file name, and several sounds are refused"))
     convert.add_argument("--speaker", metavar="PATTERN", help=(
         "regular expression whose first group is the speaker (default: speaker 0)"))
     convert.add_argument("--test", nargs=2, default=[], metavar=("LIST", "TEST.h5"),
@@ -313,7 +319,8 @@ def _parser():
     convert.add_argument("--clipped", default="refuse", choices=("refuse", "keep"),
                          help="treatment of clipped sounds (default: refuse)")
     convert.add_argument("--mix", action="store_true",
-                         help="average the channels of stereo sounds")
+                         help="average the channels of stereo files (without --mix, "
+                              "stereo files are refused)")
     convert.add_argument("--membrane", default="2021", choices=MEMBRANES,
                          help="membrane constants (default: 2021)")
     convert.add_argument("--ramp", type=float, metavar="S",

@@ -3,7 +3,7 @@
 
 The algorithm modules in `refsnn/` and `refsnn/fast/` import no module of
 the package except `refsnn._checks`.  The command `python -m refsnn vendor
-NAME FILE` copies a module to a file, and appends the functions of
+NAME FILE` copies a module to a file, and adds the functions of
 `_checks.py` that the module uses.
 
 A public function passes its arguments to the function `arrays`, together
@@ -59,7 +59,7 @@ from typing import NamedTuple
 import numpy as np
 
 __all__ = ["arrays", "buffer", "bundle", "flags", "float_dtype", "lists", "one_of",
-           "unread"]
+           "shown", "unread"]
 
 FLOATS = (np.dtype(np.float32), np.dtype(np.float64))
 SAFE = 1e38         # smaller numbers do not overflow in a cast to float32
@@ -376,6 +376,33 @@ def bundle(name, value, kind, dtype=None):
             if found != dtype:
                 raise ValueError(f"{name}.{field} is {found}: must be {dtype}")
     return kind(*value)
+
+
+def shown(value):
+    """Return the text of a value, with dtypes and shapes in place of the entries
+    of arrays.  Classes of named tuples use this function as their method
+    `__repr__`.  At most eight entries of a list, tuple or dict are shown.
+
+    >>> class State(NamedTuple):
+    ...     syn: np.ndarray
+    ...     step: int
+    ...     __repr__ = shown
+    >>> State(np.ones((2, 3)), 5)
+    State(syn: float64 (2, 3), step: 5)
+    """
+    if hasattr(value, "dtype") and getattr(value, "ndim", 0):
+        return f"{value.dtype} {tuple(value.shape)}"
+    if isinstance(value, tuple) and hasattr(value, "_fields"):
+        fields = zip(value._fields, value, strict=True)
+        return type(value).__name__ + "({})".format(
+            ", ".join(f"{name}: {shown(entry)}" for name, entry in fields))
+    if type(value) not in (list, tuple, dict):
+        return repr(value)
+    parts = [f"{entry!r}: {shown(value[entry])}" if type(value) is dict
+             else shown(entry) for entry in list(value)[:8]]
+    parts += [f"... {len(value)} entries"] * (len(value) > 8)
+    text = ", ".join(parts) + "," * (type(value) is tuple and len(value) == 1)
+    return {list: "[{}]", tuple: "({})", dict: "{{{}}}"}[type(value)].format(text)
 
 
 def lists(name, value, like=None, source=None):

@@ -109,11 +109,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, one_of, shown
 
-__all__ = ["Recording", "State", "Traces", "credit", "eligibility", "gradient",
-           "linearise", "run", "simulate", "step", "trace_step"]
+__all__ = ["credit", "eligibility", "gradient", "linearise", "run", "simulate", "step",
+           "trace_step"]
 
 NEURONS = ("V? (n, n), alpha (n?) in [0, 1), beta (n?) in [0, 1), rho (n?) in [0, 1), "
            "adaptation (n?) in [0, inf), gain (n?) in (0, inf), "
@@ -131,34 +131,32 @@ SPIKE = 0.5     # entries of State.spikes above SPIKE are spikes in (5)
 
 class Recording(NamedTuple):
     """Hold the currents I, potentials U, adaptations A, spikes S and refractory
-    mask.
-
-    Each array has the shape (T, B, n).
-    """
+    mask.  The function `simulate` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
     spikes: np.ndarray
-    clamp: np.ndarray           # bool, True where the neuron cannot spike
+    clamp: np.ndarray
+    __repr__ = shown
 
 
 class State(NamedTuple):
     """Hold the current I, potential U, adaptation A and last spikes of a layer.
-
-    The field `spikes` holds the spikes of the last `refractory` steps.  If the
-    field `spikes` is None, no neuron spiked in the last `refractory` steps.
-    """
-    syn: np.ndarray             # (B, n)
-    mem: np.ndarray             # (B, n)
-    adapted: np.ndarray         # (B, n)
-    spikes: np.ndarray = None   # (refractory, B, n), the oldest step first
+    The function `run` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    adapted: np.ndarray
+    spikes: np.ndarray = None
+    __repr__ = shown
 
 
 class Traces(NamedTuple):
-    """Hold the e-prop traces s_j, u_j and eps_ij of eqs. (6) and (7)."""
-    syn: np.ndarray             # (B, m + n), or (B, m) without recurrence
-    mem: np.ndarray             # as syn
-    adapted: np.ndarray         # (B, n, m + n) or (B, n, m)
+    """Hold the e-prop traces s_j, u_j and eps_ij of eqs. (6) and (7).  The
+    function `trace_step` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    adapted: np.ndarray
+    __repr__ = shown
 
 
 def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=1.0,
@@ -196,6 +194,11 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     Returns
     -------
     Recording
+        syn      currents I, (T, B, n)
+        mem      membrane potentials U, (T, B, n)
+        adapted  adaptations A, (T, B, n)
+        spikes   spikes S, (T, B, n)
+        clamp    bool, True where a neuron cannot spike, (T, B, n)
     """
     return run(x, W, V, alpha=alpha, beta=beta, rho=rho, adaptation=adaptation,
                gain=gain, threshold=threshold, refractory=refractory, spike=spike,
@@ -223,8 +226,16 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
     Returns
     -------
-    recording, state : Recording, State
-        Recorded steps 0 to T - 1, and the state at step T.
+    recording : Recording
+        Steps 0 to T - 1, with the fields described in `simulate`.
+    state : State
+        State at step T.
+
+        syn      currents I[T], (B, n)
+        mem      membrane potentials U[T], (B, n)
+        adapted  adaptations A[T], (B, n)
+        spikes   spikes of the last `refractory` steps, oldest step first,
+                 (refractory, B, n); if None, no neuron spiked in these steps
     """
     W, x, V, *constants, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
@@ -442,6 +453,10 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     -------
     Traces
         Traces at step t + 1, in new arrays.
+
+        syn      s_j, (B, m + n), or (B, m) without recurrence
+        mem      u_j, in the shape of `syn`
+        adapted  eps_ij, (B, n, m + n) or (B, n, m)
     """
     psi, z, alpha, beta, gain, rho, a, *traces = arrays(
         f"psi (B*, n) float, z (B*, m+n*), {CONSTANTS}, {TRACES}", psi, z, alpha, beta,

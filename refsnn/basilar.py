@@ -72,11 +72,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import interpolate as splines, special
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of, shown
 
-__all__ = ["MEMBRANES", "Membrane", "Table", "interpolate", "phase", "places",
-           "response", "table", "transfer"]
+__all__ = ["MEMBRANES", "interpolate", "phase", "places", "response", "table",
+           "transfer"]
 
 LENGTH = 3.5            # cm, base to apex
 BEND = 10.0             # Hz; (8) is about linear below this frequency
@@ -86,14 +86,15 @@ LOWEST = 1.0            # Hz, lowest frequency of a table, as in the published s
 
 
 class Membrane(NamedTuple):
-    """Hold the constants of eqs. (1)-(5) for the basilar membrane, in CGS units."""
-    C0: float = 1e9         # stiffness at the base
-    a: float = 3500.0       # constant subtracted from the stiffness
-    alpha: float = 3.0      # 1/cm, decay rate of the stiffness
-    rho: float = 1.0        # density of the fluid; (5) assumes 1
-    delta: float = 0.15     # damping
-    h: float = 0.1          # height of the canal
-    m: float = 0.05         # mass of the membrane
+    """Hold the constants of eqs. (1)-(5) for the basilar membrane, in CGS units.
+    The function `phase` describes the fields."""
+    C0: float = 1e9
+    a: float = 3500.0
+    alpha: float = 3.0
+    rho: float = 1.0
+    delta: float = 0.15
+    h: float = 0.1
+    m: float = 0.05
 
 
 MEMBRANES = {"2020": Membrane(C0=1e8), "2021": Membrane()}
@@ -102,11 +103,12 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 class Table(NamedTuple):
     """Hold the transfer function V at frequencies from 1 Hz to slightly above
-    `top`."""
-    frequencies: np.ndarray     # (J,), Hz
-    values: np.ndarray          # (J, C) complex
-    coefficients: np.ndarray    # (J, C) complex, of the spline
-    top: float                  # Hz
+    `top`.  The function `table` describes the fields."""
+    frequencies: np.ndarray
+    values: np.ndarray
+    coefficients: np.ndarray
+    top: float
+    __repr__ = shown
 
 
 def places(channels=700):
@@ -139,7 +141,16 @@ def phase(frequencies, places, membrane="2021"):
     frequencies, places : (F,) float and (C,) float
         Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
     membrane : {"2020", "2021"} or Membrane
-        Name of a published set of constants, or a `Membrane` of constants.
+        Name of a published set of constants, or constants in CGS units.
+        The default of each constant comes first:
+
+        C0     1e9, stiffness at the base
+        a      3500.0, constant subtracted from the stiffness
+        alpha  3.0, 1/cm, decay rate of the stiffness
+        rho    1.0, density of the fluid; (5) assumes 1
+        delta  0.15, damping
+        h      0.1, height of the canal
+        m      0.05, mass of the membrane
 
     Returns
     -------
@@ -211,6 +222,10 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     Returns
     -------
     Table
+        frequencies   (J,), Hz, from 1 Hz to slightly above `top`
+        values        (J, C) complex, transfer function V
+        coefficients  (J, C) complex, coefficients of the spline
+        top           Hz
     """
     top, points = arrays("top () in [10, 1e5], points () int in [100, inf)", top,
                          points, dtype=np.float64)

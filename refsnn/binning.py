@@ -20,7 +20,9 @@ shorter last time step ("keep"), is omitted ("drop"), or raises an error
 steps ("drop"), moves these events to the first or the last step ("clip"),
 or raises an error ("refuse").  If one unit has several events in a time
 step, the option `duplicates` sets the entry of x to the number of these
-events ("count") or to 1 ("clip").
+events ("count") or to 1 ("clip").  By default, eq. (3) holds, events are
+counted, and events outside all time steps and remainders raise an error.
+With these defaults, no event is lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -55,11 +57,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
-__all__ = ["Binning", "Spikes", "batches", "dense", "sparse", "steps", "thinned",
-           "time_constant"]
+__all__ = ["batches", "dense", "sparse", "steps", "thinned", "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
 ROUNDING = 1e-9         # largest relative distance of (t1 - t0) / dt to an integer
@@ -68,34 +69,45 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the options of binning, as described in the module docstring."""
-    t0: float               # start of the first step, s
-    t1: float               # end of the window, s
-    dt: float               # time step, s
-    closed: str             # "left" or "right"
-    duplicates: str         # "count" or "clip"
-    outside: str            # "refuse", "drop" or "clip"
-    partial: str            # "refuse", "drop" or "keep"
+    """Hold the options of binning.  The function `steps` describes the fields."""
+    t0: float
+    t1: float
+    dt: float
+    closed: str = "left"
+    duplicates: str = "count"
+    outside: str = "refuse"
+    partial: str = "refuse"
 
 
 class Spikes(NamedTuple):
-    """Hold the nonzero entries of a (T, B, n) array, sorted by time step."""
-    step: np.ndarray        # (E,) int64, in 0 ... T-1, non-decreasing
-    sample: np.ndarray      # (E,) int64, in 0 ... B-1
-    unit: np.ndarray        # (E,) int64, in 0 ... n-1
-    count: np.ndarray       # (E,) int64, number of events, at least 1
-    shape: tuple            # (T, B, n)
+    """Hold the nonzero entries of a (T, B, n) array, sorted by time step.  The
+    function `sparse` describes the fields."""
+    step: np.ndarray
+    sample: np.ndarray
+    unit: np.ndarray
+    count: np.ndarray
+    shape: tuple
+    __repr__ = shown
 
 
 def steps(binning):
     """Return the number of time steps T, eq. (1).
 
-    >>> steps(Binning(0.0, 1.4, 0.014, "left", "count", "drop", "refuse"))
+    >>> steps(Binning(0.0, 1.4, 0.014))
     100
 
     Parameters
     ----------
     binning : Binning
+        The module docstring explains the choices, whose default comes first:
+
+        t0          start of the first step, s
+        t1          end of the last step, s
+        dt          time step, s
+        closed      "left" or "right"
+        duplicates  "count" or "clip"
+        outside     "refuse", "drop" or "clip"
+        partial     "refuse", "drop" or "keep"
 
     Returns
     -------
@@ -127,7 +139,7 @@ def _edges(binning):
 def sparse(times, units, channels, binning):
     """Return the nonzero event counts x of a batch, eqs. (1)-(5).
 
-    >>> binning = Binning(0.0, 1.0, 0.5, "left", "count", "drop", "refuse")
+    >>> binning = Binning(0.0, 1.0, 0.5, outside="drop")
     >>> times, units = np.array([0.1, 0.2, 0.5, 1.0]), np.array([1, 1, 0, 0])
     >>> x = sparse([times], [units], 2, binning)
     >>> x.step.tolist(), x.unit.tolist(), x.count.tolist(), x.shape
@@ -146,6 +158,12 @@ def sparse(times, units, channels, binning):
     -------
     Spikes
         Nonzero counts, sorted by step, then sample, then unit.
+
+        step    (E,) int64, in 0 ... T-1, non-decreasing
+        sample  (E,) int64, in 0 ... B-1
+        unit    (E,) int64, in 0 ... n-1
+        count   (E,) int64, number of events, at least 1
+        shape   (T, B, n)
     """
     times, units, channels = _events(times, units, channels)
     edges, binning = _edges(binning), Binning(*binning)
@@ -179,7 +197,7 @@ def sparse(times, units, channels, binning):
 def dense(times, units, channels, binning, *, dtype=np.float64):
     """Return all event counts x of a batch, eqs. (1)-(5).
 
-    >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", "clip", "refuse")
+    >>> binning = Binning(0.0, 1.0, 0.5, "right", "clip", outside="clip")
     >>> dense([np.array([0.1, 0.2, 0.5, 9.0])], [np.array([1, 1, 0, 0])], 2,
     ...       binning).tolist()
     [[[1.0, 1.0]], [[1.0, 0.0]]]

@@ -85,10 +85,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, one_of, unread
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of, shown, unread
 
-__all__ = ["Corrections", "Measurement", "calibrate", "corrected", "measure", "twin"]
+__all__ = ["calibrate", "corrected", "measure", "twin"]
 _RANGE = 2.0, 5.45     # ranges of settings: of factors, and of potentials
 _CLASSES = 10          # input weights are 0 .. 10 units
 _STEPS = 20            # T, number of time bins of an image
@@ -113,40 +113,31 @@ _CORRECTIONS = (
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons.
-
-    Parameters that could not be measured are NaN.  Potentials are in units
-    of the nominal distance from the leak potential to the threshold.  This
-    distance is code[1] ADC codes.  If a neuron fires without input, its
-    measured leak potential is inaccurate, because some of the averaged
-    samples follow a reset.
-    """
-    gain: np.ndarray           # (2, N), exc. and inh., nominally 1
-    tau_syn: np.ndarray        # (2, N), s
-    tau_mem: np.ndarray        # (N,), s
-    threshold: np.ndarray      # (N,), relative to the leak
-    leak: np.ndarray           # (N,), relative to the reference
-    reset: np.ndarray          # (N,), relative to the leak
-    restless: np.ndarray       # (N,) bool: fires without input
-    silent: np.ndarray         # (N,) bool: never fires, or fires too late to measure
-    latency: float             # s, dt - t0: from the start of a bin to its sample
-    offset: np.ndarray         # (N,), codes, reference - code[0]
+    """Hold the measured parameters of N neurons.  The function `measure`
+    describes the fields."""
+    gain: np.ndarray
+    tau_syn: np.ndarray
+    tau_mem: np.ndarray
+    threshold: np.ndarray
+    leak: np.ndarray
+    reset: np.ndarray
+    restless: np.ndarray
+    silent: np.ndarray
+    latency: float
+    offset: np.ndarray
+    __repr__ = shown
 
 
 class Corrections(NamedTuple):
-    """Hold factors and offsets that correct the parameters of a chip.
-
-    Offsets are in units of the nominal distance from the leak potential to
-    the threshold.  This distance is code[1] ADC codes.  The offsets
-    `threshold` and `reset` change the threshold and the reset potential
-    independently of the leak potential.
-    """
-    gain: np.ndarray           # (2, N), factor
-    tau_syn: np.ndarray        # (2, N), factor
-    tau_mem: np.ndarray        # (N,), factor
-    threshold: np.ndarray      # (N,), offset
-    leak: np.ndarray           # (N,), offset
-    reset: np.ndarray          # (N,), offset
+    """Hold factors and offsets that correct the parameters of a chip.  The
+    function `calibrate` describes the fields."""
+    gain: np.ndarray
+    tau_syn: np.ndarray
+    tau_mem: np.ndarray
+    threshold: np.ndarray
+    leak: np.ndarray
+    reset: np.ndarray
+    __repr__ = shown
 
 
 def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e-6,
@@ -191,6 +182,23 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Returns
     -------
     Measurement
+        Measured parameters of N neurons.  Parameters that could not be
+        measured are NaN.  Potentials are in units of the nominal distance from
+        the leak potential to the threshold.  This distance is code[1] ADC
+        codes.  If a neuron fires without input, its measured leak potential is
+        inaccurate, because some of the averaged samples follow a reset.
+
+        gain       (2, N), exc. and inh., nominally 1
+        tau_syn    (2, N), exc. and inh., s
+        tau_mem    (N,), s
+        threshold  (N,), relative to the leak
+        leak       (N,), relative to the reference
+        reset      (N,), relative to the leak
+        restless   (N,) bool, True if the neuron fires without input
+        silent     (N,) bool, True if the neuron never fires, or fires too late
+                   to measure
+        latency    s, dt - t0, from the start of a time bin to its sample
+        offset     (N,), ADC codes, reference - code[0]
     """
     one_of("run", run, Callable)
     neurons, inputs, repeats, dt, tau_mem, tau_syn, scale, code, limit = arrays(
@@ -395,6 +403,18 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Returns
     -------
     Corrections
+        Factors and offsets that correct the parameters of a chip.  Offsets are
+        in units of the nominal distance from the leak potential to the
+        threshold.  This distance is code[1] ADC codes.  The offsets
+        `threshold` and `reset` change the threshold and the reset potential
+        independently of the leak potential.
+
+        gain       (2, N), factors of exc. and inh. gains
+        tau_syn    (2, N), factors of exc. and inh. time constants
+        tau_mem    (N,), factors
+        threshold  (N,), offsets
+        leak       (N,), offsets
+        reset      (N,), offsets
     """
     found = measure(run, neurons=neurons, inputs=inputs, dt=dt, tau_mem=tau_mem,
                     tau_syn=tau_syn, scale=scale, code=code, repeats=repeats,
@@ -444,7 +464,7 @@ def corrected(chip, corrections):
     levels = getattr(chip.effects, "levels", None)
     levels, = arrays("chip.effects.levels? () int in [1, inf)", levels)
     new, names = {}, Corrections._fields
-    checked = arrays(f"{_CHIP}, {_CORRECTIONS}", *_fields(chip), *_fields(corrections))
+    checked = arrays(f"{_CHIP}, {_CORRECTIONS}", *_parts(chip), *_parts(corrections))
     for name, old, value in zip(names, checked, checked[len(names):], strict=False):
         factor = name in ("gain", "tau_syn", "tau_mem")
         if levels:
@@ -496,7 +516,7 @@ def twin(chip, found):
     Chip
     """
     new, found = {}, bundle("found", found, Measurement)
-    checked = arrays(_CHIP, *_fields(chip))
+    checked = arrays(_CHIP, *_parts(chip))
     for name, old in zip(Corrections._fields, checked, strict=True):
         value = unread(f"found.{name}", getattr(found, name), old.shape, np.float32,
                        np.float64)
@@ -513,6 +533,6 @@ def twin(chip, found):
     return chip._replace(effects=effects, **new)
 
 
-def _fields(chip):
+def _parts(chip):
     """Return six neuron parameters, or six corrections."""
     return [getattr(chip, name, None) for name in Corrections._fields]

@@ -94,11 +94,10 @@ from typing import Any, NamedTuple, Optional, Tuple
 import numpy as np
 from scipy import sparse
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
-__all__ = ["CALIBRATED", "Chip", "Effects", "IDEAL", "UNCALIBRATED", "draw",
-           "emulate", "only"]
+__all__ = ["CALIBRATED", "IDEAL", "UNCALIBRATED", "draw", "emulate", "only"]
 _SHORTEST = 0.5e-6     # s, smallest time constant
 _IMAGES = 128          # images emulated together, so that their state fits the cache
 _LONGEST = 0.2e-6      # s, longest step unless h = dt; limits errors of (10) and (11)
@@ -184,24 +183,20 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Hold the parameters of one emulated chip.
-
-    Learning rules must not read the parameters of an emulated chip, because
-    the parameters of a real chip are unknown.  N is the number of neurons, and
-    M is the number of inputs of a neuron.  In an array axis of length 2, the
-    excitatory value comes first and the inhibitory value second.
-    """
+    """Hold the parameters of one emulated chip.  The function `draw` describes
+    the fields."""
     effects: Effects
-    nominal: Tuple[float, float]    # tau_syn, tau_mem, s
-    gain: np.ndarray           # (2, N)
-    synapse: np.ndarray        # (2, N, M)
-    tau_syn: np.ndarray        # (2, N), s
-    tau_mem: np.ndarray        # (N,), s
-    threshold: np.ndarray      # (N,)
-    leak: np.ndarray           # (N,)
-    reset: np.ndarray          # (N,)
-    adc_offset: np.ndarray     # (N,), codes
-    adc_gain: np.ndarray       # (N,)
+    nominal: Tuple[float, float]
+    gain: np.ndarray
+    synapse: np.ndarray
+    tau_syn: np.ndarray
+    tau_mem: np.ndarray
+    threshold: np.ndarray
+    leak: np.ndarray
+    reset: np.ndarray
+    adc_offset: np.ndarray
+    adc_gain: np.ndarray
+    __repr__ = shown
 
 
 def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
@@ -221,7 +216,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
         Random seed of the chip.
     effects : Effects
         `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
-        ``_replace(loss=None, decalibration=(0.3, 0.3))``.
+        ``_replace(loss=None, decalibration=(0.3, 0.3))``.  The docstring of
+        the class `Effects` describes all effects.
     neurons, inputs : int
         Number of neurons, and number of signed inputs of each neuron.
     tau_mem, tau_syn : float
@@ -231,6 +227,22 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     Returns
     -------
     Chip
+        Parameters of an emulated chip with N neurons, each with M inputs.
+        Learning rules must not read these parameters, because the parameters
+        of a real chip are unknown.  In an array axis of length 2, the
+        excitatory value comes first and the inhibitory value second.
+
+        effects     magnitudes of the effects, `Effects`
+        nominal     nominal tau_syn and tau_mem, s
+        gain        (2, N), factors of synaptic gains
+        synapse     (2, N, M), factors of single synapses
+        tau_syn     (2, N), synaptic time constants, s
+        tau_mem     (N,), membrane time constants, s
+        threshold   (N,), relative to the leak; inf if the neuron never fires
+        leak        (N,), relative to the nominal leak potential
+        reset       (N,), relative to the leak
+        adc_offset  (N,), ADC codes
+        adc_gain    (N,), relative deviation of the ADC gain
     """
     effects = _effects("effects", effects)
     most = effects.fan_in or np.inf

@@ -57,10 +57,10 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, flags, float_dtype, one_of, shown
 
-__all__ = ["Weights", "clip", "drop", "dropout", "initial", "integers", "penalty"]
+__all__ = ["clip", "drop", "dropout", "initial", "integers", "penalty"]
 NETWORK = ("weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
            "weights.readout (k, n) float")
 SIZES = ("m () int in [1, inf), n () int in [1, inf), k () int in [1, inf), "
@@ -69,11 +69,12 @@ SPREAD, MEAN = 0.7, 0.001       # numbers of (6), from the authors' public code
 
 
 class Weights(NamedTuple):
-    """Hold the integer weights of a network, or its real weights in units of
-    the threshold."""
-    hidden: np.ndarray                          # (n, m)
-    recurrent: Optional[np.ndarray]             # (n, n)
-    readout: np.ndarray                         # (k, n)
+    """Hold the integer weights of a network, or its real weights in units of the
+    threshold.  The function `initial` describes the fields."""
+    hidden: np.ndarray
+    recurrent: Optional[np.ndarray]
+    readout: np.ndarray
+    __repr__ = shown
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
@@ -246,6 +247,9 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Returns
     -------
     Weights
+        hidden     (n, m), input weights
+        recurrent  (n, n), recurrent weights, or None
+        readout    (k, n), readout weights
     """
     one_of("rng", rng, np.random.Generator)
     m, n, k, tau_mem, dt = arrays(SIZES, m, n, k, tau_mem, dt)

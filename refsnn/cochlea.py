@@ -77,11 +77,11 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, unread
 
-__all__ = ["HairCell", "bushy", "convert", "convert_many", "fibres",
-           "firing_probability", "transmitter", "velocity"]
+__all__ = ["bushy", "convert", "convert_many", "fibres", "firing_probability",
+           "transmitter", "velocity"]
 
 TOGETHER = 1 << 18      # about the number of steps times channels computed at once
 BUFFER = 5 << 23        # about the largest size of v, so that v takes 320 MB
@@ -93,17 +93,18 @@ TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7).  The rates y, g, l, r, x and h have
-    the unit 1/s, and the velocities A and B have the unit cm/s."""
-    y: float = 5.05         # replenishment
-    g: float = 2000.0       # largest release
-    l: float = 2500.0       # loss from the cleft                          # noqa: E741
-    r: float = 6580.0       # return from the cleft
-    x: float = 66.3         # transfer from `store` to `free`
-    A: float = 5.0          # transmitter is released if v > -A
-    B: float = 300.0        # release is half of the largest release if v = B - A
-    h: float = 50000.0      # firing rate if `cleft` is 1
-    M: float = 1.0          # level to which `free` is replenished
+    """Hold the constants of eqs. (3)-(7).  The rates y, g, l, r, x and h have the
+    unit 1/s, and the velocities A and B have the unit cm/s.  The function
+    `transmitter` describes the fields."""
+    y: float = 5.05
+    g: float = 2000.0
+    l: float = 2500.0  # noqa: E741
+    r: float = 6580.0
+    x: float = 66.3
+    A: float = 5.0
+    B: float = 300.0
+    h: float = 50000.0
+    M: float = 1.0
 
 
 CELL = ", ".join(f"cell.{name} {POSITIVE}" for name in HairCell._fields)
@@ -171,7 +172,19 @@ def transmitter(v, dt, *, cell=None):
     dt : float
         Time step, s.  The time step must be below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
-        Constants of the hair cell; the published constants by default.
+        Constants of the hair cell; the published constants by default.  The
+        rates y, g, l, r, x and h have the unit 1/s, and the velocities A and B
+        have the unit cm/s.  The default of each field comes first:
+
+        y  5.05, replenishment
+        g  2000.0, largest release
+        l  2500.0, loss from the cleft
+        r  6580.0, return from the cleft
+        x  66.3, transfer from `store` to `free`
+        A  5.0, transmitter is released if v > -A
+        B  300.0, release is half of the largest release if v = B - A
+        h  50000.0, firing rate if `cleft` is 1
+        M  1.0, level to which `free` is replenished
 
     Returns
     -------

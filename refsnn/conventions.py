@@ -96,11 +96,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, one_of, shown
 
-__all__ = ["AXES", "PARTS", "PRESETS", "Run", "Step", "credit", "linearise", "recorded",
-           "simulate", "slopes"]
+__all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simulate",
+           "slopes"]
 
 
 class Step(NamedTuple):
@@ -156,14 +156,16 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the states 0 to T of a layer, in arrays of shape (T + 1, B, n)."""
-    syn: np.ndarray         # I
-    mem: np.ndarray         # u
-    spikes: np.ndarray      # s
-    fired: np.ndarray       # s in the reset; s > 0.5 if spikes="many", reset="zero"
-    reset: np.ndarray       # R(u, s)
-    free: np.ndarray        # membrane potential before the reset of (6) and before (7)
-    held: np.ndarray        # bool, True while a neuron is refractory
+    """Hold the states 0 to T of a layer, in arrays of shape (T + 1, B, n).  The
+    function `simulate` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    spikes: np.ndarray
+    fired: np.ndarray
+    reset: np.ndarray
+    free: np.ndarray
+    held: np.ndarray
+    __repr__ = shown
 
 
 AXES = {
@@ -220,7 +222,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Parameters
     ----------
     step : Step
-        Convention.
+        Convention.  The docstring of the class `Step` describes all fields.
     x : (T, B, m) float, int or bool
         Input of the layer.
     W, V : (n, m) float, (n, n) float or None
@@ -241,8 +243,18 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Returns
     -------
     Run
-        States 0 to T.  The function `recorded` selects T rows from these T + 1
-        states, as the simulator with this convention does.
+        States 0 to T, arrays (T + 1, B, n).  The function `recorded` selects T
+        rows from these T + 1 states, as the simulator with this convention
+        does.
+
+        syn     synaptic currents I
+        mem     membrane potentials u
+        spikes  spikes s
+        fired   spikes s in the reset, which are s > 0.5 if spikes="many" and
+                reset="zero"
+        reset   R(u, s)
+        free    membrane potentials before the reset of (6) and before (7)
+        held    bool, True while a neuron is refractory
     """
     step = _step(step)
     one_of("spike", spike, Callable, type(None))

@@ -93,11 +93,10 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
-__all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
-           "second_order", "signals"]
+__all__ = ["backward", "forward", "init", "jacobian", "second_order", "signals"]
 
 SPREAD = 0.8796256610342398     # s of (12)
 BIAS_STD = 0.01                 # see (12)
@@ -110,19 +109,20 @@ ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
 
 
 class Recording(NamedTuple):
-    """Hold the layer inputs, the pre-activations and the outputs of a network."""
-    inputs: List[np.ndarray]    # patches A[l], (N, P, k k c_in); dense: (N, n_in)
-    pre: List[np.ndarray]       # (N, rows, columns, c_out); dense: (N, n_out)
-    outputs: np.ndarray         # f, (N, K), equal to pre[-1]
+    """Hold the layer inputs, the pre-activations and the outputs of a network.
+    The function `forward` describes the fields."""
+    inputs: List[np.ndarray]
+    pre: List[np.ndarray]
+    outputs: np.ndarray
+    __repr__ = shown
 
 
 class Gradient(NamedTuple):
     """Hold the gradient of a loss with respect to the parameters of each layer.
-
-    The gradient is summed over all samples.
-    """
+    The function `backward` describes the fields."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
+    __repr__ = shown
 
 
 def forward(weights, biases, x, pools, dropout=None):
@@ -156,6 +156,9 @@ def forward(weights, biases, x, pools, dropout=None):
     Returns
     -------
     Recording
+        inputs   list of patches A[l], (N, P, k k c_in); dense: (N, n_in)
+        pre      list of (N, rows, columns, c_out); dense: (N, n_out)
+        outputs  f, (N, K), equal to pre[-1]
     """
     weights, pools = _layers(weights, pools)
     _, x = arrays("weights[0] (_, _, _, c) float, x (N, _, _, c)", weights[0], x)
@@ -220,6 +223,10 @@ def backward(weights, recording, doutputs, pools):
     Returns
     -------
     Gradient
+        Gradient of the loss, summed over all samples.
+
+        weights  list of derivatives, in the shapes of the weights
+        biases   list of derivatives, in the shapes of the biases
     """
     net = _read(weights, recording, pools)
     shape, dtype = net[2].outputs.shape, net[0][0].dtype

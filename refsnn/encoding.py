@@ -31,17 +31,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, float_dtype, one_of, shown
 
-__all__ = ["Events", "latency", "latency_events", "poisson"]
+__all__ = ["latency", "latency_events", "poisson"]
 
 
 class Events(NamedTuple):
-    """Hold the indices of spikes in a (T, B, m) array, sorted by time step."""
-    step: np.ndarray        # (E,) int64, in 0 .. T-1, non-decreasing
-    sample: np.ndarray      # (E,) int64, in 0 .. B-1
-    unit: np.ndarray        # (E,) int64, in 0 .. m-1
+    """Hold the indices of spikes in a (T, B, m) array, sorted by time step.  The
+    function `latency_events` describes the fields."""
+    step: np.ndarray
+    sample: np.ndarray
+    unit: np.ndarray
+    __repr__ = shown
 
 
 def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
@@ -66,6 +68,10 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     -------
     Events
         Spike indices, sorted by step, then sample, then unit.
+
+        step    (E,) int64, in 0 .. T-1, non-decreasing
+        sample  (E,) int64, in 0 .. B-1
+        unit    (E,) int64, in 0 .. m-1
     """
     values, T = arrays("values (B, m) float, T () int in [1, inf)", values, T)
     tau, threshold, dt = arrays(

@@ -48,10 +48,10 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of, shown
 
-__all__ = ["Recordings", "Speakers", "read", "write"]
+__all__ = ["read", "write"]
 
 CHUNK = 1 << 26         # largest chunk of a field, bytes
 ENTRIES = 1 << 22       # largest number of entries of a field
@@ -63,20 +63,24 @@ SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Hold arrays (speakers,) with properties of speakers."""
+    """Hold arrays (speakers,) with properties of speakers.  The function `write`
+    describes the fields."""
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray
+    __repr__ = shown
 
 
 class Recordings(NamedTuple):
-    """Hold the spikes, the labels and the speakers of N recordings."""
-    times: list             # N arrays (E,) float64, s, sorted
-    units: list             # N arrays (E,) int64, channels
-    labels: np.ndarray      # (N,) int64, indices into keys
-    keys: tuple             # words
-    speaker: np.ndarray     # (N,) int64, or None if the file has no speakers
-    meta: Speakers          # or None if the file has no metadata
+    """Hold the spikes, the labels and the speakers of N recordings.  The function
+    `read` describes the fields."""
+    times: list
+    units: list
+    labels: np.ndarray
+    keys: tuple
+    speaker: np.ndarray
+    meta: Speakers
+    __repr__ = shown
 
 
 def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
@@ -108,6 +112,12 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     Returns
     -------
     Recordings
+        times    list of N arrays (E,) float64, sorted spike times, s
+        units    list of N arrays (E,) int64, channels
+        labels   (N,) int64, indices into `keys`
+        keys     tuple of words
+        speaker  (N,) int64, or None if the file has no speakers
+        meta     `Speakers`, or None if the file has no metadata
     """
     path = os.fsdecode(one_of("path", path, str, os.PathLike))
     one_of("unsorted", unsorted, "refuse", "sort")
@@ -270,6 +280,10 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
         Speaker of each recording.
     meta : Speakers, optional
         Properties of the speakers 0, 1, ...
+
+        gender       (speakers,) array
+        age          (speakers,) array
+        body_height  (speakers,) array
     channels : int
         Number of channels; the channels of the spikes are 0 ... channels - 1.
     """

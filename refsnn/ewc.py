@@ -65,24 +65,27 @@ from typing import List, NamedTuple, Union
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, lists, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, lists, one_of, shown
 
-__all__ = ["Fisher", "State", "accumulate", "fisher", "penalty", "penalty_gradient"]
+__all__ = ["accumulate", "fisher", "penalty", "penalty_gradient"]
 
 
 class Fisher(NamedTuple):
-    """Hold the diagonal Fisher information of each layer."""
-    weights: List[np.ndarray]     # (n_out, n_in) of each layer
-    biases: List[np.ndarray]      # (n_out,) of each layer
+    """Hold the diagonal Fisher information of each layer.  The function `fisher`
+    describes the fields."""
+    weights: List[np.ndarray]
+    biases: List[np.ndarray]
+    __repr__ = shown
 
 
 class State(NamedTuple):
     """Hold the importance and the anchor of each parameter, and the number of
-    completed tasks."""
-    importance: Union[np.ndarray, list]     # sum of F over completed tasks
-    anchor: Union[np.ndarray, list]         # latest parameters, or F-weighted mean
-    tasks: int                              # number of completed tasks
+    completed tasks.  The function `accumulate` describes the fields."""
+    importance: Union[np.ndarray, list]
+    anchor: Union[np.ndarray, list]
+    tasks: int
+    __repr__ = shown
 
 
 def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
@@ -109,6 +112,8 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     Returns
     -------
     Fisher
+        weights  list of (n_out, n_in), one array for each layer
+        biases   list of (n_out,), one array for each layer
     """
     outputs, inputs, signals, labels = arrays(
         "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float, "
@@ -170,6 +175,9 @@ def accumulate(state, importance, parameters, anchors="latest"):
     Returns
     -------
     State
+        importance  sum of F over completed tasks
+        anchor      latest parameters, or F-weighted mean
+        tasks       number of completed tasks
     """
     one_of("anchors", anchors, "latest", "all")
     theta, old, before, tasks, _ = _checked(

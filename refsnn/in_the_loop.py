@@ -127,11 +127,10 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
-__all__ = ["Gradient", "Loss", "Recording", "complete", "gradients", "loss",
-           "record"]
+__all__ = ["complete", "gradients", "loss", "record"]
 WEIGHTS = ("weights.hidden (n, m) float, weights.recurrent? (n, n) float, "
            "weights.readout (k, n) float, x (T, B, m)")
 RECORDING = ("recording.mem (T, B, n) float, recording.spikes (T, B, n), "
@@ -145,25 +144,31 @@ SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 class Recording(NamedTuple):
     """Hold the membrane potentials v and spikes S of hidden neurons, and the
-    potentials o of readouts.  Potentials are in units of the threshold."""
-    mem: Optional[np.ndarray]       # (T, B, n), or None if not reported
-    spikes: np.ndarray              # (T, B, n)
-    out: Optional[np.ndarray]       # (T, B, k), or None if not reported
+    potentials o of readouts.  Potentials are in units of the threshold.  The
+    function `record` describes the fields."""
+    mem: Optional[np.ndarray]
+    spikes: np.ndarray
+    out: Optional[np.ndarray]
+    __repr__ = shown
 
 
 class Loss(NamedTuple):
     """Hold the loss, eqs. (4)-(7), and the derivatives of the loss with respect
-    to the readout potentials o and the spikes S."""
+    to the readout potentials o and the spikes S.  The function `loss`
+    describes the fields."""
     value: float
-    dout: np.ndarray        # (T, B, k)
-    dspikes: np.ndarray     # (T, B, n), read-only
+    dout: np.ndarray
+    dspikes: np.ndarray
+    __repr__ = shown
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients dW, dV and dW_out of the loss, eq. (11)."""
-    hidden: np.ndarray                  # (n, m)
-    recurrent: Optional[np.ndarray]     # (n, n), None if V is None
-    readout: np.ndarray                 # (k, n)
+    """Hold the gradients dW, dV and dW_out of the loss, eq. (11).  The function
+    `gradients` describes the fields."""
+    hidden: np.ndarray
+    recurrent: Optional[np.ndarray]
+    readout: np.ndarray
+    __repr__ = shown
 
 
 def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
@@ -215,6 +220,11 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     Returns
     -------
     Recording
+        Potentials are in units of the threshold.
+
+        mem     (T, B, n) potentials v, or None if not reported
+        spikes  (T, B, n) spikes S of hidden neurons
+        out     (T, B, k) potentials o of readouts, or None if not reported
 
     Raises
     ------
@@ -392,6 +402,10 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Loss and derivatives.  The predicted class is the readout with the
         largest maximum over all steps, or with the largest sum if `reduction`
         is "sum".
+
+        value    loss, eqs. (4)-(7)
+        dout     (T, B, k) derivative with respect to the potentials o
+        dspikes  (T, B, n) derivative with respect to the spikes S, read-only
     """
     one_of("reduction", reduction, "max", "reached", "sum")
     _, spikes, out, labels = arrays(f"{RECORDING}, labels (B) int", *bundle(
@@ -485,6 +499,10 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     -------
     Gradient
         Gradients, summed over time steps and batch.
+
+        hidden     (n, m) dW
+        recurrent  (n, n) dV, or None if V is None
+        readout    (k, n) dW_out
     """
     W, V, W_out, x, mem, spikes, out, dout, dspikes, threshold, steepness = arrays(
         f"{WEIGHTS}, {RECORDING}, dout (T, B, k), dspikes? (T, B, n), threshold (n?) "

@@ -107,6 +107,17 @@ Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
     does not pass through the reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
+Files.  NumPy saves the parameters of a layer in an npz file, and loads
+    them again:
+
+    >>> import io
+    >>> layer = {"W": np.array([[1.5]]), "alpha": 0.5, "beta": 0.5}
+    >>> file = io.BytesIO()               # or a name, such as "layer.npz"
+    >>> np.savez(file, **layer)
+    >>> _ = file.seek(0)                  # not needed with a name
+    >>> layer = dict(np.load(file))
+    >>> simulate(np.ones((4, 1, 1)), **layer).spikes.ravel().tolist()
+    [0.0, 0.0, 1.0, 1.0]
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -116,12 +127,11 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, one_of, shown
 
-__all__ = ["Gradient", "Recording", "State", "backward", "credit", "linearise",
-           "readout", "readout_backward", "readout_run", "readout_step", "run",
-           "simulate", "step"]
+__all__ = ["backward", "credit", "linearise", "readout", "readout_backward",
+           "readout_run", "readout_step", "run", "simulate", "step"]
 
 SPIKE = 0.5     # in (5), any of S[t-k+1 .. t] above SPIKE is a spike
 LEAK = "alpha (n?) in [0, 1), beta (n?) in [0, 1), gain (n?) in (0, inf)"
@@ -133,44 +143,37 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 class Recording(NamedTuple):
     """Hold the currents I, potentials U, spikes S and refractory mask of a layer.
-
-    Each array has the shape (T, B, n).
-    """
+    The function `simulate` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
-    clamp: np.ndarray           # bool, True where U is held at 0
+    clamp: np.ndarray
+    __repr__ = shown
 
 
 class State(NamedTuple):
     """Hold the synaptic currents I, potentials U and last spikes of a LIF layer.
-
-    The field `spikes` holds the spikes of the last `refractory` steps.  If the
-    field `spikes` is None, no neuron spiked in the last `refractory` steps.
-    """
-    syn: np.ndarray             # (B, n)
-    mem: np.ndarray             # (B, n)
-    spikes: np.ndarray = None   # (refractory, B, n), the oldest step first
+    The function `run` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    spikes: np.ndarray = None
+    __repr__ = shown
 
 
 class Gradient(NamedTuple):
     """Hold the derivatives of the loss with respect to parameters, input and
-    states.
-
-    The last five fields are None unless `constants` was True in the call of
-    `backward`.  The derivative of the loss with respect to the threshold is
-    the sum of the fields `dthreshold` and `direct`.
-    """
-    dW: np.ndarray              # (n, m)
-    dV: np.ndarray              # (n, n), or None if V is None
-    dx: np.ndarray              # (T, B, m)
-    dsyn: np.ndarray            # (T, B, n)
-    dstate: State               # with respect to I[0] and U[0]
-    dalpha: np.ndarray = None   # (n,), like the next four fields
+    states.  The function `backward` describes the fields."""
+    dW: np.ndarray
+    dV: np.ndarray
+    dx: np.ndarray
+    dsyn: np.ndarray
+    dstate: State
+    dalpha: np.ndarray = None
     dbeta: np.ndarray = None
     dgain: np.ndarray = None
-    dthreshold: np.ndarray = None   # by eqs. (19) and (20), without `direct`
-    direct: np.ndarray = None       # by eq. (21)
+    dthreshold: np.ndarray = None
+    direct: np.ndarray = None
+    __repr__ = shown
 
 
 def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -209,6 +212,10 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     Recording
+        syn     synaptic currents I, (T, B, n)
+        mem     membrane potentials U, (T, B, n)
+        spikes  spikes S, (T, B, n)
+        clamp   bool, True where U is held at 0, (T, B, n)
     """
     return run(x, W, V, alpha=alpha, beta=beta, gain=gain, threshold=threshold,
                reset=reset, refractory=refractory, spike=spike, clamp=clamp,
@@ -236,8 +243,15 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
     Returns
     -------
-    recording, state : Recording, State
-        Recorded steps 0 to T - 1, and the state at step T.
+    recording : Recording
+        Steps 0 to T - 1, with the fields described in `simulate`.
+    state : State
+        State at step T.
+
+        syn     synaptic currents I[T], (B, n)
+        mem     membrane potentials U[T], (B, n)
+        spikes  spikes of the last `refractory` steps, oldest step first,
+                (refractory, B, n); if None, no neuron spiked in these steps
     """
     W, x, *constants, V, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "
@@ -360,8 +374,21 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Returns
     -------
     Gradient
-        Derivatives of the loss with respect to parameters are sums over steps
-        and batch.  The field dsyn[t] is dL/dI[t].
+        Derivatives of the loss.  Derivatives with respect to parameters are
+        sums over steps and batch.
+
+        dW          (n, m)
+        dV          (n, n), or None if V is None
+        dx          (T, B, m)
+        dsyn        (T, B, n), dL/dI[t]
+        dstate      `State`, derivatives with respect to I[0] and U[0]
+        dalpha      (n,), like the next four fields, which are all None unless
+                    `constants` is true
+        dbeta       (n,)
+        dgain       (n,)
+        dthreshold  (n,), eqs. (19) and (20)
+        direct      (n,), eq. (21); the derivative with respect to the
+                    threshold is dthreshold + direct
     """
     one_of("reset", reset, "subtract", "zero")
     flags("through_reset through_recurrence constants", through_reset,

@@ -75,28 +75,31 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
-__all__ = ["Gradient", "Recording", "backward", "dropout", "init", "simulate"]
+__all__ = ["backward", "dropout", "init", "simulate"]
 
 
 class Recording(NamedTuple):
-    """Hold the outputs, cell states and gates of a simulated LSTM network."""
-    h: np.ndarray           # outputs, (T, B, n)
-    cell: np.ndarray        # cell states, (T, B, n)
-    gates: np.ndarray       # i, f, g, o of (2), (T, B, 4 n)
+    """Hold the outputs, cell states and gates of a simulated LSTM network.  The
+    function `simulate` describes the fields."""
+    h: np.ndarray
+    cell: np.ndarray
+    gates: np.ndarray
+    __repr__ = shown
 
 
 class Gradient(NamedTuple):
     """Hold the derivatives of the loss with respect to parameters, inputs and
-    initial state."""
+    initial state.  The function `backward` describes the fields."""
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
-    dx: Optional[np.ndarray]        # None if `backward` got inputs=False
+    dx: Optional[np.ndarray]
     dh0: np.ndarray
     dcell0: np.ndarray
+    __repr__ = shown
 
 
 def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
@@ -122,6 +125,9 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
     Returns
     -------
     Recording
+        h      outputs, (T, B, n)
+        cell   cell states, (T, B, n)
+        gates  i, f, g and o of (2), (T, B, 4 n)
     """
     W, V, b, x, last, cell, x_mask, h_mask = _network(
         W, V, b, x, h0, cell0, x_mask, h_mask)
@@ -178,6 +184,13 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     Gradient
         The gradients dW, dV and db of the loss are summed over steps and
         batch.
+
+        dW      (4 n, m)
+        dV      (4 n, n)
+        db      (4 n,)
+        dx      (T, B, m), or None if `inputs` is False
+        dh0     (B, n), derivative with respect to the initial outputs
+        dcell0  (B, n), derivative with respect to the initial cell states
     """
     W, V, b, x, h0, cell0, x_mask, h_mask, h, cells, gates, e, dcell = _network(
         W, V, b, x, h0, cell0, x_mask, h_mask,

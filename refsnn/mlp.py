@@ -82,11 +82,10 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
-__all__ = ["Gradient", "Recording", "backward", "forward", "init", "jacobian",
-           "second_order", "signals"]
+__all__ = ["backward", "forward", "init", "jacobian", "second_order", "signals"]
 
 ACTIVATIONS = ("relu", "tanh")
 CUT_STD = 0.87962566103423978           # see (14) and Derivation
@@ -96,19 +95,20 @@ RECORDING = "recording.inputs[{0}] (N, n{0}); recording.pre[{0}] (N, n{1})"
 
 
 class Recording(NamedTuple):
-    """Hold the layer inputs, the pre-activations and the outputs of a network."""
-    inputs: List[np.ndarray]    # a[l], (N, n_in)
-    pre: List[np.ndarray]       # pre[l], (N, n_out)
-    outputs: np.ndarray         # f, (N, K), equal to pre[-1]
+    """Hold the layer inputs, the pre-activations and the outputs of a network.
+    The function `forward` describes the fields."""
+    inputs: List[np.ndarray]
+    pre: List[np.ndarray]
+    outputs: np.ndarray
+    __repr__ = shown
 
 
 class Gradient(NamedTuple):
     """Hold the gradient of a loss with respect to the parameters of each layer.
-
-    The gradient is summed over all samples.
-    """
+    The function `backward` describes the fields."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
+    __repr__ = shown
 
 
 def forward(weights, biases, x, activation="relu", dropout=None):
@@ -136,6 +136,9 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     Returns
     -------
     Recording
+        inputs   list of layer inputs a[l], (N, n_in)
+        pre      list of pre-activations, (N, n_out)
+        outputs  f, (N, K), equal to pre[-1]
     """
     one_of("activation", activation, *ACTIVATIONS)
     weights, biases, x, dropout = _layers(
@@ -177,6 +180,10 @@ def backward(weights, recording, doutputs, activation="relu"):
     Returns
     -------
     Gradient
+        Gradient of the loss, summed over all samples.
+
+        weights  list of derivatives, in the shapes of the weights
+        biases   list of derivatives, in the shapes of the biases
     """
     weights, inputs, pre, slopes, doutputs = _network(
         weights, recording, activation, "; doutputs (N, n{2})", doutputs)

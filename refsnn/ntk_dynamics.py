@@ -49,10 +49,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, one_of, shown
 
-__all__ = ["Trajectory", "one_step", "predict"]
+__all__ = ["one_step", "predict"]
 
 LOSSES = ("sum", "mean")
 SYMMETRY = 1e-3         # tolerated asymmetry, as a fraction of the largest entry
@@ -63,9 +63,10 @@ RATE = "rate () in (0, inf)"
 
 class Trajectory(NamedTuple):
     """Hold the predicted network outputs after S different numbers of training
-    steps."""
-    train: np.ndarray           # (S, N, K)
-    test: np.ndarray | None     # (S, M, K); None without `cross`
+    steps.  The function `predict` describes the fields."""
+    train: np.ndarray
+    test: np.ndarray | None
+    __repr__ = shown
 
 
 def one_step(kernel, outputs, doutputs, rate):
@@ -134,6 +135,8 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     Returns
     -------
     Trajectory
+        train  (S, N, K) outputs for the training samples
+        test   (S, M, K) outputs for the test samples; None without `cross`
 
     Raises
     ------

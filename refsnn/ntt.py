@@ -71,28 +71,29 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, one_of, shown
 
-__all__ = ["Gradient", "Loss", "Model", "Student", "Target", "gradient", "target",
-           "transfer"]
+__all__ = ["gradient", "target", "transfer"]
 
 
 class Model(NamedTuple):
     """Hold functions for a network and its kernel, such as `mlp.forward` and
-    `ntk.kernel`."""
-    forward: Callable       # (weights, biases, x) -> recording with inputs, outputs
-    signals: Callable       # (weights, recording) -> list of arrays
-    second_order: Callable  # (weights, recording, signals, da, dg, df) -> (dW, db)
-    kernel: Callable        # (left, right, masks=, kind=) -> (N, N', k, k) array
-    adjoint: Callable       # (left, right, D, masks=, kind=, constant=True)
+    `ntk.kernel`.  The function `target` describes the fields."""
+    forward: Callable
+    signals: Callable
+    second_order: Callable
+    kernel: Callable
+    adjoint: Callable
     # The adjoint may return None for the constants inputs[0] and signals[-1].
 
 
 class Target(NamedTuple):
-    """Hold the outputs and the kernel of the teacher for one batch."""
-    outputs: np.ndarray             # f*, (B, k)
-    kernel: np.ndarray              # K*, (N, N', k, k)
+    """Hold the outputs and the kernel of the teacher for one batch.  The function
+    `target` describes the fields."""
+    outputs: np.ndarray
+    kernel: np.ndarray
+    __repr__ = shown
 
 
 class Loss(NamedTuple):
@@ -104,17 +105,21 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the loss L of NTT and its gradient with respect to the parameters."""
+    """Hold the loss L of NTT and its gradient with respect to the parameters.
+    The function `gradient` describes the fields."""
     loss: Loss
     weights: list
     biases: list
+    __repr__ = shown
 
 
 class Student(NamedTuple):
-    """Hold the dense weights, the biases and the masks of a student network."""
-    weights: list                   # W_l, including the pruned weights
+    """Hold the dense weights, the biases and the masks of a student network.  The
+    function `transfer` describes the fields."""
+    weights: list
     biases: list
-    masks: list                     # M_l, arrays of 0 and 1
+    masks: list
+    __repr__ = shown
 
 
 def target(model, weights, biases, x):
@@ -132,6 +137,15 @@ def target(model, weights, biases, x):
     Parameters
     ----------
     model : Model
+        Functions for a network and its kernel, such as `mlp.forward` and
+        `ntk.kernel`.
+
+        forward       (weights, biases, x) -> recording with inputs, outputs
+        signals       (weights, recording) -> list of arrays
+        second_order  (weights, recording, signals, da, dg, df) -> (dW, db)
+        kernel        (left, right, masks=, kind=) -> (N, N', k, k) array
+        adjoint       (left, right, D, masks=, kind=, constant=True); it may
+                      return None for the constants inputs[0] and signals[-1]
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
@@ -141,6 +155,8 @@ def target(model, weights, biases, x):
     Returns
     -------
     Target
+        outputs  f*, (B, k)
+        kernel   K*, (N, N', k, k)
     """
     recording, _, halves = _recorded(model, weights, biases, x)
     return Target(recording.outputs, model.kernel(*halves))
@@ -194,6 +210,12 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     Gradient
         Loss and gradient.  The gradient of the loss is exactly 0 for pruned
         weights.
+
+        loss     `Loss` with the fields total, the loss L, and its terms
+                 without coefficients: kernel, sum (K - K*)^2 / (N N' k^2),
+                 outputs, sum (f - f*)^2 / (B k), and l2, sum_l |M_l W_l|^2
+        weights  list of derivatives, in the shapes of the weights
+        biases   list of derivatives, in the shapes of the biases
     """
     one_of("kind", kind, "at_masked", "through_mask")
     density, strength, l2 = arrays(
@@ -280,6 +302,10 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     -------
     Student
         Trained student.  Its sparse network has the weights masks * weights.
+
+        weights  list of W_l, including the pruned weights
+        biases   list of arrays
+        masks    list of M_l, arrays of 0 and 1
     """
     arrays("every () int in [1, inf)", every)
     one_of("optimiser", optimiser, Callable)

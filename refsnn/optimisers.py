@@ -60,17 +60,19 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, shown
 
-__all__ = ["State", "adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
+__all__ = ["adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
 
 class State(NamedTuple):
-    """Hold the state of an optimiser for one array of parameters."""
-    step: int                       # t, the number of completed steps
-    mean: np.ndarray | None         # of (1) or (3); None for RMSprop, RMaxProp
-    scale: np.ndarray | None        # of (4), (6), (8) or (9); None for SGD
+    """Hold the state of an optimiser for one array of parameters.  The function
+    `sgd` describes the fields."""
+    step: int
+    mean: np.ndarray | None
+    scale: np.ndarray | None
+    __repr__ = shown
 
 
 def sgd(state, gradient, *, rate, momentum=0.0):
@@ -94,6 +96,11 @@ def sgd(state, gradient, *, rate, momentum=0.0):
     -------
     (State, array)
         State after the step, and update in the shape and dtype of `gradient`.
+        The fields of the state are
+
+        step   t, the number of completed steps
+        mean   running mean of (1) or (3); None for RMSprop and RMaxProp
+        scale  running value of (4), (6), (8) or (9); None for SGD
     """
     g, t, (mean,), (rate, momentum) = _begin(
         state, gradient, ["mean"], {"rate": rate, "momentum": momentum})

@@ -70,7 +70,8 @@ three measurements:
     step.  If the correlation at the lag D is above 97 % of the largest
     correlation, the lag R is set to D.  The nominal time constants are
     used for the readouts, unless other time constants raise the
-    correlation by more than 3 %.
+    correlation by more than 3 %.  The comparison omits the smallest and
+    the largest sample of each readout, because codes may be cut off there.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -108,10 +109,10 @@ from typing import NamedTuple, Optional
 import numpy as np
 from scipy import optimize
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, one_of, shown
 
-__all__ = ["Report", "probe"]
+__all__ = ["probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
 START = 4               # first step with input in (B) and (C)
 STEPS = 24              # least number of steps: START, a response, and all lags
@@ -144,18 +145,20 @@ TINY = 1e-300           # avoids a division by 0
 
 
 class Report(NamedTuple):
-    """Hold the results of `probe`.  Values that could not be measured are None."""
-    faults: tuple                   # sentences; empty if no mistake was found
-    delay: Optional[dict] = None    # of input, spikes, samples; steps, > 0 is late
-    after_reset: Optional[bool] = None      # a sample is taken after the reset
-    gain: Optional[np.ndarray] = None       # (n,) response to input, relative to (1)
-    unit: Optional[np.ndarray] = None       # (n,) potential at the first spike
-    noise: Optional[np.ndarray] = None      # (n + k,) standard deviation, codes
-    restless: Optional[np.ndarray] = None   # (n,) bool: spikes if all weights are 0
-    silent: Optional[np.ndarray] = None     # (n,) bool: never spikes
-    dead: Optional[np.ndarray] = None       # (m,) bool: input without effect
-    tau_sum: Optional[np.ndarray] = None    # (n, 2) sum a + b, and its error; s
-    tau: Optional[np.ndarray] = None        # (n, 2) a and b, in unknown order; s
+    """Hold the results of `probe`.  Values that could not be measured are None.
+    The function `probe` describes the fields."""
+    faults: tuple
+    delay: Optional[dict] = None
+    after_reset: Optional[bool] = None
+    gain: Optional[np.ndarray] = None
+    unit: Optional[np.ndarray] = None
+    noise: Optional[np.ndarray] = None
+    restless: Optional[np.ndarray] = None
+    silent: Optional[np.ndarray] = None
+    dead: Optional[np.ndarray] = None
+    tau_sum: Optional[np.ndarray] = None
+    tau: Optional[np.ndarray] = None
+    __repr__ = shown
 
 
 class _Fit(NamedTuple):
@@ -200,9 +203,23 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     Returns
     -------
     Report
-        If measurement (A) or (B) finds a mistake other than wrong time
-        constants or exchanged neurons, measurement (C) is omitted.  If
-        measurement (C) finds silent neurons, delays are not measured.
+        Values that could not be measured are None.  If measurement (A) or (B)
+        finds a mistake other than wrong time constants or exchanged neurons,
+        measurement (C) is omitted.  If measurement (C) finds silent neurons,
+        delays are not measured.
+
+        faults       sentences; empty if no mistake was found
+        delay        dict, delays of input, spikes and samples in steps, > 0 if
+                     late
+        after_reset  whether a sample is taken after the reset
+        gain         (n,) response to input, relative to (1)
+        unit         (n,) potential at the first spike
+        noise        (n + k,) standard deviation, codes
+        restless     (n,) bool, True if the neuron spikes if all weights are 0
+        silent       (n,) bool, True if the neuron never spikes
+        dead         (m,) bool, True for inputs without effect
+        tau_sum      (n, 2) sum a + b, and its error, s
+        tau          (n, 2) a and b, in unknown order, s
     """
     one_of("run", run, Callable)
     m, n, k, scale, limit, unit, tau_syn, tau_mem, dt, steps, seed = arrays(
@@ -215,7 +232,13 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     nominal = (tau_syn + tau_mem) / dt, ((tau_syn - tau_mem) / (tau_syn + tau_mem)) ** 2
     fit = _Fit(0.0, *np.full((n, 2), nominal).T, np.zeros((n, 2)), np.ones(n),
                np.arange(n))
-    peak = _response(*nominal, 0, steps).max()
+    K = _response(*nominal, 0, steps)
+    if K.argmax() == steps - 1:
+        raise ValueError(
+            f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}: must be shorter, so "
+            "that the response to a spike reaches its maximum within "
+            f"{steps} steps of {dt!r} s")
+    peak = K.max()
     weak = int(min(limit, WEAK * scale / peak))
     if weak < 1:
         raise ValueError(f"scale is {scale!r}: must be at least {peak / WEAK:.3g}, so "
@@ -290,7 +313,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         faults.append("The delays of spikes, samples and readouts do not agree.")
     faults += _scales(np.median(fit.gain), np.median(size), np.median(np.abs(sent)))
     if (sent < 0).all():
-        faults.append("Readout weights act with the opposite sign.")
+        faults.append("Readout weights or samples of readouts have the opposite sign.")
     else:
         ratio = np.abs(sent) / np.median(np.abs(sent))
         faults += _told("Readout", sent < 0, "acts", "act", " with the opposite sign")
@@ -476,19 +499,24 @@ def _weak(report, fit, W, scale, y, spikes, noise):
 def _always(y, spikes, W, live, noise, fit):
     """Describe a response without input."""
     decay = np.exp(-1 / _pairs(fit)).max(axis=0)
-    level = (y.mean(axis=1) + spikes.mean(axis=1) / (1 - decay))[:, live]
-    if np.sqrt((level ** 2).mean()) < max(STEADY, 3 * np.sqrt((noise ** 2).mean())):
+    columns = W[:, live].reshape(-1, W.shape[2])
+    least = 3 * np.sqrt((noise ** 2).mean())
+    early, steady = ((y + spikes / (1 - decay))[:, :T, live].mean(axis=1).ravel()
+                     for T in (START, None))
+    if np.sqrt((steady ** 2).mean()) < max(STEADY, least):
         return []
-    columns, rest, chosen = W[:, live].reshape(-1, W.shape[2]), level.ravel(), []
-    for _ in range(min(3, W.shape[2])):
-        match = np.abs(columns.T @ rest) / np.linalg.norm(columns, axis=0)
-        chosen.append(int(match.argmax()))
-        part = columns[:, chosen]
-        fitted = np.linalg.lstsq(part, level.ravel(), rcond=None)[0]
-        rest = level.ravel() - part @ fitted
-        if (rest ** 2).sum() < (1 - FOLLOW) * (level ** 2).sum():
-            which = np.isin(np.arange(W.shape[2]), chosen)
-            return _told("Input", which, "is", "are", " always on")
+    for level in (early, steady):       # the steady potential may be out of range
+        if np.sqrt((level ** 2).mean()) < least:
+            continue
+        rest, chosen = level, []
+        for _ in range(min(3, W.shape[2])):
+            match = np.abs(columns.T @ rest) / np.linalg.norm(columns, axis=0)
+            chosen.append(int(match.argmax()))
+            part = columns[:, chosen]
+            rest = level - part @ np.linalg.lstsq(part, level, rcond=None)[0]
+            if (rest ** 2).sum() < (1 - FOLLOW) * (level ** 2).sum():
+                which = np.isin(np.arange(W.shape[2]), chosen)
+                return _told("Input", which, "is", "are", " always on")
     return ["Neurons respond although there are no input spikes."]
 
 
@@ -508,8 +536,8 @@ def _moved(what, order):
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size or (np.sort(order) != np.arange(len(order))).any():
         return []
-    pairs = ", ".join(f"{i} are those of {order[i]}" for i in wrong[:4])
-    return [f"The {what} of {pairs}{', ...' * (wrong.size > 4)}."]
+    pairs = ", ".join(f"{i} are those of {order[i]}" for i in wrong)
+    return [f"The {what} of {pairs}."]
 
 
 def _ordered(what, a, b, least=FOLLOW):
@@ -533,14 +561,14 @@ def _order(g, W, live, dead):
     known = ~dead
     inputs = np.where(known, inputs, np.arange(len(inputs)))
     if straight and (sign < 0).all():
-        return ["Weights act with the opposite sign."]
+        return ["Hidden weights or samples of neurons have the opposite sign."]
     if np.median(np.abs(fits[known])) >= FOLLOW:
         lost = known & (np.abs(fits) < LOST)
         turned = known & (fits < 0) & ~lost
         if turned.all():
-            return ["Weights act with the opposite sign."]
-        return (_told("Neuron", sign < 0, "has", "have",
-                      " weights that act with the opposite sign")
+            return ["Hidden weights or samples of neurons have the opposite sign."]
+        return (_told("Hidden weights or samples of neuron", sign < 0, "have", "have",
+                      " the opposite sign")
                 + _exchanged(np.where(lost, np.arange(len(inputs)), inputs))
                 + _told("Input", turned, "acts", "act", " with the opposite sign")
                 + _told("Input", lost, "does", "do", " not follow from the weights"))
@@ -556,9 +584,8 @@ def _exchanged(order):
     wrong = np.flatnonzero(order != np.arange(len(order)))
     if not wrong.size:
         return []
-    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}"
-                      for i in wrong[:4])
-    return [f"Input {pairs}{', ...' * (wrong.size > 4)}."]
+    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}" for i in wrong)
+    return [f"Input {pairs}."]
 
 
 def _saturation(g, W, scale):
@@ -671,8 +698,13 @@ def _readouts(y, drive, constants, D, noise):
         K = np.append(_response(total, q, 0, T, 0), 0)      # 0 at negative times
         return (K[np.where(late < 0, T, late)] @ drive.reshape(T, -1)).reshape(T, B, k)
 
+    # Codes may be cut off at the smallest and at the largest code.
+    ends = ((y == y.min(axis=(0, 1))) | (y == y.max(axis=(0, 1)))).any(axis=2)
+    inside = ~(ends | _late(ends, 1))
+    inside[-len(LAGS):] = False
+
     def rows(a):                            # changes from step to step
-        return np.diff(a, axis=0, prepend=0)[:-len(LAGS)].reshape(-1, k).T
+        return np.diff(a, axis=0, prepend=0)[inside].T
 
     size, v = y.std(axis=(0, 1)), predicted(*constants[0])
     silent = size < np.maximum(2 * noise, max(

@@ -98,34 +98,37 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, lists, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, lists, one_of, shown
 
-__all__ = ["PRESETS", "Settings", "State", "accumulate", "begin", "consolidate",
-           "penalty", "penalty_gradient"]
+__all__ = ["PRESETS", "accumulate", "begin", "consolidate", "penalty",
+           "penalty_gradient"]
 
 
 class Settings(NamedTuple):
-    """Hold the options and constants of SI.  The defaults are those of "pathint"."""
-    gradient: str = "task"          # or "total"
-    displacement: str = "step"      # or "descent"
-    rate: float = 1e-3              # learning rate, for "descent"
-    clamp: str = "running"          # or "none", "task"
-    xi: float = 0.1                 # damping, in units of theta squared
-    strength: float = 0.1           # coefficient of the penalty
-    factor: float = 1.0             # prefactor of the penalty, 1 or 0.5
-    cap: float = math.inf           # largest importance in the penalty
-    clip: float = math.inf          # bound to which the caller clips gradients
-    reset_optimiser: bool = False   # whether the caller resets the optimiser
+    """Hold the options and constants of SI.  The defaults are those of "pathint".
+    The function `accumulate` describes the fields."""
+    gradient: str = "task"
+    displacement: str = "step"
+    rate: float = 1e-3
+    clamp: str = "running"
+    xi: float = 0.1
+    strength: float = 0.1
+    factor: float = 1.0
+    cap: float = math.inf
+    clip: float = math.inf
+    reset_optimiser: bool = False
 
 
 class State(NamedTuple):
-    """Hold the path integrals, importances and anchors of all parameters."""
-    path_integral: Union[np.ndarray, list]      # of the current task
-    importance: Union[np.ndarray, list]         # sum over completed tasks
-    anchor: Union[np.ndarray, list]             # parameters after the last task
-    steps: int          # number of steps in the current task
-    tasks: int          # number of completed tasks
+    """Hold the path integrals, importances and anchors of all parameters.  The
+    function `begin` describes the fields."""
+    path_integral: Union[np.ndarray, list]
+    importance: Union[np.ndarray, list]
+    anchor: Union[np.ndarray, list]
+    steps: int
+    tasks: int
+    __repr__ = shown
 
 
 DEFAULT = Settings()
@@ -161,6 +164,12 @@ def begin(parameters):
     -------
     State
         The anchor is a copy of the parameters.  All other arrays are 0.
+
+        path_integral  path integrals of the current task, as `parameters`
+        importance     sum over completed tasks
+        anchor         parameters after the last task
+        steps          number of steps in the current task
+        tasks          number of completed tasks
     """
     theta = lists("parameters", parameters)
     return State(*(_formed("parameters", f, parameters, theta)
@@ -201,7 +210,20 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         Gradient of the penalty before the step.  This argument is required and
         used only if settings.gradient is "total".
     settings : Settings
-        Only `gradient`, `displacement`, `rate` and `clip` are used.
+        Only `gradient`, `displacement`, `rate` and `clip` are used here.
+        The default of each field comes first:
+
+        gradient         "task" or "total", gradient in the path integral
+        displacement     "step" or "descent", step in the path integral
+        rate             1e-3, learning rate, for "descent"
+        clamp            "running", "none" or "task", treatment of negative
+                         importances
+        xi               0.1, damping, in units of theta squared
+        strength         0.1, coefficient of the penalty
+        factor           1.0, prefactor of the penalty, 1 or 0.5
+        cap              inf, largest importance in the penalty
+        clip             inf, bound to which the caller clips gradients
+        reset_optimiser  False, whether the caller resets the optimiser
 
     Returns
     -------

@@ -100,11 +100,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of, shown
 
-__all__ = ["RULES", "Gradient", "Recording", "Traces", "eligibility", "gradient",
-           "lif_step", "readout_step", "rest"]
+__all__ = ["RULES", "eligibility", "gradient", "lif_step", "readout_step", "rest"]
 
 RULES = ("exact", "block", "implicit", "presynaptic")
 LEAK = "alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf)"
@@ -114,32 +113,28 @@ MODEL = {rule: (LEAK if rule == "presynaptic" else LEAK.replace("()", "(n?)"))
 
 class Recording(NamedTuple):
     """Hold the recorded currents, potentials, spikes and refractory mask of a
-    layer."""
-    syn: np.ndarray             # (T, B, n), like the other fields
+    layer.  The function `gradient` describes the fields."""
+    syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
     clamp: np.ndarray
+    __repr__ = shown
 
 
 class Traces(NamedTuple):
     """Hold derivatives of currents and potentials with respect to the weights.
-
-    The shape of each array depends on the rule.  Without recurrence, m
-    replaces m + n:
-
-        exact            (B, n, n (m + n)), entry [b, k, i (m + n) + j] is the
-                         derivative for neuron k and weight theta_ij
-        block, implicit  (B, n, m + n), entry [b, i, j] for theta_ij
-        presynaptic      (B, m + n), entry [b, j] for all theta_ij
-    """
+    The function `rest` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
+    __repr__ = shown
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients of the loss with respect to the weights W and V."""
-    dW: np.ndarray              # (n, m)
-    dV: np.ndarray | None       # (n, n); None without recurrence
+    """Hold the gradients of the loss with respect to the weights W and V.  The
+    function `gradient` describes the fields."""
+    dW: np.ndarray
+    dV: np.ndarray | None
+    __repr__ = shown
 
 
 def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, beta,
@@ -258,6 +253,16 @@ def rest(rule, B, n, count, dtype=np.float64):
     Returns
     -------
     Traces
+        The shape of both arrays depends on the rule.  Without recurrence, m
+        replaces m + n:
+
+        exact            (B, n, n (m + n)), entry [b, k, i (m + n) + j] is the
+                         derivative for neuron k and weight theta_ij
+        block, implicit  (B, n, m + n), entry [b, i, j] for theta_ij
+        presynaptic      (B, m + n), entry [b, j] for all theta_ij
+
+        syn  derivatives of currents with respect to the weights
+        mem  derivatives of potentials with respect to the weights
     """
     one_of("rule", rule, *RULES)
     B, n, count = arrays("B () int in [0, inf), n () int in [0, inf), "
@@ -344,8 +349,12 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
     x, psi : (T, B, m) and (T, B, n) float
         Input and surrogate derivative.  The result has the dtype of `psi`.
     recording : Recording
-        Currents, membrane potentials, spikes and refractory mask (0 or 1), as
-        `lif.simulate` returns.
+        Result of `lif.simulate`, or a tuple with the same fields:
+
+        syn     currents I, (T, B, n)
+        mem     membrane potentials U, (T, B, n)
+        spikes  spikes S, (T, B, n)
+        clamp   refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
         Derivatives dL/dS and dL/dU through all later layers, but not through
         the recurrence of this layer.
@@ -355,6 +364,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
     Returns
     -------
     Gradient
+        dW  (n, m)
+        dV  (n, n), or None without recurrence
     """
     one_of("rule", rule, *RULES)
     one_of("reset", reset, "subtract", "zero")

@@ -70,21 +70,22 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, unread
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, shown, unread
 
-__all__ = ["Crossing", "backward", "cross_entropy", "forward", "potential",
-           "silent_cost"]
+__all__ = ["backward", "cross_entropy", "forward", "potential", "silent_cost"]
 
 LAYER = "W (n, m) float, inputs (B, m) in [0, inf]"
 CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
 class Crossing(NamedTuple):
-    """Hold the spike times of a layer and, for each spike, the causal inputs."""
-    times: np.ndarray       # (B, n) in s, infinity if silent
-    causal: np.ndarray      # (B, n, m) bool, True for inputs in C
-    slope: np.ndarray       # (B, n) dU/dt at the crossing, 0 if silent
+    """Hold the spike times of a layer and, for each spike, the causal inputs.
+    The function `forward` describes the fields."""
+    times: np.ndarray
+    causal: np.ndarray
+    slope: np.ndarray
+    __repr__ = shown
 
 
 def forward(inputs, W, *, tau, threshold):
@@ -108,6 +109,9 @@ def forward(inputs, W, *, tau, threshold):
     Returns
     -------
     Crossing
+        times   (B, n) spike times in s, infinity if silent
+        causal  (B, n, m) bool, True for inputs in C
+        slope   (B, n) dU/dt at the crossing, 0 if silent
     """
     W, inputs = arrays(LAYER, W, inputs)
     tau, threshold = arrays(CONSTANTS, tau, threshold)

@@ -93,11 +93,10 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
-__all__ = ["Coefficients", "Settings", "State", "Step", "accumulate", "coefficients",
-           "forward", "rest"]
+__all__ = ["accumulate", "coefficients", "forward", "rest"]
 
 OPTIONS = {"surrogate": ("fast_sigmoid", "linear"),
            "surrogate_read": ("before_reset", "after_reset"),
@@ -118,19 +117,20 @@ ROUNDING = 1e-6     # relative tolerance for a time that is a multiple of dt
 
 class Settings(NamedTuple):
     """Hold the constants and the options of a SuperSpike layer.  Times are in s.
-    The default constants are those of [ZG18]."""
-    dt: float = 1e-4                # time step, at most `refractory` and each tau
+    The default constants are those of [ZG18].  The function `coefficients`
+    describes the fields."""
+    dt: float = 1e-4
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3
-    refractory: float = 5e-3        # a multiple of dt
-    threshold: float = 10e-3        # V above rest
-    steepness: float = 1e3          # 1/V
-    tau_rise: float = 5e-3          # rise time of the kernel alpha
-    tau_decay: float = 10e-3        # decay time of the kernel alpha
-    tau_het: float = 0.1            # time constant of het_i
-    delay: float = 0.8e-3           # delay of x and psi in (7, 9), a multiple of dt
-    rho: float = 0.0                # coefficient of the regulariser
-    exponent: float = 4.0           # exponent of het_i in the regulariser
+    refractory: float = 5e-3
+    threshold: float = 10e-3
+    steepness: float = 1e3
+    tau_rise: float = 5e-3
+    tau_decay: float = 10e-3
+    tau_het: float = 0.1
+    delay: float = 0.8e-3
+    rho: float = 0.0
+    exponent: float = 4.0
     surrogate: str = "fast_sigmoid"
     surrogate_read: str = "before_reset"
     trace: str = "simulator"
@@ -160,27 +160,31 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of the neurons and synapses between two time steps."""
-    syn: np.ndarray                 # (B, n) I
-    mem: np.ndarray                 # (B, n) U after the reset
-    held: np.ndarray                # (B, n) int, remaining refractory steps
-    past_x: np.ndarray              # (D, B, m) input of the last D = delay steps
-    past_psi: np.ndarray            # (D, B, n) psi of the last D steps
-    trace_rise: np.ndarray          # (B, m) rise of the delayed input
-    trace: np.ndarray               # (B, m)
-    eligibility_rise: np.ndarray    # (B, n, m) l
-    eligibility: np.ndarray         # (B, n, m) lambda
-    error_rise: np.ndarray          # (B, n) signal after the first filter
-    error: np.ndarray               # (B, n) e, 1/s
-    het: np.ndarray                 # (B, n)
+    """Hold the state of the neurons and synapses between two time steps.  The
+    function `rest` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    held: np.ndarray
+    past_x: np.ndarray
+    past_psi: np.ndarray
+    trace_rise: np.ndarray
+    trace: np.ndarray
+    eligibility_rise: np.ndarray
+    eligibility: np.ndarray
+    error_rise: np.ndarray
+    error: np.ndarray
+    het: np.ndarray
+    __repr__ = shown
 
 
 class Step(NamedTuple):
-    """Hold the input spikes and the output spikes of a layer in one time step."""
-    spikes: np.ndarray              # (B, n)
-    mem: np.ndarray                 # (B, n) U before the reset, in V
-    psi: np.ndarray                 # (B, n) surrogate derivative
-    x: np.ndarray                   # (B, m) input of the step
+    """Hold the input spikes and the output spikes of a layer in one time step.
+    The function `forward` describes the fields."""
+    spikes: np.ndarray
+    mem: np.ndarray
+    psi: np.ndarray
+    x: np.ndarray
+    __repr__ = shown
 
 
 def coefficients(settings):
@@ -193,7 +197,26 @@ def coefficients(settings):
     Parameters
     ----------
     settings : Settings
-        Constants and options of the layer.
+        Constants and options of the layer, with times in s.  The default
+        constants are those of [ZG18].  Defaults come first:
+
+        dt              1e-4, time step, at most `refractory` and each tau
+        tau_mem         10e-3, membrane time constant
+        tau_syn         5e-3, time constant of the current
+        refractory      5e-3, refractory time, a multiple of dt
+        threshold       10e-3, V above rest
+        steepness       1e3, 1/V
+        tau_rise        5e-3, rise time of the kernel alpha
+        tau_decay       10e-3, decay time of the kernel alpha
+        tau_het         0.1, time constant of het_i
+        delay           0.8e-3, delay of x and psi in (7, 9), a multiple of dt
+        rho             0.0, coefficient of the regulariser
+        exponent        4.0, exponent of het_i in the regulariser
+        surrogate       "fast_sigmoid" or "linear"
+        surrogate_read  "before_reset" or "after_reset"
+        trace           "simulator", "continuous" or "published"
+        drive           "paper" or "published"
+        het             "plain", "error" or "published"
 
     Returns
     -------
@@ -239,6 +262,19 @@ def rest(k, B, n, m, dtype=np.float64):
     -------
     State
         State in which all arrays are 0.
+
+        syn               (B, n) I
+        mem               (B, n) U after the reset
+        held              (B, n) int, remaining refractory steps
+        past_x            (D, B, m) input of the last D = delay steps
+        past_psi          (D, B, n) psi of the last D steps
+        trace_rise        (B, m) rise of the delayed input
+        trace             (B, m) trace of the delayed input
+        eligibility_rise  (B, n, m) l
+        eligibility       (B, n, m) lambda
+        error_rise        (B, n) signal after the first filter
+        error             (B, n) e, 1/s
+        het               (B, n) het_i
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
@@ -279,6 +315,11 @@ def forward(k, state, W, x):
         State in which only `syn`, `mem` and `held` have new values.
     Step
         Activity of the neurons in this step.
+
+        spikes  (B, n)
+        mem     (B, n) U before the reset, in V
+        psi     (B, n) surrogate derivative
+        x       (B, m) input of the step
     """
     k, state, W, x = _given(k, state, W, "x (B, m)", x)
     mem = k.mem * state.mem + k.gain * state.syn                           # (1)

@@ -42,9 +42,9 @@ class Line(NamedTuple):
 
 
 def modules():
-    """Return the names of all modules of the core and of `fast`."""
+    """Return the names of all modules of the core, of `fast` and of `stack`."""
     return [str(path.relative_to(ROOT / "refsnn").with_suffix(""))
-            for folder in ("", "fast")
+            for folder in ("", "fast", "stack")
             for path in sorted((ROOT / "refsnn" / folder).glob("*.py"))
             if not path.name.startswith("_")]
 

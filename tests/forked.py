@@ -45,6 +45,9 @@ def install(module, text, names):
     sys.modules[full] = made
     setattr(package, full.rpartition(".")[2], made)
     exec(compile(text, made.__file__, "exec"), made.__dict__)
+    for name, value in list(vars(package).items()):     # what the package exports
+        if getattr(value, "__module__", None) == full:
+            setattr(package, name, getattr(made, name))
 
 
 def tests_fail(arguments):

@@ -48,6 +48,17 @@ def test_no_command_prints_the_help(capsys):
         assert f"\n    {name} " in told.err
 
 
+@pytest.mark.parametrize("text", [
+    "several files require --label", "several sounds are refused",
+    "folder (the name of the folder that holds the sound)",
+    "the label of a single sound is its file name",
+    "--mix average the channels of stereo files"])
+def test_the_help_of_convert_explains_labels_and_stereo(text, capsys):
+    with pytest.raises(SystemExit):
+        command.main(["convert", "--help"])
+    assert text in " ".join(capsys.readouterr().out.split())
+
+
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
     ("probes DIR", files, "write_stimuli"), ("identify a.npz", files, "read"),

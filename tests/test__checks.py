@@ -1,14 +1,16 @@
 """The argument checks that all modules share: rules, results and messages."""
 
+import pickle
 from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
+from scipy import sparse
 
-from refsnn import _checks
-from refsnn._checks import arrays, one_of
+from refsnn import _checks, lif
+from refsnn._checks import arrays, one_of, shown
 
 W, X = np.ones((2, 3), np.float32), np.ones((4, 5, 3), bool)
 
@@ -17,6 +19,7 @@ class Pair(NamedTuple):
     """Hold two arrays."""
     a: np.ndarray
     b: np.ndarray = None
+    __repr__ = shown
 
 
 def message(function, *values, **options):
@@ -271,6 +274,36 @@ def test_bundles():
         assert message(_checks.bundle, "state", bad, Pair).startswith("state is of ")
     assert message(_checks.bundle, "state", Pair(W, [1.0]), Pair, np.dtype("f4")) == \
         "state.b is float64: must be float32"
+
+
+def test_texts_hold_shapes_in_place_of_entries():
+    x = np.zeros((5, 2, 3), "f4")
+    rec, state = lif.run(x, np.ones((4, 3), "f4"), alpha=0.5, beta=0.5)
+    assert str(rec) == repr(rec) == f"{rec}" == (
+        "Recording(syn: float32 (5, 2, 4), mem: float32 (5, 2, 4), "
+        "spikes: float32 (5, 2, 4), clamp: bool (5, 2, 4))")
+    assert repr([state._replace(spikes=None)]) == \
+        "[State(syn: float32 (2, 4), mem: float32 (2, 4), spikes: None)]"
+    for value, text in (
+            ([W, (W, 2)], "[float32 (2, 3), (float32 (2, 3), 2)]"),
+            ((W,), "(float32 (2, 3),)"), (np.ones(0), "float64 (0,)"),
+            ({"W": W, 1: 2.5}, "{'W': float32 (2, 3), 1: 2.5}"), ([], "[]"),
+            (Pair(Pair(W), sparse.csr_matrix(W)),
+             "Pair(a: Pair(a: float32 (2, 3), b: None), b: float32 (2, 3))"),
+            (np.array(2.5), "array(2.5)"), ("zero", "'zero'"),
+            (list(range(8)), "[0, 1, 2, 3, 4, 5, 6, 7]"),
+            (tuple(range(9)), "(0, 1, 2, 3, 4, 5, 6, 7, ... 9 entries)")):
+        assert shown(value) == text
+
+
+def test_tuples_with_a_text_of_shapes_stay_tuples():
+    state = lif.State(W, W + 1)
+    again = pickle.loads(pickle.dumps(state))
+    assert type(again) is lif.State and (again.mem == W + 1).all()
+    syn, mem, spikes = state
+    assert syn is W and spikes is None and state._replace(mem=None).mem is None
+    assert list(state._asdict()) == ["syn", "mem", "spikes"] and state[0] is W
+    assert state == (W, mem, None) and hash(lif.State(1, 2)) == hash((1, 2, None))
 
 
 def test_lists_of_arrays():

@@ -18,7 +18,7 @@ from refsnn.binning import (Binning, batches, dense, sparse, steps, thinned,
 
 DTYPES = st.sampled_from([np.float32, np.float64])
 SEEDS = st.integers(0, 2 ** 32 - 1)
-PLAIN = Binning(0.0, 1.0, 0.25, "left", "count", "refuse", "refuse")
+PLAIN = Binning(0.0, 1.0, 0.25)
 
 
 def one(times, choice, units=None, channels=1):
@@ -26,6 +26,15 @@ def one(times, choice, units=None, channels=1):
     units = [0] * len(times) if units is None else units
     return dense([np.array(times, float)], [np.array(units, int)], channels,
                  choice)[:, 0]
+
+
+def test_the_defaults_lose_and_move_no_event():
+    assert PLAIN[3:] == ("left", "count", "refuse", "refuse")
+    assert PLAIN[3:] == tuple(choices[0] for choices in binning.CHOICES.values())
+    assert one([0.0, 0.25, 0.25, 0.99], PLAIN)[:, 0].tolist() == [1, 2, 0, 1]
+    for times, choice in (([1.0], PLAIN), ([0.1], PLAIN._replace(dt=0.3))):
+        with pytest.raises(ValueError, match="must"):
+            one(times, choice)
 
 
 @proves("binning", 3, 4)

@@ -5,8 +5,10 @@ also run on a bad example, about which it must complain.
 """
 
 import ast
+import importlib
 import io
 import json
+import pydoc
 import re
 import tokenize
 from pathlib import Path
@@ -20,7 +22,8 @@ import refsnn
 ROOT = Path(__file__).resolve().parent.parent
 CORE, *OTHERS = (sorted(path for path in (ROOT / "refsnn").glob(pattern)
                         if not path.stem.startswith("_"))
-                 for pattern in ("*.py", "fast/*.py", "convert/*.py", "oracle/**/*.py"))
+                 for pattern in ("*.py", "fast/*.py", "convert/*.py", "stack/*.py",
+                                 "oracle/**/*.py"))
 MODULES = [*CORE, *sum(OTHERS, []), ROOT / "refsnn" / "__main__.py"]
 WITHOUT_EQUATIONS = {"datasets.py", "events.py"}
 DOC_WIDTH, CODE_WIDTH = 75, 88
@@ -68,7 +71,8 @@ def bad_labels(source, name):
     """Fixed labels that the docstring of an algorithm module lacks."""
     doc = ast.get_docstring(ast.parse(source)) or ""
     if not displayed(source):
-        known = name in WITHOUT_EQUATIONS or re.match("oracle/|convert/|_", name)
+        known = name in WITHOUT_EQUATIONS or re.match(
+            "oracle/|convert/|stack/network|_", name)
         return [] if known else [
             f"{name}: the module docstring displays no equation with a number"]
     return [f"{name}: the module docstring has no paragraph {' or '.join(choice)}"
@@ -141,10 +145,31 @@ def bad_functions(source, name):
     return complaints
 
 
+def bad_fields(source, name):
+    """Fields of classes with arrays that no docstring of a function describes."""
+    tree, complaints = ast.parse(source), []
+    if name.startswith("oracle/"):
+        return []
+    docs = {node.name: ast.get_docstring(node) or "" for node in tree.body
+            if isinstance(node, ast.FunctionDef)}
+    for node in tree.body:
+        if not isinstance(node, ast.ClassDef) or "__repr__" not in ast.unparse(node):
+            continue
+        found = re.search(r"The\s+function\s+`(\w+)`\s+describes\s+the\s+fields",
+                          ast.get_docstring(node) or "")
+        doc = docs.get(found[1], "") if found else ""
+        complaints += [f"{name}:{node.lineno}: the function that the docstring of "
+                       f"{node.name} names does not describe {child.target.id}"
+                       for child in node.body if isinstance(child, ast.AnnAssign)
+                       and not re.search(rf"^    (\w+, )*{child.target.id}\b", doc,
+                                         re.M)]
+    return complaints
+
+
 def bad_module(source, name):
     """All of the above."""
     return [c for rule in (bad_equations, bad_labels, bad_keys, bad_widths,
-                           bad_functions) for c in rule(source, name)]
+                           bad_functions, bad_fields) for c in rule(source, name)]
 
 
 def label(path):
@@ -157,6 +182,35 @@ def test_module_documents_what_it_does(path):
     bad = bad_module(read(path), label(path))
     assert not bad, "\n".join(bad)
     assert "eq. ?" not in read(path)
+
+
+def bad_help(text, doc):
+    """Methods of tuples in the text of `help`, and a late first function."""
+    lines, last = text.splitlines(), doc.strip().splitlines()[-1].strip()
+    end = [line.strip() for line in lines].index(last)
+    first = next((number for number, line in enumerate(lines) if number > end
+                  and re.match(r"    \w+\(", line)), len(lines))
+    tuples = r" *\| +(_asdict|_replace|_make|__new__|__getnewargs__)\("
+    return [line for line in lines if re.match(tuples, line)] + [
+        f"the first function stands {first - end} lines below the docstring"] * (
+        first - end > 25)
+
+
+@pytest.mark.parametrize("path", CORE + OTHERS[0], ids=label)
+def test_help_shows_the_functions_at_once(path):
+    module = importlib.import_module(
+        "refsnn." + label(path).removesuffix(".py").replace("/", "."))
+    text = pydoc.render_doc(module, renderer=pydoc.plaintext)
+    assert bad_help(text, module.__doc__) == []
+    if path.name == "lif.py":
+        assert re.search(r"(?m)^    \w+\(", "\n".join(text.splitlines()[:150]))
+
+
+def test_a_late_function_and_methods_of_tuples_are_seen():
+    good = "DESCRIPTION\n    The end.\n\nFUNCTIONS\n    f(x)\n"
+    assert bad_help(good, "Text.\n\nThe end.\n") == []
+    assert len(bad_help(good.replace("FUN", 25 * "\n" + "FUN"), "The end.")) == 1
+    assert len(bad_help(good + "     |  _asdict(self)\n", "The end.")) == 1
 
 
 def test_packages_keep_the_width():
@@ -215,8 +269,8 @@ def foreign(block):
 
 
 def test_readme_examples_run():
-    block, proof, online = [block for block in python_blocks(read(ROOT / "README.md"))
-                            if not foreign(block)]
+    block, proof, online, chip = [
+        part for part in python_blocks(read(ROOT / "README.md")) if not foreign(part)]
     names = {"__name__": "readme"}
     exec(compile(block, "README.md", "exec"), names)
     assert all(0 < names[layer].spikes.mean() < 1 for layer in ("one", "two"))
@@ -225,13 +279,27 @@ def test_readme_examples_run():
     wrong = proof.replace("W1, dW1, rng", "W1, 1.001 * dW1, rng")
     with pytest.raises(AssertionError, match="gradient"):
         exec(compile(wrong, "README.md", "exec"), names)
-    found = {}
-    for repetitions in (1, 60):         # the error of the last step falls
-        part = online.replace("range(60)", f"range({repetitions})")
+    for seed in range(20):
+        rng, found = np.random.default_rng(seed), {}
+        names |= {"x": (rng.random((50, 8, 20)) < 0.1).astype(float),
+                  "target": rng.random((50, 8, 5)),
+                  **{name: rng.normal(0, 0.5, names[name].shape)
+                     for name in ("W1", "W2", "W3")}}
+        for repetitions in (1, 7):         # the error of the last step falls
+            part = online.replace("range(60)", f"range({repetitions})")
+            after = dict(names)
+            exec(compile(part, "README.md", "exec"), after)
+            assert all(0 < layer.spikes.mean() < 1 for layer in after["now"].layers[:2])
+            found[repetitions] = np.sum(
+                (after["now"].potentials - after["target_now"]) ** 2)
+        assert found[7] < found[1]
+    names = after
+    for repetitions in (1, 60):
+        part = chip.replace("range(60)", f"range({repetitions})")
         after = dict(names)
         exec(compile(part, "README.md", "exec"), after)
-        assert 0 < after["now"].spikes.mean() < 1 and (after["V"] != names["W2"]).all()
-        found[repetitions] = float(np.sum(after["error"] ** 2))
+        assert after["report"].faults == () and 0 < after["rec"].spikes.mean() < 1
+        found[repetitions] = after["loss"]
     assert found[60] < 0.5 * found[1]
 
 
@@ -386,6 +454,19 @@ def test_a_bad_module_is_seen(old, new):
     assert bad_module(GOOD, "a.py") == []
     assert old in GOOD
     assert bad_module(GOOD.replace(old, new), "a.py")
+
+
+@pytest.mark.parametrize("old, new", [
+    ("syn    (B, n)", "sin    (B, n)"), ("mem", "me"), ("`f`", "`g`"), ("`f`", "`h`"),
+    ("describes the fields", "returns it")])
+def test_a_field_without_description_is_seen(old, new):
+    good = 'class A(NamedTuple):\n    """Hold b.  The\n    function `f` describes ' \
+        'the fields."""\n    syn: float\n    mem: list\n    __repr__ = shown\n' \
+        'def f():\n    """Return A.\n\n    A\n        syn    (B, n)\n' \
+        '        mem    (B, n)\n    """\ndef g():\n    """Return 1."""\n'
+    assert bad_fields(good, "a.py") == []
+    at = good.rindex(old)
+    assert bad_fields(good[:at] + new + good[at + len(old):], "a.py")
 
 
 def test_equation_numbers_are_told_from_prose():

@@ -15,7 +15,7 @@ import refsnn
 ROOT = Path(__file__).resolve().parent.parent
 CORE, FAST = (sorted((ROOT / "refsnn" / folder).glob("*.py"))
               for folder in ("", "fast"))
-COMPOSERS = [path for folder in ("oracle", "convert")
+COMPOSERS = [path for folder in ("oracle", "convert", "stack")
              for path in sorted((ROOT / "refsnn" / folder).rglob("*.py"))]
 CONTRACTS = ROOT / "tests" / "contract"
 MODULES = [*CORE, *FAST, *COMPOSERS]
@@ -29,6 +29,7 @@ STANDARD = {"__future__", "gzip", "hashlib", "itertools", "json", "math", "os",
             "time", "difflib"}
 RANDOM = {"BitGenerator", "Generator", "PCG64", "Philox", "RandomState",
           "SeedSequence", "default_rng"}     # no state of their own in NumPy
+SHOWN = r"__repr__ = (_checks\.)?shown"      # the method of classes that hold arrays
 # Paths of one machine.
 FORBIDDEN = [r"/root\b", r"/home/\w", r"/tmp/\w", r"/opt/\w"]
 
@@ -45,7 +46,7 @@ def label(path):
 def composes(name):
     """Return whether a module may import the package: the folders of composers and
     the command line."""
-    return name == "__main__.py" or name.startswith(("oracle/", "convert/"))
+    return name == "__main__.py" or name.startswith(("oracle/", "convert/", "stack/"))
 
 
 def imports(tree):
@@ -104,13 +105,19 @@ def bad_imports(source, name, version):
 
 
 def bad_exports(source, name):
-    """Public functions and classes that `__all__` lacks."""
+    """Public functions that `__all__` lacks, and classes that it must not hold.
+
+    In the core and in fast, `__all__` holds no class, because `help` would print
+    all methods of the class before the functions.
+    """
     tree = ast.parse(source)
-    public = {node.name for node in tree.body
-              if isinstance(node, (ast.FunctionDef, ast.ClassDef))
-              and not node.name.startswith("_")}
+    functions, classes = ({node.name for node in tree.body if isinstance(node, kind)
+                           and not node.name.startswith("_")}
+                          for kind in (ast.FunctionDef, ast.ClassDef))
+    held, hidden = set(exported(tree)), set() if composes(name) else classes
     return [f"{name}: __all__ lacks the public name {one}"
-            for one in sorted(public - set(exported(tree)))]
+            for one in sorted((functions | classes) - hidden - held)] + [
+        f"{name}: __all__ holds the class {one}" for one in sorted(hidden & held)]
 
 
 def bad_names(source, name, taken):
@@ -142,7 +149,9 @@ def bad_constructs(source, name):
             bases = [getattr(base, "id", "?") for base in node.bases]
             if bases != ["NamedTuple"]:
                 complain(node, f"class {node.name} is no NamedTuple")
-            if any(isinstance(child, ast.FunctionDef) for child in node.body):
+            if any(isinstance(child, ast.FunctionDef) or isinstance(child, ast.Assign)
+                   and not re.fullmatch(SHOWN, ast.unparse(child))
+                   for child in node.body):
                 complain(node, f"class {node.name} has methods")
         if isinstance(node, ast.arguments) and node.kwarg is not None:
             complain(node.kwarg, f"**{node.kwarg.arg} must be single arguments")
@@ -161,6 +170,21 @@ def bad_constructs(source, name):
                 for part in map(ast.unparse, getattr(target, "elts", [target])):
                     if not re.fullmatch(r"_?[A-Z][A-Z0-9_]*|__\w+__", part):
                         complain(node, f"{part} is no constant")
+    return complaints
+
+
+def bad_bundles(source, name):
+    """Public classes that hold arrays and would print all entries of the arrays."""
+    complaints, kinds = [], r"\bndarray|\bcsr_matrix|\b[Ll]ist\b"
+    for node in ast.parse(source).body:
+        if isinstance(node, ast.ClassDef) and not node.name.startswith("_"):
+            if any(isinstance(child, ast.AnnAssign)
+                   and re.search(kinds, ast.unparse(child.annotation))
+                   for child in node.body):
+                kinds += rf"|\b{node.name}\b"
+                if not re.search(SHOWN, ast.unparse(node)):
+                    complaints.append(f"{name}:{node.lineno}: class {node.name} holds "
+                                      "arrays and lacks __repr__ = shown")
     return complaints
 
 
@@ -190,7 +214,8 @@ def texts():
     """Return every text file of the project, this one (with bad words) excepted."""
     kinds = {".py", ".md", ".cfg", ".toml", ".cff", ".json", ".mplstyle", ".txt"}
     names = {"LICENSE", "README", "run", ".gitignore"}
-    folders = [ROOT / name for name in (".ci", "refsnn", "tests", "figures")]
+    folders = [ROOT / name
+               for name in (".ci", "refsnn", "tests", "figures", "examples")]
     found = [*ROOT.glob("*"), *(path for folder in folders
                                 for path in folder.rglob("*"))]
     return sorted(path for path in found if path.is_file()
@@ -204,13 +229,15 @@ def test_module_keeps_the_rules(path):
     source, name = read(path), label(path)
     bad = header(source, name, refsnn.__version__)[2] or [
         *bad_imports(source, name, refsnn.__version__), *bad_exports(source, name),
-        *bad_constructs(source, name)]
+        *bad_constructs(source, name), *([] if composes(name) else
+                                         bad_bundles(source, name))]
     assert not bad, "\n".join(bad)
 
 
 def test_modules_are_found():
     assert {"__init__.py", "lif.py", "fast/lif.py", "oracle/check.py",
-            "oracle/build/kernels.py", "convert/labels.py"} <= set(map(label, MODULES))
+            "oracle/build/kernels.py", "convert/labels.py",
+            "stack/online.py"} <= set(map(label, MODULES))
 
 
 def test_no_module_defines_a_name_of_the_argument_checks():
@@ -313,6 +340,11 @@ def test_optional_packages_are_imported_where_needed_only():
 def test_a_missing_export_is_seen():
     assert bad_exports("__all__ = ['f']\ndef f():\n    return 1\n", "a.py") == []
     assert bad_exports("__all__ = []\ndef f():\n    return 1\n", "a.py")
+    out = "__all__ = []\nclass A(NamedTuple):\n    b: int\n"
+    held = out.replace("[]", "['A']")
+    for name, good, bad in (("a.py", out, held), ("oracle/a.py", held, out)):
+        assert bad_exports(good, name) == []
+        assert len(bad_exports(bad, name)) == 1
 
 
 def test_a_name_of_the_argument_checks_is_seen():
@@ -322,15 +354,29 @@ def test_a_name_of_the_argument_checks_is_seen():
 
 
 @pytest.mark.parametrize("bad", [
-    "class A:\n    b = 1\n", "class A(dict):\n    b: int\n",
+    "class A:\n    b: int = 1\n", "class A(dict):\n    b: int\n",
     "class A(NamedTuple):\n    b: int\n    def f(self):\n        return 1\n",
+    "class A(NamedTuple):\n    b: int\n    __repr__ = other\n",
+    "class A(NamedTuple):\n    b: int\n    __eq__ = shown\n",
     "def f(**options):\n    return 1\n", "def f():\n    global A\n    A = 1\n",
     "seen = {}\n", "@functools.lru_cache\ndef f():\n    return 1\n",
     "def f(p):\n    return np.load(p, allow_pickle=True)\n"])
 def test_a_bad_construct_is_seen(bad):
-    good = "class A(NamedTuple):\n    b: int\nTABLE = {}\n__all__ = []\n"
+    good = "class A(NamedTuple):\n    b: int\n    __repr__ = shown\n" \
+        "TABLE = {}\n__all__ = []\n"
     assert bad_constructs(good, "a.py") == []
     assert len(bad_constructs(good + bad, "a.py")) == 1
+
+
+@pytest.mark.parametrize("field", ["np.ndarray", "Optional[np.ndarray]", "list",
+                                   "List[np.ndarray]", "csr_matrix", "First"])
+def test_a_bundle_that_prints_all_entries_is_seen(field):
+    first = "class First(NamedTuple):\n    a: np.ndarray\n    __repr__ = shown\n"
+    good = first + "class Other(NamedTuple):\n    a: int\n    b: str = '>'\n"
+    assert bad_bundles(good, "a.py") == []
+    bad = good.replace("int", field)
+    assert len(bad_bundles(bad, "a.py")) == 1
+    assert bad_bundles(bad + "    __repr__ = shown\n", "a.py") == []
 
 
 @pytest.mark.parametrize("bad", [

@@ -84,16 +84,22 @@ FAULTS = {      # name: what is changed, how, and the sentence
     "transposed": ("hidden", turned, "The matrix of the hidden weights is transposed."),
     "scrambled": ("hidden", scrambled,
                   "The samples do not follow from the weights."),
-    "sign": ("hidden", np.negative, "Weights act with the opposite sign."),
-    "sign of readouts": ("readout", np.negative,
-                         "Readout weights act with the opposite sign."),
+    "sign": ("hidden", np.negative,
+             "Hidden weights or samples of neurons have the opposite sign."),
+    "sign of samples": ("samples", lambda a: 160 - a * 1.0,
+                        "Hidden weights or samples of neurons have the opposite sign."),
+    "sign of readouts": ("readout", np.negative, "Readout weights or samples of "
+                         "readouts have the opposite sign."),
+    "sign of samples of readouts": (
+        "samples", lambda a: np.where(np.arange(11) < 8, a, 160. - a),
+        "Readout weights or samples of readouts have the opposite sign."),
     "dead input": ("x", constant(3, 0), "Input 3 has no effect."),
     "silent neurons": ("spikes", lambda a: constant(2, 0)(constant(5, 0)(a)),
                        "Neurons 2 and 5 never spike."),
     "restless neuron": ("spikes", constant(4, 1, 5),
                         "Neuron 4 spikes without weights."),
     "sign of a neuron": ("hidden", lambda a: a * (1 - 2 * (np.arange(len(a)) == 2))[
-        :, None], "Neuron 2 has weights that act with the opposite sign."),
+        :, None], "Hidden weights or samples of neuron 2 have the opposite sign."),
     "strength of a neuron": ("samples", lambda a: 80 + (a - 80.) * np.where(
         np.arange(11) == 2, 3, 1), "Neuron 2 responds more or less strongly than the "
         "other neurons by a factor above 2."),
@@ -324,7 +330,7 @@ def test_several_inputs_and_neurons():
     assert named(run) == ("Inputs 3 and 5 have no effect.",)
     signs = 1 - 2 * np.isin(np.arange(8), (1, 2))[:, None]
     assert named(faulty(software, "hidden", lambda a: a * signs)) == (
-        "Neurons 1 and 2 have weights that act with the opposite sign.",)
+        "Hidden weights or samples of neurons 1 and 2 have the opposite sign.",)
     factors = np.where(np.isin(np.arange(8), (1, 2)), 3, 1)[:, None]
     text, = named(faulty(software, "hidden", lambda a: a * factors))
     assert text.startswith("Neurons 1 and 2 respond more or less strongly than")
@@ -403,8 +409,8 @@ def test_exchanged_inputs(m, kind):
     text, = named(faulty(software, "hidden", lambda a: a[:, order]), (m, 24, 4))
     moved = np.flatnonzero(order != np.arange(m))
     wanted = ", ".join(f"{i} acts with the weights of input {order[i]}"
-                       for i in moved[:4])
-    assert text == f"Input {wanted}{', ...' if len(moved) > 4 else ''}."
+                       for i in moved)
+    assert text == f"Input {wanted}."
 
 
 @pytest.mark.parametrize("m", [4, 32])
@@ -427,6 +433,16 @@ def test_inputs_that_are_always_on(columns, text):
 
     for run in (software, DEVICES["zero"]):
         assert named(faulty(run, "x", on), (16, 12, 2)) == (text,)
+
+
+def test_an_input_that_is_always_on_and_codes_that_are_cut_off():
+    def run(weights, x):
+        x = x.copy()
+        x[:, :, 3] = 1
+        spikes, samples = software(weights, x)
+        return spikes, np.clip(samples, 40, None)
+
+    assert named(run, (16, 12, 2)) == ("Input 3 is always on.",)
 
 
 def test_neurons_that_respond_without_input_of_another_kind():
@@ -651,6 +667,15 @@ def test_readouts_that_are_late_alone(lag):
 
 # ---- chips without samples
 
+@pytest.mark.parametrize("low, high", [(40, np.inf), (0, 105)])
+def test_codes_of_readouts_that_are_cut_off(low, high):
+    def cut(samples):
+        return np.concatenate([samples[..., :24], np.clip(
+            samples[..., 24:], low, high)], axis=2)
+
+    assert named(faulty(software, "samples", cut), (32, 24, 4)) == ()
+
+
 def test_spikes_without_samples():
     def run(weights, x):
         return software(weights, x)[0], None
@@ -662,11 +687,11 @@ def test_spikes_without_samples():
         assert named(faulty(run, what, change)) == (text,)
 
 
-def test_long_lists_are_cut():
+def test_all_exchanged_neurons_are_listed():
     text, = named(faulty(software, "samples", lambda a: np.concatenate(
         [a[..., 7::-1], a[..., 8:]], axis=2)))
-    assert text == ("The samples of 0 are those of 7, 1 are those of 6, 2 are those of "
-                    "5, 3 are those of 4, ....")
+    wanted = ", ".join(f"{i} are those of {7 - i}" for i in range(8))
+    assert text == f"The samples of {wanted}."
 
 
 def test_examples():

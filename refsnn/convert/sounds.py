@@ -19,7 +19,7 @@ __all__ = []
 
 RATE = 48000            # sampling rate of all sounds after resampling, Hz
 OPTIONS = {" is clipped after ": "--clipped keep accepts clipped sounds",
-           " channels: must be mono": "--mix averages the channels"}
+           " channels: must be mono": "--mix averages these channels"}
 
 
 def _samples(path, settings):

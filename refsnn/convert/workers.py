@@ -108,5 +108,5 @@ def _progress(results, total, done):
         with tqdm.tqdm(total=total, initial=done, bar_format=form,
                        file=sys.stderr) as bar:
             for one, error in results:
-                bar.update(one.seconds)
+                bar.update(min(one.seconds, total - bar.n))
                 yield one, error

@@ -91,10 +91,10 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, one_of, shown
 
-__all__ = ["Tape", "forward", "gradients", "record", "scores"]
+__all__ = ["forward", "gradients", "record", "scores"]
 
 BLOCK = 2**18           # floats per training block; the block fits the cache
 EVENT_BLOCK = 2**21     # floats per inference block, for one matrix product
@@ -117,13 +117,14 @@ np.empty(2**23, np.uint8)
 
 class Tape(NamedTuple):
     """Hold the arrays of a simulation from which `gradients` computes the
-    gradients."""
-    mem: np.ndarray             # (T, B, n) u; S = 1 where u > 1
+    gradients.  The function `forward` describes the fields."""
+    mem: np.ndarray
     blocks: list
     weights: tuple
     constants: tuple
     reset: str
     buffers: tuple
+    __repr__ = shown
 
 
 def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
@@ -157,6 +158,10 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
         Membrane potentials of the readout.
     Tape
         Argument of `gradients`.
+
+        mem  (T, B, n) membrane potentials u; S = 1 where u > 1
+        blocks, weights, constants, reset, buffers
+             intermediate results for `gradients`
     """
     one_of("reset", reset, "subtract", "zero")
     one_of("work", work, Tape, type(None))

@@ -70,9 +70,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays, buffer, bundle, flags, one_of, unread
+from refsnn._checks import arrays, buffer, bundle, flags, one_of, shown, unread
 
-__all__ = ["Recording", "gradient", "lif_gradient", "step"]
+__all__ = ["gradient", "lif_gradient", "step"]
 
 BLOCK = 2 ** 20         # bytes of the matrices that are processed together
 LINE = 64               # bytes of a line of the cache
@@ -85,11 +85,13 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
 
 class Recording(NamedTuple):
     """Hold the recorded currents I, membrane potentials U, spikes S and
-    refractory mask of a layer of LIF neurons."""
-    syn: np.ndarray             # (T, B, n), as the other fields
+    refractory mask of a layer of LIF neurons.  The function `lif_gradient`
+    describes the fields."""
+    syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
     clamp: np.ndarray
+    __repr__ = shown
 
 
 def step(M, x, before, h, V, out=None):
@@ -221,8 +223,12 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     V : (n, n) float or None
         Recurrent weights; None for a feed-forward layer.
     recording : Recording
-        Currents, membrane potentials, spikes and refractory mask (0 or 1), as
-        `lif.simulate` returns.
+        Result of `lif.simulate`, or a tuple with the same fields:
+
+        syn     currents I, (T, B, n)
+        mem     membrane potentials U, (T, B, n)
+        spikes  spikes S, (T, B, n)
+        clamp   refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     alpha, beta, gain, threshold, reset, through_reset

@@ -43,20 +43,21 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, lists, unread
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, lists, shown, unread
 
-__all__ = ["State", "begin", "step"]
+__all__ = ["begin", "step"]
 BLOCK = 2**17           # bytes per block; five blocks fit the cache
 LEAST_EPS = {np.dtype(kind): float(np.finfo(kind).tiny) ** 0.5     # eps^2 is not 0
              for kind in (np.float32, np.float64)}
 
 
 class State(NamedTuple):
-    """Hold the state of Adam."""
-    step: int                   # number of completed steps
-    mean: List[np.ndarray]      # running mean of gradients
-    scale: List[np.ndarray]     # running mean of squared gradients
+    """Hold the state of Adam.  The function `begin` describes the fields."""
+    step: int
+    mean: List[np.ndarray]
+    scale: List[np.ndarray]
+    __repr__ = shown
 
 
 def begin(parameters):
@@ -74,6 +75,10 @@ def begin(parameters):
     -------
     State
         State in which all arrays are 0.
+
+        step   number of completed steps
+        mean   list of running means of gradients
+        scale  list of running means of squared gradients
     """
     theta = lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in theta] for _ in range(2)))

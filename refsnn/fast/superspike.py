@@ -68,10 +68,10 @@ import numpy as np
 from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
 
-# `python -m refsnn vendor NAME FILE` appends these functions to a copy.
-from refsnn._checks import arrays, bundle, flags, float_dtype, one_of
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
-__all__ = ["Block", "Coefficients", "State", "accumulate", "forward", "rest"]
+__all__ = ["accumulate", "forward", "rest"]
 
 BLOCK = 64      # number of steps that one matrix product filters
 COEFFICIENTS = (        # rules for the decay factors and for other coefficients
@@ -109,28 +109,30 @@ class Coefficients(NamedTuple):
 
 class State(NamedTuple):
     """Hold the state of the neurons and synapses between two blocks of time
-    steps."""
-    syn: np.ndarray                 # (B, n) I
-    mem: np.ndarray                 # (B, n) U after the reset
-    held: np.ndarray                # (B, n) int, remaining refractory steps
-    past_x: np.ndarray              # (D, B, m) input of the last D = delay steps
-    past_psi: np.ndarray            # (D, B, n) psi of the last D steps
-    trace_rise: np.ndarray          # (B, m) delayed input after the first filter
-    trace: np.ndarray               # (B, m)
-    eligibility_rise: np.ndarray    # (B, n, m) hebb after the first filter
-    eligibility: np.ndarray         # (B, n, m) alpha*hebb
-    error_rise: np.ndarray          # (B, n) signal after the first filter
-    error: np.ndarray               # (B, n) e, 1/s
-    het: np.ndarray                 # (B, n)
+    steps.  The function `rest` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    held: np.ndarray
+    past_x: np.ndarray
+    past_psi: np.ndarray
+    trace_rise: np.ndarray
+    trace: np.ndarray
+    eligibility_rise: np.ndarray
+    eligibility: np.ndarray
+    error_rise: np.ndarray
+    error: np.ndarray
+    het: np.ndarray
+    __repr__ = shown
 
 
 class Block(NamedTuple):
     """Hold the input spikes and the activity of a layer in one block of time
-    steps."""
-    spikes: np.ndarray              # (T, B, n)
-    mem: np.ndarray                 # (T, B, n) U before the reset, V
-    psi: np.ndarray                 # (T, B, n) at most 1
-    x: csr_matrix                   # (T B, B m), x[t, b, j] at [t B + b, b m + j]
+    steps.  The function `forward` describes the fields."""
+    spikes: np.ndarray
+    mem: np.ndarray
+    psi: np.ndarray
+    x: csr_matrix
+    __repr__ = shown
 
 
 def rest(k, B, n, m, dtype=np.float64):
@@ -148,6 +150,19 @@ def rest(k, B, n, m, dtype=np.float64):
     -------
     State
         State in which all arrays are 0.
+
+        syn               (B, n) I
+        mem               (B, n) U after the reset
+        held              (B, n) int, remaining refractory steps
+        past_x            (D, B, m) input of the last D = delay steps
+        past_psi          (D, B, n) psi of the last D steps
+        trace_rise        (B, m) delayed input after the first filter
+        trace             (B, m) trace of the delayed input
+        eligibility_rise  (B, n, m) hebb after the first filter
+        eligibility       (B, n, m) alpha*hebb
+        error_rise        (B, n) signal after the first filter
+        error             (B, n) e, 1/s
+        het               (B, n) het_i
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
@@ -188,6 +203,11 @@ def forward(k, state, W, x):
         State with new `syn`, `mem` and `held`; other fields are unchanged.
     Block
         Activity and input of this block.
+
+        spikes  (T, B, n)
+        mem     (T, B, n) U before the reset, V
+        psi     (T, B, n) surrogate derivative, at most 1
+        x       CSR matrix (T B, B m) with x[t, b, j] at [t B + b, b m + j]
     """
     k, state, W = _given(k, state, W)
     B, n, m = W.shape

@@ -97,5 +97,4 @@ def test_states_are_cast_to_the_dtype_of_the_gradient(f):
 
 
 def test_every_optimiser_has_a_contract():
-    assert {c.function.__name__ for c in FUNCTIONS} | {"State"} == set(
-        optimisers.__all__)
+    assert {c.function.__name__ for c in FUNCTIONS} == set(optimisers.__all__)

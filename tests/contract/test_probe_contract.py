@@ -56,6 +56,9 @@ def test_contract(c):
 @pytest.mark.parametrize("call, match", [
     (lambda: probe.probe(software, 2, 2, 1, scale=1.0),
      "^scale is 1.0: must be at least 4.27, so that a weight of 1 is weak"),
+    (lambda: probe.probe(software, 2, 2, 1, tau_syn=6.0, tau_mem=6.0),
+     "^tau_syn is 6.0 and tau_mem is 6.0: must be shorter, so that the response to a "
+     "spike reaches its maximum within 40 steps of 1.7e-06 s"),
     (lambda: probe.probe(lambda w, x: None, 2, 2, 1),
      "^run returned a NoneType: must be a pair"),
     (lambda: probe.probe(lambda w, x: (x, x, x), 2, 2, 1), "^run returned a tuple"),

@@ -91,7 +91,7 @@ def folder(path):
 @pytest.mark.parametrize("make, match", [
     (silent, "is silent"), (empty, "is empty"), (clipped, "is clipped"),
     (clipped, "; the option --clipped keep accepts clipped sounds\n"),
-    (stereo, ": must be mono; the option --mix averages the channels\n"),
+    (stereo, " has 2 channels: must be mono; the option --mix averages these channels"),
     (nan, "NaN"), (long, "lasts 31.000 s"), (stereo, "2 channels: must be mono"),
     (short, "bad.wav, 3 samples at 48000 Hz: audio has 3 samples"),
     (few, "bad.wav, 10 samples at 8000 Hz: audio has 60 samples"),

@@ -29,6 +29,15 @@ def test_progress_is_told(words, tmp_path, capsys, monkeypatch, missing):
         rf"0.12/0.12 s of sound, 0 s left: {re.escape(words[1])}\n", told)) == missing
 
 
+def test_rounding_does_not_lift_the_progress_above_its_total(capsys):
+    """The warning of tqdm would be an error."""
+    pytest.importorskip("tqdm", reason="tqdm is missing")
+    results = [(command.Recording("a.wav", s, "part"), None) for s in (0.1, 0.2, 0.3)]
+    assert 0.1 + 0.2 + 0.3 > 0.6
+    assert list(workers._progress(results, 0.6, 0.0)) == results
+    assert "0.60/0.60 s of sound" in capsys.readouterr().err
+
+
 def test_the_time_left_follows_the_work_of_this_run(capsys, monkeypatch):
     """In 6 s, 2 of 5 s of sound are converted, and 1 s was finished before."""
     monkeypatch.setitem(sys.modules, "tqdm", None)

@@ -12,6 +12,8 @@ from typing import NamedTuple
 
 import numpy as np
 
+from refsnn import _checks
+
 __all__ = ["DECAYS", "LEVELS", "TIMES", "Mutant", "Vector", "delayed", "marked",
            "numbers"]
 
@@ -28,6 +30,7 @@ class Mutant(NamedTuple):
     seen: str           # public source of the mistake, or ""
     outputs: dict
     id: str = ""        # identifier in stored golden vectors, which never changes
+    __repr__ = _checks.shown
 
 
 class Vector(NamedTuple):
@@ -39,6 +42,7 @@ class Vector(NamedTuple):
     mutants: list
     exact: bool         # if False, results may differ by a tolerance
     idle: dict = {}     # input: (mask of entries that change no output, reason)
+    __repr__ = _checks.shown
 
 
 def numbers(seed, *shape):

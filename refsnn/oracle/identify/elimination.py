@@ -65,7 +65,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn import conventions
+from refsnn import _checks, conventions
 from refsnn.oracle.identify.report import RARE
 
 __all__ = ["AXES", "FORMS", "Problem"]
@@ -94,6 +94,7 @@ class Problem(NamedTuple):
     levels: dict        # threshold, leak, reset_to and floor, () or (n,)
     eps: float          # precision of the recording
     axes: dict = AXES   # choices of each axis
+    __repr__ = _checks.shown
 
 
 class _Flat(NamedTuple):

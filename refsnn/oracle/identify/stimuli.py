@@ -57,6 +57,7 @@ class Stimulus(NamedTuple):
     x: np.ndarray
     W: np.ndarray
     shows: str          # conventions that the stimulus distinguishes
+    __repr__ = _checks.shown
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):

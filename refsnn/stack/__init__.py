@@ -1,0 +1,43 @@
+# refsnn 0.1.0 | stack/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
+"""This package trains stacks of spiking layers online.
+
+A stack has L hidden layers of leaky integrate-and-fire (LIF) neurons or
+adaptive neurons, and a leaky readout y above them.  The function `step`
+simulates one time step of the stack, and returns the gradient of the loss
+of this step with respect to all weights and learned constants.  The
+weights can therefore change at every time step:
+
+    >>> import numpy as np
+    >>> from functools import partial
+    >>> from refsnn import optimisers, stack, surrogates
+    >>> rng, taus = np.random.default_rng(0), {"tau_syn": 5e-3, "tau_mem": 0.02}
+    >>> net = [stack.layer(rng.random(shape), **taus)
+    ...        for shape in ((8, 6), (8, 8), (1, 8))]
+    >>> adam, state, moments = partial(optimisers.adam, rate=1e-3), None, None
+    >>> for x in rng.random((20, 1, 6)):
+    ...     now, state = stack.step(
+    ...         net, x, state, lambda y: y - 1.0, rule="block", dt=1e-3,
+    ...         surrogate=partial(surrogates.fast_sigmoid, steepness=2.0),
+    ...         learn=["tau_mem"])
+    ...     net, moments = stack.descend(net, now.gradients, adam, moments)
+    >>> bool(np.exp(net[0].log_tau_mem) < 0.02)
+    True
+
+The argument `rule` selects the learning rule.  The docstring of the module
+`online` states the equations of all rules, and the derivatives that each
+rule keeps:
+
+    exact                              real-time recurrent learning (RTRL)
+    block, implicit, presynaptic       approximations of RTRL
+    e-prop, OSTL, OTTT, SLTT, DECOLLE  published online rules
+    readout alone                      no hidden layer learns
+
+The function `descend` changes the weights and constants with an optimiser,
+and the function `memory` returns the memory that a rule needs.
+"""
+
+from refsnn.stack.network import CONSTANTS, Layer, descend, layer
+from refsnn.stack.online import RULES, Now, State, memory, step
+
+__all__ = ["CONSTANTS", "Layer", "Now", "RULES", "State", "descend", "layer", "memory",
+           "step"]

@@ -1,0 +1,101 @@
+# refsnn 0.1.0 | stack/network.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Hold the parameters of the layers of a stack, and change them by gradients."""
+
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn._checks import arrays
+
+__all__ = ["CONSTANTS", "Layer", "descend", "layer"]
+
+CONSTANTS = ("tau_syn", "tau_mem", "threshold", "adaptation", "tau_adapt")
+
+
+class Layer(NamedTuple):
+    """Hold the parameters of a layer, or derivatives of the loss with respect to
+    these parameters.
+
+    A logarithm is a number if all neurons share the constant, and has the
+    shape (n,) otherwise.
+    """
+    W: np.ndarray                       # (n, m)
+    V: np.ndarray = None                # (n, n), or None without recurrence
+    log_tau_syn: np.ndarray = None
+    log_tau_mem: np.ndarray = None
+    log_threshold: np.ndarray = None
+    log_adaptation: np.ndarray = None   # None for neurons without adaptation
+    log_tau_adapt: np.ndarray = None
+
+
+def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
+          tau_adapt=None):
+    """Return the parameters of a layer.
+
+    >>> layer(np.ones((2, 3)), tau_syn=5e-3, tau_mem=20e-3).log_tau_mem.item()
+    -3.912023005428146
+
+    Parameters
+    ----------
+    W, V : (n, m) float, (n, n) float or None
+        Input and recurrent weights.  The logarithms have the dtype of W.
+    tau_syn, tau_mem, tau_adapt : float or (n,) float
+        Time constants of the current, of the membrane potential and of the
+        adaptation, in s.
+    threshold, adaptation : float or (n,) float
+        Firing threshold, and increase of the threshold by a spike.  Only
+        neurons with `adaptation` and `tau_adapt` adapt.  The readout has no
+        threshold, and ignores the value of this argument.
+
+    Returns
+    -------
+    Layer
+    """
+    W, V, *values = arrays(
+        "W (n, m) float, V? (n, n), tau_syn (n?) in (0, inf), "
+        "tau_mem (n?) in (0, inf), threshold (n?) in (0, inf), "
+        "adaptation? (n?) in (0, inf), "
+        "tau_adapt? (n?) in (0, inf)", W, V, tau_syn, tau_mem, threshold, adaptation,
+        tau_adapt)
+    if (adaptation is None) != (tau_adapt is None):
+        raise ValueError("one of adaptation and tau_adapt is None: must be given both, "
+                         "or neither")
+    return Layer(W, V, *(None if v is None else np.log(v) for v in values))
+
+
+def descend(layers, gradients, optimiser, states=None):
+    """Change all parameters whose derivative is not None.
+
+    >>> from functools import partial
+    >>> from refsnn import optimisers
+    >>> old = layer(np.ones((1, 1)), tau_syn=5e-3, tau_mem=20e-3)
+    >>> gradient = Layer(np.ones((1, 1)), log_tau_mem=np.array(1.0))
+    >>> (new,), _ = descend([old], [gradient],
+    ...                     partial(optimisers.sgd, rate=0.5))
+    >>> new.W.item(), round((new.log_tau_mem - old.log_tau_mem).item(), 9)
+    (0.5, -0.5)
+
+    Parameters
+    ----------
+    layers, gradients : list of Layer
+        Parameters, and derivatives of the loss with respect to them.
+    optimiser : callable (state, gradient) -> (state, update)
+        Function of the module `optimisers` with its options, for example
+        ``functools.partial(optimisers.adam, rate=1e-3)``.
+    states : list, optional
+        Second result of the previous call; None at the start.
+
+    Returns
+    -------
+    layers, states : list of Layer, list
+    """
+    if states is None:
+        states = [Layer(None)] * len(layers)
+    new, after = [], []
+    for values, changes, held in zip(layers, gradients, states, strict=True):
+        moved = [(state, 0) if change is None else optimiser(state, change)
+                 for change, state in zip(changes, held, strict=True)]
+        after.append(Layer(*(state for state, _ in moved)))
+        new.append(Layer(*(None if value is None else value + update
+                           for value, (_, update) in zip(values, moved, strict=True))))
+    return new, after
