@@ -136,6 +136,7 @@ ROWS = (
     papers.Row("fig. 5", "far", ("toy.far",)),
     papers.Row("fig. 6", "once", ("toy.near", "toy.once")),
     papers.Row("fig. 7", "shown", ("toy.shown", "toy.holds")),
+    papers.Row("fig. 7", "own", ("toy.holds",)),
     papers.Row("fig. 8", "another figure", ("other.good", "toy.good")))
 TODAY = {"commit": None, "digest": None, "data": None, "versions": dict.fromkeys(
     gallery.PROGRAMS, "1"), "machine": None, "date": None}
@@ -162,10 +163,10 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
     lines = results.lines_of(project, results.read(project))["ZG18"]
     assert [line.word for line in lines] == [
         "not attempted", "reproduced", "not reproduced", "agrees", "differs",
-        "not decided", "not decided", "not decided"]
+        "not decided", "not decided", "not decided", "not decided"]
     page = results.text(project)
-    assert ("**Of 8 published numbers and figures, 1 are reproduced, 1 agree on other "
-            "data, 2 are not reproduced, 3 are not decided, 1 were not attempted.**"
+    assert ("**Of 9 published numbers and figures, 1 are reproduced, 1 agree on other "
+            "data, 2 are not reproduced, 4 are not decided, 1 were not attempted.**"
             ) in page
     assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             "decided.") in page
@@ -190,8 +191,10 @@ def test_the_first_page_has_one_line_for_each_row(project):
                        "**differs** | letters | [`toy`](#toy) |")
     assert rows[6].endswith("| not decided | not judged: there is none | [`toy`](#toy) "
                             "|")
-    assert ("good \\| accuracy: –<br>good \\| accuracy: 0.8 ± 0.001 (3) |" in rows[7]
-            and "not decided: no full run is stored<br>reproduced" in rows[7])
+    assert rows[7].endswith("| 1 | – | not decided | not judged: no published number "
+                            "is at hand | [`toy`](#toy) |")
+    assert ("good \\| accuracy: –<br>good \\| accuracy: 0.8 ± 0.001 (3) |" in rows[8]
+            and "not decided: no full run is stored<br>reproduced" in rows[8])
 
 
 def test_the_other_pages(project):
@@ -234,8 +237,8 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "|---|---|---|---|\n"
             "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
-            "Of 8 published numbers and figures, 1 are reproduced, 1 agree on other "
-            "data, 2 are not reproduced, 3 are not decided, 1 were not attempted.\n"
+            "Of 9 published numbers and figures, 1 are reproduced, 1 agree on other "
+            "data, 2 are not reproduced, 4 are not decided, 1 were not attempted.\n"
             "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
             f"decided.\n{results.END}after")
 
