@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from figures.chip import fig_chip_calibration, fig_chip_pattern
 from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
-from figures.run import expected, gallery, jobs, published
+from figures.run import expected, gallery, jobs, notebook, published, stored
 from figures.si import fig_si_split
 from figures.surrogate import ensemble
 from figures.train import fast_training, lif_training
@@ -76,8 +76,7 @@ def computed():
             for function, kwargs, *index in figure.jobs("quick", 0, None):
                 keys.append(result(function, tiny(kwargs), [keys[i] for i in index]))
             results = [copy.deepcopy(shared[key]) for key in keys]
-            found[name] = {key: np.asarray(value)
-                           for key, value in figure.gather(results).items()}
+            found[name] = jobs.normalised(figure.gather(results), name)
         return found[name]
 
     with pytest.MonkeyPatch.context() as patch:
@@ -155,32 +154,58 @@ def test_a_job_depends_on_its_seed_alone(name):
                    if key in other)
 
 
+@pytest.mark.parametrize("size", notebook.SIZES)
+@pytest.mark.parametrize("name", NAMES)
+def test_claims_are_declared(name, size):
+    declared = claims_.declared(load(name), size)
+    assert declared or name == SPEED
+    assert len({claim.text for claim in declared}) == len(declared)
+
+
 @pytest.mark.parametrize("name", COMPUTED)
-def test_claims_are_judged_and_come_from_the_data(name, computed):
+def test_claims_come_from_the_data(name, computed):
     figure, data = load(name), computed(name)
-    claims = figure.claims(data)
-    assert claims
-    for claim in claims:
-        assert isinstance(claim, claims_.Claim)
-        assert claim.text and claim.bound
-        assert claim.ok in (True, False, None)
-        assert isinstance(claim.value, (float, str))
-    assert len({claim.text for claim in claims}) == len(claims)
-    rng, fixed = np.random.default_rng(0), {claim.text for claim in claims}
+    results = claims_.measured(figure, data, "quick")
+    kinds = {claim.id: claim for claim in claims_.declared(figure, "quick")}
+    assert all(claims_.judge(kinds[key], result) for key, result in results.items())
+    rng, fixed = np.random.default_rng(0), set(results)
     for _ in range(4):
         with np.errstate(all="ignore"):
-            changed = figure.claims({key: moved(value, rng)
-                                     for key, value in data.items()})
-        fixed -= {old.text for old, new in zip(claims, changed, strict=False)
-                  if old.value == old.value != new.value}     # NaN does not count
+            changed = claims_.measured(figure, {
+                key: moved(value, rng) for key, value in data.items()}, "quick")
+        fixed -= {key for key, old in results.items()
+                  if old.value == old.value != changed[key].value}  # NaN does not count
     assert len(fixed) <= FIXED.get(name, 0), fixed
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_arrays_are_described_and_what_is_shown_is_small(name, computed):
+    """Also in the size of stored results, which is seen in the next line."""
+    figure, data = load(name), computed(name)
+    described = figure.ARRAYS
+    small = stored.shown(figure, data)
+    for arrays in (data, small):
+        content = stored.packed(figure, arrays)
+        back = stored.unpacked(content)
+        assert set(back) == set(arrays) <= set(described)
+    assert len(content) <= stored.LARGEST_B
+    for axes, unit, text in described.values():
+        assert len(text) > 3 and text[0] == text[0].strip() and "\n" not in text
+        assert isinstance(unit, str) and isinstance(axes, str)
+
+
+@pytest.mark.parametrize("name", COMPUTED)
+def test_options_are_few_and_have_defaults(name):
+    options = notebook.options_of(load(name))
+    assert 1 <= len(options) <= 5
+    assert inspect.Parameter.empty not in options.values()
 
 
 def moved(value, rng):
     """Return an array with other numbers; integers and texts may be keys, and stay."""
     if value.dtype.kind == "f":
         return value * rng.uniform(0.4, 1, value.shape) + 0.01
-    return ~value if value.dtype == bool else value
+    return np.logical_not(value) if value.dtype == bool else value
 
 
 def _numeric(labels):
@@ -201,11 +226,11 @@ def _numeric(labels):
 @pytest.mark.parametrize("name", COMPUTED)
 def test_every_scale_that_is_drawn_is_named(name, computed):
     data = computed(name)
-    before = {key: value.copy() for key, value in data.items()}
+    before = copy.deepcopy(data)
     with np.errstate(all="ignore"), \
             matplotlib.style.context([str(gallery.LOOK)]):
         fig = Figure()
-        load(name).plot(data, fig)
+        load(name).plot(stored.shown(load(name), data), fig)
         FigureCanvasAgg(fig).draw()
     axes = fig.findobj(lambda artist: hasattr(artist, "get_xlabel"))
     assert axes
