@@ -142,7 +142,8 @@ class Module:
         if code.size is not None:
             _reduce(tree, code.size)
         for statement in tree.body:
-            self._add(statement)
+            for part in _split(statement):
+                self._add(part)
 
     def _add(self, statement):
         if _is_empty(statement, False) or _is_main(statement):
@@ -431,6 +432,22 @@ def _plain(node):
     if isinstance(node, ast.AnnAssign):
         return ast.Assign(targets=[node.target], value=node.value)
     return node
+
+
+def _split(node):
+    """Split `a, b = 1, 2` into two assignments, if their order does not matter."""
+    if not (isinstance(node, ast.Assign) and len(node.targets) == 1
+            and isinstance(node.targets[0], ast.Tuple)
+            and isinstance(node.value, ast.Tuple)):
+        return [node]
+    names, values = node.targets[0].elts, node.value.elts
+    read = {part.id for part in ast.walk(node.value) if isinstance(part, ast.Name)}
+    if len(names) != len(values) or not all(
+            isinstance(name, ast.Name) and name.id not in read for name in names) \
+            or any(isinstance(value, ast.Starred) for value in values):
+        return [node]
+    return [ast.Assign(targets=[name], value=value)
+            for name, value in zip(names, values, strict=True)]
 
 
 def _is_text(node):

@@ -66,7 +66,8 @@ def plot(data, fig):
     fig.subplots()
 
 
-OFFSET = 3
+OFFSET, LAST = 3, 4
+FIRST, SECOND = OFFSET, 5
 '''
 TOOLS = '''"""Tools."""
 import functools
@@ -153,6 +154,7 @@ TOY_PATH, TOOLS_PATH, LIF_PATH = ("figures/toys/fig_toy.py", "figures/run/tools.
     (TOY_PATH, "total: float = net", "total = net"),
     (TOY_PATH, "size=\"full\", *, scale=RATE)", "size='full',\n        *, scale=RATE)"),
     (TOY_PATH, "UNUSED = 7", "UNUSED = 8"),
+    (TOY_PATH, "LAST = 3, 4", "LAST = 3, 5"),
     (TOY_PATH, "return [UNUSED]", "return []"),
     (TOY_PATH, "fig.subplots()", "fig.clear()"), (TOY_PATH, '"a number"', '"a text"'),
     (TOY_PATH, "value(seed)", "value(1)"), (TOY_PATH, "(1, 2)]", "(1, 2) ]"),
@@ -174,7 +176,9 @@ def test_what_is_no_code_or_not_reached_does_not_count(path, old, new):
 
 @pytest.mark.parametrize("path, old, new", [
     (TOY_PATH, "RATE: float = 0.1", "RATE: float = 0.2"),
-    (TOY_PATH, "scale=RATE)", "scale=UNUSED)"), (TOY_PATH, "OFFSET = 3", "OFFSET = 4"),
+    (TOY_PATH, "scale=RATE)", "scale=UNUSED)"),
+    (TOY_PATH, "LAST = 3, 4", "LAST = 4, 4"),
+    (TOY_PATH, "OFFSET, LAST = 3, 4", "LAST = 4; OFFSET, LAST = LAST, 3"),
     (TOY_PATH, 'TABLE["a"] = 1', 'TABLE["a"] = 2'),
     (TOY_PATH, "TABLE = {}", "TABLE = {1: 2}"), (TOY_PATH, "x + OFFSET", "x - OFFSET"),
     (TOY_PATH, "(1, 2)]", "(1, 3)]"),
@@ -198,7 +202,7 @@ def test_what_is_reached_counts(path, old, new):
     ("other", "figures/run/helpers.py", "return 1", "return 2", True),  # as an argument
     ("evaluated", TOY_PATH, "UNUSED = 7", "UNUSED = 8", True),
     ("evaluated", TOOLS_PATH, "def unused", "def unused_", False),
-    ("gather", TOY_PATH, "OFFSET = 3", "OFFSET = 4", False),
+    ("gather", TOY_PATH, "LAST = 3, 4", "LAST = 4, 4", False),
     ("gather", TOY_PATH, "results[0]", "results[1]", True),
     ("measured", TOY_PATH, 'data["x"]}', 'data["y"]}', True),
     ("nosuch", TOY_PATH, "UNUSED = 7", "UNUSED = 8", True)])
