@@ -31,11 +31,11 @@ variation is computed for each hidden neuron with at least five intervals.
 
 With the option `--data DIR`, the spike trains in the files
 `DIR/spike_picture/input.ras` and `DIR/spike_picture/target.ras` replace the generated
-spike trains.  By default, the
-spikes in the `.ras` files must be in order of time, and the neurons must be numbered
-from 0.  The default duration of a trial is the time of the last spike, rounded up to a
-multiple of 0.5 s.  The file `DIR/spike_picture/options.json` can change the default
-settings for `.ras` files, for example:
+spike trains.  By default, the spikes in the `.ras` files must be in order of time, and
+the neurons must be numbered from 0.  The default duration of a trial is the time of the
+last spike, rounded up to a multiple of 0.5 s.  The file
+`DIR/spike_picture/options.json` can change the default settings for `.ras` files, for
+example:
 
     {"loop_s": 1.89, "target": {"order": "sort", "first_unit": 1, "units": 200}}
 

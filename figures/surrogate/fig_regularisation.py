@@ -7,8 +7,7 @@ before training.  All seeds use the same test images.
 
 A spiking network of 256-100-10 neurons classifies latency-coded digits of 16x16 pixels.
 The burst penalty is the squared spike count of a hidden neuron per pattern, averaged
-over neurons and patterns.  A layer is called sparse if its neurons together fire at
-most 20 spikes per pattern.
+over neurons and patterns.
 
 Training with the surrogate gradient alone makes a silent hidden layer active, because
 the surrogate derivative (of a fast sigmoid) is nowhere 0. A second penalty is called
