@@ -47,14 +47,19 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
                    strict=True))
 
 
-def jobs(size, seed, data):
-    """Return the job that summarises the words."""
-    return [(survey, {"folder": spoken_words.folder(size, data)})]
+def jobs(size, seed, data, validated=False):
+    """Return the job that summarises the words.
+
+    validated : if True, only the training words, of which two speakers are held out.
+    """
+    more = {"validated": True} if validated else {}
+    return [(survey, {"folder": spoken_words.folder(size, data), **more})]
 
 
-def survey(folder):
+def survey(folder, validated=False):
     """Return the properties of each word."""
     words = spoken_words.read(folder)
+    words = spoken_words.validation(words) if validated else words
     counts, sets = spoken_words.counts(words), spoken_words.sets(words)
     found = np.zeros(len(words.label), int)
     for i, index in enumerate(sets):
@@ -62,7 +67,8 @@ def survey(folder):
     return {"title": words.title, "label": words.label, "speaker": words.speaker,
             "set": found, "duration": spoken_words.durations(words),
             "spikes": counts.sum(axis=1).astype(int),
-            "profile": np.array([counts[index].mean(axis=0) for index in sets])}
+            "profile": np.array([counts[index].sum(axis=0) / max(len(index), 1)
+                                 for index in sets])}
 
 
 def gather(results):

@@ -35,8 +35,8 @@ from figures.train import spoken_words
 COUNTING = tuple(name for name in spoken_networks.CONDITIONS if "counts" in name)
 TIMED = ("recurrent", "LSTM", "CNN")
 LAWS = {"": "recorded times", "permuted": "permuted times", "uniform": "uniform times"}
-COARSE = (0.04, 0.08, 0.16)             # time steps besides the usual one, s
-FINE = {"recurrent": (0.01, 0.02), "LSTM": (0.02,)}     # with --full
+COARSE = (40, 80, 160)                  # time steps besides the usual one, ms
+FINE = {"recurrent": (10, 20), "LSTM": (20,)}           # with --full
 LOSSES = {"max": "maximum", "sum": "sum", "last": "last step"}
 COLOURS = dict(zip(TIMED, (colours.BLUE, colours.VERMILION, colours.GREEN),
                    strict=True))
@@ -52,7 +52,7 @@ ARRAYS = {
     "counts": ("kernel", "accuracy", "test accuracy of support vector machines"),
     **{name: ("times, run", "accuracy", "recorded, permuted, uniform spike times")
        for name in TIMED},
-    **{f"{name}, steps": ("step", "s", "time steps") for name in FINE},
+    **{f"{name}, steps": ("step", "ms", "time steps") for name in FINE},
     **{f"{name}, by step": ("step, run", "accuracy", "test accuracy by time step")
        for name in FINE},
     **{f"{name}, jittered": ("run, spread", "accuracy", "test accuracy with jitter")
@@ -64,14 +64,15 @@ ARRAYS = {
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    steps : time steps in s, besides the usual ones.
+    steps : time steps in whole ms, besides the usual ones.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)
     usual = {name: spoken_networks.options(name, folder) for name in FINE}
     runs = [(name, {"law": law} if law else {}) for name in TIMED for law in LAWS]
-    runs += [(name, {"dt": dt}) for name in FINE for dt in (
-        *(FINE[name] if size == "full" else ()), *steps) if dt != usual[name].dt]
+    runs += [(name, {"dt": ms / 1000}) for name in FINE for ms in (
+        *(FINE[name] if size == "full" else ()), *steps)
+             if ms / 1000 != usual[name].dt]
     runs += [("recurrent", {"loss": loss}) for loss in LOSSES
              if loss != usual["recurrent"].loss]
     for condition in COUNTING:
@@ -98,7 +99,7 @@ def gather(results):
     for name in FINE:
         keys = sorted((key for key in right if key == name
                        or key.startswith(f"{name}, dt ")), key=dt.get)
-        found |= {f"{name}, steps": np.array([dt[key] for key in keys]),
+        found |= {f"{name}, steps": np.array([round(1e3 * dt[key]) for key in keys]),
                   f"{name}, by step": np.array([right[key] for key in keys]),
                   f"{name}, jittered": np.array([r["jittered"] for r in done
                                                  if r["condition"] == name])}
@@ -130,9 +131,9 @@ def claims(size):
     for name in FINE:
         usual = spoken_networks.options(name, "" if size == "full" else None).dt
         fine = FINE[name] if size == "full" else ()
-        found += [report(f"{name.lower()}-{1e3 * dt:g}-ms", f"{words}: test accuracy, "
-                         f"{LABELS[name]}, time step of {1e3 * dt:g} ms")
-                  for dt in (usual, *fine, *COARSE)]
+        found += [report(f"{name.lower()}-{ms}-ms", f"{words}: test accuracy, "
+                         f"{LABELS[name]}, time step of {ms} ms")
+                  for ms in (round(1e3 * usual), *fine, *COARSE)]
     found.append(report("gain-maximum", f"{words}: test accuracy, recurrent network, "
                         "trained on the maximum minus trained on the last step"))
     return found + [report(f"loss-{loss}", f"{words}: test accuracy, recurrent "
@@ -154,7 +155,7 @@ def measured(data):
     for name in FINE:
         curves = data[f"{name}, jittered"]
         found[f"lost-jitter-{name.lower()}"] = curves[:, 0] - curves[:, -1]
-        found |= {f"{name.lower()}-{1e3 * dt:g}-ms": row for dt, row in zip(
+        found |= {f"{name.lower()}-{ms}-ms": row for ms, row in zip(
             data[f"{name}, steps"], data[f"{name}, by step"], strict=True)}
     return found
 
@@ -200,11 +201,11 @@ def _laws(data, axis):
 def _steps(data, axis):
     for name in FINE:
         steps, values = data[f"{name}, steps"], data[f"{name}, by step"]
-        axis.plot(1e3 * steps, values, "o", color=COLOURS[name], ms=3.5, alpha=0.6)
-        axis.plot(1e3 * steps, values.mean(axis=1), "-", color=COLOURS[name])
-    ticks = np.unique([dt for name in FINE for dt in data[f"{name}, steps"]])
+        axis.plot(steps, values, "o", color=COLOURS[name], ms=3.5, alpha=0.6)
+        axis.plot(steps, values.mean(axis=1), "-", color=COLOURS[name])
+    ticks = np.unique([ms for name in FINE for ms in data[f"{name}, steps"]])
     axis.set(title="Time step", xlabel="time step (ms)", xscale="log")
-    axis.set_xticks([1e3 * dt for dt in ticks], [f"{1e3 * dt:g}" for dt in ticks])
+    axis.set_xticks(ticks, ticks)
     axis.minorticks_off()
 
 

@@ -10,8 +10,8 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
 from figures.run import jobs as jobs_
-from figures.spoken import (fig_spoken_classifiers, fig_spoken_speakers,
-                            fig_spoken_timing)
+from figures.spoken import (fig_spoken_classifiers, fig_spoken_data,
+                            fig_spoken_speakers, fig_spoken_timing)
 from figures.spoken import spoken_networks as networks
 from figures.train import spoken_words
 from refsnn import events
@@ -543,7 +543,10 @@ def test_options_of_the_figures_of_words():
     assert [kwargs["condition"] for _, kwargs in listed] == [
         "counts, radial", "counts, radial, speakers 3", "recurrent", "LSTM",
         "LSTM, speakers 3"]
-    listed = fig_spoken_timing.jobs("default", 0, None, steps=[0.02, 0.1], repeats=1)
+    (_, kwargs), = fig_spoken_data.jobs("default", 0, None, validated=True)
+    found = fig_spoken_data.survey(**kwargs)
+    assert set(found["speaker"][found["set"] == 2]) == {3, 9}
+    listed = fig_spoken_timing.jobs("default", 0, None, steps=[20, 100], repeats=1)
     assert [kwargs["condition"] for _, kwargs in listed if "dt" in
             kwargs["condition"]] == ["recurrent, dt 0.1", "LSTM, dt 0.1"]
 
@@ -551,8 +554,8 @@ def test_options_of_the_figures_of_words():
 def test_values_of_spike_times():
     """The best time step of the LSTM is the second one."""
     figure = fig_spoken_timing
-    steps, rows = np.array([0.02, 0.04, 0.16]), np.array([[0.7, 0.5], [0.6, 0.8],
-                                                         [0.3, 0.4]])
+    steps, rows = np.array([20, 40, 160]), np.array([[0.7, 0.5], [0.6, 0.8],
+                                                    [0.3, 0.4]])
     data = {"counts": np.array([0.5, 0.6, 0.4]), "recurrent, by loss": rows,
             **{name: rows for name in figure.TIMED}}
     for name in figure.FINE:
@@ -566,7 +569,7 @@ def test_values_of_spike_times():
                         ("loss-sum", [0.6, 0.8])):
         np.testing.assert_allclose(found[name], value, err_msg=name)
     assert "lost-steps" not in figure.measured(
-        {**data, "LSTM, steps": np.array([0.02, 0.04, 0.1])})
+        {**data, "LSTM, steps": np.array([20, 40, 100])})
 
 
 def test_an_unknown_condition_is_refused():
