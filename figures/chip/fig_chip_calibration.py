@@ -79,7 +79,7 @@ def jobs(size, seed, data, levels=None, repeats=None, epochs=None, hidden=None):
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     levels = tuple(sorted({0, TWIN, *(LEVELS[size] if levels is None else levels)}))
     shared = [{"task": task, "folder": folder, "epochs": epochs or (
-                   3 if size == "quick" else chip_images.EPOCHS[task]),
+                   1 if size == "quick" else chip_images.EPOCHS[task]),
                "seed": seed, "repeat": repeat, **({"hidden": hidden} if hidden else {})}
               for repeat in range(repeats or (1 if size == "quick" else 2))]
     conditions = [*((level, 0.0) for level in levels), (0, DROPOUT)]

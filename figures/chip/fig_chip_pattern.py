@@ -63,7 +63,7 @@ NEAR = 8 / 70       # published: 95 % of the thresholds are within 8 codes, of 7
 # and before calibration.
 MOST = {"synaptic gain": 0.05, "reset": 0.06}
 RATIO = {"synaptic time constant": 0.2, "membrane time constant": 0.45}
-SIZES = {"quick": (1, 2), "default": (3, 6), "full": (10, 15)}  # chips, epochs
+SIZES = {"quick": (1, 1), "default": (3, 6), "full": (10, 15)}  # chips, epochs
 ARRAYS = {
     "spreads": ("chip, stage, parameter", "1", "spread over the neurons of a chip"),
     "near": ("chip", "1", "share of the thresholds within 8 codes of the nominal one"),

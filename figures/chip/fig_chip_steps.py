@@ -46,7 +46,7 @@ ERRORS = {"readouts, RMS error": (colours.BLUE, "o-"),
           "hidden spikes not in the same bin": (colours.VERMILION, "s--"),
           "fewer hidden spikes": (colours.GREEN, "^:")}
 # Numbers of chips, of epochs, and of test images (None for all).
-SIZES = {"quick": (1, 3, 20), "default": (3, 12, None), "full": (5, 18, None)}
+SIZES = {"quick": (1, 1, 20), "default": (3, 12, None), "full": (5, 18, None)}
 ARRAYS = {
     "errors": ("chip, step, kind of error", "1", "errors relative to steps of 5 ns"),
     "traces": ("step, bin, readout", "thresholds",

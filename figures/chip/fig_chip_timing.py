@@ -68,7 +68,7 @@ def jobs(size, seed, data, strengths=None, repeats=None, epochs=None, hidden=Non
     """
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
     strengths = STRENGTHS[size] if strengths is None else map(float, strengths)
-    epochs = epochs or (3 if size == "quick" else chip_images.EPOCHS[task])
+    epochs = epochs or (1 if size == "quick" else chip_images.EPOCHS[task])
     return [(learn, {"task": task, "folder": folder, "strength": strength,
                      "epochs": epochs, "seed": seed, "repeat": repeat,
                      **({"hidden": hidden} if hidden else {})})

@@ -40,7 +40,7 @@ TESTS = 6                           # number of tests during training
 EPOCHS_FULL = 100                   # training epochs with --full
 # (task, augmented, kind): number of seeds with --full, if more than 1
 REPEATS = {("mnist", False, "chip"): 3, ("mnist", False, "software"): 3}
-SIZES = {"quick": (1, 3), "default": (5, chip_images.EPOCHS["digits"]),
+SIZES = {"quick": (1, 1), "default": (5, chip_images.EPOCHS["digits"]),
          "full": (1, EPOCHS_FULL)}  # seeds, epochs
 CLASS = 3                           # of the test image in the figure
 # (task, augmented): mean and standard deviation of the test accuracy of each kind

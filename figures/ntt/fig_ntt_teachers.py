@@ -36,7 +36,7 @@ from figures.run import colours, published, seeds
 from figures.run.claims import Published
 
 FIGURE = "ntt_teachers"
-TEACHERS = {"quick": 3, "default": 16, "full": 20}
+TEACHERS = {"quick": 2, "default": 16, "full": 20}
 # Numbers of steps.  In SHORT steps, the masks change at steps 100 and 200, as in a long
 # transfer.
 SOON, SHORT = 200, 400

@@ -49,7 +49,7 @@ LABELS = {"at_masked": "at masked", "through_mask": "through mask"}
 COLOURS = {"at_masked": colours.BLUE, "through_mask": colours.ORANGE,
            "random": colours.VERMILION}
 SIZES = (256, 100, 50, 10)
-STEPS = {"quick": (200, 300), "default": (700, 1500)}       # steps: transfer, labels
+STEPS = {"quick": (80, 120), "default": (700, 1500)}       # steps: transfer, labels
 FULL = {"MLP": ("mnist", 1e-4), "Fashion": ("fashion_mnist", 1e-4),
         "LeNet": ("mnist", 1e-5)}                           # images, L2 coefficient
 CNN_STEPS = 3000                    # published: 18,720; 3,000 take half an hour

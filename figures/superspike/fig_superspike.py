@@ -32,7 +32,7 @@ from refsnn import superspike
 
 INPUTS, INPUT_HZ, TARGETS, WINDOW = 100, 5.0, 5, 50
 RATE_V, LATE, SCALE_V = 1e-3, 300, 0.02
-LOOPS = {"quick": 60, "default": 500, "full": 1600}     # 1600 trials last 800 s
+LOOPS = {"quick": 30, "default": 500, "full": 1600}     # 1600 trials last 800 s
 SOON = 500                          # trials in which the neurons should learn
 PAPER = "[ZG18] figs. 2 and 3"
 CURVE, EVERY = 200, 5       # drawn points of the costs, steps of the synaptic variables
@@ -59,7 +59,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, repeats=None, loops=None):
-    repeats = repeats or (5 if size == "quick" else 20)
+    repeats = repeats or (3 if size == "quick" else 20)
     return [(single_neuron, {"seeds": repeats, "loops": loops or LOOPS[size],
                              "seed": seed}),
             (synapse, {"loops": 12, "blocks": 2, "seed": seed})]

@@ -36,8 +36,8 @@ from figures.superspike import superspike_training as training
 
 INPUTS, HIDDEN, MORE, INPUT_HZ, TARGETS, WINDOW = 100, 4, 8, 5.0, 5, 50
 RATE_V, LATE, SCALE_V = 1e-3, 250, 0.02
-LOOPS = {"quick": 50, "default": 300, "full": 500}
-REPEATS = {"quick": 3, "default": 8, "full": 40}
+LOOPS = {"quick": 20, "default": 300, "full": 500}
+REPEATS = {"quick": 2, "default": 8, "full": 40}
 WIDE = f"random {MORE}"
 KINDS = (*training.FEEDBACK, WIDE)
 TEXTS = {**{kind: f"{kind} feedback" for kind in training.FEEDBACK},

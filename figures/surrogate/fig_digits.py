@@ -39,7 +39,7 @@ STEPS, SIDE, HIDDEN, CLASSES = 100, 16, 100, 10
 NET = lif_training.Net()
 SCALE = 7 * (1 - NET.beta)
 SHOWN = (2, 5, 8)                   # classes of the example images
-SIZES = {"quick": (1, 4), "default": (3, 14), "full": (2, 30)}      # repeats, epochs
+SIZES = {"quick": (1, 2), "default": (3, 14), "full": (2, 30)}      # repeats, epochs
 TUTORIAL = {name: Published(value, "[NMZ19]", "tutorial 2", "read", n=1)
             for name, value in (("test", 0.863), ("training", 0.912), ("loss", 0.254))}
 ARRAYS = {

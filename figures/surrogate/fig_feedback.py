@@ -49,7 +49,7 @@ ALIGNED = 100                       # training images on which cosines are compu
 GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1, "local errors": 0.15}
 RULES = ("backpropagation", "feedback alignment", "direct feedback",
          "event-driven random", "local errors")
-SIZES = {"quick": (1, 2), "default": (2, 8), "full": (5, 20)}       # repeats, epochs
+SIZES = {"quick": (1, 1), "default": (2, 8), "full": (5, 20)}       # repeats, epochs
 DEEP = 3                            # hidden layers of the deeper networks
 COSINE = "cosine with the backpropagation gradient, before and after each epoch"
 ARRAYS = {

@@ -41,8 +41,8 @@ LABELS = {"fast_sigmoid": "fast sigmoid (SuperSpike)", "sigmoid": "sigmoid",
           "arctan": "arctan", "slayer": "exponential (SLAYER)", "boxcar": "boxcar",
           "none": "true derivative"}
 LINED = "fast_sigmoid"
-REPEATS = {"quick": 4, "default": 12, "full": 50}
-EPOCHS = {"quick": 60, "default": 300, "full": 1000}
+REPEATS = {"quick": 2, "default": 12, "full": 50}
+EPOCHS = {"quick": 30, "default": 300, "full": 1000}
 POINTS = {"quick": 151, "default": 601, "full": 3001}
 NET = lif_training.Net(reset="subtract", through_reset=True)
 NAMES = (*AREAS, "none")
