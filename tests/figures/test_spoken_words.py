@@ -524,6 +524,7 @@ def test_values_of_classifiers():
                         ("speakers-least", [0, 0.4]),
                         ("forward-1-known", [0.4, 0.6])):
         np.testing.assert_allclose(found[name], value, err_msg=name, atol=1e-15)
+    assert np.ndim(found["svm-linear"]) == 0, "does not depend on chance"
     assert "gain-augmentation" not in found
     small = names.measured(data | {"title": spoken_words.EMBEDDED})
     np.testing.assert_allclose(small["speakers-mean"], [0.4, 0.2, 0.8 / 3])
