@@ -2,9 +2,11 @@
 
 import json
 import shutil
+import sys
 import types
 
 import pytest
+import run_all
 import toy_project
 
 from figures import papers
@@ -271,6 +273,17 @@ def test_a_damaged_file_is_named_in_one_line(project, change, reason):
         results.write(project)
     assert "\n" not in str(met.value)
     assert not (project / "figures" / "RESULTS.md").exists()
+
+
+def test_the_command_names_a_damaged_file(project, capsys, monkeypatch):
+    monkeypatch.setattr(sys, "path", list(sys.path))
+    (project / "figures" / "full" / "toy.json").write_text("{")
+    with pytest.raises(SystemExit) as met:
+        run_all.main(["--table"], root=project)
+    assert met.value.code == 2
+    printed = capsys.readouterr()
+    assert printed.out == "" and printed.err.startswith("run_all.py: ")
+    assert printed.err.count("\n") == 1 and "toy.json is damaged" in printed.err
 
 
 def test_a_file_of_no_figure_is_named(project):
