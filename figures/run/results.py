@@ -14,6 +14,7 @@ import re
 from typing import NamedTuple
 
 from figures.run import claims, gallery, make
+from figures.run import stored as keeping
 
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 # How a line of a paper is counted, from the worst to the best of its verdicts.
@@ -66,12 +67,14 @@ def read(root, full=None):
             module = make.imported(root, path.stem)
             pairs = claims.read(module, document)
             gallery.note(document)
+            data = keeping.data(full, path.stem, document)
+        except keeping.Refused as error:
+            raise Damaged(f"{error}") from None
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Damaged(f"{path} is damaged ({type(error).__name__}: {error})"
                           ) from None
         found[path.stem] = Stored(module, document, {
-            claim.id: (claim, result) for claim, result in pairs},
-            path.with_suffix(".h5").is_file())
+            claim.id: (claim, result) for claim, result in pairs}, data is not None)
     return dict(sorted(found.items(), key=lambda item: gallery.order(
         item[1].module, item[0])))
 

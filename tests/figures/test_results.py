@@ -5,12 +5,14 @@ import shutil
 import sys
 import types
 
+import numpy as np
 import pytest
 import run_all
 import toy_project
 
 from figures import papers
 from figures.run import claims, gallery, make, results
+from figures.run import stored as keeping
 
 ROOT = toy_project.ROOT
 FULL = ROOT / "figures" / "full"
@@ -222,8 +224,12 @@ def test_the_other_pages(project):
     assert rows[2].endswith("| agrees | digits |")
     assert rows[3].endswith("| not decided: n = 1 | as above |")
     assert "### Figures without a stored full run\n\n`other`." in page
-    (project / "figures" / "full" / "toy.h5").touch()
+    path = project / "figures" / "full" / "toy.h5"
+    path.write_bytes(keeping.packed(TOY, {"a": np.arange(3)}))
     assert "no data stored" not in results.text(project)
+    path.write_bytes(path.read_bytes()[:-9])
+    with pytest.raises(results.Damaged, match="toy.h5 is damaged"):
+        results.text(project)
 
 
 def test_only_the_marked_part_of_the_readme_is_written(project):
