@@ -50,8 +50,9 @@ import threading
 
 ROOT = pathlib.Path(__file__).resolve().parent
 NOTES = """\
-computing time:
-  --quick: TODO; default: TODO; --full: TODO
+computing time, on one core of an AMD EPYC (2026):
+  --quick about 2.5 min, default 31 min.  --full took 91 h; its processors were not
+  recorded.  Jobs run on all cores at once.
 
 exit status:
   0; 1 if an own claim fails, a figure raises an exception, or a result cannot be

@@ -75,18 +75,19 @@ ARRAYS = {
 def jobs(size, seed, data, repeats=None, epochs=None):
     """Return one job for each emulated chip."""
     repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
-    return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat})
-            for repeat in range(repeats)]
+    rounds = {"rounds": 1} if size == "quick" else {}
+    return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat,
+                     **rounds}) for repeat in range(repeats)]
 
 
-def bench(epochs, seed, repeat):
+def bench(epochs, seed, repeat, rounds=ROUNDS):
     """Calibrate a chip; then train a network."""
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = before = chip_images.drawn(seed, repeat, chip.UNCALIBRATED)
     spreads, traces = [spread(drawn)], [response(drawn, rng)]
     for codes in (reference(drawn, rng), None):
         drawn = before
-        for _ in range(ROUNDS):
+        for _ in range(rounds):
             with warnings.catch_warnings():     # some neurons of a chip never fire
                 warnings.simplefilter("ignore", UserWarning)
                 found = calibration.calibrate(functools.partial(

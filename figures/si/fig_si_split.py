@@ -55,12 +55,13 @@ ARRAYS = {"full": ("", "1", "1 for MNIST, 0 for the included digits")} | {
 
 def jobs(size, seed, data, repeats=None, strength=STRENGTH):
     return [(learn, {"strength": c, "reset": reset, "repeat": repeat,
-                     "seed": seed, "folder": data if size == "full" else None})
+                     "seed": seed, "folder": data if size == "full" else None,
+                     **({"epochs": 4} if size == "quick" else {})})
             for c in (strength, 0.0) for reset in (True, False)
             for repeat in range(repeats or REPEATS[size])]
 
 
-def learn(strength, reset, repeat, seed, folder):
+def learn(strength, reset, repeat, seed, folder, epochs=None):
     """Train a network on all tasks.
 
     Return the accuracies on test and training images, with the axes (last task learnt,
@@ -69,7 +70,7 @@ def learn(strength, reset, repeat, seed, folder):
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
-    sizes, batch, epochs = (SIZES, BATCH, EPOCHS) if folder is None \
+    sizes, batch, usual = (SIZES, BATCH, EPOCHS) if folder is None \
         else (FULL_SIZES, FULL_BATCH, FULL_EPOCHS)
     listed = training.split(images, training.PAIRS)
     net = training.perceptron(*sizes, zero=True)
@@ -78,8 +79,8 @@ def learn(strength, reset, repeat, seed, folder):
     rule = training.Rule("SI", strength, XI, reset)
     rows = {"test": [], "train": []}
     for task in listed:
-        learner = training.learn(net, learner, task, rule, epochs=epochs, batch=batch,
-                                 generator=generator)
+        learner = training.learn(net, learner, task, rule, epochs=epochs or usual,
+                                 batch=batch, generator=generator)
         learner = training.consolidate(net, learner, task, rule)
         rows["test"].append(training.tested(net, learner.parameters, listed))
         rows["train"].append([

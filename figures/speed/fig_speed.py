@@ -47,7 +47,7 @@ ARRAYS = {
 
 def jobs(size, seed, data, sections=tuple(SECTIONS), repeats=None):
     """Return one job for each module `speed_*`."""
-    repeats = repeats or {"quick": 2, "default": 7, "full": 25}[size]
+    repeats = repeats or {"quick": 1, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in sections]
     listed += [("lif", 2)] * (size != "quick" and "lif" in sections)
     return [(measure, {"section": section, "threads": threads, "repeats": repeats,

@@ -54,7 +54,7 @@ def jobs(size, seed, data, counts=COUNTS, repeats=None, epochs=None, hidden=None
 
     counts : numbers of training speakers, below 10.
     """
-    listed, changed = [], {"epochs": epochs, "hidden": hidden}
+    listed, changed = [], {"epochs": epochs, "hidden": hidden, "speakers": None}
     repeats = repeats or REPEATS[size]
     for condition in SHOWN:
         for repeat in range(1 if condition.startswith("counts") else repeats):

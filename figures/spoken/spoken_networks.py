@@ -351,6 +351,7 @@ CONDITIONS = {
     "recurrent, tutorial": ("spiking", RECURRENT),
     "LSTM": ("lstm", {}), "CNN": ("cnn", {})}
 PART = 5                    # epochs in one job of a chain
+FEW = 3                     # training speakers with --quick
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
 # advance, and all other settings were chosen by the accuracy on the speakers VALIDATED.
@@ -389,12 +390,15 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of `Options` that a reader varies; None is the usual value.
+    changed : dict of `Options` that a reader varies; None is the usual value.  With
+        --quick, networks train on FEW speakers unless the dict has `speakers`.
     more : further `Options`; the label of the jobs names them.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
-    o = o._replace(epochs=1) if size == "quick" else o
+    if size == "quick":
+        o = o._replace(epochs=1, speakers=FEW if changed is None
+                       or "speakers" not in changed else o.speakers)
     o = o._replace(**{key: value for key, value in (changed or {}).items() if value})
     label = ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
                                     else f"{key} {value}"

@@ -35,8 +35,8 @@ STRENGTHS = {"quick": (0.0, 0.1, 1.0),
              "default": (0.0, 0.03, 0.2, 1.0, 5.0),
              "full": (0.0, 3e-4, 1e-3, 3e-3, 0.01, 0.03, 0.1, 0.3, 1.0, 3.0, 10.0)}
 REPEATS = {"quick": 1, "default": 3, "full": 5}
-EPOCHS = {"quick": 2, "default": 12, "full": 50}
-REVIVAL = {"quick": 2, "default": 5, "full": 10}            # epochs
+EPOCHS = {"quick": 1, "default": 12, "full": 50}
+REVIVAL = {"quick": 1, "default": 5, "full": 10}            # epochs
 SILENT_SCALE, BOUND, LOWER_STRENGTH = 0.02, 1.0, 0.1
 FEW = 20                    # hidden spikes per pattern, [CB22] fig. 3E
 TICKS = (5, 10, 20, 50)
