@@ -54,10 +54,10 @@ three measurements:
     model with linear weights.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
-    in each step, so that neuron i spikes.  If a neuron never spikes, all
-    patterns are repeated with up to twice the weights.  Let S be the
-    recorded spikes.  Let I be the synaptic current of eq. (1) for the
-    measured time constants, shifted in time by the lag L and multiplied by
+    in each step, so that neuron i spikes.  If a neuron does not spike
+    before the last 14 steps, all patterns are repeated with up to twice
+    the weights.  Let S be the recorded spikes.  Let I be the synaptic
+    current of eq. (1) for the measured time constants, shifted in time by the lag L and multiplied by
     the measured gain.  A spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
@@ -120,6 +120,7 @@ PATTERNS, RATE = 32, 0.3        # in (A): number, and probability of an input sp
 WEAK = 0.4              # largest peak potential in (B), in thresholds: no spikes
 DRIVE = 2.5             # steady potential in (C), in thresholds
 LAGS = range(-3, 4)
+LATE = 2 * len(LAGS)    # resets in the last steps of (C) are not used
 ROUNDS, ENOUGH = 3, 12  # least number of sets of weights in (B), and of measurements
 SHAPE = 0.9             # least share of the responses that (2) explains
 NOISY = 1.5             # largest ratio of noise with input to noise in (A)
@@ -277,7 +278,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         W, x = _bursts(signs, limit, drive * scale / min(1.0, np.median(fit.gain)),
                        steps, fit)
         spikes, samples = _call(run, W, W_out, x)
-        if spikes.any(axis=(0, 1)).all():
+        if spikes[:-LATE].any(axis=(0, 1)).all():
             break
     silent, fired, faults = _trains(spikes, W / scale, x, fit)
     report = report._replace(silent=silent, faults=tuple(slow + faults))
@@ -678,7 +679,7 @@ def _resets(y, spikes, W, x, fit):
             key=lambda e: np.sum(e ** 2) / np.sum(np.abs(e)) ** 2)
     first, drop = (spikes > 0).argmax(axis=0), (e > LARGE * e.max(axis=0)).argmax(
         axis=0)
-    some = spikes[:-2 * len(LAGS)].any(axis=0)          # spikes of (pattern, neuron)
+    some = spikes[:-LATE].any(axis=0)          # spikes of (pattern, neuron)
     if not some.any(axis=0).all():
         return None, None
     D = int(np.median((drop - first)[some]))
@@ -752,33 +753,32 @@ def _neurons(samples, spikes, reported):
 
 def _scales(drive, threshold, readout):
     """Describe wrong scales."""
-    def near(a, b):
-        return not _far(a / b)
-
-    if not any(map(_far, (drive, threshold, readout))):
+    measured = np.log(np.maximum([drive, threshold, readout], TINY))
+    causes = {          # which of the three the cause changes
+        (1, 1, 1): "Codes are {0:.2f} times as large as described; or weights and "
+                   "thresholds are.",
+        (1, 0, 1): "Weights are {0:.2f} times as strong as described; or codes are, "
+                   "and thresholds are {1:.2f} times as high.",
+        (0, 1, 0): "Thresholds are {0:.2f} times as high as described; or codes of "
+                   "neurons are {0:.2f} times as large, and hidden weights are "
+                   "{1:.2f} times as strong.",
+        (1, 0, 0): "Hidden weights are {0:.2f} times as strong as described; or codes "
+                   "of neurons are, and thresholds are {1:.2f} times as high.",
+        (0, 0, 1): "Readout weights are {0:.2f} times as strong as described; or codes "
+                   "of readouts are."}
+    if not any(map(_far, np.exp(measured))):
         return []
-    if near(drive, threshold) and near(threshold, readout):
-        text = (f"Codes are {threshold:.2f} times as large as described; or weights "
-                "and thresholds are.")
-    elif near(threshold, 1) and near(drive, readout):
-        text = (f"Weights are {drive:.2f} times as strong as described; or codes are, "
-                f"and thresholds are {1 / drive:.2f} times as high.")
-    elif near(drive, 1) and near(readout, 1):
-        text = (f"Thresholds are {threshold:.2f} times as high as described; or codes "
-                f"of neurons are {threshold:.2f} times as large, and hidden weights "
-                f"are {1 / threshold:.2f} times as strong.")
-    elif near(threshold, 1) and near(readout, 1):
-        text = (f"Hidden weights are {drive:.2f} times as strong as described; or "
-                f"codes of neurons are, and thresholds are {1 / drive:.2f} times as "
-                "high.")
-    elif near(drive, 1) and near(threshold, 1):
-        text = (f"Readout weights are {readout:.2f} times as strong as described; or "
-                "codes of readouts are.")
-    else:
-        text = (f"In codes, responses to input are {drive:.2f} times, thresholds "
+    found = []
+    for changed, text in causes.items():
+        scale = measured @ changed / sum(changed)
+        rest = measured - scale * np.array(changed)
+        found.append((np.abs(rest).max(), np.exp(scale), text))
+    rest, scale, text = min(found)
+    if _far(np.exp(rest)) or scale < FAINT:
+        return [f"In codes, responses to input are {drive:.2f} times, thresholds "
                 f"{threshold:.2f} times and readouts {readout:.2f} times as large as "
-                "described.")
-    return [text]
+                "described."]
+    return [text.format(scale, 1 / scale)] if _far(scale) else []
 
 
 def _delays(L, R):

@@ -218,10 +218,14 @@ def test_wrong_scales(device, factor):
     ((1.0, 1.0, 2.0), "Readout weights are 2.00 times as strong"),
     ((0.5, 0.5, 0.5), "Codes are 0.50 times as large"),
     ((2.0, 1.0, 2.0), "Weights are 2.00 times as strong"),
-    ((2.0, 1.0, 0.5), "In codes, responses to input are 2.00 times, thresholds 1.00")])
+    ((1.1, 0.9, 0.65), "Readout weights are 0.65 times as strong"),
+    ((2.0, 1.0, 0.5), "In codes, responses to input are 2.00 times, thresholds 1.00"),
+    ((1.0, -0.1, 1.0), "In codes, responses to input are 1.00 times, thresholds -0.10")]
+)
 def test_causes_of_wrong_scales(measured, wanted):
     text, = probe._scales(*measured)
     assert text.startswith(wanted) and probe._scales(1.2, 0.9, 1.1) == []
+    assert probe._scales(0.8, 0.68, 0.95) == []         # as with codes at 0.80
 
 
 def test_a_scaled_readout_and_weak_weights():
@@ -323,6 +327,22 @@ def test_neurons_that_spike_late():
             x[-1].any() and weights.readout.any()) else x)
 
     assert named(slow) == ("Neurons spike late: `steps` is too small.",)
+
+
+def test_weights_are_doubled_for_a_neuron_that_spikes_late():
+    decay, calls = np.exp(-1.7 / 14), []
+
+    def run(weights, x):
+        calls.append(weights)
+        hidden = weights.hidden / 2400 * np.where(np.arange(8) == 2, 0.55, 1)[:, None]
+        layer = lif.simulate(x, hidden, reset="subtract", alpha=decay, beta=decay)
+        out = lif.readout(layer.spikes, weights.readout / 2400, alpha=decay, beta=decay)
+        return layer.spikes, 80 + 70 * np.concatenate([layer.mem, out], axis=2)
+
+    report = probe.probe(run, *SIZES, scale=2400, limit=630, tau_syn=14e-6,
+                         tau_mem=14e-6)
+    assert report.faults == () and report.delay == RIGHT
+    assert_allclose(calls[-1].hidden, 2 * calls[-2].hidden, atol=1)
 
 
 def test_several_inputs_and_neurons():
