@@ -230,11 +230,11 @@ def _listed(root, known):
 
 def _store(root, options, find):
     """Store results; return the exit status."""
-    from figures.run import stored
+    from figures.run import storage
     status = 0
     full = root / "figures" / "full"
-    for line, done in stored.store(pathlib.Path(options.store), full, options.names,
-                                   find):
+    for line, done in storage.store(pathlib.Path(options.store), full, options.names,
+                                    find):
         print(line, file=sys.stdout if done else sys.stderr)
         status = status if done else 1
     return status
@@ -242,13 +242,13 @@ def _store(root, options, find):
 
 def _draw(root, options, known, find, parser):
     """Draw figures from stored data; return the exit status."""
-    from figures.run import gallery, stored
+    from figures.run import gallery, storage
     source = pathlib.Path(options.source or root / "figures" / "full")
     if not source.is_dir():
         parser.error(f"folder {str(source)!r} (--from) does not exist")
     out = _folder(options.out or root / "figures" / "out" / "drawn", parser)
-    lines, status = stored.draw(source, out, options.names or known, find,
-                                bool(options.names))
+    lines, status = storage.draw(source, out, options.names or known, find,
+                                 bool(options.names))
     for line in lines:
         print(line, file=sys.stderr)
     print(gallery.write_page(out, find))
@@ -262,7 +262,7 @@ def main(argv=None, root=ROOT):
     options = parser.parse_args(argv)
     try:
         # These modules load NumPy, so after _prepare.  They need the extra `figures`.
-        from figures.run import jobs, make, results, stale, stored
+        from figures.run import jobs, make, results, stale, storage
     except ImportError as error:
         parser.error(f"{error}: python -m pip install -e '.[figures]'")
     known, find = make.names(root), functools.partial(make.imported, root)
@@ -284,7 +284,7 @@ def main(argv=None, root=ROOT):
             return _store(root, options, find)
         if options.draw:
             return _draw(root, options, known, find, parser)
-    except (results.Damaged, stored.Refused) as error:
+    except (results.Damaged, storage.Refused) as error:
         parser.error(f"{error}")
     _check(options, parser)
     options.out = _folder(options.out or root / "figures" / "out", parser)

@@ -268,6 +268,14 @@ def foreign(block):
     return "import torch" in block
 
 
+def test_readme_pictures_are_small():
+    named = re.findall(r"^\[\w+\]: (figures/pictures/\S+)$", read(ROOT / "README.md"),
+                       re.M)
+    stored = sorted((ROOT / "figures" / "pictures").iterdir())
+    assert [ROOT / name for name in sorted(named)] == stored and len(stored) == 2
+    assert all(path.stat().st_size < 120_000 for path in stored)
+
+
 def test_readme_examples_run():
     block, proof, online, chip = [
         part for part in python_blocks(read(ROOT / "README.md")) if not foreign(part)]

@@ -22,7 +22,7 @@ import types
 
 from tqdm import tqdm
 
-from figures.run import claims, digest, expected, gallery, jobs, origin, stale, stored
+from figures.run import claims, digest, expected, gallery, jobs, origin, stale, storage
 
 LONG_S = 45 * 60            # longest time that a job should take
 REDRAW_S, LOG_S = 0.5, 10   # intervals of the bar in a terminal, and of lines in a file
@@ -271,8 +271,8 @@ def finish(figure, results, options):
             if hasattr(module, "table"):
                 document["table"] = module.table(data)
             gallery.write_bytes(outputs["png"], gallery.png(gallery.drawn(
-                module.plot, stored.shown(module, data))))
-            gallery.write_bytes(outputs["h5"], stored.packed(module, data))
+                module.plot, storage.shown(module, data))))
+            gallery.write_bytes(outputs["h5"], storage.packed(module, data))
     except Exception:
         figure.error = traceback.format_exc()
     if figure.error:

@@ -9,7 +9,7 @@ from typing import Any, NamedTuple
 import threadpoolctl
 from tqdm.auto import tqdm
 
-from figures.run import claims, gallery, jobs, make, stored
+from figures.run import claims, gallery, jobs, make, storage
 
 ROOT = pathlib.Path(__file__).resolve().parents[2]
 SIZES = ("quick", "default", "full")
@@ -65,7 +65,7 @@ def figure(name, *, size="default", seed=0, data=None, root=ROOT, **options):
         document = {"figure": name, "size": size, "options": options, "claims":
                     claims.stored(claims.measured(module, found, size, options))}
     judged = claims.read(module, document)
-    drawn = gallery.drawn(module.plot, stored.shown(module, found))
+    drawn = gallery.drawn(module.plot, storage.shown(module, found))
     return Computed(name, found, {claim.id: result for claim, result in judged}, drawn,
                     tuple(gallery.line(*pair) for pair in judged))
 

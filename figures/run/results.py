@@ -14,7 +14,7 @@ import re
 from typing import NamedTuple
 
 from figures.run import claims, gallery, make
-from figures.run import stored as keeping
+from figures.run import storage
 
 BEGIN, END = "<!-- results:begin -->\n", "<!-- results:end -->"
 # How a line of a paper is counted, from the worst to the best of its verdicts.
@@ -67,8 +67,8 @@ def read(root, full=None):
             module = make.imported(root, path.stem)
             pairs = claims.read(module, document)
             gallery.note(document)
-            data = keeping.data(full, path.stem, document)
-        except keeping.Refused as error:
+            data = storage.data(full, path.stem, document)
+        except storage.Refused as error:
             raise Damaged(f"{error}") from None
         except (OSError, ValueError, LookupError, TypeError, AttributeError) as error:
             raise Damaged(f"{path} is damaged ({type(error).__name__}: {error})"

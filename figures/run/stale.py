@@ -8,7 +8,7 @@ see `digest`.  A changed docstring is no difference.
 import functools
 import pathlib
 
-from figures.run import digest, stored
+from figures.run import digest, storage
 
 SIZE = "full"
 DEPENDS = ("jobs", "gather", "measured")    # on these functions, all numbers depend
@@ -24,7 +24,7 @@ def report(root, names):
     code = functools.cache(lambda commit: code_of(root, commit))
     head = code("HEAD")
     if head is None:
-        raise stored.Refused(f"{root} is not a repository of git with a commit")
+        raise storage.Refused(f"{root} is not a repository of git with a commit")
     groups = {"damaged": [], "no origin recorded": [], "not up to date": [],
               "up to date": [], "computed with another check engine": [],
               "computed with another version of refsnn": []}
@@ -33,8 +33,8 @@ def report(root, names):
         if not (folder / f"{name}.json").exists():
             continue
         try:
-            found = stored.document(folder, name)
-        except stored.Refused as error:
+            found = storage.document(folder, name)
+        except storage.Refused as error:
             groups["damaged"].append(name)
             yield str(error)
             continue

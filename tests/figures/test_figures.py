@@ -17,7 +17,7 @@ from matplotlib.figure import Figure
 from figures.chip import fig_chip_calibration
 from figures.ntt import ntt_baselines
 from figures.run import claims as claims_
-from figures.run import expected, gallery, jobs, notebook, published, stored
+from figures.run import expected, gallery, jobs, notebook, published, storage
 from figures.si import fig_si_split
 from figures.surrogate import ensemble
 from figures.train import fast_training, lif_training
@@ -185,12 +185,12 @@ def test_arrays_are_described_and_what_is_shown_is_small(name, computed):
     """Also in the size of stored results, which is seen in the next line."""
     figure, data = load(name), computed(name)
     described = figure.ARRAYS
-    small = stored.shown(figure, data)
+    small = storage.shown(figure, data)
     for arrays in (data, small):
-        content = stored.packed(figure, arrays)
-        back = stored.unpacked(content)
+        content = storage.packed(figure, arrays)
+        back = storage.unpacked(content)
         assert set(back) == set(arrays) <= set(described)
-    assert len(content) <= stored.LARGEST_B
+    assert len(content) <= storage.LARGEST_B
     for axes, unit, text in described.values():
         assert len(text) > 3 and text[0] == text[0].strip() and "\n" not in text
         assert isinstance(unit, str) and isinstance(axes, str)
@@ -232,7 +232,7 @@ def test_every_scale_that_is_drawn_is_named(name, computed):
     with np.errstate(all="ignore"), \
             matplotlib.style.context([str(gallery.LOOK)]):
         fig = Figure()
-        load(name).plot(stored.shown(load(name), data), fig)
+        load(name).plot(storage.shown(load(name), data), fig)
         FigureCanvasAgg(fig).draw()
     axes = fig.findobj(lambda artist: hasattr(artist, "get_xlabel"))
     assert axes

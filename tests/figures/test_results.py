@@ -12,7 +12,7 @@ import toy_project
 
 from figures import papers
 from figures.run import claims, gallery, make, results
-from figures.run import stored as keeping
+from figures.run import storage
 
 ROOT = toy_project.ROOT
 FULL = ROOT / "figures" / "full"
@@ -225,7 +225,7 @@ def test_the_other_pages(project):
     assert rows[3].endswith("| not decided: n = 1 | as above |")
     assert "### Figures without a stored full run\n\n`other`." in page
     path = project / "figures" / "full" / "toy.h5"
-    path.write_bytes(keeping.packed(TOY, {"a": np.arange(3)}))
+    path.write_bytes(storage.packed(TOY, {"a": np.arange(3)}))
     assert "no data stored" not in results.text(project)
     path.write_bytes(path.read_bytes()[:-9])
     with pytest.raises(results.Damaged, match="toy.h5 is damaged"):

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import toy_project
 
-from figures.run import gallery, jobs, origin, stored
+from figures.run import gallery, jobs, origin, storage
 
 REACHED = '''"""A module that jobs reach."""
 
@@ -90,9 +90,9 @@ def ran(tmp_path_factory):
 
 def test_a_stored_result_says_where_it_comes_from(ran):
     folder, commit, out = ran
-    found = stored.document(folder / "figures" / "full", "two")
+    found = storage.document(folder / "figures" / "full", "two")
     run = json.loads((out / "two.json").read_text())
-    assert {**run, stored.CHECKSUM: found[stored.CHECKSUM]} == found
+    assert {**run, storage.CHECKSUM: found[storage.CHECKSUM]} == found
     assert found["code"]["commit"] == commit == found["origins"][0]["commit"]
     assert found["claims"]["x"] == {"value": 4.0, "spread": 2.0, "n": 3,
                                     "values": [2.0, 4.0, 6.0]}
@@ -168,18 +168,18 @@ def test_a_run_of_changed_code_is_not_stored(tmp_path):
 
 def test_data_that_are_too_large_are_refused(ran, tmp_path, monkeypatch):
     folder, full = altered(ran, tmp_path / "run"), tmp_path / "full"
-    monkeypatch.setattr(stored, "LARGEST_B", 1000)
+    monkeypatch.setattr(storage, "LARGEST_B", 1000)
     module = type(sys)("figures.toys.fig_two")
     exec(ran[0].joinpath("figures/toys/fig_two.py").read_text().replace(
         "from refsnn import lif", ""), vars(module))
-    (line, done), = stored.store(folder, full, ["two"], lambda name: module)
+    (line, done), = storage.store(folder, full, ["two"], lambda name: module)
     assert not done and "must be at most 1000" in line and not full.exists()
 
 
 @pytest.fixture
 def old(tmp_path):
     """Return a folder with a stored result."""
-    stored.put(tmp_path / "full", "two", {**DOCUMENT, "seed": 1}, content(1))
+    storage.put(tmp_path / "full", "two", {**DOCUMENT, "seed": 1}, content(1))
     return tmp_path / "full"
 
 
@@ -189,7 +189,7 @@ DOCUMENT = {"figure": "two", "size": "full", "seed": 0, "options": {}, "claims":
 
 def content(number):
     """Return a data file that holds a number."""
-    return stored.packed(type(sys)("toy"), {"x": np.float64(number)})
+    return storage.packed(type(sys)("toy"), {"x": np.float64(number)})
 
 
 class Killed(BaseException):
@@ -212,15 +212,15 @@ def test_a_killed_store_leaves_a_whole_result(old, monkeypatch, after, left):
         with monkeypatch.context() as patch:
             patch.setattr(os, "replace", replace)
             try:
-                stored.put(old, "two", {**DOCUMENT, "seed": 2}, content(2))
+                storage.put(old, "two", {**DOCUMENT, "seed": 2}, content(2))
             except Killed:
                 pass
-    found = stored.document(old, "two")
+    found = storage.document(old, "two")
     assert found["seed"] == (2 if after >= 2 else 1)
-    assert stored.data(old, "two", found)["x"] == found["seed"]
-    stored.put(old, "two", {**DOCUMENT, "seed": 3}, content(3))
-    found = stored.document(old, "two")
-    assert found["seed"] == 3 == stored.data(old, "two", found)["x"]
+    assert storage.data(old, "two", found)["x"] == found["seed"]
+    storage.put(old, "two", {**DOCUMENT, "seed": 3}, content(3))
+    found = storage.document(old, "two")
+    assert found["seed"] == 3 == storage.data(old, "two", found)["x"]
     assert sorted(path.name for path in old.iterdir()) == ["two.h5", "two.json"]
 
 
@@ -230,13 +230,13 @@ def test_data_come_back_to_the_last_bit():
         "a": rng.normal(size=(30, 20)), "b": rng.normal(size=400).astype(np.float32),
         "c": np.arange(500) % 7, "d": rng.random(300) < 0.5, "e": ["a", "\u00b5"],
         "f": "text", "g": 1.5, "h": np.zeros((0, 3)), "i": True, "j": 1 + 2j}, "data")
-    file = stored.packed(type(sys)("toy"), data)
-    back = stored.unpacked(file)
+    file = storage.packed(type(sys)("toy"), data)
+    back = storage.unpacked(file)
     assert set(back) == set(data)
     for name, value in data.items():
         assert back[name].dtype == value.dtype and back[name].shape == value.shape
         assert np.array_equal(back[name], value)
-    assert file == stored.packed(type(sys)("toy"), data)
+    assert file == storage.packed(type(sys)("toy"), data)
 
 
 # ---- draw -----------------------------------------------------------------
@@ -277,7 +277,7 @@ def test_damaged_and_missing_data_are_named_in_one_line(ran, tmp_path):
     assert f"{full / 'two.h5'} is damaged" in toy_project.run(ran[0], *draw).stderr
     (full / "three.json").unlink()
     document = json.loads((full / "two.json").read_text())
-    del document[stored.CHECKSUM]               # as in results without data
+    del document[storage.CHECKSUM]               # as in results without data
     gallery.write_json(full / "two.json", document)
     done = toy_project.run(ran[0], *draw)
     assert done.returncode == 0
@@ -321,7 +321,7 @@ def test_stale_results_are_listed_with_the_functions_that_changed(tmp_path):
     assert toy_project.run(folder, "--store", out).returncode == 0
     assert lines()[0] == current[0]
     full = folder / "figures" / "full"
-    commits = {name: {one["commit"][:10] for one in stored.document(
+    commits = {name: {one["commit"][:10] for one in storage.document(
         full, name)["origins"]} for name in ("two", "three")}
     assert commits == {"two": {later}, "three": {commit}}
     change("refsnn/lif.py", "return 3 * x", "return x + x + x")
