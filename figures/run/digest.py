@@ -78,8 +78,9 @@ class Code:
     """Hold the parsed code of a folder or a commit.
 
     files : the result of `in_folder` or `in_commit`.
-    size : with a size, entries for other sizes do not count in a dict such as
-        `EPOCHS = {"quick": 1, "default": 5, "full": 40}`.
+    size : with a size, values for other sizes do not count in a dict such as
+        `EPOCHS = {"quick": 1, "default": 5, "full": 40}`, and in expressions such as
+        `1 if size == "quick" else 5`.
     """
 
     def __init__(self, files, size=None):
@@ -489,8 +490,27 @@ def _is_pure(decorator):
         "contextlib", "dataclasses", "functools", "property", "staticmethod")
 
 
+class _Choice(ast.NodeTransformer):
+    """Replace `a if size == "quick" else b` by the value for the size."""
+
+    def __init__(self, size):
+        self.size = size
+
+    def visit_IfExp(self, node):
+        self.generic_visit(node)
+        test = node.test
+        if isinstance(test, ast.Compare) and isinstance(test.left, ast.Name) \
+                and test.left.id == "size" and len(test.ops) == 1 \
+                and isinstance(test.ops[0], ast.Eq) \
+                and isinstance(test.comparators[0], ast.Constant) \
+                and test.comparators[0].value in SIZES:
+            return node.body if test.comparators[0].value == self.size else node.orelse
+        return node
+
+
 def _reduce(tree, size):
-    """Remove entries for other sizes from dicts, in place."""
+    """Remove entries for other sizes from dicts and from conditions, in place."""
+    _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)
              and isinstance(node.slice, ast.Constant) and node.slice.value in SIZES}

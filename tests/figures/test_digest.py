@@ -217,6 +217,13 @@ def test_only_the_entries_of_the_size_count():
             ('"quick": 1', '"quick": 2', "quick", True),
             ('"quick": 1', '"quick": 2', None, True)):
         assert changed(TOY_PATH, old, new, "jobs", size) == counts
+    choice = FIGURE.replace("SIZES[size]", '(1 if size == "quick" else 2)')
+    for old, size, same in (("(1 if", "full", True), ("(1 if", "quick", False),
+                            ("else 2)", "full", False), ("else 2)", "quick", True)):
+        other = choice.replace(old, old.replace("1", "7").replace("2", "7"))
+        found = [code({**TEXTS, TOY_PATH: text}, size).digest([(TOY, "jobs")])
+                 for text in (choice, other)]
+        assert (found[0] == found[1]) == same
     texts = {**TEXTS, TOY_PATH: FIGURE.replace("SIZES[size]", 'SIZES["quick"]')}
     other = {**texts, TOY_PATH: texts[TOY_PATH].replace('"quick": 1', '"quick": 2')}
     found = [code(one, "full").digest([(TOY, "jobs")]) for one in (texts, other)]
