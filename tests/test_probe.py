@@ -228,6 +228,12 @@ def test_causes_of_wrong_scales(measured, wanted):
     assert probe._scales(0.8, 0.68, 0.95) == []         # as with codes at 0.80
 
 
+def test_a_single_readout_may_be_weaker_by_30_percent():
+    assert named(faulty(software, "readout", lambda a: 0.72 * a), (12, 8, 1)) == ()
+    assert probe._scales(1.0, 1.0, 0.69) and not probe._scales(1.0, 1.0, 0.71)
+    assert probe._scales(0.71, 1.0, 1.0) and probe._scales(1.0, 0.71, 1.0)
+
+
 def test_a_scaled_readout_and_weak_weights():
     weak = faulty(software, "hidden", lambda a: 0.3 * a)
     assert named(weak)[0].startswith("Hidden weights are 0.3")
