@@ -10,10 +10,12 @@ weights can therefore change at every time step:
     >>> import numpy as np
     >>> from functools import partial
     >>> from refsnn import optimisers, stack, surrogates
-    >>> rng, taus = np.random.default_rng(0), {"tau_syn": 5e-3, "tau_mem": 0.02}
+    >>> rng = np.random.default_rng(0)
+    >>> taus = {"tau_syn": 5e-3, "tau_mem": 0.02}
     >>> net = [stack.layer(rng.random(shape), **taus)
     ...        for shape in ((8, 6), (8, 8), (1, 8))]
-    >>> adam, state, moments = partial(optimisers.adam, rate=1e-3), None, None
+    >>> adam = partial(optimisers.adam, rate=1e-3)
+    >>> state = moments = None
     >>> for x in rng.random((20, 1, 6)):
     ...     now, state = stack.step(
     ...         net, x, state, lambda y: y - 1.0, rule="block", dt=1e-3,
@@ -33,11 +35,11 @@ rule keeps:
     readout alone                      no hidden layer learns
 
 The function `descend` changes the weights and constants with an optimiser,
-and the function `memory` returns the memory that a rule needs.
+and the function `memory` returns the memory that a rule needs.  The module
+`network` shows how to save and load layers.
 """
 
-from refsnn.stack.network import CONSTANTS, Layer, descend, layer
-from refsnn.stack.online import RULES, Now, State, memory, step
+from refsnn.stack.network import CONSTANTS, Layer, descend, layer   # noqa: F401
+from refsnn.stack.online import RULES, Now, State, memory, step     # noqa: F401
 
-__all__ = ["CONSTANTS", "Layer", "Now", "RULES", "State", "descend", "layer", "memory",
-           "step"]
+__all__ = ["CONSTANTS", "RULES", "descend", "layer", "memory", "step"]

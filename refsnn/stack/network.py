@@ -1,31 +1,41 @@
 # refsnn 0.1.0 | stack/network.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Hold the parameters of the layers of a stack, and change them by gradients."""
+"""Hold the parameters of the layers of a stack, and change them by gradients.
+
+NumPy saves a layer in an npz file, and loads the layer again.  Fields that
+are None are left out, because NumPy cannot load them:
+
+    >>> import io
+    >>> one = layer(np.ones((2, 3)), tau_syn=5e-3, tau_mem=20e-3)
+    >>> fields = one._asdict().items()
+    >>> file = io.BytesIO()               # or a name, such as "layer0.npz"
+    >>> np.savez(file, **{k: v for k, v in fields if v is not None})
+    >>> _ = file.seek(0)                  # not needed with a name
+    >>> Layer(**np.load(file)).W.shape
+    (2, 3)
+"""
 
 from typing import NamedTuple
 
 import numpy as np
 
-from refsnn._checks import arrays
+from refsnn._checks import arrays, shown
 
-__all__ = ["CONSTANTS", "Layer", "descend", "layer"]
+__all__ = ["CONSTANTS", "descend", "layer"]
 
 CONSTANTS = ("tau_syn", "tau_mem", "threshold", "adaptation", "tau_adapt")
 
 
 class Layer(NamedTuple):
     """Hold the parameters of a layer, or derivatives of the loss with respect to
-    these parameters.
-
-    A logarithm is a number if all neurons share the constant, and has the
-    shape (n,) otherwise.
-    """
-    W: np.ndarray                       # (n, m)
-    V: np.ndarray = None                # (n, n), or None without recurrence
+    these parameters.  The function `layer` describes the fields."""
+    W: np.ndarray
+    V: np.ndarray = None
     log_tau_syn: np.ndarray = None
     log_tau_mem: np.ndarray = None
     log_threshold: np.ndarray = None
-    log_adaptation: np.ndarray = None   # None for neurons without adaptation
+    log_adaptation: np.ndarray = None
     log_tau_adapt: np.ndarray = None
+    __repr__ = shown
 
 
 def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
@@ -50,6 +60,12 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
     Returns
     -------
     Layer
+        W, V            weights, (n, m) and (n, n); V may be None
+        log_tau_syn     logarithms of the constants, () or (n,)
+        log_tau_mem
+        log_threshold
+        log_adaptation  None for neurons without adaptation
+        log_tau_adapt   None for neurons without adaptation
     """
     W, V, *values = arrays(
         "W (n, m) float, V? (n, n), tau_syn (n?) in (0, inf), "
@@ -78,7 +94,8 @@ def descend(layers, gradients, optimiser, states=None):
     Parameters
     ----------
     layers, gradients : list of Layer
-        Parameters, and derivatives of the loss with respect to them.
+        Parameters, and derivatives of the loss with respect to them.  A
+        parameter without derivative (None) does not change.
     optimiser : callable (state, gradient) -> (state, update)
         Function of the module `optimisers` with its options, for example
         ``functools.partial(optimisers.adam, rate=1e-3)``.
@@ -89,8 +106,22 @@ def descend(layers, gradients, optimiser, states=None):
     -------
     layers, states : list of Layer, list
     """
+    if gradients is None:
+        raise ValueError("gradients is None: must be a list of Layer, which `step` "
+                         "returns if its argument error is given")
     if states is None:
         states = [Layer(None)] * len(layers)
+    for name, given in (("gradients", gradients), ("states", states)):
+        if len(given) != len(layers):
+            raise ValueError(f"{name} has {len(given)} entries: must have one for each "
+                             f"of the {len(layers)} layers")
+    for i, pair in enumerate(zip(layers, gradients, strict=True)):
+        for name, value, change in zip(Layer._fields, *pair, strict=True):
+            found, wanted = (None if a is None else np.shape(a)
+                             for a in (change, value))
+            if found not in (None, wanted):
+                raise ValueError(f"gradients[{i}].{name} has shape {found}: must be "
+                                 f"None or like layers[{i}].{name}, {wanted}")
     new, after = [], []
     for values, changes, held in zip(layers, gradients, states, strict=True):
         moved = [(state, 0) if change is None else optimiser(state, change)

@@ -67,10 +67,10 @@ all rules except "SLTT".  The rules keep the following derivatives:
 
     rule           inside a layer            above the layer
     exact          all                       all               [WZ89]
-    block          own, including V_ii       eq. (7)           [ZN21]
-    implicit       own, including the reset  eq. (7)           [ZN21]
+    block          own                       eq. (7)           [ZN21]
+    implicit       own, without V_ii         eq. (7)           [ZN21]
     presynaptic    decays of I, U and A      eq. (7)           [ZN21]
-    e-prop         own, without the reset    eq. (7)           [BSS20]
+    e-prop         own, no V_ii, no reset    eq. (7)           [BSS20]
     OSTL           all                       eq. (9)           [BWPE22]
     OTTT           decays of I, U and A      eq. (9)           [XMZ22]
     SLTT           dU[t+1]/dI[t]             eq. (9)           [MXY23]
@@ -78,8 +78,10 @@ all rules except "SLTT".  The rules keep the following derivatives:
     readout alone  no hidden layer learns
 
 "Own" derivatives are those of the states of a neuron with respect to
-states of the same neuron.  The rules "OTTT" and "SLTT" treat the reset and
-the recurrence as recorded inputs.
+states of the same neuron.  They include the reset and the weight V_ii of a
+neuron to itself.  All rules for hidden layers keep dU[t+1]/dI[t].  The
+rules "presynaptic", "OTTT", "SLTT" and "DECOLLE" treat the reset and the
+recurrence as recorded inputs.
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
     Because spikes only move upwards, the influence of theta_l on lower
@@ -124,10 +126,10 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import alif, lif, rtrl, sparse_rtrl
-from refsnn._checks import arrays, bundle, one_of
+from refsnn._checks import arrays, bundle, one_of, shown
 from refsnn.stack import network
 
-__all__ = ["Now", "RULES", "Rule", "State", "memory", "step"]
+__all__ = ["RULES", "memory", "step"]
 
 
 class Rule(NamedTuple):
@@ -149,19 +151,22 @@ RULES = {"exact": Rule("all", "all"),
 
 
 class State(NamedTuple):
-    """Hold all that the next step needs, with one entry for each layer."""
-    neurons: list       # lif.State or alif.State
-    gates: list         # derivatives of U[t] with respect to I[t-1], (B, n)
-    influence: list     # derivatives of the states with respect to the parameters
-    filtered: list      # eligibilities after the filter of the readout
-    past: list          # pairs (recent gates psi dU/dI, recent eligibilities)
+    """Hold all that the next step needs, with one entry for each layer.  The
+    function `step` describes the fields."""
+    neurons: list
+    gates: list
+    influence: list
+    filtered: list
+    past: list
+    __repr__ = shown
 
 
 class Now(NamedTuple):
-    """Hold the results of one step."""
-    potentials: np.ndarray      # membrane potentials of the readout, (B, k)
-    layers: list                # recorded step of each layer, (B, n) arrays
-    gradients: list             # a Layer of derivatives for each layer
+    """Hold the results of one step.  The function `step` describes the fields."""
+    potentials: np.ndarray
+    layers: list
+    gradients: list
+    __repr__ = shown
 
 
 class _Local(NamedTuple):
@@ -199,7 +204,8 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     Parameters
     ----------
     layers : list of Layer
-        Parameters of the hidden layers and, at the end, of the readout.
+        Parameters of the hidden layers.  The last entry is the readout.  All
+        arrays are cast to the dtype of the weights of the first layer.
     x : (B, m) float, int or bool
         Input of this step.
     state : State, optional
@@ -207,7 +213,8 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     error : callable (B, k) -> (B, k), optional
         Function that returns the derivative of the loss of this step with
         respect to the membrane potentials of the readout.  By default, no
-        gradient is computed.
+        gradient is computed.  The rule "DECOLLE" also calls this function
+        with the local readouts y_l.
     rule : str
         Name in `RULES`.
     dt : float
@@ -223,15 +230,32 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     gain : float or None
         Gain of the current; None stands for 1 - beta.
     reset, refractory
-        Arguments of `lif.step`.  Adaptive layers need reset="subtract".
+        Arguments of `lif.step`; `refractory` is a number of steps.  Adaptive
+        layers need reset="subtract".
     limit : float
-        Largest memory of the derivatives, in bytes (see `memory`).
+        Largest memory of the derivatives, in bytes.  A step needs twice the
+        result of `memory`, because it holds old and new derivatives.
 
     Returns
     -------
-    Now, State
+    now : Now
+        potentials  membrane potentials y of the readout, (B, k)
+        layers      recorded step of each layer, with (B, n) arrays
+        gradients   a Layer of derivatives for each layer; None without
+                    `error`
+    state : State
+        Argument of the next step, with one entry for each layer.
+
+        neurons     lif.State or alif.State
+        gates       derivatives of U[t] with respect to I[t-1], (B, n)
+        influence   derivatives of the states with respect to the parameters
+        filtered    eligibilities after the filter of the readout
+        past        pairs (recent products psi gate, recent eligibilities)
     """
     one_of("rule", rule, *RULES)
+    one_of("error", error, Callable, type(None))
+    one_of("surrogate", surrogate, Callable)
+    limit, = arrays("limit () in (0, inf]", limit)
     layers, x, learned, feedback = _checked(layers, x, learn, feedback, dt, gain, reset,
                                             rule)
     if state is None:
@@ -240,7 +264,8 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
             raise ValueError(f"rule is {rule!r}: its derivatives need {needed:.2g} "
                              f"bytes, must be at most limit = {limit:.2g}")
         state = _rest(layers, learned, len(x), rule, feedback)
-    elif _stored(state) != _shapes(layers, learned, len(x), rule, feedback):
+    elif _stored(bundle("state", state, State)) != _shapes(
+            layers, learned, len(x), rule, feedback):
         raise ValueError("state belongs to other layers, another batch, another rule "
                          "or other learned constants: must be from the previous step")
     model = {"dt": dt, "gain": gain, "reset": reset}
@@ -267,13 +292,17 @@ def _constants(one, dt, gain):
     logs = {"alpha": one.log_tau_syn, "beta": one.log_tau_mem}
     if one.log_adaptation is not None:
         logs["rho"] = one.log_tau_adapt
-    with np.errstate(over="ignore"):        # a very short time constant: decay 0
-        found = {name: np.exp(-dt * np.exp(-log)) for name, log in logs.items()}  # (1)
+    found = {name: np.exp(-_steps(log, dt)) for name, log in logs.items()}         # (1)
     found["threshold"] = np.exp(one.log_threshold)
     found["gain"] = 1 - found["beta"] if gain is None else gain
     if one.log_adaptation is not None:
         found["adaptation"] = np.exp(one.log_adaptation)
     return found
+
+
+def _steps(log, dt):
+    """Return dt/tau, at most dt/exp(-80): the decay is 0 already."""
+    return dt * np.exp(np.minimum(-log, 80))
 
 
 def _columns(one, learned, dt, gain, F):
@@ -294,7 +323,7 @@ def _columns(one, learned, dt, gain, F):
     for k, name in enumerate(learned):
         value = given[core.get(name, name)]
         if name in core:
-            value = value * dt * np.exp(-getattr(one, "log_" + name))   # (2)
+            value = value * _steps(getattr(one, "log_" + name), dt)     # (2)
         found[:, :, k] = value * by[core.get(name, name)]   # (2)
     return found
 
@@ -321,8 +350,8 @@ def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gai
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")
     v = run.mem - given["threshold"] - (0 if a is None else a * run.adapted)
-    psi, = arrays(f"surrogate(v)[1] {v.shape}", 0 * v if readout else surrogate(v)[1],
-                  dtype=v.dtype)
+    slope = 0 * v if readout else one_of("surrogate(v)", surrogate(v), tuple, list)[1]
+    psi, = arrays(f"surrogate(v)[1] {v.shape}", slope, dtype=v.dtype)
     if a is not None:
         psi = psi * (1 - run.clamp)
     if not (readout or inside):
@@ -343,7 +372,7 @@ def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gai
         direct = np.einsum("bnk,nj->bnkj", direct, each).reshape(B, n, K * n)
         return _Local(run, J, F.reshape(B, -1, n, F.shape[2]), spike, direct, gate)
     if inside == "presynaptic":
-        silent = run._replace(spikes=0 * run.spikes, clamp=0 * run.spikes)
+        silent = run._replace(spikes=0 * run.spikes)
         J, F = linear(silent, after._replace(spikes=None), 0 * psi, dense=False)
     S = spike.shape[1]
     J = np.einsum("bsnqn->bsqn", J.reshape(B, S, n, S, n)).copy()
@@ -399,7 +428,8 @@ def _gradients(layers, learned, now, e, state, rule, error, feedback):
     path, top, y = RULES[rule].path, len(layers) - 1, now[-1].run.mem
 
     def credit(potentials):
-        return arrays(f"error(y) {y.shape}", error(potentials), dtype=y.dtype)[0]
+        return arrays(f"error(y) {y.shape}", error(potentials.copy()),
+                      dtype=y.dtype)[0]
 
     dy = credit(y)
     terms = {top: (dy, state.influence[top][-1][:, 1])}
@@ -416,8 +446,7 @@ def _gradients(layers, learned, now, e, state, rule, error, feedback):
             kept = e[i] if path == "shortest" else state.filtered[i].mem
             terms[i] = back, [kept, *eligibilities][-1]
             if not feedback:
-                gate = now[i].spike[:, 1] * state.gates[i]
-                back = back * [gate, *gates][-1]                                   # (8)
+                back = back * gates[-1]                                            # (8)
     return [_packed(one, names, *terms[i], _dense(one, rule)) if i in terms else
             network.Layer(None)
             for i, (one, names) in enumerate(zip(layers, learned, strict=True))]
@@ -502,6 +531,7 @@ def memory(layers, B, rule, learn=(), feedback=None):
     -------
     int
     """
+    layers, (B,) = _fitting(layers), arrays("B () int in [1, inf)", B)
     learned = _learned(layers, learn)
     one_of("rule", rule, *RULES)
     shapes = _shapes(layers, learned, B, rule, feedback)
@@ -525,7 +555,7 @@ def _shapes(layers, learned, B, rule, feedback):
         if i == top:
             break
         kept = B, n, influence[i][0][3]
-        above = 1 if feedback else top - i      # layers between the spikes and the loss
+        above = top - i if feedback is None else 1      # layers up to the loss
         filtered.append([kept, kept] if path == "filtered" else [])
         gates.append([(B, n)] * (2 * above * (path in ("filtered", "shortest"))))
         past.append([kept] * {"filtered": 2 * above - 2,
@@ -555,31 +585,50 @@ def _rest(layers, learned, B, rule, feedback):
 
 def _learned(layers, learn):
     """Return the names of the learned constants of each layer."""
+    one_of("learn", learn, list, tuple, set)
+    learned = [[name for name in network.CONSTANTS if name in learn
+                and getattr(one, "log_" + name) is not None
+                and not (i == len(layers) - 1 and name == "threshold")]
+               for i, one in enumerate(layers)]
     for name in learn:
-        one_of("learn", name, *network.CONSTANTS)
-        if all(getattr(one, "log_" + name) is None for one in layers):
+        one_of("an entry of learn", name, *network.CONSTANTS)
+        if not any(name in names for names in learned):
             raise ValueError(f"learn contains {name!r}: must be a constant of a layer")
-    return [[name for name in network.CONSTANTS if name in learn
-             and getattr(one, "log_" + name) is not None
-             and not (i == len(layers) - 1 and name == "threshold")]
-            for i, one in enumerate(layers)]
+    return learned
+
+
+def _fitting(layers):
+    """Check layers, and return them with the dtype of the first weights."""
+    one_of("layers", layers, list, tuple)
+    if len(layers) < 1:
+        raise ValueError("layers has no entry: must hold the readout at least")
+    found, below = [], None
+    for i, one in enumerate(layers):
+        name = f"layers[{i}]"
+        _, *fields = arrays(
+            f"layers[{i - 1}].W? (m, _) float, {name}.W (n, m) float, "
+            f"{name}.V? (n, n), {name}.log_tau_syn (n?), {name}.log_tau_mem (n?), "
+            f"{name}.log_threshold (n?), {name}.log_adaptation? (n?), "
+            f"{name}.log_tau_adapt? (n?)", below, *bundle(name, one, network.Layer))
+        one = network.Layer(*fields)
+        below = one.W
+        if (one.log_adaptation is None) != (one.log_tau_adapt is None):
+            raise ValueError(f"one of {name}.log_adaptation and {name}.log_tau_adapt "
+                             "is None: must be given both, or neither")
+        found.append(one)
+    return found
 
 
 def _checked(layers, x, learn, feedback, dt, gain, reset, rule):
     """Check the arguments that the layers share, and return them."""
     path = RULES[rule].path
-    if len(layers) < 1:
-        raise ValueError("layers has no entry: must hold the readout at least")
-    layers = [network.Layer(*bundle(f"layers[{i}]", one, network.Layer))
-              for i, one in enumerate(layers)]
-    W0 = layers[0].W
+    layers = _fitting(layers)
     arrays("dt () in (0, inf), gain? () in (0, inf)", dt, gain)
-    for i, (one, above) in enumerate(zip(layers, layers[1:], strict=False)):
-        arrays(f"layers[{i}].W (n, _) float, layers[{i + 1}].W (_, n)", one.W, above.W)
+    for i, one in enumerate(layers):
         if one.log_adaptation is not None and reset != "subtract":
             raise ValueError(f"reset is {reset!r}: must be 'subtract', because "
                              f"layers[{i}] adapts")
-    W0, x = arrays("layers[0].W (n, m) float, x (B, m)", W0, x)
+    W0, x = arrays("layers[0].W (n, m) float, x (B, m)", layers[0].W, x)
     last = layers[-1]
     if last.V is not None or last.log_adaptation is not None:
         raise ValueError("the last layer has V or adaptation: must have neither, "

@@ -26,6 +26,23 @@ def test_bad_constants_are_refused(change, message):
         stack.layer(**options | change)
 
 
+def test_gradients_and_states_must_fit():
+    layers = [stack.layer(np.ones(shape), **TAUS) for shape in ((2, 3), (1, 2))]
+    sgd, none = functools.partial(optimisers.sgd, rate=0.1), stack.Layer(None)
+    for gradients, states, message in (
+            (None, None, "gradients is None: must be"),
+            ([none], None, "gradients has 1 entries: must have one for each of the 2"),
+            ([none] * 2, [none] * 3, "states has 3 entries: must have one for each"),
+            ([none, stack.Layer(np.ones((1, 1)))], None,
+             r"gradients\[1\].W has shape \(1, 1\): must be .*\[1\].W, \(1, 2\)"),
+            ([stack.Layer(None, log_tau_mem=np.ones(2)), none], None,
+             r"gradients\[0\].log_tau_mem has shape \(2,\): must be .*, \(\)"),
+            ([stack.Layer(None, np.ones((2, 2))), none], None,
+             r"gradients\[0\].V has shape \(2, 2\): must be .*\.V, None")):
+        with pytest.raises(ValueError, match=message):
+            stack.descend(layers, gradients, sgd, states)
+
+
 def test_a_layer_holds_logarithms_in_the_dtype_of_its_weights():
     taus = np.array([5e-3, 7e-3])
     one = stack.layer(np.ones((2, 3), np.float32), tau_syn=taus, tau_mem=1e-2,

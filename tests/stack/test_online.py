@@ -53,13 +53,14 @@ class Case:
         self.runs = self.steps(rule="readout alone")[0]
         self.readout = self.runs.pop()
 
-    def steps(self, **options):
+    def steps(self, error=lambda y, dy: dy, **options):
         """Return recordings, and gradients summed over steps."""
         options = {"surrogate": surrogate, "refractory": self.refractory,
                    **self.options, **options}
         runs, total, state = [], None, None
-        for x, dy in zip(self.x, self.dy, strict=True):
-            now, state = stack.step(self.layers, x, state, lambda _, dy=dy: dy,
+        for t, (x, dy) in enumerate(zip(self.x, self.dy, strict=True)):
+            layers = self.layers[t] if isinstance(self.layers[0], list) else self.layers
+            now, state = stack.step(layers, x, state, functools.partial(error, dy=dy),
                                     **options)
             runs.append(now.layers)
             total = now.gradients if total is None else [
@@ -311,6 +312,86 @@ def test_exact_rule_is_backpropagation_through_time(case):
         close(flat, wanted)
 
 
+@given(cases(depth=(2, 3)))
+@examples(10)
+def test_exact_rule_is_exact_if_parameters_change_at_every_step(case):
+    """A finite difference shifts the parameters of one layer at all steps alike."""
+    def drifted(one):
+        return one._replace(**{
+            name: value + 0.1 * case.rng.normal(size=np.shape(value))
+            for name, value in one._asdict().items() if value is not None})
+
+    case.layers = [list(map(drifted, case.layers)) for _ in case.x]
+    runs, total = case.steps(rule="exact", learn=case.learn)
+    gain, names = case.options["gain"], ("log_tau_mem", "log_threshold", "W")
+    i = int(case.rng.integers(len(runs) - 1))
+
+    def loss(theta):
+        states, found = [None] * len(runs), 0
+        shifts = [*theta[:2], theta[2:].reshape(total[i].W.shape)]
+        for t, layers in enumerate(case.layers):
+            moved = layers[i]._replace(**{name: getattr(layers[i], name) + shift
+                                          for name, shift in zip(names, shifts,
+                                                                 strict=True)})
+            now, x = [*layers[:i], moved, *layers[i + 1:]], case.x[t]
+            for j, (one, base, run) in enumerate(zip(now, layers, runs, strict=True)):
+                I, U, A = np.zeros((3, *run.mem[t].shape)) if t == 0 else states[j]
+                c, S = constants(one, gain), 0
+                if j < len(runs) - 1:
+                    S = spikes(one, base, run, t, U, A, gain)
+                free = 1 - run.clamp[min(t + 1, len(case.x) - 1)] * (
+                    not hasattr(run, "adapted"))
+                drive = x @ one.W.T + (0 if one.V is None else S @ one.V.T)
+                leak = c["beta"] * U + c["gain"] * I
+                states[j] = (
+                    c["alpha"] * I + drive, free * (
+                        leak * (1 - S) if case.options["reset"] == "zero"
+                        else leak - c["threshold"] * S), c.get("rho", 0) * A + S)
+                x = S
+            found += (U * case.dy[t]).sum()
+        return found
+    slope = np.concatenate([[np.sum(total[i].log_tau_mem), np.sum(
+        total[i].log_threshold)], total[i].W.ravel()])
+    checks.directional(loss, np.zeros(len(slope)), slope, case.rng)
+
+
+@pytest.mark.parametrize("adaptive", [False, True])
+@pytest.mark.parametrize("reset", ["subtract", "zero"])
+def test_recordings_are_those_of_the_core(adaptive, reset):
+    case = Case(5, 2, adaptive, True, reset, 2, True, False)
+    assert case.live() and all(run.clamp.any() for run in case.runs)
+    x = case.x
+    for one, run in zip(case.layers, case.runs, strict=False):
+        c, options = constants(one, case.options["gain"]), {"refractory": 2}
+        if not adaptive:
+            options["reset"] = reset
+        right = (alif if adaptive else lif).simulate(x, one.W, one.V, **c, **options)
+        for a, b in zip(run, right, strict=True):
+            np.testing.assert_allclose(a, b, rtol=1e-10)
+        x = run.spikes
+    c = constants(case.layers[2], case.options["gain"])
+    close(case.readout.mem, lif.readout(x, case.layers[2].W, alpha=c["alpha"],
+                                        beta=c["beta"], gain=c["gain"]))
+
+
+def test_readout_alone_has_the_exact_gradient_of_the_readout():
+    case = Case(5, 2, False, True, "subtract", 0, True, False)
+    options = {"learn": ["tau_syn", "tau_mem"]}
+    *hidden, found = case.steps(rule="readout alone", **options)[1]
+    assert hidden == [network.Layer(None)] * 2
+    for a, b in zip(found, case.steps(rule="exact", **options)[1][2], strict=True):
+        assert a is b is None or np.abs(a).max() > 0 and close(a, b) is None
+
+
+def test_decolle_takes_the_error_at_the_local_readouts():
+    case = Case(5, 2, False, True, "subtract", 0, True, False)
+    options, target = {"rule": "DECOLLE", "feedback": case.feedback}, case.dy
+    found = case.steps(error=lambda y, dy: y - dy, **options)[1]
+    for i, (G, run) in enumerate(zip(case.feedback, case.runs, strict=True)):
+        case.dy = run.spikes @ G.T - target
+        close(found[i].W, case.steps(**options)[1][i].W)
+
+
 # ---- the core's steps, with weights that change
 
 TAUS = {"tau_syn": 5e-3, "tau_mem": 1e-2}
@@ -415,11 +496,13 @@ def test_learned_time_constants_stay_positive_and_finite():
 
 # ---- bad input
 
-def test_memory_is_that_of_the_stored_derivatives():
+@pytest.mark.parametrize("dtype", [np.float32, np.float64])
+def test_memory_is_that_of_the_stored_derivatives(dtype):
     for rule in stack.RULES:
         rng, taus = np.random.default_rng(0), TAUS
-        layers = [stack.layer(rng.random(shape), V, **taus) for shape, V in (
-            ((4, 3), None), ((5, 4), rng.random((5, 5))), ((2, 5), None))]
+        layers = [stack.layer(rng.random(shape).astype(dtype), V, **taus)
+                  for shape, V in (((4, 3), None), ((5, 4), rng.random((5, 5))),
+                                   ((2, 5), None))]
         feedback = [rng.random((2, n)) for n in (4, 5)] if rule == "DECOLLE" else None
         _, state = stack.step(layers, np.ones((6, 3)), rule=rule, dt=DT,
                               learn=["tau_syn"], surrogate=surrogate, feedback=feedback)
@@ -430,10 +513,72 @@ def test_memory_is_that_of_the_stored_derivatives():
         assert found == sum(a.nbytes for a in stored) > 0
 
 
+def test_gate_is_that_of_the_step_before():
+    """The gate of a readout with gain None is 1 - beta, with the earlier beta."""
+    x, target, (W, V, W_out) = task()
+    one, taus = stack.layer(W, V, **TAUS), np.random.default_rng(0).uniform(
+        5e-3, 2e-2, len(x))
+
+    def gradients(taus):
+        state, found = None, []
+        for now, dy, tau in zip(x, target, taus, strict=True):
+            readout = stack.layer(W_out, tau_syn=5e-3, tau_mem=tau)
+            out, state = stack.step([one, readout], now, state, lambda _, dy=dy: dy,
+                                    rule="SLTT", dt=DT, surrogate=surrogate, gain=None)
+            found.append(out.gradients[0].W / (1 - np.exp(-DT / taus)[len(found) - 1]))
+        return np.stack(found)
+    close(gradients(taus), gradients(np.full(len(x), 1e-2)))
+
+
+def test_ostl_stores_a_few_numbers_for_each_weight_without_recurrence():
+    one = stack.layer(np.ones((5, 5)), **TAUS)
+    assert stack.memory([one] * 3, 2, "OSTL") == stack.memory([one] * 3, 2, "OTTT")
+
+
+def test_limit_is_twice_the_memory():
+    one = stack.layer(np.ones((5, 5)), **TAUS)
+    options = {"rule": "block", "dt": DT, "surrogate": surrogate}
+    limit = 2 * stack.memory([one] * 3, 4, "block")
+    for most in (limit, np.inf):
+        stack.step([one] * 3, np.ones((4, 5)), limit=most, **options)
+    with pytest.raises(ValueError, match="at most limit"):
+        stack.step([one] * 3, np.ones((4, 5)), limit=limit - 1, **options)
+
+
+def test_a_very_short_time_constant_has_decay_0():
+    x, target, weights = task()
+    one = stack.layer(weights[0], **TAUS)
+    none = np.array(-800.0)             # exp(800) overflows
+    layers = [one._replace(log_tau_syn=none, log_tau_mem=none),
+              stack.layer(weights[2], **TAUS)]
+    state = None
+    for now in x:
+        now, state = stack.step(layers, now, state, lambda y: y - 1, rule="exact",
+                                dt=DT, surrogate=surrogate, learn=["tau_mem"])
+    assert now.layers[0].spikes.any() and now.gradients[0].log_tau_mem == 0
+    np.testing.assert_array_equal(now.layers[0].syn, x[-2] @ weights[0].T)
+
+
+def test_error_may_modify_its_argument():
+    W = np.ones((1, 1))
+    now, _ = stack.step([stack.layer(W, **TAUS)], W, None,
+                        lambda y: np.subtract(y, 1, out=y), rule="exact", dt=DT,
+                        surrogate=surrogate)
+    assert now.potentials == 0
+
+
 @pytest.mark.parametrize("change, message", [
     ({"rule": "rtrl"}, "rule is 'rtrl': must be"),
     ({"learn": ["tau"]}, "learn is 'tau': must be"),
     ({"learn": ["adaptation"]}, "learn contains 'adaptation': must be"),
+    ({"learn": "tau_mem"}, "learn is 'tau_mem': must be one of list"),
+    ({"learn": iter(["tau_mem"])}, "learn is of type .*: must be one of list"),
+    ({"limit": np.nan}, "limit is nan: must"),
+    ({"error": np.ones((4, 3))}, "error is of type ndarray: must be one of Callable"),
+    ({"surrogate": "arctan"}, "surrogate is 'arctan': must be Callable"),
+    ({"surrogate": np.cos}, r"surrogate\(v\) is of type ndarray: must be one of tuple"),
+    ({"state": (1, 2)}, "state is of type tuple: must be a State"),
+    ({"layers": np.ones((2, 2))}, "layers is of type ndarray: must be one of list"),
     ({"limit": 100}, "rule is 'exact': its derivatives need .* bytes, must be at"),
     ({"feedback": [np.ones((3, 5))]}, "feedback is given: must be None"),
     ({"rule": "DECOLLE"}, "feedback is None: must be given"),
@@ -469,9 +614,32 @@ def test_layers_must_fit():
             ([one._replace(V=None), stack.layer(V, V, **TAUS)], "the last layer has V",
              {}),
             ([slow, readout], "reset is 'zero': must be", {"reset": "zero"}),
+            ([one._replace(W=W.astype(int)), readout], r"layers\[0\].W is int64", {}),
+            ([one._replace(V=W_out), readout], r"layers\[0\].V has 3 units", {}),
+            ([one, stack.Layer(W_out)], r"layers\[1\].log_tau_syn is None: must", {}),
+            ([one._replace(log_tau_mem=np.ones(6)), readout],
+             r"layers\[0\].log_tau_mem has 6 units", {}),
+            ([one._replace(log_threshold=np.nan), readout],
+             r"layers\[0\].log_threshold is nan: must", {}),
+            ([one._replace(log_adaptation=0.0), readout],
+             r"one of layers\[0\].log_adaptation and .*log_tau_adapt is None", {}),
+            ([one, readout._replace(log_adaptation=0.0, log_tau_adapt=0.0)],
+             "the last layer has V or adaptation", {}),
+            ([readout], "learn contains 'threshold': must be",
+             {"learn": ["threshold"], "x": np.ones((4, 5))}),
+            ([slow._replace(W=V), slow._replace(W=V), readout], "reset is 'zero'",
+             {"reset": "zero", "x": np.ones((4, 5))}),
             ([one, uneven], "the last layer has constants of shape", {})):
         with pytest.raises(ValueError, match=message):
-            stack.step(layers, **options, **more)
+            stack.step(layers, **options | more)
+    for B, layers, message in ((0, [one, readout], "B is 0: must be"),
+                               (1, [W], r"layers\[0\] is of type ndarray: must be")):
+        with pytest.raises(ValueError, match=message):
+            stack.memory(layers, B, "block")
+    mixed = [stack.Layer(*(None if v is None else v.astype(np.float32) for v in one)),
+             readout._replace(log_tau_mem=-4.6)]          # cast to float32
+    now, _ = stack.step(mixed, error=lambda y: y - 1.0, **options)
+    assert {g.W.dtype for g in now.gradients} == {np.dtype(np.float32)}
     _, state = stack.step([one, readout], **options)
     for change in ({"rule": "DECOLLE", "feedback": [np.ones((3, 5))]},
                    {"rule": "OTTT"}, {"learn": ["tau_mem"]}, {"x": np.ones((3, 6))}):
