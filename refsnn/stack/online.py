@@ -158,6 +158,7 @@ class State(NamedTuple):
     influence: list
     filtered: list
     past: list
+    made_for: list
     __repr__ = shown
 
 
@@ -251,6 +252,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         influence   derivatives of the states with respect to the parameters
         filtered    eligibilities after the filter of the readout
         past        pairs (recent products psi gate, recent eligibilities)
+        made_for    the rule, then the learned constants of each layer
     """
     one_of("rule", rule, *RULES)
     one_of("error", error, Callable, type(None))
@@ -264,8 +266,8 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
             raise ValueError(f"rule is {rule!r}: its derivatives need {needed:.2g} "
                              f"bytes, must be at most limit = {limit:.2g}")
         state = _rest(layers, learned, len(x), rule, feedback)
-    elif _stored(bundle("state", state, State)) != _shapes(
-            layers, learned, len(x), rule, feedback):
+    elif bundle("state", state, State).made_for != [rule, *learned] \
+            or _stored(state) != _shapes(layers, learned, len(x), rule, feedback):
         raise ValueError("state belongs to other layers, another batch, another rule "
                          "or other learned constants: must be from the previous step")
     model = {"dt": dt, "gain": gain, "reset": reset}
@@ -486,7 +488,7 @@ def _advanced(layers, now, e, neurons, state, rule, model):
         filtered = [sparse_rtrl.readout_step(traces, eligibility, **readout)       # (7)
                     for traces, eligibility in zip(filtered, e, strict=False)]
     gates = [local.gate for local in now]
-    return State(neurons, gates, influence, filtered, past)
+    return State(neurons, gates, influence, filtered, past, state.made_for)
 
 
 def _grown(i, layers, now, e, parts):
@@ -580,7 +582,7 @@ def _rest(layers, learned, B, rule, feedback):
     filtered = [sparse_rtrl.Traces(*pair) if pair else None for pair in filtered]
     still = [np.zeros((B, len(one.W)), dtype) for one in layers]
     return State([None] * len(layers), still, influence, filtered,
-                 list(zip(gates, past, strict=True)))
+                 list(zip(gates, past, strict=True)), [rule, *learned])
 
 
 def _learned(layers, learn):
