@@ -67,6 +67,7 @@ class Case:
             layers = self.layers[t] if isinstance(self.layers[0], list) else self.layers
             now, state = stack.step(layers, x, state, functools.partial(error, dy=dy),
                                     **options)
+            np.testing.assert_array_equal(now.potentials, now.layers[-1].mem)
             runs.append(now.layers)
             total = now.gradients if total is None else [
                 network.Layer(*(a if b is None else a + b for a, b in zip(
