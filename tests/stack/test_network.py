@@ -16,6 +16,7 @@ TAUS = {"tau_syn": 5e-3, "tau_mem": 1e-2}
     ({"tau_mem": -1}, "tau_mem is -1"),
     ({"tau_syn": np.ones(3)}, "tau_syn has 3"),
     ({"threshold": 0}, "threshold is 0"),
+    ({"tau_adapt": 0.1}, "one of adaptation and tau_adapt is None"),
     ({"adaptation": 0.1}, "one of adaptation and tau_adapt is None"),
     ({"adaptation": 0, "tau_adapt": 1}, "adaptation is 0"),
 ])
@@ -69,5 +70,7 @@ def test_descend_steps_each_parameter_with_its_own_state():
             value = value + update
         np.testing.assert_array_equal(getattr(new[0], name), value)
     assert new[0].log_tau_syn == layers[0].log_tau_syn
+    _, kept = stack.descend(new, [stack.Layer(None)] * 2, adam, states)
+    assert kept[0].W is states[0].W is not None
     for a, b in zip(new[1], layers[1], strict=True):
         assert a is None and b is None or np.array_equal(a, b)
