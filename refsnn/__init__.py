@@ -144,3 +144,14 @@ important differences and errors, with the tests that prove them, are:
 """
 
 __version__ = "0.1.0"
+
+
+def __getattr__(name):
+    """Import a module of the package when it is first used."""
+    import importlib
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

@@ -6,6 +6,8 @@ rule is also run on a bad example, about which it must complain.
 
 import ast
 import re
+import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -305,7 +307,8 @@ def test_text_speaks_of_the_project_only():
 
 
 def test_the_package_imports_nothing():
-    assert list(imports(ast.parse(read(ROOT / "refsnn" / "__init__.py")))) == []
+    found = imports(ast.parse(read(ROOT / "refsnn" / "__init__.py")))
+    assert [(package, inner) for _, package, inner in found] == [("importlib", True)]
 
 
 GOOD = "# refsnn 1.2.3 | a.py | SPDX-License-Identifier: MIT | needs: numpy\n" \
@@ -399,3 +402,19 @@ def test_global_random_state_is_seen(bad):
 def test_bad_words_are_seen(bad):
     assert bad_words("a network that works,\nsettled.", "a.md") == []
     assert bad_words("fine\n" + bad + "\n", "a.md") == [f"a.md:2: {bad}"]
+
+
+def test_modules_are_imported_at_their_first_use():
+    code = ("import sys, refsnn; assert 'numpy' not in sys.modules; "
+            "print(refsnn.oracle.check.check.__name__, refsnn.lif.__name__)\n"
+            "for name in 'refsnn.none', 'refsnn.oracle.none':\n"
+            "    try:\n        eval(name)\n"
+            "    except AttributeError as error:\n        print(error)\n"
+            "sys.modules['scipy'] = None\ntry:\n    refsnn.basilar\n"
+            "except ImportError as error:\n    print(error)")
+    done = subprocess.run([sys.executable, "-c", code], cwd=ROOT, text=True,
+                          capture_output=True, check=True)
+    first, *rest, last = done.stdout.splitlines()
+    assert first == "check refsnn.lif" and "scipy" in last
+    assert rest == ["module 'refsnn' has no attribute 'none'",
+                    "module 'refsnn.oracle' has no attribute 'none'"]

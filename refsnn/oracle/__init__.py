@@ -49,3 +49,14 @@ its LIF neurons.  The package `diagnose` finds errors in functions that
 compute gradients.  The modules of `oracle` import other modules of refsnn,
 and therefore cannot be copied alone.
 """
+
+
+def __getattr__(name):
+    """Import a module of the package when it is first used."""
+    import importlib
+    try:
+        return importlib.import_module(f"{__name__}.{name}")
+    except ModuleNotFoundError as error:
+        if error.name != f"{__name__}.{name}":
+            raise
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None

@@ -23,7 +23,6 @@ allocate memory, and never unpickle Python objects.
 """
 
 import hashlib
-import json
 import math
 import os
 import pathlib
@@ -139,7 +138,7 @@ def _fill(folder, fill):
 
 
 def _describe(path, contents):
-    pathlib.Path(path).write_bytes(json.dumps(contents, indent=1).encode() + b"\n")
+    pathlib.Path(path).write_bytes(stored._text(contents).encode())
 
 
 def _description(found):
@@ -162,7 +161,7 @@ def _description(found):
 
 def _described(values):
     """Return the shapes and dtypes of arrays."""
-    return {name: value if type(value) in (int, float) else
+    return {name: value.item() if isinstance(value, np.generic) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
 

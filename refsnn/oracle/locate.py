@@ -374,7 +374,7 @@ def _explained(change, factor, names, every=True):
     if factor is None:
         return told
     shown = f"{factor:.6g}"
-    also = [name for name in names if name != shown][:4]
+    also = [name for name in names if name != shown]
     told = f"{told} times {shown}"
     if also and shown in names:         # the other names can agree by chance
         return f"{told}, which equals {' and '.join(also)}"

@@ -369,7 +369,8 @@ def _context(vector, name, rtol):
         sizes["n"], sizes["m"] = vector.inputs["W"].shape
     if np.ndim(vector.inputs.get("V")) == 2:    # because W may hold n rows per gate
         sizes["n"] = vector.inputs["V"].shape[1]
-    sizes |= {key: a for key, a in vector.inputs.items() if type(a) in (int, float)}
+    sizes |= {key: np.asarray(a).item() for key, a in vector.inputs.items()
+              if np.ndim(a) == 0}
     return {"rtol": 0 if vector.exact or name in COUNTED else rtol, "axes": axes,
             "sizes": sizes}
 

@@ -106,9 +106,7 @@ def _vector(contents):
         mask[row["entries"]] = True
         idle[name] = mask.reshape(np.shape(inputs[name])), row["reason"]
     return Vector(
-        contents["id"], contents["text"],
-        {name: a if a.ndim else a.item() for name, a in inputs.items()},
-        _arrays(contents["outputs"]),
+        contents["id"], contents["text"], inputs, _arrays(contents["outputs"]),
         [Mutant(m["name"], m["seen"], _arrays(m["outputs"]), m["id"])
          for m in contents["mutants"]], contents["exact"], idle)
 
@@ -210,10 +208,10 @@ def _idle(vector):
 
 
 def _text(contents):
-    """Return JSON text, one line per array."""
+    """Return JSON text, one line per list of numbers."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
-    return re.sub(r'"(data|shape|entries)": \[[^]]*\]',
-                  lambda match: re.sub(r"\s", "", match[0]), text)
+    return re.sub(r"\[[-+.,\de\s]*\](?=,?\n)", lambda match: re.sub(r"\s", "", match[0]),
+                  text)
 
 
 def _differences(old, new, place=""):

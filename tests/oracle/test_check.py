@@ -8,6 +8,7 @@ from answers import ANSWERS, si_path
 
 from refsnn import conventions
 from refsnn.oracle import check, matching
+from refsnn.oracle.build import registry
 from refsnn.oracle.build.vector import Mutant, Vector
 from refsnn.oracle.check import _judged
 
@@ -714,3 +715,35 @@ def test_mistakes_with_equal_constants_elsewhere():
         values = [a for a in inputs.values()
                   if isinstance(a, float) and a not in (0, 1)]
         assert len(values) == len({*values, 1 / B}) - 1
+
+
+# ---- constants in float32
+
+@pytest.mark.parametrize("name", registry.REGISTRY)
+def test_constants_rounded_to_float32_are_named(name):
+    rounded, right = registry.build(name, single=True), VECTORS[name]
+    changed = {key for key, value in rounded.outputs.items()
+               if not matching.judge(right, key, value).right}
+    assert bool(changed) == ("decays" in registry.REGISTRY[name].options)
+    if changed:
+        words = "; equals the right output with constants rounded to float32"
+        given = {f"{name}.{key}": value for key, value in rounded.outputs.items()}
+        assert fault(check.check(given)).endswith(words)
+        key = sorted(changed)[0]
+        assert words in fault(check.check({f"{name}.{key}": rounded.outputs[key]}))
+        given[f"{name}.{key}"] = rounded.outputs[key] * (1 + 1e-7)
+        assert words not in fault(check.check(given))
+
+
+def test_numbers_among_the_inputs_keep_float64():
+    for vector in VECTORS.values():
+        for value in vector.inputs.values():
+            assert isinstance(value, np.ndarray | np.float64 | np.int64)
+    assert isinstance(VECTORS["bptt"].inputs["alpha"], np.float64)
+    assert isinstance(VECTORS["tbptt_rolling"].inputs["K"], np.int64)
+
+
+def test_a_factor_that_several_quantities_share_is_told_with_all():
+    right = VECTORS["lif_wide"].outputs["dx"]
+    assert texts(check.check({"lif_wide.dx": 2 * right}))[0].endswith(
+        "equals the right output times 2, which equals B and steepness")

@@ -524,3 +524,14 @@ def test_damaged_recordings_are_refused_or_read(tmp_path):
 def test_examples():
     failed, tried = doctest.testmod(files)
     assert failed == 0 < tried
+
+
+def test_json_has_one_spelling(folder, tmp_path):
+    write_stimuli(str(tmp_path / "probes"))
+    paths = [*folder.glob("*.json"), tmp_path / "probes" / "probes.json"]
+    assert len(paths) > len(VECTORS)
+    for path in paths:
+        text = path.read_text(encoding="utf-8")
+        if "schema" not in path.name:
+            assert text == stored._text(json.loads(text))
+            assert '":[' not in text

@@ -108,7 +108,7 @@ def test_a_file_gives_back_the_vector_to_the_last_bit(name):
         for key, value in one.items():
             assert np.array_equal(value, other[key])
             assert np.asarray(value).dtype == np.asarray(other[key]).dtype
-            assert np.ndim(value) or isinstance(other[key], type(value))
+            assert np.ndim(value) or isinstance(other[key], np.generic)
     assert list(vector.idle) == list(back.idle)
     for key, (mask, reason) in vector.idle.items():
         assert back.idle[key][0].dtype == bool and back.idle[key][1] == reason

@@ -54,7 +54,7 @@ def _drawn(seed, T, B, m, n):
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
 
 
-def _problem(seed, T, B, m, n, recurrent=True, dyadic=False):
+def _problem(seed, T, B, m, n, decays, recurrent=True, dyadic=False):
     """Return inputs, weights and constants."""
     p = _drawn(seed, T, B, m, n)
     if not recurrent:
@@ -62,7 +62,7 @@ def _problem(seed, T, B, m, n, recurrent=True, dyadic=False):
     if dyadic:
         p["W"] = (8 * numbers([seed, 1], n, m) - 2).round() / 4
         return p | {"alpha": 0.5, "beta": 0.5, "gain": 1.0, "threshold": 1.0}
-    return p | TIMES | DECAYS | {"threshold": LEVELS["threshold"]}
+    return p | TIMES | decays | {"threshold": LEVELS["threshold"]}
 
 
 def _constants(p):
@@ -89,8 +89,8 @@ def _repeated(p):
             for key in TIMES if key in p}
 
 
-def _forward(seed, T, B, m, n, *, dyadic=False):
-    p = _problem(seed, T, B, m, n, True, dyadic)
+def _forward(seed, T, B, m, n, *, dyadic=False, decays=DECAYS):
+    p = _problem(seed, T, B, m, n, decays, True, dyadic)
     half = 1 / np.log(2)                                    # exp(-1 / half) is 1/2
     taus = {"tau_syn": half, "tau_mem": half, "dt": 1.0} if dyadic else TIMES
     base = conventions.Step(gain="one" if dyadic else "leak")
@@ -145,8 +145,8 @@ def _surrogate_mistakes(p, run, psi):
             surrogates.fast_sigmoid(run.mem, k)[1]}
 
 
-def _backward(seed, T, B, m, n, *, detached=False, dyadic=False):
-    p = _problem(seed, T, B, m, n, not dyadic, dyadic)
+def _backward(seed, T, B, m, n, *, detached=False, dyadic=False, decays=DECAYS):
+    p = _problem(seed, T, B, m, n, decays, not dyadic, dyadic)
     p, run, psi, loss, d = _recorded(p, seed, dyadic)
     x, V = p["x"], p.get("V")
 
@@ -198,8 +198,8 @@ def _split(p, flat):
     return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
 
 
-def _rtrl(seed, T, B, m, n, *, rule="exact"):
-    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
+def _rtrl(seed, T, B, m, n, *, decays, rule="exact"):
+    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n, decays), seed)
     V = p["V"]
     J, F, q = _linearised(p, run, psi, d, V)
 
@@ -230,9 +230,9 @@ def _rtrl(seed, T, B, m, n, *, rule="exact"):
     return text, p, _recorded_outputs(loss, run) | right, wrong, _idle(p)
 
 
-def _truncated(seed, T, B, m, n, *, kind):
+def _truncated(seed, T, B, m, n, *, decays, kind):
     """Test truncated backpropagation through time."""
-    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n), seed)
+    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n, decays), seed)
     p["K"] = K = 5
 
     def gradient(kind=kind, psi=psi, through_reset=True, K=K, V=p["V"], first=0):

@@ -111,9 +111,9 @@ def _lif_wide():
     return text, p, found(), wrong, {"x": (marked(p["x"], -1, -2), IDLE)}
 
 
-def _lif_stack(seed, T, B, m, n):
+def _lif_stack(seed, T, B, m, n, *, decays):
     k = 2
-    p = DECAYS | LEVELS | {
+    p = decays | LEVELS | {
         "x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
         "W": (3 * numbers([seed, 1], n, m) - 1) / max(1, m / 4),
         "W2": (3 * numbers([seed, 4], n, n) - 1) / max(1, n / 4),
@@ -160,8 +160,8 @@ def _every_step(out, labels):
             np.concatenate([slope for _, slope in steps]) / len(out))
 
 
-def _lif_readout(seed, T, B, m, n):
-    p = _drawn(seed, T, B, m, n) | DECAYS | LEVELS | {
+def _lif_readout(seed, T, B, m, n, *, decays):
+    p = _drawn(seed, T, B, m, n) | decays | LEVELS | {
         "W_out": 2 * numbers([seed, 4], 3, n) - 1, "labels": np.arange(B) * 2 % 3}
     layer = p["x"], p["W"], p["V"]
 
@@ -180,7 +180,7 @@ def _lif_readout(seed, T, B, m, n):
         return {"loss": np.float64(loss), "spikes": run.spikes, "mem": run.mem,
                 "out": out, "dW": g.dW, "dV": g.dV, "dW_out": back.dW, "dx": g.dx}
 
-    half = {key: DECAYS[key] ** 0.5 for key in ("alpha", "beta")}
+    half = {key: decays[key] ** 0.5 for key in ("alpha", "beta")}
     wrong = {key: found(**options) for key, options in MISTAKES.items()} | {
         EULER: found(_euler(TIMES)),
         ("dt not equal to the bin: decays of dt/2", "SpyTorch tutorial 4"): found(half),

@@ -18,10 +18,12 @@ the field `idle` of `vector.Vector`, which marks these input entries.
 from collections.abc import Callable
 from typing import NamedTuple
 
+import numpy as np
+
 from refsnn.oracle.build import (analog_chip, consolidation, input_spikes, kernels,
                                  lif_layers, lif_networks, local_rules,
                                  losses_and_optimisers, networks)
-from refsnn.oracle.build.vector import Mutant, Vector
+from refsnn.oracle.build.vector import DECAYS, Mutant, Vector
 
 __all__ = ["REGISTRY", "Entry", "build"]
 
@@ -33,26 +35,29 @@ class Entry(NamedTuple):
     options: dict = {}
 
 
+LEAKY = {"decays": DECAYS}      # options of functions whose decay factors can be changed
 REGISTRY = {
-    "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3)),
+    "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3), LEAKY),
     "lif_forward_dyadic": Entry(lif_layers._forward, (1, 16, 4, 3, 4),
                                 {"dyadic": True}),
-    "bptt": Entry(lif_layers._backward, (2, 40, 3, 4, 3)),
-    "bptt_detached": Entry(lif_layers._backward, (2, 40, 3, 4, 3), {"detached": True}),
+    "bptt": Entry(lif_layers._backward, (2, 40, 3, 4, 3), LEAKY),
+    "bptt_detached": Entry(lif_layers._backward, (2, 40, 3, 4, 3),
+                           LEAKY | {"detached": True}),
     "bptt_dyadic": Entry(lif_layers._backward, (10, 6, 4, 3, 3), {"dyadic": True}),
     "bptt_dyadic_detached": Entry(lif_layers._backward, (10, 6, 4, 3, 3),
                                   {"dyadic": True, "detached": True}),
-    "rtrl": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3)),
-    "rtrl_block": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), {"rule": "block"}),
-    "rtrl_implicit": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), {"rule": "implicit"}),
+    "rtrl": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), LEAKY),
+    "rtrl_block": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), LEAKY | {"rule": "block"}),
+    "rtrl_implicit": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3),
+                           LEAKY | {"rule": "implicit"}),
     "tbptt_rolling": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
-                           {"kind": "rolling"}),
+                           LEAKY | {"kind": "rolling"}),
     "tbptt_chunks": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
-                          {"kind": "chunks"}),
+                          LEAKY | {"kind": "chunks"}),
     "lif_constants": Entry(lif_networks._lif_constants, (27, 40, 3, 4, 3)),
     "lif_wide": Entry(lif_networks._lif_wide),
-    "lif_stack": Entry(lif_networks._lif_stack, (19, 40, 3, 4, 3)),
-    "lif_readout": Entry(lif_networks._lif_readout, (19, 40, 3, 4, 3)),
+    "lif_stack": Entry(lif_networks._lif_stack, (19, 40, 3, 4, 3), LEAKY),
+    "lif_readout": Entry(lif_networks._lif_readout, (19, 40, 3, 4, 3), LEAKY),
     "superspike": Entry(local_rules._superspike, (8, 60, 2, 4, 3)),
     "eprop": Entry(local_rules._eprop, (9, 40, 3, 4, 3)),
     "eprop_reset": Entry(local_rules._eprop_reset, (9, 40, 3, 4, 3)),
@@ -91,7 +96,7 @@ REGISTRY = {
     "linearised": Entry(kernels._linearised)}
 
 
-def build(name, size=()):
+def build(name, size=(), single=False):
     """Compute a golden vector.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
@@ -103,6 +108,10 @@ def build(name, size=()):
         Name of the golden vector in `REGISTRY`.
     size : tuple, optional
         Size of the problem.  The default is the size in `REGISTRY`.
+    single : bool
+        True to round the decay factors alpha and beta, and the gain, to
+        float32, as programs do by mistake.  Test problems without these
+        constants, or with constants of few digits, do not change.
 
     Returns
     -------
@@ -112,6 +121,9 @@ def build(name, size=()):
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")
     function, golden, options = REGISTRY[name]
+    if single and "decays" in options:
+        options = options | {"decays": {key: float(np.float32(value))
+                                        for key, value in DECAYS.items()}}
     text, inputs, outputs, mistakes, *idle = function(*(size or golden), **options)
     mutants = [Mutant(*((key, "") if isinstance(key, str) else key), changed)
                for key, changed in mistakes.items()]

@@ -98,7 +98,7 @@ SHOWN = {       # terms in the equations of lif, forward and backward
     "gain": ("gain I[t] in (3)", "gain dU[t+1] in (7)"),
     "current": ("the time of I in (3)", "the time of dU in (7)"),
     "surrogate": ("", "psi[t] in (9)"), "error": ("", "dspikes[t] in (8)")}
-GRADED = ("a longer sequence of three samples, with several inputs per step and "
+GRADED = ("a longer sequence of four samples, with several inputs per step and "
           "input values other than 0 and 1")
 IFF = "Only one term acts in exactly those variants whose results are wrong."
 MULTIPLE = "In an equation of lif, the residual is a multiple of one term."
@@ -303,7 +303,7 @@ def _simplest(runs, forward, rounding=True):
         return case[2] == "loss", _size(*case[1:])
 
     v, run, name = best = min(wrong, key=size)
-    sizes = {key: run.p[key] for key in CONSTANTS[:4]}
+    sizes = {key: run.p[key] for key in CONSTANTS}
     place = locate(run.found[name], run.right[name], axes=AXES[name],
                    rtol=RTOL.get(run.found[name].dtype, 1e-9), backward=not forward,
                    sizes=sizes | {"T": T, "B": v.B, "n": N}, rounding=rounding)

@@ -40,10 +40,10 @@ class Variant(NamedTuple):
     alpha: float = 0.7
     beta: float = 0.8
     V: float = 1.0              # scale of V
-    threshold: float = 0.7
+    threshold: float = 0.66     # no two constants, nor T, N and B, are equal
     W: float = 1.0              # scale of W
     gain: float = 0.4
-    steepness: float = 2.0
+    steepness: float = 1.7
     B: int = 2
     diagonal: bool = False      # whether V is diagonal
 
@@ -101,7 +101,7 @@ def _long(seed):
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
-        key: np.tile(np.concatenate([a, a[::-1, :1]], axis=1), (LONG, 1, 1))
+        key: np.tile(np.concatenate([a, a[::-1]], axis=1), (LONG, 1, 1))
         for key, a in (("x", x), ("target", p["target"]))})
 
 

@@ -403,7 +403,7 @@ def test_a_batch_size_that_is_not_read():
     told = diagnose(function)
     assert told[:2] == ("backward", ()) or told[:2] == ("forward", ())
     assert told.arrays == ("dV", "dW", "dx", "loss")
-    assert "only in a longer sequence of three samples" in told.text
+    assert "only in a longer sequence of four samples" in told.text
 
 
 def test_two_wrong_outputs():
