@@ -3,15 +3,16 @@
 
   python -m refsnn convert AUDIO... -o FILE.h5 [--label LABEL] [...]
   python -m refsnn vectors FOLDER
-  python -m refsnn check RESULTS.npz
+  python -m refsnn check RESULTS [--json]
+  python -m refsnn run [--only ID...] [--xfail FILE] [...] -- COMMAND
   python -m refsnn probes FOLDER
-  python -m refsnn identify RECORDING.npz
+  python -m refsnn identify RECORDING [--json]
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  An output file appears only when it is complete,
 and existing files are never overwritten.  All commands except `convert`
-need no package other than NumPy.
+and `run` need no package other than NumPy.
 
 The command `convert` reads sounds from WAV or FLAC files, converts the
 sounds to spikes with a model of the cochlea, and writes an HDF5 file in
@@ -60,12 +61,31 @@ written, and the exit status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
-files.  The command `check` compares the results of a simulator with the
-correct results in the golden vectors.  The file RESULTS.npz holds one
-array for each result of the simulator.  The name of each array is
-VECTOR.OUTPUT, such as bptt.dW.  The exit status of `check` is 1 if
+files.  If FOLDER ends with .zip, the command `vectors` writes a zip file
+of the JSON files, their schemas and the licence.  The command `check`
+compares the results of a simulator with the
+correct results in the golden vectors.  The file RESULTS holds one array
+for each result of the simulator.  The name of each array is VECTOR.OUTPUT,
+such as bptt.dW.  RESULTS is an npz file, or a JSON file whose name ends
+with .json.  A JSON file holds arrays in the same form as the JSON files of
+the golden vectors, for example
+
+  {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
+
+With the option `--json`, the commands `check` and `identify` print a
+report in JSON.  The file report_schema.json, which the command `vectors`
+writes, is a JSON schema of all reports.  The exit status of `check` is 1 if
 a result is wrong, if all entries of a result are 0, or if an option of the
 simulator should change a result but does not.
+
+The command `run` starts the program COMMAND, sends the inputs of golden
+vectors to its standard input, and compares its replies with the correct
+results.  Requests and replies are lines of JSON.  The file PROTOCOL.md,
+which the command `vectors` writes, describes them, and the file of
+expected failures.  The command `run` needs SciPy, prints a table, and
+writes the file report.json to the current folder.  An older report.json of
+this command is replaced.  The exit status of `run` is 1 if a required
+output is wrong, or if an expected failure passes.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
 details such as the order of updates and the type of reset.  The convention
@@ -76,7 +96,7 @@ holds the results of a simulator, and the command `identify` prints the
 convention that this simulator follows.  The exit status of `identify` is 1
 if no convention fits the recording, if the recording has no spike, or if
 no surrogate derivative fits the recorded gradient dW.  A recording is an
-npz file with
+npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -134,17 +154,35 @@ def _convert(options):
 def _vectors(options):
     from refsnn.oracle import files
     count = files.write(options.folder)
-    print(f"{options.folder}: {count} golden vectors, described in vectors.json")
+    where = "README.md" if options.folder.endswith(".zip") else "vectors.json"
+    print(f"{options.folder}: {count} golden vectors, described in {where}")
 
 
 def _check(options):
     from refsnn.oracle import check, files
     findings = check.check(files.read(options.results))
+    failed = any(f.status in ("wrong", "vacuous") for f in findings)
+    if options.json:
+        from refsnn.oracle import exchange
+        print(exchange.line(exchange.check_report(findings, not failed)))
+        return int(failed)
     for f in findings:
         print(f"{f.vector}{f'.{f.output}' if f.output else ''}: {f.status}: {f.text}")
     count = [[f.status for f in findings].count(status) for status in STATUSES]
     print(", ".join(f"{n} {status}" for n, status in zip(count, STATUSES, strict=True)))
-    return int(count[1] + count[2] > 0)
+    return int(failed)
+
+
+def _run(options):
+    from refsnn.oracle import protocol
+    protocol.free()
+    report = protocol.run(
+        options.command_line, options.only,
+        options.xfail and protocol.expected(options.xfail), options.seed,
+        options.timeout)
+    protocol.save(report)
+    print(protocol.table(report))
+    return int(not report["passed"])
 
 
 def _probes(options):
@@ -157,7 +195,11 @@ def _identify(options):
     from refsnn.oracle import files, identify
     arguments, given = files.read_recording(options.recording)
     report = identify.identify(*arguments, **given)
-    print(*report.lines, sep="\n")
+    if options.json:
+        from refsnn.oracle import exchange
+        print(exchange.line(exchange.identify_report(report)))
+    else:
+        print(*report.lines, sep="\n")
     return int(not report.members)
 
 
@@ -279,13 +321,14 @@ def _parser():
     for name, run, text, arguments in (
             ("convert", _convert, "convert sounds to spikes", {}),
             ("vectors", _vectors, "write the golden vectors", {
-                "folder": "new or empty folder for the vectors"}),
+                "folder": "new or empty folder for the vectors, or new .zip file"}),
             ("check", _check, "compare results with the golden vectors", {
-                "results": "npz file of arrays named VECTOR.OUTPUT, such as bptt.dW"}),
+                "results": "npz or JSON file of arrays VECTOR.OUTPUT, such as bptt.dW"}),
+            ("run", _run, "test a program that follows the protocol", {}),
             ("probes", _probes, "write inputs that distinguish LIF conventions", {
                 "folder": "new or empty folder for the probes"}),
             ("identify", _identify, "name the convention of a recorded LIF layer", {
-                "recording": "npz file, described in help('refsnn.__main__')"}),
+                "recording": "npz or JSON file, see help('refsnn.__main__')"}),
             ("vendor", _vendor, "copy a module and the data that it reads", {
                 "module": "name, such as lif or fast/lif",
                 "destination": "folder, or new file that ends with .py"})):
@@ -294,6 +337,20 @@ def _parser():
         command.set_defaults(run=run)
         for argument, told in arguments.items():
             command.add_argument(argument, metavar=argument.upper(), help=told)
+    for name in ("check", "identify"):
+        commands.choices[name].add_argument("--json", action="store_true",
+                                            help="print a report in JSON")
+    test = commands.choices["run"]
+    test.add_argument("command_line", nargs="+", metavar="COMMAND",
+                      help="program to test and its arguments, after --")
+    test.add_argument("--only", nargs="+", metavar="ID",
+                      help="names of golden vectors (default: all)")
+    test.add_argument("--xfail", metavar="FILE",
+                      help="JSON file of expected failures, see PROTOCOL.md")
+    test.add_argument("--seed", type=int, default=0, metavar="N",
+                      help="seed of the order and of fresh inputs (default: 0)")
+    test.add_argument("--timeout", type=float, default=60.0, metavar="S",
+                      help="longest time for a reply, in seconds (default: 60)")
     convert = commands.choices["convert"]
     convert.add_argument("audio", nargs="+", metavar="AUDIO",
                          help="WAV or FLAC files; several files require --label")

@@ -1,6 +1,7 @@
 """The command line: complete outputs or none, and refusals in one line."""
 
 import doctest
+import json
 import os
 import re
 import subprocess
@@ -9,13 +10,14 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from schemas import complaints
 
 from refsnn import __main__ as command
 from refsnn import conventions, surrogates
 from refsnn.bptt import gradient
 from refsnn.convert import command as convert_command
 from refsnn.oracle import check as oracle_check
-from refsnn.oracle import files, stored
+from refsnn.oracle import exchange, files, protocol, stored
 
 
 PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents[1])}
@@ -23,7 +25,8 @@ PATH = {**os.environ, "PYTHONPATH": str(Path(command.__file__).resolve().parents
 
 @pytest.mark.parametrize("arguments", [["convert"], ["convert", "a.wav"], ["other"],
                                        ["vectors"], ["check"], ["check", "a", "b"],
-                                       ["probes"], ["identify"],
+                                       ["probes"], ["identify"], ["run"],
+                                       ["run", "--seed", "a", "--", "true"],
                                        ["vendor", "lif"],
                                        ["convert", "a.wav", "-o", "b", "--seed", "x"],
                                        ["convert", "a", "-o", "b", "--membrane", "1"],
@@ -37,14 +40,14 @@ def test_what_is_not_understood(arguments, capsys):
     assert stop.value.code == 2 and told.out == ""
     line, = told.err.splitlines()
     assert re.match(
-        r"refsnn( (convert|vendor|vectors|check|probes|identify))?: \w+", line)
+        r"refsnn( (convert|vendor|vectors|check|run|probes|identify))?: \w+", line)
 
 
 def test_no_command_prints_the_help(capsys):
     assert command.main([]) == 2
     told = capsys.readouterr()
     assert told.out == "" and told.err.startswith("usage: python -m refsnn ")
-    for name in ("convert", "vectors", "check", "probes", "identify", "vendor"):
+    for name in ("convert", "vectors", "check", "run", "probes", "identify", "vendor"):
         assert f"\n    {name} " in told.err
 
 
@@ -61,6 +64,7 @@ def test_the_help_of_convert_explains_labels_and_stereo(text, capsys):
 
 @pytest.mark.parametrize("name, module, function", [
     ("vectors DIR", files, "write"), ("check a.npz", files, "read"),
+    ("run -- true", protocol, "run"),
     ("probes DIR", files, "write_stimuli"), ("identify a.npz", files, "read"),
     ("vendor lif .", command, "_write"),
     ("convert a.wav -o a.h5", convert_command, "run")])
@@ -116,8 +120,12 @@ def test_vectors_are_written_and_their_answers_are_right(tmp_path, monkeypatch, 
     assert capsys.readouterr().out == (
         "new: 2 golden vectors, described in vectors.json\n")
     assert sorted(os.listdir("new")) == [
-        "README.md", "bptt.json", "bptt.npz", "schema.json", "si_paper.json",
+        "LICENSE", "PROTOCOL.md", "README.md", "bptt.json", "bptt.npz",
+        "report_schema.json", "schema.json", "set.json", "si_paper.json",
         "si_paper.npz", "vectors.json"]
+    assert command.main(["vectors", "new.zip"]) == 0
+    assert capsys.readouterr().out == (
+        "new.zip: 2 golden vectors, described in README.md\n")
     results = {}
     for name in ("bptt", "si_paper"):
         with np.load(f"new/{name}.npz", allow_pickle=False) as arrays:
@@ -168,6 +176,8 @@ def test_results_in_float32_pass(tmp_path, capsys):
 @pytest.mark.parametrize("arguments, match", [
     (["vectors", "there.npz"], "there.npz exists: must be a new folder"),
     (["vectors", "no/new"], "no/new has no parent folder"),
+    (["vectors", "no/new.zip"], "no/new.zip has no parent folder"),
+    (["vectors", "there.zip"], "there.zip exists: must be a new file"),
     (["vectors", ""], "folder is '': must be a new folder"),
     (["check", "missing.npz"], "missing.npz is missing"),
     (["check", "."], "is not a regular file"), (["check", "text.npz"], "text.npz"),
@@ -183,6 +193,7 @@ def test_bad_input_is_one_line_and_status_2(tmp_path, monkeypatch, capsys, argum
     np.savez("there.npz", other=np.ones(3))
     (tmp_path / "text.npz").write_text("no zip")
     (tmp_path / "lif.py").write_text("mine")
+    (tmp_path / "there.zip").write_text("mine")
     before = {name: (tmp_path / name).read_bytes() for name in os.listdir()}
     assert command.main(arguments) == 2
     told = capsys.readouterr()
@@ -237,14 +248,72 @@ def test_truncated_results_are_one_line(tmp_path, capsys, size):
 
 
 @pytest.mark.parametrize("name", ["check", "identify"])
-def test_results_in_json_are_refused_with_the_right_format(tmp_path, capsys, name):
+def test_json_in_another_form_is_refused_in_one_line(tmp_path, capsys, name):
     path = tmp_path / "bptt.json"
     path.write_text('{"bptt.loss": 1.0}')
     assert command.main([name, str(path)]) == 2
-    told = capsys.readouterr().err
-    assert told.count("\n") == 1 and told.endswith(
-        ": must be an npz file, described in help('refsnn.__main__')\n")
-    assert "RESULTS.npz" in command.__doc__ and "VECTOR.OUTPUT" in command.__doc__
+    assert capsys.readouterr().err == (
+        f"refsnn: {path}: 'bptt.loss' is a float: must be an object with dtype, shape "
+        "and data\n")
+    assert command.main([name, str(path.rename(tmp_path / "bptt.txt"))]) == 2
+    assert capsys.readouterr().err.endswith(
+        ": must be an npz file, or end with .json; help('refsnn.__main__') describes "
+        "both\n")
+
+
+def as_json(path):
+    """Write the arrays of an npz file to a JSON file; return its path."""
+    with np.load(path) as arrays:
+        found = {key: str(a) if a.dtype.kind == "U" else exchange.rows({key: a})[key]
+                 for key, a in arrays.items()}
+    other = path.with_suffix(".json")
+    other.write_text(exchange.line(found))
+    return str(other)
+
+
+def reported(arguments, status, capsys):
+    """Run a command with --json; return its report, which follows the schema."""
+    assert command.main([*arguments, "--json"]) == status
+    told = capsys.readouterr()
+    report = json.loads(told.out)
+    schema = json.loads((stored.FOLDER / "report_schema.json").read_text("utf-8"))
+    assert told.out.count("\n") == 1 and told.err == ""
+    assert complaints(report, schema) == [] and report["command"] == arguments[0]
+    assert report["passed"] is (status == 0)
+    return report
+
+
+def test_check_reads_and_prints_json(tmp_path, capsys):
+    right, late = bptt().outputs, bptt().mutants[0]
+    for outputs, status in ((right, 0), (late.outputs, 1), (
+            {"dW": right["dW"].astype(np.float32)}, 0), ({"dW": 0 * right["dW"]}, 1)):
+        assert check(tmp_path, **outputs) == status
+        lines = capsys.readouterr().out.splitlines()
+        path = as_json(tmp_path / "mine.npz")
+        assert command.main(["check", path]) == status
+        assert capsys.readouterr().out.splitlines() == lines
+        findings = reported(["check", path], status, capsys)["findings"]
+        assert [f"{f['vector']}{'.' * bool(f['output'])}{f['output']}: {f['status']}: "
+                f"{f['text']}" for f in findings] == lines[:-1]
+        assert [f["mistakes"] for f in findings if f["output"]] == [[]] * 6
+        if outputs is late.outputs:
+            assert findings[-1]["mistakes"] == ["bptt/reset-detached"]
+
+
+def test_identify_reads_and_prints_json(tmp_path, capsys):
+    step = conventions.PRESETS["snntorch_leaky"]._replace(refractory=2, mute=True)
+    path = recording(tmp_path / "a.npz", step)
+    assert command.main(["identify", path]) == 0
+    lines = capsys.readouterr().out.splitlines()
+    report = reported(["identify", as_json(tmp_path / "a.npz")], 0, capsys)
+    assert report["lines"] == lines
+    assert report["presets"][0]["preset"] == "snntorch_leaky"
+    assert report["presets"][0]["changes"] == {"refractory": 2, "mute": True}
+    assert report["settled"]["reset"] == "subtract"
+    assert report["open"]["compare"] == {
+        "choices": [">", ">=", "half"], "probe": "ties"}
+    path = recording(tmp_path / "b.npz", step, spikes=np.zeros((30, 2, 5)))
+    assert reported(["identify", path], 1, capsys)["presets"] == []
 
 
 def test_huge_results_are_one_line(tmp_path, capsys):

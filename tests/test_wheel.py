@@ -69,6 +69,8 @@ def test_the_wheel_holds_every_file_of_the_package_and_no_other(unpacked):
     assert package == {name for name in found if not name.startswith("refsnn-")}
     assert {"refsnn/data/digits.npz", "refsnn/data/README", "refsnn/fast/__init__.py",
             "refsnn/oracle/__init__.py", "refsnn/oracle/vectors/README.md",
+            "refsnn/oracle/vectors/PROTOCOL.md", "refsnn/oracle/vectors/LICENSE",
+            "refsnn/oracle/vectors/set.json",
             "refsnn/oracle/vectors/bptt.json", "refsnn/oracle/vectors/schema.json"
             } <= package
 

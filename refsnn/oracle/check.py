@@ -71,6 +71,7 @@ class Finding(NamedTuple):
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
     text: str
+    mistakes: tuple = ()    # identifiers of known mistakes, in a summary
 
 
 def vectors(names=None):
@@ -209,7 +210,8 @@ def _summary(vector, results, findings):
             wrong) and "equals the right output" not in f.text]
         if unexplained or "no convention fits" not in named:
             told += named
-    return [Finding(vector.name, "", "fault", told)]
+    return [Finding(vector.name, "", "fault", told, tuple(
+        m.id for m in matching.recognised(vector, results)))]
 
 
 def _single(vector, results):

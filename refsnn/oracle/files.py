@@ -34,7 +34,7 @@ import numpy as np
 
 import refsnn
 from refsnn import _checks
-from refsnn.oracle import identify, stored
+from refsnn.oracle import exchange, identify, stored
 
 __all__ = ["read", "read_recording", "write", "write_stimuli"]
 
@@ -52,11 +52,13 @@ STIMULI = (
     "dt/tau, otherwise -1/log(alpha) and -1/log(beta).  The file may hold tau_syn, "
     "tau_mem and dt instead of alpha and beta.  probes.json says what each probe tells "
     "apart.")
+TEXTS = ("README.md", "PROTOCOL.md", "LICENSE")     # stored beside the golden vectors
 RECORDED = ("x", "W", "threshold")      # required, unlike the following names
 OPTIONAL = ("V", "alpha", "beta", "tau_syn", "tau_mem", "dt", "leak", "reset_to",
             "floor", "refractory", "dspikes", "dW", "surrogate")
 LEVELS = {"alpha": 0.875, "beta": 0.75, "threshold": 1.75}      # ties exact in float32
 BYTES = 10**8           # largest size of a results file, packed and unpacked
+TEXT = 2 * 10**7        # bytes, largest size of a JSON file
 ENTRIES = 1000          # largest number of arrays
 DIRECTORY = 300 * ENTRIES       # bytes, largest list of entries in a zip file
 DEFLATED = 1032         # largest ratio of unpacked to packed size
@@ -64,7 +66,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 def write(folder):
     """Write all stored test problems (golden vectors) into a new or empty
-    folder.
+    folder, or into a new zip file.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -73,19 +75,28 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        Path of a new or empty folder.  A new folder appears only after all
-        files are written.
+        Path of a new or empty folder, or path of a new file that ends with
+        .zip.  A zip file holds the JSON files, their schemas and the licence,
+        but no npz files.  A new folder or zip file appears only when it is
+        complete.
 
     Returns
     -------
     int
         Number of golden vectors written.
     """
+    zipped = str(folder).endswith(".zip")
+    if zipped and os.path.lexists(folder):
+        raise ValueError(f"{folder} exists: must be a new file")
     _free(folder)
     found = stored.load()
+    copied = *TEXTS, *(f"{name}.json" for name in (*stored.OTHERS, *found))
+    if zipped:
+        _zip(folder, copied)
+        return len(found)
 
     def fill(part):
-        for name in ("README.md", "schema.json", *(f"{name}.json" for name in found)):
+        for name in copied:
             shutil.copyfile(stored.FOLDER / name, os.path.join(part, name))
         for name, v in found.items():
             arrays = {f"in.{key}": np.asarray(a) for key, a in v.inputs.items()}
@@ -97,6 +108,22 @@ def write(folder):
 
     _fill(folder, fill)
     return len(found)
+
+
+def _zip(path, names):
+    """Write stored files into a zip file, the same bytes in each call."""
+    part = f"{path}.{os.getpid()}.part"
+    folder = f"refsnn-vectors-{stored.catalogue()['version']}"
+    try:
+        with zipfile.ZipFile(part, "w", zipfile.ZIP_DEFLATED) as archive:
+            for name in sorted(names):
+                archive.writestr(zipfile.ZipInfo(f"{folder}/{name}"),
+                                 (stored.FOLDER / name).read_bytes(),
+                                 zipfile.ZIP_DEFLATED)
+        os.rename(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
 
 
 def _free(folder):
@@ -216,17 +243,19 @@ def write_stimuli(folder):
 
 
 def read(path, texts=()):
-    """Read results from an untrusted npz file.
+    """Read results from an untrusted npz file or JSON file.
 
     >>> read("nowhere.npz")
     Traceback (most recent call last):
-    ValueError: nowhere.npz is missing: must be an npz file
+    ValueError: nowhere.npz is missing: must be an npz or JSON file
 
     Parameters
     ----------
     path : str
-        Path of a file with at most 1000 real arrays.  The file and its
-        unpacked arrays must not exceed 100 MB.
+        Path of a file with at most 1000 real arrays.  An npz file and its
+        unpacked arrays must not exceed 100 MB.  A file whose name ends with
+        .json must not exceed 20 MB, and holds the arrays in the same form as
+        the JSON files of the golden vectors.
     texts : tuple of str
         Names of arrays that may hold a single string instead of real numbers.
 
@@ -238,10 +267,13 @@ def read(path, texts=()):
     _checks.one_of("path", path, str, os.PathLike)
     if not os.path.isfile(path):
         state = "not a regular file" if os.path.lexists(path) else "missing"
-        raise ValueError(f"{path} is {state}: must be an npz file")
-    size = os.path.getsize(path)
-    if size > BYTES:
-        raise ValueError(f"{path} has {size} bytes: must have at most {BYTES}")
+        raise ValueError(f"{path} is {state}: must be an npz or JSON file")
+    size, text = os.path.getsize(path), str(path).endswith(".json")
+    if size > (TEXT if text else BYTES):
+        raise ValueError(f"{path} has {size} bytes: must have at most "
+                         f"{TEXT if text else BYTES}")
+    if text:
+        return _text(path, texts)
     found, name, most = {}, "", min(BYTES, DEFLATED * size)
     try:
         with warnings.catch_warnings(), zipfile.ZipFile(_short(path, size)) as archive:
@@ -262,10 +294,21 @@ def read(path, texts=()):
         told = " ".join(str(error).split())[:200] or type(error).__name__
         where = f"{path}: {name!r:.60}" if name else path
         if isinstance(error, zipfile.BadZipFile) and not name:
-            told = (f"is broken or not an npz file: {told}: must be an npz file, "
-                    "described in help('refsnn.__main__')")
+            told = (f"is broken or not an npz file: {told}: must be an npz file, or end "
+                    "with .json; help('refsnn.__main__') describes both")
         raise ValueError(f"{where} {told}") from None
     return found
+
+
+def _text(path, texts):
+    """Return the arrays of a JSON file."""
+    try:
+        contents = exchange.parse(pathlib.Path(path).read_bytes())
+        if not 0 < len(contents) <= ENTRIES:
+            raise ValueError(f"holds {len(contents)} arrays: must hold 1 to {ENTRIES}")
+        return exchange.arrays(contents, texts)
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
 
 
 def _short(path, size):
@@ -303,17 +346,17 @@ def _entry(archive, info, text):
 
 
 def read_recording(path):
-    """Read a recording of a LIF layer from an untrusted npz file.
+    """Read a recording of a LIF layer from an untrusted file.
 
     >>> read_recording("nowhere.npz")
     Traceback (most recent call last):
-    ValueError: nowhere.npz is missing: must be an npz file
+    ValueError: nowhere.npz is missing: must be an npz or JSON file
 
     Parameters
     ----------
     path : str
-        Path of an npz file.  Required arrays are x, W and threshold.  At least
-        one of the recorded arrays spikes, mem and syn is also required.  The
+        Path of a file as for `read`.  Required arrays are x, W and threshold.
+        At least one of the arrays spikes, mem and syn is also required.  The
         file must also hold the decay factors alpha and beta, or the times
         tau_syn, tau_mem and dt.  Optional arrays are V, leak, reset_to, floor,
         refractory, dspikes, dW and surrogate.

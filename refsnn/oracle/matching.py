@@ -18,7 +18,7 @@ from refsnn.oracle import stored
 from refsnn.oracle.locate import holds, locate
 
 __all__ = ["Judged", "counts", "flaw", "group", "judge", "mistakes", "place",
-           "same_place", "unseen"]
+           "recognised", "same_place", "unseen"]
 
 FINE = 1e-9        # tolerance of float64 results, far above rounding errors
 RTOL = {np.dtype(np.float64): FINE, np.dtype(np.float32): 1e-4}
@@ -210,13 +210,33 @@ def mistakes(vector, results):
         Names and sources of the mistakes.  If a mistake also changes outputs
         that are missing in `results`, a note lists these outputs.
     """
+    return [m.name + f" (seen in {m.seen})" * bool(m.seen) + _untold(vector, m, results)
+            for m in recognised(vector, results)]
+
+
+def recognised(vector, results):
+    """Return the known programming mistakes that would cause the results.
+
+    >>> vector = stored.load(["bptt"])["bptt"]
+    >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]
+    ['bptt/reset-detached']
+
+    Parameters
+    ----------
+    vector, results
+        As for `mistakes`.
+
+    Returns
+    -------
+    list of Mutant
+        The mistakes.
+    """
     given = {name: _given(vector, name, value) for name, value in results.items()}
     if any(found is None for found, _ in given.values()):
         return []
-    return [m.name + f" (seen in {m.seen})" * bool(m.seen) + _untold(vector, m, given)
-            for m in vector.mutants if all(
-                _equal(vector, name, found, m.outputs.get(name, vector.outputs[name]),
-                       rtol) for name, (found, rtol) in given.items())]
+    return [m for m in vector.mutants if all(
+        _equal(vector, name, found, m.outputs.get(name, vector.outputs[name]), rtol)
+        for name, (found, rtol) in given.items())]
 
 
 def _untold(vector, mutant, given):

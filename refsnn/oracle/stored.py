@@ -30,10 +30,11 @@ import numpy as np
 
 from refsnn.oracle.build.vector import Mutant, Vector
 
-__all__ = ["load", "names", "write"]
+__all__ = ["catalogue", "load", "names", "write"]
 
 FOLDER = pathlib.Path(__file__).with_name("vectors")
 FORMAT = 1
+OTHERS = "schema", "report_schema", "set"      # files that hold no golden vector
 UNIT = 2.0 ** -30       # multiples of `UNIT` below 2**20 are computed without rounding
 
 
@@ -55,7 +56,25 @@ def names(folder=FOLDER):
     """
     if not folder.is_dir():
         raise ValueError(f"folder is {str(folder)!r}: must be a folder that exists")
-    return sorted(path.stem for path in folder.glob("*.json") if path.stem != "schema")
+    return sorted(path.stem for path in folder.glob("*.json") if path.stem not in OTHERS)
+
+
+def catalogue():
+    """Return the version of the stored set, and the level of each test problem.
+
+    >>> found = catalogue()
+    >>> "bptt" in found["required"], "si_nupic" in found["optional"]
+    (True, True)
+
+    Returns
+    -------
+    dict
+        The field `version` holds the year and the month of the last change.
+        Golden vectors (test problems) in `required` follow from published
+        equations.  Golden vectors in `optional` follow the choices of one
+        program, from which other programs may differ.
+    """
+    return _read(FOLDER, "set")
 
 
 def load(chosen=None):

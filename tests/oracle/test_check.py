@@ -380,7 +380,7 @@ def test_each_finding_names_its_vector_and_output():
                      ("surrogates", "", "fault")]
     assert [f.vector for f in found] == ["bptt"] * 7 + ["surrogates"] * 8
     zero = check.check({"bptt.dV": 0 * RIGHTS["dV"]})[-2]
-    assert zero == ("bptt", "dV", "vacuous", "0 throughout, which proves nothing")
+    assert zero[:4] == ("bptt", "dV", "vacuous", "0 throughout, which proves nothing")
     right = check.check({"bptt.spikes": RIGHTS["spikes"],
                          "bptt_dyadic.dW": VECTORS["bptt_dyadic"].outputs["dW"]})
     assert texts(right, "right") == ["exact", "exact"]

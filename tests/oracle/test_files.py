@@ -14,7 +14,7 @@ import pytest
 
 import refsnn
 from refsnn import conventions
-from refsnn.oracle import check, files, identify, stored
+from refsnn.oracle import check, exchange, files, identify, stored
 from refsnn.oracle.files import read, read_recording, write, write_stimuli
 
 VECTORS = check.vectors()
@@ -35,7 +35,8 @@ def told(folder):
 def test_there_is_one_file_for_each_vector(folder, told):
     assert sorted(os.listdir(folder)) == sorted(
         [f"{name}.{kind}" for name in VECTORS for kind in ("json", "npz")]
-        + ["README.md", "schema.json", "vectors.json"])
+        + ["README.md", "PROTOCOL.md", "LICENSE", "vectors.json", "schema.json",
+           "report_schema.json", "set.json"])
     for path in folder.iterdir():
         if path.suffix != ".npz" and path.name != "vectors.json":
             assert path.read_bytes() == (stored.FOLDER / path.name).read_bytes()
@@ -535,3 +536,62 @@ def test_json_has_one_spelling(folder, tmp_path):
         if "schema" not in path.name:
             assert text == stored._text(json.loads(text))
             assert '":[' not in text
+
+
+# ---- archives and JSON files
+
+def test_an_archive_holds_the_set_and_its_licence(tmp_path):
+    path = tmp_path / "set.zip"
+    assert write(str(path)) == len(VECTORS)
+    folder = f"refsnn-vectors-{stored.catalogue()['version']}"
+    with zipfile.ZipFile(path) as archive:
+        assert archive.namelist() == sorted(
+            f"{folder}/{item.name}" for item in stored.FOLDER.iterdir())
+        for name in archive.namelist():
+            assert archive.read(name) == (stored.FOLDER.joinpath(
+                name.partition("/")[2])).read_bytes()
+    first = path.read_bytes()
+    with pytest.raises(ValueError, match="set.zip exists: must be a new file"):
+        write(str(path))
+    path.unlink()
+    write(str(path))
+    assert path.read_bytes() == first and os.listdir(tmp_path) == ["set.zip"]
+
+
+def test_json_files_hold_the_same_arrays_as_npz_files(tmp_path):
+    arrays = {"a.b": np.float32([[0.1, 2]]), "c": np.arange(3), "d": np.float64(0.1)}
+    path = tmp_path / "a.json"
+    path.write_text(exchange.line(exchange.rows(arrays)))
+    found = read(path)
+    assert list(found) == list(arrays)
+    for key, value in arrays.items():
+        assert np.array_equal(found[key], value) and found[key].dtype == value.dtype
+
+
+@pytest.mark.parametrize("text, match", [
+    ("", "is not JSON"), ("[]", "is a list: must be a JSON object"),
+    ("{}", "holds 0 arrays: must hold 1 to 1000"),
+    (json.dumps({str(k): 1 for k in range(1001)}), "holds 1001 arrays"),
+    ('{"a": 1}', "'a' is a int: must be an object with dtype")])
+def test_bad_json_files_are_refused(tmp_path, monkeypatch, text, match):
+    path = tmp_path / "a.json"
+    path.write_text(text)
+    with pytest.raises(ValueError, match=f"a.json: {match}"):
+        read(path)
+    monkeypatch.setattr(files, "TEXT", len(text) - 1)
+    with pytest.raises(ValueError, match=f"a.json has {len(text)} bytes: must have at "
+                       f"most {len(text) - 1}"):
+        read(path)
+
+
+def test_the_surrogate_of_a_recording_may_be_a_text(tmp_path):
+    x = np.ones((2, 1, 1))
+    arrays = {"x": x, "W": x[0], "spikes": x, "threshold": np.float64(1), "alpha":
+              np.float64(0), "beta": np.float64(0.5), "dW": x[0], "dspikes": x}
+    path = tmp_path / "a.json"
+    path.write_text(exchange.line(exchange.rows(arrays) | {"surrogate": "arctan"}))
+    _, options = read_recording(path)
+    assert options["surrogate"] == "arctan" and options["threshold"] == 1.0
+    path.write_text(exchange.line(exchange.rows(arrays) | {"x": "arctan"}))
+    with pytest.raises(ValueError, match="'x' is a str: must be an object"):
+        read_recording(path)

@@ -140,3 +140,12 @@ def test_a_mistake_must_explain_all_results():
 def test_doctests():
     failed, tried = doctest.testmod(matching)
     assert (failed, tried > 12) == (0, True)
+
+
+def test_recognised_mistakes_have_identifiers():
+    vector = stored.load(["bptt"])["bptt"]
+    for mutant in vector.mutants:
+        found = matching.recognised(vector, vector.outputs | mutant.outputs)
+        assert mutant.id in [m.id for m in found]
+    assert matching.recognised(vector, vector.outputs) == []
+    assert matching.recognised(vector, {"dW": None}) == []

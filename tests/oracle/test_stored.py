@@ -14,10 +14,11 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from schemas import complaints
 
 from refsnn.oracle import matching, stored
 from refsnn.oracle.build import registry
-from refsnn.oracle.stored import FOLDER, load, names, write
+from refsnn.oracle.stored import FOLDER, catalogue, load, names, write
 
 CONTENTS = {name: stored._read(FOLDER, name) for name in names()}
 SCHEMA = json.loads((FOLDER / "schema.json").read_text(encoding="utf-8"))
@@ -117,7 +118,7 @@ def test_a_file_gives_back_the_vector_to_the_last_bit(name):
 
 def test_loading():
     assert list(load(["si_paper", "bptt"])) == ["si_paper", "bptt"] and load([]) == {}
-    for chosen in (["bptt", "other"], "bptt", ["schema"], ["../vectors/bptt"]):
+    for chosen in (["bptt", "other"], "bptt", ["schema"], ["set"], ["../vectors/bptt"]):
         with pytest.raises(ValueError, match="is not a vector: |is a string"):
             load(chosen)
     with pytest.raises(ValueError, match="folder is 'none': must be a folder"):
@@ -125,46 +126,6 @@ def test_loading():
 
 
 # ---- the format
-
-KINDS = {"object": dict, "array": list, "string": str, "boolean": bool,
-         "integer": int, "number": (int, float)}
-RULES = {"const": lambda value, rule: value == rule,
-         "enum": lambda value, rule: value in rule,
-         "required": lambda value, rule: set(rule) <= value.keys(),
-         "pattern": lambda value, rule: re.search(rule, value),
-         "minimum": lambda value, rule: value >= rule,
-         "minLength": lambda value, rule: len(value) >= rule,
-         "minItems": lambda value, rule: len(value) >= rule,
-         "minProperties": lambda value, rule: len(value) >= rule,
-         "uniqueItems": lambda value, rule: len(set(value)) == len(value)}
-
-
-def complaints(value, schema, place="$"):
-    """Return the reasons why a value does not follow a JSON schema."""
-    found = []
-    for key, rule in schema.items():
-        if key == "$ref":
-            *_, name = rule.split("/")
-            found += complaints(value, SCHEMA["$defs"][name], place)
-        elif key == "type":
-            if not isinstance(value, KINDS[rule]) or isinstance(
-                    value, bool) and rule != "boolean":
-                return [f"{place}: {key}"]
-        elif key in ("properties", "additionalProperties"):
-            own = schema.get("properties", {})
-            for name in value:
-                if key == "properties" and name in own:
-                    found += complaints(value[name], own[name], f"{place}.{name}")
-                elif key == "additionalProperties" and name not in own:
-                    found += complaints(value[name], rule, f"{place}.{name}") \
-                        if rule else [f"{place}: {key}"]
-        elif key == "items":
-            for item in value:
-                found += complaints(item, rule, f"{place}[]")
-        elif key not in ("$schema", "$defs", "title", "description"):
-            found += [] if RULES[key](value, rule) else [f"{place}: {key}"]
-    return found
-
 
 @pytest.mark.parametrize("name", CONTENTS)
 def test_the_files_follow_the_schema(name):
@@ -209,10 +170,20 @@ def test_the_schema_refuses(path, value, word):
     assert word in found[0] and (len(found) == 1 or value == {})
 
 
+def test_the_catalogue_names_each_vector_once():
+    found = catalogue()
+    assert re.fullmatch(r"20\d\d\.[01]\d(\.\d+)?", found.pop("version"))
+    assert list(found) == ["required", "optional"]
+    assert sorted(sum(found.values(), [])) == names()
+
+
 def test_all_files_together_are_small():
     paths = list(FOLDER.iterdir())
     assert {path.name for path in paths} == {
-        "README.md", "schema.json", *(f"{name}.json" for name in CONTENTS)}
+        "README.md", "PROTOCOL.md", "LICENSE",
+        *(f"{name}.json" for name in (*stored.OTHERS, *CONTENTS))}
+    root = Path(__file__).parents[2]
+    assert (FOLDER / "LICENSE").read_bytes() == (root / "LICENSE").read_bytes()
     assert sum(path.stat().st_size for path in paths) < 2_500_000
 
 

@@ -29,7 +29,7 @@ __all__ = ["assert_correct"]
 
 SIZES = (3, 3, 3, (4, 20), 99)      # largest n, m, B; range of T; largest seed
 SEED = 2            # seed with which Hypothesis draws sizes and seeds of networks
-LARGE = 3, 5, 4, 20                 # n, m, B and T of a network that shows faults well
+LARGE = 3, 2, 4, 20                 # n, m, B and T of a network that shows faults well
 SEEDS = 5           # seeds that the search for a smaller network tries
 REPEATED = 1e-6     # difference between two calls, relative to the largest entry
 TRIES = 600         # largest number of networks in this search

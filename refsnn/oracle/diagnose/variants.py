@@ -40,10 +40,10 @@ class Variant(NamedTuple):
     alpha: float = 0.7
     beta: float = 0.8
     V: float = 1.0              # scale of V
-    threshold: float = 0.66     # no two constants, nor T, N and B, are equal
+    threshold: float = 0.703    # no two constants, nor T, N and B, are equal
     W: float = 1.0              # scale of W
     gain: float = 0.4
-    steepness: float = 1.7
+    steepness: float = 1.95
     B: int = 2
     diagonal: bool = False      # whether V is diagonal
 

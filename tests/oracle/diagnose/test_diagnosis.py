@@ -451,7 +451,7 @@ def test_rounding_of_all_inputs():
 def test_a_wrong_surrogate_has_not_the_size_of_rounding():
     """Its error is between 0.2 % and 2 % if no neuron spikes."""
     arctan = loop(("psi = 1 / (1 + p[\"steepness\"] * np.abs(mem - threshold)) ** 2",
-                   "psi = p['steepness'] / 2 / (1 + (np.pi / 2 * p['steepness'] * ("
+                   "psi = 1 / (1 + (np.pi / 2 * p['steepness'] * ("
                    "mem - threshold)) ** 2)"))
     told = diagnose(only(("spikes", "dW"), arctan))
     assert told[:3] == ("unknown", (), ("dW",)) and "rounding" not in told.text

@@ -28,8 +28,8 @@ def test_all_combinations_of_terms_are_switched_off():
         p = variants._network(v, 0)
         assert (p["alpha"], p["beta"], p["V"].any()) == (v.alpha, v.beta, v.V > 0)
         assert p["alpha"] in (0, 0.7) and p["beta"] in (0, 0.8)
-        assert p["threshold"] == v.threshold and p["threshold"] in (0.66, TINY)
-        assert (p["gain"], p["steepness"]) == (0.4, 1.7)
+        assert p["threshold"] == v.threshold and p["threshold"] in (0.703, TINY)
+        assert (p["gain"], p["steepness"]) == (0.4, 1.95)
     assert [variants._label(v) for v in (ALL, Variant(0.0, 0.0, 0.0, TINY, 0.02))] == [
         "all terms on", "alpha = 0, beta = 0, V = 0, threshold = 0, no spikes"]
     assert variants._label(Variant(0.0)) == "alpha = 0"
@@ -278,7 +278,7 @@ def test_a_right_gradient_leaves_no_residual(v, rule):
 def test_a_factor_of_an_adjoint_term_is_the_factor_of_its_residual(term, rule):
     found = run(("backward", term, "factor"), rule=rule)
     residual, part = variants._back_residuals(found)[term]
-    scale = {"current decay": 0.7, "membrane decay": 0.8, "reset": -0.66}.get(term, 1)
+    scale = {"current decay": 0.7, "membrane decay": 0.8, "reset": -0.703}.get(term, 1)
     np.testing.assert_allclose(residual, 0.3 * scale * part, rtol=1e-9, atol=1e-12)
     assert part.any()
 

@@ -1,0 +1,228 @@
+# refsnn 0.1.0 | oracle/exchange.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Read arrays from JSON text, and write reports as JSON text.
+
+The JSON files of the stored test problems (golden vectors) hold each array
+as an object with the fields `dtype`, `shape` and `data`.  Programs may
+return their results in the same form.  The text may come from an untrusted
+source.  Therefore, `arrays` checks all fields.
+
+A report is the result of a command of `python -m refsnn` as a dict.  The
+file `vectors/report_schema.json` is a JSON schema of the reports of all
+commands.
+"""
+
+import json
+import math
+
+import numpy as np
+
+import refsnn
+from refsnn.oracle import stored
+
+__all__ = ["arrays", "check_report", "identify_report", "line", "parse", "report",
+           "rows"]
+
+DTYPES = "float64", "float32", "int64"
+FIELDS = {"dtype", "shape", "data"}
+AXES = 8                # largest number of axes
+
+
+def parse(text):
+    """Read an object from JSON text.
+
+    >>> parse('{"id": 1}'), parse("[1]")
+    Traceback (most recent call last):
+    ValueError: is a list: must be a JSON object
+
+    Parameters
+    ----------
+    text : str or bytes
+        JSON text of an object.  The numbers NaN and Infinity are read, too.
+
+    Returns
+    -------
+    dict
+        The object.
+    """
+    try:
+        found = json.loads(text, object_pairs_hook=_unique)
+    except (ValueError, RecursionError) as error:
+        raise ValueError(f"is not JSON: {error}: must be a JSON object") from None
+    if not isinstance(found, dict):
+        raise ValueError(f"is a {type(found).__name__}: must be a JSON object")
+    return found
+
+
+def _unique(pairs):
+    """Refuse names that exist twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("a name exists twice")
+    return found
+
+
+def arrays(contents, texts=()):
+    """Return the arrays of a JSON object.
+
+    >>> arrays({"W": {"dtype": "float64", "shape": [2], "data": [1, 2]}})
+    {'W': array([1., 2.])}
+    >>> arrays({"W": [1, 2]})
+    Traceback (most recent call last):
+    ValueError: 'W' is a list: must be an object with dtype, shape and data
+
+    Parameters
+    ----------
+    contents : dict
+        An object with the fields `dtype`, `shape` and `data` for each name.
+    texts : tuple of str
+        Names that may hold a string instead of an array.
+
+    Returns
+    -------
+    dict
+        The array for each name.
+    """
+    return {name: np.array(row) if name in texts and isinstance(row, str) else
+            _array(row, f"{name!r:.60}") for name, row in contents.items()}
+
+
+def _array(row, name):
+    """Return an array after checking its fields."""
+    if not isinstance(row, dict) or row.keys() != FIELDS:
+        told = f"has the fields {sorted(row)!s:.60}" if isinstance(row, dict) else \
+            f"is a {type(row).__name__}"
+        raise ValueError(f"{name} {told}: must be an object with dtype, shape and data")
+    dtype, shape, data = row["dtype"], row["shape"], row["data"]
+    if dtype not in DTYPES:
+        raise ValueError(f"{name} is of dtype {dtype!r:.60}: must be one of {DTYPES}")
+    if not isinstance(shape, list) or len(shape) > AXES or not all(
+            type(size) is int and size >= 0 for size in shape):
+        raise ValueError(f"{name} has the shape {shape!r:.60}: must be a list of at "
+                         f"most {AXES} sizes")
+    kinds = (int,) if dtype == "int64" else (int, float)
+    if not isinstance(data, list) or not all(type(value) in kinds for value in data):
+        raise ValueError(f"{name} has other data than a list of numbers: must be "
+                         f"numbers of dtype {dtype}")
+    if len(data) != math.prod(shape):
+        raise ValueError(f"{name} has {len(data)} numbers: must have "
+                         f"{math.prod(shape)} for the shape {shape}")
+    try:
+        with np.errstate(over="ignore"):
+            return np.array(data, dtype).reshape(shape)
+    except OverflowError:
+        raise ValueError(f"{name} holds a number that is too large: must fit "
+                         f"{dtype}") from None
+
+
+def rows(values):
+    """Return arrays in the form in which JSON files hold arrays.
+
+    >>> rows({"W": np.array([1.0, 0.5])})
+    {'W': {'dtype': 'float64', 'shape': [2], 'data': [1, 0.5]}}
+
+    Parameters
+    ----------
+    values : dict
+        Array of finite numbers for each name.
+
+    Returns
+    -------
+    dict
+        Dict of fields for each name.
+    """
+    return stored._rows(values)
+
+
+def line(contents):
+    """Return JSON text without line breaks.
+
+    >>> line({"shape": [2, 3]})
+    '{"shape": [2,3]}'
+
+    Parameters
+    ----------
+    contents : dict
+        Contents without NaN and infinity.
+
+    Returns
+    -------
+    str
+        JSON text, spaced as in the stored files.
+    """
+    return json.dumps(contents, separators=(",", ": "), allow_nan=False)
+
+
+# ---- reports
+
+def report(command, passed, contents):
+    """Return the report of a command.
+
+    >>> report("check", True, {"findings": []})["command"]
+    'check'
+
+    Parameters
+    ----------
+    command : str
+        Name of the command.
+    passed : bool
+        True if the exit status is 0.
+    contents : dict
+        Fields of this command.
+
+    Returns
+    -------
+    dict
+        The fields of all reports, and those of the command.
+    """
+    return {"format": stored.FORMAT, "command": command, "refsnn": refsnn.__version__,
+            "vectors": stored.catalogue()["version"], "passed": passed} | contents
+
+
+def check_report(findings, passed):
+    """Return the report of `check`.
+
+    >>> check_report([], True)["findings"]
+    []
+
+    Parameters
+    ----------
+    findings : list of Finding
+        Result of `check.check`.
+    passed : bool
+        As for `report`.
+
+    Returns
+    -------
+    dict
+        The report.
+    """
+    return report("check", passed, {"findings": [
+        f._asdict() | {"mistakes": list(f.mistakes)} for f in findings]})
+
+
+def identify_report(found):
+    """Return the report of `identify`.
+
+    >>> from refsnn.oracle.identify import Report
+    >>> identify_report(Report([], {}, None, None, ("no spike",)))["passed"]
+    False
+
+    Parameters
+    ----------
+    found : Report
+        Result of `identify.identify`.
+
+    Returns
+    -------
+    dict
+        The report.
+    """
+    members = []
+    for preset, axis, value in found.members:
+        names, values = (axis, value) if isinstance(axis, tuple) else ((axis,), (value,))
+        members.append({"preset": preset, "changes": {} if axis is None else dict(
+            zip(names, values, strict=True))})
+    return report("identify", bool(found.members), {
+        "lines": list(found.lines), "presets": members, "settled": found.settled,
+        "open": {axis: {"choices": list(choices), "probe": probe or ""}
+                 for axis, (choices, probe) in found.open.items()}})

@@ -1,0 +1,510 @@
+# refsnn 0.1.0 | oracle/protocol.py | SPDX-License-Identifier: MIT | needs: numpy
+"""Test a program in any language on problems with known correct results.
+
+A golden vector is a stored test problem: the inputs, the correct outputs,
+and the wrong outputs that known programming mistakes cause.  The tested
+program reads requests from its standard input and writes replies to its
+standard output, one line of JSON each.  The file `vectors/PROTOCOL.md`
+describes the protocol.  A request never holds correct outputs.  For some
+test problems, a second request holds fresh inputs from the same generator,
+so that a program cannot pass by returning the stored outputs.
+
+The command `python -m refsnn run` calls the function `run`.  For tests in
+Python, `cases` returns the same problems, and `failures` compares results:
+
+    @pytest.mark.parametrize("case", cases(["bptt"]), ids=lambda c: c.id)
+    def test_mine(case):
+        assert not failures(case, mine(case.vector.inputs))
+"""
+
+import os
+import pathlib
+import queue
+import re
+import signal
+import subprocess
+import threading
+import time
+from typing import NamedTuple
+
+import numpy as np
+
+from refsnn import _checks
+from refsnn.oracle import check, exchange, matching, stored
+from refsnn.oracle.build.vector import Vector
+
+__all__ = ["Case", "cases", "expected", "failures", "free", "run", "save", "table"]
+
+HELLO = {"id": 0, "protocol": 1, "wanted": ["tool", "version"]}     # first request
+LONGEST = 2 * 10**7     # bytes of a reply
+FAULTY = 3          # replies in a row without use, after which the run ends
+TRIES = 50          # seeds that are tried for fresh inputs
+MARGIN = 1e-5       # smallest distance of a membrane potential from the threshold,
+#                     relative to the threshold, that programs in float32 resolve
+PAUSE = 2.0         # s, for a program to end by itself
+BAD = "wrong", "vacuous", "errored"
+
+
+class Case(NamedTuple):
+    """Hold a test problem with stored or fresh inputs."""
+    id: str             # such as "bptt", or "bptt-17" with fresh inputs of seed 17
+    vector: Vector
+    level: str          # "required" or "optional"
+    draw: object        # seed of the fresh inputs, or None
+    __repr__ = _checks.shown
+
+
+class _Peer(NamedTuple):
+    """Hold a running program."""
+    process: subprocess.Popen
+    chunks: queue.Queue
+    buffer: bytearray   # bytes that were read and not used
+    reader: threading.Thread
+
+
+# ---- problems
+
+def cases(only=None, seed=0):
+    """Return the stored test problems, and fresh draws of some of them.
+
+    >>> [case.draw is None for case in cases(["bptt", "ewc"])]
+    [True, False, True]
+
+    Parameters
+    ----------
+    only : list of str, optional
+        Names of golden vectors (test problems).  The default is all.
+    seed : int
+        Seed from which the seeds of the fresh inputs are drawn.
+
+    Returns
+    -------
+    list of Case
+        Test problems in alphabetical order.  Problems of variable size that
+        need no exact arithmetic are followed by a draw with fresh inputs.
+    """
+    from refsnn.oracle.build.registry import REGISTRY       # imports SciPy
+    if type(seed) is not int or seed < 0:
+        raise ValueError(f"seed is {seed!r}: must be an integer of at least 0")
+    optional, found = stored.catalogue()["optional"], []
+    for name, vector in sorted(check.vectors(only).items()):
+        level = "optional" if name in optional else "required"
+        found.append(Case(name, vector, level, None))
+        if REGISTRY[name].size and not vector.exact:
+            draw, vector = _fresh(vector, seed)
+            found.append(Case(f"{name}-{draw}", vector, level, draw))
+    return found
+
+
+def _fresh(vector, seed):
+    """Return a seed and a test problem with other inputs."""
+    from refsnn.oracle.build import registry
+    ids = {m.name: m.id for m in vector.mutants}
+    size = registry.REGISTRY[vector.name].size
+    rng = np.random.default_rng([seed, *vector.name.encode()])
+    for draw in rng.integers(1000, 10**6, TRIES).tolist():
+        found = registry.build(vector.name, (draw, *size[1:]))
+        if not (matching.flaw(found) or matching.unseen(found) or _close(found)):
+            return draw, found._replace(mutants=[
+                m._replace(id=ids[m.name]) for m in found.mutants])
+    raise ValueError(f"seed is {seed}: must be one with live inputs of {vector.name}")
+
+
+def _close(vector):
+    """Return whether a potential nearly equals the threshold."""
+    arrays = vector.inputs | vector.outputs
+    return any(np.any(np.abs(arrays[name] - arrays["threshold"])
+                      < MARGIN * np.max(arrays["threshold"]))
+               for name in ("mem", "mem2") if name in arrays)
+
+
+def failures(case, outputs):
+    """Return what is wrong with the results for a test problem.
+
+    >>> case, _ = cases(["bptt"])
+    >>> failures(case, {"dV": case.vector.outputs["dV"]})
+    []
+
+    Parameters
+    ----------
+    case : Case
+        Test problem.
+    outputs : dict
+        Some or all outputs of the tested program.
+
+    Returns
+    -------
+    list of Finding
+        Wrong outputs, and a summary.
+    """
+    return [f for f in _findings(case, outputs) if f.status not in ("right", "missing")]
+
+
+def _findings(case, outputs):
+    name = case.vector.name
+    return check.check({f"{name}.{key}": value for key, value in outputs.items()},
+                       {name: case.vector})
+
+
+# ---- the run
+
+def run(command, only=None, listed=None, seed=0, timeout=60.0):
+    """Test a program that follows the protocol.
+
+    >>> run(["true"], ["bptt"], timeout=-1)
+    Traceback (most recent call last):
+    ValueError: timeout is -1: must be a positive time in s
+
+    Parameters
+    ----------
+    command : list of str
+        Program and its arguments.
+    only : list of str, optional
+        As for `cases`.
+    listed : dict, optional
+        Expected failures, as returned by `expected`.
+    seed : int
+        Seed of the order of requests and of the fresh inputs.
+    timeout : float
+        Longest time for each reply, s.
+
+    Returns
+    -------
+    dict
+        Report that follows `vectors/report_schema.json`.
+    """
+    if not 0 < timeout < np.inf:
+        raise ValueError(f"timeout is {timeout!r}: must be a positive time in s")
+    asked, listed = cases(only, seed), listed or {}
+    rows, faulty, tool = [[] for _ in asked], 0, {}
+    peer = _start(command)              # raises an error if there is no such program
+    try:
+        for k in np.random.default_rng(seed).permutation(len(asked)).tolist():
+            if faulty == FAULTY:
+                rows[k] = [_row(asked[k], "errored", (
+                    f"not asked, because {FAULTY} replies in a row were of no use"))]
+                continue
+            try:
+                if peer is None:
+                    peer = _start(command)
+                    tool = {}
+                tool = tool or _named(_ask(peer, HELLO, timeout))
+                reply = _ask(peer, _request(k + 1, asked[k].vector), timeout)
+                rows[k], faulty = _judged(asked[k], reply), 0
+            except ValueError as error:
+                rows[k], faulty = [_row(asked[k], "errored", str(error))], faulty + 1
+                if peer is not None:
+                    _stop(peer, 0)
+                peer = None
+    finally:
+        if peer is not None:
+            _stop(peer, PAUSE)
+    findings = [row | {"expected": _key(row) in listed} for some in rows for row in some]
+    lucky = _lucky(findings, listed)
+    passed = not lucky and not any(state == "fails" and level == "required" for
+                                   level, state in _states(findings, lucky).values())
+    return exchange.report("run", passed, {
+        "tool": tool.get("tool", "unknown"), "version": tool.get("version", "unknown"),
+        "seed": seed, "findings": findings, "unexpected": lucky})
+
+
+def _request(number, vector):
+    """Return the request for a test problem."""
+    return {"id": number, "vector": vector.name, "dtype": "float64",
+            "inputs": exchange.rows(vector.inputs), "wanted": list(vector.outputs)}
+
+
+def _named(reply):
+    """Return the name and the version of the tool."""
+    tool = {key: reply.get(key) for key in HELLO["wanted"]}
+    if reply.keys() != {"id", *tool} or not all(
+            isinstance(text, str) and text for text in tool.values()):
+        raise ValueError("the first reply must have the fields id, tool and version, and "
+                         "both texts must not be empty")
+    return tool
+
+
+def _judged(case, reply):
+    """Return the findings about a reply."""
+    kind, = reply.keys() & {"outputs", "skipped", "errored"} or [""]
+    if reply.keys() != {"id", kind}:
+        raise ValueError(f"the reply has the fields {sorted(reply)!s:.80}: must have id "
+                         "and one of outputs, skipped and errored")
+    value = reply[kind]
+    if kind != "outputs":
+        if not isinstance(value, str) or not value:
+            raise ValueError(f"{kind} is {value!r:.60}: must be a text")
+        return [_row(case, kind, value)]
+    if not isinstance(value, dict) or not value:
+        raise ValueError(f"outputs is {value!r:.60}: must be an object of arrays")
+    outputs = exchange.arrays(value)
+    found = _findings(case, outputs)
+    rows = [_row(case, f.status, f.text, f.output, f.mistakes) for f in found]
+    if case.draw is not None and any(row["status"] in BAD for row in rows):
+        stored_case = case._replace(vector=check.vectors([case.vector.name])[
+            case.vector.name])
+        if not failures(stored_case, outputs):
+            rows.append(_row(case, "fault", "the stored outputs are returned for fresh "
+                             "inputs"))
+    return rows
+
+
+def _row(case, status, text, output="", mistakes=()):
+    """Return a finding of the report."""
+    return {"vector": case.vector.name, "output": output, "status": status,
+            "text": text, "mistakes": list(mistakes), "level": case.level,
+            "draw": case.draw}
+
+
+# ---- the program
+
+def _start(command):
+    """Start the program in a process group."""
+    try:
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
+            start_new_session=True)
+    except OSError as error:
+        raise ValueError(f"command {command[0]!r} cannot be started ({error.strerror}): "
+                         "must be a program") from None
+    chunks = queue.Queue(64)
+    reader = threading.Thread(target=_collect, args=(process.stdout, chunks),
+                              daemon=True)
+    reader.start()
+    return _Peer(process, chunks, bytearray(), reader)
+
+
+def _collect(stream, chunks):
+    """Put all that a program prints into a queue."""
+    chunk = True
+    while chunk:
+        chunk = stream.read(65536)
+        chunks.put(chunk)
+
+
+def _send(stream, text):
+    """Write a line, unless the program has ended."""
+    try:
+        while text:
+            text = text[stream.write(text):]
+    except (OSError, ValueError):
+        pass
+
+
+def _ask(peer, request, timeout):
+    """Return the reply to a request."""
+    end = time.monotonic() + timeout
+    text = memoryview(exchange.line(request).encode() + b"\n")
+    threading.Thread(target=_send, args=(peer.process.stdin, text), daemon=True).start()
+    while b"\n" not in peer.buffer:
+        part = ", but a part of a line" * bool(peer.buffer)
+        if len(peer.buffer) > LONGEST:
+            raise ValueError(f"the reply has more than {LONGEST} bytes")
+        try:
+            chunk = peer.chunks.get(timeout=max(0, end - time.monotonic()))
+        except queue.Empty:
+            raise ValueError(f"no reply within {timeout:g} s{part}") from None
+        if not chunk:
+            raise ValueError(f"the program ends without a reply{part} ({_end(peer)})")
+        peer.buffer.extend(chunk)
+    reply, _, rest = bytes(peer.buffer).partition(b"\n")
+    peer.buffer[:] = rest
+    try:
+        found = exchange.parse(reply)
+    except ValueError as error:
+        nan = "holds nan or inf, and " * bool(re.search(rb"\b(nan|inf)\b", reply, re.I))
+        raise ValueError(f"the reply {nan}{error}") from None
+    if "wanted" in found:
+        raise ValueError("the program echoes the request")
+    if type(found.get("id")) is not int or found["id"] != request["id"]:
+        raise ValueError(f"the reply has the id {found.get('id')!r:.40}: must be "
+                         f"{request['id']}")
+    return found
+
+
+def _end(peer):
+    """Describe the end of a program."""
+    try:
+        return f"exit status {peer.process.wait(PAUSE)}"
+    except subprocess.TimeoutExpired:
+        return "standard output is closed"
+
+
+def _stop(peer, pause):
+    """End a program and all processes of its group."""
+    process = peer.process
+    try:
+        process.stdin.close()
+        process.wait(pause)
+    except (OSError, subprocess.TimeoutExpired):
+        pass
+    if hasattr(os, "killpg"):
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except (ProcessLookupError, PermissionError):
+            pass
+    process.kill()
+    process.wait()
+    end = time.monotonic() + PAUSE
+    while peer.reader.is_alive() and time.monotonic() < end:
+        try:
+            peer.chunks.get(timeout=0.01)
+        except queue.Empty:
+            pass
+    if not peer.reader.is_alive():
+        process.stdout.close()
+
+
+# ---- expected failures
+
+def expected(path):
+    """Read the list of expected failures of a project.
+
+    >>> expected("nowhere.json")
+    Traceback (most recent call last):
+    FileNotFoundError: [Errno 2] No such file or directory: 'nowhere.json'
+
+    Parameters
+    ----------
+    path : str
+        Path of a JSON file.  Each name is VECTOR.OUTPUT, or VECTOR if no useful
+        reply is expected.  Each value has the fields `reason` and `link`, two
+        texts.
+
+    Returns
+    -------
+    dict
+        The contents of the file.
+    """
+    try:
+        found = exchange.parse(pathlib.Path(path).read_bytes())
+        for key, value in found.items():
+            name, _, output = key.partition(".")
+            known = stored.load([name])[name].outputs
+            if "." in key and output not in known:
+                raise ValueError(f"{key!r:.60} is no output: must be one of "
+                                 f"{sorted(known)}")
+            if not isinstance(value, dict) or value.keys() != {"reason", "link"} or \
+                    not all(isinstance(text, str) and text for text in value.values()):
+                raise ValueError(f"{key!r:.60} is {value!r:.60}: must have the texts "
+                                 "reason and link")
+    except ValueError as error:
+        raise ValueError(f"{path}: {error}") from None
+    return found
+
+
+def _key(row):
+    """Return the name of a finding in the list of expected failures."""
+    return row["vector"] + f".{row['output']}" * bool(row["output"])
+
+
+def _lucky(findings, listed):
+    """Return the listed failures that pass."""
+    bad = {_key(row) for row in findings if row["status"] in BAD}
+    right = {key for row in findings if row["status"] == "right"
+             for key in (_key(row), row["vector"])}
+    return [key for key in listed if key in right and key not in bad]
+
+
+def _states(findings, lucky):
+    """Return the level and the state of each golden vector."""
+    found = {}
+    for name in dict.fromkeys(row["vector"] for row in findings):
+        rows = [row for row in findings if row["vector"] == name]
+        bad = [row for row in rows if row["status"] in BAD]
+        if not all(row["expected"] for row in bad):
+            state = "fails"
+        elif any(key.partition(".")[0] == name for key in lucky):
+            state = "passes unexpectedly"
+        elif bad:
+            state = "fails as expected"
+        else:
+            state = "passes" if any(row["status"] == "right" for row in rows) else \
+                "skipped"
+        found[name] = rows[0]["level"], state
+    return found
+
+
+# ---- the report
+
+def save(report, path="report.json"):
+    """Write a report; replace an older report of the same command.
+
+    >>> save({}, ".")
+    Traceback (most recent call last):
+    ValueError: . exists: must be a new file, or a report of `run`
+
+    Parameters
+    ----------
+    report : dict
+        Result of `run`.
+    path : str
+        Path of the file.
+    """
+    free(path)
+    part = f"{path}.{os.getpid()}.part"
+    try:
+        pathlib.Path(part).write_text(stored._text(report), "utf-8", newline="\n")
+        os.replace(part, path)
+    finally:
+        if os.path.exists(part):
+            os.remove(part)
+
+
+def free(path="report.json"):
+    """Check that `save` may write a file.
+
+    >>> free("new.json")
+
+    Parameters
+    ----------
+    path : str
+        Path of the file.
+    """
+    if os.path.lexists(path):
+        try:
+            old = exchange.parse(pathlib.Path(path).read_bytes()).get("command")
+        except (OSError, ValueError):
+            old = None
+        if old != "run":
+            raise ValueError(f"{path} exists: must be a new file, or a report of `run`")
+
+
+def table(report):
+    """Return a report as a table in Markdown.
+
+    >>> print(table({"tool": "a", "version": "1", "vectors": "2026.11",
+    ...              "seed": 0, "findings": [], "unexpected": []}).splitlines()[0])
+    a 1, golden vectors 2026.11, seed 0: 0 of 0 pass
+
+    Parameters
+    ----------
+    report : dict
+        Result of `run`.
+
+    Returns
+    -------
+    str
+        A headline, and one row for each golden vector.
+    """
+    states = _states(report["findings"], report["unexpected"])
+    count = sum(state.startswith("passes") for _, state in states.values())
+    lines = [_cell(f"{report['tool']} {report['version']}") + (
+        f", golden vectors {report['vectors']}, seed {report['seed']}: {count} of "
+        f"{len(states)} pass"), "", "| vector | level | verdict | right | remarks |",
+        "|---|---|---|---|---|"]
+    for name, (level, state) in states.items():
+        rows = [row for row in report["findings"] if row["vector"] == name]
+        outputs = [row for row in rows if row["output"]]
+        right = sum(row["status"] == "right" for row in outputs)
+        told = dict.fromkeys(
+            ", ".join(row["mistakes"]) or row["text"] for row in rows
+            if row["status"] in ("fault", "skipped", "errored"))
+        lines.append(f"| {name} | {level} | {state} | {right} of {len(outputs)} | "
+                     f"{_cell('; '.join(told))} |")
+    return "\n".join(lines)
+
+
+def _cell(text):
+    """Return a text that a table can hold."""
+    return " ".join(text.replace("|", "\\|").split())[:300]
