@@ -63,20 +63,20 @@ A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
 files.  If FOLDER ends with .zip, the command `vectors` writes a zip file
 of the JSON files, their schemas and the licence.  The command `check`
-compares the results of a simulator with the
-correct results in the golden vectors.  The file RESULTS holds one array
-for each result of the simulator.  The name of each array is VECTOR.OUTPUT,
-such as bptt.dW.  RESULTS is an npz file, or a JSON file whose name ends
-with .json.  A JSON file holds arrays in the same form as the JSON files of
-the golden vectors, for example
+compares the results of a simulator with the correct results in the golden
+vectors.  The file RESULTS holds one array for each result of the
+simulator.  The name of each array is VECTOR.OUTPUT, such as bptt.dW.
+RESULTS is an npz file, or a JSON file whose name ends with .json.  A JSON
+file holds arrays in the same form as the JSON files of the golden vectors,
+for example
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
 With the option `--json`, the commands `check` and `identify` print a
 report in JSON.  The file report_schema.json, which the command `vectors`
-writes, is a JSON schema of all reports.  The exit status of `check` is 1 if
-a result is wrong, if all entries of a result are 0, or if an option of the
-simulator should change a result but does not.
+writes, is a JSON schema of all reports.  The exit status of `check` is 1
+if a result is wrong, if all entries of a result are 0, or if an option of
+the simulator should change a result but does not.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
@@ -323,7 +323,7 @@ def _parser():
             ("vectors", _vectors, "write the golden vectors", {
                 "folder": "new or empty folder for the vectors, or new .zip file"}),
             ("check", _check, "compare results with the golden vectors", {
-                "results": "npz or JSON file of arrays VECTOR.OUTPUT, such as bptt.dW"}),
+                "results": "npz or JSON file of arrays such as bptt.dW"}),
             ("run", _run, "test a program that follows the protocol", {}),
             ("probes", _probes, "write inputs that distinguish LIF conventions", {
                 "folder": "new or empty folder for the probes"}),

@@ -219,9 +219,10 @@ def identify_report(found):
     """
     members = []
     for preset, axis, value in found.members:
-        names, values = (axis, value) if isinstance(axis, tuple) else ((axis,), (value,))
-        members.append({"preset": preset, "changes": {} if axis is None else dict(
-            zip(names, values, strict=True))})
+        changes = zip(axis, value, strict=True) if isinstance(axis, tuple) else [
+            (axis, value)]
+        members.append({"preset": preset, "changes": {
+            name: choice for name, choice in changes if name is not None}})
     return report("identify", bool(found.members), {
         "lines": list(found.lines), "presets": members, "settled": found.settled,
         "open": {axis: {"choices": list(choices), "probe": probe or ""}

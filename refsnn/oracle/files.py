@@ -294,8 +294,8 @@ def read(path, texts=()):
         told = " ".join(str(error).split())[:200] or type(error).__name__
         where = f"{path}: {name!r:.60}" if name else path
         if isinstance(error, zipfile.BadZipFile) and not name:
-            told = (f"is broken or not an npz file: {told}: must be an npz file, or end "
-                    "with .json; help('refsnn.__main__') describes both")
+            told = (f"is broken or not an npz file: {told}: must be an npz file, or "
+                    "end with .json; help('refsnn.__main__') describes both")
         raise ValueError(f"{where} {told}") from None
     return found
 

@@ -56,7 +56,8 @@ def names(folder=FOLDER):
     """
     if not folder.is_dir():
         raise ValueError(f"folder is {str(folder)!r}: must be a folder that exists")
-    return sorted(path.stem for path in folder.glob("*.json") if path.stem not in OTHERS)
+    return sorted(path.stem for path in folder.glob("*.json")
+                  if path.stem not in OTHERS)
 
 
 def catalogue():
@@ -229,8 +230,8 @@ def _idle(vector):
 def _text(contents):
     """Return JSON text, one line per list of numbers."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
-    return re.sub(r"\[[-+.,\de\s]*\](?=,?\n)", lambda match: re.sub(r"\s", "", match[0]),
-                  text)
+    return re.sub(r"\[[-+.,\de\s]*\](?=,?\n)",
+                  lambda match: re.sub(r"\s", "", match[0]), text)
 
 
 def _differences(old, new, place=""):

@@ -205,6 +205,9 @@ FAULTS = [
      "'a' is a int: must be an object with dtype, shape and data"),
     (AFTER + "print(text.replace('penalty\"', 'other\"'), flush=True)\n",
      "results hold 'ewc.other': must be VECTOR.OUTPUT"),
+    (AFTER + "print('{\"id\": 1, \"skipped\": \"a\", \"errored\": \"b\"}', "
+     "flush=True)\n",
+     "the reply has the fields ['errored', 'id', 'skipped']: must have"),
     ("def show(text):\n    print('{\"id\": 0, \"tool\": \"\", \"version\": \"1\"}', "
      "flush=True)\n", "the first reply must have the fields id, tool and version")]
 

@@ -35,7 +35,7 @@ class Entry(NamedTuple):
     options: dict = {}
 
 
-LEAKY = {"decays": DECAYS}      # options of functions whose decay factors can be changed
+LEAKY = {"decays": DECAYS}      # an option of functions that use these constants
 REGISTRY = {
     "lif_forward": Entry(lif_layers._forward, (8, 40, 3, 4, 3), LEAKY),
     "lif_forward_dyadic": Entry(lif_layers._forward, (1, 16, 4, 3, 4),
