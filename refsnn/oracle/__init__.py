@@ -16,6 +16,7 @@ call the following functions:
     diagnose.diagnose(f)                   find the wrong term of f
     identify.identify(x, W, recording)     identify conventions
     files.write(folder), files.read(path)  write vectors, read results
+    protocol.run(["./harness"])            test a program in any language
 
 The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 `bptt_dyadic_detached` can be computed in float32 without any rounding
@@ -43,10 +44,12 @@ The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.  The module `stored` reads and writes
 the JSON files.  The module `matching` compares the results of a program
 with one golden vector.  The module `locate` finds where and how two arrays
-differ.  The package `build` computes the golden vectors.  From recorded
-spikes or potentials, the package `identify` infers how a simulator updates
-its LIF neurons.  The package `diagnose` finds errors in functions that
-compute gradients.  The modules of `oracle` import other modules of refsnn,
+differ.  The module `exchange` reads and writes arrays and reports as JSON.
+The module `protocol` tests programs in any language.  The package `build`
+computes the golden vectors.  From recorded spikes or potentials, the
+package `identify` infers how a simulator updates its LIF neurons.  The
+package `diagnose` finds errors in functions that compute gradients.  The
+modules of `oracle` import other modules of refsnn,
 and therefore cannot be copied alone.
 """
 
