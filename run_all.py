@@ -139,7 +139,8 @@ def _parser():
                       default="default",
                       help="small runs for a first look; no claim is judged")
     size.add_argument("--full", action="store_const", dest="size", const="full",
-                      help="the sizes of the papers, on the data sets in --data")
+                      help="the sizes of the papers, or smaller ones where these are "
+                      "too costly, on the data sets in --data")
     add("--data", metavar="DIR", default=os.environ.get("REFSNN_DATA") or None,
         help="folder of the data sets for --full (default: $REFSNN_DATA)")
     add("--jobs", metavar="N", type=int, default=_cores(),
@@ -151,7 +152,8 @@ def _parser():
         help="use the results in OUT of finished jobs whose code, arguments, seed and "
         "data are unchanged")
     add("--list", action="store_true",
-        help="list the figures with the papers' figures and with titles, and stop")
+        help="list the names of the figures, the figures of the papers that they "
+        "repeat, and their titles, and stop")
     add("--table", action="store_true",
         help="write figures/RESULTS.md, and the results in README.md, from the stored "
         "results of --full and stop")

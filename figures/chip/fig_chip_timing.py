@@ -49,7 +49,8 @@ FLAT, SPARSE, SOON, ALWAYS = (
         (0.0, "fig. 3 E", "words"), (20, "fig. 3 E", "words"), (8, "fig. 3 C", "read"),
         ("always less than 10 µs", "fig. 3 C", "words")))
 DIFFERS = ("an emulated chip in place of the real one; 20 epochs in place of 100; "
-           "three strengths of the regulariser")
+           "factor 4 in place of 10 on the class scores; three strengths of the "
+           "regulariser")
 ARRAYS = {
     "strength": ("strength", "1", "strength of the regulariser"),
     "until": ("strength, run, sample", "accuracy",

@@ -234,7 +234,8 @@ ROWS = {                # id: (text, what differs, tolerance, bounds on the digi
     "early-gain": (f"test accuracy after {EARLY} steps, NTT minus random masks",
                    FIRST + UNIFORM, 0.01, {"low": 0.02})}
 HEADLINES = {"final": "NTT, 3 % of the weights, MNIST: test accuracy",
-             "kernel": "NTT: kernel distance after / before transfer"}
+             "kernel": "NTT, 3 % of the weights, MNIST: kernel distance after / before "
+                       "transfer"}
 
 
 def claims(size):

@@ -42,8 +42,8 @@ ROWS = (
          "ntt_transfer.mlp-early-gain")),
     Row("demonstration, LeNet", "Kernel distance at the start: 634 and 462",
         ("ntt_transfer.lenet-start",)),
-    Row("demonstration, LeNet", "Kernel distance / at the start: 0.112 after 200 "
-        "steps, 0.037 after 18,720",
+    Row("demonstration, LeNet", "Kernel distance, relative to the start: 0.112 "
+        "after 200 steps, 0.037 after 18,720 steps",
         ("ntt_transfer.lenet-soon", "ntt_transfer.lenet-kernel")),
     Row("demonstration, LeNet", "Output distance at the end / at the start: 0.055",
         ("ntt_transfer.lenet-outputs",)),

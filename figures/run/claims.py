@@ -290,8 +290,8 @@ def judge(claim, result):
     if claim.log and min(result.values or [result.value]) <= 0:
         return result._replace(verdict=no, reason="a value is not above 0")
     if result.n is not None and result.spread is None:
-        reason = "n = 1" if result.n == 1 else (f"n = {result.n}; their spread was not "
-                                                "stored")
+        reason = "n = 1" if result.n == 1 else (f"n = {result.n}; the spread of the "
+                                                "runs was not stored")
         return result._replace(verdict=undecided, reason=reason)
     value, error, freedom = _compared(claim, result)
     half = _half(error, freedom)

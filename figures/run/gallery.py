@@ -152,7 +152,7 @@ def required(claim):
         return " and ".join(sign + bound for sign, bound in (
             ("\u2265 ", low), ("\u2264 ", high)) if bound is not None)
     if claim.ordered:
-        return "above 0"
+        return "above 1" if claim.log else "above 0"
     if claim.log:
         return f"within a factor of {claim.tolerance:g}"
     return f"within {claim.tolerance:g}" if claim.tolerance else "equal"

@@ -10,6 +10,7 @@ import collections
 import importlib
 import importlib.util
 import json
+import numbers
 import re
 from typing import NamedTuple
 
@@ -122,11 +123,35 @@ def _line(root, stored, where, row):
 def count(lines):
     """Return the numbers of reproduced lines as a sentence."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
-    return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
-            f"are reproduced, {words['agrees']} agree on other data, "
-            f"{words['not reproduced'] + words['differs']} are not reproduced, "
-            f"{words['not decided']} are not decided, {words[ABSENT]} were not "
-            "attempted.")
+    return (f"Of {words.total()} published numbers and figures: {words['reproduced']} "
+            f"reproduced, {words['agrees']} agreeing on other data, "
+            f"{words['not reproduced'] + words['differs']} not reproduced, "
+            f"{words['not decided']} not decided, {words[ABSENT]} not attempted.")
+
+
+def count_undecided(lines):
+    """Return for what reasons lines are not decided, as a sentence."""
+    reasons = collections.Counter(_undecided(line) for part in lines.values()
+                                  for line in part if line.word == "not decided")
+    return (f"Reasons of the {reasons.total()} lines that are not decided: "
+            + ", ".join(f"{reason} ({n})" for reason, n in reasons.most_common()) + ".")
+
+
+def _undecided(line):
+    """Return why a line is not decided; of several reasons, the first below."""
+    found = [result for _, claim, result in line.answers
+             if claim.kind not in ("own", "shown")]
+    if not found:
+        return "no published number that can be judged"
+    if None in found:
+        return UNSTORED
+    found = [result for _, _, result in line.answers
+             if result and result.verdict == "not decided"]
+    if any(result.n == 1 for result in found):
+        return "a single run"
+    if any(result.spread is None for result in found):
+        return "the spread of the runs was not stored"
+    return "too few runs for their spread"
 
 
 def count_own(stored):
@@ -134,9 +159,9 @@ def count_own(stored):
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
-    return (f"Of {words.total()} own properties, which no paper states, "
-            f"{words['holds']} hold, {words['fails']} fail, and {words['not decided']} "
-            "are not decided.")
+    return (f"Of {words.total()} own properties, which no paper states: "
+            f"{words['holds']} holding, {words['fails']} failing, "
+            f"{words['not decided']} not decided.")
 
 
 # ---- Markdown
@@ -195,11 +220,14 @@ and from the code of the figures.  Do not edit it by hand.
 
 {own}
 
-In the tables of papers, a line with several numbers counts as the worst of them, in the
-order not reproduced or differs, not decided, agrees, reproduced.  In the sentence
-above, "not reproduced" includes numbers that differ on other data, and "not decided"
-includes lines without a judged number.  The next pages are [Settings](#settings),
-[Failures and causes](#failures-and-causes) and [Figures](#figures).
+{undecided}
+
+The first sentence counts the lines of the tables of papers below.  Drawings have lines,
+too.  A line with several numbers counts as the worst of them, in the order not
+reproduced or differs, not decided, agrees, reproduced.  In the first sentence, "not
+reproduced" includes numbers that differ on other data.  After the tables of papers
+follow [Settings](#settings), [Failures and causes](#failures-and-causes) and
+[Figures](#figures).
 
 How to read the tables:
 
@@ -210,19 +238,24 @@ How to read the tables:
   - no mark: {read}
 {marks}
 - *verdict*: depends on the 95 % confidence interval of refsnn minus published
-  (Student's t).  If the whole interval is within the tolerance, the number is
-  *reproduced* (in the published experiment) or *agrees* (with other data, another size
-  or other settings).  If the whole interval is outside the tolerance, the number is
-  *not reproduced* or *differs*.  Otherwise, and for a single run of a random quantity,
-  the number is *not decided*.  A published number is taken as exact if its standard
-  deviation or its number of runs is not known, or if it is of one run.  If a paper
-  states an order or a difference in words, the interval is compared with 0.  For own
-  properties, the interval must meet a bound: the property *holds*, *fails* or is *not
-  decided*.
+  (Student's t), and on a tolerance, which the tables under [Figures](#figures) show in
+  the column "required".  If the whole interval is within the tolerance, the number is
+  *reproduced* (in the published experiment, or with departures that are believed not to
+  matter) or *agrees* (with other data, another size or other settings).  If the whole
+  interval is outside the tolerance, the number is *not reproduced* or *differs*.
+  Otherwise, and for a single run of a random quantity, the number is *not decided*.
+  "About m runs would decide" assumes that the mean and the standard deviation do not
+  change.  A published number is taken as exact if its standard deviation or its number
+  of runs is not known, or if it is of one run.  If a paper states an order in words, a
+  difference must be above 0, and a ratio above 1.  Of some published differences, only
+  the sign is judged, as stated under *data and size*.  For own properties, the interval
+  must meet a bound: the property *holds*, *fails* or is *not decided*.
 - *data and size*: what differs from the publication.  "{same}" means that nothing is
-  known to differ but random numbers and the number of runs.  "SHD regenerated by
-  refsnn" means that refsnn computed the spikes from the same recordings, with other
-  random numbers, and that the 424 test words of known speakers are other words.
+  known to differ but random numbers and the number of runs.  SHD are the Spiking
+  Heidelberg Digits, which are recordings of spoken digits, encoded as spikes.  "SHD
+  regenerated by refsnn" means that refsnn computed the spikes from the same recordings,
+  with other random numbers, and that the 424 test words of known speakers are other
+  words.
 """
 
 
@@ -232,11 +265,12 @@ def text(root, full=None):
     lines = lines_of(root, stored)
     marks = "\n".join(f"  -{mark}: {claims.KNOWN[known]}"
                       for known, mark in gallery.MARKS.items() if mark)
-    parts = [HEAD.format(count=count(lines), own=count_own(stored), marks=marks,
+    parts = [HEAD.format(count=count(lines), own=count_own(stored),
+                         undecided=count_undecided(lines), marks=marks,
                          read=claims.KNOWN["read"], same=SAME),
              "## Published numbers and figures", ""]
-    for key, found in lines.items():
-        parts += paper(key, found)
+    for key, module in papers().items():
+        parts += paper(key, lines[key], module)
     parts += settings(stored)
     parts += [*failures(stored), "## Figures", ""]
     for name, one in stored.items():
@@ -247,16 +281,31 @@ def text(root, full=None):
     return re.sub(r"\n{3,}", "\n\n", "\n".join(parts)) + "\n"
 
 
-def paper(key, lines):
+def paper(key, lines, module):
     """Return the lines about one paper."""
     authors, number = gallery.PAPERS[key]
     found = [f"### [{key}] {authors}, [arXiv {number}]({gallery.ARXIV}{number})", "",
-             count({key: lines}), "",
+             _about(module), "", count({key: lines}), "",
              *title_row("place", "what the paper states", "refsnn", "published",
                         "verdict", "data and size", "figure")]
     for line in lines:
         found.append(row_of(line.row.place, line.row.states, *_cells(line)))
     return [*found, ""]
+
+
+def _about(module):
+    """Return the subject of a paper, and what of it was read, from a docstring."""
+    title, _, text = module.__doc__.partition("\n\n")
+    subject = title.partition(": ")[2]
+    return (subject[:1].upper() + subject[1:] + "  "
+            + " ".join(text.split()).partition(". ")[2])
+
+
+def _named(claim):
+    """Return whether what the paper states does not say what was measured."""
+    source = claim.published
+    return (source is None or source.known == "words"
+            or not isinstance(source.value, numbers.Real))
 
 
 def _cells(line):
@@ -265,7 +314,7 @@ def _cells(line):
         nothing = gallery.shown(None)
         return nothing, nothing, ABSENT, line.row.reason, nothing
     several = len(line.answers) > 1
-    ours = [f"{claim.text}: {value(claim, result)}" if several else
+    ours = [f"{claim.text}: {value(claim, result)}" if several or _named(claim) else
             value(claim, result) for _, claim, result in line.answers]
     published = [gallery.published(claim) for _, claim, _ in line.answers]
     verdicts = [verdict(claim, result) for _, claim, result in line.answers]
@@ -276,6 +325,10 @@ def _cells(line):
     elif len(words) > 1:
         verdicts.insert(0, f"counted as {line.word}:")
     data = unique([data_of(claim) for _, claim, _ in line.answers]
+                  + ["only the sign of the difference is judged"
+                     for _, claim, _ in line.answers
+                     if claim.ordered and isinstance(claim.published.value,
+                                                     numbers.Real)]
                   + [claim.why and f"not judged: {claim.why}"
                      for _, claim, _ in line.answers])
     if not any(claim.published for _, claim, _ in line.answers):

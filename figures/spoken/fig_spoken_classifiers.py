@@ -75,6 +75,8 @@ DIFFERS = {
     TUTORIAL: "; all 2,264 test words in place of 2,048",
     "CNN": "; another network, without dropout and batch normalisation"}
 CAUSES = {
+    FORWARD: "the loss: refsnn uses the sum over time in place of the maximum",
+    "counts, linear": "the factor of the kernel, which changes the penalty of weights",
     "recurrent": "with time steps of 10 ms in place of 4 ms, the same network is more "
                  "accurate (`spoken_timing`)",
     "CNN": "perhaps overfitting; the network has no dropout, recognises nearly all "
@@ -134,7 +136,7 @@ def claims(size):
                 "table of SHD", "second-hand"), ordered=True,
                 differs=spoken_words.REGENERATED + SETTINGS, cause="the loss and the "
                 "small initial recurrent weights", headline="Spoken digits: accuracy, "
-                "recurrent minus feed-forward network"),
+                "recurrent minus feed-forward network (only the sign is judged)"),
             own("gain-augmentation", f"{words}: test accuracy, recurrent network, "
                 "augmented minus not augmented", low=0.02, cause="training is perhaps "
                 "too short for augmented words"),

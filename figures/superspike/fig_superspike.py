@@ -150,8 +150,8 @@ def claims(size):
         reproduction("hit", f"share of neurons that hit all targets in at least one of "
                      f"the first {SOON} trials",
                      Published(1, "[ZG18]", "fig. 2", "words"), tolerance=0.05,
-                     differs=chosen, headline="SuperSpike: neurons that hit all five "
-                     "targets at least once"),
+                     differs=chosen, headline="SuperSpike: share of neurons that hit "
+                     "all five target times in one of 500 trials"),
         own("cost", "cost of the last 4 % of trials / cost of the first trial",
             high=0.25),
         reproduction("trials", "trials until a neuron hits all targets (if never: all "

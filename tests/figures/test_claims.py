@@ -197,7 +197,7 @@ def test_the_proposed_number_of_runs_decides(values):
 @pytest.mark.parametrize("claim, result, reason", [
     (reproduction(), claims.measure([0.8]), "n = 1"),
     (reproduction(), claims.Result(0.8, None, 5),
-     "n = 5; their spread was not stored"),
+     "n = 5; the spread of the runs was not stored"),
     (reproduction(), claims.Result(0.81, 0.1, 5),
      "n = 5; more than 10000 runs would be needed"),
     (reproduction(published=SOURCE._replace(spread=0.1, n=3)), claims.measure(0.8),

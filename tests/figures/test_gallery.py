@@ -239,6 +239,7 @@ def test_numbers_are_strict_json(tmp_path):
     (claims.reproduction("a", "b", SOURCE), "within 0.01"),
     (claims.reproduction("a", "b", SOURCE, tolerance=0), "equal"),
     (claims.reproduction("a", "b", SOURCE, ordered=True), "above 0"),
+    (claims.reproduction("a", "b", SOURCE, ordered=True, log=True), "above 1"),
     (claims.reproduction("a", "b", SOURCE, log=True, tolerance=1.25),
      "within a factor of 1.25")])
 def test_required(claim, text):

@@ -126,22 +126,24 @@ TOY = types.SimpleNamespace(
         claims.own("holds", "own one", low=0),
         claims.own("fails", "own two", high=0, cause="two"),
         claims.own("fails-too", "own three", high=0, cause="two"),
+        claims.stand_in("sign", "sign", SOURCE, ordered=True, differs="digits"),
         claims.shown("shown", "a number", published=WORDS, why="there is none")])
 MEASURED = {"good": [0.8, 0.801, 0.799], "bad": [0.9, 0.901, 0.899],
             "near": [0.8, 0.801, 0.799], "too": [0.8], "far": [0.7, 0.701, 0.699],
             "once": [0.85],
-            "order": [0.1, 0.11], "holds": 1.0, "fails": 2.0, "fails-too": 2.0,
-            "shown": 3.25}
+            "order": [0.1, 0.11], "sign": [0.1, 0.11], "holds": 1.0, "fails": 2.0,
+            "fails-too": 2.0, "shown": 3.25}
 ROWS = (
     papers.Row("fig. 1", "a drawing", reason="no result"),
     papers.Row("fig. 2", "good", ("toy.good", "toy.order")),
     papers.Row("fig. 3", "bad and good", ("toy.good", "toy.bad", "toy.once")),
-    papers.Row("fig. 4", "near", ("toy.good", "toy.near")),
+    papers.Row("fig. 4", "near", ("toy.good", "toy.near", "toy.sign")),
     papers.Row("fig. 5", "far", ("toy.far",)),
     papers.Row("fig. 6", "once", ("toy.near", "toy.once")),
     papers.Row("fig. 7", "shown", ("toy.shown", "toy.holds")),
     papers.Row("fig. 7", "own", ("toy.holds",)),
     papers.Row("fig. 8", "another figure", ("other.good", "toy.good")))
+DOC = "List what [ZG18] publishes: toys.\n\nZenke, arXiv 1.1.  It was\nread.\n"
 TODAY = {"commit": None, "digest": None, "data": None, "versions": dict.fromkeys(
     gallery.PROGRAMS, "1"), "machine": None, "date": None}
 
@@ -153,7 +155,7 @@ def project(tmp_path, monkeypatch):
     monkeypatch.setattr(make, "imported", lambda root, name: TOY)
     settings = (papers.Experiment("toy", "A table", (("rate", "1", "2"),)),)
     monkeypatch.setattr(results, "papers", lambda: {
-        "ZG18": types.SimpleNamespace(ROWS=ROWS, SETTINGS=settings)})
+        "ZG18": types.SimpleNamespace(__doc__=DOC, ROWS=ROWS, SETTINGS=settings)})
     (tmp_path / "figures" / "full").mkdir(parents=True)
     TOY.measured = lambda data: MEASURED
     gallery.write_json(tmp_path / "figures" / "full" / "toy.json", {
@@ -169,11 +171,12 @@ def test_lines_are_counted_by_the_worst_of_their_numbers(project):
         "not attempted", "reproduced", "not reproduced", "agrees", "differs",
         "not decided", "not decided", "not decided", "not decided"]
     page = results.text(project)
-    assert ("**Of 9 published numbers and figures, 1 are reproduced, 1 agree on other "
-            "data, 2 are not reproduced, 4 are not decided, 1 were not attempted.**"
-            ) in page
-    assert ("Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
+    assert ("**Of 9 published numbers and figures: 1 reproduced, 1 agreeing on other "
+            "data, 2 not reproduced, 4 not decided, 1 not attempted.**") in page
+    assert ("Of 3 own properties, which no paper states: 1 holding, 2 failing, 0 not "
             "decided.") in page
+    assert ("Reasons of the 4 lines that are not decided: no published number that can "
+            "be judged (2), a single run (1), no full run is stored (1).") in page
 
 
 def test_the_first_page_has_one_line_for_each_row(project):
@@ -181,6 +184,7 @@ def test_the_first_page_has_one_line_for_each_row(project):
     first = page.partition("## Published numbers")[2].partition("## Settings")[0]
     rows = [line for line in first.splitlines() if line.startswith("| ")][1:]
     assert len(rows) == len(ROWS) and "arxiv.org/abs/1705.11146" in first
+    assert "\n\nToys.  It was read.\n\n" in first
     assert rows[0] == "| fig. 1 | a drawing | – | – | not attempted | no result | – |"
     assert rows[1] == (
         "| fig. 2 | good | good \\| accuracy: 0.8 ± 0.001 (3)<br>difference: 0.105 ± "
@@ -189,14 +193,15 @@ def test_the_first_page_has_one_line_for_each_row(project):
     assert ("| counted as not reproduced:<br>reproduced<br>**not reproduced**<br>not "
             "decided: n = 1 | as published |") in rows[2]
     assert "(3)<br>cost of one run: 0.85 (1) % | 0.8 ± 0.002 (3) |" in rows[2]
-    assert rows[3].endswith("| counted as agrees:<br>reproduced<br>agrees | as "
-                            "published<br>digits | [`toy`](#toy) |")
+    assert rows[3].endswith("| counted as agrees:<br>reproduced<br>agrees<br>"
+                            "agrees | as published<br>digits<br>only the sign of the "
+                            "difference is judged | [`toy`](#toy) |")
     assert rows[4] == ("| fig. 5 | far | 0.7 ± 0.001 (3) | 0.8 ± 0.002 (3) | "
                        "**differs** | letters | [`toy`](#toy) |")
     assert rows[6].endswith("| not decided | not judged: there is none | [`toy`](#toy) "
                             "|")
-    assert rows[7].endswith("| 1 | – | not decided | not judged: no published number "
-                            "is at hand | [`toy`](#toy) |")
+    assert rows[7].endswith("| own one: 1 | – | not decided | not judged: no published "
+                            "number is at hand | [`toy`](#toy) |")
     assert ("good \\| accuracy: –<br>good \\| accuracy: 0.8 ± 0.001 (3) |" in rows[8]
             and "not decided: no full run is stored<br>reproduced" in rows[8])
 
@@ -245,9 +250,9 @@ def test_only_the_marked_part_of_the_readme_is_written(project):
             "|---|---|---|---|\n"
             "| Good | 0.8 ± 0.002 (3) | 0.8 ± 0.001 (3) | reproduced |\n"
             "| Bad | 0.8 ± 0.002 (3) | 0.9 ± 0.001 (3) | **not reproduced** |\n\n"
-            "Of 9 published numbers and figures, 1 are reproduced, 1 agree on other "
-            "data, 2 are not reproduced, 4 are not decided, 1 were not attempted.\n"
-            "Of 3 own properties, which no paper states, 1 hold, 2 fail, and 0 are not "
+            "Of 9 published numbers and figures: 1 reproduced, 1 agreeing on other "
+            "data, 2 not reproduced, 4 not decided, 1 not attempted.\n"
+            "Of 3 own properties, which no paper states: 1 holding, 2 failing, 0 not "
             f"decided.\n{results.END}after")
 
 
