@@ -244,6 +244,7 @@ How to read the tables:
   matter) or *agrees* (with other data, another size or other settings).  If the whole
   interval is outside the tolerance, the number is *not reproduced* or *differs*.
   Otherwise, and for a single run of a random quantity, the number is *not decided*.
+  If the tolerance is a factor, the mean and the interval are those of the logarithms.
   "About m runs would decide" assumes that the mean and the standard deviation do not
   change.  A published number is taken as exact if its standard deviation or its number
   of runs is not known, or if it is of one run.  If a paper states an order in words, a
