@@ -23,6 +23,7 @@ models
     mlp                 multilayer perceptron, derivatives to second order
     convnet             convolutional networks, derivatives to second order
     spike_time          exact gradients of spike times
+    eventprop           event-driven LIF layers, exact gradients of spikes
 
 rules
     bptt                backpropagation through time, full or truncated

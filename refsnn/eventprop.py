@@ -1,0 +1,708 @@
+# refsnn 0.1.0 | eventprop.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Simulate LIF layers event by event, with exact gradients of spike times.
+
+The neurons are leaky integrate-and-fire (LIF) neurons in continuous time.
+Neuron i has a membrane potential U_i and an exponentially decaying current
+I_i.  A spike of input j reaches neuron i after the delay d_ij.  Recurrent
+spikes reach neuron i through the weights V_ij in the same way.
+
+    tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
+    arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
+    U_i reaches the threshold with dU_i/dt > 0:
+    neuron i spikes, and U_i := 0 for the refractory time     (3)  [WP21]
+
+Between two events, at the time s after the state (U, I),
+
+    U(s) = exp(-s/tau_mem) U + k(s) I,  I(s) = exp(-s/tau_syn) I      (4)
+    k(s) = (s/tau_mem) exp(-s/max(tau_mem, tau_syn)) p(y)             (5)
+    p(y) = (exp(y) - 1)/y,  y = -s |1/tau_mem - 1/tau_syn|
+
+Eq. (5) also holds for equal time constants, with p(0) = 1.  With q =
+tau_syn/tau_mem - 1 and g = 1 - U/I, the potential has its only maximum
+between two events at the time s*, if g > 0, q g > -1 and I > 0:
+
+    s* = tau_syn log(1 + q g)/q                                       (6)
+    U crosses the threshold before s* if and only if
+    I > threshold and I(s*) > threshold                               (7)
+    s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
+
+The iteration (8) starts at s = 0 and converges to the crossing.  The
+backward pass of EventProp computes the derivatives dU_i and dI_i of the
+loss L with respect to the state, from the last event to the first.  The
+caller passes the derivatives of L with respect to the spike times.  For
+any other quantity A, dA is the total derivative dL/dA:
+
+    between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
+                    dU := exp(-s/tau_mem) dU                         (10)
+    arrival of the spike at t_j:  e_ij = W_ij (dI_i/tau_syn - dU_i/tau_mem)
+                    dt_j += e_ij,  dd_ij += e_ij                     (11)
+                    dW_ij += dI_i                                    (12)
+    end of the refractory time after the spike at t_i:
+                    dt_i -= dU_i I_i/tau_mem,  dU_i := 0             (13)
+    spike at t_i:   dU_i := -tau_mem dt_i/(I_i - threshold_i)        (14)
+                    dthreshold_i -= dU_i                             (15)
+    between events: dtau_mem += dU U_mem                             (16)
+                    dtau_syn += dU U_syn + dI I_syn                  (17)
+
+Here U_mem, U_syn and I_syn are the derivatives of U(s) and I(s) in (4)
+with respect to tau_mem and tau_syn.  They contain the derivatives of k.
+Let z = r(y) for tau_mem >= tau_syn, and z = p(y) - r(y) otherwise, where
+r(y) = int_0^1 v exp(v y) dv:
+
+    r(y) = (exp(y) - p(y))/y                                         (18)
+    dk/dtau_syn = exp(-s/max(tau_mem, tau_syn)) s^2 z
+                  / (tau_mem tau_syn^2)                              (19)
+    dk/dtau_mem = exp(-s/max(tau_mem, tau_syn)) s^2 (p - z)
+                  / tau_mem^3 - k/tau_mem                            (20)
+
+The readout neurons do not spike.  Their potentials at any times t, and the
+integrals of these potentials from 0 to t, are
+
+    U_i(t) = sum_j W_ij k(t - t_j - d_ij)                            (21)
+    int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
+    K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
+
+where the sums contain the spikes that have arrived.  The derivative of the
+maximum of U_i is the derivative of U_i at the time of the maximum.  The
+latency loss compares the first spike time of each neuron with a target:
+
+    L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
+
+Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
+    = I(s*).  For 0 < s < s*, U rises and is concave, so that Newton's
+    method (8) never passes the crossing.  Eqs. (9) and (10) are the
+    transpose of (4).  If a spike arrives later by h, the state afterwards
+    changes by h W (1/tau_syn) in I and by -h W/tau_mem in U, which gives
+    (11).  If neuron i spikes later by h, U_i rises later by h after the
+    refractory time, which gives (13).  The spike time changes by
+    -h/(dU_i/dt) if U_i changes by h, which gives (14) and (15).
+    Eqs. (19) and (20) are the derivatives of tau_mem k(s) = int_0^s
+    exp(-(s - v)/tau_mem - v/tau_syn) dv.  For |y| < 0.5, where (18) would
+    lose digits, the code computes r(y) from its power series.
+Exact.  Simulation and gradient are exact for all delays, several spikes
+    per neuron, and recurrence.  A spike count has the gradient 0, and so
+    has a silent neuron.  If U only touches the threshold, there is no
+    spike.  The gradient does not exist if a spike is about to appear or to
+    vanish.  The recording therefore holds the smallest slope dU/dt at a
+    crossing, and the smallest distance from the threshold of a maximum of
+    U without a spike.  At equal times, arrivals come first (input spikes
+    before recurrent spikes), then ends of refractory times, and then
+    spikes in the order of the neurons.  If an arrival coincides with a
+    spike of the same neuron, the result is the one-sided derivative of
+    this order.
+Cost.   An event takes O(n) time and memory, where n is the number of
+    neurons.  A spike causes one event for each different delay.
+Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
+    lambda_I = -dI/tau_syn, and no delays.  Events after the end of the
+    simulation are dropped.  At an exact crossing, a reset to zero and a
+    reset by subtraction of the threshold are the same.
+
+[WP21] T. C. Wunderlich and C. Pehle, Sci. Rep. 11, 12829, 2021,
+    arXiv 2009.08378.
+"""
+
+import heapq
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, bundle, flags, shown
+
+__all__ = ["backward", "first", "first_backward", "latency", "peaks", "readout",
+           "readout_backward", "simulate"]
+
+START, ARRIVAL, RELEASE, SPIKE, END = range(5)      # kinds of events in a log
+SERIES = [1 / (math.factorial(k) * (k + 2)) for k in range(13, -1, -1)]     # of r(y)
+SMALLEST = 1e-200       # in place of 0 in denominators
+TAUS = "tau_mem (n?) in (0, inf), tau_syn (n?) in (0, inf)"
+LAYER = f"W (n, m) float, delays? (n, m) in [0, inf), {TAUS}"
+
+
+class State(NamedTuple):
+    """Hold U and I.  The function `simulate` describes the fields."""
+    mem: np.ndarray
+    syn: np.ndarray
+    __repr__ = shown
+
+
+class Log(NamedTuple):
+    """Hold all events of a sample.  The function `simulate` describes the fields."""
+    at: np.ndarray
+    kinds: np.ndarray
+    sources: np.ndarray
+    reached: np.ndarray
+    held: np.ndarray
+    mem: np.ndarray
+    syn: np.ndarray
+    __repr__ = shown
+
+
+class Recording(NamedTuple):
+    """Hold spikes and events.  The function `simulate` describes the fields."""
+    times: list
+    units: list
+    log: list
+    slope: np.ndarray
+    margin: np.ndarray
+    __repr__ = shown
+
+
+class Gradient(NamedTuple):
+    """Hold derivatives.  The function `backward` describes the fields."""
+    dW: np.ndarray
+    dV: np.ndarray
+    dtimes: list
+    ddelays: np.ndarray
+    drecurrent_delays: np.ndarray
+    dtau_mem: np.ndarray
+    dtau_syn: np.ndarray
+    dthreshold: np.ndarray
+    dstate: State
+    __repr__ = shown
+
+
+def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold=1.0,
+             until, refractory=0.0, delays=None, recurrent_delays=None, most=10_000):
+    """Simulate a layer from event to event, eqs. (1)-(8).
+
+    >>> W = np.array([[4.0]])
+    >>> taus = {"tau_mem": 1.0, "tau_syn": 1.0}
+    >>> rec = simulate([[0.0]], [np.array([0])], W, until=9.0, **taus)
+    >>> [round(t, 4) for t in rec.times[0].tolist()], rec.units[0].tolist()
+    ([0.3574, 1.1359], [0, 0])
+
+    Parameters
+    ----------
+    times, units : lists of (S,) float and of (S,) int
+        For each sample, the times of all input spikes in s, in increasing
+        order, and the input neuron of each spike, 0 ... m-1.
+    W, V : (n, m) float, (n, n) float or None
+        Input and recurrent weights, in the unit of the threshold.  Results
+        have the dtype of `W`; the computation is in float64.
+    state : State, optional
+        State (mem, syn) at the time 0, both (B, n); 0 by default.  mem must be
+        below the threshold.
+    tau_mem, tau_syn, threshold : float or (n,) float
+        Time constants of U and I in s, and threshold, all above 0.
+    until, refractory : float
+        Duration of the simulation and refractory time, both in s.
+    delays, recurrent_delays : (n, m) float and (n, n) float, optional
+        Delays of the synapses in s; 0 by default.
+    most : int
+        Largest number of spikes in a sample.  Strong recurrent excitation
+        can cause an unlimited number of spikes.
+
+    Returns
+    -------
+    Recording
+        times, units  spike times and spiking neurons of each sample, for the
+                      next layer
+        log           for each sample, a Log of all events
+        slope         (B,) smallest dU/dt at a spike, infinity without spikes
+        margin        (B,) smallest distance from the threshold of a maximum
+                      of U without spike, infinity without a maximum
+
+        Fields of a Log with E events, including the start and the end:
+
+        at            (E,) times
+        kinds         (E,) START, ARRIVAL, RELEASE (the end of a refractory
+                      time), SPIKE or END
+        sources       (E,) index of the spike that causes the event; input
+                      spikes come first, then the spikes of the layer
+        reached       (E, n) True for the neurons that the event changes
+        held          (E, n) True for refractory neurons
+        mem, syn      (E, n) U and I after the event
+    """
+    W, V, delays, recurrent_delays, *constants, until, refractory, most = arrays(
+        "W (n, m) float, V? (n, n), delays? (n, m) in [0, inf), recurrent_delays? "
+        f"(n, n) in [0, inf), {TAUS}, threshold (n?) in (0, inf), until () in (0, inf),"
+        " refractory () in [0, inf), most () int in [0, inf)", W, V, delays,
+        recurrent_delays, tau_mem, tau_syn, threshold, until, refractory, most)
+    times, units = _events(times, units, W.shape[1], W.dtype)
+    n, B, dtype = len(W), len(times), W.dtype
+    constants = _wide(n, *constants)
+    if state is None:
+        mem = syn = np.zeros((B, n))
+    else:
+        mem, syn = (a.astype(float) for a in arrays(
+            f"state.mem ({B}, {n}), state.syn ({B}, {n})",
+            *bundle("state", state, State), dtype=dtype))
+        if (mem >= constants[2]).any():
+            raise ValueError(f"state.mem is {mem.max():.6g}: must be below the "
+                             "threshold")
+    weights = (W.astype(float), None if V is None else V.astype(float))
+    fans = _fan(W, delays), [[]] * n if V is None else _fan(V, recurrent_delays)
+    logs = [_run(times[b], units[b], weights, (mem[b], syn[b]), constants, fans, until,
+                 refractory, most, b) for b in range(B)]
+    fired = [log.kinds == SPIKE for log in logs]
+    slope, margin = zip(*(_nearness(log, *constants) for log in logs), strict=True)
+    cast = [log._replace(at=log.at.astype(dtype), mem=log.mem.astype(dtype),
+                         syn=log.syn.astype(dtype)) for log in logs]
+    return Recording(
+        [log.at[f] for log, f in zip(cast, fired, strict=True)],
+        [log.reached[f].argmax(axis=1) for log, f in zip(cast, fired, strict=True)],
+        cast, np.array(slope, dtype), np.array(margin, dtype))
+
+
+def _run(times, units, weights, state, constants, fans, until, refractory, most, b):
+    """Return the Log of one sample."""
+    (mem, syn), (tau_mem, tau_syn, _), n = state, constants, len(state[0])
+    units, count, none = units.tolist(), len(times), np.zeros(n, bool)
+    queue = [(t + d, ARRIVAL, k, d, to) for k, (t, j) in enumerate(zip(
+        times.tolist(), units, strict=True)) for d, to in fans[0][j]]
+    heapq.heapify(queue)
+    held, due = none.copy(), _crossing(mem, syn, *constants)
+    now, kind = 0.0, START
+    rows = [(now, kind, count, ~none, none, mem, syn)]
+    while kind != END:
+        i = int(np.argmin(due))
+        event = (float(due[i]), SPIKE, len(units), 0, np.arange(n) == i)
+        if queue and queue[0][0] <= event[0]:
+            event = heapq.heappop(queue)
+        before = now
+        now, kind, source, _, reached = event if event[0] <= until else (
+            until, END, -1, 0, none)
+        mem, syn = _flow(now - before, mem, syn, tau_mem, tau_syn)         # (1)
+        mem[held] = 0
+        if kind == ARRIVAL:
+            syn += weights[source >= count][:, units[source]] * reached    # (2)
+        elif kind == RELEASE:
+            held &= ~reached
+        elif kind == SPIKE:
+            if len(units) - count >= most:
+                raise ValueError(f"most is {most}: sample {b} has more spikes by the "
+                                 f"time {now:.6g}, so must be larger, or the weights "
+                                 "smaller")
+            mem[i], held[i] = 0, True                                      # (3)
+            heapq.heappush(queue, (now + refractory, RELEASE, source, 0, reached))
+            units.append(i)
+            for d, to in fans[1][i]:
+                heapq.heappush(queue, (now + d, ARRIVAL, source, d, to))
+        j = np.flatnonzero(reached)
+        due[j] = now + _crossing(mem[j], syn[j], *(a[j] for a in constants))
+        due[held] = np.inf
+        rows.append((now, kind, source, reached, held.copy(), mem, syn))
+    return Log(*map(np.array, zip(*rows, strict=True)))
+
+
+def _crossing(mem, syn, tau_mem, tau_syn, threshold):
+    """Return the time from each state to the next crossing, or infinity."""
+    wait, start = np.full(mem.shape, np.inf), (mem, syn, tau_mem, tau_syn)
+    if (syn <= threshold).all():
+        return wait
+    top = _summit(*start)
+    i = np.flatnonzero((syn > threshold) & (syn * np.exp(-top / tau_syn)   # (7)
+                                            > threshold))
+    if not len(i):
+        return wait
+    start, threshold, s = [a[i] for a in start], threshold[i], np.zeros(len(i))
+    for _ in range(100):
+        U, current = _flow(s, *start)
+        below = (U < threshold) & (current > U)
+        step = tau_mem[i] * (threshold - U) / np.where(below, current - U, 1)   # (8)
+        before, s = s, np.minimum(s + np.where(below, step, 0), top[i])
+        if (s == before).all():
+            break
+    wait[i] = s
+    return wait
+
+
+def _summit(mem, syn, tau_mem, tau_syn):
+    """Return the time from each state to the maximum of U; infinity without a
+    maximum, and 0 if U falls."""
+    q = tau_syn / tau_mem - 1
+    g = 1 - mem / np.where(syn > SMALLEST, syn, 1)
+    found = (syn > SMALLEST) & (q * g > -1)
+    late = np.log1p(np.where(found, q * g, 0)) / np.where(q == 0, 1, q)
+    s = tau_syn * np.where(q == 0, g, late)                                # (6)
+    return np.where(found, np.maximum(s, 0), np.inf)
+
+
+def _nearness(log, tau_mem, tau_syn, threshold):
+    """Return the smallest slope of spikes and the smallest margin."""
+    spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
+    slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
+    wait, top = _tops(log, tau_mem, tau_syn)
+    on = rising[1:] & (log.kinds[1:] != END)[:, None]       # U rises after the event
+    on &= wait == np.diff(log.at)[:, None]
+    missed = rising[:-1] & ~log.held[:-1] & ~spike[1:] & ~on
+    return slope, (threshold - top)[missed].min(initial=np.inf)
+
+
+def _tops(log, tau_mem, tau_syn):
+    """Return the time from each event to the highest potential before the
+    next event, and this potential."""
+    mem, syn = log.mem[:-1], log.syn[:-1]
+    gap = np.broadcast_to(np.diff(log.at)[:, None], mem.shape)
+    wait = np.where(syn > mem, np.minimum(_summit(mem, syn, tau_mem, tau_syn), gap), 0)
+    return wait, _flow(wait, mem, syn, tau_mem, tau_syn)[0]
+
+
+def _flow(s, mem, syn, tau_mem, tau_syn):
+    """Return the state at the time s after a state, eq. (4)."""
+    k = _kernel(s, tau_mem, tau_syn)
+    return np.exp(-s / tau_mem) * mem + k * syn, np.exp(-s / tau_syn) * syn  # (4)
+
+
+def _kernel(s, tau_mem, tau_syn):
+    _, p, slow = _parts(s, tau_mem, tau_syn)
+    return slow * p / tau_mem                                              # (5)
+
+
+def _parts(s, tau_mem, tau_syn):
+    """Return the factors y and p of (5), and s exp(-s/max(tau_mem, tau_syn))."""
+    y = -np.abs(s * (1 / tau_mem - 1 / tau_syn))
+    some = np.minimum(y, -SMALLEST)
+    p = np.expm1(some) / some                                              # (5)
+    return y, p, s * np.exp(-s / np.maximum(tau_mem, tau_syn))             # (5)
+
+
+def _kernel_slopes(s, tau_mem, tau_syn):
+    """Return dk/dtau_mem and dk/dtau_syn."""
+    y, p, slow = _parts(s, tau_mem, tau_syn)
+    r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),          # (18)
+                 np.polyval(SERIES, np.maximum(y, -0.5)))
+    z = np.where(tau_mem >= tau_syn, r, p - r)
+    rest = slow * s * (p - z) / tau_mem ** 3
+    return (rest - slow * p / tau_mem ** 2,                                # (20)
+            slow * s * z / (tau_mem * tau_syn ** 2))                       # (19)
+
+
+def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0):
+    """Return the derivatives of a loss of spike times, eqs. (9)-(17).
+
+    >>> W, units = np.array([[4.0]]), [np.array([0])]
+    >>> constants = {"tau_mem": 1.0, "tau_syn": 1.0}
+    >>> rec = simulate([[0.0]], units, W, until=9, **constants)
+    >>> grad = backward([[1.0, 0.0]], units, W, None, rec, **constants)
+    >>> [a.round(4).tolist() for a in (grad.dW, grad.dtimes[0])]
+    [[[-0.139]], [1.0]]
+
+    Parameters
+    ----------
+    dtimes : list of (S,) float
+        For each sample, derivative of the loss with respect to the times of
+        all spikes in `recording`.
+    units, W, V, tau_mem, tau_syn, threshold
+        Arguments of `simulate`.
+    recording : Recording
+        Result of `simulate`.
+
+    Returns
+    -------
+    Gradient
+        dW, dV             (n, m) and (n, n), or None
+        dtimes             list of (S,), for the input spikes of each sample
+        ddelays            (n, m), also for synapses without delay
+        drecurrent_delays  (n, n), or None
+        dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
+        dstate             State at the time 0, (B, n) and (B, n)
+
+        All but dtimes and dstate are summed over the samples.
+    """
+    W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
+                              "(0, inf)", W, V, tau_mem, tau_syn, threshold)
+    recording, dtype = bundle("recording", recording, Recording), W.dtype
+    dtimes, units = _matched(dtimes, units, W.shape[1], recording, dtype)
+    tau_mem, tau_syn, threshold = _wide(len(W), *constants)
+    weights = [W.astype(float)] if V is None else [W.astype(float), V.astype(float)]
+    dweights, ddelays = ([np.zeros(w.shape) for w in weights] for _ in range(2))
+    dtau_mem, dtau_syn, dthreshold = np.zeros((3, len(W)))
+    dinputs, dstate = [], []
+    for dt, inputs, own, log in zip(dtimes, units, recording.units, recording.log,
+                                    strict=True):
+        count, unit = len(inputs), np.concatenate([inputs, own])
+        dt = np.concatenate([np.zeros(count), dt])
+        at, mem, syn = (a.astype(float) for a in (log.at, log.mem, log.syn))
+        dmem, dsyn = np.zeros((2, len(W)))
+        for e in range(len(at) - 1, 0, -1):
+            k, to = log.sources[e], log.reached[e]
+            j = unit[k] if log.kinds[e] != END else None
+            if log.kinds[e] == ARRIVAL:
+                own = int(k >= count)
+                moved = weights[own][:, j] * (dsyn / tau_syn - dmem / tau_mem) * to
+                dt[k] += moved.sum()                                       # (11)
+                ddelays[own][:, j] += moved                                # (11)
+                dweights[own][:, j] += dsyn * to                           # (12)
+            elif log.kinds[e] == RELEASE:
+                dt[k] -= dmem[j] * syn[e, j] / tau_mem[j]                  # (13)
+                dmem[j] = 0                                                # (13)
+            elif log.kinds[e] == SPIKE:
+                dmem[j] = -tau_mem[j] * dt[k] / (syn[e, j] - threshold[j])   # (14)
+                dthreshold[j] -= dmem[j]                                   # (15)
+            s, U, current = at[e] - at[e - 1], mem[e - 1], syn[e - 1]
+            by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
+            fade, decay = np.exp(-s / tau_mem), np.exp(-s / tau_syn)
+            dtau_mem += dmem * (U * fade * s / tau_mem ** 2 + current * by_mem)   # (16)
+            later = dsyn * decay * s / tau_syn ** 2
+            dtau_syn += current * (dmem * by_syn + later)                  # (17)
+            dsyn = decay * dsyn + _kernel(s, tau_mem, tau_syn) * dmem      # (9)
+            dmem = fade * dmem                                             # (10)
+        dinputs.append(dt[:count].astype(dtype))
+        dstate.append((dmem, dsyn))
+    dstate = State(*np.array(dstate, dtype).transpose(1, 0, 2))
+    dW, dV, dd, drecurrent = (a and a.pop(0).astype(dtype) if a else None for a in (
+        dweights, dweights, ddelays, ddelays))
+    return Gradient(dW, dV, dinputs, dd, drecurrent, dtau_mem.astype(dtype),
+                    dtau_syn.astype(dtype), dthreshold.astype(dtype), dstate)
+
+
+def first(times, units, n):
+    """Return the time of the first spike of each neuron.
+
+    The function `spike_time.cross_entropy` computes a loss of these times.
+
+    >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
+    [[0.3, 0.1, inf]]
+
+    Parameters
+    ----------
+    times, units : lists of (S,) float and of (S,) int
+        Spike times and neurons of each sample, as in `simulate`.
+    n : int
+        Number of neurons.
+
+    Returns
+    -------
+    (B, n) float
+        Spike times in s; infinity for silent neurons.
+    """
+    n, = arrays("n () int in [1, inf)", n)
+    times, units = _events(times, units, n)
+    found = np.full((len(times), n), np.inf, times[0].dtype)
+    for row, t, i in zip(found, times, units, strict=True):
+        np.minimum.at(row, i, t)
+    return found
+
+
+def first_backward(dfirst, times, units):
+    """Return the derivatives with respect to all spike times from those with
+    respect to the first spike time of each neuron.
+
+    >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
+    [array([2., 0., 1.])]
+
+    Parameters
+    ----------
+    dfirst : (B, n) float
+        Derivatives; those of silent neurons are ignored.
+    times, units
+        Arguments of `first`.
+
+    Returns
+    -------
+    list of (S,) float
+        Derivatives for each sample, 0 for all spikes but the first ones.
+    """
+    dfirst, = arrays("dfirst (B, n) float", dfirst)
+    times, units = _events(times, units, dfirst.shape[1])
+    if len(times) != len(dfirst):
+        raise ValueError(f"dfirst has {len(dfirst)} samples, times has {len(times)}: "
+                         "must be equal")
+    found = [np.zeros(len(t), dfirst.dtype) for t in times]
+    for row, d, i in zip(found, dfirst, units, strict=True):
+        index = np.unique(i, return_index=True)[1]
+        row[index] = d[i[index]]
+    return found
+
+
+def latency(times, targets, *, late):
+    """Return the latency loss, eq. (23), and its derivative.
+
+    >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
+    (2.5, array([[1., 0.]]))
+
+    Parameters
+    ----------
+    times : (B, n) float
+        First spike times in s; infinity for silent neurons.
+    targets : (B, n) float
+        Wanted spike times in s.
+    late : float
+        Upper limit of the times in s.
+
+    Returns
+    -------
+    loss, dtimes : float and (B, n) float
+        Loss in s^2, and its derivative, which is 0 for times >= late.
+    """
+    times, targets, late = arrays("times (B, n) float in [0, inf], targets (B, n), "
+                                  "late () in (0, inf)", times, targets, late)
+    error = np.minimum(times, times.dtype.type(late)) - targets
+    loss = float((error ** 2).sum() / (2 * len(times)))                    # (23)
+    return loss, np.where(times < late, error / len(times), 0)             # (23)
+
+
+def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=False):
+    """Return the potentials of readout neurons, eqs. (21), (22).
+
+    >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
+    >>> readout([1.0], *spikes, tau_mem=1.0, tau_syn=1.0).round(4).tolist()
+    [[[0.3679]]]
+
+    Parameters
+    ----------
+    at : (T,) or (T, B, n) float
+        Times in s, for all neurons or for each neuron.
+    times, units, W, tau_mem, tau_syn, delays
+        Arguments of `simulate`.
+    integral : bool
+        If True, return the integrals of the potentials from 0 to `at`.
+
+    Returns
+    -------
+    (T, B, n) float
+        Potentials, or integrals.
+    """
+    at, times, units, W, delays, taus = _readout(
+        at, times, units, W, delays, tau_mem, tau_syn, integral)
+    found = np.zeros(at.shape)
+    for b, (t, j) in enumerate(zip(times, units, strict=True)):
+        value = _response(at[:, b], t, delays[:, j], *taus, integral)[0]
+        found[:, b] = (W[:, j].astype(float) * value).sum(axis=2)          # (21, 22)
+    return found.astype(W.dtype)
+
+
+def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
+                     integral=False):
+    """Return the derivatives of a loss of the results of `readout`.
+
+    >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
+    >>> dmem = np.ones((1, 1, 1))
+    >>> grad = readout_backward(dmem, [1.0], *spikes, tau_mem=1.0, tau_syn=1.0)
+    >>> grad.dW.round(4).tolist()
+    [[0.3679]]
+
+    Parameters
+    ----------
+    dmem : (T, B, n) float
+        Derivative of the loss with respect to the result of `readout`.
+    at, times, units, W, tau_mem, tau_syn, delays, integral
+        Arguments of `readout`.
+
+    Returns
+    -------
+    Gradient
+        Fields dW, dtimes, ddelays, dtau_mem and dtau_syn, as in `backward`;
+        all other fields are None.
+    """
+    at, times, units, W, delays, taus = _readout(
+        at, times, units, W, delays, tau_mem, tau_syn, integral)
+    _, dmem = arrays("at (T, B, n), dmem (T, B, n)", at, dmem, dtype=W.dtype)
+    dW, ddelays = np.zeros((2, *W.shape))
+    dtaus, dinputs = np.zeros((2, len(W))), []
+    for b, (t, j) in enumerate(zip(times, units, strict=True)):
+        value, speed, *by_taus = _response(at[:, b], t, delays[:, j], *taus, integral)
+        d, w = dmem[:, b, :, None].astype(float), W[:, j].astype(float)
+        np.add.at(dW.T, j, (d * value).sum(axis=0).T)
+        moved = -(d * w * speed).sum(axis=0)
+        np.add.at(ddelays.T, j, moved.T)
+        dinputs.append(moved.sum(axis=0).astype(W.dtype))
+        dtaus += [(d * w * by).sum(axis=(0, 2)) for by in by_taus]
+    dW, ddelays, dtaus = (a.astype(W.dtype) for a in (dW, ddelays, dtaus))
+    return Gradient(dW, None, dinputs, ddelays, None, *dtaus, None, None)
+
+
+def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
+    """Return the times at which the potentials of readout neurons are highest.
+
+    Let `at` be the result `peaks(...)[None]`.  Then `readout` returns the
+    maxima, and `readout_backward` their derivatives.
+
+    >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
+    >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
+    [[1.0]]
+
+    Parameters
+    ----------
+    times, units, W, tau_mem, tau_syn, until, delays
+        Arguments of `simulate`.
+
+    Returns
+    -------
+    (B, n) float
+        Times in s; 0 if the potential is never above its initial value 0.
+    """
+    W, delays, tau_mem, tau_syn, until = arrays(
+        f"{LAYER}, until () in (0, inf)", W, delays, tau_mem, tau_syn, until)
+    times, units = _events(times, units, W.shape[1], W.dtype)
+    constants, zero = _wide(len(W), tau_mem, tau_syn, np.inf), np.zeros(len(W))
+    found = []
+    for b, (t, j) in enumerate(zip(times, units, strict=True)):
+        log = _run(t, j, [W.astype(float)], (zero, zero), constants,
+                   [_fan(W, delays)], until, 0.0, 0, b)
+        wait, top = _tops(log, *constants[:2])
+        best = top.argmax(axis=0)
+        found.append(log.at[best] + np.take_along_axis(wait, best[None], 0)[0])
+    return np.array(found, W.dtype)
+
+
+def _response(at, times, delays, tau_mem, tau_syn, integral):
+    """Return the response k or K of each neuron to each spike, and its
+    derivatives with respect to time, tau_mem and tau_syn, (T, n, S)."""
+    s = np.maximum(at[:, :, None] - times - delays, 0)
+    tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
+    k, decay = _kernel(s, tau_mem, tau_syn), np.exp(-s / tau_syn)
+    by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
+    if not integral:
+        return k, late * (decay - k) / tau_mem, by_mem, by_syn
+    rise = -np.expm1(-s / tau_syn)
+    return (tau_syn * rise - tau_mem * k, k, -k - tau_mem * by_mem,        # (22)
+            rise - decay * s / tau_syn - tau_mem * by_syn)
+
+
+def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
+    """Return the checked arguments of `readout`."""
+    flags("integral", integral)
+    W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
+    times, units = _events(times, units, W.shape[1], W.dtype)
+    size = len(times), len(W)
+    at, = arrays("at (...) in [0, inf)", at, dtype=W.dtype)
+    at, = arrays("at (T) in [0, inf)" if at.ndim == 1 else "at (T, {}, {}) in "
+                 "[0, inf)".format(*size), at, dtype=W.dtype)
+    at = np.broadcast_to(at[:, None, None], (len(at), *size)) if at.ndim == 1 else at
+    delays = np.zeros(W.shape) if delays is None else delays.astype(float)
+    return at.astype(float), times, units, W, delays, _wide(len(W), *taus)
+
+
+def _fan(weights, delays):
+    """Return pairs (delay, reached neurons) for each presynaptic neuron."""
+    delays = np.zeros(weights.shape) if delays is None else delays.astype(float)
+    return [[(d, to == d) for d in np.unique(to).tolist()] for to in delays.T]
+
+
+def _wide(n, *constants):
+    return [np.full(n, a, float) for a in constants]
+
+
+def _events(times, units, m, dtype=None):
+    """Return checked lists of spikes."""
+    times, = arrays("times[] (_*) float in [0, inf)", times, dtype=dtype)
+    units, = arrays(f"units[] (_*) int in [0, {m})", units)
+    if not times or len(units) != len(times):
+        raise ValueError(f"units has {len(units)} samples, times has {len(times)}: "
+                         "must be equal and at least 1")
+    for b, (t, j) in enumerate(zip(times, units, strict=True)):
+        if len(t) != len(j):
+            raise ValueError(f"units[{b}] has {len(j)} spikes, times[{b}] has "
+                             f"{len(t)}: must be equal")
+        if (np.diff(t) < 0).any():
+            k = int(np.argmax(np.diff(t) < 0))
+            raise ValueError(f"times[{b}] is {t[k + 1]:.6g} after {t[k]:.6g}, at index "
+                             f"{k + 1}: must not decrease")
+    return times, units
+
+
+def _matched(dtimes, units, m, recording, dtype):
+    """Check that derivatives and input neurons fit a recording, and return them."""
+    dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
+    units, = arrays(f"units[] (_*) int in [0, {m})", units)
+    for name, found, wanted in (
+            ("units", units, [int(log.sources[0]) for log in recording.log]),
+            ("dtimes", dtimes, [len(t) for t in recording.times])):
+        if [len(a) for a in found] != wanted:
+            raise ValueError(f"{name} has {[len(a) for a in found][:8]} spikes in the "
+                             f"first samples: must have {wanted[:8]}, as in recording")
+    return dtimes, units
