@@ -92,6 +92,17 @@ def test_a_potential_close_to_the_threshold_is_seen():
     assert protocol._close(vector._replace(outputs={"mem": mem}))
 
 
+def test_draws_with_close_potentials_are_replaced(monkeypatch):
+    before = cases(["bptt"])[1]
+    gap = np.abs(before.vector.outputs["mem"] / 0.75 - 1).min()
+    monkeypatch.setattr(protocol, "MARGIN", 1.01 * gap)
+    after = cases(["bptt"])[1]
+    assert protocol._close(before.vector) and not protocol._close(after.vector)
+    monkeypatch.setattr(protocol, "MARGIN", 1.0)
+    with pytest.raises(ValueError, match="seed is 0: must be one with live"):
+        cases(["bptt"])
+
+
 def test_levels_name_every_vector_once():
     found = stored.catalogue()
     assert sorted(found["required"] + found["optional"]) == stored.names()
