@@ -15,8 +15,9 @@ from refsnn.oracle import check, diagnose
 # The layer has leaky integrate-and-fire (LIF) neurons with input weights W and
 # recurrent weights V.  ``help("refsnn.lif")`` shows the equations.  To test a layer of
 # your own, wrap it in such a function: the dict p holds the inputs of a test problem,
-# and the result is a dict of outputs, such as the loss and its gradients.  The mistake,
-# a common one, detaches the spikes in the reset, so that the reset has no gradient.
+# such as ``problem.inputs`` below.  The result is a dict of outputs, such as the loss
+# and its gradients.  The mistake, a common one, detaches the spikes in the reset, so
+# that the reset has no gradient.
 torch.set_num_threads(1)                        # faster for small networks
 
 
@@ -59,7 +60,7 @@ for name, function in layers.items():
     results = function(problem.inputs)
     dW[name] = results["dW"].ravel()
     for found in check.check({f"bptt.{key}": value for key, value in results.items()}):
-        if found.status != "missing":
+        if found.status != "missing":           # outputs that ``layer`` returns
             print(f"Check of the {name}: {found.output or 'bptt'} {found.status}: "
                   f"{found.text}")
 

@@ -10,7 +10,7 @@ from refsnn import checks, lif, losses, optimisers, surrogates
 
 # %%
 # The task: each of m inputs spikes once in the T time steps of a sample.  The class of
-# the sample determines the mean step of each spike.  Spike counts are the same for all.
+# the sample determines the mean step of each spike.  Each spike count is 1.
 rng, T, m, n, k, steepness = np.random.default_rng(1), 60, 30, 40, 4, 5.0
 means = rng.integers(0, 40, (k, m))     # mean step, for k classes and m inputs
 decays = {"alpha": 0.8, "beta": 0.9}    # per step, of synaptic current and potential
@@ -25,7 +25,7 @@ def draw(count):
 # %%
 # The network has n leaky integrate-and-fire (LIF) neurons with the threshold 1, and k
 # leaky readouts, whose sums over time are the class scores.  In the surrogate gradient,
-# psi, the slope of a fast sigmoid, replaces the derivative of the hard threshold.
+# the slope psi of a fast sigmoid replaces the derivative of the hard threshold.
 def forward(W, W_out, x, labels, spike=None):
     layer = lif.simulate(x, W, spike=spike, **decays)
     out = lif.readout(layer.spikes, W_out, gain=0.005, **decays)
@@ -41,9 +41,9 @@ def gradient(W, W_out, x, labels):
 
 # %%
 # Ordinary finite differences cannot test this gradient: a tiny change of the weights
-# usually changes no spike, and therefore not the loss.  The function ``anchored``
-# returns a spike function that gives the recorded spikes, but has the slope psi.
-# With this spike function, finite differences prove the gradient.
+# usually changes neither spikes nor loss.  The spike function of ``anchored`` gives the
+# recorded spikes, but has the slope psi, so that finite differences prove the gradient.
+# To see the proof fail, add reset="zero" to ``lif.simulate``, not to ``lif.backward``.
 W, W_out, few = rng.normal(0.05, 0.2, (n, m)), rng.normal(0, 0.2, (k, n)), draw(2)
 dW = gradient(W, W_out, *few)[0]
 mem = forward(W, W_out, *few)[-1].mem

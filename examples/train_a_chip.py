@@ -10,12 +10,13 @@ from refsnn import (chip, chip_weights, datasets, encoding, in_the_loop, losses,
                     optimisers, probe)
 
 # %%
-# The chip.  To train your own chip, replace the body of ``run``: write the integer
-# weights to the chip, send the input spikes x (time bin, image, input), and return the
-# output spikes and the sampled potentials.  Here, an emulated analog chip takes the
-# place of yours.  Its interface has a fault: each sample arrives two time bins late.
-dt, noise = 1.7e-6, np.random.default_rng(1)        # time bin, in seconds
-device = chip.draw(1, chip.CALIBRATED)
+# The chip has m inputs, n neurons and k readouts.  To train your own, replace the
+# body of ``run``: write the integers ``weights.hidden`` (n, m) and ``weights.readout``
+# (k, n) to the chip, send the input spikes x (T, B, m) of T time bins and B images, and
+# return the spikes (T, B, n) and the sampled potentials (T, B, n + k), in ADC codes.
+# Here, ``run`` drives an emulated chip, whose samples arrive two time bins late.
+m, n, k, dt = 64, 40, 4, 1.7e-6                     # dt: time bin, in seconds
+device, noise = chip.draw(1, chip.CALIBRATED), np.random.default_rng(1)
 
 
 def run(weights, x):
@@ -24,15 +25,14 @@ def run(weights, x):
 
 
 # %%
-# The probe finds the fault from 12 inputs, 8 neurons and 3 readouts of the chip.  The
-# report holds the delay, with which ``in_the_loop.record`` corrects all recordings.
-report = probe.probe(run, 12, 8, 3, dt=dt)
-print("The probe says:", *report.faults)
+# The probe finds the fault, and ``in_the_loop.record`` corrects the measured delay.
+report = probe.probe(run, m, n, k, dt=dt)
+print("The probe says:", *report.faults or ["No fault was found."])
 
 # %%
 # The task: images of the digits 0 to 3, in which a brighter pixel spikes earlier.
 images, labels = datasets.digits()
-images, labels = images[labels < 4].reshape(-1, 64), labels[labels < 4]
+images, labels = images[labels < k].reshape(-1, m), labels[labels < k]
 x = encoding.latency(images, 20, tau=8e-6, dt=dt, dtype=np.float32)
 train, test = datasets.split(labels, 0.25)
 
@@ -44,11 +44,11 @@ def classify(weights, part, delay=report.delay):
 
 
 # %%
-# Training in the loop: the chip computes the spikes and the potentials.  Software
-# computes the surrogate gradient, which needs only the nominal parameters of the chip.
-rng = np.random.default_rng(2)
-weights = chip_weights.initial(rng, 64, 40, 4, dt=dt)
-state, state_out, accuracies = None, None, []
+# Training in the loop: the chip computes spikes and potentials.  Software computes the
+# surrogate gradient from nominal parameters of the chip.  For another chip, pass dt,
+# tau_syn, tau_mem, unit, limit and scale (here 240) to all functions that accept them.
+rng, state, state_out, accuracies = np.random.default_rng(2), None, None, []
+weights = chip_weights.initial(rng, m, n, k, dt=dt)
 for _ in range(10):
     for part in np.array_split(rng.permutation(train), len(train) // 50):
         record, (_, dout, dspikes) = classify(weights, part)

@@ -16,9 +16,9 @@ from refsnn import binning, events, lif, losses, optimisers, surrogates
 
 # %%
 # The sounds.  This cell makes three words of two vowels each.  The words "ai" and "ia"
-# differ only in the order of their vowels.  To use your own sounds, let ``folder`` be a
-# folder with your files, named WORD_NUMBER.wav.
-rng, folder = np.random.default_rng(1), Path(tempfile.mkdtemp())
+# differ only in the order of their vowels.  To use your own sounds, remove the loop,
+# and let ``sounds`` be the path of your folder, with three or more files of each word.
+rng, sounds = np.random.default_rng(1), Path(tempfile.mkdtemp())
 vowels = {"a": (700, 1200), "i": (300, 2300), "o": (450, 800)}      # resonances, Hz
 for name in [f"{word}_{i}" for word in ("ai", "ia", "ao") for i in range(24)]:
     pitch, parts = rng.uniform(110, 220), []                        # Hz
@@ -28,22 +28,24 @@ for name in [f"{word}_{i}" for word in ("ai", "ia", "ao") for i in range(24)]:
         sizes = sum(1 / (1 + ((tones - f) / 100) ** 2) for f in vowels[vowel])
         parts.append((sizes * np.sin(2 * np.pi * tones * t)).sum(axis=0) / sizes.sum())
     sound = 30000 * np.concatenate(parts)
-    with wave.open(str(folder / f"{name}.wav"), "wb") as file:
+    with wave.open(str(sounds / f"{name}.wav"), "wb") as file:
         file.setparams((1, 2, 16000, 0, "NONE", ""))    # mono, 2 bytes, 16000 Hz
         file.writeframes(sound.astype("<i2").tobytes())
 
 # %%
 # The conversion, by a command that you can also run in a terminal.  The pattern after
-# ``--label`` finds the word in the file name.  Every third sound is held out.
-files = sorted(map(str, folder.glob("*.wav")))
-(folder / "test.txt").write_text("\n".join(files[::3]))
+# ``--label`` finds the word in file names such as ai_7.wav.  If each word has its own
+# folder, write "folder" instead of the pattern.  For stereo files, add "--mix" to the
+# list.  Every third sound is held out.
+files, folder = sorted(map(str, sounds.resolve().rglob("*.wav"))), tempfile.mkdtemp()
+Path(folder, "test.txt").write_text("\n".join(files[::3]))
 subprocess.run([
     sys.executable, "-m", "refsnn", "convert", *files, "--label", "(.*)_", "--channels",
     "70", "-o", "train.h5", "--test", "test.txt", "test.h5"], cwd=folder, check=True)
 
 # %%
 # The picture shows the spikes of one sound of each word.
-train, test = (events.read(folder / f, channels=70) for f in ("train.h5", "test.h5"))
+train, test = (events.read(f"{folder}/{f}.h5", channels=70) for f in ("train", "test"))
 k = len(train.keys)                                                 # number of words
 fig, axes = plt.subplots(1, k, figsize=(10, 3.8), sharey=True, layout="constrained")
 for i, (ax, word) in enumerate(zip(axes, train.keys, strict=True)):
@@ -55,7 +57,8 @@ fig.savefig("wav_to_classifier.png", dpi=150)
 
 # %%
 # The classifier: a recurrent layer of leaky integrate-and-fire (LIF) neurons, and one
-# leaky readout for each word.  The input counts spikes in steps of 4 ms, up to 0.4 s.
+# leaky readout for each word.  The input counts spikes in steps of 4 ms, up to t1; for
+# longer sounds, increase t1.  Next, ``help("refsnn.__main__")`` explains ``convert``.
 grid = binning.Binning(t0=0.0, t1=0.4, dt=0.004, outside="drop")
 x, x_test = (binning.dense(s.times, s.units, 70, grid) for s in (train, test))
 decays = {"alpha": np.exp(-4 / 10), "beta": np.exp(-4 / 20)}        # 10 ms and 20 ms
@@ -73,8 +76,5 @@ for _ in range(60):
         states[i], step = optimisers.adam(states[i], gradient, rate=0.005)
         weights[i] = weights[i] + step
 layer = lif.simulate(x_test, *weights[:2], **decays)
-out = lif.readout(layer.spikes, weights[2], **decays)
+out = lif.readout(layer.spikes, weights[2], gain=0.01, **decays)
 print(f"Held-out sounds: accuracy {losses.accuracy(out, test.labels, 'sum'):.3f}")
-
-# %%
-# Next: ``help("refsnn.__main__")`` explains all options of the command ``convert``.

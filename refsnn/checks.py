@@ -122,8 +122,8 @@ def _judge(where, analytic, numeric, noise, rtol, margin, scale=0.0):
                  "rescale f or choose another point")
     elif not abs(analytic - numeric) <= rtol * larger + noise:
         fault = (f"gradient says {analytic:.17g}, finite difference says "
-                 f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} of "
-                 f"the larger, allowed {rtol:.3g}")
+                 f"{numeric:.17g}, off by {abs(analytic - numeric) / larger:.3g} "
+                 f"relative to the larger value, allowed {rtol:.3g}")
         if numeric == 0:
             fault += "; does f run with a hard threshold? see `anchored`"
     else:
