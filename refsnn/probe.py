@@ -127,6 +127,7 @@ SHAPE = 0.9             # least share of the responses that (2) explains
 NOISY = 1.5             # largest ratio of noise with input to noise in (A)
 EXACT = 1e-3            # least relative error of a measured response
 GUESSES = (0.25, 0.5, 0.7, 1, 1.4, 2, 3)    # of a + b, relative to nominal
+SHORT = 0.1             # least longer time constant, in time steps
 WRONG = 1.35            # a scale that is wrong by a larger factor is a fault
 FEW = 1 / 0.7           # the same for readouts: all of a few may be off by 30 %
 SLOW = 1.05             # the same for the median of a + b
@@ -241,6 +242,10 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
             f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}: must be shorter, so "
             "that the response to a spike reaches its maximum within "
             f"{steps} steps of {dt!r} s")
+    if max(tau_syn, tau_mem) < SHORT * dt:
+        raise ValueError(
+            f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}: one must be at least "
+            f"{SHORT * dt:.3g}, a tenth of dt")
     peak = K.max()
     weak = int(min(limit, WEAK * scale / peak))
     if weak < 1:
@@ -475,7 +480,8 @@ def _weak(report, fit, W, scale, y, spikes, noise):
     rest = (Y ** 2).sum(axis=(0, 1)) - known - NOISY * T * A.shape[1] * noise ** 2
     if np.median((rest / known)[live]) > 1 / SHAPE - 1:
         return report._replace(faults=(
-            *report.faults, "Responses do not have the shape of eq. (2).")), fit
+            *report.faults, "Responses do not have the shape of eq. (2), that of a "
+            "neuron with two time constants.")), fit
     g, W = g.reshape(n, count, -1), (W / scale).transpose(1, 0, 2)
     order, like = _paired(*(np.where(live[:, None], a.reshape(n, -1), W.reshape(n, -1))
                             for a in (g, W)))

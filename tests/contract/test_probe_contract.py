@@ -59,6 +59,9 @@ def test_contract(c):
     (lambda: probe.probe(software, 2, 2, 1, tau_syn=6.0, tau_mem=6.0),
      "^tau_syn is 6.0 and tau_mem is 6.0: must be shorter, so that the response to a "
      "spike reaches its maximum within 40 steps of 1.7e-06 s"),
+    (lambda: probe.probe(software, 2, 2, 1, dt=1e-3),
+     "^tau_syn is 6e-06 and tau_mem is 6e-06: one must be at least 0.0001, a tenth of "
+     "dt"),
     (lambda: probe.probe(lambda w, x: None, 2, 2, 1),
      "^run returned a NoneType: must be a pair"),
     (lambda: probe.probe(lambda w, x: (x, x, x), 2, 2, 1), "^run returned a tuple"),
