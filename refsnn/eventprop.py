@@ -63,8 +63,10 @@ integrals of these potentials from 0 to t, are
     K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
 
 where the sums contain the spikes that have arrived.  The derivative of the
-maximum of U_i is the derivative of U_i at the time of the maximum.  The
-latency loss compares the first spike time of each neuron with a target:
+maximum of U_i is the derivative of U_i at the time of the maximum, if no
+spike arrives at this time.  An arrival that ends the rise of U_i moves the
+maximum, and `readout_backward` does not include this motion.  The latency
+loss compares the first spike time of each neuron with a target:
 
     L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
 
@@ -609,7 +611,8 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
     Let `at` be the result `peaks(...)[None]`.  Then `readout` returns the
-    maxima, and `readout_backward` their derivatives.
+    maxima, and `readout_backward` their derivatives, except for maxima at
+    the arrival of a spike.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
