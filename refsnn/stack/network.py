@@ -127,6 +127,7 @@ def descend(layers, gradients, optimiser, states=None):
         moved = [(state, 0) if change is None else optimiser(state, change)
                  for change, state in zip(changes, held, strict=True)]
         after.append(Layer(*(state for state, _ in moved)))
-        new.append(Layer(*(None if value is None else value + update
-                           for value, (_, update) in zip(values, moved, strict=True))))
+        new.append(Layer(*(
+            None if value is None else np.asarray(value + update, value.dtype)
+            for value, (_, update) in zip(values, moved, strict=True))))
     return new, after
