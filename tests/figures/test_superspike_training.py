@@ -1,9 +1,12 @@
 """Training with the SuperSpike rule: delays of the target, hits, and the picture."""
 
+from types import SimpleNamespace
+
 import numpy as np
 from numpy.testing import assert_allclose, assert_array_equal
 
-from figures.superspike import fig_superspike, fig_superspike_rates
+from figures.superspike import (fig_superspike, fig_superspike_rates,
+                                fig_superspike_trials)
 from figures.superspike import superspike_training as training
 
 
@@ -101,3 +104,30 @@ def test_weights_are_clipped():
     moved = W + m.astype(np.float32)
     assert layer.W.dtype == np.float32 and (abs(moved) > 0.1).mean() > 0.05
     assert_array_equal(layer.W, np.clip(moved, -0.1, 0.1))
+
+
+def test_trials_until_each_neuron_hits(monkeypatch):
+    """Neurons of each rate come in order, and the rate drops after trial LATE."""
+    figure, rates = fig_superspike_trials, []
+
+    def practise(layers, x, target, loops, rate, watch):
+        assert layers[0].W.shape == (10, 1, 100) and x.shape[1] == 10
+        for loop in range(loops):
+            rates.append(rate(loop).ravel())
+            spikes = np.zeros((training.STEPS, 10, 1))
+            for k in range(10):
+                if loop >= 30 * k and k < 9:            # the last one never hits
+                    spikes[training.equidistant(5), k] = 1
+            watch(loop, 0, [SimpleNamespace(spikes=spikes)])
+
+    monkeypatch.setattr(training, "practise", practise)
+    found = figure.learn(0.05, "drop", 2, 310, 5)
+    assert_array_equal(found["trials"], [[1, 31], [61, 91], [121, 151], [181, 211],
+                                         [241, 310]])
+    assert_allclose(rates[0], np.repeat(figure.RATES_V, 2))
+    assert_allclose(rates[299], rates[0])
+    assert_allclose(rates[300], rates[0] / 10)
+    data = figure.gather([{**found, "law": "constant", "scale": scale}
+                          for scale in figure.SCALES_V])
+    assert_allclose(figure.measured(data)["log-trials-50-mv-10000-uv"],
+                    np.log10([241, 310]))
