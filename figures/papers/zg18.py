@@ -30,7 +30,7 @@ ROWS = (
     Row("fig. 4", "Learning fails if all feedback weights are negative",
         (f"{HIDDEN}.negative",)),
     Row("fig. 5", "XOR: all networks with four hidden neurons and random feedback "
-        "solve the task", (f"{XOR}.solved-random", f"{XOR}.solved-unbalanced")),
+        "solve the task", (f"{XOR}.solved-random", f"{XOR}.solved-large")),
     Row("fig. 5", "XOR: networks with symmetric feedback solve the task",
         (f"{XOR}.solved-symmetric",)),
     Row("fig. 5", "XOR: symmetric feedback learns faster than random feedback",
@@ -97,7 +97,7 @@ SETTINGS = (
         ("response window", "until 15 ms after the pattern", "same"),
         ("feedback weights", "normally distributed",
          "signs balanced; also normally distributed"),
-        ("bound on weights", "0.1 V", "0.1 V; hidden 3 mV"),
+        ("bound on weights", "0.1 V", "0.1 V; hidden 3 mV, also 0.1 V"),
         ("regulariser", "rho = 1, a = 4", "1e-3, with e^2"), ("runs", "20", "20"))),
     Experiment(PICTURE, "Picture (figs. 6 to 8)", settings(
         "1 mV, / 10 after 800 s", "50 mV / sqrt(fan-in)",
@@ -105,4 +105,4 @@ SETTINGS = (
          "a picture of this project of the same size"),
         ("hidden neurons", "up to 256", "128; 8 to 256 in 40 trials"),
         ("regulariser", "rho = 1, a = 4, time constant unknown (code: 0.1 s)",
-         "as the code"), ("runs", "unknown", "1"))))
+         "as the code"), ("runs", "unknown", "5"))))

@@ -93,7 +93,7 @@ TEXTS = {"none": "no hidden layer", "fixed": "fixed hidden layer",       # in cl
          **{name: f"{name} feedback" for name in training.FEEDBACK}}
 STRENGTHS, EXPONENTS = (0.01, 1.0, 100.0), (0.0, 4.0)
 SIZES = {"quick": (1, 2, 32), "default": (2, 16, 32),   # repeats, loops, hidden
-         "full": (1, 286, 128)}
+         "full": (5, 286, 128)}
 CURVE = 150                     # drawn points of a learning curve
 EDGES = np.arange(0, 0.3001, 0.01)      # bins of the intervals, s
 RASTERS = MAIN[:3]              # networks whose output spikes are shown
@@ -107,6 +107,7 @@ ARRAYS = {
            ("rates", "run, neuron", "Hz", "rates of hidden neurons, last trial"),
            ("intervals", "interval", "s", "interspike intervals of hidden neurons"),
            ("variation", "neuron", "1", "coefficient of variation of the intervals"),
+           ("medians", "run", "1", "median over neurons of this coefficient"),
            ("density", "bin", "1/s", "density of the intervals"),
            ("mean_interval", "", "s", "mean interval"),
            ("short", "", "1/s", "final cost after the short training"))},
@@ -127,19 +128,20 @@ def jobs(size, seed, data, repeats=None, loops=None, hidden=None):
     """Return the jobs, the longest first."""
     usual = SIZES[size]
     loops, hidden = loops or usual[1], hidden or usual[2]
-    common_ = {"seed": seed, "repeats": repeats or usual[0]}
+    count, common_ = repeats or usual[0], {"seed": seed}
     folder = None if data is None else pathlib.Path(data, "spike_picture")
     if folder is not None and (folder / "target.ras").is_file():
         common_["folder"] = str(folder)
 
-    def job(condition, hidden, loops, role, **regulariser):
+    def job(condition, hidden, loops, role, repeat=0, **regulariser):
         return (learn, {"condition": condition, "hidden": hidden, "loops": loops,
-                        "role": role, **regulariser, **common_})
+                        "role": role, "repeat": repeat, **regulariser, **common_})
 
+    listed = [job(name, hidden, loops, "main", repeat)
+              for name in (MAIN if size == "full" else (*MAIN[:3], "regularised"))
+              for repeat in range(count)]
     if size != "full":
-        return [job(name, hidden, loops, "main")
-                for name in (*MAIN[:3], "regularised")]
-    listed = [job(name, hidden, loops, "main") for name in MAIN]
+        return listed
     listed += [job(name, hidden, 40, "short")
                for name in ("regularised", "by error", "linear")]
     listed += [job(name, n, 40, "short") for name in ("symmetric", "random")
@@ -185,15 +187,14 @@ def options(folder):
     return loop_s, read
 
 
-def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
+def learn(condition, hidden, loops, role, seed, repeat, rho=None, exponent=4.0,
           folder=None):
-    """Train the networks of one condition.
+    """Train a network.
 
     Return costs, firing rates and spike rasters.
     """
     def generators(*what):
-        return [seeds.rng(seed, "picture", " ".join(map(str, what)), r)
-                for r in range(repeats)]
+        return [seeds.rng(seed, "picture", " ".join(map(str, what)), repeat)]
 
     if folder is None:
         x = training.poisson(generators("input"), UNITS, INPUT_HZ, TRIAL)
@@ -201,7 +202,6 @@ def learn(condition, hidden, loops, role, seed, repeats, rho=None, exponent=4.0,
                                   INK_HZ)
     else:
         x, target = recorded(folder)
-        x = np.repeat(x, repeats, axis=1)
     inputs, outputs, trial_s = x.shape[2], target.shape[2], len(x) * training.DT_S
     kind, settings = CONDITIONS[condition]
     if rho is not None:
@@ -259,14 +259,17 @@ def final(cost):
 
 def gather(results):
     found, points, sweep = {}, [], []
+    main = [r for r in results if r["role"] == "main"]
+    for name in dict.fromkeys(str(r["condition"]) for r in main):
+        runs = [r for r in main if r["condition"] == name]
+        found[f"{name}_raster"] = spikes(runs[0]["after"])
+        for key in ("cost", "rates", "intervals", "variation"):
+            found[f"{name}_{key}"] = np.concatenate([r[key] for r in runs],
+                                                    axis=int(key == "cost"))
+        found[f"{name}_medians"] = np.array([
+            np.median(r["variation"]) if len(r["variation"]) else np.nan for r in runs])
+    found["target"] = spikes(main[0]["target"])
     for r in results:
-        if r["role"] == "main":
-            name = str(r["condition"])
-            found[f"{name}_cost"] = r["cost"]
-            found[f"{name}_raster"] = spikes(r["after"])
-            for key in ("rates", "intervals", "variation"):
-                found[f"{name}_{key}"] = r[key]
-            found["target"] = spikes(r["target"])
         if r["role"] == "sweep":
             sweep.append((r["exponent"], r["rho"], final(r["cost"]).mean(),
                           r["rates"].mean()))
@@ -328,10 +331,9 @@ def measured(data):
     cost = {name: final(data[f"{name}_cost"])
             for name in CONDITIONS if f"{name}_cost" in data}
     start = {name: data[f"{name}_cost"][0] for name in cost}
-    variation = data["symmetric_variation"]
     found = {**{f"cost-{IDS[name]}": value for name, value in cost.items()},
              "rate": np.median(data["symmetric_rates"], axis=1),
-             "variation": [np.median(variation) if len(variation) else np.nan],
+             "variation": data["symmetric_medians"],
              "random-over-none": cost["random"] / cost["none"]}
     if len(data["points"]):
         return found | {"none-over-symmetric": cost["none"] / cost["symmetric"],

@@ -78,7 +78,7 @@ BOUND_V, DROPS = 3e-3, (0.6, 0.85)      # bound on hidden weights; rate drops
 REGULARISER = {"rho": 1e-3, "het": "error"}
 REPEATS = {"quick": 2, "default": 6, "full": 20}
 BLOCKS = {"quick": 20, "default": 200, "full": 1200}
-SHOWN = {"quick": 4, "default": 6, "full": 9}           # number of cases
+SHOWN = {"quick": 4, "default": 6, "full": 11}          # number of cases
 LAST, ERROR, LIVE_HZ = 40, 0.1, 1.0     # LAST: blocks; ERROR: bound on the share
 JUDGED = ("symmetric", "random")    # kinds of feedback whose best run is judged
 # {name: (kind of feedback, number of hidden neurons, label, text in claims)}
@@ -94,11 +94,20 @@ CASES = {
     "common": ("random", HIDDEN, "random, common times",
                f"random feedback, {HIDDEN} hidden neurons, common times"),
     "unbalanced": ("random", HIDDEN, "random, unbalanced",
-                   f"random feedback with unbalanced signs, {HIDDEN} hidden neurons")}
-CONTROLS = ("common", "unbalanced")
+                   f"random feedback with unbalanced signs, {HIDDEN} hidden neurons"),
+    "wide": ("random", HIDDEN, "random, unbalanced, wide",
+             f"random feedback with unbalanced signs, {HIDDEN} hidden neurons, hidden "
+             f"weights up to {1e3 * training.BOUND_V:g} mV"),
+    "large": ("random", HIDDEN, "random, unbalanced, wide, large",
+              f"random feedback with unbalanced signs, {HIDDEN} hidden neurons, hidden "
+              f"weights up to {1e3 * training.BOUND_V:g} mV, larger initial weights")}
+CONTROLS = ("common", "unbalanced", "wide", "large")
+UNBALANCED = CONTROLS[1:]
+WIDE, LARGE_V = CONTROLS[2:], 0.05      # LARGE_V: initial weights of "large"
 COLOURS = dict(zip(CASES, (colours.BLACK, colours.BLUE, colours.VERMILION,
                            colours.ORANGE, colours.GREEN, colours.PURPLE, colours.SKY,
-                           colours.GREY, colours.VERMILION), strict=True))
+                           colours.GREY, colours.VERMILION, colours.ORANGE,
+                           colours.GREEN), strict=True))
 
 
 IDS = {name: name.replace(" ", "-") for name in CASES}
@@ -225,13 +234,14 @@ def networks(name, repeats, seed):
     if not hidden:
         W = training.weights(first, OUTPUTS, INPUTS, SCALE_V)
         return streams, times, [W], np.zeros((repeats, 0, OUTPUTS), np.float32)
-    W = [training.weights(first, hidden, INPUTS, SCALE_V),
+    W = [training.weights(first, hidden, INPUTS,
+                          LARGE_V if name == "large" else SCALE_V),
          training.weights(first, OUTPUTS, hidden, SCALES_V[kind != "symmetric"])]
     matrix = training.feedback(kind, generators("feedback"), hidden, OUTPUTS)
     if kind == "symmetric":
         matrix = balanced(W[1].swapaxes(1, 2))
         W[1] = matrix.swapaxes(1, 2)
-    elif kind == "random" and name != "unbalanced":
+    elif kind == "random" and name not in UNBALANCED:
         matrix = balanced(matrix)
     return streams, times, W, np.broadcast_to(matrix, (repeats, hidden, OUTPUTS))
 
@@ -244,6 +254,8 @@ def learn(names, repeats, blocks, seed):
     kinds = np.repeat([CASES[name][0] for name in names], repeats)[:, None, None]
     symmetric, hidden = kinds == "symmetric", CASES[names[0]][1]
     rates = [RATE_V, np.where(symmetric, *RATES_V).astype(np.float32)]
+    bounds = np.array([training.BOUND_V if name in WIDE else BOUND_V for name in names],
+                      np.float32).repeat(repeats)[:, None, None]
     options = REGULARISER if "regularised" in names else {}
     settings = [training.HIDDEN._replace(**options), training.OUTPUT][-len(W[0]):]
     layers = [training.layer(np.concatenate(each), own)
@@ -260,7 +272,7 @@ def learn(names, repeats, blocks, seed):
         layers = training.update(layers, found,
                                  [late * each for each in rates[:len(layers)]])
         if hidden:
-            layers[0] = layers[0]._replace(W=layers[0].W.clip(-BOUND_V, BOUND_V))
+            layers[0] = layers[0]._replace(W=layers[0].W.clip(-bounds, bounds))
         counts.append(wrong(signal, starts))
         fired.append(ran[0].spikes.sum(axis=0)[:, :hidden])
     return {"names": ", ".join(names), "x": x, "labels": labels,
@@ -339,16 +351,16 @@ def claims(size):
         found += [stand_in(f"solved-{name}", f"{reach}, {text[name]}", published(1),
                            tolerance=0.05, differs=signs) for name in JUDGED]
         found += [
-            stand_in("solved-unbalanced", f"{reach}, {text['unbalanced']}",
-                     published(1), tolerance=0.05, differs=settings, cause="hidden "
-                     "neurons with a negative sum of feedback weights become "
-                     "permanently silent", cause_run="the same networks with balanced "
-                     "signs"),
+            *[stand_in(f"solved-{name}", f"{reach}, {text[name]}", published(1),
+                       tolerance=0.05, differs=settings, cause="hidden neurons with a "
+                       "negative sum of feedback weights become permanently silent",
+                       cause_run="the same networks with balanced signs")
+              for name in UNBALANCED],
             stand_in("random-minus-uniform", f"{reach}, random minus uniform feedback",
                      published("uniform feedback is worse on average"), ordered=True,
                      differs=signs)]
         found += [report(f"solved-{IDS[name]}", f"{reach}, {text[name]}")
-                  for name in names if name not in ("none", "unbalanced", *JUDGED)]
+                  for name in names if name not in ("none", *UNBALANCED, *JUDGED)]
         found += [report(f"solved-{key}-live", "symmetric or random feedback, "
                          f"{words} of {HIDDEN} hidden neurons live at the end: {reach}")
                   for key, words in (("few", "at most 2"), ("most", "3 or 4"))]

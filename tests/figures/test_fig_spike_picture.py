@@ -165,12 +165,25 @@ def test_numbers_at_full_are_ratios_in_the_published_order():
     for name in cost:
         data |= {f"{name}_cost": np.full((9, 1), cost[name]),
                  f"{name}_rates": np.array([[1.0, 2, 6]]),
-                 f"{name}_variation": np.array([0.5, 0.7, 4])}
+                 f"{name}_medians": np.array([0.7, 0.9])}
     found = figure.measured(data)
     assert set(found) == {claim.id for claim in figure.claims("full")}
     assert found["none-over-symmetric"] == 2 and found["random-over-none"] == 3 / 2
     assert found["uniform-over-random"] == 4 / 3 and found["cost-fixed"] == 2.5
-    assert found["rate"].tolist() == [2] and found["variation"] == [0.7]
+    assert found["rate"].tolist() == [2] and found["variation"].tolist() == [0.7, 0.9]
+
+
+def test_runs_are_joined_in_their_order():
+    one = {"role": "main", "condition": "symmetric", "trial_s": 3.5, "drawn": True,
+           "hidden": 4, "cost": np.ones((9, 1)), "rates": np.ones((1, 4)),
+           "intervals": np.ones(3), "variation": np.array([0.5, 0.7, 4]),
+           "target": np.zeros((10, 3)), "after": np.eye(3)}
+    other = {**one, "cost": 2 * one["cost"], "variation": np.zeros(0)}
+    data = figure.gather([one, other])
+    assert data["symmetric_cost"].tolist() == 9 * [[1, 2]]
+    assert data["symmetric_rates"].shape == (2, 4)
+    assert data["symmetric_variation"].shape == (3,)
+    np.testing.assert_array_equal(data["symmetric_medians"], [0.7, np.nan])
 
 
 def test_without_files_the_picture_is_drawn(tmp_path):

@@ -98,12 +98,17 @@ def test_regulariser_and_balance_belong_to_their_cases(monkeypatch):
                 if kind == "symmetric":
                     assert (part == layers[1].W[2 * i:2 * i + 2].swapaxes(1, 2)).all()
                     assert j or (part == figure.balanced(part)).all()
-                elif name == "unbalanced":
+                elif name in figure.UNBALANCED:
                     assert (part == drawn).all()
                 elif kind == "random":
                     assert (part == figure.balanced(part)).all()
                 elif hidden:
                     assert (part == 1).all()
+            if hidden:
+                first, second = (layers[0].W[2 * i:2 * i + 2] for layers, _ in kept)
+                scale = figure.LARGE_V if name == "large" else figure.SCALE_V
+                assert 0.9 < 10 * first.std() / scale < 1.1
+                assert (abs(second).max() > figure.BOUND_V) == (name in figure.WIDE)
 
 
 def test_networks_do_not_depend_on_those_beside_them():
@@ -137,7 +142,7 @@ def test_numbers_of_full_runs_are_shares_of_solved_runs():
         found = figure.measured(data(20, share))
         for name in list(figure.CASES)[1:]:
             assert found[f"solved-{figure.IDS[name]}"].mean() == pytest.approx(share)
-        assert len(found["solved-most-live"]) == 100
+        assert len(found["solved-most-live"]) == 140
         assert np.isnan(found["solved-few-live"])
     few = data(20, 0.85, 2)
     few["uniform_errors"] = data(20, 0.25)["uniform_errors"]
