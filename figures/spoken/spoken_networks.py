@@ -40,7 +40,7 @@ class Options(NamedTuple):
     deep: float = 1.0           # sd of initial weights between hidden layers
     loop: float = 0.5           # sd of initial recurrent weights
     out: float = 0.15           # sd of initial weights of the readout
-    penalised: bool = False     # add the terms of `penalty` to the loss
+    penalised: bool = False     # add `lif_training.penalty` to the loss
     optimiser: str = "adam"
     rate: float = 3e-3          # learning rate
     falling: bool = True        # decrease the learning rate to 0 as a cosine
@@ -83,18 +83,6 @@ def score(record, labels, o):
     return loss, np.concatenate([np.zeros_like(record[:first]), d])
 
 
-def penalty(spikes):
-    """Return a spike penalty and its derivative.
-
-    The spike penalty is taken from the tutorial of the authors of [CSSZ20].
-    """
-    T, B, n = spikes.shape
-    burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
-    total, dtotal = losses.total(spikes)
-    return (2e-6 * (B * total + burst),
-            np.float32(2e-6) * (np.float32(B) * dtotal + dburst.reshape(T, B, n)))
-
-
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
@@ -126,7 +114,8 @@ def spiking(o):
     def costs(spikes):
         if not o.penalised:
             return 0.0, None
-        values, found = zip(*map(penalty, spikes), strict=True)
+        values, found = zip(*(lif_training.penalty(s, 2e-6) for s in spikes),
+                            strict=True)
         return sum(values), found
 
     def gradient(p, x, labels, generator):

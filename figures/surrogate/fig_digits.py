@@ -20,7 +20,8 @@ image, the two gradients lead to nearly the same accuracy.
 
 With --full, networks with 784 inputs learn Fashion-MNIST or MNIST with the
 hyperparameters of the second tutorial that accompanies [NMZ19] and the gradient that is
-stopped at the reset, and the left panels compare Fashion-MNIST and MNIST.
+stopped at the reset.  In "Fashion-MNIST, fewer spikes", a penalty on hidden spikes is
+added to the loss, with the hyperparameters of the third tutorial.
 """
 
 import os
@@ -31,7 +32,7 @@ from scipy import sparse
 from figures.run import colours, seeds
 from figures.run.claims import Published, own, reproduction, shown as report
 from figures.train import fast_training, image_sets, lif_training
-from refsnn import encoding, losses
+from refsnn import encoding, losses, optimisers
 
 FIGURE, FASHION = "digits", "fashion_mnist"
 FOLDERS = {"full": (FASHION, "mnist")}      # required in the --data folder
@@ -39,9 +40,14 @@ STEPS, SIDE, HIDDEN, CLASSES = 100, 16, 100, 10
 NET = lif_training.Net()
 SCALE = 7 * (1 - NET.beta)
 SHOWN = (2, 5, 8)                   # classes of the example images
-SIZES = {"quick": (1, 2), "default": (3, 14), "full": (2, 30)}      # repeats, epochs
-TUTORIAL = {name: Published(value, "[NMZ19]", "tutorial 2", "read", n=1)
-            for name, value in (("test", 0.863), ("training", 0.912), ("loss", 0.254))}
+SIZES = {"quick": (1, 2), "default": (3, 14), "full": (5, 30)}      # repeats, epochs
+PART = 10                           # epochs of a job
+# Tutorial 3: standard deviation of the initial weights, strength of the penalty.
+FEWER, FEWER_SCALE, STRENGTH = "fewer spikes", 0.2, 1e-5
+TUTORIAL = {name: Published(value, "[NMZ19]", f"tutorial {number}", "read", n=1)
+            for name, value, number in (
+                ("test", 0.863, 2), ("training", 0.912, 2), ("loss", 0.254, 2),
+                ("fewer-test", 0.827, 3), ("fewer-training", 0.848, 3))}
 ARRAYS = {
     "task": ("condition", "", "name of the data set"),
     "followed": ("condition", "", "whether the gradient includes the reset"),
@@ -62,10 +68,19 @@ def jobs(size, seed, data, repeats=None, epochs=None, hidden=HIDDEN):
     repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
     common = {"epochs": epochs, "hidden": hidden, "seed": seed}
     if size == "full":
-        return [(learn, {"task": task, "folder": os.path.join(data, task),
-                         "followed": False, "steepness": 100.0, "rate": 2e-4,
-                         "fade": False, "batch": 256, "repeat": repeat, **common})
-                for repeat in range(repeats) for task in FOLDERS["full"]]
+        listed = []
+        for repeat in range(repeats):
+            for task in (*FOLDERS["full"], FEWER):
+                fewer = task == FEWER
+                for first in range(0, epochs, PART):
+                    kwargs = {
+                        "task": task, "followed": False, "steepness": 100.0,
+                        "folder": os.path.join(data, FASHION if fewer else task),
+                        "rate": 2e-4, "fade": False, "batch": 256, "repeat": repeat,
+                        "first": first, "last": min(first + PART, epochs), **common}
+                    listed.append((learn, kwargs) if first == 0
+                                  else (learn, kwargs, len(listed) - 1))
+        return listed
     return [(learn, {"task": "digits", "folder": None, "followed": followed,
                      "steepness": 10.0, "rate": 2e-3, "fade": True, "batch": 64,
                      "repeat": repeat, **common})
@@ -100,10 +115,11 @@ def forward(values, weights):
     return fast_training.forward(weights, events(values), len(values), NET)
 
 
-def gradients(values, labels, weights, followed, steepness):
+def gradients(values, labels, weights, followed, steepness, strength=0.0):
     """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the gradients include the derivative of the reset.
+    If `followed` is True, the gradients include the derivative of the reset.  The
+    `strength` is that of the penalty on hidden spikes, which needs `followed` False.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -115,8 +131,11 @@ def gradients(values, labels, weights, followed, steepness):
     record, tape = forward(values, weights)
     loss, drecord = losses.cross_entropy(record, labels)
     accuracy = losses.accuracy(record, labels)
-    net = NET._replace(steepness=steepness)
-    return loss, accuracy, fast_training.gradients(tape, drecord, net)
+    net, dspikes = NET._replace(steepness=steepness), None
+    if strength:
+        cost, dspikes = lif_training.penalty(fast_training.spikes(tape), strength)
+        loss += cost
+    return loss, accuracy, fast_training.gradients(tape, drecord, net, dspikes)
 
 
 def test(values, labels, weights, batch=250):
@@ -130,25 +149,31 @@ def test(values, labels, weights, batch=250):
 
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat,
-          hidden):
-    """Train one network."""
+          hidden, first=0, last=None, before=None):
+    """Train one network, in the epochs from `first` to before `last`."""
     (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
-    generator = seeds.rng(seed, FIGURE, task, repeat)
-    weights = lif_training.initial(generator, (images.shape[1], hidden, CLASSES), SCALE,
-                                   np.float32)
-    states, curves, steps = [None, None], np.zeros((3, epochs)), 0
-    for epoch in range(epochs):
+    generator, fewer = seeds.rng(seed, FIGURE, task, repeat), task == FEWER
+    weights = lif_training.initial(generator, (images.shape[1], hidden, CLASSES),
+                                   FEWER_SCALE if fewer else SCALE, np.float32)
+    optimiser = optimisers.adamax if fewer else optimisers.adam
+    states, last = [None, None], last or epochs
+    if before is not None:
+        weights, states = lif_training.unpacked(before)
+    curves = np.zeros((3, last - first))
+    for epoch in range(last):
         parts = lif_training.batches(generator, len(labels), batch)
-        for part in parts:
+        if epoch < first:
+            continue                    # only draws the same numbers again
+        for i, part in enumerate(parts):
             loss, accuracy, found = gradients(images[part], labels[part], weights,
-                                              followed, steepness)
+                                              followed, steepness, STRENGTH * fewer)
+            steps = epoch * len(parts) + i
             done = steps / (epochs * len(parts)) if fade else 0
             now = rate * (0.5 + 0.5 * np.cos(np.pi * done))
             weights, states = lif_training.update(weights, found, states,
-                                                  rate=float(now))
-            curves[:2, epoch] += loss / len(parts), accuracy / len(parts)
-            steps += 1
-        curves[2, epoch] = test(images_test, labels_test, weights)
+                                                  optimiser=optimiser, rate=float(now))
+            curves[:2, epoch - first] += loss / len(parts), accuracy / len(parts)
+        curves[2, epoch - first] = test(images_test, labels_test, weights)
     chosen = [int(np.argmax(labels_test == label)) for label in SHOWN]
     record, tape = forward(images_test[chosen], weights)
     side = round(images.shape[1] ** 0.5)
@@ -156,19 +181,23 @@ def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, re
             "test_accuracy": curves[2], "record": record, "hidden": tape.mem > 1,
             "input": encoding.latency(images_test[chosen], STEPS),
             "image": images_test[chosen].reshape(-1, side, side),
-            "label": labels_test[chosen], "task": task, "followed": followed}
+            "label": labels_test[chosen], "task": task, "followed": followed,
+            "repeat": repeat, **lif_training.packed(weights, states)}
 
 
 def gather(results):
     """Stack the learning curves of all jobs."""
-    kinds = [(str(r["task"]), bool(r["followed"])) for r in results]
-    conditions = list(dict.fromkeys(kinds))
-    data = {name: [[r[name] for r, kind in zip(results, kinds, strict=True)
-                    if kind == condition] for condition in conditions]
+    runs = {}
+    for r in results:
+        runs.setdefault((str(r["task"]), bool(r["followed"])), {}).setdefault(
+            int(r["repeat"]), []).append(r)
+    conditions = list(runs)
+    data = {name: [[np.concatenate([r[name] for r in parts])
+                    for parts in runs[condition].values()] for condition in conditions]
             for name in ("train_loss", "train_accuracy", "test_accuracy")}
     return {**data, "task": [task for task, _ in conditions],
             "followed": [followed for _, followed in conditions],
-            **{name: results[0][name]
+            **{name: runs[conditions[0]][0][-1][name]
                for name in ("record", "hidden", "input", "image", "label")}}
 
 
@@ -188,7 +217,13 @@ def claims(size):
                      differs="measured on each mini-batch before the update of the "
                      "weights; published: after the last epoch"),
         reproduction("fashion-loss", "training loss on Fashion-MNIST in the last epoch",
-                     TUTORIAL["loss"], unit="nats")]
+                     TUTORIAL["loss"], unit="nats"),
+        reproduction("fewer-test", "test accuracy on Fashion-MNIST, with a penalty on "
+                     "spikes", TUTORIAL["fewer-test"]),
+        reproduction("fewer-training", "training accuracy on Fashion-MNIST in the last "
+                     "epoch, with a penalty on spikes", TUTORIAL["fewer-training"],
+                     differs="measured on each mini-batch before the update of the "
+                     "weights; published: after the last epoch")]
 
 
 def measured(data):
@@ -197,10 +232,12 @@ def measured(data):
     final = dict(zip(kinds, data["test_accuracy"][:, :, -1], strict=True))
     if ("digits", False) in final:
         return {"stopped": final["digits", False], "through": final["digits", True]}
-    first = kinds.index((FASHION, False))
+    first, fewer = kinds.index((FASHION, False)), kinds.index((FEWER, False))
     return {"fashion-test": final[FASHION, False], "mnist-test": final["mnist", False],
             "fashion-training": data["train_accuracy"][first, :, -1],
-            "fashion-loss": data["train_loss"][first, :, -1]}
+            "fashion-loss": data["train_loss"][first, :, -1],
+            "fewer-test": final[FEWER, False],
+            "fewer-training": data["train_accuracy"][fewer, :, -1]}
 
 
 def shown(data):
@@ -221,15 +258,16 @@ def plot(data, fig):
 
 NAMES = {("digits", False): "gradient stopped at the reset",
          ("digits", True): "gradient through the reset",
-         (FASHION, False): "Fashion-MNIST", ("mnist", False): "MNIST"}
+         (FASHION, False): "Fashion-MNIST", ("mnist", False): "MNIST",
+         (FEWER, False): "Fashion-MNIST, fewer spikes"}
 
 
 def _curves(data, axes):
     conditions = list(zip(data["task"].tolist(), data["followed"].tolist(),
                           strict=True))
-    looks = ((colours.BLUE, "-"), (colours.VERMILION, "--"))
+    looks = ((colours.BLUE, "-"), (colours.VERMILION, "--"), (colours.GREEN, "-."))
     for c, (condition, (colour, style)) in enumerate(zip(conditions, looks,
-                                                         strict=True)):
+                                                         strict=False)):
         for ax, kind in zip(axes, ("test_accuracy", "train_loss"), strict=True):
             curves = data[kind][c]
             epochs = np.arange(1, curves.shape[1] + 1)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn import lif, optimisers, surrogates
+from refsnn import lif, losses, optimisers, surrogates
 
 TAU_MEM_S, TAU_SYN_S, DT_S = 10e-3, 5e-3, 1e-3      # as in the [NMZ19] tutorials
 
@@ -96,6 +96,19 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
         dweights.insert(0, below.dW)
         error = below.dx
     return dweights
+
+
+def penalty(spikes, strength):
+    """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
+
+    The penalty of the tutorials of the authors of [NMZ19] is the number of all spikes,
+    plus the square of the number of spikes of each neuron, averaged over neurons.
+    """
+    T, B, n = spikes.shape
+    burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))
+    total, dtotal = losses.total(spikes)
+    return (strength * (B * total + burst),
+            np.float32(strength) * (np.float32(B) * dtotal + dburst.reshape(T, B, n)))
 
 
 def update(weights, dweights, states, *, optimiser=optimisers.adam, rate):

@@ -12,16 +12,20 @@ from figures.surrogate import (fig_digits, fig_feedback, fig_patterns,
 
 def test_digits():
     rng = np.random.default_rng(0)
-    data = {"task": np.array(["mnist", fig_digits.FASHION]),
-            "followed": np.array([False, False]),
-            **{f"{key}": rng.random((2, 3, 5))
+    data = {"task": np.array(["mnist", fig_digits.FASHION, fig_digits.FEWER]),
+            "followed": np.array([False, False, False]),
+            **{f"{key}": rng.random((3, 3, 5))
                for key in ("test_accuracy", "train_accuracy", "train_loss")}}
     found = fig_digits.measured(data)
     assert_array_equal(found["mnist-test"], data["test_accuracy"][0, :, -1])
     assert_array_equal(found["fashion-test"], data["test_accuracy"][1, :, -1])
     assert_array_equal(found["fashion-training"], data["train_accuracy"][1, :, -1])
     assert_array_equal(found["fashion-loss"], data["train_loss"][1, :, -1])
-    data["task"], data["followed"] = np.array(["digits"] * 2), np.array([True, False])
+    assert_array_equal(found["fewer-test"], data["test_accuracy"][2, :, -1])
+    assert_array_equal(found["fewer-training"], data["train_accuracy"][2, :, -1])
+    data = {**data, "task": np.array(["digits"] * 2),
+            "followed": np.array([True, False]),
+            "test_accuracy": data["test_accuracy"][:2]}
     found = fig_digits.measured(data)
     assert_array_equal(found["through"], data["test_accuracy"][0, :, -1])
     assert_array_equal(found["stopped"], data["test_accuracy"][1, :, -1])

@@ -13,7 +13,7 @@ from figures.run import jobs as jobs_
 from figures.spoken import (fig_spoken_classifiers, fig_spoken_data,
                             fig_spoken_speakers, fig_spoken_timing)
 from figures.spoken import spoken_networks as networks
-from figures.train import spoken_words
+from figures.train import lif_training, spoken_words
 from refsnn import events
 
 CLASSES, SPEAKERS = 4, 6
@@ -348,10 +348,10 @@ def test_a_penalty_is_part_of_the_loss_and_its_derivative(layers):
     spikes = 300.0 * rng.random((20, 3, 5))
     spikes[:, :, 0] = 0                             # a silent neuron in an active layer
     o = networks.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, layers=layers)
-    value, d = networks.penalty(spikes)
+    value, d = lif_training.penalty(spikes, 2e-6)
     way = rng.standard_normal(spikes.shape)
-    slope = (networks.penalty(spikes + 1e-4 * way)[0]
-             - networks.penalty(spikes - 1e-4 * way)[0]) / 2e-4
+    slope = (lif_training.penalty(spikes + 1e-4 * way, 2e-6)[0]
+             - lif_training.penalty(spikes - 1e-4 * way, 2e-6)[0]) / 2e-4
     assert value > 0
     np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-5)
     count = spikes.sum(axis=(0, 1))
