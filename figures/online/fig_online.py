@@ -40,6 +40,12 @@ must store the states of all time steps.  The rule "presynaptic" stores only two
 for each input and each neuron.  The gain of a rule is the mean accuracy with this rule
 minus the mean accuracy of "readout alone".
 
+With --full, panel c also shows exact RTRL with half the learning rate, and the rules
+"exact", "block" and "implicit" with weights that change only after each batch of
+sequences ("after").  These networks show why an approximation can be more accurate than
+exact RTRL.  In the networks called "after", the learning rate and beta1 are those of
+BPTT.
+
 All hyperparameters were chosen with other seeds, on held-out sequences of the training
 set.  The learning rate was chosen for exact RTRL, and is the same for all online rules.
 Separate learning rates were chosen for BPTT and for the condition "readout alone".  The
@@ -64,15 +70,25 @@ SIZES = {"quick": (1, 0.1), "default": (3, 2.5), "full": (5, 15)}   # repeats, e
 RULES, ONLINE = online_training.RULES, online_training.ONLINE
 ALONE, BPTT = online_training.ALONE, online_training.BPTT
 CHEAPEST = "presynaptic"
+COMPARED = ("exact", "block", "implicit")       # with MANY runs with --full
+MANY = 30
+HALF = "exact, half rate"
+# With --full: {name: (rule, factor of the learning rate, whether the weights change
+# only after each batch, number of runs)}.  The learning rate of "after" is that of BPTT.
+CONTROLS = {HALF: ("exact", 0.5, False, MANY),
+            **{f"{rule}, after": (rule, 1.0, True, 10) for rule in COMPARED}}
 RATES = {"digits": dict.fromkeys(RULES, 5e-4) | {BPTT: 1e-2, ALONE: 3e-3},
          "braille": dict.fromkeys(RULES, 2e-4) | {BPTT: 3e-3, ALONE: 1e-3}}
 COLOURS = dict(zip(RULES, (
     colours.BLUE, colours.VERMILION, colours.GREEN, colours.PURPLE, colours.BLACK,
     colours.ORANGE, colours.GREY), strict=True))
-MARKS = dict(zip(RULES, "osD^vPx", strict=True))
-IDS = {rule: rule.replace(", ", "-").replace(" ", "-").lower() for rule in RULES}
+COLOURS |= {name: COLOURS[rule] for name, (rule, *_) in CONTROLS.items()}
+MARKS = dict(zip((*RULES, *CONTROLS), "osD^vPx<>12", strict=True))
+IDS = {rule: rule.replace(", ", "-").replace(" ", "-").lower()
+       for rule in (*RULES, *CONTROLS)}
 ARRAYS = {
-    "curve": ("rule, run, point", "accuracy", "test accuracy"),
+    **{key: ("run, point", "accuracy", f"test accuracy, {rule}")
+       for rule, key in IDS.items()},
     "seen": ("point", "1", "training sequences seen"),
     "chance": ("", "accuracy", "chance accuracy"),
     "multiplications": ("rule", "1", "multiplications for one batch of sequences")}
@@ -80,30 +96,48 @@ ARRAYS = {
 
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=16):
     """Return one training job for each network."""
-    repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
-    task = "braille" if size == "full" else "digits"
-    folder = os.path.join(data, task) if size == "full" else None
-    return [(learn, {"task": task, "folder": folder, "rule": rule,
-                     "rate": RATES[task][rule], "epochs": epochs, "hidden": hidden,
-                     "seed": seed, "repeat": repeat})
-            for repeat in range(repeats) for rule in RULES]
+    count, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
+    full = size == "full"
+    task = "braille" if full else "digits"
+    rates = RATES[task]
+    listed = [(rule, rates[rule], False,
+               MANY if full and not repeats and rule in COMPARED else count)
+              for rule in RULES]
+    if full:
+        listed += [(rule, rates[BPTT if after else rule] * factor, after, repeats or n)
+                   for rule, factor, after, n in CONTROLS.values()]
+    common = {"task": task, "folder": os.path.join(data, task) if full else None,
+              "epochs": epochs, "hidden": hidden, "seed": seed}
+    return [(learn, {**common, "rule": rule, "rate": rate, "repeat": repeat,
+                     **({"after": True} if after else {})})
+            for repeat in range(max(n for *_, n in listed))
+            for rule, rate, after, n in listed if repeat < n]
 
 
 def gather(results):
     """Return test accuracies and numbers of multiplications."""
     name, steps = str(results[0]["task"]), int(results[0]["steps"])
     task = online_training.TASKS[name]._replace(hidden=int(results[0]["neurons"]))
-    curve = np.array([[r["curve"] for r in results if r["rule"] == rule]
-                      for rule in RULES])
+    found = {}
+    for r in results:
+        rule = str(r["rule"])
+        if r["after"]:
+            rule = f"{rule}, after"
+        elif r["rate"] != RATES[name][rule]:
+            rule = HALF
+        found.setdefault(IDS[rule], []).append(r["curve"])
     per_step = [online_training.multiplications(rule, task) for rule in RULES]
-    return {"curve": curve, "seen": results[0]["seen"], "chance": 1 / task.classes,
+    return {**{key: np.array(curves) for key, curves in found.items()},
+            "seen": results[0]["seen"], "chance": 1 / task.classes,
             "multiplications": steps * np.array(per_step)}
 
 
 def claims(size):
-    test = "test accuracy on " + ("Braille letters" if size == "full" else "digits")
-    return [
-        *[report(IDS[rule], f"{test}, {rule}") for rule in RULES],
+    full = size == "full"
+    test = "test accuracy on " + ("Braille letters" if full else "digits")
+    found = [
+        *[report(IDS[rule], f"{test}, {rule}")
+          for rule in (IDS if full else RULES)],
         own("block-minus-exact", f"{test}, block minus exact RTRL", high=0.02,
             headline="Online, Braille (own network): test accuracy, block-diagonal "
             "minus exact RTRL"),
@@ -114,16 +148,34 @@ def claims(size):
             low=0.75),
         report("multiplications", "multiplications per step, exact RTRL / presynaptic, "
                "counted")]
+    if full:
+        found += [report("half-minus-exact", f"{test}, exact RTRL, half the learning "
+                         "rate minus the usual rate"),
+                  *[report(f"{rule}-minus-exact-after", f"{test}, weights change after "
+                           f"the sequence, {rule} minus exact RTRL")
+                    for rule in COMPARED[1:]]]
+    return found
 
 
 def measured(data):
-    final = dict(zip(RULES, data["curve"][:, :, -1], strict=True))
-    exact, cheap, alone = (final[rule] for rule in ("exact", CHEAPEST, ALONE))
+    final = {rule: data[key][:, -1] for rule, key in IDS.items() if key in data}
+
+    def minus(a, b):
+        """Return the differences of the runs that both have."""
+        n = min(len(final[a]), len(final[b]))
+        return final[a][:n] - final[b][:n]
+
+    exact, cheap = minus("exact", ALONE), minus(CHEAPEST, ALONE)
     cost = dict(zip(RULES, data["multiplications"], strict=True))
-    return {**{IDS[rule]: final[rule] for rule in RULES},
-            **{f"{rule}-minus-exact": final[rule] - exact for rule in ONLINE[1:4]},
-            "gain": (cheap - alone) / np.where(exact > alone, exact - alone, np.nan),
-            "multiplications": cost["exact"] / cost[CHEAPEST]}
+    found = {**{IDS[rule]: accuracy for rule, accuracy in final.items()},
+             **{f"{rule}-minus-exact": minus(rule, "exact") for rule in ONLINE[1:4]},
+             "gain": cheap / np.where(exact > 0, exact, np.nan),
+             "multiplications": cost["exact"] / cost[CHEAPEST]}
+    if HALF in final:
+        found["half-minus-exact"] = minus(HALF, "exact")
+        found |= {f"{rule}-minus-exact-after": minus(f"{rule}, after", "exact, after")
+                  for rule in COMPARED[1:]}
+    return found
 
 
 def shown(data):
@@ -134,23 +186,24 @@ def plot(data, fig):
     fig.set_size_inches(13, 4.6)
     sequences, products, final = fig.subplots(1, 3, sharey=True,
                                               width_ratios=(1, 1, 0.9))
-    seen, top = data["seen"], data["curve"].max()
-    for rule, curve, each in zip(RULES, data["curve"], data["multiplications"],
-                                 strict=True):
+    seen, drawn = data["seen"], [rule for rule in IDS if IDS[rule] in data]
+    top = max(data[IDS[rule]].max() for rule in drawn)
+    for rule, each in zip(RULES, data["multiplications"], strict=True):
+        curve = data[IDS[rule]]
         _plot_curve(sequences, rule, seen, curve)
         _plot_curve(products, rule, seen * float(each), curve)
     sequences.set(xlabel="sequences seen", ylabel="test accuracy", xlim=(0, None),
                   title="a  Accuracy against sequences", ylim=(0, 1.08 * top))
     products.set(xscale="log", xlabel="multiplications spent",
                  title="b  Accuracy against multiplications")
-    for i, (rule, curve) in enumerate(zip(RULES, data["curve"], strict=True)):
-        last = curve[:, -1]
+    for i, rule in enumerate(drawn):
+        last = data[IDS[rule]][:, -1]
         final.plot(np.linspace(i - 0.22, i + 0.22, len(last)), last, MARKS[rule],
                    color=COLOURS[rule], ms=4.5, alpha=0.5)
         final.plot([i - 0.35, i + 0.35], 2 * [last.mean()], color=COLOURS[rule], lw=2.5)
         final.annotate(f"{last.mean():.2f}", (i, last.max()), xytext=(0, 6),
                        textcoords="offset points", ha="center", fontsize=9.5)
-    final.set_xticks(range(len(RULES)), RULES, rotation=35, ha="right",
+    final.set_xticks(range(len(drawn)), drawn, rotation=35, ha="right",
                      rotation_mode="anchor")
     final.set(title="c  After training: seeds and means")
     final.grid(axis="x", visible=False)

@@ -196,8 +196,15 @@ def learn_online(rule, weights, states, x, labels, task, *, rate):
     return weights, states, total
 
 
-def learn_after(weights, states, x, labels, task, *, rate):
-    """Change the weights once, with BPTT."""
+def learn_after(weights, states, x, labels, task, *, rate, rule=BPTT):
+    """Change the weights once, after the last time step.
+
+    With an online rule, the gradient is the sum of its gradients at all time steps.
+    """
+    if rule != BPTT:
+        _, _, found = learn_online(rule, weights, [None] * 3, x, labels, task, rate=0.0)
+        weights, states = lif_training.update(weights, found, states, rate=rate)
+        return weights, states, found
     (W, V, out), constants = weights, task.constants()
     run = lif.simulate(x, W, V, **constants)
     dy = error(lif.readout(run.spikes, out, **constants), labels)
@@ -220,8 +227,11 @@ def tested(rule, weights, x, labels, task):
     return (y.argmax(axis=1) == labels).mean()
 
 
-def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16):
-    """Train one network; return its learning curve."""
+def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16, after=False):
+    """Train one network; return its learning curve.
+
+    With BPTT and with `after`, the weights change only after each batch of sequences.
+    """
     name, task = task, TASKS[task]._replace(hidden=hidden)
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
                for what in ("split", "weights", "order")}
@@ -237,11 +247,14 @@ def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16):
         chosen, order = order[:task.batch], order[task.batch:]
         now = x[:, chosen], labels[chosen], task
         faded = rate * (0.5 + 0.5 * np.cos(np.pi * b / batches))
-        weights, states, _ = learn_after(weights, states, *now, rate=faded) \
-            if rule == BPTT else learn_online(rule, weights, states, *now, rate=faded)
+        weights, states, _ = \
+            learn_after(weights, states, *now, rate=faded, rule=rule) \
+            if after or rule == BPTT \
+            else learn_online(rule, weights, states, *now, rate=faded)
         for _ in range((shown == b + 1).sum()):
             curve.append(tested(rule, weights, *test, task))
-    return {"task": name, "rule": rule, "curve": np.array(curve),
+    return {"task": name, "rule": rule, "after": after, "rate": rate,
+            "curve": np.array(curve),
             "seen": shown * task.batch, "steps": len(x), "neurons": hidden}
 
 

@@ -1,5 +1,7 @@
 """Training for the figure of online learning: gradients of single steps, data, cost."""
 
+import collections
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -291,7 +293,7 @@ def test_each_epoch_is_shuffled_and_the_learning_rate_decreases(rule, monkeypatc
     """The labels of the toy data are the numbers of its 50 sequences."""
     rates, seen = [], []
 
-    def nothing(*given, rate):
+    def nothing(*given, rate, rule=None):
         rates.append(rate)
         seen.append(given[-2])
         assert_array_equal(given[-3][0, :, 0], given[-2])
@@ -332,8 +334,9 @@ def measured(*changed):
     """Return the numbers of the claims, for final accuracies of one run each."""
     final = [dict.fromkeys(training.RULES, 0.8) | {training.ALONE: 0.2} | each
              for each in changed]
-    curve = np.array([[[each[rule]] for each in final] for rule in training.RULES])
-    return figure.measured({"curve": curve, "multiplications": np.arange(7) + 1})
+    curves = {figure.IDS[rule]: np.array([[each[rule]] for each in final])
+              for rule in final[0]}
+    return figure.measured({**curves, "multiplications": np.arange(7) + 1})
 
 
 def test_differences_and_gains_are_those_of_each_run():
@@ -347,3 +350,38 @@ def test_differences_and_gains_are_those_of_each_run():
     assert_allclose(found["readout-alone"], 0.2)
     assert found["multiplications"] == 1 / 4
     assert np.isnan(measured({training.ALONE: 0.9})["gain"]).all()
+    found = measured({**dict.fromkeys(figure.CONTROLS, 0.5), "block, after": 0.7})
+    assert found["half-minus-exact"] == pytest.approx(-0.3)
+    assert found["block-minus-exact-after"] == pytest.approx(0.2)
+    assert found["implicit-minus-exact-after"] == 0
+    assert set(found) == {claim.id for claim in figure.claims("full")}
+
+
+def test_more_runs_of_some_rules_with_full():
+    listed = [kwargs for _, kwargs in figure.jobs("full", 0, "folder")]
+    counts = collections.Counter((kwargs["rule"], kwargs.get("after", False),
+                                  kwargs["rate"]) for kwargs in listed)
+    assert counts[("exact", False, 2e-4)] == counts[("block", False, 2e-4)] == 30
+    assert counts[("exact", False, 1e-4)] == 30 and counts[("presynaptic", False,
+                                                            2e-4)] == 5
+    assert counts[("implicit", True, 3e-3)] == 10
+    done = [{**kwargs, "after": kwargs.get("after", False), "curve": [i], "seen": 1,
+             "steps": 3, "neurons": 16} for i, kwargs in enumerate(listed)]
+    data = figure.gather(done)
+    assert {len(data[figure.IDS[rule]]) for rule in figure.COMPARED} == {30}
+    assert len(data["exact-half-rate"]) == 30 and len(data["block-after"]) == 10
+    shared = [{**kwargs, "repeat": 0} for kwargs in listed if kwargs["repeat"] == 7]
+    assert len(shared) == 7
+
+
+def test_weights_that_change_after_the_sequence_follow_the_summed_gradient():
+    """For exact RTRL, the sum over time is the gradient of BPTT."""
+    weights, x, labels = drawn()
+    once = [training.learn_after(weights, [None] * 3, x, labels, TASK, rate=1e-2,
+                                 rule=rule) for rule in ("exact", training.BPTT)]
+    for a, b in zip(once[0][2], once[1][2], strict=True):
+        assert abs(b).max() > 0
+        assert_allclose(a, b, rtol=1e-9, atol=1e-12)
+    for a, b, c in zip(once[0][0], once[1][0], weights, strict=True):
+        assert_allclose(a, b, rtol=1e-6)
+        assert (a != c).any()
