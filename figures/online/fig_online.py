@@ -73,7 +73,7 @@ CHEAPEST = "presynaptic"
 COMPARED = ("exact", "block", "implicit")       # with MANY runs with --full
 MANY = 30
 HALF = "exact, half rate"
-# With --full: {name: (rule, factor of the learning rate, whether the weights change
+# {name: (rule, factor of the learning rate, whether the weights change
 # only after each batch, number of runs)}.  The learning rate of "after" is that of BPTT.
 CONTROLS = {HALF: ("exact", 0.5, False, MANY),
             **{f"{rule}, after": (rule, 1.0, True, 10) for rule in COMPARED}}
