@@ -14,7 +14,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from figures.run import seeds
-from figures.spoken import kernel_classifier, spike_noise
+from figures.spoken import spike_noise
 from figures.train import lif_training, spoken_words
 from refsnn import convnet, losses, lstm, optimisers
 from refsnn.fast import lif as fast_lif
@@ -22,6 +22,11 @@ from refsnn.fast import lif as fast_lif
 AT_ONCE = 200                   # number of words in one forward pass of a test
 LONGEST = 1.4                   # longest duration, s; later events are dropped
 CACHE = 1 << 28                 # largest number of entries of the binned words
+# Options of scikit-learn for each support vector machine.
+MACHINES = {"linear": {"kernel": "linear"},
+            "polynomial of degree 2": {"kernel": "poly", "degree": 2},
+            "polynomial of degree 3": {"kernel": "poly", "degree": 3},
+            "radial": {"kernel": "rbf"}}
 
 
 class Options(NamedTuple):
@@ -276,6 +281,7 @@ def reader(words, o):
 
 # ---- learning ------------------------------------------------------------------
 
+
 def fit(network, words, index, o, generator, first=0, count=None, learner=None):
     """Train a network for `count` epochs.
 
@@ -323,15 +329,20 @@ def predicted(network, parameters, words, index, o):
 
 
 def machine(kind, words, sets):
-    """Return the classes that a machine predicts.
+    """Return the classes that a support vector machine predicts.
 
-    A support vector machine is trained on the spike counts of the spoken training
-    words.
+    The machine is trained on the spike counts z of the spoken training words, which are
+    standardised in each channel.  For each pair of classes, one machine separates the
+    two classes, and these machines vote.  With m channels, the kernels are z.z',
+    (z.z'/m)^degree and exp(-|z - z'|^2/m).
     """
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
     c = spoken_words.counts(words)
-    found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
-    return np.concatenate([kernel_classifier.scores(found, c[first:first + AT_ONCE])
-                           .argmax(axis=1) for first in range(0, len(c), AT_ONCE)])
+    scaler = StandardScaler().fit(c[sets[0]])
+    found = SVC(**MACHINES[kind], C=1.0, gamma=1 / words.channels, coef0=0.0)
+    found.fit(scaler.transform(c[sets[0]]), words.label[sets[0]])
+    return found.predict(scaler.transform(c))
 
 
 # ---- jobs ----------------------------------------------------------------------
@@ -341,7 +352,7 @@ SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)   # jitter of test words, s
 RECURRENT = {"recurrent": True}
 AUGMENTED = {"channels": 2.0, "spread": 0.01}
 CONDITIONS = {
-    **{f"counts, {kind}": (kind, {}) for kind in kernel_classifier.KINDS},
+    **{f"counts, {kind}": (kind, {}) for kind in MACHINES},
     **{f"feed-forward, {n} layer{'s' * (n > 1)}": ("spiking", {"layers": n})
        for n in (1, 2, 3)},
     "recurrent": ("spiking", RECURRENT),

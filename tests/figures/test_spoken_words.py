@@ -243,8 +243,8 @@ def test_settings_of_the_table():
     assert [runs[name] for name in (figure.FORWARD, "feed-forward, 2 layers",
                                     "recurrent", "recurrent, augmented", figure.LARGE,
                                     "LSTM", "CNN")] == [3, 1, 3, 3, 2, 3, 3]
-    assert {key[0] for key in found} | {f"counts, {kind}" for kind in (
-        "linear", "polynomial", "radial")} == set(figure.CONDITIONS)
+    assert {key[0] for key in found} | {f"counts, {kind}" for kind in networks.MACHINES
+                                        } == set(figure.CONDITIONS)
 
 
 # ---- classifiers ---------------------------------------------------------------
@@ -277,9 +277,34 @@ def test_networks_learn_the_order_of_events(kind, options, toy):
 
 
 def test_counts_do_not_contain_the_order(toy):
-    for kind in ("linear", "polynomial", "radial"):
+    for kind in networks.MACHINES:
         found = learned(kind)
         assert 0.3 < found["accuracy"][1:].mean() < 0.7
+
+
+def test_machines_have_the_published_settings():
+    """The machine with the kernel written out predicts the same classes."""
+    from sklearn.svm import SVC
+    words = made()
+    train, *_ = sets = spoken_words.sets(words)
+    c = spoken_words.counts(words)
+    c[:, 5] = 3                             # a channel without information
+    words = words._replace(units=[np.repeat(np.arange(70), row.astype(int))
+                                  for row in c])
+    spread = c[train].std(axis=0)
+    z = (c - c[train].mean(axis=0)) / np.where(spread > 0, spread, 1)
+    inner = z @ z[train].T
+    square = (z ** 2).sum(axis=1)
+    seen = []
+    for kind, kernel in (
+            ("linear", inner), ("polynomial of degree 2", (inner / 70) ** 2),
+            ("polynomial of degree 3", (inner / 70) ** 3),
+            ("radial", np.exp((2 * inner - square[:, None] - square[train]) / 70))):
+        other = SVC(kernel="precomputed", C=1.0).fit(kernel[train], words.label[train])
+        seen.append(networks.machine(kind, words, sets))
+        assert_array_equal(seen[-1], other.predict(kernel))
+    assert all((one != two).any() for one, two in zip(seen, seen[1:], strict=False))
+    assert len(seen) == len(networks.MACHINES)
 
 
 def test_predictions_do_not_depend_on_the_words_in_one_pass(monkeypatch):
