@@ -13,13 +13,13 @@ machines (SVM) receive the number of spikes in each channel.  They are the machi
 the program scikit-learn with its default settings, as in [CSSZ20].  Spiking networks, a
 long short-term memory network (LSTM) and a convolutional network (CNN) receive the
 number of spikes in each channel and time step.  The spiking networks are feed-forward
-with one to three hidden layers, or recurrent.  In the training of networks called "augmented", all
-spikes of the spoken training words are shifted at random, with new random shifts in
-each epoch.  Each spike is shifted in time by a normally distributed interval with a
-standard deviation of 10 ms.  Each spike is also shifted by two random numbers of
-channels: the first number is different for each spike, and the second number is the
-same for all spikes of a spoken word.  With 70 channels, each of the two random numbers
-has a standard deviation of 2.  With 700 channels, the standard deviation is 20.
+with one to three hidden layers, or recurrent.  In the training of networks called
+"augmented", all spikes of the spoken training words are shifted at random, with new
+random shifts in each epoch.  Each spike is shifted in time by a normally distributed
+interval with a standard deviation of 10 ms.  Each spike is also shifted by two random
+numbers of channels: the first number is different for each spike, and the second number
+is the same for all spikes of a spoken word.  With 70 channels, each of the two random
+numbers has a standard deviation of 2.  With 700 channels, the standard deviation is 20.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the words have 700
