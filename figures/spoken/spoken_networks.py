@@ -2,13 +2,15 @@
 
 The function `classify` trains one classifier and returns its accuracies.  Several
 figures call this function.  If the spoken words are read from files, the training of a
-network is split into several calls, and each call continues the training of the
-previous call.  The networks are feed-forward spiking networks with one to three hidden
-layers, a recurrent spiking network, a long short-term memory network (LSTM) and a
-convolutional network (CNN).  For comparison, support vector machines are trained on
+network is split into several calls.  Each call continues the training of the previous
+call with its weights, its optimiser and its random generator, so that the results do
+not depend on the split.  The networks are feed-forward spiking networks with one to
+three hidden layers, a recurrent spiking network, a long short-term memory network
+(LSTM) and a convolutional network (CNN).  For comparison, support vector machines are trained on
 spike counts.
 """
 
+import json
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
@@ -22,6 +24,7 @@ from refsnn.fast import lif as fast_lif
 AT_ONCE = 200                   # number of words in one forward pass of a test
 LONGEST = 1.4                   # longest duration, s; later events are dropped
 CACHE = 1 << 28                 # largest number of entries of the binned words
+GAIN = 0.005                    # smallest gain of training accuracy, see `ended`
 # Options of scikit-learn for each support vector machine.
 MACHINES = {"linear": {"kernel": "linear"},
             "polynomial of degree 2": {"kernel": "poly", "degree": 2},
@@ -33,6 +36,7 @@ class Options(NamedTuple):
     """Hold hyperparameters; all times are in s."""
 
     dt: float = 0.02            # time step
+    longest: float = LONGEST    # events after the time step of this time are dropped
     loss: str = "sum"           # reduction over time: "max", "last" or "sum"
     wait: float = 0.2           # initial time that the loss "max" ignores
     layers: int = 1             # number of hidden layers
@@ -45,11 +49,15 @@ class Options(NamedTuple):
     deep: float = 1.0           # sd of initial weights between hidden layers
     loop: float = 0.5           # sd of initial recurrent weights
     out: float = 0.15           # sd of initial weights of the readout
-    penalised: bool = False     # add the terms of `penalty` to the loss
+    uniform: bool = False       # initial weights uniform within 1/sqrt(fan-in)
+    scaled: bool = False        # multiply the input of membranes by 1 - beta
+    reset: str = "zero"         # "zero" or "subtract"
+    penalty: str = ""           # key of PENALTIES: term of the loss
     optimiser: str = "adam"
     rate: float = 3e-3          # learning rate
     falling: bool = True        # decrease the learning rate to 0 as a cosine
-    epochs: int = 24
+    epochs: int = 24            # largest number of epochs
+    patience: int = 0           # number of epochs in `ended`; 0: all epochs
     batch: int = 64
     dropout: float = 0.0        # dropout of inputs and recurrence in the LSTM
     maps: tuple = (8, 16)       # number of maps of the convolutional layers
@@ -67,8 +75,8 @@ class Network(NamedTuple):
     The parameters of a network are a list of arrays.  The function begin(generator, m,
     classes, T) samples the initial parameters for m inputs and T time steps.  The
     function record(parameters, x) returns the readouts, of shape (T, B, k).  The
-    function gradient(parameters, x, labels, generator) returns the loss, and the
-    gradient of the loss with respect to each array of parameters.
+    function gradient(parameters, x, labels, generator) returns the loss, the accuracy,
+    and the gradient of the loss with respect to each array of parameters.
     """
 
     begin: Callable[..., Any]
@@ -82,13 +90,14 @@ def start(o):
 
 
 def score(record, labels, o):
-    """Return the loss L and dL/d(readouts)."""
+    """Return the loss L, the accuracy and dL/d(readouts)."""
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
-    return loss, np.concatenate([np.zeros_like(record[:first]), d])
+    return (loss, losses.accuracy(record[first:], labels, o.loss),
+            np.concatenate([np.zeros_like(record[:first]), d]))
 
 
-def penalty(spikes):
+def tutorial(spikes):
     """Return a spike penalty and its derivative.
 
     The spike penalty is taken from the tutorial of the authors of [CSSZ20].
@@ -100,6 +109,22 @@ def penalty(spikes):
             np.float32(2e-6) * (np.float32(B) * dtotal + dburst.reshape(T, B, n)))
 
 
+def bounds(spikes):
+    """Return the penalty of `neural_heterogeneity` and its derivative.
+
+    The penalty is the mean square of what the spikes of a neuron per time step exceed
+    0.01, plus 0.06 times the square of what the mean count of all neurons exceeds 100.
+    """
+    T = len(spikes)
+    rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
+    count, dcount = losses.upper_bound(spikes, 100.0)
+    return (rates / T ** 2 + 0.06 * count,
+            drates / np.float32(T ** 2) + np.float32(0.06) * dcount)
+
+
+PENALTIES = {"tutorial": tutorial, "bounds": bounds}
+
+
 # ---- networks ------------------------------------------------------------------
 
 def spiking(o):
@@ -108,15 +133,16 @@ def spiking(o):
     The readouts are leaky integrators without spikes.
     """
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
-                           float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
+                           float(np.exp(-o.dt / o.tau_mem)), reset=o.reset,
+                           steepness=o.steepness)
+    initial = uniform if o.uniform else lif_training.initial
 
     def begin(generator, m, classes, T):
         sizes = (m, *[o.hidden] * o.layers, classes)
         scales = o.scale, *[o.deep] * (o.layers - 1), o.out
-        found = lif_training.initial(generator, sizes, scales, np.float32)
+        found = initial(generator, sizes, scales, np.float32)
         if o.recurrent:
-            found += lif_training.initial(generator, (o.hidden, o.hidden), o.loop,
-                                          np.float32)
+            found += initial(generator, (o.hidden, o.hidden), o.loop, np.float32)
         return found
 
     def fast(p, x):
@@ -129,27 +155,52 @@ def spiking(o):
         return lif_training.forward(p, x, net).record
 
     def costs(spikes):
-        if not o.penalised:
+        if not o.penalty:
             return 0.0, None
-        values, found = zip(*map(penalty, spikes), strict=True)
+        values, found = zip(*map(PENALTIES[o.penalty], spikes), strict=True)
         return sum(values), found
 
     def gradient(p, x, labels, generator):
         if o.layers > 1:
             run = lif_training.forward(p, x, net)
-            loss, d = score(run.record, labels, o)
+            loss, right, d = score(run.record, labels, o)
             cost, dspikes = costs([layer.spikes for layer in run.hidden])
             found = lif_training.gradients(p, x, run, d, net, dspikes)
         else:
             out, tape = fast(p, x)
-            loss, d = score(out, labels, o)
+            loss, right, d = score(out, labels, o)
             cost, dspikes = costs([(tape.mem > 1).astype(out.dtype)])
             dW, dV, dW_out = fast_lif.gradients(
                 tape, d, steepness=o.steepness, dspikes=dspikes and dspikes[0])
             found = [dW, dW_out, dV][:len(p)]
-        return loss + cost, found
+        return loss + cost, right, found
 
-    return Network(begin, record, gradient)
+    network = Network(begin, record, gradient)
+    return rescaled(network, 1 - net.beta) if o.scaled else network
+
+
+def uniform(generator, sizes, scale, dtype):
+    """Sample weights uniformly within 1/sqrt(fan-in).
+
+    The arguments are those of `lif_training.initial`; `scale` is not used.
+    """
+    return [(generator.uniform(-1, 1, (post, pre)) / np.sqrt(pre)).astype(dtype)
+            for pre, post in zip(sizes[:-1], sizes[1:], strict=True)]
+
+
+def rescaled(network, gain):
+    """Multiply all weights of a network by `gain` when they are used.
+
+    In a network of LIF neurons, this multiplies the input of all membranes.
+    """
+    def times(arrays):
+        return [gain * a for a in arrays]
+
+    def gradient(p, x, labels, generator):
+        loss, right, d = network.gradient(times(p), x, labels, generator)
+        return loss, right, times(d)
+
+    return Network(network.begin, lambda p, x: network.record(times(p), x), gradient)
 
 
 def long_memory(o):
@@ -168,10 +219,10 @@ def long_memory(o):
                                               np.float32)
                  for name, size in (("x", x.shape[2]), ("h", o.hidden))}
         run = lstm.simulate(x, *p[:3], **masks)
-        loss, dout = score(run.h @ p[3].T, labels, o)
+        loss, right, dout = score(run.h @ p[3].T, labels, o)
         d = lstm.backward(x, *p[:3], run, dout @ p[3], inputs=False, **masks)
         dout_W = dout.reshape(-1, len(p[3])).T @ run.h.reshape(-1, o.hidden)
-        return loss, [d.dW, d.dV, d.db, dout_W]
+        return loss, right, [d.dW, d.dV, d.db, dout_W]
 
     return Network(begin, record, gradient)
 
@@ -212,7 +263,8 @@ def convolutional(o):
         run = convnet.forward(p[:4], p[4:], image(x), pools)
         loss, d = losses.cross_entropy(run.outputs[None], labels, "last")
         dweights, dbiases = convnet.backward(p[:4], run, d[0], pools)
-        return loss, [*dweights, *dbiases]
+        right = losses.accuracy(run.outputs[None], labels, "last")
+        return loss, right, [*dweights, *dbiases]
 
     return Network(begin, record, gradient)
 
@@ -222,9 +274,9 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
 
 # ---- words in steps ------------------------------------------------------------
 
-def steps(words, dt):
-    """Return the common duration of all words."""
-    last = min(spoken_words.durations(words).max(), LONGEST)
+def steps(words, dt, longest=LONGEST):
+    """Return the common duration of all words, at most about `longest`."""
+    last = min(spoken_words.durations(words).max(), longest)
     return dt * int(np.ceil(last / dt + 1e-9))
 
 
@@ -271,7 +323,7 @@ def chosen(words, count, generator):
 
 def reader(words, o):
     """Return a function that returns binned words."""
-    longest = steps(words, o.dt)
+    longest = steps(words, o.dt, o.longest)
     size = longest / o.dt * len(words.label) * words.channels
     if size > CACHE:
         return lambda index: spoken_words.binned(words, index, o.dt, longest)
@@ -282,49 +334,70 @@ def reader(words, o):
 # ---- learning ------------------------------------------------------------------
 
 
-def fit(network, words, index, o, generator, first=0, count=None, learner=None):
-    """Train a network for `count` epochs.
+def ended(curve, o):
+    """Return whether the training accuracy grows no more.
+
+    In the last `o.patience` epochs, the maximum has grown by less than `GAIN`.
+    """
+    accuracy, count = np.asarray(curve)[:, 1], o.patience
+    return 0 < count < len(accuracy) and (
+        accuracy[-count:].max() - accuracy[:-count].max() < GAIN)
+
+
+def fit(network, words, index, o, generator, count=None, learner=None, curve=()):
+    """Train a network for `count` epochs, or until `ended`.
+
+    Return the pair (parameters, optimiser states), and the loss and the training
+    accuracy of each epoch, an array (epochs, 2).  Each word is classified before the
+    update of the weights to which it contributes.
 
     Parameters
     ----------
     index : indices of the training words.
-    first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
-    learner : initial (parameters, optimiser states); sampled by default.
+    learner, curve : results of the previous call; by default, training begins.
     """
-    longest, read = steps(words, o.dt), reader(words, o)
+    longest, read = steps(words, o.dt, o.longest), reader(words, o)
     classes, noisy = int(words.label.max()) + 1, o.channels or o.spread
     if learner is None:
         parameters = network.begin(generator, words.channels, classes,
                                    round(longest / o.dt))
         learner = parameters, [None] * len(parameters)
-    (parameters, states), curve = learner, np.zeros(count or o.epochs)
-    for epoch in range(len(curve)):
+    (parameters, states), first = learner, len(curve)
+    curve = [*curve]
+    for epoch in range(first, first + (count or o.epochs)):
+        if curve and ended(curve, o):
+            break
+        curve.append(np.zeros(2))
         parts = lif_training.batches(generator, len(index), o.batch)
         for at, part in enumerate(parts):
             some = index[part]
             x = read(some) if not noisy else spoken_words.binned(
                 changed(words, some, generator, o, longest), some, o.dt, longest)
-            loss, d = network.gradient(parameters, x, words.label[some], generator)
-            share = ((first + epoch) * len(parts) + at) / (o.epochs * len(parts))
+            *found, d = network.gradient(parameters, x, words.label[some], generator)
+            share = (epoch * len(parts) + at) / (o.epochs * len(parts))
             fall = 0.5 + 0.5 * np.cos(np.pi * share) if o.falling else 1.0
             parameters, states = lif_training.update(
                 parameters, d, states, rate=float(o.rate * fall),
                 optimiser={"adam": optimisers.adam,
                            "adamax": optimisers.adamax}[o.optimiser])
-            curve[epoch] += loss * len(some) / len(index)
-    return (parameters, states), curve
+            curve[-1] += np.array(found) * len(some) / len(index)
+    return (parameters, states), np.array(curve)
+
+
+def reduced(record, o):
+    """Return the scores of the classes, which the loss reduces over time."""
+    record = record if len(record) == 1 else record[start(o):]
+    return record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
 
 
 def predicted(network, parameters, words, index, o):
     """Return the predicted class of each word."""
-    longest, found = steps(words, o.dt), []
+    longest, found = steps(words, o.dt, o.longest), []
     for first in range(0, len(index), AT_ONCE):
         record = network.record(parameters, spoken_words.binned(
             words, index[first:first + AT_ONCE], o.dt, longest))
-        record = record if len(record) == 1 else record[start(o):]
-        scores = record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
-        found.append(scores.argmax(axis=1))
+        found.append(reduced(record, o).argmax(axis=1))
     return np.concatenate(found)
 
 
@@ -361,7 +434,7 @@ CONDITIONS = {
         **RECURRENT, **AUGMENTED, "hidden": 1024, "dt": 0.01, "epochs": 30}),
     "recurrent, tutorial": ("spiking", RECURRENT),
     "LSTM": ("lstm", {}), "CNN": ("cnn", {})}
-PART = 5                    # epochs in one job of a chain
+PART, PART_S = 5, 0.004     # epochs in one job of a chain; fewer for shorter steps
 FEW = 3                     # training speakers with --quick
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
@@ -384,7 +457,7 @@ SETTINGS = {
         "cnn": {**PAPER, "epochs": 10, "rate": 2e-3, "maps": (32, 32), "side": 11},
         "recurrent, tutorial": {
             "dt": 0.014, "tau_mem": 0.14, "tau_syn": 0.07, "loss": "max", "wait": 0.0,
-            "steepness": 100.0, "penalised": True, "hidden": 200, "scale": 0.2,
+            "steepness": 100.0, "penalty": "tutorial", "hidden": 200, "scale": 0.2,
             "loop": 0.2, "out": 0.2, "optimiser": "adamax", "rate": 2e-4,
             "falling": False, "epochs": 200, "batch": 256}}}
 
@@ -395,6 +468,13 @@ def options(condition, folder, **more):
     setting = SETTINGS["own" if folder is None else "paper"]
     return Options(**{**setting.get(kind, {}), **own, **setting.get(condition, {}),
                       **more})
+
+
+def named(condition, more):
+    """Return the label of a condition with further options."""
+    return ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
+                                   else f"{key} {value}"
+                                   for key, value in more.items())])
 
 
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
@@ -411,17 +491,16 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
         o = o._replace(epochs=1, speakers=FEW if changed is None
                        or "speakers" not in changed else o.speakers)
     o = o._replace(**{key: value for key, value in (changed or {}).items() if value})
-    label = ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
-                                    else f"{key} {value}"
-                                    for key, value in more.items())])
+    label = named(condition, more)
     job = {"folder": folder, "condition": label, "kind": kind, "options": o._asdict(),
            "seed": seed, "repeat": repeat,
            "jitters": list(SPREADS) if label in JITTERED else []}
     if kind not in NETWORKS or folder is None:
         listed.append((classify, job))
         return
-    for first in range(0, o.epochs, PART):
-        part = {"first": first, "count": min(PART, o.epochs - first)}
+    most = max(1, min(PART, int(PART * o.dt / PART_S)))
+    for first in range(0, o.epochs, most):
+        part = {"first": first, "count": min(most, o.epochs - first)}
         earlier = [len(listed) - 1] if first else []
         listed.append((classify, {**job, **part}, *earlier))
 
@@ -439,7 +518,11 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
     first, count : number of the first epoch, and number of epochs of this job.
     before : result of the previous job.
     """
-    words, o = spoken_words.read(folder), Options(**options)
+    o = Options(**options)
+    count = o.epochs - first if count is None else count
+    if first and first + count < o.epochs and ended(before["curve"], o):
+        return before
+    words = spoken_words.read(folder)
     if o.validated:
         words = spoken_words.validation(words)
     generator = seeds.rng(seed, "spoken", condition, repeat)
@@ -447,25 +530,27 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
         words = shuffled(words, o.law, generator)
     sets = chosen(words, o.speakers, generator)
     if kind in NETWORKS:
-        network, learner, curve = NETWORKS[kind](o), None, np.zeros(0)
+        network, learner, curve = NETWORKS[kind](o), None, ()
         if first:
-            generator = seeds.rng(seed, "spoken", condition, f"{repeat}, from {first}")
             learner, curve = lif_training.unpacked(before), before["curve"]
-        learner, more = fit(network, words, sets[0], o, generator, first, count,
-                            learner)
-        curve, parameters = np.append(curve, more), learner[0]
-        if len(curve) < o.epochs:
-            return {"curve": curve, **lif_training.packed(*learner)}
+            generator.bit_generator.state = json.loads(str(before["generator"]))
+        learner, curve = fit(network, words, sets[0], o, generator, count, learner,
+                             curve)
+        if first + count < o.epochs:
+            return {"curve": curve, **lif_training.packed(*learner),
+                    "generator": json.dumps(generator.bit_generator.state)}
+        parameters = learner[0]
         answer = predicted(network, parameters, words, np.arange(len(words.label)), o)
     else:
-        answer, curve = machine(kind, words, sets), np.zeros(0)
+        answer, curve = machine(kind, words, sets), np.zeros((1, 2))
     tests = np.concatenate(sets[1:])
     jittered = [(predicted(network, parameters, changed(
-        words, tests, generator, Options(spread=spread), steps(words, o.dt)), tests, o)
+        words, tests, generator, Options(spread=spread), steps(
+            words, o.dt, o.longest)), tests, o)
         == words.label[tests]).mean() for spread in jitters]
     right = answer == words.label
     return {"data": words.title, "condition": condition, "repeat": repeat,
-            "dt": o.dt, "loss": o.loss, "curve": curve,
+            "dt": o.dt, "loss": o.loss, "curve": curve, "converged": ended(curve, o),
             "size": np.array([len(index) for index in sets]),
             "accuracy": np.array([right[index].mean() if len(index) else np.nan
                                   for index in sets]),

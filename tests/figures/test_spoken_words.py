@@ -11,10 +11,11 @@ from numpy.testing import assert_array_equal
 
 from figures.run import jobs as jobs_
 from figures.spoken import (fig_spoken_classifiers, fig_spoken_data,
+                            fig_spoken_recurrence, fig_spoken_settings,
                             fig_spoken_speakers, fig_spoken_timing)
 from figures.spoken import spoken_networks as networks
 from figures.train import spoken_words
-from refsnn import events
+from refsnn import events, lif, losses, surrogates
 
 CLASSES, SPEAKERS = 4, 6
 
@@ -179,8 +180,10 @@ def test_full_needs_data(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["spoken_data", "spoken_classifiers", "spoken_timing",
-                                  "spoken_speakers"])
+                                  "spoken_speakers", "spoken_recurrence",
+                                  "spoken_settings"])
 @pytest.mark.parametrize("size", ["default", "full"])
+@pytest.mark.filterwarnings("ignore:The number of unique classes")  # of few words
 def test_figures_of_small_networks(name, size, files, monkeypatch):
     """Compute the jobs with one epoch and small networks."""
     matplotlib.use("Agg")
@@ -263,7 +266,8 @@ def test_networks_learn_the_order_of_events(kind, options, toy):
     """Networks tell classes apart that have the same counts, if times are kept."""
     found = learned(kind, **options)
     assert found["accuracy"].min() > 0.75
-    assert found["curve"][-1] < 0.6 * found["curve"][0]
+    assert found["curve"][-1, 0] < 0.6 * found["curve"][0, 0]
+    assert found["curve"][-1, 1] > max(0.75, found["curve"][0, 1])
     assert found["jittered"][0] > found["jittered"][1]
     tests = np.concatenate(spoken_words.sets(toy)[1:])
     assert_array_equal(found["label"], toy.label[tests])
@@ -334,7 +338,9 @@ def test_gradients_are_those_of_the_score(kind, options):
     x, labels = first_words(words, o)
     network, rng = networks.NETWORKS[kind](o), np.random.default_rng(2)
     p = [a.astype(float) for a in network.begin(rng, 70, CLASSES, len(x))]
-    loss, d = network.gradient(p, x, labels, rng)
+    loss, right, d = network.gradient(p, x, labels, rng)
+    assert right == (networks.reduced(network.record(p, x), o).argmax(axis=1)
+                     == labels).mean()
     assert [a.shape for a in d] == [a.shape for a in p]
     assert all(abs(a).max() > 0 for a in d)
     last = {"spiking": o.layers, "lstm": 3, "cnn": 3}[kind]
@@ -349,10 +355,11 @@ def test_gradients_are_those_of_the_score(kind, options):
 
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("lstm", {}), ("cnn", {"dt": 0.01}),
-    ("spiking", {"optimiser": "adamax", "law": "permuted", "penalised": True})])
+    ("spiking", {"optimiser": "adamax", "law": "permuted", "penalty": "tutorial"}),
+    ("lstm", {"dropout": 0.2, "spread": 0.01})])
 def test_a_chain_of_jobs_is_one_training(files, kind, options):
-    """Three jobs of one epoch equal one job of three, up to the order of the words."""
-    options = {"epochs": 3, "hidden": 8, "batch": 1000, "scale": 20.0, "out": 1.0,
+    """Three jobs of one epoch equal one job of three, to the last bit."""
+    options = {"epochs": 3, "hidden": 8, "batch": 16, "scale": 20.0, "out": 1.0,
                "tau_mem": 0.1, **options}
     job = {"folder": str(files[0]), "condition": "toy", "kind": kind,
            "options": options, "seed": 3, "repeat": 0, "jitters": []}
@@ -361,9 +368,91 @@ def test_a_chain_of_jobs_is_one_training(files, kind, options):
         parts = networks.classify(**job, first=first, count=count,
                                   before=parts if first else None)
         assert ("accuracy" in parts) == (first == 2)
-    assert len(whole["curve"]) == 3 and whole["curve"][2] < whole["curve"][0]
-    np.testing.assert_allclose(parts["curve"], whole["curve"], rtol=1e-4)
+        parts = jobs_.normalised(parts, "part")
+    assert len(whole["curve"]) == 3 and whole["curve"][2, 0] < whole["curve"][0, 0]
+    assert_array_equal(parts["curve"], whole["curve"])
+    assert_array_equal(parts["predicted"], whole["predicted"])
+
+
+def test_training_ends_if_the_training_accuracy_grows_no_more(files, monkeypatch):
+    """The rest of the chain hands the network on, and its last job tests it."""
+    o = networks.Options(patience=2)
+    for accuracy, end in (([0.1, 0.2], False), ([0.1, 0.2, 0.2], False),
+                          ([0.2, 0.1, 0.204], True), ([0.2, 0.1, 0.206], False),
+                          ([0.2, 0.3, 0.1, 0.1], True)):
+        curve = np.stack([np.zeros(len(accuracy)), accuracy], axis=1)
+        assert networks.ended(curve, o) == end
+        assert not networks.ended(curve, networks.Options())
+    options = {"epochs": 9, "hidden": 8, "batch": 16, "rate": 0.0, "patience": 2}
+    job = {"folder": str(files[0]), "condition": "toy", "kind": "spiking",
+           "options": options, "seed": 3, "repeat": 0, "jitters": []}
+    whole, parts = networks.classify(**job), {}
+    assert whole["converged"] and len(whole["curve"]) == 3
+    for first in (0, 2, 4, 6, 8):
+        parts = networks.classify(**job, first=first, count=min(2, 9 - first),
+                                  before=parts if first else None)
+    assert_array_equal(parts["curve"], whole["curve"])
     assert_array_equal(parts["accuracy"], whole["accuracy"])
+    never = networks.classify(**{**job, "options": {**options, "patience": 0}})
+    assert not never["converged"] and len(never["curve"]) == 9
+
+
+def test_initial_weights_are_uniform():
+    W, V = networks.uniform(np.random.default_rng(1), (400, 50, 20), None, np.float32)
+    assert W.shape == (50, 400) and V.shape == (20, 50) and V.dtype == np.float32
+    for a, bound in ((W, 1 / 20), (V, 50 ** -0.5)):
+        assert 0.98 * bound < abs(a).max() <= bound
+        np.testing.assert_allclose(a.std(), bound / 3 ** 0.5, rtol=0.05)
+    o = networks.Options(uniform=True, recurrent=True, hidden=64)
+    p = networks.spiking(o).begin(np.random.default_rng(1), 70, 4, 20)
+    assert [a.shape for a in p] == [(64, 70), (4, 64), (64, 64)]
+    assert abs(p[2]).max() <= 1 / 8 and abs(p[0]).max() <= 70 ** -0.5
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_the_input_of_membranes_is_multiplied(reset):
+    """The recording equals that of `refsnn.lif` with another gain."""
+    o = networks.Options(recurrent=True, scaled=True, hidden=12, scale=9.0, loop=1.0,
+                         out=2.0, reset=reset)
+    x, labels = first_words(made(), o)
+    network, rng = networks.spiking(o), np.random.default_rng(2)
+    p = [a.astype(float) for a in network.begin(rng, 70, CLASSES, len(x))]
+    constants = {"alpha": np.exp(-2.0), "beta": np.exp(-1.0), "gain": 1 - np.exp(-1.0)}
+    run = lif.simulate(x, p[0], p[2], reset=reset, **constants)
+    record = lif.readout(run.spikes, p[1], **constants)
+    assert 0.05 < run.spikes.mean() < 0.5
+    np.testing.assert_allclose(network.record(p, x), record, rtol=1e-9, atol=1e-12)
+    loss, _, d = network.gradient(p, x, labels, rng)
+    assert loss == pytest.approx(losses.cross_entropy(record, labels, o.loss)[0])
+    way = rng.standard_normal(p[1].shape)
+    up, down = (network.gradient([p[0], p[1] + s * way, p[2]], x, labels, rng)[0]
+                for s in (1e-6, -1e-6))
+    np.testing.assert_allclose(np.vdot(d[1], way), (up - down) / 2e-6, rtol=1e-5)
+    _, drecord = losses.cross_entropy(record, labels, o.loss)
+    error = lif.readout_backward(run.spikes, p[1], drecord, **constants).dx
+    psi = surrogates.fast_sigmoid(run.mem - 1, o.steepness)[1]
+    back = lif.backward(x, p[0], p[2], run, psi, error, reset=reset,
+                        through_reset=False, **constants)
+    for found, wanted in ((d[0], back.dW), (d[2], back.dV)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6,
+                                   atol=1e-9 * abs(wanted).max())
+
+
+def test_bounds_by_hand():
+    """Two neurons in 200 steps: rates of 0.11 and 0.61 in the first of two words."""
+    spikes = np.zeros((200, 2, 2))
+    spikes[:22, 0, 0] = spikes[:122, 0, 1] = 1
+    value, d = networks.bounds(spikes)
+    np.testing.assert_allclose(value, (0.1 ** 2 + 0.6 ** 2) / 4)
+    np.testing.assert_allclose(d[7], [[2 * 0.1 / 4 / 200, 2 * 0.6 / 4 / 200], [0, 0]])
+    spikes[:200, 1] = 1
+    np.testing.assert_allclose(networks.bounds(spikes)[0], (
+        0.1 ** 2 + 0.6 ** 2 + 2 * 0.99 ** 2) / 4 + 0.06 * (100 ** 2) / 2)
+    way = np.random.default_rng(1).standard_normal(spikes.shape)
+    _, d = networks.bounds(spikes)
+    slope = (networks.bounds(spikes + 1e-5 * way)[0]
+             - networks.bounds(spikes - 1e-5 * way)[0]) / 2e-5
+    np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-6)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -373,21 +462,21 @@ def test_a_penalty_is_part_of_the_loss_and_its_derivative(layers):
     spikes = 300.0 * rng.random((20, 3, 5))
     spikes[:, :, 0] = 0                             # a silent neuron in an active layer
     o = networks.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, layers=layers)
-    value, d = networks.penalty(spikes)
+    value, d = networks.tutorial(spikes)
     way = rng.standard_normal(spikes.shape)
-    slope = (networks.penalty(spikes + 1e-4 * way)[0]
-             - networks.penalty(spikes - 1e-4 * way)[0]) / 2e-4
+    slope = (networks.tutorial(spikes + 1e-4 * way)[0]
+             - networks.tutorial(spikes - 1e-4 * way)[0]) / 2e-4
     assert value > 0
     np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-5)
     count = spikes.sum(axis=(0, 1))
     np.testing.assert_allclose(value, 2e-6 * (count.sum() + (count ** 2).mean()))
     words = made()
     x, labels = first_words(words, o)
-    plain, costly = (networks.spiking(o._replace(penalised=k)) for k in (False, True))
+    plain, costly = (networks.spiking(o._replace(penalty=k)) for k in ("", "tutorial"))
     p = [3 * a.astype(float) for a in plain.begin(rng, 70, CLASSES, len(x))]
     one, other = (net.gradient(p, x, labels, rng) for net in (plain, costly))
-    assert other[0] > one[0] and (other[1][0] != one[1][0]).any()
-    assert (other[1][layers] == one[1][layers]).all()       # the readout costs nothing
+    assert other[0] > one[0] and (other[2][0] != one[2][0]).any()
+    assert (other[2][layers] == one[2][layers]).all()       # the readout costs nothing
 
 
 def test_the_loss_ignores_the_initial_readout():
@@ -395,7 +484,8 @@ def test_the_loss_ignores_the_initial_readout():
     record = np.zeros((10, 1, 2))
     record[3:, 0, 0], record[3:, 0, 1] = -1.0, 1.0
     o = networks.Options(loss="max", wait=0.1)
-    _, d = networks.score(record, np.array([0]), o)
+    _, right, d = networks.score(record, np.array([0]), o)
+    assert right == 0
     assert d[:5].any() == 0 and d[5:, 0, 0].min() < 0
 
 
@@ -444,13 +534,13 @@ def test_the_curve_is_the_mean_loss_of_all_words():
 
     def gradient(parameters, x, labels, generator):
         seen.append(len(labels))
-        return loss.pop(0), [np.zeros(1)]
+        return loss.pop(0), 0.5 * (len(seen) % 2), [np.zeros(1)]
 
     loss = [1.0, 6.0, 2.0, 2.0, 3.0, 0.5]
     network = networks.Network(lambda *given: [np.zeros(1)], None, gradient)
     _, curve = networks.fit(network, words, index, o, np.random.default_rng(4))
     assert seen == 3 * [3, 2]
-    np.testing.assert_allclose(curve, [3, 2, 2])
+    np.testing.assert_allclose(curve, [[3, 0.3], [2, 0.3], [2, 0.3]])
 
 
 @pytest.mark.parametrize("channels, rows", [(70, 35), (100, 50), (129, 43), (700, 64)])
@@ -601,3 +691,50 @@ def test_values_of_spike_times():
 def test_an_unknown_condition_is_refused():
     with pytest.raises(KeyError):
         networks.add([], "perceptron", "quick", None, 0, 0)
+
+
+def test_each_setting_of_the_other_program_is_removed_once():
+    found = {}
+    for _, kwargs, *_ in fig_spoken_settings.jobs("full", 0, "folder"):
+        found[kwargs["condition"]] = kwargs["options"]
+    runs = fig_spoken_settings.runs(True)
+    conditions = fig_spoken_recurrence.conditions("full", runs)
+    usual = networks.options("recurrent", "folder", **fig_spoken_recurrence.CONVERGED)
+    assert len(runs) == len(found) == 20
+    for key, (name, more) in conditions.items():
+        o = networks.Options(**found[networks.named(name, more)])
+        net, setting = key.split("-")
+        assert o.recurrent == (net == "recurrent") and not o.falling
+        assert (o.patience, o.epochs, o.rate, o.optimiser) == (20, 200, 1e-3, "adam")
+        for other, value in fig_spoken_recurrence.NH.items():
+            assert getattr(o, other) == (getattr(usual, other) if other == setting
+                                         else value) != (
+                value if other == setting else None)
+    shared = {kwargs["condition"] for _, kwargs, *_ in fig_spoken_recurrence.jobs(
+        "full", 0, "folder")} & set(found)
+    assert shared == {networks.named(*conditions[f"{net}-nh"]) for net in (
+        "forward", "recurrent")}
+
+
+def test_values_of_recurrence():
+    """The first of three runs of each condition is the first in the list of results."""
+    figure, results = fig_spoken_recurrence, []
+    label = np.arange(10)
+    for repeat in range(3):
+        for i, _ in enumerate(figure.RUNS):
+            results.append({"curve": np.zeros((1, 2))})
+            results.append({
+                "data": "SHD", "label": label, "accuracy": np.array([i / 10, 0, 0]),
+                "predicted": np.where(label < i + repeat, label, -1),
+                "converged": i > 2, "curve": np.full((2 + i, 2), i / 10)})
+    data = figure.gather(results)
+    found = figure.measured(data)
+    np.testing.assert_allclose(found["recurrent-nh"], [0.7, 0.8, 0.9])
+    np.testing.assert_allclose(found["forward-max"], [0.3, 0.4, 0.5])
+    np.testing.assert_allclose(found["forward-max-training"], [0.3] * 3)
+    np.testing.assert_allclose(found["gain-nh"], [0.1] * 3)
+    np.testing.assert_allclose(found["gain-sum-large"], [0.2] * 3)
+    np.testing.assert_allclose(found["gain-change"], [0.1] * 3)
+    assert found["not-converged"] == 9
+    assert np.isfinite(data["curves"]).sum(axis=2).tolist() == [
+        [2 + i] * 3 for i in range(8)]
