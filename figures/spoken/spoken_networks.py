@@ -6,8 +6,8 @@ network is split into several calls.  Each call continues the training of the pr
 call with its weights, its optimiser and its random generator, so that the results do
 not depend on the split.  The networks are feed-forward spiking networks with one to
 three hidden layers, a recurrent spiking network, a long short-term memory network
-(LSTM) and a convolutional network (CNN).  For comparison, support vector machines are trained on
-spike counts.
+(LSTM) and a convolutional network (CNN).  For comparison, support vector machines are
+trained on spike counts.
 """
 
 import json
