@@ -66,10 +66,10 @@ proof tools
     conventions         LIF conventions of other tools and their gradients
 
 `refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si`,
-`ntk` and `eventprop`.  The results of each module in `refsnn.fast` equal
-the results of the core module of the same name, up to rounding errors.
-`refsnn.oracle` holds golden vectors, which are small problems with their
-correct results.
+`ntk`, `eventprop` and `convnet`.  The results of each module in
+`refsnn.fast` equal the results of the core module of the same name, up to
+rounding errors.  `refsnn.oracle` holds golden vectors, which are small
+problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most

@@ -19,6 +19,7 @@ from figures.run import seeds
 from figures.spoken import spike_noise
 from figures.train import lif_training, spoken_words
 from refsnn import convnet, losses, lstm, optimisers
+from refsnn.fast import convnet as fast_convnet
 from refsnn.fast import lif as fast_lif
 
 AT_ONCE = 200                   # number of words in one forward pass of a test
@@ -257,13 +258,13 @@ def convolutional(o):
         return [*weights, *biases]
 
     def record(p, x):
-        return convnet.forward(p[:4], p[4:], image(x), pools).outputs[None]
+        return fast_convnet.forward(p[:4], p[4:], image(x), pools).outputs[None]
 
     def gradient(p, x, labels, generator):
-        run = convnet.forward(p[:4], p[4:], image(x), pools)
-        loss, d = losses.cross_entropy(run.outputs[None], labels, "last")
-        dweights, dbiases = convnet.backward(p[:4], run, d[0], pools)
-        right = losses.accuracy(run.outputs[None], labels, "last")
+        tape = fast_convnet.forward(p[:4], p[4:], image(x), pools)
+        loss, d = losses.cross_entropy(tape.outputs[None], labels, "last")
+        dweights, dbiases = fast_convnet.backward(tape, d[0])
+        right = losses.accuracy(tape.outputs[None], labels, "last")
         return loss, right, [*dweights, *dbiases]
 
     return Network(begin, record, gradient)
