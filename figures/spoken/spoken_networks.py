@@ -16,7 +16,7 @@ from typing import Any, Callable, NamedTuple
 import numpy as np
 
 from figures.run import seeds
-from figures.spoken import spike_noise
+from figures.spoken import convolution_blocks, spike_noise
 from figures.train import lif_training, spoken_words
 from refsnn import convnet, losses, lstm, optimisers
 from refsnn.fast import convnet as fast_convnet
@@ -63,6 +63,7 @@ class Options(NamedTuple):
     dropout: float = 0.0        # dropout of inputs and recurrence in the LSTM
     maps: tuple = (8, 16)       # number of maps of the convolutional layers
     side: int = 5               # side of the convolution kernels
+    blocks: int = 2             # number of blocks of `block_network`
     law: str = ""               # "permuted" or "uniform": replace the event times
     speakers: int = 0           # number of speakers to train on; 0 for all
     validated: bool = False     # test on VALIDATED speakers of the training words
@@ -77,12 +78,15 @@ class Network(NamedTuple):
     classes, T) samples the initial parameters for m inputs and T time steps.  The
     function record(parameters, x) returns the readouts, of shape (T, B, k).  The
     function gradient(parameters, x, labels, generator) returns the loss, the accuracy,
-    and the gradient of the loss with respect to each array of parameters.
+    and the gradient of the loss with respect to each array of parameters.  After
+    training, the function settle(parameters, batches of x), if there is one, returns
+    the parameters for tests.
     """
 
     begin: Callable[..., Any]
     record: Callable[..., Any]
     gradient: Callable[..., Any]
+    settle: Callable[..., Any] = None
 
 
 def start(o):
@@ -236,19 +240,10 @@ def convolutional(o):
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
-        """Convert spike counts to images.
-
-        Each row of an image (B, T, rows, 1) belongs to a group of neighbouring
-        channels.
-        """
-        T, B, m = x.shape
-        rows = -(-m // 64) if m > 70 else 2
-        x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
-        x = np.sqrt(x.reshape(T, B, -1, rows).sum(axis=3))
-        return np.ascontiguousarray(x.transpose(1, 0, 2))[..., None]
+        return np.sqrt(images(x))
 
     def begin(generator, m, classes, T):
-        shape = image(np.zeros((T, 1, m), np.float32)).shape[1:3]
+        shape = images(np.zeros((T, 1, m), np.float32)).shape[1:3]
         for _ in pools:
             shape = [(size - side + 1) // 2 for size in shape]
         weights, biases = convnet.init(
@@ -270,7 +265,50 @@ def convolutional(o):
     return Network(begin, record, gradient)
 
 
-NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
+def images(x):
+    """Convert spike counts (T, B, m) to images (B, T, rows, 1).
+
+    Each row of an image holds the sum of a group of neighbouring channels.
+    """
+    T, B, m = x.shape
+    rows = -(-m // 64) if m > 70 else 2
+    x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
+    x = x.reshape(T, B, -1, rows).sum(axis=3)
+    return np.ascontiguousarray(x.transpose(1, 0, 2))[..., None]
+
+
+def block_network(o):
+    """Return the convolutional network of the module `convolution_blocks`.
+
+    After training, the parameters are followed by the mean and the variance of each
+    batch normalisation, averaged over the training words in batches.
+    """
+    count = 2 + 6 * o.blocks + 4                    # of the parameters
+
+    def begin(generator, m, classes, T):
+        shape = images(np.zeros((T, 1, m), np.float32)).shape[1:3]
+        return convolution_blocks.initial(generator, shape, o, classes)
+
+    def record(p, x):
+        kept = list(zip(p[count::2], p[count + 1::2], strict=True)) or None
+        return convolution_blocks.forward(p[:count], images(x), o,
+                                          statistics=kept)[0][None]
+
+    def gradient(p, x, labels, generator):
+        outputs, back, _ = convolution_blocks.forward(p, images(x), o, generator)
+        loss, right, d = score(outputs[None], labels, o._replace(loss="last"))
+        return loss, right, back(d[0])
+
+    def settle(p, batches):
+        rows = [[a for pair in convolution_blocks.forward(p, images(x), o)[2]
+                 for a in pair] for x in batches]
+        return [*p, *(np.mean(a, axis=0) for a in zip(*rows, strict=True))]
+
+    return Network(begin, record, gradient, settle)
+
+
+NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional,
+            "blocks": block_network}
 
 
 # ---- words in steps ------------------------------------------------------------
@@ -423,6 +461,7 @@ def machine(kind, words, sets):
 
 JITTERED = ("recurrent", "LSTM")                # networks tested on jittered words
 SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)   # jitter of test words, s
+BLOCKS = "CNN of blocks"
 RECURRENT = {"recurrent": True}
 AUGMENTED = {"channels": 2.0, "spread": 0.01}
 CONDITIONS = {
@@ -434,8 +473,11 @@ CONDITIONS = {
     "recurrent, 1,024 neurons, augmented": ("spiking", {
         **RECURRENT, **AUGMENTED, "hidden": 1024, "dt": 0.01, "epochs": 30}),
     "recurrent, tutorial": ("spiking", RECURRENT),
-    "LSTM": ("lstm", {}), "CNN": ("cnn", {})}
-PART, PART_S = 5, 0.004     # epochs in one job of a chain; fewer for shorter steps
+    "LSTM": ("lstm", {}), "CNN": ("cnn", {}),
+    BLOCKS: ("blocks", {"longest": 0.999, "dropout": 0.2, "optimiser": "adamax",
+                        "rate": 2e-3, "falling": False, "batch": 32})}
+# Epochs in one job of a chain; for spiking networks with shorter steps, fewer.
+PART, PART_S, PARTS = 5, 0.004, {"blocks": 1}
 FEW = 3                     # training speakers with --quick
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
@@ -449,6 +491,7 @@ SETTINGS = {
         "lstm": {"hidden": 64, "dropout": 0.2, "epochs": 30, "out": 1.0, "rate": 5e-3,
                  "loss": "max"},
         "cnn": {"hidden": 64, "rate": 2e-3, "epochs": 10},
+        "blocks": {"hidden": 64, "maps": (8,), "epochs": 8},
         "recurrent, augmented": {"epochs": 40}},
     "paper": {
         "spiking": {**PAPER, "dt": 0.004, "epochs": 50, "rate": 1e-3, "batch": 256,
@@ -456,6 +499,7 @@ SETTINGS = {
         "lstm": {**PAPER, "epochs": 50, "rate": 3e-3, "dropout": 0.2, "out": 1.0,
                  "loss": "max"},
         "cnn": {**PAPER, "epochs": 10, "rate": 2e-3, "maps": (32, 32), "side": 11},
+        "blocks": {**PAPER, "epochs": 16, "maps": (32,), "side": 11, "blocks": 3},
         "recurrent, tutorial": {
             "dt": 0.014, "tau_mem": 0.14, "tau_syn": 0.07, "loss": "max", "wait": 0.0,
             "steepness": 100.0, "penalty": "tutorial", "hidden": 200, "scale": 0.2,
@@ -499,7 +543,7 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     if kind not in NETWORKS or folder is None:
         listed.append((classify, job))
         return
-    most = max(1, min(PART, int(PART * o.dt / PART_S)))
+    most = PARTS.get(kind, max(1, min(PART, int(PART * o.dt / PART_S))))
     for first in range(0, o.epochs, most):
         part = {"first": first, "count": min(most, o.epochs - first)}
         earlier = [len(listed) - 1] if first else []
@@ -541,6 +585,11 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
             return {"curve": curve, **lif_training.packed(*learner),
                     "generator": json.dumps(generator.bit_generator.state)}
         parameters = learner[0]
+        if network.settle:
+            longest = steps(words, o.dt, o.longest)
+            parameters = network.settle(parameters, (
+                spoken_words.binned(words, sets[0][part], o.dt, longest) for part in
+                lif_training.batches(generator, len(sets[0]), o.batch)))
         answer = predicted(network, parameters, words, np.arange(len(words.label)), o)
     else:
         answer, curve = machine(kind, words, sets), np.zeros((1, 2))

@@ -181,7 +181,7 @@ def test_full_needs_data(tmp_path):
 
 @pytest.mark.parametrize("name", ["spoken_data", "spoken_classifiers", "spoken_timing",
                                   "spoken_speakers", "spoken_recurrence",
-                                  "spoken_settings"])
+                                  "spoken_settings", "spoken_cnn"])
 @pytest.mark.parametrize("size", ["default", "full"])
 @pytest.mark.filterwarnings("ignore:The number of unique classes")  # of few words
 def test_figures_of_small_networks(name, size, files, monkeypatch):
@@ -209,7 +209,8 @@ def test_figures_of_small_networks(name, size, files, monkeypatch):
         if "options" in kwargs:
             changed["dt"] = kwargs["options"]["dt"]
             kwargs["options"] = {**kwargs["options"], "epochs": 1, "hidden": 4,
-                                 "dt": max(changed["dt"], 0.02), "side": 5}
+                                 "dt": max(changed["dt"], 0.02), "side": 5,
+                                 "blocks": 1}
             kwargs["count"] = None
         results.append(jobs_.normalised(function(**kwargs), name) | changed)
     data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
@@ -261,7 +262,8 @@ def learned(kind, **options):
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("spiking", {"layers": 2, "epochs": 25}),
     ("lstm", {"dropout": 0.1, "out": 1.0, "epochs": 20}),
-    ("cnn", {"dt": 0.01, "rate": 3e-3})])
+    ("cnn", {"dt": 0.01, "rate": 3e-3}),
+    ("blocks", {"rate": 3e-3, "maps": (6,), "blocks": 1, "dropout": 0.2})])
 def test_networks_learn_the_order_of_events(kind, options, toy):
     """Networks tell classes apart that have the same counts, if times are kept."""
     found = learned(kind, **options)
@@ -356,7 +358,8 @@ def test_gradients_are_those_of_the_score(kind, options):
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("lstm", {}), ("cnn", {"dt": 0.01}),
     ("spiking", {"optimiser": "adamax", "law": "permuted", "penalty": "tutorial"}),
-    ("lstm", {"dropout": 0.2, "spread": 0.01})])
+    ("lstm", {"dropout": 0.2, "spread": 0.01}),
+    ("blocks", {"maps": (4,), "blocks": 1, "dropout": 0.2})])
 def test_a_chain_of_jobs_is_one_training(files, kind, options):
     """Three jobs of one epoch equal one job of three, to the last bit."""
     options = {"epochs": 3, "hidden": 8, "batch": 16, "scale": 20.0, "out": 1.0,
