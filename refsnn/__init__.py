@@ -24,6 +24,7 @@ models
     convnet             convolutional networks, derivatives to second order
     spike_time          exact gradients of spike times
     eventprop           event-driven LIF layers, exact gradients of spikes
+    delays              delays on a time grid, with gradients
 
 rules
     bptt                backpropagation through time, full or truncated
