@@ -12,8 +12,8 @@ TABLE = "table of SHD"
 
 ROWS = (
     Row("abstract", "The timing of spikes is essential for high accuracy",
-        ("spoken_timing.lost-uniform-recurrent", "spoken_timing.lost-uniform-lstm",
-         "spoken_timing.lost-uniform-cnn")),
+        ("spoken_controls.lost-uniform", "spoken_timing.lost-uniform-recurrent",
+         "spoken_timing.lost-uniform-lstm", "spoken_timing.lost-uniform-cnn")),
     Row("data files", "8,156 training words and 2,264 test words",
         ("spoken_data.training", "spoken_data.test")),
     Row("description of the data", "12 speakers", ("spoken_data.speakers",)),

@@ -87,7 +87,7 @@ ARRAYS = {"title": ("", "", "name of the data set"),
 SMALL = tuple(name for name in CONDITIONS if name not in (LARGE, TUTORIAL))
 # Number of training runs of the classifiers with several runs.
 REPEATS = {"full": {FORWARD: 3, "recurrent": 3, "recurrent, augmented": 3, LARGE: 2,
-                    "LSTM": 3, "CNN": 3},
+                    TUTORIAL: 5, "LSTM": 3, "CNN": 3},
            "default": {FORWARD: 3, "recurrent": 3, "recurrent, augmented": 2,
                        "LSTM": 2, "CNN": 2}, "quick": {}}
 

@@ -37,7 +37,6 @@ FORWARD = "feed-forward, 1 layer"
 NH = {"dt": 0.002, "longest": 0.999, "loss": "max", "steepness": 100.0,
       "uniform": True, "scaled": True, "reset": "subtract", "penalty": "bounds",
       "batch": 64}
-CONVERGED = {"epochs": 200, "patience": 20, "falling": False}   # with --full
 SMALLER = {"epochs": 12}
 LOSSES = {"sum": "sum", "max": "maximum"}
 RUNS = {**{f"{key}-{loss}": (net, {**more, "loss": loss})
@@ -60,14 +59,7 @@ SOURCE = {key: Published(value, "[CSSZ20]", "table of SHD", "second-hand", sprea
                                      ("gain-nh", 0.233, None))}
 DIFFERS = f"{spoken_words.REGENERATED}; settings of NH, but time steps of 2 ms"
 REPEATS = {"quick": 1, "default": 1, "full": 3}
-ARRAYS = {
-    "title": ("", "", "name of the data set"),
-    "names": ("condition", "", "names of the conditions"),
-    "test": ("condition, run", "accuracy", "accuracy on all test words"),
-    "training": ("condition, run", "accuracy", "accuracy on training words"),
-    "converged": ("condition, run", "1", "whether the training accuracy grew no more"),
-    "curves": ("condition, run, epoch", "accuracy", "training accuracy, NaN after the "
-               "last epoch of a run")}
+ARRAYS = spoken_networks.ARRAYS
 
 
 def conditions(size, runs):
@@ -76,44 +68,22 @@ def conditions(size, runs):
     The embedded words have too few channels and runs for the time steps of NH.
     """
     if size == "full":
-        return {key: (net, {**more, **CONVERGED}) for key, (net, more) in runs.items()}
+        return {key: (net, {**more, **spoken_networks.CONVERGED})
+                for key, (net, more) in runs.items()}
     return {key: (net, {**{k: v for k, v in more.items() if k not in (
         "dt", "longest", "batch")}, **SMALLER}) for key, (net, more) in runs.items()}
 
 
-def add(size, seed, data, runs, repeats, changed):
-    """Return the jobs of all conditions."""
-    listed = []
-    for repeat in range(repeats):
-        for net, more in conditions(size, runs).values():
-            spoken_networks.add(listed, net, size, data, seed, repeat, changed, **more)
-    return listed
-
-
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the networks."""
-    return add(size, seed, data, RUNS, repeats or REPEATS[size],
-               {"epochs": epochs, "hidden": hidden})
+    return spoken_networks.listed(
+        size, seed, data, conditions(size, RUNS), repeats or REPEATS[size],
+        {"epochs": epochs, "hidden": hidden})
 
 
 def gather(results):
     """Return the accuracies of each condition."""
-    return collected(results, RUNS)
-
-
-def collected(results, runs):
-    """Return the accuracies of each condition in the order of `runs`."""
-    done = [r for r in results if "accuracy" in r]
-    shape = len(done) // len(runs), len(runs)
-    curves = np.full((len(done), max(len(r["curve"]) for r in done)), np.nan)
-    for row, r in zip(curves, done, strict=True):
-        row[:len(r["curve"])] = r["curve"][:, 1]
-    found = {"test": [(r["predicted"] == r["label"]).mean() for r in done],
-             "training": [r["accuracy"][0] for r in done],
-             "converged": [bool(r["converged"]) for r in done], "curves": curves}
-    return {"title": str(done[0]["data"]), "names": np.array(list(runs)), **{
-        key: np.swapaxes(np.reshape(value, (*shape, *np.shape(value)[1:])), 0, 1)
-        for key, value in found.items()}}
+    return spoken_networks.collected(results, RUNS)
 
 
 def described(key):
@@ -150,8 +120,8 @@ def claims(size):
 def measured(data):
     """Return the numbers of the claims."""
     names = data["names"].tolist()
-    test, training = (dict(zip(names, data[key], strict=True))
-                      for key in ("test", "training"))
+    test, training = (dict(zip(names, values, strict=True))
+                      for values in (data["test"], data["accuracy"][..., 0]))
     gains = {key: test[one] - test[other] for key, (one, other) in GAINS.items()}
     found = {**test, **{f"{key}-training": row for key, row in training.items()},
              **{f"gain-{key}": row for key, row in gains.items()}}

@@ -15,7 +15,7 @@ import numpy as np
 
 from figures.run import colours
 from figures.run.claims import shown as report
-from figures.spoken import fig_spoken_recurrence as base
+from figures.spoken import fig_spoken_recurrence as base, spoken_networks
 from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
 from figures.train import spoken_words
 
@@ -28,7 +28,7 @@ REMOVED = {     # label of each setting that replaces a setting of NH
 FINE = ("dt", "longest", "batch")               # only with --full
 NETS = {"recurrent": "recurrent", "forward": base.FORWARD}
 COLOURS = {"recurrent": colours.GREEN, "forward": colours.GREY}
-ARRAYS = base.ARRAYS
+ARRAYS = spoken_networks.ARRAYS
 
 
 def runs(full):
@@ -41,14 +41,15 @@ def runs(full):
 
 def jobs(size, seed, data, repeats=1, epochs=None, hidden=None):
     """Return the jobs that train the networks."""
-    return base.add(size, seed, data, runs(size == "full"), repeats,
-                    {"epochs": epochs, "hidden": hidden})
+    return spoken_networks.listed(
+        size, seed, data, base.conditions(size, runs(size == "full")), repeats,
+        {"epochs": epochs, "hidden": hidden})
 
 
 def gather(results):
     """Return the accuracies of each condition."""
     small = any(r.get("data") == spoken_words.EMBEDDED for r in results)
-    return base.collected(results, runs(not small))
+    return spoken_networks.collected(results, runs(not small))
 
 
 def described(key):

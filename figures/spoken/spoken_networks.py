@@ -606,3 +606,44 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
                                   for index in sets]),
             "label": words.label[tests], "speaker": words.speaker[tests],
             "predicted": answer[tests], "jittered": np.array(jittered)}
+
+
+# ---- figures of several conditions ---------------------------------------------
+
+CONVERGED = {"epochs": 200, "patience": 20, "falling": False}
+ARRAYS = {
+    "title": ("", "", "name of the data set"),
+    "names": ("condition", "", "names of the conditions"),
+    "test": ("condition, run", "accuracy", "accuracy on all test words"),
+    "accuracy": ("condition, run, set", "accuracy", "accuracy on training words, on "
+                 "words of known speakers, and of held-out speakers"),
+    "converged": ("condition, run", "1", "whether the training accuracy grew no more"),
+    "curves": ("condition, run, epoch", "accuracy", "training accuracy, NaN after the "
+               "last epoch of a run")}
+
+
+def listed(size, seed, data, runs, repeats, changed):
+    """Return the jobs of some conditions.
+
+    runs : {key: (name in CONDITIONS, further options)}.
+    """
+    found = []
+    for repeat in range(repeats):
+        for condition, more in runs.values():
+            add(found, condition, size, data, seed, repeat, changed, **more)
+    return found
+
+
+def collected(results, runs):
+    """Return the accuracies of all runs of each condition, see `ARRAYS`."""
+    done = [r for r in results if "accuracy" in r]
+    shape = len(done) // len(runs), len(runs)
+    curves = np.full((len(done), max(len(r["curve"]) for r in done)), np.nan)
+    for row, r in zip(curves, done, strict=True):
+        row[:len(r["curve"])] = r["curve"][:, 1]
+    found = {"test": [(r["predicted"] == r["label"]).mean() for r in done],
+             "accuracy": [r["accuracy"] for r in done],
+             "converged": [bool(r["converged"]) for r in done], "curves": curves}
+    return {"title": str(done[0]["data"]), "names": np.array(list(runs)), **{
+        key: np.swapaxes(np.reshape(value, (*shape, *np.shape(value)[1:])), 0, 1)
+        for key, value in found.items()}}

@@ -10,7 +10,8 @@ from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
 
 from figures.run import jobs as jobs_
-from figures.spoken import (fig_spoken_classifiers, fig_spoken_data,
+from figures.spoken import (fig_spoken_augmentation, fig_spoken_classifiers,
+                            fig_spoken_controls, fig_spoken_data,
                             fig_spoken_recurrence, fig_spoken_settings,
                             fig_spoken_speakers, fig_spoken_timing)
 from figures.spoken import spoken_networks as networks
@@ -181,7 +182,8 @@ def test_full_needs_data(tmp_path):
 
 @pytest.mark.parametrize("name", ["spoken_data", "spoken_classifiers", "spoken_timing",
                                   "spoken_speakers", "spoken_recurrence",
-                                  "spoken_settings", "spoken_cnn"])
+                                  "spoken_settings", "spoken_cnn", "spoken_controls",
+                                  "spoken_augmentation"])
 @pytest.mark.parametrize("size", ["default", "full"])
 @pytest.mark.filterwarnings("ignore:The number of unique classes")  # of few words
 def test_figures_of_small_networks(name, size, files, monkeypatch):
@@ -702,7 +704,7 @@ def test_each_setting_of_the_other_program_is_removed_once():
         found[kwargs["condition"]] = kwargs["options"]
     runs = fig_spoken_settings.runs(True)
     conditions = fig_spoken_recurrence.conditions("full", runs)
-    usual = networks.options("recurrent", "folder", **fig_spoken_recurrence.CONVERGED)
+    usual = networks.options("recurrent", "folder", **networks.CONVERGED)
     assert len(runs) == len(found) == 20
     for key, (name, more) in conditions.items():
         o = networks.Options(**found[networks.named(name, more)])
@@ -741,3 +743,49 @@ def test_values_of_recurrence():
     assert found["not-converged"] == 9
     assert np.isfinite(data["curves"]).sum(axis=2).tolist() == [
         [2 + i] * 3 for i in range(8)]
+
+
+def test_values_of_controls_and_augmentation():
+    label = np.arange(10)
+
+    def result(i, repeat):
+        return {"data": "SHD", "label": label, "accuracy": np.array([0.9, i / 10, 0.1]),
+                "predicted": np.where(label < 9 - 2 * i + repeat, label, -1),
+                "converged": i > 0, "curve": np.full((2, 2), i / 10)}
+
+    figure = fig_spoken_controls
+    data = figure.gather([result(i, repeat) for repeat in (0, 1) for i in range(3)])
+    found = figure.measured(data)
+    for name, value in (("recorded", [0.9, 1]), ("lost-permuted", [0.2, 0.2]),
+                        ("lost-uniform", [0.4, 0.4])):
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+    figure = fig_spoken_augmentation
+    data = figure.gather([result(i, repeat) for repeat in (0, 1) for i in range(2)])
+    found = figure.measured(data)
+    for name, value in (("gain", [-0.2, -0.2]), ("augmented-test", [0.7, 0.8]),
+                        ("augmented-known", [0.1, 0.1]), ("plain-known", [0, 0]),
+                        ("not-converged", 2)):
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+
+
+def test_runs_of_the_controls():
+    """The spiking network has three runs at 10 ms, the other networks at their usual
+    step; the runs at 4 ms stay single."""
+    def count(figure):
+        found = {}
+        for _, kwargs, *_ in figure.jobs("full", 0, "folder"):
+            found.setdefault(kwargs["condition"], set()).add(kwargs["repeat"])
+        return {key: len(value) for key, value in found.items()}
+
+    runs = count(fig_spoken_timing)
+    for name, laws, steps in (("LSTM", 3, 1), ("CNN", 3, None), ("recurrent", 1, 1)):
+        assert [runs[name + law] for law in (
+            "", ", law permuted", ", law uniform")] == [laws] * 3
+        assert runs.get(f"{name}, dt 0.04") == steps
+    assert count(fig_spoken_controls) == {
+        f"recurrent, {law}dt 0.01": 3 for law in ("", "law permuted, ",
+                                                  "law uniform, ")}
+    _, kwargs, *_ = fig_spoken_augmentation.jobs("full", 0, "folder")[-1]
+    o = networks.Options(**kwargs["options"])
+    assert (o.channels, o.spread, o.dt) == (2, 0.01, 0.01)
+    assert (o.patience, o.epochs) == (20, 200)
