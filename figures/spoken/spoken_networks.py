@@ -478,7 +478,7 @@ CONDITIONS = {
                         "rate": 2e-3, "falling": False, "batch": 32})}
 # Epochs in one job of a chain; for spiking networks with shorter steps, fewer.
 PART, PART_S, PARTS = 5, 0.004, {"blocks": 1}
-FEW = 3                     # training speakers with --quick
+THIRD = 3                   # with --quick, a third of the words
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
 # advance, and all other settings were chosen by the accuracy on the speakers VALIDATED.
@@ -526,20 +526,19 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of `Options` that a reader varies; None is the usual value.  With
-        --quick, networks train on FEW speakers unless the dict has `speakers`.
+    changed : dict of `Options` that a reader varies; None is the usual value.
     more : further `Options`; the label of the jobs names them.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
     if size == "quick":
-        o = o._replace(epochs=1, speakers=FEW if changed is None
-                       or "speakers" not in changed else o.speakers)
+        o = o._replace(epochs=1)
     o = o._replace(**{key: value for key, value in (changed or {}).items() if value})
     label = named(condition, more)
     job = {"folder": folder, "condition": label, "kind": kind, "options": o._asdict(),
            "seed": seed, "repeat": repeat,
-           "jitters": list(SPREADS) if label in JITTERED else []}
+           "jitters": list(SPREADS) if label in JITTERED else [],
+           **({"every": THIRD} if size == "quick" else {})}
     if kind not in NETWORKS or folder is None:
         listed.append((classify, job))
         return
@@ -551,7 +550,7 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
 
 
 def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
-             count=None, before=None):
+             count=None, before=None, every=1):
     """Train and test one classifier.
 
     If the training of a network is split into several jobs, only the last job returns
@@ -562,12 +561,15 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
     jitters : standard deviations of the jitter of event times, s.
     first, count : number of the first epoch, and number of epochs of this job.
     before : result of the previous job.
+    every : only each word whose number is a multiple of `every` is used.
     """
     o = Options(**options)
     count = o.epochs - first if count is None else count
     if first and first + count < o.epochs and ended(before["curve"], o):
         return before
     words = spoken_words.read(folder)
+    if every > 1:
+        words = spoken_words.chosen(words, np.arange(0, len(words.label), every))
     if o.validated:
         words = spoken_words.validation(words)
     generator = seeds.rng(seed, "spoken", condition, repeat)

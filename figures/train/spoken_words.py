@@ -107,13 +107,17 @@ def stored(folder):
         "SHD" if theirs else "SHD regenerated")
 
 
+def chosen(words, index):
+    """Return the words `index` alone."""
+    return words._replace(
+        times=[words.times[i] for i in index], units=[words.units[i] for i in index],
+        label=words.label[index], speaker=words.speaker[index], test=words.test[index])
+
+
 def validation(words):
     """Split the training words by speaker."""
-    kept = np.flatnonzero(~words.test)
-    return words._replace(
-        times=[words.times[i] for i in kept], units=[words.units[i] for i in kept],
-        label=words.label[kept], speaker=words.speaker[kept],
-        test=np.isin(words.speaker[kept], VALIDATED))
+    kept = chosen(words, np.flatnonzero(~words.test))
+    return kept._replace(test=np.isin(kept.speaker, VALIDATED))
 
 
 def sets(words):

@@ -357,6 +357,20 @@ def test_gradients_are_those_of_the_score(kind, options):
     np.testing.assert_allclose(np.vdot(d[last], way), slope, rtol=1e-6, atol=1e-9)
 
 
+def test_quick_runs_use_a_third_of_the_words():
+    """The first of three words, which leaves all classes in each set."""
+    listed, words = [], spoken_words.embedded()
+    networks.add(listed, "counts, linear", "quick", None, 0, 0)
+    found = networks.classify(**listed[0][1])
+    kept = [index[index % 3 == 0] for index in spoken_words.sets(words)]
+    assert found["size"].tolist() == [len(index) for index in kept]
+    tests = np.concatenate(kept[1:])
+    assert_array_equal(found["label"], words.label[tests])
+    assert_array_equal(found["speaker"], words.speaker[tests])
+    for index in kept:
+        assert set(words.label[index]) == set(range(20))
+
+
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("lstm", {}), ("cnn", {"dt": 0.01}),
     ("spiking", {"optimiser": "adamax", "law": "permuted", "penalty": "tutorial"}),
