@@ -124,6 +124,7 @@ def test_narrow_and_wide_kernels_stay_finite():
         close(a[:, 2], np.eye(7)[6] if width < 1 else np.full(7, 1 / 7), 1e-4)
 
 
+@proves("delays", 2)
 @pytest.mark.parametrize("kernel, width", [("linear", None), ("normalised", 0.5)])
 def test_rounding_reports_the_change_of_the_output(kernel, width):
     x, W, delays, _, _ = problem(5, kernel, True)
