@@ -14,6 +14,7 @@ import json
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from figures.run import seeds
 from figures.spoken import convolution_blocks, spike_noise
@@ -87,6 +88,7 @@ class Network(NamedTuple):
     record: Callable[..., Any]
     gradient: Callable[..., Any]
     settle: Callable[..., Any] = None
+    sparse: bool = False        # True if x is a pair (sparse matrix, number of steps)
 
 
 def start(o):
@@ -151,8 +153,9 @@ def spiking(o):
         return found
 
     def fast(p, x):
+        x, steps = x
         return fast_lif.forward(x, p[0], p[2] if o.recurrent else None, p[1],
-                                reset=net.reset, **net.constants())
+                                reset=net.reset, steps=steps, **net.constants())
 
     def record(p, x):
         if o.layers == 1:
@@ -174,13 +177,13 @@ def spiking(o):
         else:
             out, tape = fast(p, x)
             loss, right, d = score(out, labels, o)
-            cost, dspikes = costs([(tape.mem > 1).astype(out.dtype)])
+            cost, dspikes = costs([(tape.mem > 1).astype(out.dtype)] * bool(o.penalty))
             dW, dV, dW_out = fast_lif.gradients(
                 tape, d, steepness=o.steepness, dspikes=dspikes and dspikes[0])
             found = [dW, dW_out, dV][:len(p)]
         return loss + cost, right, found
 
-    network = Network(begin, record, gradient)
+    network = Network(begin, record, gradient, sparse=o.layers == 1)
     return rescaled(network, 1 - net.beta) if o.scaled else network
 
 
@@ -205,7 +208,8 @@ def rescaled(network, gain):
         loss, right, d = network.gradient(times(p), x, labels, generator)
         return loss, right, times(d)
 
-    return Network(network.begin, lambda p, x: network.record(times(p), x), gradient)
+    return Network(network.begin, lambda p, x: network.record(times(p), x), gradient,
+                   sparse=network.sparse)
 
 
 def long_memory(o):
@@ -360,13 +364,28 @@ def chosen(words, count, generator):
     return found
 
 
-def reader(words, o):
+def binned(network, words, index, o, longest):
+    """Return binned words in the form that a network reads."""
+    if network.sparse:
+        return (spoken_words.sparsely(words, index, o.dt, longest),
+                round(longest / o.dt))
+    return spoken_words.binned(words, index, o.dt, longest)
+
+
+def reader(network, words, o):
     """Return a function that returns binned words."""
-    longest = steps(words, o.dt, o.longest)
-    size = longest / o.dt * len(words.label) * words.channels
-    if size > CACHE:
+    longest, count = steps(words, o.dt, o.longest), len(words.label)
+    if network.sparse:
+        T, parts = round(longest / o.dt), []
+        for first in range(0, count, AT_ONCE):
+            part = spoken_words.sparsely(words, range(count)[first:first + AT_ONCE],
+                                         o.dt, longest)
+            parts.append(part[np.arange(part.shape[0]).reshape(T, -1).T.ravel()])
+        rows, step = sparse.vstack(parts, "csr"), np.arange(T)[:, None]
+        return lambda index: (rows[(T * index + step).ravel()], T)
+    if longest / o.dt * count * words.channels > CACHE:
         return lambda index: spoken_words.binned(words, index, o.dt, longest)
-    x = spoken_words.binned(words, np.arange(len(words.label)), o.dt, longest)
+    x = spoken_words.binned(words, np.arange(count), o.dt, longest)
     return lambda index: x[:, index]
 
 
@@ -396,8 +415,8 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
     count : number of epochs; by default `o.epochs`.
     learner, curve : results of the previous call; by default, training begins.
     """
-    longest, read = steps(words, o.dt, o.longest), reader(words, o)
-    classes, noisy = int(words.label.max()) + 1, o.channels or o.spread
+    longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
+    read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
     if learner is None:
         parameters = network.begin(generator, words.channels, classes,
                                    round(longest / o.dt))
@@ -411,8 +430,8 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
         parts = lif_training.batches(generator, len(index), o.batch)
         for at, part in enumerate(parts):
             some = index[part]
-            x = read(some) if not noisy else spoken_words.binned(
-                changed(words, some, generator, o, longest), some, o.dt, longest)
+            x = read(some) if not noisy else binned(
+                network, changed(words, some, generator, o, longest), some, o, longest)
             *found, d = network.gradient(parameters, x, words.label[some], generator)
             share = (epoch * len(parts) + at) / (o.epochs * len(parts))
             fall = 0.5 + 0.5 * np.cos(np.pi * share) if o.falling else 1.0
@@ -434,8 +453,8 @@ def predicted(network, parameters, words, index, o):
     """Return the predicted class of each word."""
     longest, found = steps(words, o.dt, o.longest), []
     for first in range(0, len(index), AT_ONCE):
-        record = network.record(parameters, spoken_words.binned(
-            words, index[first:first + AT_ONCE], o.dt, longest))
+        record = network.record(parameters, binned(
+            network, words, index[first:first + AT_ONCE], o, longest))
         found.append(reduced(record, o).argmax(axis=1))
     return np.concatenate(found)
 

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
+from scipy import sparse
 
 from figures.run import jobs as jobs_
 from figures.spoken import (fig_spoken_augmentation, fig_spoken_classifiers,
@@ -135,6 +136,25 @@ def test_words_in_steps():
     x = spoken_words.binned(words, [3, 0], 0.1, 0.5)
     assert x.shape == (5, 2, 70) and x.sum() == 240
     assert x[0, 1].sum() == (words.times[0] < 0.1).sum() > 0
+    found = spoken_words.sparsely(words, [3, 0], 0.1, 0.5)
+    assert found.dtype == np.float32 and x.max() > 1
+    assert_array_equal(found.toarray().reshape(x.shape), x)
+
+
+@pytest.mark.parametrize("kind, cache", [("spiking", 0), ("lstm", 0), ("lstm", 1e9)])
+def test_a_network_reads_the_binned_words(kind, cache, monkeypatch):
+    words, o, index = made(), networks.Options(), np.array([7, 0, 5])
+    monkeypatch.setattr(networks, "AT_ONCE", 3)
+    monkeypatch.setattr(networks, "CACHE", cache)
+    network, longest = networks.NETWORKS[kind](o), networks.steps(words, o.dt)
+    right = spoken_words.binned(words, index, o.dt, longest)
+    for x in (networks.reader(network, words, o)(index),
+              networks.binned(network, words, index, o, longest)):
+        if network.sparse:
+            x, T = x
+            assert T == len(right) and x.dtype == np.float32
+            x = x.toarray().reshape(right.shape)
+        assert_array_equal(x, right)
 
 
 @pytest.fixture(scope="module")
@@ -328,7 +348,14 @@ def test_predictions_do_not_depend_on_the_words_in_one_pass(monkeypatch):
 
 def first_words(words, o):
     """Return eight words in steps (T, 8, channels) and their labels."""
-    return networks.reader(words, o)(np.arange(8)).astype(float), words.label[:8]
+    x = spoken_words.binned(words, np.arange(8), o.dt, networks.steps(words, o.dt))
+    return x.astype(float), words.label[:8]
+
+
+def given(network, x):
+    """Return words (T, B, channels) in the form that a network reads."""
+    return (sparse.csr_matrix(x.reshape(-1, x.shape[2])), len(x)) if network.sparse \
+        else x
 
 
 @pytest.mark.parametrize("kind, options", [
@@ -342,6 +369,7 @@ def test_gradients_are_those_of_the_score(kind, options):
     x, labels = first_words(words, o)
     network, rng = networks.NETWORKS[kind](o), np.random.default_rng(2)
     p = [a.astype(float) for a in network.begin(rng, 70, CLASSES, len(x))]
+    x = given(network, x)
     loss, right, d = network.gradient(p, x, labels, rng)
     assert right == (networks.reduced(network.record(p, x), o).argmax(axis=1)
                      == labels).mean()
@@ -440,11 +468,12 @@ def test_the_input_of_membranes_is_multiplied(reset):
     run = lif.simulate(x, p[0], p[2], reset=reset, **constants)
     record = lif.readout(run.spikes, p[1], **constants)
     assert 0.05 < run.spikes.mean() < 0.5
-    np.testing.assert_allclose(network.record(p, x), record, rtol=1e-9, atol=1e-12)
-    loss, _, d = network.gradient(p, x, labels, rng)
+    pair = given(network, x)
+    np.testing.assert_allclose(network.record(p, pair), record, rtol=1e-9, atol=1e-12)
+    loss, _, d = network.gradient(p, pair, labels, rng)
     assert loss == pytest.approx(losses.cross_entropy(record, labels, o.loss)[0])
     way = rng.standard_normal(p[1].shape)
-    up, down = (network.gradient([p[0], p[1] + s * way, p[2]], x, labels, rng)[0]
+    up, down = (network.gradient([p[0], p[1] + s * way, p[2]], pair, labels, rng)[0]
                 for s in (1e-6, -1e-6))
     np.testing.assert_allclose(np.vdot(d[1], way), (up - down) / 2e-6, rtol=1e-5)
     _, drecord = losses.cross_entropy(record, labels, o.loss)
@@ -493,7 +522,8 @@ def test_a_penalty_is_part_of_the_loss_and_its_derivative(layers):
     x, labels = first_words(words, o)
     plain, costly = (networks.spiking(o._replace(penalty=k)) for k in ("", "tutorial"))
     p = [3 * a.astype(float) for a in plain.begin(rng, 70, CLASSES, len(x))]
-    one, other = (net.gradient(p, x, labels, rng) for net in (plain, costly))
+    one, other = (net.gradient(p, given(net, x), labels, rng)
+                  for net in (plain, costly))
     assert other[0] > one[0] and (other[2][0] != one[2][0]).any()
     assert (other[2][layers] == one[2][layers]).all()       # the readout costs nothing
 
