@@ -437,8 +437,14 @@ def test_noise_of_a_seed_by_hand(dtype):
         mem[t, b] = f * steps[j][b] + (1 - f) * steps[max(j - 1, 0)][b]
     assert np.array_equal(run.membranes, mem) and mem.std() > 0.1
     codes = mem * dtype(70) + dtype(80)
-    for part, shape in ((wander, (B, N)), (read, (T, B, N))):
-        codes += dtype(part) * dtype(70) * rng.standard_normal(shape, dtype)
+    codes += dtype(wander) * dtype(70) * rng.standard_normal((B, N), dtype)
+    for now in codes:                                       # the read noise of a bin
+        words = rng.integers(-2 ** 63, 2 ** 63 - 1, 8, endpoint=True).view(np.int32)
+        radius, angle = words.reshape(2, 8).astype(dtype)
+        radius = np.sqrt(-2 * np.log(np.abs(radius + dtype(0.5)) / dtype(2 ** 31)))
+        angle = angle * dtype(np.pi / 2 ** 31)
+        z = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)))[:15]
+        now += dtype(read) * dtype(70) * z.reshape(B, N)
     assert np.array_equal(run.samples, codes)
 
 
