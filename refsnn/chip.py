@@ -473,20 +473,19 @@ def _loop(model, x, closes, effects, rng):
             noise = rng.integers(-2 ** 63, 2 ** 63 - 1, (K, -(-B * N // 4)),
                                  endpoint=True).view(np.int16)[:, :B * N]
         if not j % K:                       # in a calm bin, no |v| can reach `edge`
-            calm = (closes is None and inputs.keys().isdisjoint(range(j, j + K))
-                    and not any(map(len, fired[-model.hold - 2 * model.delay:]))
-                    and np.abs(v).max() + K * (2 * np.abs(syn).max() + most) < edge)
+            calm = inputs.keys().isdisjoint(range(j, j + K)) and not any(
+                map(len, fired[-model.hold - 2 * model.delay:])) and np.abs(
+                    v).max() + K * (2 * np.abs(syn).max() + most) < edge
         when, image, part = samples.get(j, (none, none, None))
         if len(image):
             past = (1 - part) * v.take(image, axis=0)
         if j:
             _advance(model, v, syn, work, noise[j % K].reshape(B, N) if most else None)
-        if j and not calm:
-            _compress(v, low, high, factor, work)
-        last = none
-        if not calm:
-            last, = (v > model.threshold).reshape(-1).nonzero()
-            last = last[ready.take(last) <= j]  # neurons held at the reset do not spike
+            if not calm:
+                _compress(v, low, high, factor, work)
+        last = none if calm else (v > model.threshold).reshape(-1).nonzero()[0]
+        if len(last):                       # neurons held at the reset do not spike
+            last = last[ready.take(last) <= j]
         if closes is not None:
             last = last[closes[last // N] > j]
             v[closes <= j] = model.reset[closes <= j]

@@ -616,6 +616,24 @@ def test_a_run_of_one_step():
     assert not run.membranes.any() and run.membranes.shape == (1, 2, 2)
 
 
+@pytest.mark.parametrize("tau, delay, size, low, high", [
+    (1e-3, 0.0, 0.12, -0.7, 1.75), (1e-3, 0.0, 0.12, -2.0, 0.8),
+    (5e-7, 34.3e-6, 2, -2.0, 9.0)])
+def test_calm_bins_change_nothing(tau, delay, size, low, high):
+    """Input of weight 0 in each bin has no effect, but prevents calm bins."""
+    c = ideal(4, 6, tau_mem=tau, tau_syn=tau, timing=(0.0, delay), refractory=1e-6,
+              headroom=(low, high, 0.2))
+    c = c._replace(threshold=np.array([1, 1, 1, np.inf]))
+    W, V = np.zeros((4, 2)), np.zeros((4, 4))
+    W[[0, 2, 3], 0], V[1, 0] = 240 * size * np.array([1, -1, 1]), 480
+    x = first_bin(40, 1, 2) * [1, 0]
+    run, busy = (emulate(c, y, W, None, V) for y in (x, x | [0, 1]))
+    assert set(run.events[:, 2]) == {0, 1}
+    assert np.array_equal(run.events, busy.events)
+    assert np.array_equal(run.membranes, busy.membranes)
+    assert delay or run.membranes.min() < low and run.membranes.max() > high
+
+
 def test_a_delay_beyond_the_window_is_silence():
     x, W, R = network(k=2)
     run = emulate(ideal(32, 40, timing=(0.0, 1e3)), x, W, R)
