@@ -496,7 +496,7 @@ CONDITIONS = {
     BLOCKS: ("blocks", {"longest": 0.999, "dropout": 0.2, "optimiser": "adamax",
                         "rate": 2e-3, "falling": False, "batch": 32})}
 # Epochs in one job of a chain; for spiking networks with shorter steps, fewer.
-PART, PART_S, PARTS = 5, 0.004, {"blocks": 1}
+PART, PART_S, PARTS = 5, 0.0025, {"blocks": 1}
 THIRD = 3                   # with --quick, a third of the words
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
