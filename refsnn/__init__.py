@@ -24,6 +24,7 @@ models
     convnet             convolutional networks, derivatives to second order
     spike_time          exact gradients of spike times
     eventprop           event-driven LIF layers, exact gradients of spikes
+    delays              delays on a time grid, with gradients
 
 rules
     bptt                backpropagation through time, full or truncated
@@ -65,10 +66,11 @@ proof tools
     checks              gradient checks by finite differences
     conventions         LIF conventions of other tools and their gradients
 
-`refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si` and
-`ntk`.  The results of each module in `refsnn.fast` equal the results of
-the core module of the same name, up to rounding errors.  `refsnn.oracle`
-holds golden vectors, which are small problems with their correct results.
+`refsnn.fast` has faster versions of `lif`, `rtrl`, `superspike`, `si`,
+`ntk`, `eventprop` and `convnet`.  The results of each module in
+`refsnn.fast` equal the results of the core module of the same name, up to
+rounding errors.  `refsnn.oracle` holds golden vectors, which are small
+problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most

@@ -88,7 +88,6 @@ Departures.  The parameters of different neurons are independent, except
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
-from collections import deque
 from typing import Any, NamedTuple, Optional, Tuple
 
 import numpy as np
@@ -384,13 +383,12 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         part = slice(b, b + _IMAGES)
         seen, fired, events = _loop(model, x[:, part], closes if closes is None
                                     else closes[part], effects, rng)
-        parts.append((fired, _codes(chip, effects, seen, code, rng), seen))
+        parts.append((fired, _codes(chip, effects, seen, code, rng)))
         if details:
             at = np.unravel_index(events, (len(x) * model.K, *seen.shape[1:]))
-            parts[-1] += (np.stack(at, axis=1) + [0, b, 0],)
-    joined = (np.concatenate(arrays, axis=1 if arrays[0].ndim == 3 else 0)
-              for arrays in zip(*parts, strict=True))
-    return tuple(joined)[:4 if details else 2]
+            parts[-1] += seen, np.stack(at, axis=1) + [0, b, 0]
+    return tuple(np.concatenate(arrays, axis=1 if arrays[0].ndim == 3 else 0)
+                 for arrays in zip(*parts, strict=True))
 
 
 class _Model(NamedTuple):
@@ -401,11 +399,10 @@ class _Model(NamedTuple):
     alpha: Any         # (2, 1, N)
     beta: Any          # (1, N)
     threshold: Any     # (1, N)
-    watch: Any         # (1, N), lesser of threshold and upper edge of the headroom
     kick: Any          # (1, N), membrane noise per unit of a random integer
     headroom: Any      # (3, 1, N): lower edge, upper edge and factor of (10)
-    inputs: Any        # (m, 2 n), change of rise_s I_s in (8) by one input event
-    onward: Any        # (n, 2 targets), change of rise_s I_s of the targets by a spike
+    inputs: Any        # (m, 2, n), change of rise_s I_s in (8) by one input event
+    onward: Any        # (n, 2, targets), change of rise_s I_s of the targets by a spike
     delay: int         # delay from a spike to a synapse, in steps
     hold: int          # refractory time, in steps
 
@@ -420,7 +417,6 @@ def _model(chip, effects, matrices, K, dt, scale):
     beta, (low, high, slope) = np.exp(-h / tau_mem), effects["headroom"]
     threshold = np.where(np.arange(N) < n, chip.threshold[:N], np.inf)
     rows = [chip.reset[:N], np.exp(-h / tau_syn), beta, threshold,
-            np.minimum(threshold, high - leak),
             effects["noise"][1] * np.sqrt(12 * (1 - beta ** 2)) / _LEVELS,
             [low - leak, high - leak, np.exp(-h / tau_mem * (1 - slope) / slope)]]
     fields = [*(np.array(a)[..., None, :] for a in rows),
@@ -451,56 +447,72 @@ def _synapses(chip, matrices, scale, rise):
     onward = both(readout, n, 0)
     if recurrent is not None:
         onward = np.concatenate([both(recurrent, 0, m), onward], axis=1)
-    return [W.transpose(2, 0, 1).reshape(W.shape[2], -1)
-            for W in (both(hidden, 0, 0), onward)]
+    return both(hidden, 0, 0).transpose(2, 0, 1), onward.transpose(2, 0, 1)
 
 
 def _loop(model, x, closes, effects, rng):
     """Run all integration steps."""
-    (T, B, _), N, n = x.shape, model.reset.size, len(model.onward)
-    zeros, dtype = np.zeros, model.beta.dtype
-    model = model._replace(**{              # full arrays, as broadcasting is slower
-        name: np.repeat(getattr(model, name), B, axis=-2)
-        for name in ("reset", "alpha", "beta", "threshold", "watch", "kick",
-                     "headroom")})
-    reset, threshold = model.reset.ravel(), model.threshold.ravel()
-    ends, images, pulses = _arrivals(x, model, effects, rng)
+    (T, B, _), N, K, dtype = x.shape, model.reset.size, model.K, model.beta.dtype
+    n, _, targets = model.onward.shape
+    model = model._replace(delay=min(model.delay, T * K), **{
+        name: np.repeat(getattr(model, name), B, axis=-2)     # broadcasting is slower
+        for name in ("reset", "alpha", "beta", "threshold", "kick", "headroom")})
+    inputs = _arrivals(x, model, effects, rng)
     samples = _schedule(T, B, model, effects["sampling"], rng)
-    v, new, syn, work = (zeros((*k, B, N), dtype) for k in ((), (), (2,), ()))
+    v, syn, work = (np.zeros((*k, B, N), dtype) for k in ((), (2,), ()))
     if closes is not None:
-        new += model.reset
-    new += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
-    seen, spikes, events = zeros((T, B, N), dtype), zeros((T, B * N), np.uint8), []
-    none, high = np.zeros(0, int), np.flatnonzero(new > model.watch)
-    held, noisy = deque([none], model.hold + 1), model.kick.any()
-    sent = deque([_onward(model, none, 0, rng)] * min(model.delay, T * model.K))
-    for j in range(T * model.K):
-        if noisy and not j % model.K:       # one 64-bit integer has 4 random numbers
-            noise = rng.integers(-2 ** 63, 2 ** 63 - 1, (model.K, -(-B * N // 4)),
+        v += model.reset
+    v += dtype.type(effects["noise"][1]) * rng.standard_normal((B, N), dtype)
+    seen, fired, none = np.zeros((T, B, N), dtype), [], np.zeros(0, int)
+    flat, reset, ready = v.reshape(-1), model.reset.reshape(-1), np.zeros(B * N, int)
+    quiet, rest, noise, outward = none, none, None, syn[:, :, N - targets:]
+    most, (low, high, factor) = model.kick.max() * _LEVELS / 2, model.headroom
+    edge = min(model.threshold.min(), high.min(), -low.max())
+    for j in range(T * K):
+        if most and not j % K:              # one 64-bit integer has 4 random numbers
+            noise = rng.integers(-2 ** 63, 2 ** 63 - 1, (K, -(-B * N // 4)),
                                  endpoint=True).view(np.int16)[:, :B * N]
+        if not j % K:                       # in a calm bin, no |v| can reach `edge`
+            calm = inputs.keys().isdisjoint(range(j, j + K)) and not any(
+                map(len, fired[-model.hold - 2 * model.delay:])) and np.abs(
+                    v).max() + K * (2 * np.abs(syn).max() + most) < edge
+        when, image, part = samples.get(j, (none, none, None))
+        if len(image):
+            past = (1 - part) * v.take(image, axis=0)
         if j:
-            high = _advance(model, v, syn, new, work,
-                            noise[j % model.K].reshape(B, N) if noisy else None)
-        quiet = np.concatenate(held)
+            _advance(model, v, syn, work, noise[j % K].reshape(B, N) if most else None)
+            if not calm:
+                _compress(v, low, high, factor, work)
+        last = none if calm else (v > model.threshold).reshape(-1).nonzero()[0]
+        if len(last):                       # neurons held at the reset do not spike
+            last = last[ready.take(last) <= j]
         if closes is not None:
-            quiet = np.append(quiet, np.flatnonzero(np.repeat(closes <= j, N)))
-        flat = new.ravel()
-        flat[quiet] = -np.inf               # neurons held at the reset do not spike
-        last = high[flat.take(high) > threshold.take(high)]                # (11)
-        flat[quiet] = reset[quiet]
-        shown = new if effects["hidden_peak"] else new.copy()
-        flat[last] = reset[last]                                           # (11)
-        _sample(seen, samples, j, v, shown)
-        spikes[j // model.K, last] = 1
-        events.append(j * B * N + last)
-        held[-1] = last
-        held.append(none)
-        now = slice(ends[j], ends[j + 1])
-        _arrive(syn[:, :, :n], images[now], pulses[now])
-        _arrive(syn[:, :, N - model.onward.shape[1] // 2:], *sent.popleft())
-        sent.append(_onward(model, last, effects["loss"], rng))
-        v, new = new, v
-    return seen, spikes.reshape(T, B, N)[:, :, :n], np.concatenate(events)
+            last = last[closes[last // N] > j]
+            v[closes <= j] = model.reset[closes <= j]
+        if len(quiet):
+            flat[quiet] = rest
+        shown = v if effects["hidden_peak"] else v.copy()
+        if len(last):
+            flat[last] = reset.take(last)                                  # (11)
+            ready[last] = j + 1 + model.hold
+        if len(image):
+            past += part * shown.take(image, axis=0)
+            seen[when, image] = past
+        if j in inputs:
+            syn[:, :, :n] += inputs[j]                                     # (6)
+        if not j % model.delay:
+            arriving = _onward(model, fired[-model.delay:], j, B, effects["loss"], rng)
+        images, currents = arriving[j % model.delay]
+        if len(images):
+            outward[:, images] = outward.take(images, axis=1) + currents   # (6)
+        fired.append(j * B * N + last if len(last) else none)
+        left = fired[j - model.hold] if j >= model.hold else none
+        if len(last) or len(left):
+            quiet = np.concatenate((quiet, last))[len(left):]
+            rest = reset.take(quiet)
+    events, spikes = np.concatenate(fired), np.zeros((T, B * N), np.uint8)
+    spikes[events // (K * B * N), events % (B * N)] = 1
+    return seen, spikes.reshape(T, B, N)[:, :, :n], events
 
 
 def _arrivals(x, model, effects, rng):
@@ -514,11 +526,14 @@ def _arrivals(x, model, effects, rng):
     row = ((t + 1) * K + late) * B + b
     order = np.lexsort((row,))                                  # the sort is stable
     order = order[:np.searchsorted(row[order], T * K * B)]  # without later arrivals
-    rows, begin = np.unique(row[order], return_index=True)
+    step, b = np.divmod(row[order], B)
+    steps, at = np.unique(step, return_inverse=True)
+    begin = np.searchsorted(at * B + b, np.arange(len(steps) * B + 1))
     events = sparse.csr_matrix((np.ones(len(order), model.inputs.dtype), i[order],
-                                np.append(begin, len(order))), shape=(len(rows), m))
-    ends = np.searchsorted(rows, np.arange(T * K + 1) * B)
-    return ends, rows % B, events @ model.inputs
+                                begin), shape=(len(steps) * B, m))
+    currents = (events @ model.inputs.reshape(m, -1)).reshape(
+        len(steps), B, 2, model.inputs.shape[2])
+    return dict(zip(steps.tolist(), currents.transpose(0, 2, 1, 3), strict=True))
 
 
 def _schedule(T, B, model, sampling, rng):
@@ -529,71 +544,78 @@ def _schedule(T, B, model, sampling, rng):
     step = np.ceil(at).astype(int)
     order = np.lexsort((step,))                                 # the sort is stable
     part = (1 - (step - at)[order]).astype(model.beta.dtype)[:, None]
-    return (np.searchsorted(step[order], np.arange(T * model.K + 1)), order // B,
-            order % B, part)
+    steps, begin = np.unique(step[order], return_index=True)
+    return dict(zip(steps.tolist(), zip(*(np.split(a, begin[1:]) for a in (
+        order // B, order % B, part)), strict=True), strict=True))
 
 
-def _advance(model, v, syn, new, work, noise):
+def _advance(model, v, syn, work, noise):
     """Update potentials and currents in place."""
-    np.multiply(v, model.beta, out=new)
-    new += syn[0]
-    new += syn[1]                                                          # (8)
+    v *= model.beta
+    v += syn[0]
+    v += syn[1]                                                            # (8)
     if noise is not None:
         work[:] = noise
         work *= model.kick
-        new += work                                                        # (8)
+        v += work                                                          # (8)
     syn *= model.alpha                                                     # (6)
-    at, = ((new < model.headroom[0]) | (new > model.watch)).ravel().nonzero()
-    if len(at):
-        flat = new.ravel()
-        low, high, factor = model.headroom.reshape(3, -1).take(at, axis=1)
-        beyond = flat.take(at)
-        edge = np.minimum(np.maximum(beyond, low), high)
-        flat[at] = edge + factor * (beyond - edge)                        # (10)
-    return at
 
 
-def _sample(seen, samples, j, v, new):
-    """Store the sampled potentials of step j."""
-    ends, when, whose, part = samples
-    if ends[j] < ends[j + 1]:
-        now = slice(ends[j], ends[j + 1])
-        image, f = whose[now], part[now]
-        seen[when[now], image] = f * new[image] + (1 - f) * v[image]
+def _compress(v, low, high, factor, work):
+    """Apply eq. (10) in place; within the headroom, `edge` is v."""
+    edge = np.minimum(np.maximum(v, low, out=work), high, out=work)
+    v -= edge
+    v *= factor
+    v += edge                                                              # (10)
 
 
-def _onward(model, last, loss, rng):
-    """Return images with spikes, and their currents."""
-    if len(last):
-        last = last[rng.random(len(last)) >= loss]
-    if not len(last):
-        return last, model.onward[:0]
-    image, neuron = np.divmod(last, model.reset.shape[1])
-    first = np.concatenate(([True], image[1:] != image[:-1]))
-    currents, row = model.onward[neuron[first]], first.cumsum() - 1
-    for i in (~first).nonzero()[0]:
-        currents[row[i]] += model.onward[neuron[i]]
-    return image[first], currents
-
-
-def _arrive(syn, images, currents):
-    """Add currents to the synaptic currents `syn`."""
-    if len(images):
-        size = len(images), 2, syn.shape[2]
-        syn[:, images] += currents.reshape(size).transpose(1, 0, 2)        # (6)
+def _onward(model, fired, now, B, loss, rng):
+    """Return images with spikes, and their currents, for `delay` steps."""
+    if not any(map(len, fired)):
+        return [((), ())] * model.delay
+    spikes = np.concatenate(fired)
+    row, neuron = np.divmod(spikes[rng.random(len(spikes)) >= loss],
+                            model.reset.shape[1])
+    begin, = np.concatenate((row[:1] >= 0, row[1:] != row[:-1])).nonzero()
+    count = np.append(begin[1:], len(row)) - begin
+    currents = model.onward.take(neuron.take(begin), axis=0)
+    for i in range(1, count.max(initial=0)):
+        more, = (count > i).nonzero()
+        currents[more] += model.onward.take(neuron.take(begin.take(more) + i), axis=0)
+    step, image = np.divmod(row.take(begin), B)
+    cuts = np.searchsorted(step, np.arange(now - model.delay, now + 1)).tolist()
+    return [(image[a:b], currents[a:b].transpose(1, 0, 2))
+            for a, b in zip(cuts[:-1], cuts[1:], strict=True)]
 
 
 def _codes(chip, effects, seen, code, rng):
     """Return ADC codes of the samples `seen`."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
-    seen += chip.leak[:N]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
-    codes = seen * slope + (code[0] + chip.adc_offset[:N]).astype(dtype)   # (12)
-    for size, shape in ((wander, seen.shape[1:]), (read, seen.shape)):
-        if size:
-            codes += dtype.type(size) * slope * rng.standard_normal(shape, dtype)
-    return codes if not effects["adc_limit"] else \
-        np.clip(codes, 0, effects["adc_limit"], out=codes).astype(np.uint8)   # (12)
+    offset, limit = (code[0] + chip.adc_offset[:N]).astype(dtype), effects["adc_limit"]
+    if wander:
+        drift = dtype.type(wander) * slope * rng.standard_normal(seen.shape[1:], dtype)
+    codes = np.empty(seen.shape, np.uint8 if limit else dtype)
+    for v, found in zip(seen, codes, strict=True):          # one bin fits the cache
+        v += chip.leak[:N]
+        now = v * slope + offset                                           # (12)
+        if wander:
+            now += drift                                                   # (12)
+        if read:
+            now += dtype.type(read) * slope * _normal(rng, v.shape, dtype)  # (12)
+        found[:] = np.clip(now, 0, limit, out=now) if limit else now       # (12)
+    return codes
+
+
+def _normal(rng, shape, dtype):
+    """Return normal random numbers, sooner than `rng.standard_normal`."""
+    size = shape[0] * shape[1]              # the method of Box and Muller
+    radius, angle = rng.integers(-2 ** 63, 2 ** 63 - 1, -(-size // 2), endpoint=True
+                                 ).view(np.int32).reshape(2, -1).astype(dtype)
+    radius = np.sqrt(-2 * np.log(np.abs(radius + 0.5) / 2 ** 31))
+    angle *= np.pi / 2 ** 31
+    return np.concatenate((radius * np.cos(angle), radius * np.sin(angle)))[
+        :size].reshape(shape)
 
 
 _RULES = {                  # all other effects: one number in [0, inf)

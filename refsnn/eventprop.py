@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | eventprop.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Simulate LIF layers event by event, with exact gradients of spike times.
 
-The neurons are leaky integrate-and-fire (LIF) neurons in continuous time.
-Neuron i has a membrane potential U_i and an exponentially decaying current
-I_i.  A spike of input j reaches neuron i after the delay d_ij.  Recurrent
-spikes reach neuron i through the weights V_ij in the same way.
+The neurons are leaky integrate-and-fire (LIF) neurons in continuous time,
+with membrane potentials U_i and currents I_i.  A spike of input j reaches
+neuron i after the delay d_ij.  Recurrent spikes do the same with V_ij.
 
     tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
     arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
@@ -26,11 +25,10 @@ between two events at the time s*, if g > 0, q g > -1 and I > 0:
     I > threshold and I(s*) > threshold                               (7)
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
-The iteration (8) starts at s = 0 and converges to the crossing.  The
-backward pass of EventProp computes the derivatives dU_i and dI_i of the
-loss L with respect to the state, from the last event to the first.  The
-caller passes the derivatives of L with respect to the spike times.  For
-any other quantity A, dA is the total derivative dL/dA:
+The iteration (8) starts at s = 0 and converges to the crossing.  From the
+derivatives of a loss L with respect to the spike times, the backward pass
+computes dU_i and dI_i, from the last event to the first.  For any other
+quantity A, too, dA is the total derivative dL/dA:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -85,15 +83,13 @@ Exact.  Simulation and gradient are exact for all delays, several spikes
     per neuron, and recurrence.  A spike count has the gradient 0, and so
     has a silent neuron.  If U only touches the threshold, there is no
     spike.  The gradient does not exist if a spike is about to appear or to
-    vanish.  The recording therefore holds the smallest slope dU/dt at a
-    crossing, and the smallest distance from the threshold of a maximum of
-    U without a spike.  At equal times, arrivals come first (input spikes
-    before recurrent spikes), then ends of refractory times, and then
-    spikes in the order of the neurons.  If an arrival coincides with a
-    spike of the same neuron, the result is the one-sided derivative of
-    this order.
-Cost.   An event takes O(n) time and memory, where n is the number of
-    neurons.  A spike causes one event for each different delay.
+    vanish.  The fields slope and margin of the recording show how near
+    this is.  At equal times, arrivals come first (input spikes before
+    recurrent spikes), then ends of refractory times, and then spikes in
+    the order of the neurons.  If an arrival coincides with a spike of the
+    same neuron, the result is the one-sided derivative of this order.
+Cost.   An event takes O(n) time and memory for n neurons.  A spike causes
+    one event for each different delay.
 Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
     lambda_I = -dI/tau_syn, and no delays.  Events after the end of the
     simulation are dropped.  At an exact crossing, a reset to zero and a
@@ -178,14 +174,13 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
     Parameters
     ----------
     times, units : lists of (S,) float and of (S,) int
-        For each sample, the times of all input spikes in s, in increasing
-        order, and the input neuron of each spike, 0 ... m-1.
+        For each sample, sorted times of all input spikes in s, and the input
+        neuron of each spike, 0 ... m-1.
     W, V : (n, m) float, (n, n) float or None
-        Input and recurrent weights, in the unit of the threshold.  Results
-        have the dtype of `W`; the computation is in float64.
+        Weights, in the unit of the threshold.  Results have the dtype of `W`;
+        the computation is in float64.
     state : State, optional
-        State (mem, syn) at the time 0, both (B, n); 0 by default.  mem must be
-        below the threshold.
+        State (mem, syn) at the time 0, (B, n); mem is below the threshold.
     tau_mem, tau_syn, threshold : float or (n,) float
         Time constants of U and I in s, and threshold, all above 0.
     until, refractory : float
@@ -193,8 +188,8 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
     delays, recurrent_delays : (n, m) float and (n, n) float, optional
         Delays of the synapses in s; 0 by default.
     most : int
-        Largest number of spikes in a sample.  Strong recurrent excitation
-        can cause an unlimited number of spikes.
+        Largest number of spikes in a sample; recurrence can cause infinitely
+        many.
 
     Returns
     -------
@@ -206,13 +201,13 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
         margin        (B,) smallest distance from the threshold of a maximum
                       of U without spike, infinity without a maximum
 
-        Fields of a Log with E events, including the start and the end:
+        Fields of a Log with E events:
 
         at            (E,) times
         kinds         (E,) START, ARRIVAL, RELEASE (the end of a refractory
                       time), SPIKE or END
-        sources       (E,) index of the spike that causes the event; input
-                      spikes come first, then the spikes of the layer
+        sources       (E,) index of the causing spike, first of the input
+                      spikes, then of the spikes of the layer
         reached       (E, n) True for the neurons that the event changes
         held          (E, n) True for refractory neurons
         mem, syn      (E, n) U and I after the event
@@ -452,9 +447,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
 
 
 def first(times, units, n):
-    """Return the time of the first spike of each neuron.
-
-    The function `spike_time.cross_entropy` computes a loss of these times.
+    """Return first spike times, for example for `spike_time.cross_entropy`.
 
     >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
     [[0.3, 0.1, inf]]
@@ -480,8 +473,7 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Return the derivatives with respect to all spike times from those with
-    respect to the first spike time of each neuron.
+    """Return the derivatives by all spike times from those by the first ones.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
@@ -489,7 +481,7 @@ def first_backward(dfirst, times, units):
     Parameters
     ----------
     dfirst : (B, n) float
-        Derivatives; those of silent neurons are ignored.
+        Derivatives by the first spike times; ignored for silent neurons.
     times, units
         Arguments of `first`.
 
@@ -571,9 +563,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
                      integral=False):
     """Return the derivatives of a loss of the results of `readout`.
 
-    >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
-    >>> dmem = np.ones((1, 1, 1))
-    >>> grad = readout_backward(dmem, [1.0], *spikes, tau_mem=1.0, tau_syn=1.0)
+    >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
+    >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)
     >>> grad.dW.round(4).tolist()
     [[0.3679]]
 
@@ -610,9 +601,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    Let `at` be the result `peaks(...)[None]`.  Then `readout` returns the
-    maxima, and `readout_backward` their derivatives, except for maxima at
-    the arrival of a spike.
+    With the result as `at`, `readout` returns the maxima, and
+    `readout_backward` their derivatives, except at the arrival of a spike.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -699,7 +689,7 @@ def _events(times, units, m, dtype=None):
 
 
 def _matched(dtimes, units, m, recording, dtype):
-    """Check that derivatives and input neurons fit a recording, and return them."""
+    """Return the derivatives and input neurons that fit a recording."""
     dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
     for name, found, wanted in (

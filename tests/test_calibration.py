@@ -177,12 +177,15 @@ def test_the_latency_is_a_median_over_neurons():
 
 @pytest.mark.parametrize("width", [0.0, 0.152e-6])
 def test_the_latency_under_noise_and_jitter(width):
-    """It precedes the sampling time by half the time in which 20 inputs arrive."""
-    for seed in range(2):
-        c = quiet(seed, noise=chip.UNCALIBRATED.noise, sampling=(0.4e-6, 0.07e-6),
-                  timing=(width / 19, 0.3e-6))
-        found = cal.measure(bench(c), **SMALL, repeats=2)
-        assert found.latency == pytest.approx(0.4e-6 - width / 2, abs=0.02e-6)
+    """It precedes the sampling time by half the time in which 20 inputs arrive.
+
+    A single measurement has an error of about 0.007 us.
+    """
+    found = [cal.measure(bench(quiet(
+        seed, noise=chip.UNCALIBRATED.noise, sampling=(0.4e-6, 0.07e-6),
+        timing=(width / 19, 0.3e-6)), seed), **SMALL, repeats=2).latency
+        for seed in range(4)]
+    assert np.mean(found) == pytest.approx(0.4e-6 - width / 2, abs=0.02e-6)
 
 
 def test_the_latency_is_fitted_to_all_neurons_together():

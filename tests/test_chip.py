@@ -437,8 +437,14 @@ def test_noise_of_a_seed_by_hand(dtype):
         mem[t, b] = f * steps[j][b] + (1 - f) * steps[max(j - 1, 0)][b]
     assert np.array_equal(run.membranes, mem) and mem.std() > 0.1
     codes = mem * dtype(70) + dtype(80)
-    for part, shape in ((wander, (B, N)), (read, (T, B, N))):
-        codes += dtype(part) * dtype(70) * rng.standard_normal(shape, dtype)
+    codes += dtype(wander) * dtype(70) * rng.standard_normal((B, N), dtype)
+    for now in codes:                                       # the read noise of a bin
+        words = rng.integers(-2 ** 63, 2 ** 63 - 1, 8, endpoint=True).view(np.int32)
+        radius, angle = words.reshape(2, 8).astype(dtype)
+        radius = np.sqrt(-2 * np.log(np.abs(radius + dtype(0.5)) / dtype(2 ** 31)))
+        angle = angle * dtype(np.pi / 2 ** 31)
+        z = np.concatenate((radius * np.cos(angle), radius * np.sin(angle)))[:15]
+        now += dtype(read) * dtype(70) * z.reshape(B, N)
     assert np.array_equal(run.samples, codes)
 
 
@@ -608,6 +614,24 @@ def test_one_recurrent_neuron_in_several_images():
 def test_a_run_of_one_step():
     run = emulate(ideal(2, 2), np.ones((1, 2, 1)), [[240]], [[240]], step=DT)
     assert not run.membranes.any() and run.membranes.shape == (1, 2, 2)
+
+
+@pytest.mark.parametrize("tau, delay, size, low, high", [
+    (1e-3, 0.0, 0.12, -0.7, 1.75), (1e-3, 0.0, 0.12, -2.0, 0.8),
+    (5e-7, 34.3e-6, 2, -2.0, 9.0)])
+def test_calm_bins_change_nothing(tau, delay, size, low, high):
+    """Input of weight 0 in each bin has no effect, but prevents calm bins."""
+    c = ideal(4, 6, tau_mem=tau, tau_syn=tau, timing=(0.0, delay), refractory=1e-6,
+              headroom=(low, high, 0.2))
+    c = c._replace(threshold=np.array([1, 1, 1, np.inf]))
+    W, V = np.zeros((4, 2)), np.zeros((4, 4))
+    W[[0, 2, 3], 0], V[1, 0] = 240 * size * np.array([1, -1, 1]), 480
+    x = first_bin(40, 1, 2) * [1, 0]
+    run, busy = (emulate(c, y, W, None, V) for y in (x, x | [0, 1]))
+    assert set(run.events[:, 2]) == {0, 1}
+    assert np.array_equal(run.events, busy.events)
+    assert np.array_equal(run.membranes, busy.membranes)
+    assert delay or run.membranes.min() < low and run.membranes.max() > high
 
 
 def test_a_delay_beyond_the_window_is_silence():

@@ -85,10 +85,11 @@ def jobs(size, seed, data, levels=None, repeats=None, epochs=None, hidden=None):
                "seed": seed, "repeat": repeat, **({"hidden": hidden} if hidden else {})}
               for repeat in range(repeats or (1 if size == "quick" else 2))]
     conditions = [*((level, 0.0) for level in levels), (0, DROPOUT)]
-    return [(learn, {"level": level, "dropout": dropout, **kwargs})
+    draws, sweeps = ({"draws": 2}, {"sweeps": 1}) if size == "quick" else ({}, {})
+    return [(learn, {"level": level, "dropout": dropout, **kwargs, **draws})
             for level, dropout in conditions for kwargs in shared] + [
         (transfer, {"levels": levels, **kwargs}) for kwargs in shared] + [
-        (copied, kwargs) for kwargs in shared]
+        (copied, {**kwargs, **sweeps}) for kwargs in shared]
 
 
 def drawn(level, seed, repeat):
@@ -104,7 +105,7 @@ def begun(task, folder, seed, repeat, hidden):
             chip_images.begin(generator, hidden or chip_images.HIDDEN[task]))
 
 
-def learn(task, folder, level, dropout, epochs, seed, repeat, hidden=None):
+def learn(task, folder, level, dropout, epochs, seed, repeat, hidden=None, draws=None):
     """Train with the chip in the loop."""
     images, generator, learner = begun(task, folder, seed, repeat, hidden)
     noise = seeds.rng(seed, FIGURE, f"noise all {level}", f"{repeat}, from 0")
@@ -118,7 +119,8 @@ def learn(task, folder, level, dropout, epochs, seed, repeat, hidden=None):
         cut = seeds.rng(seed, FIGURE, "silenced", repeat)
         result["silenced"] = np.array([np.mean([chip_images.test(
             run, chip_images.silenced(learner.weights, cut, share), images).accuracy
-            for _ in range(DRAWS[task] if share else 1)]) for share in SHARES])
+            for _ in range((draws or DRAWS[task]) if share else 1)])
+            for share in SHARES])
     return result
 
 
@@ -142,12 +144,13 @@ def transfer(task, folder, levels, epochs, seed, repeat, hidden=None):
             "software": chip_images.test(software, learner.weights, images).accuracy}
 
 
-def copied(task, folder, epochs, seed, repeat, hidden=None):
+def copied(task, folder, epochs, seed, repeat, hidden=None, sweeps=8):
     """Test weights from an emulated twin."""
     images, generator, learner = begun(task, folder, seed, repeat, hidden)
     noise = seeds.rng(seed, FIGURE, f"twin {TWIN}", repeat)
     real = drawn(TWIN, seed, repeat)
-    found = calibration.measure(functools.partial(chip.emulate, real, rng=noise))
+    found = calibration.measure(functools.partial(chip.emulate, real, rng=noise),
+                                repeats=sweeps)
     effects = chip.only(chip.CALIBRATED, *SHARED)
     model = chip.draw(0, effects._replace(timing=(0.0, effects.timing[1])))
     run = chip_images.on_chip(calibration.twin(model, found), noise)

@@ -48,7 +48,7 @@ from figures.run.claims import own, shown as report
 from refsnn import calibration, chip
 
 FIGURE, PAPER = "chip_pattern", "[CB22] figs. 2 and 4 A"
-NEURONS, ROUNDS = 256, 2
+NEURONS, ROUNDS, SWEEPS = 256, 2, 8
 STAGES = "uncalibrated", "calibrated", "calibrated with references"
 COLOURS = dict(zip(STAGES, (colours.VERMILION, colours.BLUE, colours.SKY), strict=True))
 # {quantity: (id, spread after calibration from the public tests)}
@@ -75,12 +75,12 @@ ARRAYS = {
 def jobs(size, seed, data, repeats=None, epochs=None):
     """Return one job for each emulated chip."""
     repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
-    rounds = {"rounds": 1} if size == "quick" else {}
+    less = {"rounds": 1, "sweeps": 1} if size == "quick" else {}
     return [(bench, {"epochs": 0 if repeat else epochs, "seed": seed, "repeat": repeat,
-                     **rounds}) for repeat in range(repeats)]
+                     **less}) for repeat in range(repeats)]
 
 
-def bench(epochs, seed, repeat, rounds=ROUNDS):
+def bench(epochs, seed, repeat, rounds=ROUNDS, sweeps=SWEEPS):
     """Calibrate a chip; then train a network."""
     rng = seeds.rng(seed, FIGURE, "noise", repeat)
     drawn = before = chip_images.drawn(seed, repeat, chip.UNCALIBRATED)
@@ -91,7 +91,7 @@ def bench(epochs, seed, repeat, rounds=ROUNDS):
             with warnings.catch_warnings():     # some neurons of a chip never fire
                 warnings.simplefilter("ignore", UserWarning)
                 found = calibration.calibrate(functools.partial(
-                    chip.emulate, drawn, rng=rng), reference=codes)
+                    chip.emulate, drawn, rng=rng), reference=codes, repeats=sweeps)
             drawn = calibration.corrected(drawn, found)
         spreads.insert(1, spread(drawn))
     traces.append(response(drawn, rng))

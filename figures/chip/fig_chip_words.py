@@ -63,7 +63,8 @@ GAINS = (
     ("gain-augmentation", "on the chip, augmented minus not augmented", AUGMENTED,
      TRAINED, SHORT),
     ("chip-software", "on the chip minus in software", TRAINED, SOFTWARE, ""))
-SIZES = {"quick": (1, 1, 2), "default": (1, 6, 10), "full": (3, 30, 20)}
+SIZES = {"quick": (1, 1, 2, 48), "default": (1, 6, 10, None),
+         "full": (3, 30, 20, None)}     # repeats, epochs, classes, hidden neurons
 PART = 5                        # epochs in one job, if words are read from files
 IDEAL = f"{spoken_words.REGENERATED}; 30 epochs in place of 100"
 ON_CHIP = f"{IDEAL}; an emulated chip in place of the real one"
@@ -89,8 +90,8 @@ def jobs(size, seed, data, repeats=None, epochs=None, classes=None, hidden=None,
     if not shift > 0:
         raise ValueError(f"shift is {shift!r}: must be above 0")
     listed, folder = [], spoken_words.folder(size, data)
-    given = zip((repeats, epochs, classes), SIZES[size], strict=True)
-    repeats, epochs, classes = (value or usual for value, usual in given)
+    given = zip((repeats, epochs, classes, hidden), SIZES[size], strict=True)
+    repeats, epochs, classes, hidden = (value or usual for value, usual in given)
     more = {"hidden": hidden} if hidden else {}
     for repeat in range(repeats):
         for kind, recurrence, augmented in CONDITIONS:

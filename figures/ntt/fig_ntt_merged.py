@@ -66,7 +66,7 @@ LABELS = {"merged": "transfer on both sets", "own": "transfer on the same set",
           "random": "random masks", "dense": "dense network"}            # in claims
 TITLES = {"mnist": "MNIST", "fashion_mnist": "Fashion-MNIST"}           # in claims
 DENSITY = {"digits": 0.05, "mnist": 0.03, "cifar": 0.05}
-STEPS = {"quick": (50, 80), "default": (350, 200), "full": (5000, 5000),
+STEPS = {"quick": (25, 80), "default": (350, 200), "full": (5000, 5000),
          "cifar": (200, 1000)}
 REPEATS = {"quick": 1, "default": 3, "full": 2}
 TWO = {"dense": colours.BLACK, "NTT, through mask": colours.ORANGE,

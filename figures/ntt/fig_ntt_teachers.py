@@ -60,8 +60,9 @@ def jobs(size, seed, data, teachers=None, long=None):
     """
     folder = data if size == "full" else None
     long = long or LONG
+    usual = SOON if size == "quick" else SHORT
     listed = [(transfer, {"folder": folder, "repeat": repeat, "seed": seed,
-                          "steps": END if folder and repeat < long else SHORT})
+                          "steps": END if folder and repeat < long else usual})
               for repeat in range(teachers or TEACHERS[size])]
     return listed + [(largest, {"folder": folder, "seed": seed},
                       *range(len(listed)))] * (size == "full")

@@ -36,7 +36,7 @@ class Task(NamedTuple):
 
 DENSITIES = {0.01: 3, 0.02: 3, 0.03: 3, 0.05: 1, 0.1: 1, 0.2: 1}
 TASKS = {
-    "quick": {"digits": Task("digits", {0.05: 1}, 80, 150, rate=2e-3)},
+    "quick": {"digits": Task("digits", {0.05: 1}, 40, 150, rate=2e-3)},
     "default": {"digits": Task("digits", {0.02: 3, 0.05: 3}, 500, 800, rate=2e-3)},
     "full": {
         "MNIST": Task("mnist", DENSITIES, 18720, 18720),

@@ -71,7 +71,7 @@ ALIF, ALONE = "adaptive, e-prop", "readout alone"
 RULES = (*sparse_rtrl.RULES, ALIF)
 CONDITIONS = (*RULES, ALONE)
 FIXED, BROKEN = 30, 60              # delays in ms for which claims are judged
-SIZES = {"quick": (1, 30), "default": (1, 200), "full": (3, 200)}   # groups, epochs
+SIZES = {"quick": (1, 20), "default": (1, 200), "full": (3, 200)}   # groups, epochs
 NETWORKS = 5                        # networks in a group
 DELAYS = {"quick": (FIXED,), "default": (FIXED, 45, BROKEN, 80),
           "full": (20, FIXED, 45, BROKEN, 80, 100)}

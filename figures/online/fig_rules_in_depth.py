@@ -31,7 +31,6 @@ from figures.run.claims import own, shown as report
 from refsnn import lif, losses, optimisers, stack, surrogates
 
 FIGURE = "rules_in_depth"
-PAPER = "own"
 RULES = ("block", "implicit", "presynaptic", "e-prop, random", "OSTL", "OTTT", "SLTT",
          "DECOLLE")
 TRANSPOSED = [rule for rule in RULES if rule not in ("e-prop, random", "DECOLLE")]
@@ -58,8 +57,9 @@ ARRAYS = {"depth": ("depth", "1", "numbers of hidden layers"),
 def jobs(size, seed, data, repeats=None, trained=None, hidden=20):
     """Return one job for each depth and run."""
     repeats, trained = repeats or SIZES[size][0], trained or SIZES[size][1]
+    more = {"steps": 30} if size == "quick" else {}
     return [(learn, {"depth": depth, "trained": trained, "hidden": hidden, "seed": seed,
-                     "repeat": repeat})
+                     "repeat": repeat, **more})
             for repeat in range(repeats)
             for depth in (DEPTHS[::3] if size == "quick" else DEPTHS)]
 
@@ -122,12 +122,12 @@ def cosines(found, exact):
     return [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in pairs]
 
 
-def learn(depth, trained, hidden, seed, repeat):
+def learn(depth, trained, hidden, seed, repeat, steps=STEPS):
     """Train a network, and compare gradients before and after."""
     generator = seeds.rng(seed, FIGURE, depth, repeat)
-    x = (generator.random((STEPS, BATCH, INPUTS)) < RATE).astype(float)
+    x = (generator.random((steps, BATCH, INPUTS)) < RATE).astype(float)
     phase = generator.random((BATCH, OUTPUTS))
-    target = np.sin(2 * np.pi * (np.arange(STEPS)[:, None, None] / 30 + phase))
+    target = np.sin(2 * np.pi * (np.arange(steps)[:, None, None] / 30 + phase))
     weights = initial(generator, depth, hidden)
     feedback = [generator.standard_normal((OUTPUTS, hidden)) for _ in range(depth)]
     found = {"cosine": [], "loss": [], "rate": []}

@@ -73,7 +73,7 @@ SETTINGS = (
         ("batch; epochs", "256, the last one dropped if incomplete; 200",
          "256, all words; 200"),
         ("penalties", "2e-6", "same"),
-        ("runs", "1", "1"))),
+        ("runs", "1", "5"))),
     Experiment("xor", "Temporal XOR (fig. 7)", (
         ("network", "2-4-2", "same"),
         ("methods", "one", "surrogate gradient; spike-time gradient"),

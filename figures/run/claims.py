@@ -244,8 +244,11 @@ def read(module, document):
     """Return pairs (`Claim`, `Result`) of a figure from its stored `document`.
 
     Results have verdicts, except with --quick and with options other than the default.
+    Claims that were declared after the run are left out.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
+    if "ids" in document:       # of all claims that were declared at the run
+        claims = [claim for claim in claims if claim.id in document["ids"]]
     if document["options"]:
         claims = [claim for claim in claims if claim.id in entries]
     judges = document["size"] != "quick" and not document["options"]

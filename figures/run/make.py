@@ -265,6 +265,8 @@ def finish(figure, results, options):
         if figure.error is None:
             module = figure.module
             data = gathered(module, [result for result, _ in answers.values()])
+            document["ids"] = [
+                claim.id for claim in claims.declared(module, options.size)]
             document["claims"] = claims.stored(
                 claims.measured(module, data, options.size))
             judged = claims.read(module, document)

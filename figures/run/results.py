@@ -109,7 +109,7 @@ def _line(root, stored, where, row):
                              f"{', '.join(known)}")
         claim, result = known[key], None
         if name in stored:
-            claim, result = stored[name].judged[key]
+            claim, result = stored[name].judged.get(key, (claim, None))
         answers.append((name, claim, result))
     found = {result.verdict for _, _, result in answers if result}
     if not row.claims:

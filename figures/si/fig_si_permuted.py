@@ -63,7 +63,7 @@ TRIED, TRIAL = (10.0, 100.0, 1000.0), {"first": 0, "number": 3, "total": 3, "epo
                                        "repeat": 100}       # strengths of EWC
 SIZES, FULL_SIZES = (784, 200, 200, 10), (784, 2000, 2000, 10)
 BATCH = {"quick": 32, "default": 32, "full": 256}
-EPOCHS = {"quick": 2, "default": 7, "full": 20}
+EPOCHS = {"quick": 1, "default": 7, "full": 20}
 TASKS = {"quick": 3, "default": 10, "full": 10}
 PART = {"quick": 3, "default": 10, "full": 2}       # tasks per job
 REPEATS = {"quick": 1, "default": 2, "full": 1}

@@ -19,6 +19,7 @@ from figures.run import seeds
 from figures.si import task_sequences
 from figures.train import image_sets
 from refsnn import convnet, datasets, ewc, losses, mlp, optimisers, si
+from refsnn.fast import convnet as fast_convnet
 from refsnn.fast import si as fast_si
 
 RATE = 1e-3
@@ -47,7 +48,7 @@ class Net(NamedTuple):
     init: Callable          # (rng) -> weights, biases
     forward: Callable       # (weights, biases, x, dropout=) -> recording
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
-    signals: Callable       # (weights, recording)
+    derivatives: Callable   # (weights, biases, x) -> arguments of `ewc.fisher`
     pools: tuple            # whether each layer is pooled
     keep: tuple = ()
 
@@ -141,7 +142,8 @@ def perceptron(*sizes, zero=False, keep=1.0):
     keep : probability that dropout keeps a hidden unit.
     """
     return Net(functools.partial(_start, mlp.init, sizes, zero), mlp.forward,
-               mlp.backward, mlp.signals, (False,) * (len(sizes) - 1),
+               mlp.backward, functools.partial(_derivatives, mlp.forward, mlp.signals),
+               (False,) * (len(sizes) - 1),
                () if keep == 1 else (keep,) * (len(sizes) - 2))
 
 
@@ -150,10 +152,17 @@ def convolutional(shapes, pools, zero=True, keep=()):
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
     """
-    forward, backward, signals = (functools.partial(f, pools=pools) for f in
-                                  (convnet.forward, convnet.backward, convnet.signals))
-    return Net(functools.partial(_start, convnet.init, shapes, zero), forward, backward,
-               signals, (*pools, *[False] * (len(shapes) - len(pools))), keep)
+    forward, clear, signals = (functools.partial(f, pools=pools) for f in (
+        fast_convnet.forward, convnet.forward, convnet.signals))
+    return Net(functools.partial(_start, convnet.init, shapes, zero), forward,
+               lambda weights, tape, doutputs: fast_convnet.backward(tape, doutputs),
+               functools.partial(_derivatives, clear, signals),
+               (*pools, *[False] * (len(shapes) - len(pools))), keep)
+
+
+def _derivatives(forward, signals, weights, biases, x):
+    recording = forward(weights, biases, x)
+    return recording.inputs, signals(weights, recording), recording.outputs
 
 
 def _start(init, shapes, zero, rng):
@@ -179,13 +188,14 @@ def begin(net, generator):
 def dropout_masks(net, weights, x, generator):
     """Sample the dropout masks of all layers.
 
-    The first layer has the mask None.
+    The mask is None for the first layer, and for a layer that keeps all its inputs.
     """
     masks, shape = [None], x.shape[1:]
     for W, pool, keep in zip(weights[:-1], net.pools[:-1], net.keep, strict=True):
         shape = (len(W),) if W.ndim == 2 else (
             *((side - W.shape[1] + 1) // (1 + pool) for side in shape[:2]), len(W))
-        masks.append(generator.random((len(x), *shape), np.float32) < keep)
+        masks.append(None if keep == 1 else
+                     generator.random((len(x), *shape), np.float32) < keep)
     return masks
 
 
@@ -295,9 +305,7 @@ def fisher(net, parameters, task, size=250):
     total = [np.zeros_like(a) for a in parameters]
     for first in range(0, len(x), size):
         part = x[first:first + size]
-        recording = net.forward(weights, biases, part)
-        found = ewc.fisher(recording.inputs, net.signals(weights, recording),
-                           recording.outputs)
+        found = ewc.fisher(*net.derivatives(weights, biases, part))
         for a, F in zip(total, [*found.weights, *found.biases], strict=True):
             a += F * np.float32(len(part) / len(x))
     return total

@@ -50,16 +50,17 @@ def jobs(size, seed, data, sections=tuple(SECTIONS), repeats=None):
     repeats = repeats or {"quick": 1, "default": 7, "full": 25}[size]
     listed = [(section, 1) for section in sections]
     listed += [("lif", 2)] * (size != "quick" and "lif" in sections)
+    more = {"tasks": 1} if size == "quick" else {}
     return [(measure, {"section": section, "threads": threads, "repeats": repeats,
-                       "seed": seed}) for section, threads in listed]
+                       "seed": seed, **more}) for section, threads in listed]
 
 
-def measure(section, threads, repeats, seed):
-    """Measure the tasks of one module."""
+def measure(section, threads, repeats, seed, tasks=None):
+    """Measure the first `tasks` tasks of one module, or all tasks."""
     module = SECTIONS[section]
     if hasattr(os, "sched_setaffinity"):        # for this process, which ends here
         os.sched_setaffinity(0, sorted(os.sched_getaffinity(0))[-threads:])
-    rows = [row for task in module.TASKS for row in speed_workers.measured(
+    rows = [row for task in [*module.TASKS][:tasks] for row in speed_workers.measured(
         module.__name__, task, threads, repeats, seed)]
     absent = module.PEERS.keys() - set(speed_workers.installed(module.PEERS))
     return {"rows": rows, "computer": computer(),
@@ -133,6 +134,8 @@ def plot(data, fig):
     ax = fig.subplots()
     for threads, colour in ((1, colours.BLUE), (2, colours.VERMILION)):
         drawn = [row for row in rows if row[2] == threads and row[:2] in place]
+        if not drawn:
+            continue
         y = [place[row[:2]] + 0.3 * (threads - 1.5) for row in drawn]
         scale = [ratio / median for *_, median, _, ratio in drawn]
         ax.hlines(y, *(np.multiply(scale, [row[i] for row in drawn]) for i in (3, 5)),
@@ -141,11 +144,12 @@ def plot(data, fig):
                 label=f"{threads} thread{'s' * (threads > 1)}")
     ax.axvline(1, color=colours.GREY, lw=0.8)
     ax.set_xscale("log")
+    ax.tick_params(axis="x", which="minor", labelsize=7)
     ax.set_yticks(list(place.values()), list(labels.values()), fontsize=8)
     for label, (_, name) in zip(ax.get_yticklabels(), labels, strict=True):
         label.set_fontweight("normal" if name else "bold")
     ax.set_ylim(len(place), -1)
-    ax.legend(loc="lower right")
+    fig.legend(loc="outside upper right", ncols=2)
     ax.set_xlabel("time / time of refsnn")
     missing = f"not installed: {data['missing']}" if str(data["missing"]) else ""
     fig.supxlabel(f"{data['computer']}\n{missing}", fontsize=8)

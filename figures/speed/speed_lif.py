@@ -20,10 +20,10 @@ import logging
 from typing import NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from figures.run import seeds
 from figures.speed.speed_workers import installed
-from figures.train import fast_training
 from refsnn.fast import lif as fast_lif
 
 ALPHA, BETA, STEEPNESS = float(np.exp(-1 / 5)), float(np.exp(-1 / 10)), 10.0
@@ -74,9 +74,10 @@ def problem(task, seed, threads):
 
 # ---- refsnn ------------------------------------------------------------------
 
-def refsnn(p, sparse=True):
+def refsnn(p, dense=False):
     """Build the network in refsnn."""
-    x, steps, last = fast_training.events(p.x) if sparse else p.x, len(p.x), [None]
+    x, steps, last = p.x, len(p.x), [None]
+    x = x if dense else sparse.csr_matrix(x.reshape(-1, x.shape[2]))
     decays = {"alpha": p.alpha, "beta": p.beta, "steps": steps}
     if p.dout is None:
         return lambda: fast_lif.scores(x, p.W, p.W_out, **decays)
@@ -313,7 +314,7 @@ def contenders(task, seed, threads):
     """Return a dict {name: build}."""
     builders = {OURS: refsnn}
     if task == RECURRENT and threads == 1:
-        builders |= {DENSE: lambda p: refsnn(p, False), BARE: products}
+        builders |= {DENSE: lambda p: refsnn(p, True), BARE: products}
     builders |= {name: PEERS[name][1] for name in installed(PEERS)}
-    return {name: functools.partial(build, problem(task, seed, threads))
-            for name, build in builders.items()}
+    p = problem(task, seed, threads)
+    return {name: functools.partial(build, p) for name, build in builders.items()}

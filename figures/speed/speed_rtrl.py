@@ -187,5 +187,5 @@ def contenders(task, seed, threads):
     """Return a dict {name: build}."""
     builders = {OURS: refsnn, BARE: products} | {
         name: PEERS[name][1] for name in installed(PEERS)}
-    return {name: functools.partial(build, problem(task, seed))
-            for name, build in builders.items()}
+    p = problem(task, seed)
+    return {name: functools.partial(build, p) for name, build in builders.items()}

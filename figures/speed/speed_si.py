@@ -120,5 +120,5 @@ def contenders(task, seed, threads):
     builders = {OURS: functools.partial(update, path=True, penalty=True), ADAM: update,
                 PATH: functools.partial(update, path=True), COPY: copying} | {
         name: PEERS[name][1] for name in installed(PEERS)}
-    return {name: functools.partial(build, problem(seed))
-            for name, build in builders.items()}
+    p = problem(seed)
+    return {name: functools.partial(build, p) for name, build in builders.items()}

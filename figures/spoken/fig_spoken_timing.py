@@ -42,6 +42,7 @@ COLOURS = dict(zip(TIMED, (colours.BLUE, colours.VERMILION, colours.GREEN),
                    strict=True))
 LABELS = {"recurrent": "spiking, recurrent", "LSTM": "LSTM", "CNN": "CNN"}
 REPEATS = {"quick": 1, "default": 2, "full": 1}
+CONTROLLED = {"LSTM": 3, "CNN": 3}      # runs of the first panel, with --full
 ESSENTIAL = Published("the timing of spikes is essential", "[CSSZ20]", "abstract",
                       "words")
 CAUSES = {"recurrent": "with recorded times, the recurrent network is hardly more "
@@ -78,7 +79,9 @@ def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None)
     for condition in COUNTING:
         spoken_networks.add(listed, condition, size, data, seed, 0)
     for condition, more in runs:
-        for repeat in range(repeats or REPEATS[size]):
+        whole = CONTROLLED.get(condition) if size == "full" and more.keys() <= {
+            "law"} else None
+        for repeat in range(repeats or whole or REPEATS[size]):
             spoken_networks.add(listed, condition, size, data, seed, repeat, changed,
                                 **more)
     return listed
@@ -100,7 +103,8 @@ def gather(results):
         keys = sorted((key for key in right if key == name
                        or key.startswith(f"{name}, dt ")), key=dt.get)
         found |= {f"{name}, steps": np.array([round(1e3 * dt[key]) for key in keys]),
-                  f"{name}, by step": np.array([right[key] for key in keys]),
+                  f"{name}, by step": np.array(
+                      [right[key][:min(len(right[k]) for k in keys)] for key in keys]),
                   f"{name}, jittered": np.array([r["jittered"] for r in done
                                                  if r["condition"] == name])}
     keys = {str(loss[key]): key for key in right

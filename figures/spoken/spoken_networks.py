@@ -2,32 +2,43 @@
 
 The function `classify` trains one classifier and returns its accuracies.  Several
 figures call this function.  If the spoken words are read from files, the training of a
-network is split into several calls, and each call continues the training of the
-previous call.  The networks are feed-forward spiking networks with one to three hidden
-layers, a recurrent spiking network, a long short-term memory network (LSTM) and a
-convolutional network (CNN).  For comparison, support vector machines are trained on
-spike counts.
+network is split into several calls.  Each call continues the training of the previous
+call with its weights, its optimiser and its random generator, so that the results do
+not depend on the split.  The networks are feed-forward spiking networks with one to
+three hidden layers, a recurrent spiking network, a long short-term memory network
+(LSTM) and a convolutional network (CNN).  For comparison, support vector machines are
+trained on spike counts.
 """
 
+import json
 from typing import Any, Callable, NamedTuple
 
 import numpy as np
+from scipy import sparse
 
 from figures.run import seeds
-from figures.spoken import kernel_classifier, spike_noise
+from figures.spoken import convolution_blocks, spike_noise
 from figures.train import lif_training, spoken_words
 from refsnn import convnet, losses, lstm, optimisers
+from refsnn.fast import convnet as fast_convnet
 from refsnn.fast import lif as fast_lif
 
 AT_ONCE = 200                   # number of words in one forward pass of a test
 LONGEST = 1.4                   # longest duration, s; later events are dropped
 CACHE = 1 << 28                 # largest number of entries of the binned words
+GAIN = 0.005                    # smallest gain of training accuracy, see `ended`
+# Options of scikit-learn for each support vector machine.
+MACHINES = {"linear": {"kernel": "linear"},
+            "polynomial of degree 2": {"kernel": "poly", "degree": 2},
+            "polynomial of degree 3": {"kernel": "poly", "degree": 3},
+            "radial": {"kernel": "rbf"}}
 
 
 class Options(NamedTuple):
     """Hold hyperparameters; all times are in s."""
 
     dt: float = 0.02            # time step
+    longest: float = LONGEST    # events after the time step of this time are dropped
     loss: str = "sum"           # reduction over time: "max", "last" or "sum"
     wait: float = 0.2           # initial time that the loss "max" ignores
     layers: int = 1             # number of hidden layers
@@ -40,15 +51,20 @@ class Options(NamedTuple):
     deep: float = 1.0           # sd of initial weights between hidden layers
     loop: float = 0.5           # sd of initial recurrent weights
     out: float = 0.15           # sd of initial weights of the readout
-    penalised: bool = False     # add `lif_training.penalty` to the loss
+    uniform: bool = False       # initial weights uniform within 1/sqrt(fan-in)
+    scaled: bool = False        # multiply the input of membranes by 1 - beta
+    reset: str = "zero"         # "zero" or "subtract"
+    penalty: str = ""           # key of PENALTIES: term of the loss
     optimiser: str = "adam"
     rate: float = 3e-3          # learning rate
     falling: bool = True        # decrease the learning rate to 0 as a cosine
-    epochs: int = 24
+    epochs: int = 24            # largest number of epochs
+    patience: int = 0           # number of epochs in `ended`; 0: all epochs
     batch: int = 64
     dropout: float = 0.0        # dropout of inputs and recurrence in the LSTM
     maps: tuple = (8, 16)       # number of maps of the convolutional layers
     side: int = 5               # side of the convolution kernels
+    blocks: int = 2             # number of blocks of `block_network`
     law: str = ""               # "permuted" or "uniform": replace the event times
     speakers: int = 0           # number of speakers to train on; 0 for all
     validated: bool = False     # test on VALIDATED speakers of the training words
@@ -62,13 +78,17 @@ class Network(NamedTuple):
     The parameters of a network are a list of arrays.  The function begin(generator, m,
     classes, T) samples the initial parameters for m inputs and T time steps.  The
     function record(parameters, x) returns the readouts, of shape (T, B, k).  The
-    function gradient(parameters, x, labels, generator) returns the loss, and the
-    gradient of the loss with respect to each array of parameters.
+    function gradient(parameters, x, labels, generator) returns the loss, the accuracy,
+    and the gradient of the loss with respect to each array of parameters.  After
+    training, the function settle(parameters, batches of x), if there is one, returns
+    the parameters for tests.
     """
 
     begin: Callable[..., Any]
     record: Callable[..., Any]
     gradient: Callable[..., Any]
+    settle: Callable[..., Any] = None
+    sparse: bool = False        # True if x is a pair (sparse matrix, number of steps)
 
 
 def start(o):
@@ -77,10 +97,32 @@ def start(o):
 
 
 def score(record, labels, o):
-    """Return the loss L and dL/d(readouts)."""
+    """Return the loss L, the accuracy and dL/d(readouts)."""
     first = start(o)
     loss, d = losses.cross_entropy(record[first:], labels, o.loss)
-    return loss, np.concatenate([np.zeros_like(record[:first]), d])
+    return (loss, losses.accuracy(record[first:], labels, o.loss),
+            np.concatenate([np.zeros_like(record[:first]), d]))
+
+
+def tutorial(spikes):
+    """Return the spike penalty of tutorial 4 of [NMZ19], and its derivative."""
+    return lif_training.penalty(spikes, 2e-6)
+
+
+def bounds(spikes):
+    """Return the penalty of `neural_heterogeneity` and its derivative.
+
+    The penalty is the mean square of what the spikes of a neuron per time step exceed
+    0.01, plus 0.06 times the square of what the mean count of all neurons exceeds 100.
+    """
+    T = len(spikes)
+    rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
+    count, dcount = losses.upper_bound(spikes, 100.0)
+    return (rates / T ** 2 + 0.06 * count,
+            drates / np.float32(T ** 2) + np.float32(0.06) * dcount)
+
+
+PENALTIES = {"tutorial": tutorial, "bounds": bounds}
 
 
 # ---- networks ------------------------------------------------------------------
@@ -91,20 +133,22 @@ def spiking(o):
     The readouts are leaky integrators without spikes.
     """
     net = lif_training.Net(float(np.exp(-o.dt / o.tau_syn)),
-                           float(np.exp(-o.dt / o.tau_mem)), steepness=o.steepness)
+                           float(np.exp(-o.dt / o.tau_mem)), reset=o.reset,
+                           steepness=o.steepness)
+    initial = uniform if o.uniform else lif_training.initial
 
     def begin(generator, m, classes, T):
         sizes = (m, *[o.hidden] * o.layers, classes)
         scales = o.scale, *[o.deep] * (o.layers - 1), o.out
-        found = lif_training.initial(generator, sizes, scales, np.float32)
+        found = initial(generator, sizes, scales, np.float32)
         if o.recurrent:
-            found += lif_training.initial(generator, (o.hidden, o.hidden), o.loop,
-                                          np.float32)
+            found += initial(generator, (o.hidden, o.hidden), o.loop, np.float32)
         return found
 
     def fast(p, x):
+        x, steps = x
         return fast_lif.forward(x, p[0], p[2] if o.recurrent else None, p[1],
-                                reset=net.reset, **net.constants())
+                                reset=net.reset, steps=steps, **net.constants())
 
     def record(p, x):
         if o.layers == 1:
@@ -112,28 +156,53 @@ def spiking(o):
         return lif_training.forward(p, x, net).record
 
     def costs(spikes):
-        if not o.penalised:
+        if not o.penalty:
             return 0.0, None
-        values, found = zip(*(lif_training.penalty(s, 2e-6) for s in spikes),
-                            strict=True)
+        values, found = zip(*map(PENALTIES[o.penalty], spikes), strict=True)
         return sum(values), found
 
     def gradient(p, x, labels, generator):
         if o.layers > 1:
             run = lif_training.forward(p, x, net)
-            loss, d = score(run.record, labels, o)
+            loss, right, d = score(run.record, labels, o)
             cost, dspikes = costs([layer.spikes for layer in run.hidden])
             found = lif_training.gradients(p, x, run, d, net, dspikes)
         else:
             out, tape = fast(p, x)
-            loss, d = score(out, labels, o)
-            cost, dspikes = costs([(tape.mem > 1).astype(out.dtype)])
+            loss, right, d = score(out, labels, o)
+            cost, dspikes = costs([(tape.mem > 1).astype(out.dtype)] * bool(o.penalty))
             dW, dV, dW_out = fast_lif.gradients(
                 tape, d, steepness=o.steepness, dspikes=dspikes and dspikes[0])
             found = [dW, dW_out, dV][:len(p)]
-        return loss + cost, found
+        return loss + cost, right, found
 
-    return Network(begin, record, gradient)
+    network = Network(begin, record, gradient, sparse=o.layers == 1)
+    return rescaled(network, 1 - net.beta) if o.scaled else network
+
+
+def uniform(generator, sizes, scale, dtype):
+    """Sample weights uniformly within 1/sqrt(fan-in).
+
+    The arguments are those of `lif_training.initial`; `scale` is not used.
+    """
+    return [(generator.uniform(-1, 1, (post, pre)) / np.sqrt(pre)).astype(dtype)
+            for pre, post in zip(sizes[:-1], sizes[1:], strict=True)]
+
+
+def rescaled(network, gain):
+    """Multiply all weights of a network by `gain` when they are used.
+
+    In a network of LIF neurons, this multiplies the input of all membranes.
+    """
+    def times(arrays):
+        return [gain * a for a in arrays]
+
+    def gradient(p, x, labels, generator):
+        loss, right, d = network.gradient(times(p), x, labels, generator)
+        return loss, right, times(d)
+
+    return Network(network.begin, lambda p, x: network.record(times(p), x), gradient,
+                   sparse=network.sparse)
 
 
 def long_memory(o):
@@ -152,10 +221,10 @@ def long_memory(o):
                                               np.float32)
                  for name, size in (("x", x.shape[2]), ("h", o.hidden))}
         run = lstm.simulate(x, *p[:3], **masks)
-        loss, dout = score(run.h @ p[3].T, labels, o)
+        loss, right, dout = score(run.h @ p[3].T, labels, o)
         d = lstm.backward(x, *p[:3], run, dout @ p[3], inputs=False, **masks)
         dout_W = dout.reshape(-1, len(p[3])).T @ run.h.reshape(-1, o.hidden)
-        return loss, [d.dW, d.dV, d.db, dout_W]
+        return loss, right, [d.dW, d.dV, d.db, dout_W]
 
     return Network(begin, record, gradient)
 
@@ -168,19 +237,10 @@ def convolutional(o):
     pools, maps, side = (True, True), o.maps, o.side
 
     def image(x):
-        """Convert spike counts to images.
-
-        Each row of an image (B, T, rows, 1) belongs to a group of neighbouring
-        channels.
-        """
-        T, B, m = x.shape
-        rows = -(-m // 64) if m > 70 else 2
-        x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
-        x = np.sqrt(x.reshape(T, B, -1, rows).sum(axis=3))
-        return np.ascontiguousarray(x.transpose(1, 0, 2))[..., None]
+        return np.sqrt(images(x))
 
     def begin(generator, m, classes, T):
-        shape = image(np.zeros((T, 1, m), np.float32)).shape[1:3]
+        shape = images(np.zeros((T, 1, m), np.float32)).shape[1:3]
         for _ in pools:
             shape = [(size - side + 1) // 2 for size in shape]
         weights, biases = convnet.init(
@@ -190,25 +250,69 @@ def convolutional(o):
         return [*weights, *biases]
 
     def record(p, x):
-        return convnet.forward(p[:4], p[4:], image(x), pools).outputs[None]
+        return fast_convnet.forward(p[:4], p[4:], image(x), pools).outputs[None]
 
     def gradient(p, x, labels, generator):
-        run = convnet.forward(p[:4], p[4:], image(x), pools)
-        loss, d = losses.cross_entropy(run.outputs[None], labels, "last")
-        dweights, dbiases = convnet.backward(p[:4], run, d[0], pools)
-        return loss, [*dweights, *dbiases]
+        tape = fast_convnet.forward(p[:4], p[4:], image(x), pools)
+        loss, d = losses.cross_entropy(tape.outputs[None], labels, "last")
+        dweights, dbiases = fast_convnet.backward(tape, d[0])
+        right = losses.accuracy(tape.outputs[None], labels, "last")
+        return loss, right, [*dweights, *dbiases]
 
     return Network(begin, record, gradient)
 
 
-NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional}
+def images(x):
+    """Convert spike counts (T, B, m) to images (B, T, rows, 1).
+
+    Each row of an image holds the sum of a group of neighbouring channels.
+    """
+    T, B, m = x.shape
+    rows = -(-m // 64) if m > 70 else 2
+    x = np.pad(x, ((0, 0), (0, 0), (0, -m % rows)))
+    x = x.reshape(T, B, -1, rows).sum(axis=3)
+    return np.ascontiguousarray(x.transpose(1, 0, 2))[..., None]
+
+
+def block_network(o):
+    """Return the convolutional network of the module `convolution_blocks`.
+
+    After training, the parameters are followed by the mean and the variance of each
+    batch normalisation, averaged over the training words in batches.
+    """
+    count = 2 + 6 * o.blocks + 4                    # of the parameters
+
+    def begin(generator, m, classes, T):
+        shape = images(np.zeros((T, 1, m), np.float32)).shape[1:3]
+        return convolution_blocks.initial(generator, shape, o, classes)
+
+    def record(p, x):
+        kept = list(zip(p[count::2], p[count + 1::2], strict=True)) or None
+        return convolution_blocks.forward(p[:count], images(x), o,
+                                          statistics=kept)[0][None]
+
+    def gradient(p, x, labels, generator):
+        outputs, back, _ = convolution_blocks.forward(p, images(x), o, generator)
+        loss, right, d = score(outputs[None], labels, o._replace(loss="last"))
+        return loss, right, back(d[0])
+
+    def settle(p, batches):
+        rows = [[a for pair in convolution_blocks.forward(p, images(x), o)[2]
+                 for a in pair] for x in batches]
+        return [*p, *(np.mean(a, axis=0) for a in zip(*rows, strict=True))]
+
+    return Network(begin, record, gradient, settle)
+
+
+NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional,
+            "blocks": block_network}
 
 
 # ---- words in steps ------------------------------------------------------------
 
-def steps(words, dt):
-    """Return the common duration of all words."""
-    last = min(spoken_words.durations(words).max(), LONGEST)
+def steps(words, dt, longest=LONGEST):
+    """Return the common duration of all words, at most about `longest`."""
+    last = min(spoken_words.durations(words).max(), longest)
     return dt * int(np.ceil(last / dt + 1e-9))
 
 
@@ -253,84 +357,127 @@ def chosen(words, count, generator):
     return found
 
 
-def reader(words, o):
+def binned(network, words, index, o, longest):
+    """Return binned words in the form that a network reads."""
+    if network.sparse:
+        return (spoken_words.sparsely(words, index, o.dt, longest),
+                round(longest / o.dt))
+    return spoken_words.binned(words, index, o.dt, longest)
+
+
+def reader(network, words, o):
     """Return a function that returns binned words."""
-    longest = steps(words, o.dt)
-    size = longest / o.dt * len(words.label) * words.channels
-    if size > CACHE:
+    longest, count = steps(words, o.dt, o.longest), len(words.label)
+    if network.sparse:
+        T, parts = round(longest / o.dt), []
+        for first in range(0, count, AT_ONCE):
+            part = spoken_words.sparsely(words, range(count)[first:first + AT_ONCE],
+                                         o.dt, longest)
+            parts.append(part[np.arange(part.shape[0]).reshape(T, -1).T.ravel()])
+        rows, step = sparse.vstack(parts, "csr"), np.arange(T)[:, None]
+        return lambda index: (rows[(T * index + step).ravel()], T)
+    if longest / o.dt * count * words.channels > CACHE:
         return lambda index: spoken_words.binned(words, index, o.dt, longest)
-    x = spoken_words.binned(words, np.arange(len(words.label)), o.dt, longest)
+    x = spoken_words.binned(words, np.arange(count), o.dt, longest)
     return lambda index: x[:, index]
 
 
 # ---- learning ------------------------------------------------------------------
 
-def fit(network, words, index, o, generator, first=0, count=None, learner=None):
-    """Train a network for `count` epochs.
+
+def ended(curve, o):
+    """Return whether the training accuracy grows no more.
+
+    In the last `o.patience` epochs, the maximum has grown by less than `GAIN`.
+    """
+    accuracy, count = np.asarray(curve)[:, 1], o.patience
+    return 0 < count < len(accuracy) and (
+        accuracy[-count:].max() - accuracy[:-count].max() < GAIN)
+
+
+def fit(network, words, index, o, generator, count=None, learner=None, curve=()):
+    """Train a network for `count` epochs, or until `ended`.
+
+    Return the pair (parameters, optimiser states), and the loss and the training
+    accuracy of each epoch, an array (epochs, 2).  Each word is classified before the
+    update of the weights to which it contributes.
 
     Parameters
     ----------
     index : indices of the training words.
-    first : number of the first epoch.
     count : number of epochs; by default `o.epochs`.
-    learner : initial (parameters, optimiser states); sampled by default.
+    learner, curve : results of the previous call; by default, training begins.
     """
-    longest, read = steps(words, o.dt), reader(words, o)
-    classes, noisy = int(words.label.max()) + 1, o.channels or o.spread
+    longest, noisy = steps(words, o.dt, o.longest), o.channels or o.spread
+    read, classes = None if noisy else reader(network, words, o), words.label.max() + 1
     if learner is None:
         parameters = network.begin(generator, words.channels, classes,
                                    round(longest / o.dt))
         learner = parameters, [None] * len(parameters)
-    (parameters, states), curve = learner, np.zeros(count or o.epochs)
-    for epoch in range(len(curve)):
+    (parameters, states), first = learner, len(curve)
+    curve = [*curve]
+    for epoch in range(first, first + (count or o.epochs)):
+        if curve and ended(curve, o):
+            break
+        curve.append(np.zeros(2))
         parts = lif_training.batches(generator, len(index), o.batch)
         for at, part in enumerate(parts):
             some = index[part]
-            x = read(some) if not noisy else spoken_words.binned(
-                changed(words, some, generator, o, longest), some, o.dt, longest)
-            loss, d = network.gradient(parameters, x, words.label[some], generator)
-            share = ((first + epoch) * len(parts) + at) / (o.epochs * len(parts))
+            x = read(some) if not noisy else binned(
+                network, changed(words, some, generator, o, longest), some, o, longest)
+            *found, d = network.gradient(parameters, x, words.label[some], generator)
+            share = (epoch * len(parts) + at) / (o.epochs * len(parts))
             fall = 0.5 + 0.5 * np.cos(np.pi * share) if o.falling else 1.0
             parameters, states = lif_training.update(
                 parameters, d, states, rate=float(o.rate * fall),
                 optimiser={"adam": optimisers.adam,
                            "adamax": optimisers.adamax}[o.optimiser])
-            curve[epoch] += loss * len(some) / len(index)
-    return (parameters, states), curve
+            curve[-1] += np.array(found) * len(some) / len(index)
+    return (parameters, states), np.array(curve)
+
+
+def reduced(record, o):
+    """Return the scores of the classes, which the loss reduces over time."""
+    record = record if len(record) == 1 else record[start(o):]
+    return record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
 
 
 def predicted(network, parameters, words, index, o):
     """Return the predicted class of each word."""
-    longest, found = steps(words, o.dt), []
+    longest, found = steps(words, o.dt, o.longest), []
     for first in range(0, len(index), AT_ONCE):
-        record = network.record(parameters, spoken_words.binned(
-            words, index[first:first + AT_ONCE], o.dt, longest))
-        record = record if len(record) == 1 else record[start(o):]
-        scores = record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
-        found.append(scores.argmax(axis=1))
+        record = network.record(parameters, binned(
+            network, words, index[first:first + AT_ONCE], o, longest))
+        found.append(reduced(record, o).argmax(axis=1))
     return np.concatenate(found)
 
 
 def machine(kind, words, sets):
-    """Return the classes that a machine predicts.
+    """Return the classes that a support vector machine predicts.
 
-    A support vector machine is trained on the spike counts of the spoken training
-    words.
+    The machine is trained on the spike counts z of the spoken training words, which are
+    standardised in each channel.  For each pair of classes, one machine separates the
+    two classes, and these machines vote.  With m channels, the kernels are z.z',
+    (z.z'/m)^degree and exp(-|z - z'|^2/m).
     """
+    from sklearn.preprocessing import StandardScaler
+    from sklearn.svm import SVC
     c = spoken_words.counts(words)
-    found = kernel_classifier.fit(c[sets[0]], words.label[sets[0]], kind)
-    return np.concatenate([kernel_classifier.scores(found, c[first:first + AT_ONCE])
-                           .argmax(axis=1) for first in range(0, len(c), AT_ONCE)])
+    scaler = StandardScaler().fit(c[sets[0]])
+    found = SVC(**MACHINES[kind], C=1.0, gamma=1 / words.channels, coef0=0.0)
+    found.fit(scaler.transform(c[sets[0]]), words.label[sets[0]])
+    return found.predict(scaler.transform(c))
 
 
 # ---- jobs ----------------------------------------------------------------------
 
 JITTERED = ("recurrent", "LSTM")                # networks tested on jittered words
 SPREADS = (0.0, 0.01, 0.02, 0.04, 0.08, 0.16)   # jitter of test words, s
+BLOCKS = "CNN of blocks"
 RECURRENT = {"recurrent": True}
 AUGMENTED = {"channels": 2.0, "spread": 0.01}
 CONDITIONS = {
-    **{f"counts, {kind}": (kind, {}) for kind in kernel_classifier.KINDS},
+    **{f"counts, {kind}": (kind, {}) for kind in MACHINES},
     **{f"feed-forward, {n} layer{'s' * (n > 1)}": ("spiking", {"layers": n})
        for n in (1, 2, 3)},
     "recurrent": ("spiking", RECURRENT),
@@ -338,9 +485,12 @@ CONDITIONS = {
     "recurrent, 1,024 neurons, augmented": ("spiking", {
         **RECURRENT, **AUGMENTED, "hidden": 1024, "dt": 0.01, "epochs": 30}),
     "recurrent, tutorial": ("spiking", RECURRENT),
-    "LSTM": ("lstm", {}), "CNN": ("cnn", {})}
-PART = 5                    # epochs in one job of a chain
-FEW = 3                     # training speakers with --quick
+    "LSTM": ("lstm", {}), "CNN": ("cnn", {}),
+    BLOCKS: ("blocks", {"longest": 0.999, "dropout": 0.2, "optimiser": "adamax",
+                        "rate": 2e-3, "falling": False, "batch": 32})}
+# Epochs in one job of a chain; for spiking networks with shorter steps, fewer.
+PART, PART_S, PARTS = 5, 0.0025, {"blocks": 1}
+THIRD = 3                   # with --quick, a third of the words
 # The settings "own" are for the 1,400 embedded words.  The settings "paper" are for all
 # words: time steps, time constants and numbers of neurons and of epochs were fixed in
 # advance, and all other settings were chosen by the accuracy on the speakers VALIDATED.
@@ -353,6 +503,7 @@ SETTINGS = {
         "lstm": {"hidden": 64, "dropout": 0.2, "epochs": 30, "out": 1.0, "rate": 5e-3,
                  "loss": "max"},
         "cnn": {"hidden": 64, "rate": 2e-3, "epochs": 10},
+        "blocks": {"hidden": 64, "maps": (8,), "epochs": 8},
         "recurrent, augmented": {"epochs": 40}},
     "paper": {
         "spiking": {**PAPER, "dt": 0.004, "epochs": 50, "rate": 1e-3, "batch": 256,
@@ -360,9 +511,10 @@ SETTINGS = {
         "lstm": {**PAPER, "epochs": 50, "rate": 3e-3, "dropout": 0.2, "out": 1.0,
                  "loss": "max"},
         "cnn": {**PAPER, "epochs": 10, "rate": 2e-3, "maps": (32, 32), "side": 11},
+        "blocks": {**PAPER, "epochs": 16, "maps": (32,), "side": 11, "blocks": 3},
         "recurrent, tutorial": {
             "dt": 0.014, "tau_mem": 0.14, "tau_syn": 0.07, "loss": "max", "wait": 0.0,
-            "steepness": 100.0, "penalised": True, "hidden": 200, "scale": 0.2,
+            "steepness": 100.0, "penalty": "tutorial", "hidden": 200, "scale": 0.2,
             "loop": 0.2, "out": 0.2, "optimiser": "adamax", "rate": 2e-4,
             "falling": False, "epochs": 200, "batch": 256}}}
 
@@ -375,37 +527,42 @@ def options(condition, folder, **more):
                       **more})
 
 
+def named(condition, more):
+    """Return the label of a condition with further options."""
+    return ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
+                                   else f"{key} {value}"
+                                   for key, value in more.items())])
+
+
 def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of `Options` that a reader varies; None is the usual value.  With
-        --quick, networks train on FEW speakers unless the dict has `speakers`.
+    changed : dict of `Options` that a reader varies; None is the usual value.
     more : further `Options`; the label of the jobs names them.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)
     if size == "quick":
-        o = o._replace(epochs=1, speakers=FEW if changed is None
-                       or "speakers" not in changed else o.speakers)
+        o = o._replace(epochs=1)
     o = o._replace(**{key: value for key, value in (changed or {}).items() if value})
-    label = ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
-                                    else f"{key} {value}"
-                                    for key, value in more.items())])
+    label = named(condition, more)
     job = {"folder": folder, "condition": label, "kind": kind, "options": o._asdict(),
            "seed": seed, "repeat": repeat,
-           "jitters": list(SPREADS) if label in JITTERED else []}
+           "jitters": list(SPREADS) if label in JITTERED else [],
+           **({"every": THIRD} if size == "quick" else {})}
     if kind not in NETWORKS or folder is None:
         listed.append((classify, job))
         return
-    for first in range(0, o.epochs, PART):
-        part = {"first": first, "count": min(PART, o.epochs - first)}
+    most = PARTS.get(kind, max(1, min(PART, int(PART * o.dt / PART_S))))
+    for first in range(0, o.epochs, most):
+        part = {"first": first, "count": min(most, o.epochs - first)}
         earlier = [len(listed) - 1] if first else []
         listed.append((classify, {**job, **part}, *earlier))
 
 
 def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
-             count=None, before=None):
+             count=None, before=None, every=1):
     """Train and test one classifier.
 
     If the training of a network is split into several jobs, only the last job returns
@@ -416,8 +573,15 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
     jitters : standard deviations of the jitter of event times, s.
     first, count : number of the first epoch, and number of epochs of this job.
     before : result of the previous job.
+    every : only each word whose number is a multiple of `every` is used.
     """
-    words, o = spoken_words.read(folder), Options(**options)
+    o = Options(**options)
+    count = o.epochs - first if count is None else count
+    if first and first + count < o.epochs and ended(before["curve"], o):
+        return before
+    words = spoken_words.read(folder)
+    if every > 1:
+        words = spoken_words.chosen(words, np.arange(0, len(words.label), every))
     if o.validated:
         words = spoken_words.validation(words)
     generator = seeds.rng(seed, "spoken", condition, repeat)
@@ -425,27 +589,75 @@ def classify(folder, condition, kind, options, seed, repeat, jitters, first=0,
         words = shuffled(words, o.law, generator)
     sets = chosen(words, o.speakers, generator)
     if kind in NETWORKS:
-        network, learner, curve = NETWORKS[kind](o), None, np.zeros(0)
+        network, learner, curve = NETWORKS[kind](o), None, ()
         if first:
-            generator = seeds.rng(seed, "spoken", condition, f"{repeat}, from {first}")
             learner, curve = lif_training.unpacked(before), before["curve"]
-        learner, more = fit(network, words, sets[0], o, generator, first, count,
-                            learner)
-        curve, parameters = np.append(curve, more), learner[0]
-        if len(curve) < o.epochs:
-            return {"curve": curve, **lif_training.packed(*learner)}
+            generator.bit_generator.state = json.loads(str(before["generator"]))
+        learner, curve = fit(network, words, sets[0], o, generator, count, learner,
+                             curve)
+        if first + count < o.epochs:
+            return {"curve": curve, **lif_training.packed(*learner),
+                    "generator": json.dumps(generator.bit_generator.state)}
+        parameters = learner[0]
+        if network.settle:
+            longest = steps(words, o.dt, o.longest)
+            parameters = network.settle(parameters, (
+                spoken_words.binned(words, sets[0][part], o.dt, longest) for part in
+                lif_training.batches(generator, len(sets[0]), o.batch)))
         answer = predicted(network, parameters, words, np.arange(len(words.label)), o)
     else:
-        answer, curve = machine(kind, words, sets), np.zeros(0)
+        answer, curve = machine(kind, words, sets), np.zeros((1, 2))
     tests = np.concatenate(sets[1:])
     jittered = [(predicted(network, parameters, changed(
-        words, tests, generator, Options(spread=spread), steps(words, o.dt)), tests, o)
+        words, tests, generator, Options(spread=spread), steps(
+            words, o.dt, o.longest)), tests, o)
         == words.label[tests]).mean() for spread in jitters]
     right = answer == words.label
     return {"data": words.title, "condition": condition, "repeat": repeat,
-            "dt": o.dt, "loss": o.loss, "curve": curve,
+            "dt": o.dt, "loss": o.loss, "curve": curve, "converged": ended(curve, o),
             "size": np.array([len(index) for index in sets]),
             "accuracy": np.array([right[index].mean() if len(index) else np.nan
                                   for index in sets]),
             "label": words.label[tests], "speaker": words.speaker[tests],
             "predicted": answer[tests], "jittered": np.array(jittered)}
+
+
+# ---- figures of several conditions ---------------------------------------------
+
+CONVERGED = {"epochs": 200, "patience": 20, "falling": False}
+ARRAYS = {
+    "title": ("", "", "name of the data set"),
+    "names": ("condition", "", "names of the conditions"),
+    "test": ("condition, run", "accuracy", "accuracy on all test words"),
+    "accuracy": ("condition, run, set", "accuracy", "accuracy on training words, on "
+                 "words of known speakers, and of held-out speakers"),
+    "converged": ("condition, run", "1", "whether the training accuracy grew no more"),
+    "curves": ("condition, run, epoch", "accuracy", "training accuracy, NaN after the "
+               "last epoch of a run")}
+
+
+def listed(size, seed, data, runs, repeats, changed):
+    """Return the jobs of some conditions.
+
+    runs : {key: (name in CONDITIONS, further options)}.
+    """
+    found = []
+    for repeat in range(repeats):
+        for condition, more in runs.values():
+            add(found, condition, size, data, seed, repeat, changed, **more)
+    return found
+
+
+def collected(results, runs):
+    """Return the accuracies of all runs of each condition, see `ARRAYS`."""
+    done = [r for r in results if "accuracy" in r]
+    shape = len(done) // len(runs), len(runs)
+    curves = np.full((len(done), max(len(r["curve"]) for r in done)), np.nan)
+    for row, r in zip(curves, done, strict=True):
+        row[:len(r["curve"])] = r["curve"][:, 1]
+    found = {"test": [(r["predicted"] == r["label"]).mean() for r in done],
+             "accuracy": [r["accuracy"] for r in done],
+             "converged": [bool(r["converged"]) for r in done], "curves": curves}
+    return {"title": str(done[0]["data"]), "names": np.array(list(runs)), **{
+        key: np.swapaxes(np.reshape(value, (*shape, *np.shape(value)[1:])), 0, 1)
+        for key, value in found.items()}}

@@ -49,7 +49,8 @@ ALIGNED = 100                       # training images on which cosines are compu
 GAPS = {"feedback alignment": 0.1, "direct feedback": 0.1, "local errors": 0.15}
 RULES = ("backpropagation", "feedback alignment", "direct feedback",
          "event-driven random", "local errors")
-SIZES = {"quick": (1, 1), "default": (2, 8), "full": (5, 20)}       # repeats, epochs
+SIZES = {"quick": (1, 2, 40), "default": (2, 8, HIDDEN),     # repeats, epochs, hidden
+         "full": (5, 20, HIDDEN)}
 DEEP = 3                            # hidden layers of the deeper networks
 COSINE = "cosine with the backpropagation gradient, before and after each epoch"
 ARRAYS = {
@@ -64,9 +65,10 @@ ARRAYS = {
                       "random readout of each layer, three hidden layers")}
 
 
-def jobs(size, seed, data, repeats=None, epochs=None, hidden=HIDDEN):
+def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
     """Return the training jobs of all networks."""
-    repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
+    given = zip((repeats, epochs, hidden), SIZES[size], strict=True)
+    repeats, epochs, hidden = (value or usual for value, usual in given)
     runs = [(rule, 2) for rule in RULES] + [(RULES[0], DEEP), (RULES[-1], DEEP)]
     return [(learn, {"rule": rule, "layers": layers, "rate": 5e-3, "epochs": epochs,
                      "batch": 100, "seed": seed, "repeat": repeat, "hidden": hidden})
@@ -280,7 +282,7 @@ def _rules(data, axes):
         if rule != RULES[0]:
             _band(axes[1], cosine.mean(axis=2), colour, 0, ls=style, label=rule)
     axes[0].set_title("Two hidden layers")
-    axes[0].legend(loc="lower right")
+    axes[0].legend()
     axes[1].set_title("Gradients, mean of the two layers")
     axes[1].legend(loc="upper left", ncols=2)
 
@@ -299,6 +301,6 @@ def _deep(data, axes):
         _band(axes[1], data["deep_cosine"][:, :, i], colour, 0, ls=style,
               label=f"layer {i + 1}")
     axes[0].set_title("Three hidden layers, local errors")
-    axes[0].legend(loc="lower right")
+    axes[0].legend()
     axes[1].set_title("Local against end-to-end gradient")
     axes[1].legend(loc="upper left", ncols=3)

@@ -39,7 +39,7 @@ LEARNING_RATE = 2e-3
 NET = lif_training.Net()
 SCALE = 7 * (1 - NET.beta)
 REPEATS = {"quick": 2, "default": 3, "full": 20}
-EPOCHS = {"quick": 75, "default": 1000, "full": 1000}
+EPOCHS = {"quick": 40, "default": 1000, "full": 1000}
 EXAMPLES, POINTS = 3, 50
 TUTORIAL = {name: Published(value, "[NMZ19]", "tutorial 1", "read", n=1)
             for name, value in (("true", 0.512), ("surrogate", 0.859))}

@@ -33,7 +33,7 @@ TIMES_S = LATE_S * np.array([[0, 0], [0, 1], [1, 0], [1, 1]])   # (patterns, inp
 LABELS = np.array([0, 1, 1, 0])
 HIDDEN, OUTPUTS = 4, 2
 REPEATS = {"quick": 8, "default": 20, "full": 100}
-EPOCHS = {"quick": 150, "default": 600, "full": 2000}
+EPOCHS = {"quick": 100, "default": 600, "full": 2000}
 # Constants of the surrogate gradient, in discrete time.
 DT_S, STEPS = 0.5e-3, 80
 NET = lif_training.Net(alpha=float(np.exp(-DT_S / TAU_SYN_S)),

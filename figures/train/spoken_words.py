@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import h5py
 import numpy as np
+from scipy import sparse
 
 from figures.run import colours
 from refsnn import binning, events
@@ -107,13 +108,17 @@ def stored(folder):
         "SHD" if theirs else "SHD regenerated")
 
 
+def chosen(words, index):
+    """Return the words `index` alone."""
+    return words._replace(
+        times=[words.times[i] for i in index], units=[words.units[i] for i in index],
+        label=words.label[index], speaker=words.speaker[index], test=words.test[index])
+
+
 def validation(words):
     """Split the training words by speaker."""
-    kept = np.flatnonzero(~words.test)
-    return words._replace(
-        times=[words.times[i] for i in kept], units=[words.units[i] for i in kept],
-        label=words.label[kept], speaker=words.speaker[kept],
-        test=np.isin(words.speaker[kept], VALIDATED))
+    kept = chosen(words, np.flatnonzero(~words.test))
+    return kept._replace(test=np.isin(kept.speaker, VALIDATED))
 
 
 def sets(words):
@@ -149,7 +154,23 @@ def binned(words, index, dt, longest):
     The spike counts have the shape (T, B, channels). Spikes later than `longest`
     seconds are dropped.
     """
-    choices = binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep")
-    return binning.dense([words.times[i] for i in index],
-                         [words.units[i] for i in index], words.channels, choices,
-                         dtype=np.float32)
+    return binning.dense(*_given(words, index, dt, longest), dtype=np.float32)
+
+
+def sparsely(words, index, dt, longest):
+    """Return binned spikes as a sparse matrix.
+
+    Row t * B + b holds the counts `binned(words, index, dt, longest)[t, b]`.
+    """
+    found = binning.sparse(*_given(words, index, dt, longest))
+    T, B, m = found.shape
+    ends = np.cumsum(np.bincount(found.step * B + found.sample, minlength=T * B))
+    return sparse.csr_matrix((found.count.astype(np.float32), found.unit,
+                              np.append(0, ends)), shape=(T * B, m))
+
+
+def _given(words, index, dt, longest):
+    """Return the arguments of a function of `binning`."""
+    return ([words.times[i] for i in index], [words.units[i] for i in index],
+            words.channels,
+            binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep"))

@@ -433,10 +433,10 @@ def test_references_are_the_codes_of_the_nominal_leak():
 def test_runs_of_the_pattern_figure(monkeypatch):
     """The stages are uncalibrated, calibrated, and calibrated with references."""
     given, calibrate = [], calibration.calibrate
-    monkeypatch.setattr(calibration, "calibrate", lambda run, reference: (
-        given.append((run.args[0], reference is not None)),
-        calibrate(run, reference=reference, repeats=1))[1])
-    run = fig_chip_pattern.bench(0, 0, 0)
+    monkeypatch.setattr(calibration, "calibrate", lambda run, **more: (
+        given.append((run.args[0], more["reference"] is not None)),
+        calibrate(run, **more))[1])
+    run = fig_chip_pattern.bench(0, 0, 0, sweeps=1)
     assert [known for _, known in given] == [True, True, False, False]
     assert np.array_equal(given[0][0].leak, given[2][0].leak)
     before, plain, known = np.array(run["spreads"])

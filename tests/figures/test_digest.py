@@ -293,7 +293,9 @@ def test_the_digest_is_the_same_for_all_versions_of_python():
 
 REACH_BACKWARD = {
     "delay", "digits", "feedback", "ladder", "online", "patterns", "spoken_classifiers",
-    "rules_in_depth", "spoken_speakers", "spoken_timing", "surrogates", "xor"}
+    "rules_in_depth", "spoken_augmentation", "spoken_cnn", "spoken_controls",
+    "spoken_recurrence", "spoken_settings", "spoken_speakers", "spoken_timing",
+    "surrogates", "xor"}
 
 
 def test_a_change_of_lif_backward_counts_for_the_figures_that_reach_it():

@@ -108,6 +108,19 @@ def test_changed_results_are_seen(tmp_path, change):
         results.text(ROOT, tmp_path)
 
 
+def test_a_claim_that_is_newer_than_the_run_is_not_decided(tmp_path):
+    shutil.copytree(FULL, tmp_path, dirs_exist_ok=True)
+    path = tmp_path / "digits.json"
+    document = json.loads(path.read_text())
+    del document["claims"]["fashion-test"]
+    document["ids"].remove("fashion-test")
+    path.write_text(json.dumps(document))
+    lines = results.lines_of(ROOT, results.read(ROOT, tmp_path))["NMZ19"]
+    line, = [line for line in lines if line.row.claims == ("digits.fashion-test",)]
+    assert line.word == "not decided" and line.answers[0][2] is None
+    results.text(ROOT, tmp_path)
+
+
 # ---- a small project
 
 SOURCE = claims.Published(0.8, "[ZG18]", "fig. 4", "read", 0.002, 3)

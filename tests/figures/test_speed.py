@@ -97,6 +97,15 @@ def test_the_picture_shows_medians_and_quartiles_of_the_ratios():
     assert [label.get_text() for label in axis.get_yticklabels()] == [
         speed_lif.TASKS["training"], "JAX scan"]
     assert "a computer\nnot installed: jax, norse, torch" == fig.get_supxlabel()
+    assert [text.get_text() for text in fig.legends[0].texts] == ["1 thread",
+                                                                  "2 threads"]
+
+
+def test_the_legend_names_only_threads_that_were_measured():
+    fig, found = Figure(), data()
+    fig_speed.plot({key: value[found["threads"] == 1] if value.ndim else value
+                    for key, value in found.items()}, fig)
+    assert [text.get_text() for text in fig.legends[0].texts] == ["1 thread"]
 
 
 def test_contenders_have_names_and_builders():
@@ -127,6 +136,8 @@ def test_a_measurement_names_the_tools_that_are_not_installed(monkeypatch):
     assert [row[:3] for row in found["rows"]] == [
         (task, "refsnn", 2) for task in speed_lif.TASKS]
     assert found["computer"]
+    few = fig_speed.measure("lif", 2, 3, 0, tasks=1)
+    assert [row[0] for row in few["rows"]] == [speed_lif.RECURRENT]
 
 
 def test_medians_are_over_seven_runs_or_more():

@@ -8,13 +8,16 @@ import numpy as np
 import pytest
 from matplotlib.figure import Figure
 from numpy.testing import assert_array_equal
+from scipy import sparse
 
 from figures.run import jobs as jobs_
-from figures.spoken import (fig_spoken_classifiers, fig_spoken_data,
+from figures.spoken import (fig_spoken_augmentation, fig_spoken_classifiers,
+                            fig_spoken_controls, fig_spoken_data,
+                            fig_spoken_recurrence, fig_spoken_settings,
                             fig_spoken_speakers, fig_spoken_timing)
 from figures.spoken import spoken_networks as networks
-from figures.train import lif_training, spoken_words
-from refsnn import events
+from figures.train import spoken_words
+from refsnn import events, lif, losses, surrogates
 
 CLASSES, SPEAKERS = 4, 6
 
@@ -133,6 +136,25 @@ def test_words_in_steps():
     x = spoken_words.binned(words, [3, 0], 0.1, 0.5)
     assert x.shape == (5, 2, 70) and x.sum() == 240
     assert x[0, 1].sum() == (words.times[0] < 0.1).sum() > 0
+    found = spoken_words.sparsely(words, [3, 0], 0.1, 0.5)
+    assert found.dtype == np.float32 and x.max() > 1
+    assert_array_equal(found.toarray().reshape(x.shape), x)
+
+
+@pytest.mark.parametrize("kind, cache", [("spiking", 0), ("lstm", 0), ("lstm", 1e9)])
+def test_a_network_reads_the_binned_words(kind, cache, monkeypatch):
+    words, o, index = made(), networks.Options(), np.array([7, 0, 5])
+    monkeypatch.setattr(networks, "AT_ONCE", 3)
+    monkeypatch.setattr(networks, "CACHE", cache)
+    network, longest = networks.NETWORKS[kind](o), networks.steps(words, o.dt)
+    right = spoken_words.binned(words, index, o.dt, longest)
+    for x in (networks.reader(network, words, o)(index),
+              networks.binned(network, words, index, o, longest)):
+        if network.sparse:
+            x, T = x
+            assert T == len(right) and x.dtype == np.float32
+            x = x.toarray().reshape(right.shape)
+        assert_array_equal(x, right)
 
 
 @pytest.fixture(scope="module")
@@ -179,8 +201,11 @@ def test_full_needs_data(tmp_path):
 
 
 @pytest.mark.parametrize("name", ["spoken_data", "spoken_classifiers", "spoken_timing",
-                                  "spoken_speakers"])
+                                  "spoken_speakers", "spoken_recurrence",
+                                  "spoken_settings", "spoken_cnn", "spoken_controls",
+                                  "spoken_augmentation"])
 @pytest.mark.parametrize("size", ["default", "full"])
+@pytest.mark.filterwarnings("ignore:The number of unique classes")  # of few words
 def test_figures_of_small_networks(name, size, files, monkeypatch):
     """Compute the jobs with one epoch and small networks."""
     matplotlib.use("Agg")
@@ -206,7 +231,8 @@ def test_figures_of_small_networks(name, size, files, monkeypatch):
         if "options" in kwargs:
             changed["dt"] = kwargs["options"]["dt"]
             kwargs["options"] = {**kwargs["options"], "epochs": 1, "hidden": 4,
-                                 "dt": max(changed["dt"], 0.02), "side": 5}
+                                 "dt": max(changed["dt"], 0.02), "side": 5,
+                                 "blocks": 1}
             kwargs["count"] = None
         results.append(jobs_.normalised(function(**kwargs), name) | changed)
     data = {key: np.asarray(value) for key, value in figure.gather(results).items()}
@@ -243,8 +269,8 @@ def test_settings_of_the_table():
     assert [runs[name] for name in (figure.FORWARD, "feed-forward, 2 layers",
                                     "recurrent", "recurrent, augmented", figure.LARGE,
                                     "LSTM", "CNN")] == [3, 1, 3, 3, 2, 3, 3]
-    assert {key[0] for key in found} | {f"counts, {kind}" for kind in (
-        "linear", "polynomial", "radial")} == set(figure.CONDITIONS)
+    assert {key[0] for key in found} | {f"counts, {kind}" for kind in networks.MACHINES
+                                        } == set(figure.CONDITIONS)
 
 
 # ---- classifiers ---------------------------------------------------------------
@@ -258,12 +284,14 @@ def learned(kind, **options):
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("spiking", {"layers": 2, "epochs": 25}),
     ("lstm", {"dropout": 0.1, "out": 1.0, "epochs": 20}),
-    ("cnn", {"dt": 0.01, "rate": 3e-3})])
+    ("cnn", {"dt": 0.01, "rate": 3e-3}),
+    ("blocks", {"rate": 3e-3, "maps": (6,), "blocks": 1, "dropout": 0.2})])
 def test_networks_learn_the_order_of_events(kind, options, toy):
     """Networks tell classes apart that have the same counts, if times are kept."""
     found = learned(kind, **options)
     assert found["accuracy"].min() > 0.75
-    assert found["curve"][-1] < 0.6 * found["curve"][0]
+    assert found["curve"][-1, 0] < 0.6 * found["curve"][0, 0]
+    assert found["curve"][-1, 1] > max(0.75, found["curve"][0, 1])
     assert found["jittered"][0] > found["jittered"][1]
     tests = np.concatenate(spoken_words.sets(toy)[1:])
     assert_array_equal(found["label"], toy.label[tests])
@@ -277,9 +305,34 @@ def test_networks_learn_the_order_of_events(kind, options, toy):
 
 
 def test_counts_do_not_contain_the_order(toy):
-    for kind in ("linear", "polynomial", "radial"):
+    for kind in networks.MACHINES:
         found = learned(kind)
         assert 0.3 < found["accuracy"][1:].mean() < 0.7
+
+
+def test_machines_have_the_published_settings():
+    """The machine with the kernel written out predicts the same classes."""
+    from sklearn.svm import SVC
+    words = made()
+    train, *_ = sets = spoken_words.sets(words)
+    c = spoken_words.counts(words)
+    c[:, 5] = 3                             # a channel without information
+    words = words._replace(units=[np.repeat(np.arange(70), row.astype(int))
+                                  for row in c])
+    spread = c[train].std(axis=0)
+    z = (c - c[train].mean(axis=0)) / np.where(spread > 0, spread, 1)
+    inner = z @ z[train].T
+    square = (z ** 2).sum(axis=1)
+    seen = []
+    for kind, kernel in (
+            ("linear", inner), ("polynomial of degree 2", (inner / 70) ** 2),
+            ("polynomial of degree 3", (inner / 70) ** 3),
+            ("radial", np.exp((2 * inner - square[:, None] - square[train]) / 70))):
+        other = SVC(kernel="precomputed", C=1.0).fit(kernel[train], words.label[train])
+        seen.append(networks.machine(kind, words, sets))
+        assert_array_equal(seen[-1], other.predict(kernel))
+    assert all((one != two).any() for one, two in zip(seen, seen[1:], strict=False))
+    assert len(seen) == len(networks.MACHINES)
 
 
 def test_predictions_do_not_depend_on_the_words_in_one_pass(monkeypatch):
@@ -295,7 +348,14 @@ def test_predictions_do_not_depend_on_the_words_in_one_pass(monkeypatch):
 
 def first_words(words, o):
     """Return eight words in steps (T, 8, channels) and their labels."""
-    return networks.reader(words, o)(np.arange(8)).astype(float), words.label[:8]
+    x = spoken_words.binned(words, np.arange(8), o.dt, networks.steps(words, o.dt))
+    return x.astype(float), words.label[:8]
+
+
+def given(network, x):
+    """Return words (T, B, channels) in the form that a network reads."""
+    return (sparse.csr_matrix(x.reshape(-1, x.shape[2])), len(x)) if network.sparse \
+        else x
 
 
 @pytest.mark.parametrize("kind, options", [
@@ -309,7 +369,10 @@ def test_gradients_are_those_of_the_score(kind, options):
     x, labels = first_words(words, o)
     network, rng = networks.NETWORKS[kind](o), np.random.default_rng(2)
     p = [a.astype(float) for a in network.begin(rng, 70, CLASSES, len(x))]
-    loss, d = network.gradient(p, x, labels, rng)
+    x = given(network, x)
+    loss, right, d = network.gradient(p, x, labels, rng)
+    assert right == (networks.reduced(network.record(p, x), o).argmax(axis=1)
+                     == labels).mean()
     assert [a.shape for a in d] == [a.shape for a in p]
     assert all(abs(a).max() > 0 for a in d)
     last = {"spiking": o.layers, "lstm": 3, "cnn": 3}[kind]
@@ -322,12 +385,28 @@ def test_gradients_are_those_of_the_score(kind, options):
     np.testing.assert_allclose(np.vdot(d[last], way), slope, rtol=1e-6, atol=1e-9)
 
 
+def test_quick_runs_use_a_third_of_the_words():
+    """The first of three words, which leaves all classes in each set."""
+    listed, words = [], spoken_words.embedded()
+    networks.add(listed, "counts, linear", "quick", None, 0, 0)
+    found = networks.classify(**listed[0][1])
+    kept = [index[index % 3 == 0] for index in spoken_words.sets(words)]
+    assert found["size"].tolist() == [len(index) for index in kept]
+    tests = np.concatenate(kept[1:])
+    assert_array_equal(found["label"], words.label[tests])
+    assert_array_equal(found["speaker"], words.speaker[tests])
+    for index in kept:
+        assert set(words.label[index]) == set(range(20))
+
+
 @pytest.mark.parametrize("kind, options", [
     ("spiking", {"recurrent": True}), ("lstm", {}), ("cnn", {"dt": 0.01}),
-    ("spiking", {"optimiser": "adamax", "law": "permuted", "penalised": True})])
+    ("spiking", {"optimiser": "adamax", "law": "permuted", "penalty": "tutorial"}),
+    ("lstm", {"dropout": 0.2, "spread": 0.01}),
+    ("blocks", {"maps": (4,), "blocks": 1, "dropout": 0.2})])
 def test_a_chain_of_jobs_is_one_training(files, kind, options):
-    """Three jobs of one epoch equal one job of three, up to the order of the words."""
-    options = {"epochs": 3, "hidden": 8, "batch": 1000, "scale": 20.0, "out": 1.0,
+    """Three jobs of one epoch equal one job of three, to the last bit."""
+    options = {"epochs": 3, "hidden": 8, "batch": 16, "scale": 20.0, "out": 1.0,
                "tau_mem": 0.1, **options}
     job = {"folder": str(files[0]), "condition": "toy", "kind": kind,
            "options": options, "seed": 3, "repeat": 0, "jitters": []}
@@ -336,9 +415,92 @@ def test_a_chain_of_jobs_is_one_training(files, kind, options):
         parts = networks.classify(**job, first=first, count=count,
                                   before=parts if first else None)
         assert ("accuracy" in parts) == (first == 2)
-    assert len(whole["curve"]) == 3 and whole["curve"][2] < whole["curve"][0]
-    np.testing.assert_allclose(parts["curve"], whole["curve"], rtol=1e-4)
+        parts = jobs_.normalised(parts, "part")
+    assert len(whole["curve"]) == 3 and whole["curve"][2, 0] < whole["curve"][0, 0]
+    assert_array_equal(parts["curve"], whole["curve"])
+    assert_array_equal(parts["predicted"], whole["predicted"])
+
+
+def test_training_ends_if_the_training_accuracy_grows_no_more(files, monkeypatch):
+    """The rest of the chain hands the network on, and its last job tests it."""
+    o = networks.Options(patience=2)
+    for accuracy, end in (([0.1, 0.2], False), ([0.1, 0.2, 0.2], False),
+                          ([0.2, 0.1, 0.204], True), ([0.2, 0.1, 0.206], False),
+                          ([0.2, 0.3, 0.1, 0.1], True)):
+        curve = np.stack([np.zeros(len(accuracy)), accuracy], axis=1)
+        assert networks.ended(curve, o) == end
+        assert not networks.ended(curve, networks.Options())
+    options = {"epochs": 9, "hidden": 8, "batch": 16, "rate": 0.0, "patience": 2}
+    job = {"folder": str(files[0]), "condition": "toy", "kind": "spiking",
+           "options": options, "seed": 3, "repeat": 0, "jitters": []}
+    whole, parts = networks.classify(**job), {}
+    assert whole["converged"] and len(whole["curve"]) == 3
+    for first in (0, 2, 4, 6, 8):
+        parts = networks.classify(**job, first=first, count=min(2, 9 - first),
+                                  before=parts if first else None)
+    assert_array_equal(parts["curve"], whole["curve"])
     assert_array_equal(parts["accuracy"], whole["accuracy"])
+    never = networks.classify(**{**job, "options": {**options, "patience": 0}})
+    assert not never["converged"] and len(never["curve"]) == 9
+
+
+def test_initial_weights_are_uniform():
+    W, V = networks.uniform(np.random.default_rng(1), (400, 50, 20), None, np.float32)
+    assert W.shape == (50, 400) and V.shape == (20, 50) and V.dtype == np.float32
+    for a, bound in ((W, 1 / 20), (V, 50 ** -0.5)):
+        assert 0.98 * bound < abs(a).max() <= bound
+        np.testing.assert_allclose(a.std(), bound / 3 ** 0.5, rtol=0.05)
+    o = networks.Options(uniform=True, recurrent=True, hidden=64)
+    p = networks.spiking(o).begin(np.random.default_rng(1), 70, 4, 20)
+    assert [a.shape for a in p] == [(64, 70), (4, 64), (64, 64)]
+    assert abs(p[2]).max() <= 1 / 8 and abs(p[0]).max() <= 70 ** -0.5
+
+
+@pytest.mark.parametrize("reset", ["zero", "subtract"])
+def test_the_input_of_membranes_is_multiplied(reset):
+    """The recording equals that of `refsnn.lif` with another gain."""
+    o = networks.Options(recurrent=True, scaled=True, hidden=12, scale=9.0, loop=1.0,
+                         out=2.0, reset=reset)
+    x, labels = first_words(made(), o)
+    network, rng = networks.spiking(o), np.random.default_rng(2)
+    p = [a.astype(float) for a in network.begin(rng, 70, CLASSES, len(x))]
+    constants = {"alpha": np.exp(-2.0), "beta": np.exp(-1.0), "gain": 1 - np.exp(-1.0)}
+    run = lif.simulate(x, p[0], p[2], reset=reset, **constants)
+    record = lif.readout(run.spikes, p[1], **constants)
+    assert 0.05 < run.spikes.mean() < 0.5
+    pair = given(network, x)
+    np.testing.assert_allclose(network.record(p, pair), record, rtol=1e-9, atol=1e-12)
+    loss, _, d = network.gradient(p, pair, labels, rng)
+    assert loss == pytest.approx(losses.cross_entropy(record, labels, o.loss)[0])
+    way = rng.standard_normal(p[1].shape)
+    up, down = (network.gradient([p[0], p[1] + s * way, p[2]], pair, labels, rng)[0]
+                for s in (1e-6, -1e-6))
+    np.testing.assert_allclose(np.vdot(d[1], way), (up - down) / 2e-6, rtol=1e-5)
+    _, drecord = losses.cross_entropy(record, labels, o.loss)
+    error = lif.readout_backward(run.spikes, p[1], drecord, **constants).dx
+    psi = surrogates.fast_sigmoid(run.mem - 1, o.steepness)[1]
+    back = lif.backward(x, p[0], p[2], run, psi, error, reset=reset,
+                        through_reset=False, **constants)
+    for found, wanted in ((d[0], back.dW), (d[2], back.dV)):
+        np.testing.assert_allclose(found, wanted, rtol=1e-6,
+                                   atol=1e-9 * abs(wanted).max())
+
+
+def test_bounds_by_hand():
+    """Two neurons in 200 steps: rates of 0.11 and 0.61 in the first of two words."""
+    spikes = np.zeros((200, 2, 2))
+    spikes[:22, 0, 0] = spikes[:122, 0, 1] = 1
+    value, d = networks.bounds(spikes)
+    np.testing.assert_allclose(value, (0.1 ** 2 + 0.6 ** 2) / 4)
+    np.testing.assert_allclose(d[7], [[2 * 0.1 / 4 / 200, 2 * 0.6 / 4 / 200], [0, 0]])
+    spikes[:200, 1] = 1
+    np.testing.assert_allclose(networks.bounds(spikes)[0], (
+        0.1 ** 2 + 0.6 ** 2 + 2 * 0.99 ** 2) / 4 + 0.06 * (100 ** 2) / 2)
+    way = np.random.default_rng(1).standard_normal(spikes.shape)
+    _, d = networks.bounds(spikes)
+    slope = (networks.bounds(spikes + 1e-5 * way)[0]
+             - networks.bounds(spikes - 1e-5 * way)[0]) / 2e-5
+    np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-6)
 
 
 @pytest.mark.parametrize("layers", [1, 2])
@@ -348,21 +510,22 @@ def test_a_penalty_is_part_of_the_loss_and_its_derivative(layers):
     spikes = 300.0 * rng.random((20, 3, 5))
     spikes[:, :, 0] = 0                             # a silent neuron in an active layer
     o = networks.Options(hidden=12, wait=0.1, scale=3.0, deep=3.0, layers=layers)
-    value, d = lif_training.penalty(spikes, 2e-6)
+    value, d = networks.tutorial(spikes)
     way = rng.standard_normal(spikes.shape)
-    slope = (lif_training.penalty(spikes + 1e-4 * way, 2e-6)[0]
-             - lif_training.penalty(spikes - 1e-4 * way, 2e-6)[0]) / 2e-4
+    slope = (networks.tutorial(spikes + 1e-4 * way)[0]
+             - networks.tutorial(spikes - 1e-4 * way)[0]) / 2e-4
     assert value > 0
     np.testing.assert_allclose(np.vdot(d, way), slope, rtol=1e-5)
     count = spikes.sum(axis=(0, 1))
     np.testing.assert_allclose(value, 2e-6 * (count.sum() + (count ** 2).mean()))
     words = made()
     x, labels = first_words(words, o)
-    plain, costly = (networks.spiking(o._replace(penalised=k)) for k in (False, True))
+    plain, costly = (networks.spiking(o._replace(penalty=k)) for k in ("", "tutorial"))
     p = [3 * a.astype(float) for a in plain.begin(rng, 70, CLASSES, len(x))]
-    one, other = (net.gradient(p, x, labels, rng) for net in (plain, costly))
-    assert other[0] > one[0] and (other[1][0] != one[1][0]).any()
-    assert (other[1][layers] == one[1][layers]).all()       # the readout costs nothing
+    one, other = (net.gradient(p, given(net, x), labels, rng)
+                  for net in (plain, costly))
+    assert other[0] > one[0] and (other[2][0] != one[2][0]).any()
+    assert (other[2][layers] == one[2][layers]).all()       # the readout costs nothing
 
 
 def test_the_loss_ignores_the_initial_readout():
@@ -370,7 +533,8 @@ def test_the_loss_ignores_the_initial_readout():
     record = np.zeros((10, 1, 2))
     record[3:, 0, 0], record[3:, 0, 1] = -1.0, 1.0
     o = networks.Options(loss="max", wait=0.1)
-    _, d = networks.score(record, np.array([0]), o)
+    _, right, d = networks.score(record, np.array([0]), o)
+    assert right == 0
     assert d[:5].any() == 0 and d[5:, 0, 0].min() < 0
 
 
@@ -419,13 +583,13 @@ def test_the_curve_is_the_mean_loss_of_all_words():
 
     def gradient(parameters, x, labels, generator):
         seen.append(len(labels))
-        return loss.pop(0), [np.zeros(1)]
+        return loss.pop(0), 0.5 * (len(seen) % 2), [np.zeros(1)]
 
     loss = [1.0, 6.0, 2.0, 2.0, 3.0, 0.5]
     network = networks.Network(lambda *given: [np.zeros(1)], None, gradient)
     _, curve = networks.fit(network, words, index, o, np.random.default_rng(4))
     assert seen == 3 * [3, 2]
-    np.testing.assert_allclose(curve, [3, 2, 2])
+    np.testing.assert_allclose(curve, [[3, 0.3], [2, 0.3], [2, 0.3]])
 
 
 @pytest.mark.parametrize("channels, rows", [(70, 35), (100, 50), (129, 43), (700, 64)])
@@ -576,3 +740,96 @@ def test_values_of_spike_times():
 def test_an_unknown_condition_is_refused():
     with pytest.raises(KeyError):
         networks.add([], "perceptron", "quick", None, 0, 0)
+
+
+def test_each_setting_of_the_other_program_is_removed_once():
+    found = {}
+    for _, kwargs, *_ in fig_spoken_settings.jobs("full", 0, "folder"):
+        found[kwargs["condition"]] = kwargs["options"]
+    runs = fig_spoken_settings.runs(True)
+    conditions = fig_spoken_recurrence.conditions("full", runs)
+    usual = networks.options("recurrent", "folder", **networks.CONVERGED)
+    assert len(runs) == len(found) == 20
+    for key, (name, more) in conditions.items():
+        o = networks.Options(**found[networks.named(name, more)])
+        net, setting = key.split("-")
+        assert o.recurrent == (net == "recurrent") and not o.falling
+        assert (o.patience, o.epochs, o.rate, o.optimiser) == (20, 200, 1e-3, "adam")
+        for other, value in fig_spoken_recurrence.NH.items():
+            assert getattr(o, other) == (getattr(usual, other) if other == setting
+                                         else value) != (
+                value if other == setting else None)
+    shared = {kwargs["condition"] for _, kwargs, *_ in fig_spoken_recurrence.jobs(
+        "full", 0, "folder")} & set(found)
+    assert shared == {networks.named(*conditions[f"{net}-nh"]) for net in (
+        "forward", "recurrent")}
+
+
+def test_values_of_recurrence():
+    """The first of three runs of each condition is the first in the list of results."""
+    figure, results = fig_spoken_recurrence, []
+    label = np.arange(10)
+    for repeat in range(3):
+        for i, _ in enumerate(figure.RUNS):
+            results.append({"curve": np.zeros((1, 2))})
+            results.append({
+                "data": "SHD", "label": label, "accuracy": np.array([i / 10, 0, 0]),
+                "predicted": np.where(label < i + repeat, label, -1),
+                "converged": i > 2, "curve": np.full((2 + i, 2), i / 10)})
+    data = figure.gather(results)
+    found = figure.measured(data)
+    np.testing.assert_allclose(found["recurrent-nh"], [0.7, 0.8, 0.9])
+    np.testing.assert_allclose(found["forward-max"], [0.3, 0.4, 0.5])
+    np.testing.assert_allclose(found["forward-max-training"], [0.3] * 3)
+    np.testing.assert_allclose(found["gain-nh"], [0.1] * 3)
+    np.testing.assert_allclose(found["gain-sum-large"], [0.2] * 3)
+    np.testing.assert_allclose(found["gain-change"], [0.1] * 3)
+    assert found["not-converged"] == 9
+    assert np.isfinite(data["curves"]).sum(axis=2).tolist() == [
+        [2 + i] * 3 for i in range(8)]
+
+
+def test_values_of_controls_and_augmentation():
+    label = np.arange(10)
+
+    def result(i, repeat):
+        return {"data": "SHD", "label": label, "accuracy": np.array([0.9, i / 10, 0.1]),
+                "predicted": np.where(label < 9 - 2 * i + repeat, label, -1),
+                "converged": i > 0, "curve": np.full((2, 2), i / 10)}
+
+    figure = fig_spoken_controls
+    data = figure.gather([result(i, repeat) for repeat in (0, 1) for i in range(3)])
+    found = figure.measured(data)
+    for name, value in (("recorded", [0.9, 1]), ("lost-permuted", [0.2, 0.2]),
+                        ("lost-uniform", [0.4, 0.4])):
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+    figure = fig_spoken_augmentation
+    data = figure.gather([result(i, repeat) for repeat in (0, 1) for i in range(2)])
+    found = figure.measured(data)
+    for name, value in (("gain", [-0.2, -0.2]), ("augmented-test", [0.7, 0.8]),
+                        ("augmented-known", [0.1, 0.1]), ("plain-known", [0, 0]),
+                        ("not-converged", 2)):
+        np.testing.assert_allclose(found[name], value, err_msg=name)
+
+
+def test_runs_of_the_controls():
+    """The spiking network has three runs at 10 ms, the other networks at their usual
+    step; the runs at 4 ms stay single."""
+    def count(figure):
+        found = {}
+        for _, kwargs, *_ in figure.jobs("full", 0, "folder"):
+            found.setdefault(kwargs["condition"], set()).add(kwargs["repeat"])
+        return {key: len(value) for key, value in found.items()}
+
+    runs = count(fig_spoken_timing)
+    for name, laws, steps in (("LSTM", 3, 1), ("CNN", 3, None), ("recurrent", 1, 1)):
+        assert [runs[name + law] for law in (
+            "", ", law permuted", ", law uniform")] == [laws] * 3
+        assert runs.get(f"{name}, dt 0.04") == steps
+    assert count(fig_spoken_controls) == {
+        f"recurrent, {law}dt 0.01": 3 for law in ("", "law permuted, ",
+                                                  "law uniform, ")}
+    _, kwargs, *_ = fig_spoken_augmentation.jobs("full", 0, "folder")[-1]
+    o = networks.Options(**kwargs["options"])
+    assert (o.channels, o.spread, o.dt) == (2, 0.01, 0.01)
+    assert (o.patience, o.epochs) == (20, 200)

@@ -1,0 +1,87 @@
+"""Spoken digits: a spiking network without spike times, with time steps of 10 ms
+
+A recurrent spiking network is trained and tested on spoken digits with recorded spike
+times and in two controls.  In the first control, the spike times of a spoken word are
+permuted among all its spikes.  In the second control, spike times are replaced by
+uniformly distributed random times, so that only the number of spikes in each channel is
+preserved.  Bars are means of the test accuracy, dots are single runs.
+
+The figure repeats the first panel of the figure `spoken_timing` for the spiking network
+with --full: there, the time steps are 4 ms, and the network with recorded spike times
+is less accurate than with time steps of 10 ms, which are used here.  By default, both
+figures show the same runs, with time steps of 20 ms.
+"""
+
+from figures.run import colours
+from figures.run.claims import Published, own, shown as report, stand_in
+from figures.spoken import spoken_networks
+from figures.spoken.spoken_networks import classify         # noqa: F401, a shared job
+from figures.train import spoken_words
+
+LAWS = {"recorded": "recorded times", "permuted": "permuted times",
+        "uniform": "uniform times"}
+ESSENTIAL = Published("the timing of spikes is essential", "[CSSZ20]", "abstract",
+                      "words")
+REPEATS = {"quick": 1, "default": 2, "full": 3}
+ARRAYS = spoken_networks.ARRAYS
+
+
+def runs(size):
+    """Return (name of the network, options) of each condition."""
+    step = {"dt": 0.01} if size == "full" else {}
+    return {key: ("recurrent", {**({"law": key} if key != "recorded" else {}), **step})
+            for key in LAWS}
+
+
+def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
+    """Return the jobs that train the networks."""
+    return spoken_networks.listed(
+        size, seed, data, runs(size), repeats or REPEATS[size],
+        {"epochs": epochs, "hidden": hidden})
+
+
+def gather(results):
+    """Return the accuracies of each condition."""
+    return spoken_networks.collected(results, LAWS)
+
+
+def claims(size):
+    """Declare the claims about the accuracies."""
+    text = f"{spoken_words.named(size)}: test accuracy"
+    lost = f"{text} lost with uniform spike times, spiking, recurrent"
+    if size == "full":
+        lost += ", time steps of 10 ms"
+    return [stand_in("lost-uniform", lost, ESSENTIAL, ordered=True,
+                     differs=f"{spoken_words.REGENERATED}; own control")
+            if size == "full" else own("lost-uniform", lost, low=0.1),
+            report("lost-permuted", lost.replace("uniform", "permuted")),
+            *[report(key, f"{text}, spiking, recurrent, {label}")
+              for key, label in LAWS.items()]]
+
+
+def measured(data):
+    """Return the numbers of the claims."""
+    found = dict(zip(LAWS, data["test"], strict=True))
+    return found | {f"lost-{law}": found["recorded"] - found[law]
+                    for law in ("permuted", "uniform")}
+
+
+def shown(data):
+    """Return what is plotted."""
+    return {key: data[key] for key in ("title", "test")}
+
+
+def plot(data, fig):
+    fig.set_size_inches(6, 4.2)
+    axis = fig.subplots()
+    for x, values in enumerate(data["test"]):
+        axis.bar(x, values.mean(), 0.6, color=colours.BLUE, alpha=0.75)
+        axis.plot([x] * len(values), values, "o", color=colours.BLACK, ms=3.5)
+    axis.axhline(1 / 20, color=colours.GREY, ls=":", lw=1.2)
+    axis.annotate("chance", (0.98, 1 / 20), xycoords=("axes fraction", "data"),
+                  xytext=(0, 3), textcoords="offset points", color=colours.GREY,
+                  fontsize=9.5, ha="right")
+    axis.set_xticks(range(len(LAWS)), LAWS.values())
+    axis.grid(axis="x", visible=False)
+    axis.set(ylim=(0, 1.02), xlim=(-0.5, 2.7), ylabel="test accuracy")
+    fig.suptitle(f"Data: {data['title']}", x=0.01, ha="left", fontsize=11.5)

@@ -1,0 +1,252 @@
+# refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Delay spike trains on a time grid, with gradients by the delays.
+
+A delay d is a real number of time steps between 0 and K.  A kernel of K+1
+taps a_k represents this delay.  The input x is a recording of spikes, and
+x[t] = 0 for t < 0 unless a state contains earlier inputs.
+
+    y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
+    nearest:     a_k = 1 if k = rint(d), else 0                       (2)
+    linear:      a_k = max(0, 1 - |k - d|)                            (3)
+    gaussian:    a_k = exp(-(k - d)^2/(2 s^2))                        (4)
+    normalised:  a_k = e_k/(sum_j e_j), e_k as a_k in (4)      (5)  [H24]
+
+The width s is the standard deviation of the Gaussian kernels, in steps.
+The taps depend on the delay and on the width through
+
+    nearest:     da_k/dd = 0
+    linear:      da_k/dd = 1 if k = f + 1, -1 if k = f, else 0        (6)
+    gaussian:    da_k/dd = a_k u_k,  u_k = (k - d)/s^2                (7)
+                 da_k/ds = a_k v_k,  v_k = (k - d)^2/s^3              (8)
+    normalised:  u_k - sum_j a_j u_j in place of u_k in (7), and the
+                 same for v_k in (8)                                  (9)
+
+Here f is the largest whole number with f <= d and f < K.  At a whole
+number of steps, the linear kernel has a corner.  At a corner, (6) is the
+derivative from the right, and for d = K the derivative from the left.  For
+a loss L of the output y, with dA = dL/dA for every array A,
+
+    dx[t] = sum_k a_k dy[t+k],  da_k = sum_t dy[t] x[t-k]            (10)
+
+Delays of neurons have taps a_k[j], and (1) holds for each neuron j.
+Delays of synapses have taps a_k[i, j].  For synapses, the caller replaces
+a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
+
+Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
+    transpose of (1).
+Exact.  The kernel of an evaluation must be the kernel of the training,
+    because another kernel is another network.  If a device allows only
+    whole delays, `settle` rounds the delays and returns how much the
+    output changes.  For narrow Gaussian kernels, the mean delay sum_k k
+    a_k hardly depends on d near whole delays, so that delays stop
+    changing.
+Cost.   O(K T B m) time for neurons, and O(K T B n m) for synapses.
+Departures.  [H24] adds 0.27 to the width of the normalised kernel.
+
+[H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
+    arXiv 2306.17670.
+"""
+
+import numpy as np
+
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, one_of
+
+__all__ = ["delayed", "delayed_backward", "settle", "taps", "taps_backward"]
+
+KERNELS = "nearest", "linear", "gaussian", "normalised"
+SMALLEST = 1e-30        # in place of 0 in a denominator
+
+
+def taps(delays, *, most, kernel="linear", width=None):
+    """Return the taps of a kernel, eqs. (2)-(5).
+
+    >>> taps([1.25], most=3).tolist()
+    [[0.0], [0.75], [0.25], [0.0]]
+
+    Parameters
+    ----------
+    delays : (...) float
+        Delays in steps, between 0 and `most`; (m,) for neurons and (n, m)
+        for synapses.
+    most : int
+        Largest delay K in steps.
+    kernel : {"nearest", "linear", "gaussian", "normalised"}
+        Kernel.
+    width : float or (...) float, optional
+        Width in steps, as a number or in the shape of `delays`.  Gaussian
+        kernels need it.
+
+    Returns
+    -------
+    (K+1, ...) float
+        Taps.
+    """
+    return _kernel(delays, most, kernel, width)[0]
+
+
+def _kernel(delays, most, kernel, width):
+    """Return taps, and their derivatives with respect to delay and width."""
+    one_of("kernel", kernel, *KERNELS)
+    most, = arrays("most () int in [0, inf)", most)
+    delays, = arrays(f"delays (...) float in [0, {most}]", delays)
+    k = np.arange(most + 1, dtype=delays.dtype).reshape(-1, *[1] * delays.ndim)
+    apart, flat = k - delays, np.zeros((most + 1, *delays.shape), delays.dtype)
+    if kernel in ("nearest", "linear") and width is not None:
+        raise ValueError(f"width is given: must be None for the kernel {kernel!r}")
+    if kernel == "nearest":
+        return (k == np.rint(delays)).astype(delays.dtype), flat, flat     # (2)
+    if kernel == "linear":
+        low = np.minimum(np.floor(delays), most - 1)
+        rise = (k == low + 1).astype(delays.dtype) - (k == low)            # (6)
+        return np.maximum(0, 1 - np.abs(apart)), rise * (most > 0), flat   # (3)
+    width, = arrays("width (...) in (0, inf)", width, dtype=delays.dtype)
+    if width.ndim and width.shape != delays.shape:
+        raise ValueError(f"width has shape {width.shape}, delays {delays.shape}: must "
+                         "be equal, or width a number")
+    power = -(apart / width) ** 2 / 2
+    if kernel == "normalised":
+        power = power - power.max(axis=0)       # some e_k is 1: their sum is not 0
+    a = np.exp(power)                                                      # (4)
+    by_delay, by_width = apart / width ** 2, apart ** 2 / width ** 3       # (7, 8)
+    if kernel == "normalised":
+        a /= a.sum(axis=0)                                                 # (5)
+        by_delay = by_delay - (a * by_delay).sum(axis=0)                   # (9)
+        by_width = by_width - (a * by_width).sum(axis=0)                   # (9)
+    return a, a * by_delay, a * by_width                                   # (7, 8)
+
+
+def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
+    """Return the derivatives with respect to delays and widths, eqs. (6)-(9).
+
+    >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
+    >>> ddelays.tolist()
+    [2.0]
+
+    Parameters
+    ----------
+    dtaps : (K+1, ...) float
+        Derivative of the loss with respect to the taps.  For synapses, this
+        is W times the dtaps of `delayed_backward`.
+    delays, most, kernel, width
+        Arguments of `taps`.
+
+    Returns
+    -------
+    ddelays, dwidth
+        Both in the shape of `delays`.  If one width holds for all delays, its
+        derivative is the sum of dwidth.  At whole delays, the linear kernel
+        has a one-sided derivative, eq. (6).
+    """
+    a, by_delay, by_width = _kernel(delays, most, kernel, width)
+    dtaps, = arrays("dtaps (...)", dtaps, dtype=a.dtype)
+    if dtaps.shape != a.shape:
+        raise ValueError(f"dtaps has shape {dtaps.shape}: must have {a.shape}, as taps")
+    return (dtaps * by_delay).sum(axis=0), (dtaps * by_width).sum(axis=0)
+
+
+def delayed(x, taps, state=None):
+    """Return a delayed recording and the state for the next call, eq. (1).
+
+    >>> y, state = delayed([[[1.0]], [[0.0]]], [[0.25], [0.75]])
+    >>> y.ravel().tolist(), state.ravel().tolist()
+    ([0.25, 0.75], [0.0])
+
+    Parameters
+    ----------
+    x : (T, B, m) array
+        Spikes or currents; T = 1 for a single step.
+    taps : (K+1, m) or (K+1, n, m) float
+        Taps of neurons, or the product of weights W and taps of synapses.
+    state : (K, B, m) array, optional
+        Inputs of the last K steps, the latest last; 0 by default.
+
+    Returns
+    -------
+    y, state : (T, B, m) or (T, B, n) float, and (K, B, m) float
+        Output, and inputs of the last K steps.
+    """
+    taps, full, T = _buffered(x, taps, state)
+    K, y = len(taps) - 1, 0
+    for k, a in enumerate(taps):
+        part = full[K - k:K - k + T]
+        y = y + (part * a if a.ndim == 1 else part @ a.T)                  # (1)
+    return y, full[T:].copy()
+
+
+def delayed_backward(dy, x, taps, state=None):
+    """Return the derivatives of a loss of the result of `delayed`, eq. (10).
+
+    >>> x, a = np.array([[[1.0]], [[0.0]]]), np.array([[0.0], [0.5]])
+    >>> dx, dtaps, dstate = delayed_backward([[[2.0]], [[3.0]]], x, a)
+    >>> [d.ravel().tolist() for d in (dx, dtaps, dstate)]
+    [[1.5, 0.0], [2.0, 3.0], [1.0]]
+
+    Parameters
+    ----------
+    dy : (T, B, m) or (T, B, n) array
+        Derivative of the loss with respect to the output.
+    x, taps, state
+        Arguments of `delayed`.
+
+    Returns
+    -------
+    dx, dtaps, dstate
+        In the shapes of x, of taps and of the state.
+    """
+    taps, full, T, dy = _buffered(x, taps, state, dy)
+    K, (dfull, dtaps) = len(taps) - 1, map(np.zeros_like, (full, taps))
+    for k, a in enumerate(taps):
+        part = slice(K - k, K - k + T)
+        dfull[part] += dy * a if a.ndim == 1 else dy @ a                   # (10)
+        dtaps[k] = (dy * full[part]).sum(axis=(0, 1)) if a.ndim == 1 \
+            else np.tensordot(dy, full[part], ((0, 1), (0, 1)))            # (10)
+    return dfull[K:], dtaps, dfull[:K]
+
+
+def _buffered(x, taps, state, *dy):
+    """Return the taps, the inputs after those of the state, T, and dy."""
+    taps, = arrays("taps (...) float", taps)
+    if taps.ndim not in (2, 3):
+        raise ValueError(f"taps has shape {taps.shape}: must have 2 or 3 axes")
+    n = "n, " * (taps.ndim == 3)
+    taps, _, x, state, *dy = arrays(
+        f"taps (_, {n}m) float, taps[1:] (k*, {n}m), x (T, B, m), state? (k*, B, m)"
+        + f", dy (T, B, {n[:1] or 'm'})" * len(dy), taps, taps[1:], x, state, *dy)
+    if state is None:
+        state = np.zeros((len(taps) - 1, *x.shape[1:]), x.dtype)
+    return taps, np.concatenate([state, x]), len(x), *dy
+
+
+def settle(delays, x, W=None, *, most, kernel="linear", width=None):
+    """Round delays to whole steps, and compute how much the output changes.
+
+    >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
+    >>> rounded, change = settle([1.25], x, most=3)
+    >>> rounded.tolist(), round(change, 3)
+    ([1.0], 0.447)
+
+    Parameters
+    ----------
+    delays, most, kernel, width
+        Arguments of `taps`, as in the training.
+    x : (T, B, m) array
+        Input on which the outputs are compared.
+    W : (n, m) float, optional
+        Weights, if the delays are those of synapses.
+
+    Returns
+    -------
+    rounded, change : (...) float, and float
+        Whole delays for the kernel "nearest" or "linear", and the norm of the
+        change of the output, relative to the norm of the output before.
+    """
+    before = taps(delays, most=most, kernel=kernel, width=width)
+    if W is not None:
+        W, _ = arrays("W (n, m), delays (n, m)", W, before[0], dtype=before.dtype)
+        before = W * before
+    rounded = np.rint(np.asarray(delays, before.dtype))                    # (2)
+    after = taps(rounded, most=most) * (1 if W is None else W)
+    old, new = delayed(x, before)[0], delayed(x, after)[0]
+    size, change = (float(np.linalg.norm(a)) for a in (old, new - old))
+    return rounded, change / max(size, SMALLEST)

@@ -1,0 +1,324 @@
+# refsnn 0.1.0 | fast/eventprop.py | SPDX-License-Identifier: MIT | needs: numpy
+r"""Simulate feed-forward event-driven layers, and differentiate spike times.
+
+The neurons are leaky integrate-and-fire (LIF) neurons in continuous time,
+as in `eventprop`.  Neuron i has the membrane potential U_i and the current
+I_i.  A spike of input j reaches neuron i after the delay d_ij.  There are
+no recurrent synapses and no refractory times.  Because the neurons of such
+a layer do not interact, the code simulates all neurons of all samples at
+the same time, from one arrival of a spike to the next.
+
+    tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
+    arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
+    U_i reaches the threshold: neuron i spikes, U_i := 0      (3)  [WP21]
+
+At the time s after the state (U, I), with y = -s |1/tau_mem - 1/tau_syn|
+and p(y) = (exp(y) - 1)/y, the solution of (1) is
+
+    U(s) = exp(-s/tau_mem) U + k(s) I,  I(s) = exp(-s/tau_syn) I      (4)
+    k(s) = (s/tau_mem) exp(-s/max(tau_mem, tau_syn)) p(y)             (5)
+
+Let q = tau_syn/tau_mem - 1 and g = 1 - U/I.  For I > threshold, U has a
+maximum at the time s* if q g > -1.  Otherwise, U does not reach the
+threshold.  Newton's method (8) starts at s = 0 and converges to the
+crossing:
+
+    s* = tau_syn log(1 + q g)/q                                       (6)
+    U crosses the threshold before s* if and only if
+    I > threshold and I(s*) > threshold                               (7)
+    s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
+
+For any quantity A, dA is the total derivative dL/dA of the loss L.  From
+the last arrival to the first,
+
+    between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
+                    dU := exp(-s/tau_mem) dU                         (10)
+    arrival of the spike at t_j:  e_ij = W_ij (dI_i/tau_syn - dU_i/tau_mem)
+                    dt_j += e_ij,  dd_ij += e_ij                     (11)
+                    dW_ij += dI_i                                    (12)
+    spike at t_i:   dU_i := (dU_i I_i - tau_mem dt_i)
+                            / (I_i - threshold_i)                    (13)
+                    dthreshold_i -= dU_i                             (14)
+    between events: dtau_mem += dU U_mem                             (15)
+                    dtau_syn += dU U_syn + dI I_syn                  (16)
+
+Here U_mem, U_syn and I_syn are the derivatives of U(s) and I(s) in (4)
+with respect to tau_mem and tau_syn.  They contain the derivatives of k.
+Let z = r(y) for tau_mem >= tau_syn, and z = p(y) - r(y) otherwise:
+
+    r(y) = (exp(y) - p(y))/y                                         (17)
+    dk/dtau_syn = exp(-s/max(tau_mem, tau_syn)) s^2 z
+                  / (tau_mem tau_syn^2)                              (18)
+    dk/dtau_mem = exp(-s/max(tau_mem, tau_syn)) s^2 (p - z)
+                  / tau_mem^3 - k/tau_mem                            (19)
+
+Derivation.  The module `eventprop` derives all equations.  Without a
+    refractory time, the end of the refractory time and the spike are one
+    event, which gives (13).
+Exact.  Spikes and gradients equal those of `eventprop` up to rounding.  If
+    U almost touches the threshold, a rounding error can add or remove a
+    spike.
+Cost.   For S input spikes per sample, a simulation takes O(S B n) time and
+    memory, and additional time for each spike.
+Departures.  [WP21] uses the adjoint variables lambda_V = -dU/tau_mem and
+    lambda_I = -dI/tau_syn, and no delays.
+
+[WP21] T. C. Wunderlich and C. Pehle, Sci. Rep. 11, 12829, 2021,
+    arXiv 2009.08378.
+"""
+
+import math
+from typing import NamedTuple
+
+import numpy as np
+
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
+from refsnn._checks import arrays, one_of, shown
+
+__all__ = ["backward", "simulate"]
+
+SERIES = [1 / (math.factorial(k) * (k + 2)) for k in range(13, -1, -1)]     # of r(y)
+SMALLEST = 1e-200       # in place of 0 in denominators
+
+
+class Recording(NamedTuple):
+    """Hold spikes and states.  The function `simulate` describes the fields."""
+    times: list
+    units: list
+    order: np.ndarray
+    passes: list
+    inputs: list
+    constants: np.ndarray
+    __repr__ = shown
+
+
+class Gradient(NamedTuple):
+    """Hold derivatives.  The function `backward` describes the fields."""
+    dW: np.ndarray
+    dtimes: list
+    ddelays: np.ndarray
+    dtau_mem: np.ndarray
+    dtau_syn: np.ndarray
+    dthreshold: np.ndarray
+    __repr__ = shown
+
+
+def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=None,
+             most=10_000):
+    """Simulate a layer from arrival to arrival, eqs. (1)-(8).
+
+    >>> W = np.array([[4.0]])
+    >>> taus = {"tau_mem": 1.0, "tau_syn": 1.0}
+    >>> rec = simulate([[0.0]], [np.array([0])], W, until=9.0, **taus)
+    >>> [round(t, 4) for t in rec.times[0].tolist()], rec.units[0].tolist()
+    ([0.3574, 1.1359], [0, 0])
+
+    Parameters
+    ----------
+    times, units : lists of (S,) float and of (S,) int
+        For each sample, the times of all input spikes in s, in any order, and
+        the input neuron of each spike, 0 ... m-1.
+    W : (n, m) float
+        Weights, in the unit of the threshold.  Results have the dtype of `W`;
+        the computation is in float64.
+    tau_mem, tau_syn, threshold : float or (n,) float
+        Time constants of U and I in s, and threshold, all above 0.
+    until : float
+        Duration of the simulation in s.
+    delays : (n, m) float, optional
+        Delays of the synapses in s; 0 by default.
+    most : int
+        Largest number of spikes in a sample.
+
+    Returns
+    -------
+    Recording
+        times, units  spike times and spiking neurons of each sample, sorted,
+                      for the next layer
+        order, passes, inputs, constants
+                      intermediate results for `backward`
+    """
+    W, delays, *constants, until, most = arrays(
+        "W (n, m) float, delays? (n, m) in [0, inf), tau_mem (n?) in (0, inf), tau_syn "
+        "(n?) in (0, inf), threshold (n?) in (0, inf), until () in (0, inf), most () "
+        "int in [0, inf)", W, delays, tau_mem, tau_syn, threshold, until, most)
+    stops, *inputs = _arrivals(times, units, W, delays, until)
+    weights = inputs[0].astype(float)
+    (_, B, n), dtype = weights.shape, W.dtype
+    constants = np.array([np.broadcast_to(a, (B, n)).ravel() for a in constants], float)
+    mem, syn, now = np.zeros((3, B * n))
+    counts, fired_at, fired_by, passes = np.zeros(B, int), [], [], []
+    for k, stop in enumerate(stops):
+        lanes, passes_of_gap = np.arange(B * n), []
+        while len(lanes):       # a lane is one neuron in one sample
+            U, current, own = mem[lanes], syn[lanes], constants[:, lanes]
+            gap, wait = stop[lanes] - now[lanes], _crossing(U, current, *own)
+            fired = wait < gap
+            s = np.where(fired, wait, gap)
+            passes_of_gap.append((lanes, fired, *(a.astype(dtype) for a in (
+                s, U, current))))
+            mem[lanes], syn[lanes] = _flow(s, U, current, *own[:2])        # (1)
+            now[lanes] += s
+            lanes = lanes[fired]
+            mem[lanes] = 0                                                 # (3)
+            fired_at.append(now[lanes])
+            fired_by.append(lanes)
+            counts += np.bincount(lanes // n, minlength=B)
+            if counts.max() > most:
+                b = int(counts.argmax())
+                raise ValueError(f"most is {most}: sample {b} has more spikes by the "
+                                 f"time {stop.max():.6g}, so must be larger, or the "
+                                 "weights smaller")
+        passes.append(passes_of_gap)
+        now[:] = stop
+        if k < len(weights):
+            syn += weights[k].ravel()                                      # (2)
+    at, by = np.concatenate(fired_at), np.concatenate(fired_by)
+    order = np.lexsort((by, at, by // n))
+    ends = np.cumsum(counts)[:-1]
+    return Recording(np.split(at[order].astype(dtype), ends),
+                     np.split(by[order] % n, ends), order, passes, inputs,
+                     constants.astype(dtype))
+
+
+def _arrivals(times, units, W, delays, until):
+    """Return the times of all arrivals in order, with the end, (S+1, B n);
+    their weights, and the indices of their weights and input spikes, (S, B,
+    n); a mask of the input spikes, (B, S); and the shape of W."""
+    (n, m), neurons = W.shape, np.arange(len(W))
+    times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
+    units, = arrays(f"units[] (_*) int in [0, {m})", units)
+    sizes = [len(t) for t in times]
+    if not times or sizes != [len(j) for j in units]:
+        raise ValueError(f"units has {[len(j) for j in units][:8]} spikes in the first "
+                         f"samples, times has {sizes[:8]}: must be equal, for at least "
+                         "1 sample")
+    real = np.arange(max(sizes)) < np.array(sizes)[:, None]
+    at, j = np.full(real.shape, until, float), np.zeros(real.shape, int)
+    at[real], j[real] = np.concatenate(times), np.concatenate(units)
+    at, j = at.T[:, :, None], j.T[:, :, None]
+    if delays is not None:
+        at = at + delays.astype(float)[neurons, j]
+    order = at.argsort(axis=0, kind="stable")
+    at, j = (np.take_along_axis(a, order, 0) for a in (at, j))
+    place = j * n + neurons
+    stops = np.full((len(at) + 1, *place.shape[1:]), until)
+    np.minimum(at, until, out=stops[:-1])
+    stops = stops.reshape(len(stops), -1)
+    source = np.broadcast_to(order + np.arange(len(sizes))[:, None] * real.shape[1],
+                             place.shape)
+    return stops, W.T.ravel()[place], place, source, real, (n, m)
+
+
+def _crossing(mem, syn, tau_mem, tau_syn, threshold):
+    """Return the time from each state to the next crossing, or infinity."""
+    wait = np.full(mem.shape, np.inf)
+    i = np.flatnonzero(syn > threshold)                                    # (7)
+    q, g = tau_syn[i] / tau_mem[i] - 1, 1 - mem[i] / syn[i]
+    found = q * g > -1
+    late = np.log1p(np.where(found, q * g, 0)) / np.where(q == 0, 1, q)    # (6)
+    top = tau_syn[i] * np.where(q == 0, g, late)                           # (6)
+    found &= syn[i] * np.exp(-np.maximum(top, 0) / tau_syn[i]) > threshold[i]   # (7)
+    i, top = i[found], np.maximum(top[found], 0)
+    mem, syn, tau_mem, tau_syn, threshold = (
+        a[i] for a in (mem, syn, tau_mem, tau_syn, threshold))
+    s = np.zeros(len(i))
+    for _ in range(100):
+        U, current = _flow(s, mem, syn, tau_mem, tau_syn)
+        below = (U < threshold) & (current > U)
+        step = tau_mem * (threshold - U) / np.where(below, current - U, 1)   # (8)
+        before, s = s, np.minimum(s + np.where(below, step, 0), top)
+        if (s == before).all():
+            break
+    wait[i] = s
+    return wait
+
+
+def _flow(s, mem, syn, tau_mem, tau_syn):
+    """Return the state at the time s after a state."""
+    fade, decay, k = _response(s, tau_mem, tau_syn)[:3]
+    return fade * mem + k * syn, decay * syn                               # (4)
+
+
+def _response(s, tau_mem, tau_syn):
+    """Return the factors of (4), k among them, and y and p of (5)."""
+    fade, decay = np.exp(-s / tau_mem), np.exp(-s / tau_syn)
+    y = np.minimum(-np.abs(s * (1 / tau_mem - 1 / tau_syn)), -SMALLEST)
+    p = np.expm1(y) / y                                                    # (5)
+    k = s / tau_mem * np.maximum(fade, decay) * p                          # (5)
+    return fade, decay, k, y, p
+
+
+def backward(dtimes, recording):
+    """Return the derivatives of a loss of spike times, eqs. (9)-(19).
+
+    >>> W, taus = np.array([[4.0]]), {"tau_mem": 1.0, "tau_syn": 1.0}
+    >>> rec = simulate([[0.0]], [np.array([0])], W, until=9.0, **taus)
+    >>> grad = backward([[1.0, 0.0]], rec)
+    >>> [a.round(4).tolist() for a in (grad.dW, grad.dtimes[0])]
+    [[[-0.139]], [1.0]]
+
+    Parameters
+    ----------
+    dtimes : list of (S,) float
+        For each sample, derivative of the loss with respect to the times of
+        all spikes in `recording`.
+    recording : Recording
+        Result of `simulate`.
+
+    Returns
+    -------
+    Gradient
+        dW       (n, m)
+        dtimes   list of (S,), for the input spikes of each sample
+        ddelays  (n, m), also for synapses without delay
+        dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
+
+        All but dtimes are summed over the samples.
+    """
+    one_of("recording", recording, Recording)
+    weights, place, source, real, (n, m) = recording.inputs
+    constants, dtype = recording.constants.astype(float), recording.times[0].dtype
+    dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
+    sizes, wanted = ([len(a) for a in lists] for lists in (dtimes, recording.times))
+    if sizes != wanted:
+        raise ValueError(f"dtimes has {sizes[:8]} spikes in the first samples: must "
+                         f"have {wanted[:8]}, as in recording")
+    dt = np.empty(len(recording.order))
+    dt[recording.order] = np.concatenate(dtimes)
+    dmem, dsyn, *dconstants = np.zeros((5, len(constants[0])))
+    dw, moved = np.zeros((2, len(weights), len(dmem)))
+    left = len(dt)
+    for k in range(len(weights), -1, -1):
+        if k < len(weights):
+            dw[k] = dsyn                                                   # (12)
+            moved[k] = weights[k].ravel() * (dsyn / constants[1]           # (11)
+                                             - dmem / constants[0])
+        for lanes, fired, *state in reversed(recording.passes[k]):
+            s, U, current = (a.astype(float) for a in state)
+            dU, dI = dmem[lanes], dsyn[lanes]
+            tau_mem, tau_syn, threshold = (a[lanes] for a in constants)
+            fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)
+            i = np.flatnonzero(fired)
+            left, ends = left - len(i), (current * decay)[i]
+            dU[i] = (dU[i] * ends - tau_mem[i] * dt[left:left + len(i)]) / (   # (13)
+                ends - threshold[i])
+            dconstants[2][lanes[i]] -= dU[i]                               # (14)
+            r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),   # (17)
+                         np.polyval(SERIES, np.maximum(y, -0.5)))
+            z = np.where(tau_mem >= tau_syn, r, p - r)
+            slow = np.maximum(fade, decay) * s * s / tau_mem
+            by_mem = slow * (p - z) / tau_mem ** 2 - kernel / tau_mem      # (19)
+            by_syn = slow * z / tau_syn ** 2                               # (18)
+            dconstants[0][lanes] += dU * (U * fade * s / tau_mem ** 2      # (15)
+                                          + current * by_mem)
+            dconstants[1][lanes] += current * (dU * by_syn                 # (16)
+                                               + dI * decay * s / tau_syn ** 2)
+            dsyn[lanes] = decay * dI + kernel * dU                         # (9)
+            dmem[lanes] = fade * dU                                        # (10)
+    dW, ddelays = (np.bincount(place.ravel(), a.ravel(), m * n).reshape(m, n).T.astype(
+        dtype) for a in (dw, moved))
+    dinputs = np.bincount(source.ravel(), moved.ravel(), real.size).reshape(real.shape)
+    dinputs = np.split(dinputs[real].astype(dtype), np.cumsum(real.sum(axis=1))[:-1])
+    return Gradient(dW, dinputs, ddelays, *(
+        a.reshape(-1, n).sum(axis=0).astype(dtype) for a in dconstants))
