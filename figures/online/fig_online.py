@@ -73,8 +73,8 @@ CHEAPEST = "presynaptic"
 COMPARED = ("exact", "block", "implicit")       # with MANY runs with --full
 MANY = 30
 HALF = "exact, half rate"
-# {name: (rule, factor of the learning rate, whether the weights change
-# only after each batch, number of runs)}.  The learning rate of "after" is that of BPTT.
+# {name: (rule, factor of the learning rate, whether the weights change only after each
+# batch, number of runs)}, with --full.  The learning rate of "after" is that of BPTT.
 CONTROLS = {HALF: ("exact", 0.5, False, MANY),
             **{f"{rule}, after": (rule, 1.0, True, 10) for rule in COMPARED}}
 RATES = {"digits": dict.fromkeys(RULES, 5e-4) | {BPTT: 1e-2, ALONE: 3e-3},
