@@ -30,7 +30,8 @@ ROWS = (
     Row("fig. 4", "Learning fails if all feedback weights are negative",
         (f"{HIDDEN}.negative",)),
     Row("fig. 5", "XOR: all networks with four hidden neurons and random feedback "
-        "solve the task", (f"{XOR}.solved-random", f"{XOR}.solved-large")),
+        "solve the task", tuple(f"{XOR}.solved-{name}" for name in ("random", "unbalanced", "wide",
+                                                 "large"))),
     Row("fig. 5", "XOR: networks with symmetric feedback solve the task",
         (f"{XOR}.solved-symmetric",)),
     Row("fig. 5", "XOR: symmetric feedback learns faster than random feedback",
