@@ -1,19 +1,16 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Write test problems to files, and read the results of programs from files.
+"""Write golden vectors to files, and read the results of programs from files.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The function
-`write` creates a folder with one JSON file and one uncompressed npz file
-for each golden vector.  The file `vectors.json` in the folder describes
-the arrays of all npz files.
+A golden vector is a test problem with its correct results, see `oracle`.
+The function `write` creates a folder with one JSON file and one
+uncompressed npz file for each golden vector.  The file `vectors.json` in
+the folder describes the arrays of all npz files.
 
-Simulators of leaky integrate-and-fire (LIF) neurons compute a time step in
-different ways.  For example, a reset can subtract the threshold from the
-membrane potential, or set the membrane potential to 0.  The function
-`write_stimuli` writes input signals for simulators to a folder.  An input
-signal for which simulators give different responses is called a stimulus
-or probe.  The package `identify` infers from the responses to the stimuli
-how a simulator computes a time step.
+The function `write_stimuli` writes input signals to a folder.  Simulators
+of leaky integrate-and-fire (LIF) neurons that compute a time step in
+different ways give different responses to such an input signal, which is
+called a stimulus or probe.  The package `identify` infers from the
+responses how a simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Files from

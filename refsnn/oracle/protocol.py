@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/protocol.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Test a program in any language on problems with known correct results.
+"""Test a program in any language on golden vectors.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The tested
-program reads requests from its standard input and writes replies to its
-standard output, one line of JSON each.  The file `vectors/PROTOCOL.md`
-describes the protocol.  A request never holds correct outputs.  For some
-test problems, a second request holds fresh inputs from the same generator,
-so that a program cannot pass by returning the stored outputs.
+A golden vector is a test problem with its correct results, see `oracle`.
+The tested program reads requests from its standard input and writes
+replies to its standard output, one line of JSON each.  The file
+`vectors/PROTOCOL.md` describes the protocol.  A request never holds
+correct outputs.  For some test problems, a second request holds fresh
+inputs from the same generator, so that a program cannot pass by returning
+the stored outputs.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
 Python, `cases` returns the same problems, and `failures` compares results:

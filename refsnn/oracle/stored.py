@@ -1,13 +1,11 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Read and write the JSON files of the stored test problems (golden
-vectors).
+"""Read and write the JSON files of the golden vectors.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The folder
-`vectors` beside this module holds one JSON file for each golden vector.
-The files `README.md` and `schema.json` in the folder `vectors` describe
-the format of the JSON files.  The following command recomputes all golden
-vectors, and replaces the files whose contents have changed:
+A golden vector is a test problem with its correct results, see `oracle`.
+The folder `vectors` beside this module holds one JSON file for each golden
+vector.  The files `README.md` and `schema.json` in this folder describe
+the format.  The following command recomputes all golden vectors, and
+replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 

@@ -1,10 +1,8 @@
 # refsnn 0.1.0 | oracle/diagnose/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
 """This module tests a function of another program on random networks.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs that known programming mistakes cause.  The function
-`assert_correct` builds golden vectors (test problems) from random weights
-and inputs.  If the tested function returns a wrong output,
+The function `assert_correct` builds golden vectors (test problems) from
+random weights and inputs.  If the tested function returns a wrong output,
 `assert_correct` searches for a smaller and simpler network for which the
 tested function makes the same error.  Two errors are regarded as the same
 if the same outputs are wrong, and if the function `locate` finds the same

@@ -2,17 +2,12 @@
 """This module tests a function on networks in which some LIF terms are 0.
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons.  Each
-variant has a different set of LIF equation terms that are 0.  From the
-results for all variants, `diagnose` infers which term of the LIF equations
-the function under test computes wrongly.  Each input channel is 1 at one
-time step of one sample, and 0 otherwise.  Let dW be the gradient of the
-loss with respect to the input weights W.  Each column of dW belongs to one
-input channel, which is nonzero at only one time step of one sample.
-Therefore, each column of dW equals the derivatives of the loss with
-respect to the synaptic currents at one time step.  These derivatives are
-called adjoints.  The derivatives with respect to the synaptic currents can
-also be computed from dx, the derivative of the loss with respect to the
-inputs x.
+variant has a different set of LIF equation terms that are 0.  Each input
+channel is 1 at one time step of one sample, and 0 otherwise.  Therefore,
+each column of the gradient dW of the loss equals the derivatives of the
+loss with respect to the synaptic currents at one time step, which are
+called adjoints.  The adjoints can also be computed from dx, the derivative
+of the loss with respect to the inputs x.
 """
 
 import itertools

@@ -1,14 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/comparison.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module compares a recording with a simulator that the caller supplies.
 
-Simulators of spiking neurons differ in several properties of a time step,
-such as the kind of reset.  The code calls these properties axes.  An
-update convention is one way to compute a time step, for example with a
-reset that subtracts the threshold.  The update conventions that the caller
-defines are called presets.  The caller also supplies a function that
-simulates neurons with a given update convention.  A candidate is a preset,
-or an update convention that differs from a preset in one property.  A
-candidate matches a recording r if
+An update convention is one way to compute a time step, see `identify`.
+The update conventions that the caller defines are called presets.  The
+caller also supplies a function that simulates neurons with a given update
+convention.  A candidate is a preset, or an update convention that differs
+from a preset in one property.  A candidate matches a recording r if
 
     simulated spikes = recorded spikes                                (1)
     |simulated - r| <= rtol max |r|  for mem, syn and gradients       (2)

@@ -1,13 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module finds all LIF update conventions that agree with a recording.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  The property
-`through_reset` affects only gradients.  Combinations of the other fourteen
-properties give about 330,000 update conventions.  For given time
-constants, 119,000 to 139,000 of the update conventions give different
+An update convention is one way to compute a time step, see `identify`.
+The property `through_reset` affects only gradients.  Combinations of the
+other fourteen properties give about 330,000 update conventions.  For given
+time constants, 119,000 to 139,000 of the update conventions give different
 simulations.  The function `_search` simulates LIF neurons with all update
 conventions, step by step.  The function rejects an update convention at
 the first time step at which the simulation contradicts the recording.  Let
@@ -38,27 +35,22 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
     Therefore, one simulation is sufficient for all update conventions that
     have the same coefficients in (4), the same constants beta and gain,
     and the same rules for spikes and resets.  One simulation is also
-    sufficient for update conventions that differ only in the property
-    `record`, the time at which the membrane potential is recorded.  The
-    choices "once" and "before" of the property `reset_at` differ only in
-    the recorded potential.  Therefore, one simulation is sufficient for
-    the choices "once" and "before".
+    sufficient for update conventions that differ only in what is recorded:
+    in the property `record`, the time at which the membrane potential is
+    recorded, or in the choices "once" and "before" of `reset_at`.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
-    below (16 + t/2) eps S(t).  If a simulated potential u counts as equal
-    to the threshold, the neuron spikes or does not spike according to the
-    property `compare`.
+    below (16 + t/2) eps S(t).  The neuron then spikes or does not spike
+    according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, the function
-    `_search` first uses the recordings of only 32 pairs of a sample and a
-    neuron.  The function chooses the pairs of a sample and a neuron whose
+    `_search` first uses only the 32 pairs of a sample and a neuron whose
     recorded values differ most often from the value at the first time
     step.  If recurrent weights V are given and spikes are not recorded,
     `_search` first uses the recording of only one sample.
-Departures.  This module uses no gradients.  The module therefore does not
-    determine whether gradients pass through the reset (property
-    `through_reset`).
+Departures.  This module uses no gradients, and therefore does not
+    determine whether gradients pass through the reset.
 """
 
 from typing import NamedTuple

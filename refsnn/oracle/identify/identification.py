@@ -1,33 +1,25 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Identify from a recording how a simulator updates LIF neurons.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  The function
-`identify` simulates LIF neurons with every update convention, and compares
-each simulation with the recording.  An update convention fits if the
-simulation with this convention agrees with the recording.  A property of
-the time step is settled if all update conventions that agree with the
-recording have the same choice for this property.  All other properties are
-open.  If several update conventions give equal simulations for every
-input, only one of these update conventions is counted.  An input signal
-for which update conventions give different results is called a stimulus.
-If the module `stimuli` can make an input signal that would exclude one of
-the remaining choices for an open property, the report names this input
-signal.  If the caller also supplies a recorded gradient of a loss, all
-update conventions that do not reproduce this gradient are excluded.  The
-supplied gradient also shows whether derivatives pass through the reset
-(property `through_reset`).
+An update convention is one way to compute a time step, see `identify`.
+The function `identify` simulates LIF neurons with every update convention,
+and compares each simulation with the recording.  A property of the time
+step is settled if all update conventions that agree with the recording
+have the same choice for this property.  All other properties are open.  If
+several update conventions give equal simulations for every input, only one
+of these update conventions is counted.  If the module `stimuli` can make
+an input signal that would exclude one of the remaining choices for an open
+property, the report names this input signal.  If the caller also supplies
+a recorded gradient of a loss, all update conventions that do not reproduce
+this gradient are excluded.  The supplied gradient also shows whether
+derivatives pass through the reset (property `through_reset`).
 
 The list `members` of the report holds all presets (update conventions of
 published tools) that agree with the recording.  If a preset agrees with
-the recording, the list also holds similar update conventions.  These
-update conventions agree with the recording, and differ from the first
-preset in the list in only one property.  If no preset agrees with the
-recording, the list holds up to 20 other update conventions.  Among all
-update conventions that agree with the recording, these are the most
-similar to a published tool.
+the recording, the list also holds all update conventions that agree with
+the recording and differ from the first preset in only one property.  If no
+preset agrees with the recording, the list holds up to 20 other update
+conventions that agree, those most similar to a published tool.
 """
 
 import numpy as np

@@ -1,14 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  A candidate
-describes an update convention by the most similar published tool and by
-the differences from this tool.  In the text of the report, a probe is an
-input signal for which update conventions give different results.  The
-command `python -m refsnn probes` writes all probes (input signals) to a
+An update convention is one way to compute a time step, see `identify`.
+A candidate describes an update convention by the most similar published
+tool and by the differences from this tool.  In the text of the report, a
+probe is an input signal for which update conventions give different
+results.  The command `python -m refsnn probes` writes all probes to a
 folder.
 """
 

@@ -1,13 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes input signals that distinguish LIF simulators.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  An update convention
-is one way to compute a time step, for example with a reset that subtracts
-the threshold.  An input signal for which different update conventions give
-different results is called a stimulus.  The command `python -m refsnn
-probes` writes all stimuli to a folder.  On the command line and in the
-reports of `identify`, a stimulus is called a probe.
+An input signal for which different update conventions give different
+results is called a stimulus.  The command `python -m refsnn probes` writes
+all stimuli to a folder.  On the command line and in the reports of
+`identify`, a stimulus is called a probe.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
@@ -27,12 +24,11 @@ Derivation.  Inputs that drive the membrane potential above twice the
     potentials.
 Exact.  The solutions x of (1) are searched among the 17 floating-point
     numbers nearest to threshold / (f1 f2 f3).
-Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
-    one sample for each value of the product f1 f2 f3 of the factors in
-    (1).  The input signals "overdrive" and "inhibition" have 40 samples
-    each.
+Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
+    sample for each value of f1 f2 f3.  The stimuli "overdrive" and
+    "inhibition" have 40 samples each.
 Departures.  In a simulator whose rounding errors differ from those of this
-    module, the input signal "ties" may not bring the membrane potential
+    module, the stimulus "ties" may not bring the membrane potential
     exactly to the threshold.
 """
 
