@@ -72,11 +72,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import interpolate as splines, special
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, one_of, shown
 
-__all__ = ["MEMBRANES", "interpolate", "phase", "places", "response", "table",
-           "transfer"]
+__all__ = ["MEMBRANES", "interpolate", "places", "response", "table", "transfer"]
 
 LENGTH = 3.5            # cm, base to apex
 BEND = 10.0             # Hz; (8) is about linear below this frequency
@@ -87,7 +85,7 @@ LOWEST = 1.0            # Hz, lowest frequency of a table, as in the published s
 
 class Membrane(NamedTuple):
     """Hold the constants of eqs. (1)-(5) for the basilar membrane, in CGS units.
-    The function `phase` describes the fields."""
+    The function `transfer` describes the fields."""
     C0: float = 1e9
     a: float = 3500.0
     alpha: float = 3.0
@@ -129,38 +127,6 @@ def places(channels=700):
     return np.linspace(0, LENGTH, *arrays("channels () int in [1, inf)", channels))
 
 
-def phase(frequencies, places, membrane="2021"):
-    """Return the complex phase G of the travelling wave, eq. (7).
-
-    >>> G = phase(np.array([1000.0]), places(3))[0]
-    >>> bool((np.diff(G.real) > 0).all() and (G.imag > 0).all())
-    True
-
-    Parameters
-    ----------
-    frequencies, places : (F,) float and (C,) float
-        Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
-    membrane : {"2020", "2021"} or Membrane
-        Name of a published set of constants, or constants in CGS units.
-        The default of each constant comes first:
-
-        C0     1e9, stiffness at the base
-        a      3500.0, constant subtracted from the stiffness
-        alpha  3.0, 1/cm, decay rate of the stiffness
-        rho    1.0, density of the fluid; (5) assumes 1
-        delta  0.15, damping
-        h      0.1, height of the canal
-        m      0.05, mass of the membrane
-
-    Returns
-    -------
-    (F, C) complex
-        Phase G.  Its imaginary part, which describes damping, is never
-        negative.
-    """
-    return _wave(*_grid(frequencies, places, membrane))[2]
-
-
 def _wave(w, s, own):
     """Return impedance, wave number and phase."""
     A, damping = own.a + own.m * w ** 2, 1j * w * own.delta * np.sqrt(own.C0 * own.m)
@@ -187,8 +153,19 @@ def transfer(frequencies, places, membrane="2021"):
 
     Parameters
     ----------
-    frequencies, places, membrane
-        As for `phase`.
+    frequencies, places : (F,) float and (C,) float
+        Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
+    membrane : {"2020", "2021"} or Membrane
+        Name of a published set of constants, or constants in CGS units.
+        The default of each constant comes first:
+
+        C0     1e9, stiffness at the base
+        a      3500.0, constant subtracted from the stiffness
+        alpha  3.0, 1/cm, decay rate of the stiffness
+        rho    1.0, density of the fluid; (5) assumes 1
+        delta  0.15, damping
+        h      0.1, height of the canal
+        m      0.05, mass of the membrane
 
     Returns
     -------
@@ -215,7 +192,7 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     Parameters
     ----------
     places, membrane
-        As for `phase`.
+        As for `transfer`.
     top, points : float and int
         Highest frequency, 10 to 1e5 Hz, and number of points, at least 100.
 

@@ -57,10 +57,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
-__all__ = ["batches", "dense", "sparse", "steps", "thinned", "time_constant"]
+__all__ = ["batches", "dense", "sparse", "steps", "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
 ROUNDING = 1e-9         # largest relative distance of (t1 - t0) / dt to an integer
@@ -216,36 +215,6 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     x = np.zeros(found.shape, float_dtype(dtype))
     x[found.step, found.sample, found.unit] = found.count
     return x
-
-
-def thinned(times, units, *, channels, skip, stride):
-    """Keep the events of every `stride`-th channel, and renumber these channels
-    from 0.
-
-    >>> t, u = thinned(np.array([0.1, 0.2, 0.3]), np.array([70, 71, 691]),
-    ...                channels=700, skip=70, stride=9)
-    >>> t.tolist(), u.tolist()
-    ([0.1, 0.3], [0, 69])
-
-    Parameters
-    ----------
-    times, units : (E,) float and (E,) int
-        Event times in seconds, in any order, and the channel of each event,
-        from 0 to channels - 1.
-    channels, skip, stride : int
-        Number of channels, first kept channel, and spacing of kept channels.
-
-    Returns
-    -------
-    times, units : (F,) float64 and (F,) int64
-        Times and renumbered channels of the F events that are kept.
-    """
-    (times,), (units,), channels = _events([times], [units], channels)
-    skip, stride = arrays(f"skip () int in [0, {channels - 1}], "
-                          "stride () int in [1, inf)", skip, stride)
-    units = units.astype(np.int64)
-    kept = (units >= skip) & ((units - skip) % stride == 0)
-    return times[kept], (units[kept] - skip) // stride
 
 
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):

@@ -92,33 +92,6 @@ Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
 Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without the
     summand + 1, the surrogate derivative psi diverges at the threshold.
 
-Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
-
-    import numpy as np
-    from refsnn import chip, chip_weights, in_the_loop, optimisers
-
-    rng = np.random.default_rng(1)
-    x = (rng.random((50, 8, 20)) < 0.1).astype(float)       # (T, B, m)
-    labels = np.arange(8) % 2
-    weights = chip_weights.initial(rng, 20, 50, 2)
-    emulated = chip.draw(7, chip.CALIBRATED)
-
-    def run(weights, spikes):                   # as `record` describes it
-        return chip.emulate(emulated, weights, spikes, rng=rng)
-
-    first, second, history = None, None, []
-    for _ in range(30):
-        written, s = chip_weights.integers(weights)
-        record = in_the_loop.record(run, written, x, gain=240 / s)
-        value, dout, dspikes = in_the_loop.loss(record, labels, burst=5e-4)
-        d = in_the_loop.gradients(weights, x, record, dout, dspikes)
-        first, dW = optimisers.adam(first, d.hidden, rate=0.005)
-        second, dW_out = optimisers.adam(second, d.readout, rate=0.005)
-        weights = chip_weights.clip(chip_weights.Weights(
-            weights.hidden + dW, None, weights.readout + dW_out))
-        history.append(value)
-    print("loss on the chip:", history[0], "->", history[-1])
-
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
 
@@ -127,7 +100,6 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
 __all__ = ["complete", "gradients", "loss", "record"]

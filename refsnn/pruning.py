@@ -57,7 +57,6 @@ Departures.  The code of [LZ20] computes random masks by permuting only the
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",
@@ -88,11 +87,8 @@ def magnitude(weights, rho, *, scope="layer"):
         Masks in the shapes and dtype of the weights.
     """
     weights, _, rho = _checked(weights, rho)
-
-    def keep(score):
-        return score > _threshold(score, rho)                              # (2)
-
-    return _by_group([np.abs(W) for W in weights], scope, keep)
+    return _by_group([np.abs(W) for W in weights], scope,
+                     lambda score: score > _threshold(score, rho))         # (2)
 
 
 def _by_group(scores, scope, keep):
@@ -136,11 +132,8 @@ def snip(weights, gradients, rho, *, scope="global"):
         Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "gradients", gradients, rho)
-
-    def keep(score):
-        return score >= _threshold(score, rho)                             # (3)
-
-    return _by_group([np.abs(product) for product in products], scope, keep)
+    return _by_group([np.abs(product) for product in products], scope,
+                     lambda score: score >= _threshold(score, rho))        # (3)
 
 
 def _products(weights, name, slopes, rho):
@@ -170,11 +163,8 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
         Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
-
-    def keep(score):
-        return score >= _threshold(score, rho)                             # (4)
-
-    return _by_group(products, scope, keep)
+    return _by_group(products, scope,
+                     lambda score: score >= _threshold(score, rho))        # (4)
 
 
 def logit_doutputs(outputs):
@@ -218,11 +208,8 @@ def random(weights, rho, rng, *, scope="layer"):
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)
-
-    def keep(score):
-        return rng.permutation(score.size) > _index(rho, score.size)       # (5)
-
-    return _by_group(weights, scope, keep)
+    return _by_group(weights, scope, lambda score: rng.permutation(
+        score.size) > _index(rho, score.size))                             # (5)
 
 
 def density(masks):

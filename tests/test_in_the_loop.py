@@ -6,7 +6,6 @@ networks and of drawn chips.
 """
 
 import functools
-import textwrap
 
 import numpy as np
 import pytest
@@ -627,32 +626,6 @@ def test_straight_through():
     rounded = loop.gradients(weights._replace(readout=written.readout / s), x,
                              recording, dout, dspikes)
     assert not np.array_equal(rounded.hidden, found.hidden), "of floats, not rounded"
-
-
-def example():
-    """Return the example of the module docstring."""
-    text = loop.__doc__.partition("\nExample.")[2].partition("\n\n[CB22]")[0]
-    return textwrap.dedent(text[text.index("    import numpy"):])
-
-
-CHIP = "chip.emulate(emulated, weights, spikes, rng=rng)"
-
-
-@pytest.mark.parametrize("run", [CHIP, "mine(weights, spikes)"])
-def test_the_example_of_the_docstring_learns(run, capsys):
-    """Run it on the emulated chip, and on another one in its place."""
-    calls = []
-
-    def mine(weights, x):
-        calls.append(x.shape)
-        return ideal(weights, x)
-
-    code, names = example(), {"__name__": "example", "mine": mine}
-    assert code.count(CHIP) == 1 and len(code.splitlines()) > 20
-    exec(compile(code.replace(CHIP, run), "in_the_loop", "exec"), names)
-    assert names["history"][-1] < 0.1 < 0.5 < names["history"][0]
-    assert len(names["history"]) == 30 and len(calls) == 30 * (run != CHIP)
-    assert "loss on the chip: " in capsys.readouterr().out
 
 
 # ---- record

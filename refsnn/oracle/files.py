@@ -19,7 +19,6 @@ untrusted sources may be truncated, malicious or too large.  Therefore,
 allocate memory, and never unpickle Python objects.
 """
 
-import hashlib
 import math
 import os
 import pathlib
@@ -167,17 +166,14 @@ def _describe(path, contents):
 
 def _description(found):
     """Return the contents of vectors.json."""
-    core = pathlib.Path(refsnn.__file__).parent.glob("[a-z]*.py")
-    digests = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
-               for path in sorted(core)}
     return {
-        "refsnn": refsnn.__version__, "numpy": np.__version__, "modules": digests,
-        "files": FILES, "results": RESULTS,
+        "refsnn": refsnn.__version__, "numpy": np.__version__, "files": FILES,
+        "results": RESULTS,
         "vectors": {name: {
             "file": f"{name}.npz", "text": v.text, "exact": v.exact,
             "inputs": _described(v.inputs),
             "outputs": _described({key: np.asarray(a) for key, a in v.outputs.items()}),
-            "idle": stored._idle(v), "metadata": _measured(v),
+            "idle": stored._idle(v),
             "mutants": [{"id": m.id, "name": m.name, "seen": m.seen,
                          "outputs": list(m.outputs)} for m in v.mutants]
         } for name, v in found.items()}}
@@ -188,19 +184,6 @@ def _described(values):
     return {name: value.item() if isinstance(value, np.generic) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
-
-
-def _measured(vector):
-    """Return statistics of a golden vector."""
-    arrays = vector.inputs | vector.outputs
-    found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
-                       for name, value in vector.outputs.items()}}
-    if "spikes" in arrays:
-        found["spike_rate"] = float(np.mean(arrays["spikes"]))
-    if "mem" in arrays:
-        gaps = np.abs(arrays["mem"] - arrays["threshold"])
-        found |= {"margin": float(gaps[gaps > 0].min()), "ties": int((gaps == 0).sum())}
-    return found
 
 
 def write_stimuli(folder):
