@@ -38,30 +38,27 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     cut.
 Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
     errors.  The function `interpolate` uses a spline of degree 7 through
-    stored values of the transfer function V.  The frequencies f of the
-    stored values are equidistant in
+    stored values of V at frequencies f that are equidistant in
 
     arcsinh(f / 10 Hz)                                     (8)
 
-    For 1500 frequencies up to 24 kHz and both published values of the
-    constant C0, the error of the spline at each place of the membrane is
-    below 1e-9 times the largest velocity V at this place.
+    For 1500 frequencies up to 24 kHz, the error of the spline at each
+    place of the membrane is below 1e-9 times the largest V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
     frequencies, `interpolate` is faster than `transfer`.  The function
-    that `response` returns is faster than `interpolate`, because the
-    returned function reuses its spline weights.
+    that `response` returns is faster still, because it reuses its spline
+    weights.
 Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
     software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
     `MEMBRANES["2021"]`.  With C0 = 1e8, the stiffness C0 e^(-alpha s) - a
     is negative near the apex.
 Errata.  If the time factor is e^(-i w t), eq. (4) describes a wave that
     travels to the apex.  The published software applies an inverse Fourier
-    transform to V, but this transform assumes the time factor e^(+i w t).
-    As a consequence, the motion of the membrane precedes the sound by a
-    few samples at the base and by 20 to 30 ms at the apex.  This module
-    keeps the published form of the velocity V, because the published data
-    sets were computed with this form.  The complex conjugate of V gives a
-    causal response.
+    transform to V, which assumes the time factor e^(+i w t).  As a
+    consequence, the motion of the membrane precedes the sound by a few
+    samples at the base and by 20 to 30 ms at the apex.  This module keeps
+    the published form of V, because the published data sets were computed
+    with it.  The complex conjugate of V gives a causal response.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.

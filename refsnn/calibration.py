@@ -2,22 +2,20 @@
 r"""Calibrate analog neurons from their spikes and membrane potentials.
 
 The function `calibrate` accesses a chip, such as the chip of [CB22], only
-through a function run(weights, spikes).  The function `run` returns the
-spikes and the sampled membrane potentials of the neurons.  Real chips and
-emulated chips are calibrated in the same way.  An image is a pattern of
-input spikes, and the response of all neurons to an image is recorded for
-20 time bins.  The first 64 images have no input spikes.  The input spikes
-of all later images arrive at the end of time bin 0.  If the chip has many
-inputs, all images with input spikes have the same number of input spikes.
-The drive of an image is the sum of the weights of all inputs that spike in
-this image.  Membrane potentials are sampled by an analog-to-digital
-converter (ADC), whose integer output is called an ADC code.  Let y be the
-samples of the membrane potential of a neuron, minus the mean sample of
-this neuron in images without input spikes.  Let `unit` be the nominal
-number of ADC codes from the leak potential to the threshold.  A synaptic
-weight of 1 in the network model corresponds to a weight of `scale` on the
-chip.  Let t0 be the time from the first sample of an image to the mean
-arrival time of the input spikes.  The parameters of the neuron follow from
+through a function run(weights, spikes), which returns the spikes and the
+sampled membrane potentials of the neurons.  An image is a pattern of input
+spikes, and the response of all neurons to an image is recorded for 20 time
+bins.  The first 64 images have no input spikes.  The input spikes of all
+later images arrive at the end of time bin 0.  The drive of an image is the
+sum of the weights of all inputs that spike in this image.  Membrane
+potentials are sampled by an analog-to-digital converter (ADC), whose
+integer output is called an ADC code.  Let y be the samples of the membrane
+potential of a neuron, minus the mean sample of this neuron in images
+without input spikes.  Let `unit` be the nominal number of ADC codes from
+the leak potential to the threshold.  A synaptic weight of 1 in the network
+model corresponds to a weight of `scale` on the chip.  Let t0 be the time
+from the first sample of an image to the mean arrival time of the input
+spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -33,20 +31,17 @@ arrival time of the input spikes.  The parameters of the neuron follow from
 In eq. (2), p_nominal is the value p(dt) of eq. (3) for the nominal time
 constants, where dt is the length of a time bin.  The amplitude `jump` of
 eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
-the nominal leak potential.  The ADC code `reference` of a neuron can be
-measured while a known voltage holds the membrane of this neuron at the
-nominal leak potential.  Each sample is taken at the time `late` after the
-start of a time bin.  The input spikes of an image arrive one after the
-other.  The first of these spikes arrives at the end of time bin 0, and the
-last arrives after a further time `width`.  The time t0 is therefore dt +
-width/2 - late.  The field `latency` of a `Measurement` is the time dt - t0
-= late - width/2.  Because eq. (2) does not change if the time constants
-tau_syn and tau_mem are exchanged, the membrane time constant tau_mem is
-determined from eq. (4).  Each neuron parameter of a chip is set by a
-digital number with `levels` possible values.  A correction can change the
-digital number of a parameter only by an integer.  The function `corrected`
-therefore rounds all corrections to the multiples in eq. (7), and applies
-the rounded corrections to an emulated chip:
+the nominal leak potential, which can be measured while a known voltage
+holds the membrane at this potential.  Each sample is taken at the time
+`late` after the start of a time bin.  The input spikes of an image arrive
+during a time `width` after the end of time bin 0.  The time t0 is
+therefore dt + width/2 - late.  The field `latency` of a `Measurement` is
+dt - t0 = late - width/2.  Because eq. (2) does not change if the time
+constants tau_syn and tau_mem are exchanged, tau_mem is determined from eq.
+(4).  Each neuron parameter of a chip is set by a digital number with
+`levels` possible values.  The function `corrected` therefore rounds all
+corrections to the multiples in eq. (7), and applies the rounded
+corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -55,16 +50,14 @@ Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
     and without a reset.  The synaptic currents cancel in this difference.
 Approximate.  If the argument `reference` is not given, the measured leak
-    potential includes the offset of the ADC.  A calibration without the
-    argument `reference` makes the leak potential too low if the ADC offset
-    is positive, and too high if the ADC offset is negative.  A gain error
-    of the ADC multiplies all measured synaptic gains and potentials of a
-    neuron by the same factor.  Membrane noise lowers the measured
-    threshold by up to the standard deviation of the noise.  The synapses
-    of a neuron differ from each other.  To reduce the effect of these
-    differences, the results are averaged over `repeats` measurements.
-    Each of these measurements assigns the weights to the inputs in another
-    order.
+    potential includes the offset of the ADC, and a calibration makes the
+    leak potential too low if the offset is positive.  A gain error of the
+    ADC multiplies all measured synaptic gains and potentials of a neuron
+    by the same factor.  Membrane noise lowers the measured threshold by up
+    to the standard deviation of the noise.  The synapses of a neuron
+    differ from each other.  The results are therefore averaged over
+    `repeats` measurements, each of which assigns the weights to the inputs
+    in another order.
 Cost.   If the chip has more than 150 inputs, the number of images in a
     measurement is about 1.2 times the number of inputs.  Otherwise, a
     measurement needs about 190 images.

@@ -63,13 +63,11 @@ Derivation.  Except for the products with the weight matrices W and V, a
                + (row_by_mem + row_by_spikes psi[k]) dmem]           (15)
 
     In eq. (15), row_by_mem and row_by_spikes are the derivatives of the
-    recorded potential with respect to the potential u and the spikes s.
-    If the potential is recorded after the reset, the derivative row_by_mem
-    is R_u, and row_by_spikes is R_s.  If the potential is recorded before
-    the reset, the derivative row_by_mem is 1, and row_by_spikes is 0.  In
-    eqs. (12) and (14), a vector that multiplies V or W denotes a diagonal
-    matrix.  The arrays dspikes and dmem hold the direct derivatives of the
-    loss with respect to the recorded spikes s[k] and potentials u[k].
+    recorded potential with respect to u and s: R_u and R_s if it is
+    recorded after the reset, and 1 and 0 otherwise.  In eqs. (12) and
+    (14), a vector that multiplies V or W denotes a diagonal matrix.  The
+    arrays dspikes and dmem hold the direct derivatives of the loss with
+    respect to the recorded spikes s[k] and potentials u[k].
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane
     potentials at the floor, are treated as constants.  No derivative
@@ -81,13 +79,12 @@ Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.  A
 Departures.  Each convention in `PRESETS` follows a version of a simulator
     from the years 2024 to 2026 with default options.  The conventions of
     norse, snntorch, spikingjelly and spyx are tested against the installed
-    simulators.  All other conventions in `PRESETS` are tested against
-    separate loops over the time steps, or against calculations by hand.
-    Unlike the convention "hxtorch", the simulator hxtorch applies no reset
-    if a recorded membrane trace replaces the simulated potential.  A
-    simulation of T steps has T + 1 states, and state 0 is the resting
-    state.  The module `lif` records only the first T states, which do not
-    depend on the input at the last step.
+    simulators, and all others against separate loops over the time steps
+    or calculations by hand.  Unlike the convention "hxtorch", the
+    simulator hxtorch applies no reset if a recorded membrane trace
+    replaces the simulated potential.  A simulation of T steps has T + 1
+    states, and state 0 is the resting state.  The module `lif` records
+    only the first T states.
 """
 
 from collections import namedtuple

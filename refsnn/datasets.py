@@ -4,9 +4,8 @@ r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
 and `fetch` downloads these two data sets.  `idx` reads one array from a
-file in the IDX format, which is the format of the MNIST files.  `split`
-divides the samples into a training set and a test set.  Up to rounding,
-the test set holds the same fraction of every class.
+file in their format, IDX.  `split` divides the samples into a training set
+and a test set with, up to rounding, the same fraction of every class.
 
 `upsample` enlarges images of side x side pixels to size x size pixels by
 bilinear interpolation,
@@ -33,16 +32,11 @@ files, the digit 0 has the label 10,
 Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
     The entries of each row of the matrix A are at least 0 and sum to 1.
-    All values of the enlarged image are therefore in the range of values
-    of the original image.
 Exact.  The functions that read images change pixel values only by scaling.
-    Equal arguments of `split` give equal splits.
 Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
     most about twice the size of the array.
-Departures.  The stored pixel values, from 0 to 16 in `digits` and from 0
-    to 255 in the other data sets, are scaled to [0, 1].  The last axis of
-    colour images is the colour.  The coarse labels of CIFAR-100 are not
-    returned.
+Departures.  Pixel values are scaled to [0, 1].  The last axis of colour
+    images is the colour.  The coarse labels of CIFAR-100 are not returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.

@@ -28,12 +28,11 @@ one layer with
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-The caller must keep the zero blocks of W, V and W_out at 0, because
-`gradients` also returns the derivatives of the loss with respect to these
-zero blocks.  Let y be the labels, let count = sum_t S be the spike counts,
-and let `readout`, `burst` and `rate` be penalty coefficients.  The maximum
-in eqs. (3) and (5) is taken over the time steps from step first[b,j] on.
-The loss L is the sum of the terms (4)-(7):
+The caller must keep the zero blocks of W, V and W_out at 0.  Let y be the
+labels, let count = sum_t S be the spike counts, and let `readout`, `burst`
+and `rate` be penalty coefficients.  The maximum in eqs. (3) and (5) is
+taken over the time steps from step first[b,j] on.  The loss L is the sum
+of the terms (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -44,15 +43,13 @@ The loss L is the sum of the terms (4)-(7):
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
 all patterns, the maximum of its potential over time is the initial
-potential 0.  The initial potential does not depend on the weights, so that
-the network never learns the class of this readout neuron.  With
-reduction="reached", the step `first` of the correct class is the earliest
-time step at which a hidden spike can influence the readout.  The step
-`first` of the correct class is two steps after the first hidden spike of
-the pattern, but never later than step T - 1.  For all other classes, first
-= 0.  If the maxima of the wrong classes also excluded early time steps,
-training would decrease the readout potentials of the wrong classes without
-bound.
+potential 0, which does not depend on the weights, so that the network
+never learns the class of this readout neuron.  With reduction="reached",
+the step `first` of the correct class is the earliest time step at which a
+hidden spike can influence the readout: two steps after the first hidden
+spike of the pattern, but never later than step T - 1.  For all other
+classes, first = 0.  If the maxima of the wrong classes also excluded early
+time steps, training would decrease their readout potentials without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and
@@ -78,13 +75,11 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
 
     with threshold = 0 for readouts.
 Exact.  The gradient is exact for constant e and for the surrogate
-    derivative dS[t]/dv[t] = psi[t] at the recorded v.  The computation
-    needs neither the reset, nor the refractory time, nor the mismatch of
-    the chip.  With eq. (12), the difference e[t+1] is the reset term
-    -threshold S[t], whose derivative with respect to the spikes is
-    omitted.  If a readout reaches its maximum in eq. (3) or (5) at several
-    steps, the derivative of this maximum is assigned to the last of these
-    steps.
+    derivative dS[t]/dv[t] = psi[t] at the recorded v.  With eq. (12), the
+    difference e[t+1] is the reset term -threshold S[t], whose derivative
+    with respect to the spikes is omitted.  If a readout reaches its
+    maximum in eq. (3) or (5) at several steps, the derivative of this
+    maximum is assigned to the last of these steps.
 Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).
 Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of

@@ -47,9 +47,7 @@ mean spike count of the n neurons of a layer, eq. (14):
     burst         (1/(B n)) sum_{b,i} counts[b, i]^2     (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} counts[b, i]           (18)  [NMZ19]
 
-The penalties (15) and (16) use the spike counts (13) or the mean spike
-counts (14).  The means in (15) and (16) are over all entries of the array
-`counts`.
+The means in (15) and (16) are over all entries of `counts`.
 
 Derivation.  If a unit reaches its maximum in (1) at several steps, only
     the last of these steps receives a derivative.  If only the first of
@@ -72,14 +70,12 @@ Exact.  Eq. (1) has a kink where a unit has the same maximum at two steps.
     smooth, and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
-    summed over units and steps.  The kernel of [ZG18] is proportional to
-    exp(-t/tau_decay) - exp(-t/tau_rise).  Eq. (8) is this kernel at the
-    time steps, scaled to unit area.  The tutorials of [NMZ19] also
-    penalise the squared spike count of a neuron in a whole batch.  The
-    call ``burst(spikes.reshape(T * B, 1, n))`` computes this penalty.
-    [CB22] penalises the spike count of a layer by max(0, n counts[b] -
-    limit)^2.  This penalty is n^2 times the penalty (16) with bound =
-    limit/n and per="population".
+    summed over units and steps.  The kernel of [ZG18] is eq. (8) up to a
+    factor, at the time steps.  The tutorials of [NMZ19] also penalise the
+    squared spike count of a neuron in a whole batch, which is
+    ``burst(spikes.reshape(T * B, 1, n))``.  [CB22] penalises the spike
+    count of a layer by max(0, n counts[b] - limit)^2, which is n^2 times
+    the penalty (16) with bound = limit/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.

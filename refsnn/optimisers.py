@@ -1,19 +1,17 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-The optimisers include stochastic gradient descent (SGD).  Each call of an
-optimiser processes one array of parameters.  An optimiser step takes the
-last state of the optimiser and the gradient of the loss, and returns the
-next state of the optimiser and the update of the parameters.  The caller
-adds the update to the parameters.  Let `rate` be the learning rate.  At
-step t = 1, 2, ..., `sgd` computes
+Each call processes one array of parameters.  A step takes the last state
+of the optimiser and the gradient of the loss, and returns the next state
+and the update, which the caller adds to the parameters.  Let `rate` be the
+learning rate.  Stochastic gradient descent (SGD) computes, at step t = 1,
+2, ...,
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
 The function `adam` uses running means of the gradient and of the squared
-gradient.  The two running means start at 0, and are therefore too small in
-the first steps.  Eq. (5) corrects this bias:
+gradient, which start at 0.  Eq. (5) corrects the resulting bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1

@@ -49,16 +49,15 @@ Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     alone.  The integral of e lambda is then the negative derivative of the
     loss.  If rho = 0, (11) is a step of gradient descent.
 Approximate.  The traces neglect that a reset to 0 erases the history of
-    the membrane potential.  Six networks of six neurons were trained for
-    80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
-    between (11) and the negative gradient, which passes through the reset,
-    is 0.96 to 0.996.  The error signals of hidden neurons are heuristic.
-    For one layer, the sum of (11) over steps equals -dt times the
-    surrogate gradient of the loss under five conditions: First, dS/dU :=
-    psi, and a spike has the size 1 (not 1/dt).  Second, reset and
-    refractoriness are recorded terms that are added to U.  Third, x, psi
-    and the error signal have equal delays.  Fourth, the loss extends to
-    the end of the trial.  Fifth, the options are rho=0,
+    the membrane potential.  In six networks trained on the task of [ZG18]
+    fig. 2, the cosine between (11) and the negative gradient, which passes
+    through the reset, is 0.96 to 0.996.  The error signals of hidden
+    neurons are heuristic.  For one layer, the sum of (11) over steps
+    equals -dt times the surrogate gradient of the loss under five
+    conditions: First, dS/dU := psi, and a spike has the size 1 (not 1/dt).
+    Second, reset and refractoriness are recorded terms that are added to
+    U.  Third, x, psi and the error signal have equal delays.  Fourth, the
+    loss extends to the end of the trial.  Fifth, the options are rho=0,
     surrogate_read="before_reset", trace="simulator" and drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between the paper and the

@@ -43,22 +43,20 @@ The option `through_recurrence=False` omits the second term of (4), and
 `through_reset=False` sets drop = 0.  In a feed-forward layer, theta is W,
 z is x, and the number of weights into a neuron is m instead of m + n.
 
-Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta,
-    which includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
-    total derivatives of U[t+1] / gain and I[t+1].
+Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta.
+    Eqs. (3) and (4) are the total derivatives of U[t+1] / gain and I[t+1].
 Exact.  The gradient (2) is exact.  The gradient (5) is exact if dS/dU :=
     psi and if the refractory mask is treated as a constant.
 Cost.   Each step takes O(n^3 (m + n)) time for each sequence, and `step`
-    takes O(n^2 (m + n)) memory for each sequence.  The columns of M, P and
-    G are independent of each other.  The gradient functions process the
-    columns in blocks that fit the cache.  If the term with V in (4) is
-    omitted, each weight affects only one neuron, and a step takes O(n (m +
-    n)) time.  Layers of a few dozen neurons are fastest with one thread of
-    BLAS, for example with OPENBLAS_NUM_THREADS=1 in the environment.
-Departures.  [WZ89] uses the logistic function instead of tanh, processes
-    one sequence, and updates the weights at each step.  In this module,
-    the caller updates the weights.  Eqs. (3) and (4) follow descriptions
-    of [ZN21] by other authors.
+    takes O(n^2 (m + n)) memory for each sequence.  The gradient functions
+    process the columns of M, P and G, which are independent of each other,
+    in blocks that fit the cache.  If the term with V in (4) is omitted, a
+    step takes O(n (m + n)) time.  Layers of a few dozen neurons are
+    fastest with one thread of BLAS, for example with
+    OPENBLAS_NUM_THREADS=1 in the environment.
+Departures.  [WZ89] uses the logistic function instead of tanh, and updates
+    the weights at each step.  Eqs. (3) and (4) follow descriptions of
+    [ZN21] by other authors.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.

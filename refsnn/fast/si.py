@@ -1,14 +1,13 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
 
-Synaptic intelligence (SI) adds a penalty to the loss of a task.  The
-penalty keeps important parameters near their anchors, which are their
-values at the end of the previous task.  The path integral of SI estimates
-by how much the changes of each parameter have decreased the loss.  In
-large networks, memory bandwidth limits the speed of the optimiser Adam and
-of SI.  This module therefore processes the parameters in blocks that fit
-in the cache.  For each block, the gradient of the penalty, the update of
-Adam and the path integral are computed together.  Let g be the gradient of
+SI adds a penalty to the loss of a task, which keeps important parameters
+near their values at the end of the previous task (anchors).  The path
+integral of SI estimates by how much the changes of each parameter have
+decreased the loss.  In large networks, memory bandwidth limits the speed
+of Adam and of SI.  This module therefore processes the parameters in
+blocks that fit in the cache, and computes the gradient of the penalty, the
+update of Adam and the path integral together.  Let g be the gradient of
 the task loss with respect to the parameters theta, and let `strength` be
 the coefficient of the penalty.  Let t = 1, 2, ... be the number of the
 step, and let root = sqrt(1 - beta2^t).  A step computes
@@ -22,17 +21,15 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by `root`.  The factor `root` replaces the bias
-    correction of the array `scale`.
+    denominator multiplied by `root`, the bias correction of `scale`.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient from memory twice and all other arrays
     once, and writes each updated array once.  A step needs additional
     memory for two blocks of parameters.
-Departures.  The function `si.accumulate` returns new arrays.  This module
-    updates the parameters, the path integral and the state of Adam in
-    place.
+Departures.  This module updates the parameters, the path integral and the
+    state of Adam in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
