@@ -154,7 +154,6 @@ def _checked_array(rule, value, known):
 
 
 def _check_type(rule, a, value):
-    """Check the dtype of an array."""
     if rule.kind == "float" and a.dtype not in FLOATS:
         wide = a.dtype.kind == "f" and a.itemsize > 4
         _refuse(rule, _described(a, value), "must be float32 or float64"
@@ -170,7 +169,6 @@ def _check_type(rule, a, value):
 
 
 def _converted(rule, value):
-    """Convert a value to a NumPy array."""
     if isinstance(value, tuple) and hasattr(value, "_fields") and any(
             isinstance(field, np.ndarray) for field in value):
         _refuse(rule, f"is of type {type(value).__name__}",
@@ -190,7 +188,6 @@ def _converted(rule, value):
 
 
 def _is_masked(value):
-    """Return whether a value is masked."""
     return isinstance(value, np.ma.MaskedArray) or isinstance(
         value, (list, tuple)) and any(map(_is_masked, value))
 
@@ -276,7 +273,6 @@ def _described(a, value):
 
 
 def _axes_text(rule):
-    """Describe axes, for example "(T, B, m)"."""
     return "of any shape" if rule.axes is None else "({})".format(
         ", ".join(str(letter or "any") for letter, _ in rule.axes))
 
@@ -298,7 +294,6 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice about labels."""
     if rule.name != "labels" or a.ndim == 0 or a.dtype.kind not in "fiub":
         return ""
     cast = ".astype(int)" * (a.dtype.kind == "f")

@@ -271,7 +271,6 @@ def batches(N, size, *, last):
 
 
 def _checked(binning):
-    """Return the checked options of binning."""
     binning = bundle("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         one_of(f"binning.{name}", getattr(binning, name), *allowed)

@@ -147,38 +147,34 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         Function that runs the chip with hidden neurons only.  The integers
         weights.hidden have the shape (neurons, inputs), weights.recurrent is
         None, and weights.readout has the shape (0, neurons).  Input spikes (0
-        or 1) have the shape (T, B, inputs) for T time bins and B images.
-        The returned spikes and samples have the shape (T, B, neurons).
+        or 1) have the shape (T, B, inputs) for T time bins and B images, and
+        the returned spikes and samples (T, B, neurons).
     neurons, inputs : int
         Numbers of neurons and inputs of the chip.  At least 11 inputs are
-        required.  With few inputs, the weights are larger, so that the input
-        can reach twice the nominal threshold.
+        required.
     dt, tau_mem, tau_syn : float
         Length of a time bin (at most the refractory time), and nominal
         membrane and synaptic time constants, in seconds.
     scale : float
-        Integer weight on the chip that represents the weight 1 of the network
-        model.
+        Weight on the chip that represents the weight 1 of the network model.
     code : (float, float)
         Nominal ADC code of the leak potential, and nominal number of ADC codes
         from the leak potential to the threshold.
     repeats : int
-        Number of measurements, which assign the weights to the inputs in
-        different ways.  The results are averages over these measurements.
+        Number of measurements, over which the results are averaged.
     reference : (neurons,) float, optional
-        Samples of the neurons in ADC codes, taken while a known voltage holds
-        all membranes at the nominal leak potential.  The default is code[0].
+        Samples in ADC codes, taken while a known voltage holds all membranes
+        at the nominal leak potential.  The default is code[0].
     limit : int
         Largest weight on the chip.
 
     Returns
     -------
     Measurement
-        Measured parameters of N neurons.  Parameters that could not be
-        measured are NaN.  Potentials are in units of the nominal distance from
-        the leak potential to the threshold.  This distance is code[1] ADC
-        codes.  If a neuron fires without input, its measured leak potential is
-        inaccurate, because some of the averaged samples follow a reset.
+        Measured parameters of N neurons, NaN if they could not be measured.
+        Potentials are in units of code[1] ADC codes.  If a neuron fires
+        without input, its measured leak potential is inaccurate, because some
+        of the averaged samples follow a reset.
 
         gain       (2, N), exc. and inh., nominally 1
         tau_syn    (2, N), exc. and inh., s
@@ -354,7 +350,6 @@ def _powers(inputs, most, limit=np.inf):
 
 
 def _trial(run, weights, images, neurons):
-    """Return spikes and samples."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -377,29 +372,21 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is corrected.  The
-    offset `threshold` of this neuron is 1.  If a neuron fires too late for
-    a measurement, the offset `leak` corrects the leak potential, and the
-    offset `threshold` is lower than `leak` by 0.5.  If any neuron fires
-    without input or too late, the corrected chip should be calibrated once
-    more.  If a neuron never fires, both its leak potential and its
-    threshold are corrected by the offset `leak`.  A warning lists the
-    neurons that never fire.
+    If a neuron fires without input, only its threshold is corrected, by the
+    offset 1.  If a neuron fires too late for a measurement, the offset `leak`
+    corrects the leak potential, and the offset `threshold` is lower by 0.5.
+    After both kinds of neurons, the corrected chip should be calibrated once
+    more.  If a neuron never fires, `leak` corrects both potentials, and a
+    warning lists the neuron.
 
-    Parameters
-    ----------
-    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference
-    limit
-        As for `measure`.
+    Arguments as for `measure`.
 
     Returns
     -------
     Corrections
         Factors and offsets that correct the parameters of a chip.  Offsets are
-        in units of the nominal distance from the leak potential to the
-        threshold.  This distance is code[1] ADC codes.  The offsets
-        `threshold` and `reset` change the threshold and the reset potential
-        independently of the leak potential.
+        in units of code[1] ADC codes.  The offsets `threshold` and `reset`
+        change these potentials independently of the leak potential.
 
         gain       (2, N), factors of exc. and inh. gains
         tau_syn    (2, N), factors of exc. and inh. time constants
@@ -486,22 +473,19 @@ def twin(chip, found):
     ----------
     chip : Chip
         Emulated chip with the same number of neurons, such as
-        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`.
-        `chip` provides all parameters that the measurement `found` does not
-        hold, such as the refractory time.  The twin samples its membrane
-        potentials with the measured latency (0 if negative) and without
-        jitter.  The measured latency is too small by half of the time in which
-        the input spikes of an image arrive.  In the twin, all input spikes of
-        an image should therefore arrive at once, that is,
+        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`, which
+        provides all parameters that `found` does not hold.  The twin samples
+        its membrane potentials with the measured latency (0 if negative) and
+        without jitter.  Because this latency is too small by half of the time
+        in which the input spikes of an image arrive,
         ``chip.effects.timing[0]`` should be 0.  If `measure` was called
         without `reference`, the measured leak potential includes the ADC
-        offset.  This offset shifts the leak potential of the twin relative to
-        the headroom, the linear range of the membrane potential.
+        offset, which shifts the leak potential of the twin relative to the
+        headroom, the linear range of the membrane potential.
     found : Measurement
         Result of `measure`.  If a parameter could not be measured, the twin
-        has the parameter of `chip`.  Silent neurons, including neurons that
-        fire too late to measure, never fire in the twin.  Restless neurons
-        fire without input in the twin.
+        has the parameter of `chip`.  Silent neurons never fire in the twin.
+        Restless neurons fire without input in the twin.
 
     Returns
     -------

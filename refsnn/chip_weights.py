@@ -121,10 +121,7 @@ def clip(weights, *, scale=240.0, limit=63):
     >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()
     ([[0.1, 0.2625]], [[-0.5]])
 
-    Parameters
-    ----------
-    weights, scale, limit
-        As for `integers`.
+    Arguments as for `integers`.
 
     Returns
     -------

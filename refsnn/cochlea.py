@@ -497,7 +497,6 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return an output array."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:
@@ -506,7 +505,6 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Return checked hair-cell constants."""
     dt, *cell = arrays(f"dt {POSITIVE}, {CELL}", dt, *(
         HairCell() if cell is None else bundle("cell", cell, HairCell)))
     cell = HairCell(*cell)

@@ -552,7 +552,6 @@ def credit(psi, slopes, dspikes=None, dmem=None):
 
 
 def _step(step):
-    """Check a convention, and return it."""
     step = bundle("step", step, Step)
     for axis, allowed in AXES.items():
         if isinstance(allowed[0], str):
@@ -564,7 +563,6 @@ def _step(step):
 
 
 def _run(step, run):
-    """Return a checked convention and checked states."""
     names = ("syn", "mem", "spikes", "fired", "reset", "free")
     run = bundle("run", run, Run)
     _, *states, held = arrays(
@@ -575,7 +573,6 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return checked `psi` and `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

@@ -458,7 +458,6 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
 
 def _path(name, value):
-    """Return a path as a str."""
     return os.fspath(one_of(name, value, str, os.PathLike))
 
 

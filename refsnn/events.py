@@ -340,7 +340,6 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Return the checked metadata."""
     keys, most = np.asarray(keys), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -369,7 +368,6 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Return checked times and units."""
     for name, a, bad, must in (
             ("times", times, ~((times >= 0) & (times < np.inf)),
              "be finite, in s, and not negative"),

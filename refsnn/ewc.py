@@ -231,10 +231,7 @@ def penalty_gradient(state, parameters, strength):
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()
     [3.0]
 
-    Parameters
-    ----------
-    state, parameters, strength
-        As for `penalty`.
+    Arguments as for `penalty`.
 
     Returns
     -------
@@ -255,7 +252,6 @@ def _formed(found, like):
 
 
 def _checked(state, parameters, strength=0.0):
-    """Return the checked arguments."""
     state = bundle("state", state, State)
     tasks, strength = arrays("state.tasks () int in [0, inf), strength () in [0, inf)",
                              state.tasks, strength, dtype=np.float64)

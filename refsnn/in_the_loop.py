@@ -154,11 +154,10 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         Function that runs the chip.  The array `spikes` (T, B, n) holds the
         number of spikes of the hidden neurons in each time bin.  The array
         `samples` holds membrane potentials in ADC codes, with the shape (T, B,
-        n + k) for hidden neurons and readouts, or (T, B, k) for readouts only.
-        If only spikes are reported, `samples` is None.  Spikes of time bin t
-        occur between samples t and t + 1.  The input x[t] arrives at the end
-        of time bin t.  Sample 0 is taken at rest.  The module `probe` finds
-        errors in such a function.
+        n + k) for hidden neurons and readouts, or (T, B, k) for readouts only,
+        or is None.  Spikes of time bin t occur between samples t and t + 1.
+        The input x[t] arrives at the end of time bin t.  Sample 0 is taken at
+        rest.  The module `probe` finds errors in such a function.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts.  Chips accept integer weights.
@@ -168,9 +167,8 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         Number of ADC codes from the leak potential to the threshold, for the
         hidden neurons and then the readouts.
     gain : float
-        Factor of eq. (1) for the readout potentials.  The factor 240 / s, with
-        the readout scale s of `chip_weights.integers`, gives the readout
-        potentials for the real weights.
+        Factor of eq. (1).  The factor 240 / s, with the readout scale s of
+        `chip_weights.integers`, gives the potentials for the real weights.
     size : int, optional
         Largest number of patterns in one call of `run`; by default all B
         patterns.
@@ -179,10 +177,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     dtype : float32 or float64
     delay : dict, optional
         Delays of the chip in time steps, with the keys "input", "spikes" and
-        "samples", as in the field `delay` of the result of `probe.probe`.  A
-        positive delay means late, and a negative delay means early.  `run`
-        then receives more than T time steps, with zeros before and after x,
-        and the recording is cut such that all arrays are aligned with x.
+        "samples", as in the result of `probe.probe`.  `run` then receives more
+        than T time steps, with zeros before and after x, and the recording is
+        cut such that all arrays are aligned with x.
 
     Returns
     -------
@@ -196,9 +193,9 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     Raises
     ------
     ValueError
-        If an argument of `record` or a result of `run` is invalid, or if
-        `tries` > 1 and all attempts of a call fail.  If `tries` is 1, errors
-        of `run` are raised unchanged.
+        If an argument or a result of `run` is invalid, or if `tries` > 1 and
+        all attempts of a call fail.  If `tries` is 1, errors of `run` are
+        raised unchanged.
     """
     one_of("run", run, Callable)
     float_dtype(dtype)

@@ -516,15 +516,13 @@ def credit(psi, dspikes=None, dmem=None):
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
 
-    Parameters
-    ----------
-    psi, dspikes, dmem
-        Arguments of `backward`.  The result has the dtype of psi.
+    Arguments as for `backward`.
 
     Returns
     -------
     (T, B, 2n) float
-        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem].
+        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem], with the
+        dtype of psi.
     """
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
@@ -663,7 +661,6 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Return the checked state."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

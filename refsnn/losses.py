@@ -318,13 +318,7 @@ def upper_bound(spikes, bound, per="population", power=2):
     >>> value, dspikes[0, 0].tolist()
     (4.0, [2.0, 2.0])
 
-    Parameters
-    ----------
-    spikes, bound, per, power : as for `lower_bound`
-
-    Returns
-    -------
-    value, dspikes : float and (T, B, n) float
+    Arguments and results as for `lower_bound`.
     """
     return _bounded(spikes, bound, per, power, 1)
 
@@ -390,7 +384,6 @@ def total(spikes):
 
 
 def _labelled(name, record, labels):
-    """Return the checked array `record` and labels."""
     record, = arrays(f"{name} (T, B, k) float", record)
     return arrays(f"{name} (T, B, k), labels (B) int in [0, {record.shape[2]})", record,
                   labels)

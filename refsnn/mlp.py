@@ -230,10 +230,7 @@ def signals(weights, recording, activation="relu"):
     >>> [g.tolist() for g in signals(weights, rec)]
     [[[[5.0, 0.0]]], [[[1.0]]]]
 
-    Parameters
-    ----------
-    weights, recording, activation
-        As for `backward`.
+    Arguments as for `backward`.
 
     Returns
     -------
@@ -395,7 +392,6 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check the arrays of all layers."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]

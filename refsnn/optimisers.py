@@ -215,7 +215,6 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
 
 
 def _begin(state, gradient, fields, options):
-    """Check and return the arguments as arrays."""
     g, = arrays("gradient (...) float", gradient)
     if g.size == 0:
         raise ValueError(f"gradient has shape {g.shape}: must not be empty")
@@ -239,7 +238,6 @@ def _begin(state, gradient, fields, options):
 
 
 def _end(g, t, *results):
-    """Return the new state and the update."""
     mean, scale, update = (None if a is None else np.asarray(a, g.dtype)
                            for a in results)
     return State(t, mean, scale), update

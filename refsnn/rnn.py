@@ -87,10 +87,7 @@ def run(x, W, V, state=None):
     >>> bool((state == np.tanh(np.tanh(1))).all())
     True
 
-    Parameters
-    ----------
-    x, W, V, state
-        Arguments of `simulate`.
+    Arguments as for `simulate`.
 
     Returns
     -------
@@ -194,10 +191,7 @@ def linearise(x, W, V, h, state=None):
     >>> J.ravel().tolist(), F[1, 0].tolist()
     ([0.5, 0.5], [[1.0, 0.0]])
 
-    Parameters
-    ----------
-    x, W, V, h, state
-        Arguments of `backward`.
+    Arguments as for `backward`.
 
     Returns
     -------

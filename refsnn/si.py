@@ -362,10 +362,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     >>> penalty_gradient(state, theta, settings).tolist()
     [2.0, 3.0]
 
-    Parameters
-    ----------
-    state, parameters, settings
-        As for `penalty`.
+    Arguments as for `penalty`.
 
     Returns
     -------
@@ -382,7 +379,6 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Check and return the settings."""
     s = bundle("settings", settings, Settings)
     one_of("settings.gradient", s.gradient, "task", "total")
     one_of("settings.displacement", s.displacement, "step", "descent")

@@ -214,7 +214,6 @@ def _groups(owner, pattern, states):
 
 
 def _checked(owner, pattern, states, F=None):
-    """Check and return the arguments of `_groups`."""
     pattern, = arrays("pattern (g, n)", pattern)
     _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
                       owner)

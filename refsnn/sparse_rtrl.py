@@ -395,7 +395,6 @@ def _product(rule, q, mem):
 
 
 def _checked(traces, shape, psi):
-    """Check and cast the traces."""
     traces = bundle("traces", traces, Traces)
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):
@@ -406,7 +405,6 @@ def _checked(traces, shape, psi):
 
 
 def _buffers(out, shape, others):
-    """Check and return the output buffers."""
     found = Traces(*(buffer(name, value, shape, others[0].dtype, others)
                      for name, value in zip(("out.syn", "out.mem"),
                                             bundle("out", out, Traces), strict=True)))

@@ -214,10 +214,7 @@ def silent_cost(W, *, tau, threshold):
     >>> value, dW.tolist()
     (0.25, [[-1.0, -1.0], [0.0, 0.0]])
 
-    Parameters
-    ----------
-    W, tau, threshold
-        As for `forward`.
+    Arguments as for `forward`.
 
     Returns
     -------

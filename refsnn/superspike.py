@@ -387,7 +387,6 @@ def accumulate(k, state, W, step, signal):
 
 
 def _settings(settings):
-    """Check and return the settings."""
     settings = bundle("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         one_of(f"settings.{name}", getattr(settings, name), *allowed)
@@ -408,7 +407,6 @@ def _settings(settings):
 
 
 def _coefficients(k, dtype):
-    """Check and return the coefficients."""
     k = bundle("k", k, Coefficients)
     for name in ("trace", "alpha"):
         if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
@@ -422,7 +420,6 @@ def _coefficients(k, dtype):
 
 
 def _given(k, state, W, rules, *others):
-    """Check and return the arguments."""
     W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
                        *bundle("state", state, State), *others)
     k, state = _coefficients(k, W.dtype), State(*given[:12])

@@ -120,14 +120,28 @@ def sections(doc):
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def referred(doc, docs):
+    """Return the sections, those of another function where the text names it, as
+    "Arguments and results as for `f`." or "Arguments as for `f`." does."""
+    found = sections(doc)
+    told = re.search(r"^Arguments( and results)? as for `(\w+)`\.$", doc, re.M)
+    if told and "Parameters" not in found:
+        other = sections(docs.get(told[2], ""))
+        kept = ("Parameters", "Returns")[:2 if told[1] else 1]
+        found |= {key: other[key] for key in kept if key in other}
+    return found
+
+
 def bad_functions(source, name):
     """Public functions without summary, sections, parameters or doctest."""
     tree, complaints = ast.parse(source), []
+    docs = {node.name: ast.get_docstring(node) or "" for node in tree.body
+            if isinstance(node, ast.FunctionDef)}
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
             continue
         doc = ast.get_docstring(node) or ""
-        found, where = sections(doc), f"{name}:{node.lineno}: {node.name}"
+        found, where = referred(doc, docs), f"{name}:{node.lineno}: {node.name}"
         arguments = [a.arg for a in node.args.posonlyargs + node.args.args
                      + node.args.kwonlyargs + [node.args.vararg] if a]
         gives = any(isinstance(child, ast.Return) and child.value is not None
@@ -466,6 +480,24 @@ def test_a_bad_module_is_seen(old, new):
     assert bad_module(GOOD, "a.py") == []
     assert old in GOOD
     assert bad_module(GOOD.replace(old, new), "a.py")
+
+
+@pytest.mark.parametrize("text, bad", [
+    ("Arguments and results as for `f`.", 0), ("Arguments as for `f`.", 1),
+    ("Arguments and results as for `h`.", 4), ("", 4)])
+def test_arguments_of_another_function_are_described_there(text, bad):
+    more = f'''
+def g(a, *, x):
+    """Return another value.
+
+    >>> g(1, x=2)
+    2
+
+    {text}
+    """
+    return a * x
+'''
+    assert len(bad_module(GOOD + more, "a.py")) == bad
 
 
 def test_functions_for_other_modules_need_a_summary_and_an_example():

@@ -425,10 +425,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     >>> scores(x, W, W_out, steps=6, alpha=0.5, beta=0.5).tolist()
     [[1.0, 3.0]]
 
-    Parameters
-    ----------
-    x, W, W_out, steps, alpha, beta, gain, threshold, reset
-        As for `record`.
+    Arguments as for `record`.
 
     Returns
     -------

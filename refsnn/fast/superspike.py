@@ -383,7 +383,6 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _coefficients(k, dtype):
-    """Check and return the coefficients."""
     k = bundle("k", k, Coefficients)
     for name in ("trace", "alpha"):
         if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
@@ -397,7 +396,6 @@ def _coefficients(k, dtype):
 
 
 def _given(k, state, W, rules="", *others):
-    """Check and return the arguments."""
     W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
                        *bundle("state", state, State), *others)
     k, state = _coefficients(k, W.dtype), State(*given[:12])

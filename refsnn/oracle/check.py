@@ -160,7 +160,6 @@ def _convention(vector, results, wrong):
 # ---- one golden vector
 
 def _judged(vector, results):
-    """Return a finding for each output."""
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -168,7 +167,6 @@ def _judged(vector, results):
 
 
 def _verdict(vector, name, value, rounding):
-    """Judge one output."""
     judged = matching.judge(vector, name, value)
     if judged.found is None:
         dtype = str(getattr(value, "dtype", ""))
@@ -184,7 +182,6 @@ def _verdict(vector, name, value, rounding):
 
 
 def _summary(vector, results, findings):
-    """Return no summary or one summary."""
     status = {f.output: f.status for f in findings if f.status != "missing"}
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:

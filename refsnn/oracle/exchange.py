@@ -67,7 +67,6 @@ def arrays(contents, texts=()):
 
 
 def _array(row, name):
-    """Return an array after checking its fields."""
     if not isinstance(row, dict) or row.keys() != FIELDS:
         told = f"has the fields {sorted(row)!s:.60}" if isinstance(row, dict) else \
             f"is a {type(row).__name__}"

@@ -165,7 +165,6 @@ def _describe(path, contents):
 
 
 def _description(found):
-    """Return the contents of vectors.json."""
     return {
         "refsnn": refsnn.__version__, "numpy": np.__version__, "files": FILES,
         "results": RESULTS,
@@ -180,7 +179,6 @@ def _description(found):
 
 
 def _described(values):
-    """Return the shapes and dtypes of arrays."""
     return {name: value.item() if isinstance(value, np.generic) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
@@ -281,7 +279,6 @@ def read(path, texts=()):
 
 
 def _text(path, texts):
-    """Return the arrays of a JSON file."""
     try:
         contents = exchange.parse(pathlib.Path(path).read_bytes())
         if not 0 < len(contents) <= ENTRIES:
@@ -306,7 +303,6 @@ def _short(path, size):
 
 
 def _entry(archive, info, text):
-    """Return an array after checking its header."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = {(1, 0): np.lib.format.read_array_header_1_0,

@@ -191,7 +191,6 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the positions of the errors."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -210,7 +209,6 @@ def _blocks(bad, live, axes, backward):
 
 
 def _where(step, blocks, backward):
-    """Describe in words where the errors are."""
     told = "" if step is None else f", {'last' if backward else 'first'} at step {step}"
     only = [f"{axis} = {', '.join(map(str, at[:4]))}{', ...' * (len(at) > 4)}"
             for axis, at in blocks.items() if axis != "diagonal"]
@@ -221,7 +219,6 @@ def _where(step, blocks, backward):
 
 
 def _within_blocks(blocks, bad, axes):
-    """Return whether all errors are in `blocks`."""
     for axis, at in blocks.items():
         if axis == "diagonal":
             if (bad & (np.eye(*bad.shape) != at)).any():
@@ -273,7 +270,6 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Return the change of the axes."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -285,7 +281,6 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield descriptions, changed arrays and masks."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return
@@ -335,14 +330,12 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to fewer bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit
 
 
 def _rounding(found, right):
-    """Return dtypes whose rounding explains the errors."""
     right, error = right.ravel(), (found - right).ravel()
     found, signs = found[found != 0], np.sign(error[error != 0])
     size, likely = np.linalg.norm(error), []
@@ -362,7 +355,6 @@ def _rounding(found, right):
 
 
 def _explained(change, factor, names, every=True):
-    """Return the text of an explanation."""
     if not change and factor is None:
         return ""
     if factor == 0:

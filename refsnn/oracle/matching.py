@@ -69,7 +69,6 @@ def group(results, known):
 
 
 def _refuse_masked(results):
-    """Refuse masked arrays."""
     for name, value in results.items():
         parts = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(part, np.ma.MaskedArray) for part in parts):
@@ -229,13 +228,11 @@ def counts(values, array):
 # ---- comparison of arrays
 
 def _differs(found, right, exact, rtol=FINE):
-    """Return a mask of the wrong entries."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=FINE):
-    """Return whether two arrays are nearly equal."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
@@ -268,7 +265,6 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two results are equal."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 

@@ -542,7 +542,6 @@ def memory(layers, B, rule, learn=(), feedback=None):
 
 
 def _shapes(layers, learned, B, rule, feedback):
-    """Return the shapes of the arrays in a state."""
     path, top = RULES[rule].path, len(layers) - 1
     sizes = [(2 if one.log_adaptation is None else 3, len(one.W)) for one in layers]
     influence, filtered, gates, past = [], [], [], []
@@ -573,7 +572,6 @@ def _stored(state):
 
 
 def _rest(layers, learned, B, rule, feedback):
-    """Return the state at rest."""
     dtype = layers[0].W.dtype
     shapes = _shapes(layers, learned, B, rule, feedback)
     influence, filtered, gates, past = (
@@ -586,7 +584,6 @@ def _rest(layers, learned, B, rule, feedback):
 
 
 def _learned(layers, learn):
-    """Return the names of the learned constants of each layer."""
     one_of("learn", learn, list, tuple, set)
     learned = [[name for name in network.CONSTANTS if name in learn
                 and getattr(one, "log_" + name) is not None
@@ -622,7 +619,6 @@ def _fitting(layers):
 
 
 def _checked(layers, x, learn, feedback, dt, gain, reset, rule):
-    """Check the arguments that the layers share, and return them."""
     path = RULES[rule].path
     layers = _fitting(layers)
     arrays("dt () in (0, inf), gain? () in (0, inf)", dt, gain)

@@ -241,13 +241,11 @@ def _even(runs, forward):
 
 
 def _sizes(runs, forward):
-    """Return the relative errors of one pass."""
     return [_size(run, name) for run in runs for name in run.wrong
             if (name in FORWARD) == forward and name != "loss"] or [0.0]
 
 
 def _size(run, name):
-    """Return the relative error of an output."""
     return np.abs(run.found[name] - run.right[name]).max() / max(
         np.abs(run.right[name]).max(), TINY)
 
@@ -259,7 +257,6 @@ def _listed(names):
 
 
 def _conclusion(side, terms, dtypes):
-    """Return a sentence that names the error."""
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
@@ -418,7 +415,6 @@ def _pause(runs):
 
 
 def _gap(run):
-    """Return bounds of the threshold."""
     mem, fired = run.found["mem"], run.found["spikes"] > 0
     return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
 

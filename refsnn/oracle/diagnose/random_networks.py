@@ -146,7 +146,6 @@ def _built(rule, draws, n, m, B, T):
 
 
 def _network(rule, draws, *sizes):
-    """Return a test problem, or None."""
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
 
@@ -169,7 +168,6 @@ def _fault(vector, function):
 
 
 def _varies(function, fault):
-    """Return whether a second call differs."""
     again = function(_copied(fault.vector.inputs))
     for name, value in fault.results.items():
         one, two = (matching.judge(fault.vector, name, a).found
@@ -252,7 +250,6 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Search for a smaller network."""
     best = fault, draws, sizes
 
     def shown(*sizes):
@@ -313,7 +310,6 @@ def _goals(value):
 # ---- the report
 
 def _told(kind, fault):
-    """Describe the wrong outputs in words."""
     told = [f"{name} {{}}".format(
         "is 0 throughout" if place == "vacuous" else place.text if place != "refused"
         else matching.judge(fault.vector, name, fault.results[name]).why)
@@ -324,7 +320,6 @@ def _told(kind, fault):
 
 
 def _code(fault, function):
-    """Return Python code that shows an error."""
     name = getattr(function, "__name__", "")
     name = name if name.isidentifier() else "function"
     right = {key: fault.vector.outputs[key] for key in fault.results}
@@ -343,13 +338,11 @@ def _code(fault, function):
 
 
 def _dict(name, values):
-    """Return Python code that defines a dict."""
     rows = [f'    "{key}": {_text(value)},' for key, value in values.items()]
     return "\n".join([f"{name} = {{", *rows, "}"])
 
 
 def _text(value):
-    """Return Python code for a value."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         return repr(f"{value!r:.60}")

@@ -82,7 +82,6 @@ def _among(x, W, rows, gradients, tools, rtol):
 
 
 def _judge(step, x, W, rows, gradients, tools, rtol):
-    """Compare a recording with one candidate."""
     parting, count = _compared(rows, tools.simulate(step, x, W), rtol)
     if parting is None and gradients is not None:
         wanted = np.asarray(tools.differentiate(step, x, W))
@@ -97,7 +96,6 @@ def _judge(step, x, W, rows, gradients, tools, rtol):
 
 
 def _compared(rows, run, rtol):
-    """Compare recorded and simulated arrays."""
     run = {name: np.asarray(run[name]) for name in rows}
     wrong = {name: row != run[name] if name == "spikes" else               # (1)
              _differs(row, run[name], rtol) for name, row in rows.items()}
@@ -126,7 +124,6 @@ def _telling(one, other, names, tools, rtol):
 
 
 def _text(members, apart):
-    """Describe the matching candidates in words."""
     others = "; ".join(f"{_words(c)} ({name})" for c, name in apart.items() if name)
     same = "; ".join(_words(c) for c, name in apart.items() if not name)
     return (f"as {_words(members[0])}"
@@ -137,7 +134,6 @@ def _text(members, apart):
 # ---- validation
 
 def _validated(rows, gradients, tools, rtol):
-    """Validate the arguments that belong to `tools`."""
     for name, row in rows.items():
         if not row.any():
             raise ValueError(f"recording[{name!r}] is 0 throughout: must not be, "

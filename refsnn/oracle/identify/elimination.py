@@ -194,7 +194,6 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _gains(problem, decay):
-    """Return the four possible gains."""
     (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
     return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
             "integral": tau * (1 - beta)}
@@ -291,7 +290,6 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Select the entries `keep` of each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -490,18 +488,15 @@ def _recorded_states(step, states):
 
 
 def _steps(codes, axes=AXES):
-    """Convert rows of `codes` to `conventions.Step`."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
 
 def _slack(problem):
-    """Return the tolerances of eq. (1)."""
     return _flatten(problem).slack
 
 
 def _codes_of(step, axes=AXES):
-    """Return the indices of the choices."""
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
 

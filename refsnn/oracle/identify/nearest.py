@@ -128,7 +128,6 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate and the difference."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
@@ -168,7 +167,6 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the largest relative error."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -180,7 +178,6 @@ def _error(problem, run):
 
 
 def _fired(problem):
-    """Return the number of recorded spikes."""
     return int(np.sum(problem.rows.get("spikes", 0)))
 
 

@@ -94,7 +94,6 @@ class Report(NamedTuple):
 
 
 def _changes(candidate):
-    """Return the changes of a candidate."""
     _, axis, value = candidate
     if isinstance(axis, tuple):
         return dict(zip(axis, value, strict=True))
@@ -107,7 +106,6 @@ def _cost(changes):
 
 
 def _step(candidate, presets):
-    """Return the update convention of a candidate."""
     return presets[candidate.preset]._replace(**_changes(candidate))
 
 
@@ -119,7 +117,6 @@ def _variants(names, presets, axes):
 
 
 def _described(step, presets, axes):
-    """Describe `step` with the fewest changes."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -143,7 +140,6 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the first wrong entry, or None."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:
@@ -161,14 +157,12 @@ def _title(preset):
 
 
 def _words(candidate, name=None):
-    """Describe a candidate in words."""
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
                for axis, value in _changes(candidate).items()]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
 
 
 def _difference(nearest, parting):
-    """Describe the first difference from the recording."""
     step, sample, neuron, quantity, found, wanted = parting
     where = "in the gradients: an entry" if step is None else \
         f"first at step {step}, sample {sample}, neuron {neuron}: {quantity}"
@@ -177,7 +171,6 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Describe the settled and the open properties."""
     choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
     changes = _changes(members[0])
     equal = members if changes.keys() <= {"refractory"} else members[:1]
