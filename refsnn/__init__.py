@@ -135,12 +135,12 @@ important ones, with the tests that prove them, are:
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
+def __getattr__(name, package=__name__):
     """Import a module of the package when it is first used."""
     import importlib
     try:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{package}.{name}")
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
+        if error.name != f"{package}.{name}":
             raise
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        raise AttributeError(f"module {package!r} has no attribute {name!r}") from None

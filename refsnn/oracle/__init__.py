@@ -43,13 +43,8 @@ read from any programming language.  The modules of `oracle` import other
 modules of refsnn, and therefore cannot be copied alone.
 """
 
+import functools
 
-def __getattr__(name):
-    """Import a module of the package when it is first used."""
-    import importlib
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
-            raise
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+import refsnn
+
+__getattr__ = functools.partial(refsnn.__getattr__, package=__name__)
