@@ -117,8 +117,8 @@ def velocity(x, rate, response, channels, *, out=None):
     x, rate : (N,) float and float
         Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
-        Function that returns the transfer function V at F frequencies in Hz
-        for a slice of C channels, such as a result of `basilar.response`.
+        Function that returns the transfer function V at frequencies in Hz for
+        a slice of channels, such as a result of `basilar.response`.
     channels : int or slice
         Number of channels, or a slice of channels.
     out : (n, C) float64, optional
@@ -166,9 +166,8 @@ def transmitter(v, dt, *, cell=None):
     dt : float
         Time step, s.  The time step must be below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
-        Constants of the hair cell; the published constants by default.  The
-        rates y, g, l, r, x and h have the unit 1/s, and the velocities A and B
-        have the unit cm/s.  The default of each field comes first:
+        Constants of the hair cell; the published constants by default.  Rates
+        have the unit 1/s, and velocities cm/s.  The defaults come first:
 
         y  5.05, replenishment
         g  2000.0, largest release

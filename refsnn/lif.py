@@ -346,14 +346,12 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         At least one of `dspikes`, `dmem` and `dstate` is needed.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
-        recurrent spikes.  The result includes dV even if the gradient does
-        not pass through the recurrent spikes.
+        recurrent spikes.
     after : State, optional
         State at step T that `run` returned, needed with `dstate`.
     dstate : State, optional
-        Derivatives of the loss of all later steps with respect to the state
-        `after`.  The call of `backward` for these later steps returns these
-        derivatives in the field `dstate`.
+        Field `dstate` of the result for the later steps, the derivatives of
+        their loss with respect to the state `after`.
     constants : bool
         Whether to compute the derivatives of the loss with respect to alpha,
         beta, gain and threshold.

@@ -282,8 +282,7 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty for spike counts below a bound, eq. (15), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty for spike counts below a bound, eq. (15).
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -304,15 +303,13 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in units of spikes^power, and its derivative with respect to
-        the spikes.
+        Penalty in units of spikes^power, and its derivative dL/dS.
     """
     return _bounded(spikes, bound, per, power, -1)
 
 
 def upper_bound(spikes, bound, per="population", power=2):
-    """Return the penalty for spike counts above a bound, eq. (16), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty for spike counts above a bound, eq. (16).
 
     >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -338,8 +335,7 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the penalty on the squared spike counts of neurons, eq. (17), and
-    the derivative of this penalty with respect to the spikes.
+    """Return the penalty on the squared spike counts of neurons, eq. (17).
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -352,7 +348,7 @@ def burst(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in spikes^2, and its derivative with respect to the spikes.
+        Penalty in spikes^2, and its derivative dL/dS.
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
@@ -361,8 +357,7 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the penalty on the total spike count of a layer, eq. (18), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty on the total spike count of a layer, eq. (18).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])
@@ -375,8 +370,7 @@ def total(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Mean spike count of the layer, and its derivative with respect to the
-        spikes.
+        Mean spike count of the layer, and its derivative dL/dS.
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]

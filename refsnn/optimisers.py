@@ -119,7 +119,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     beta1, beta2 : float
         Decay factors of the two running means, in [0, 1).
     eps : float
-        Constant that is added to the square root, in units of the gradient.
+        Constant that is added to the square root.
 
     Returns
     -------
