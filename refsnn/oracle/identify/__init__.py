@@ -18,15 +18,13 @@ modules are:
     fitting         surrogate gradients, and least squares for constants
     nearest         recordings that agree with no convention
     stimuli         inputs that distinguish conventions
-    comparison      candidates that the caller supplies
     report          the report in words
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES
-from refsnn.oracle.identify.comparison import Tools
 from refsnn.oracle.identify.identification import identify, relative
 from refsnn.oracle.identify.report import Candidate, Parting, Report
 from refsnn.oracle.identify.stimuli import Stimulus, make_stimuli
 
-__all__ = ["QUANTITIES", "Candidate", "Parting", "Report", "Stimulus", "Tools",
+__all__ = ["QUANTITIES", "Candidate", "Parting", "Report", "Stimulus",
            "identify", "make_stimuli", "relative"]

@@ -25,20 +25,17 @@ conventions that agree, those most similar to a published tool.
 import numpy as np
 
 from refsnn import _checks, conventions
-from refsnn.oracle.identify import (arguments, comparison, elimination, fitting,
-                                    nearest, ties)
-from refsnn.oracle.identify.comparison import Tools
+from refsnn.oracle.identify import arguments, elimination, fitting, nearest, ties
 from refsnn.oracle.identify.report import (SILENCE, Candidate, Parting, Report,
                                            _changes, _cost, _described, _difference,
                                            _lines, _step, _surrogates, _variants,
                                            _whole, _words)
-from refsnn.oracle.identify.stimuli import _simulator
+from refsnn.oracle.identify.stimuli import _simulator, _telling
 
 __all__ = ["identify", "relative"]
 
 SHOWN = 20              # members at most, if no preset fits
 FEW_CHANGES = 3         # a mistake changes at most this number of axes
-RTOL = 1e-9             # tolerance for stimuli, and for `tools` by default
 LONE = ("the gradient is not used, because many surrogates explain a single entry: "
         "give the surrogate with its steepness, or record two neurons")
 HELD = "equal: a membrane held at reset_to for one step after each spike (refractory 1)"
@@ -50,8 +47,7 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
-             dspikes=None, surrogate=None, tools=None, rtol=None, alpha=None,
-             beta=None, refractory=None):
+             dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
     """Identify the update conventions that agree with a recording of LIF neurons.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
@@ -91,15 +87,6 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         function that maps the membrane potential minus the threshold to
         (value, derivative).  By default, all names and several steepnesses
         are tried.
-    tools : Tools, optional
-        Update conventions of the caller, which replace the update conventions
-        of the module `conventions`.  With `tools`, the arguments V, tau_syn,
-        tau_mem, alpha, beta, `refractory`, `dspikes` and `surrogate` must be
-        None, and all other constants have no effect.
-    rtol : float, optional
-        Tolerance in eq. (2) of the module `comparison`, used only if the
-        argument `tools` is given.  The default is 1e-9, or 3e-5 for float32.
-        Spikes are compared up to rounding.
     alpha, beta : float, optional
         Decay factors per time step, which replace the time constants.  With
         decay factors, the unit of time is the time step, and the property
@@ -118,16 +105,6 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
     shape = (*x.shape[:2], len(W))
-    if tools is not None:
-        if any(value is not None for value in (
-                V, tau_syn, tau_mem, dspikes, surrogate, alpha, beta, refractory)):
-            raise ValueError("tools are given: V, tau_syn, tau_mem, alpha, beta, "
-                             "dspikes, surrogate and refractory must be None")
-        rows, eps = arguments._recorded(recording, shape)
-        if rtol is None:
-            rtol = max(RTOL, elimination.WIDE * eps)
-        found = comparison._among(x, W, rows, gradients, tools, rtol)
-        return found._replace(text=found.lines[0])
     rows, eps = arguments._recorded(recording, shape)
     decays, taus = arguments._decays(tau_syn, tau_mem, dt, alpha, beta)
     _, V, *levels = _checks.arrays(
@@ -167,7 +144,7 @@ def relative(report, right, alone=False):
     Parameters
     ----------
     report : Report
-        Result of `identify`, without `tools`.
+        Result of `identify`.
     right : conventions.Step
         Convention of the right layer.
     alone : bool
@@ -232,14 +209,12 @@ def _recognised(problem, presets, fits, gradient, given):
                    elimination._grouped(fits).tolist(), _path(fits, axes), strict=True)}
     members = _members(problem, presets, fits, choices)
     first = _step(members[0], presets)
-    tools = Tools(presets, {}, *_simulator(problem))
-
-    plain = tools._replace(inputs={name: one for name, one in tools.inputs.items()
-                                   if name not in ("ties", "all")})
+    simulate, inputs = _simulator(problem)
 
     def tell(step):     # ties settle only "compare", because rounding decides ties
-        used = plain if step.compare == first.compare else tools
-        return comparison._telling(first, step, problem.rows, used, RTOL)
+        left = ("ties", "all") if step.compare == first.compare else ()
+        return _telling(first, step, problem.rows, simulate, {
+            name: one for name, one in inputs.items() if name not in left})
 
     apart = {c: tell(_step(c, presets)) for c in members[1:]}
     own = choices[_code(first, problem.axes)]

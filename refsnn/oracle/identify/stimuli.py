@@ -15,6 +15,11 @@ floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
+A stimulus distinguishes two update conventions if the spikes of the two
+simulations differ, or if the currents or potentials a and b violate
+
+    |a - b| <= 1e-9 max |a|                                           (2)
+
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
@@ -38,6 +43,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import _checks, conventions
+from refsnn.oracle.identify.arguments import QUANTITIES
 
 __all__ = ["Stimulus", "make_stimuli"]
 
@@ -45,6 +51,7 @@ STEPS = 25              # time steps of a stimulus, with input in at most the fi
 SIZES = 40              # number of input amplitudes of a stimulus
 WEAK = 0.6              # smallest drive, in units of the threshold
 STRONG = 9.0            # largest drive, which makes a neuron spike several times
+RTOL = 1e-9             # see (2)
 NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
@@ -122,7 +129,7 @@ def _ties(alphas, betas, gains, threshold):
 
 
 def _simulator(problem):
-    """Return a simulator, None and input signals."""
+    """Return a simulator and the stimuli for its constants."""
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
 
@@ -134,7 +141,22 @@ def _simulator(problem):
                      for tau in (tau_syn, tau_mem))
     gains = [gain for beta in betas for gain in (dt / tau_mem, tau_mem * (1 - beta))
              ] if tau_mem else []
-    return simulate, None, make_stimuli(alphas, betas, levels["threshold"], gains)
+    return simulate, make_stimuli(alphas, betas, levels["threshold"], gains)
+
+
+def _telling(one, other, names, simulate, inputs):
+    """Name a stimulus that distinguishes two conventions, or return ""."""
+    for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
+        for name, (x, W, _) in inputs.items():
+            a, b = (simulate(step, x, W) for step in (one, other))
+            if any(_differ(key, a[key], b[key]) for key in keys):
+                return name + note
+    return ""
+
+
+def _differ(name, a, b):
+    limit = 0 if name == "spikes" else RTOL * np.abs(a).max(initial=0)
+    return not (np.abs(a - b) <= limit).all()                              # (2)
 
 
 def _decay(kind, tau, dt):
