@@ -138,8 +138,7 @@ class Gradient(NamedTuple):
     __repr__ = shown
 
 
-def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
-           dtype=np.float32, delay=None):
+def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None):
     """Run a network on a chip, and return the checked recording, eq. (1).
 
     >>> def run(weights, x):
@@ -169,11 +168,6 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
     gain : float
         Factor of eq. (1).  The factor 240 / s, with the readout scale s of
         `chip_weights.integers`, gives the potentials for the real weights.
-    size : int, optional
-        Largest number of patterns in one call of `run`; by default all B
-        patterns.
-    tries : int
-        Largest number of attempts for one call of `run`.
     dtype : float32 or float64
     delay : dict, optional
         Delays of the chip in time steps, with the keys "input", "spikes" and
@@ -189,48 +183,19 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         mem     (T, B, n) potentials v, or None if not reported
         spikes  (T, B, n) spikes S of hidden neurons
         out     (T, B, k) potentials o of readouts, or None if not reported
-
-    Raises
-    ------
-    ValueError
-        If an argument or a result of `run` is invalid, or if `tries` > 1 and
-        all attempts of a call fail.  If `tries` is 1, errors of `run` are
-        raised unchanged.
     """
     one_of("run", run, Callable)
     float_dtype(dtype)
-    W, _, W_out, x, gain, size, tries = arrays(
+    W, _, W_out, x, gain = arrays(
         "weights.hidden (n, m), weights.recurrent? (n, n), weights.readout (k, n), "
-        f"x (T, B, m) in [0, inf), gain () in {SCALES}, size? () int in [1, inf), "
-        "tries () int in [1, inf)", *_matrices(weights), x, gain, size, tries)
+        f"x (T, B, m) in [0, inf), gain () in {SCALES}", *_matrices(weights), x, gain)
     _whole("x", x)
     n, k, dtype = len(W), len(W_out), np.dtype(dtype).type
     _, unit = arrays(f"weights (all), unit (all?) in {SCALES}", np.zeros(n + k), unit)
     scale = np.broadcast_to(np.asarray(1 / unit, dtype), n + k), dtype(gain)
     before, after, cuts = _shifts(delay, len(x))
     x = np.pad(x, ((before, after), (0, 0), (0, 0))) if before or after else x
-    pieces, size = [], size or x.shape[1]
-    for first in range(0, x.shape[1], size):
-        some = x if size >= x.shape[1] else x[:, first:first + size]
-        for left in reversed(range(tries)):
-            try:
-                own = some.copy() if left else some     # `run` may change its input
-                piece = _piece(run(weights, own), some, n, k, *scale, cuts)
-                first_piece = (pieces or [piece])[0]
-                if any((a is None) != (b is None) for a, b in zip(piece, first_piece)):
-                    raise ValueError("run.samples has another form than before: must "
-                                     "have the same neurons for all patterns")
-                pieces.append(piece)
-                break
-            except Exception as error:
-                if tries == 1:
-                    raise
-                if not left:
-                    raise ValueError(
-                        f"run failed {tries} times for patterns {first} to "
-                        f"{first + some.shape[1] - 1}: {error}") from error
-    return Recording(*(None if parts[0] is None else np.concatenate(parts, axis=1)
-                       for parts in zip(*pieces, strict=True)))
+    return _piece(run(weights, x), x, n, k, *scale, cuts)
 
 
 def _shifts(delay, T):
@@ -265,7 +230,8 @@ def _piece(result, x, n, k, scale, gain, cuts):
     samples = samples[cuts[1]]
     v = samples - samples[0]
     v *= scale[-v.shape[2]:]                                               # (1)
-    return Recording(None if few else v[:, :, :n], spikes.copy(), gain * v[:, :, -k:])
+    return Recording(None if few else v[:, :, :n].copy(), spikes.copy(),
+                     gain * v[:, :, -k:])
 
 
 def _whole(name, counts):

@@ -90,7 +90,6 @@ Departures.  The text of [ZN21] was not available.  This module follows
     2021, arXiv 2010.11931.
 """
 
-from collections import namedtuple
 from typing import NamedTuple
 
 import numpy as np
@@ -100,10 +99,19 @@ from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of, s
 __all__ = ["RULES", "eligibility", "gradient", "lif_step", "readout_step", "rest"]
 
 RULES = ("exact", "block", "implicit", "presynaptic")
-_RECORDING = namedtuple("Recording", "syn mem spikes clamp")
 LEAK = "alpha () in [0, 1), beta () in [0, 1), gain () in (0, inf)"
 MODEL = {rule: (LEAK if rule == "presynaptic" else LEAK.replace("()", "(n?)"))
          + ", threshold (n?) in (0, inf)" for rule in RULES}
+
+
+class Recording(NamedTuple):
+    """Hold the recorded currents, potentials, spikes and refractory mask of a
+    layer.  The function `gradient` describes the fields."""
+    syn: np.ndarray
+    mem: np.ndarray
+    spikes: np.ndarray
+    clamp: np.ndarray
+    __repr__ = shown
 
 
 class Traces(NamedTuple):
@@ -333,9 +341,13 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
     ----------
     x, psi : (T, B, m) and (T, B, n) float
         Input and surrogate derivative.  The result has the dtype of `psi`.
-    recording : tuple
-        Currents I, membrane potentials U, spikes S and refractory mask, each
-        (T, B, n), as `lif.simulate` returns them.
+    recording : Recording
+        Result of `lif.simulate`, or a tuple with the same fields:
+
+        syn     currents I, (T, B, n)
+        mem     membrane potentials U, (T, B, n)
+        spikes  spikes S, (T, B, n)
+        clamp   refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
         Derivatives dL/dS and dL/dU through all later layers, but not through
         the recurrence of this layer.
@@ -356,7 +368,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
         "dmem? (T, B, n), recording.syn (T, B, n), recording.mem (T, B, n), "
         "recording.spikes (T, B, n), recording.clamp (T, B, n) in {0, 1}, "
         + MODEL[rule], psi, x, V, dspikes, dmem,
-        *bundle("recording", recording, _RECORDING), alpha, beta, gain, threshold)
+        *bundle("recording", recording, Recording), alpha, beta, gain, threshold)
     q = np.zeros_like(psi)
     q += 0 if dmem is None else dmem
     q += 0 if dspikes is None else psi * dspikes
