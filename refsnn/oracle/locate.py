@@ -9,11 +9,9 @@ tests three explanations of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if the explanation holds for all affected
-entries of the array.  The entries of the array must also differ so much
-from each other that the explanation cannot be correct by chance.  For a
-single number, no explanation is reported, because every number is a
-multiple of every nonzero number.
+An explanation is reported only if it holds for all affected entries, and
+if these entries differ so much from each other that it cannot be correct
+by chance.  For a single number, no explanation is reported.
 """
 
 import itertools
@@ -63,12 +61,12 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     Parameters
     ----------
     found, right : array
-        Wrong and right array.  The shapes may differ.
+        Wrong and right array, whose shapes may differ.
     rtol : float
         Tolerance, relative to the largest right entry.
     axes : tuple of str
-        Names of the axes of `right`, such as ("step", "sample", "neuron").
-        The name "step" denotes the time axis.
+        Names of the axes of `right`, such as ("step", "sample", "neuron"), in
+        which "step" denotes the time axis.
     backward : bool
         True if the array is computed backward in time.
     sizes : dict, optional
@@ -79,8 +77,7 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     Returns
     -------
     Place
-        Description of the difference.  If the shapes differ, all entries
-        are wrong.
+        If the shapes differ, all entries are wrong.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -137,8 +134,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The function `holds` can also test arrays that are too small for `locate`
-    to infer an explanation of the errors.
+    The arrays may be too small for `locate` to infer an explanation.
 
     Parameters
     ----------
@@ -151,12 +147,10 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     -------
     bool
         True if the arrays differ only within the blocks of `place`, and if the
-        explanation of `place` holds for the arrays.  The field `place.names`
-        may list simple expressions of the factor, such as "1/2".  In this
-        case, the factor of the other arrays must equal one of the listed
-        expressions.  Otherwise, both factors must be 0, or both must be
-        nonzero.  If `place` holds no explanation, the wrong entries must not
-        be the right entries times a factor.
+        explanation of `place` holds for the arrays.  Their factor must then be
+        among `place.names`, or, without names, be 0 or nonzero as in `place`.
+        If `place` holds no explanation, the wrong entries must not be the
+        right entries times a factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

@@ -73,15 +73,15 @@ def cases(only=None, seed=0):
     Parameters
     ----------
     only : list of str, optional
-        Names of golden vectors (test problems).  The default is all.
+        Names of golden vectors.  The default is all.
     seed : int
         Seed from which the seeds of the fresh inputs are drawn.
 
     Returns
     -------
     list of Case
-        Test problems in alphabetical order.  Problems of variable size that
-        need no exact arithmetic are followed by a draw with fresh inputs.
+        Problems of variable size that need no exact arithmetic are followed by
+        a draw with fresh inputs.
     """
     from refsnn.oracle.build.registry import REGISTRY       # imports SciPy
     if type(seed) is not int or seed < 0:

@@ -84,8 +84,6 @@ rules "presynaptic", "OTTT", "SLTT" and "DECOLLE" treat the reset and the
 recurrence as recorded inputs.
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
-    Because spikes only move upwards, the influence of theta_l on lower
-    layers is 0 and not stored.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
     if the weights are constant.  Every rule gives the exact gradient for a
     simulation in which recorded values replace the neglected paths.  The
@@ -98,13 +96,12 @@ Cost.   Let N_l be the number of states and p_l the number of parameters of
     rules store a few numbers for each weight and each sequence, apart from
     "OSTL" with recurrent weights.  The function `memory` returns the
     number of bytes.
-Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were
-    not available.  The four rules follow descriptions by other authors.
-    In the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes
-    the potential of the layer above in the same time step.  In refsnn, the
+Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
+    available.  The four rules follow descriptions by other authors.  In
+    the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes the
+    potential of the layer above in the same time step.  In refsnn, the
     potential changes two time steps later, so the eligibilities in (9) are
-    delayed.  For the fixed random feedback of [BSS20], pass random
-    matrices as `feedback`.
+    delayed.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,

@@ -200,15 +200,9 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions for simulation.
-
-    Returns
-    -------
-    runs : dict
-        Results of `_numbers`, (runs, 6), for each `_Kind`.
-    where : dict
-        For each `_Kind`: positions in `codes`, runs and leaves.  A leaf
-        numbers the way of recording: 2 `record` + (after the reset).
+    """Group conventions for simulation: the results of `_numbers`, (runs, 6), for
+    each `_Kind`, and their positions in `codes`, runs and leaves.  A leaf
+    numbers the way of recording: 2 `record` + (after the reset).
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -443,15 +437,8 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one update convention.
-
-    Returns
-    -------
-    dict
-        The arrays "syn", "mem" and "spikes" are the recording in this
-        convention.  The array "forced" holds the spikes that drive the
-        simulation.
-    """
+    """Simulate one update convention.  Return the recording in this convention,
+    and the spikes that drive the simulation, "forced"."""
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
                  None if "spikes" in problem.rows else step.compare, step.floor,

@@ -253,27 +253,11 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find surrogate derivatives that satisfy eq. (3).
-
-    Parameters
-    ----------
-    problem : elimination.Problem
-        Recording and constants.
-    step : conventions.Step
-        Convention that fits the recording.
-    wanted, dspikes : (n, m) float, (T, B, n) float
-        Recorded gradient dL/dW, and derivative dL/dS.
-    surrogate : tuple (name or callable or None, steepness or None)
-        For None, all choices are tried.
-    rtol : float
-        Tolerance of eq. (3), relative to the largest entry.
-
-    Returns
-    -------
-    found : list of Match
-        Matches; matches with factor 1 are first.
-    nearest : array
-        Computed gradient with the smallest error.
+    """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
+    largest entry of the recorded gradient `wanted`.  `step` is a convention
+    that fits the recording, and `surrogate` a pair (name or callable or None,
+    steepness or None).  Return the matches, those with factor 1 first, and the
+    nearest gradient.
     """
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus

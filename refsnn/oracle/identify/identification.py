@@ -63,10 +63,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Input of the recording.  The recording must start from rest, where the
         current syn is 0 and the membrane potential mem is `leak`.
     W, V : (n, m) and (n, n) float
-        Input weights and recurrent weights; V may be None.  To represent a
-        bias, add an input that is 1 in all steps.  If the tool multiplies
-        currents by a gain that is not in `conventions.AXES`, multiply W and
-        V by this gain, and do not record syn.
+        Input weights and recurrent weights; V may be None.  If the tool
+        multiplies currents by a gain that is not in `conventions.AXES`,
+        multiply W and V by this gain, and do not record syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Do not change the dtype of the recorded arrays, because the tolerance
@@ -98,9 +97,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Returns
     -------
     Report
-        Update conventions that agree with the recording, settled properties
-        and open properties.  If no update convention agrees with the
-        recording, the report may name the nearest update convention.
+        Update conventions that agree with the recording, or the nearest one,
+        settled properties and open properties.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
@@ -264,16 +262,9 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate gradients for a recorded gradient.
-
-    Returns
-    -------
-    matches : dict
-        List of `fitting.Match` for keys of `paths`.
-    step : conventions.Step
-        First convention in `paths`.
-    near : array
-        Nearest gradient of `step`.
+    """Find surrogate gradients for a recorded gradient.  Return lists of
+    `fitting.Match` for keys of `paths`, the first convention in `paths`, and
+    its nearest gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -326,15 +317,8 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return the settled and the open properties.
-
-    Returns
-    -------
-    settled : dict
-        Choice for each settled property.
-    undecided : dict
-        Possible choices, and a stimulus name or "".
-    """
+    """Return the choice for each settled property, and the possible choices and a
+    stimulus name or "" for each open property."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))
