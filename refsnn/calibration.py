@@ -375,9 +375,9 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     If a neuron fires without input, only its threshold is corrected, by the
     offset 1.  If a neuron fires too late for a measurement, the offset `leak`
     corrects the leak potential, and the offset `threshold` is lower by 0.5.
-    After both kinds of neurons, the corrected chip should be calibrated once
-    more.  If a neuron never fires, `leak` corrects both potentials, and a
-    warning lists the neuron.
+    In both cases, the corrected chip should be calibrated once more.  If a
+    neuron never fires, `leak` corrects both potentials, and a warning lists
+    the neuron.
 
     Arguments as for `measure`.
 

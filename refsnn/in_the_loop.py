@@ -170,10 +170,10 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
         `chip_weights.integers`, gives the potentials for the real weights.
     dtype : float32 or float64
     delay : dict, optional
-        Delays of the chip in time steps, with the keys "input", "spikes" and
-        "samples", as in the result of `probe.probe`.  `run` then receives more
-        than T time steps, with zeros before and after x, and the recording is
-        cut such that all arrays are aligned with x.
+        Delays of the chip in time steps, positive if late, with the keys
+        "input", "spikes" and "samples", as in the result of `probe.probe`.
+        `run` then receives more than T time steps, with zeros before and after
+        x, and all arrays of the recording are aligned with x.
 
     Returns
     -------

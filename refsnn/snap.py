@@ -22,11 +22,12 @@ Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
     The stored influence of all weights into one neuron is a block of M.  A
     neuron is called kept if the block contains the influence on it.  The
     update of a block needs only the entries of J between its kept neurons.
-Approximate.  The gradient of one block is exact for a simulation in which
-    all neurons that are not kept repeat their recorded states.  SnAp-n is
-    exact if P removes only zeros.  Three examples are n = 2 with a matrix
-    V without zeros, n = N for a ring of N neurons, and any n with a
-    diagonal V.  SnAp-1 equals `sparse_rtrl` with rule="block".
+Approximate.  SnAp-n neglects all paths through neurons that are not kept.
+    The gradient of one block is exact for a simulation in which these
+    neurons repeat their recorded states.  SnAp-n is exact if P removes
+    only zeros.  Three examples are n = 2 with a matrix V without zeros, n
+    = N for a ring of N neurons, and any n with a diagonal V.  SnAp-1
+    equals `sparse_rtrl` with rule="block".
 Cost.   Let p be the number of parameters, and let K be the number of
     neurons that are kept in each block.  SnAp-n takes O(B p K) memory and
     O(T B p K^2) time.  For exact RTRL, K is the number of all neurons.

@@ -101,7 +101,8 @@ Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
     the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes the
     potential of the layer above in the same time step.  In refsnn, the
     potential changes two time steps later, so the eligibilities in (9) are
-    delayed.
+    delayed.  For the fixed random feedback of [BSS20], pass random
+    matrices as `feedback`.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
