@@ -239,9 +239,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Returns
     -------
     Run
-        States 0 to T, arrays (T + 1, B, n).  The function `recorded` selects T
-        rows from these T + 1 states, as the simulator with this convention
-        does.
+        States 0 to T, arrays (T + 1, B, n), of which the function `recorded`
+        selects T rows.
 
         syn     synaptic currents I
         mem     membrane potentials u
@@ -405,14 +404,12 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        The keys in `PARTS` have the derivatives of eqs. (8)-(11) as their
-        values.  Entry k of these arrays belongs to the step from state k - 1
-        to state k.  The keys "row_by_mem" and "row_by_spikes" have the factors
-        of eq. (15) as their values.  All eight arrays have the shape (T + 1,
-        B, n).  The value of "rows" is the index of the first state whose
-        spikes s are recorded, and the index of the first state whose
-        potentials u are recorded.  If step.mute is True, the value of "live"
-        is a mask that is 0 for refractory neurons, and 1 otherwise.
+        For the keys in `PARTS`, the derivatives of eqs. (8)-(11), whose entry
+        k belongs to the step from state k - 1 to state k.  For "row_by_mem"
+        and "row_by_spikes", the factors of eq. (15).  All these arrays have
+        the shape (T + 1, B, n).  For "rows", the indices of the first states
+        whose spikes s and potentials u are recorded.  If step.mute is True,
+        for "live", a mask that is 0 for refractory neurons, and 1 otherwise.
     """
     step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype

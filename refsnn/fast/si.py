@@ -95,9 +95,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     parameters : float array or list of float arrays
         C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
-        Gradient of the task loss without the penalty.  If the gradient, the
-        importance or the anchor has another dtype than the parameters, the
-        array is cast in each step.
+        Gradient of the task loss without the penalty.  Arrays of another dtype
+        than the parameters are cast in each step.
     state : State
         State from `begin` or from the previous step.  The arrays of the state
         are updated in place.
@@ -105,8 +104,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral, importance, anchor : array or list of arrays, optional
         Fields of an `si.State`.  The path integral is updated in place.  The
-        importance and the anchor must be given together.  Both arrays have no
-        effect if strength = 0.
+        importance and the anchor must be given together.
     strength : float
         Penalty coefficient, at least 0.  The coefficient is the product of
         `factor` and `strength` of `si.Settings`.
@@ -120,11 +118,9 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another array.  In both cases, no array is modified.  The
-        error is raised after the update if another array has NaN or infinite
-        entries, or if the update overflows.  The updated arrays are then
-        invalid.  An infinite entry of state.scale causes no error, and the
-        parameter of this entry is not updated.
+        memory with another array.  In both cases, no array is modified.  After
+        the update, if another array has NaN or infinite entries, or if the
+        update overflows.  The updated arrays are then invalid.
     """
     theta = _written("parameters", parameters)
     g, none = _read("gradient", gradient, theta), [None] * len(theta)

@@ -22,6 +22,7 @@ import numpy as np
 from refsnn.oracle import matching
 from refsnn.oracle.build import registry
 from refsnn.oracle.build.vector import Vector, numbers
+from refsnn.oracle.diagnose.variants import _copied
 
 __all__ = ["assert_correct"]
 
@@ -148,10 +149,6 @@ def _built(rule, draws, n, m, B, T):
 def _network(rule, draws, *sizes):
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
-
-
-def _copied(inputs):
-    return {name: np.array(a)[()] for name, a in inputs.items()}
 
 
 def _fault(vector, function):
