@@ -1,19 +1,17 @@
 # refsnn 0.1.0 | __init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package implements learning algorithms of spiking networks in NumPy.
 
-The arrays that a model returns are called a recording.  A recording of a
-spiking layer holds the states and the spikes at all time steps.  Learning
-rules take recordings as arguments.  The modules listed below form the core
-of the package.  The modules of the core do not import each other, so each
-module can be copied alone.  Public functions raise a ValueError if an
-array or an option is invalid, and a FileNotFoundError if a file is
-missing.  The error message contains the name of the argument, its value
-and the requirement that the argument violates.  The docstrings do not list
-errors that follow from the documented shapes and ranges.  Unless a
-docstring says otherwise, results have the dtype of the weights, which is
-float32 or float64.  If a function has no weights among its arguments, its
-results have the dtype of the input data.  Only `fast.si`, and functions
-with an argument `out` or `work`, modify arrays that the caller passes.
+The arrays that a model returns are called a recording, which holds the
+states and the spikes at all time steps.  Learning rules take recordings as
+arguments.  The modules listed below form the core of the package.  They do
+not import each other, so each module can be copied alone.  Public
+functions raise a ValueError if an array or an option is invalid, and a
+FileNotFoundError if a file is missing.  The message names the argument,
+its value and the violated requirement.  The docstrings do not list errors
+that follow from the documented shapes and ranges.  Unless a docstring says
+otherwise, results have the dtype of the weights, float32 or float64, or,
+without weights, of the input data.  Only `fast.si`, and functions with an
+argument `out` or `work`, modify arrays that the caller passes.
 
 models
     lif                 LIF layers and leaky readouts
@@ -74,12 +72,11 @@ problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
-important differences and errors, with the tests that prove them, are:
+important ones, with the tests that prove them, are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
-  argument `reset` of `lif` selects a reset by subtraction or a reset to
-  zero.  The argument `through_reset` of `lif` selects whether the gradient
-  of the loss passes through the reset
+  argument `reset` selects a reset by subtraction or to zero, and
+  `through_reset` selects whether the gradient passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
   tutorials that accompany [NMZ19], the reset is to zero, and the gradient
   does not pass through the reset
@@ -89,57 +86,46 @@ important differences and errors, with the tests that prove them, are:
   threshold (test_lif.py::test_a_tie_is_no_spike).
 
 - All surrogate derivatives have the value 1 at the threshold.  In some
-  other packages, the value of a surrogate derivative at the threshold
-  depends on the steepness of the surrogate derivative
+  other packages, this value depends on the steepness
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
-- Some functions of `losses` use the maximum of a readout over time.  If a
-  readout reaches its maximum at several time steps, only the last of these
-  time steps receives the gradient of the loss.  If only the first of
-  several equal maxima received the gradient of the loss, a network without
-  spikes would never learn
+- If a readout reaches its maximum over time at several steps, the losses
+  assign the derivative to the last of these steps.  With the first of
+  these steps, a network without spikes would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - If a readout neuron stays below zero for every pattern, its maximum over
-  time is its initial value 0.  The initial value of a readout neuron does
-  not depend on the weights, so that the network never learns the class of
-  this readout neuron.  On small data sets, some training runs with the
-  loss of [CB22] fail because a class is never learned.  The option
-  reduction="reached" of `in_the_loop.loss` prevents this failure: the
-  maximum of the readout of the correct class is taken only over time steps
-  that a spike of the network can influence
+  time is its initial value 0, which does not depend on the weights.  The
+  network then never learns the class of this neuron.  On small data sets,
+  some training runs with the loss of [CB22] fail for this reason.  The
+  option reduction="reached" of `in_the_loop.loss` prevents this failure
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, and
-  the module `si` has an argument for each of these details.  The default
-  arguments of `si` reproduce the code of the authors of synaptic
-  intelligence (test_si.py::test_defaults_are_those_of_the_authors_code).
+  the module `si` has an option for each of them.  The defaults reproduce
+  the code of the authors
+  (test_si.py::test_defaults_are_those_of_the_authors_code).
 
-- The neural tangent kernel of a network with pruned weights is defined in
-  two ways.  One definition of the tangent kernel, used in the code of the
-  authors of Neural Tangent Transfer, includes the derivatives of the
-  outputs with respect to pruned weights.  Another definition of the
-  tangent kernel omits the derivatives of the outputs with respect to
-  pruned weights
+- The neural tangent kernel of a network with pruned weights includes the
+  derivatives with respect to pruned weights, as in the code of the authors
+  of Neural Tangent Transfer, or omits these derivatives
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a
   minus sign.  The correct sign is plus
   (test_lif.py::test_one_input_spike_below_threshold).  In Box 2 of
-  [NMZ19], the gradient of the loss with respect to the recurrent weights
-  has its presynaptic factor at the wrong time step.  In the correct
-  gradient, the presynaptic factor is taken one time step before the error
-  signal (test_rnn.py::test_gradient_by_differences).
+  [NMZ19], the presynaptic factor of the recurrent gradient must be taken
+  one time step earlier (test_rnn.py::test_gradient_by_differences).
 
 - In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
-  so that time bin 0 is always empty.  The tutorial on the data of [CSSZ20]
-  uses time bins of 14 ms, but computes the decay factors for steps of 1 ms
+  so that time bin 0 is always empty.  The time bins last 14 ms, but the
+  decay factors are computed for steps of 1 ms
   (test_binning.py::test_bins_by_hand,
   test_check.py::test_the_well_known_mistakes_are_caught_by_name).
 
 - The surrogate derivative printed in [CB22] lacks the summand 1 in its
-  denominator.  The summand 1 keeps the surrogate derivative finite at the
-  threshold (test_in_the_loop.py::test_the_surrogate_in_closed_form).
+  denominator, and is therefore infinite at the threshold
+  (test_in_the_loop.py::test_the_surrogate_in_closed_form).
 
 - In the model of [CSSZ20], and in the published Heidelberg data sets, the
   basilar membrane responds before the sound arrives
@@ -149,12 +135,12 @@ important differences and errors, with the tests that prove them, are:
 __version__ = "0.1.0"
 
 
-def __getattr__(name):
+def __getattr__(name, package=__name__):
     """Import a module of the package when it is first used."""
     import importlib
     try:
-        return importlib.import_module(f"{__name__}.{name}")
+        return importlib.import_module(f"{package}.{name}")
     except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
+        if error.name != f"{package}.{name}":
             raise
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+        raise AttributeError(f"module {package!r} has no attribute {name!r}") from None

@@ -19,12 +19,11 @@ sounds to spikes with a model of the cochlea, and writes an HDF5 file in
 the format of the module `events`.  By default, sounds are converted as for
 the published data sets: each sound is faded in and out over 0.03 s, and
 spike times are shifted such that the first spike is at t = 0.  Silence is
-appended to each sound, so that the sound reaches a length for which the
-Fourier transform is fast.  The appended silence slightly shifts the
-frequencies of the Fourier transform.  With the option `--like
-lauscher-1.0.1`, each fade lasts half the sound, no spike is shifted, and
-no silence is appended, as in the published software.  The spikes of a
-sound depend neither on the name of its file nor on the other sounds.
+appended to each sound, so that the Fourier transform is fast, which
+slightly shifts its frequencies.  With the option `--like lauscher-1.0.1`,
+each fade lasts half the sound, no spike is shifted, and no silence is
+appended, as in the published software.  The spikes of a sound depend
+neither on the name of its file nor on the other sounds.
 
 Without the option `--label`, the label of a single sound is its file name
 without suffix.  If several sounds are converted, the option `--label` is
@@ -38,37 +37,32 @@ required.  LABEL is one of
 In the HDF5 file, the list `extra/keys` holds the sorted labels of all
 sounds.  With `--speaker PATTERN`, the number of the speaker is the first
 group of the regular expression PATTERN, which is searched in the file
-name.  Without the option `--speaker`, the number of the speaker is 0.
-With `--test LIST TEST.h5`, each line of the file LIST names one sound.
-The sounds in LIST are written to TEST.h5, and all other sounds are written
-to FILE.h5.  In a LIST or CSV file, a sound is named by its file name, with
-or without suffix and with or without folders.  For example, the following
-command writes a training file and a test file with labels such as
-english-0:
+name, and otherwise 0.  With `--test LIST TEST.h5`, each line of the file
+LIST names one sound.  These sounds are written to TEST.h5, and all other
+sounds to FILE.h5.  In a LIST or CSV file, a sound is named by its file
+name, with or without suffix and with or without folders.  For example, the
+following command writes a training file and a test file with labels such
+as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
       --test test_filenames.txt shd_test.h5 --jobs 2
 
-The option `--jobs` sets the number of parallel processes, which does not
-affect the result.  The spikes of each sound are first stored in the work
-folder FILE.h5.parts.  If a conversion is interrupted, a further call of
-the same command continues it.  The work folder FILE.h5.parts is removed at
-the end if all sounds have been converted.  If some of several sounds
-cannot be converted, these sounds are omitted and listed at the end, and
-the exit status is 1.  If an output file would hold no sound, no file is
-written, and the exit status is 2.
+The spikes of each sound are first stored in the work folder FILE.h5.parts.
+If a conversion is interrupted, a further call of the same command
+continues it.  The work folder is removed at the end if all sounds have
+been converted.  If some of several sounds cannot be converted, these
+sounds are omitted and listed at the end, and the exit status is 1.  If an
+output file would hold no sound, no file is written, and the exit status is
+2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
-files.  If FOLDER ends with .zip, the command `vectors` writes a zip file
-of the JSON files, their schemas and the licence.  The command `check`
-compares the results of a simulator with the correct results in the golden
-vectors.  The file RESULTS holds one array for each result of the
-simulator.  The name of each array is VECTOR.OUTPUT, such as bptt.dW.
-RESULTS is an npz file, or a JSON file whose name ends with .json.  A JSON
-file holds arrays in the same form as the JSON files of the golden vectors,
-for example
+files, or, if FOLDER ends with .zip, a zip file of the JSON files, their
+schemas and the licence.  The command `check` compares the results of a
+simulator with the correct results.  The file RESULTS holds an array for
+each result, whose name is VECTOR.OUTPUT, such as bptt.dW.  RESULTS is an
+npz file, or a JSON file whose name ends with .json, with arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
@@ -80,23 +74,21 @@ the simulator should change a result but does not.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
-results.  Requests and replies are lines of JSON.  The file PROTOCOL.md,
-which the command `vectors` writes, describes them, and the file of
-expected failures.  The command `run` needs SciPy, prints a table, and
-writes the file report.json to the current folder.  An older report.json of
-this command is replaced.  The exit status of `run` is 1 if a required
-output is wrong, or if an expected failure passes.
+results.  The file PROTOCOL.md, which the command `vectors` writes,
+describes requests and replies, and the file of expected failures.  The
+command `run` needs SciPy, prints a table, and writes the file report.json
+to the current folder, in place of an older one.  The exit status of `run`
+is 1 if a required output is wrong, or if an expected failure passes.
 
 Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
-details such as the order of updates and the type of reset.  The convention
-of a simulator states how the simulator computes a time step, for example
-with a reset to zero.  The command `probes` writes network inputs for which
-simulators with different conventions give different results.  A recording
-holds the results of a simulator, and the command `identify` prints the
-convention that this simulator follows.  The exit status of `identify` is 1
-if no convention fits the recording, if the recording has no spike, or if
-no surrogate derivative fits the recorded gradient dW.  A recording is an
-npz or JSON file as for `check`, with
+details such as the order of updates and the type of reset, which are
+called the convention of the simulator.  The command `probes` writes
+network inputs for which simulators with different conventions give
+different results.  From a recording, which holds the results of a
+simulator, the command `identify` infers its convention.  The exit status
+of `identify` is 1 if no convention fits the recording, if the recording
+has no spike, or if no surrogate derivative fits the recorded gradient dW.
+A recording is an npz or JSON file as for `check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -109,12 +101,11 @@ npz or JSON file as for `check`, with
                             "fast_sigmoid:25", or a steepness
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
-folder or to a new .py file.  The functions of `refsnn._checks` that the
-module uses are added to the copy, so that the copy needs no other module
-of the package.  Data files of the module, and the licence of these data,
-are copied to a folder named `data` next to the copied module.  Line 2 of
-the copied module holds a SHA-256 digest of all other lines.  To test the
-copied module, run
+folder or to a new .py file, with the functions of `refsnn._checks` that it
+uses, so that the copy needs no other module of the package.  Data files of
+the module, and the licence of these data, are copied to a folder named
+`data` next to it.  Line 2 of the copied module holds a SHA-256 digest of
+all other lines.  To test the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

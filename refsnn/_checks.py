@@ -19,14 +19,13 @@ A question mark after the name allows the value None for the argument.  A
 name such as `a[]` stands for a list of arrays, and each array of the list
 must meet the specification.
 
-The second part of a specification, such as `(n, m)`, gives a name to each
-axis of an array.  In one call of `arrays`, axes with the same letter must
-have the same size.  A number such as 3 is the required size of an axis,
-and an underscore allows any size of an axis.  An axis must have at least
-one entry, unless a star follows the letter of the axis, as in `m*`.  An
-argument with the axes `()` must be a number, and an argument with the axes
-`(n?)` must be a number or an array with n entries.  An argument with the
-axes `(...)` may be an array with any number of axes.
+The second part, such as `(n, m)`, gives a name to each axis of an array.
+In one call of `arrays`, axes with the same letter must have the same size.
+A number such as 3 is the required size of an axis, and an underscore
+allows any size.  An axis must have at least one entry, unless a star
+follows its letter, as in `m*`.  An argument with the axes `()` must be a
+number, with `(n?)` a number or an array with n entries, and with `(...)`
+an array with any number of axes.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -47,8 +46,7 @@ refused, because NumPy would ignore their mask.
 
 An error message contains the name of the argument, its invalid value or
 shape, and the violated requirement.  If an axis has different sizes in two
-arguments, the message contains the names, the axes and the sizes of both
-arguments.  Messages never show whole arrays.
+arguments, the message contains both.  Messages never show whole arrays.
 """
 
 import functools
@@ -154,7 +152,6 @@ def _checked_array(rule, value, known):
 
 
 def _check_type(rule, a, value):
-    """Check the dtype of an array."""
     if rule.kind == "float" and a.dtype not in FLOATS:
         wide = a.dtype.kind == "f" and a.itemsize > 4
         _refuse(rule, _described(a, value), "must be float32 or float64"
@@ -170,7 +167,6 @@ def _check_type(rule, a, value):
 
 
 def _converted(rule, value):
-    """Convert a value to a NumPy array."""
     if isinstance(value, tuple) and hasattr(value, "_fields") and any(
             isinstance(field, np.ndarray) for field in value):
         _refuse(rule, f"is of type {type(value).__name__}",
@@ -190,7 +186,6 @@ def _converted(rule, value):
 
 
 def _is_masked(value):
-    """Return whether a value is masked."""
     return isinstance(value, np.ma.MaskedArray) or isinstance(
         value, (list, tuple)) and any(map(_is_masked, value))
 
@@ -276,7 +271,6 @@ def _described(a, value):
 
 
 def _axes_text(rule):
-    """Describe axes, for example "(T, B, m)"."""
     return "of any shape" if rule.axes is None else "({})".format(
         ", ".join(str(letter or "any") for letter, _ in rule.axes))
 
@@ -298,7 +292,6 @@ def _wanted_axes(rule):
 
 
 def _label_advice(rule, a):
-    """Return advice about labels."""
     if rule.name != "labels" or a.ndim == 0 or a.dtype.kind not in "fiub":
         return ""
     cast = ".astype(int)" * (a.dtype.kind == "f")

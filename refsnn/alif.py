@@ -16,11 +16,11 @@ are refractory, and 0 for all other neurons.  A step of the simulation is
     refractory=k:
     clamp[t] = 1 if any of S[t-k .. t-1] is 1 else 0     (5)
 
-A simulation starts from rest, I[0] = U[0] = A[0] = 0, or from a given
-state.  The state at step T consists of I[T], U[T], A[T] and the spikes of
-the last k steps.  A simulation of T steps returns a recording and the
-state at step T.  The recording holds I, U, A, S and clamp at the steps 0
-to T - 1.  The next simulation can continue from the state at step T.
+A simulation of T steps starts from rest, I[0] = U[0] = A[0] = 0, or from a
+given state.  It returns a recording of I, U, A, S and clamp at the steps 0
+to T - 1, and the state at step T, from which the next simulation can
+continue.  The state consists of I, U, A and the spikes of the last k
+steps.
 
 Let psi be the surrogate derivative of the step function H.  For refractory
 neurons, the surrogate derivative psi is set to 0.  The presynaptic values
@@ -83,23 +83,18 @@ Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
     threshold psi.  The gradient of the loss is then exact for a simulation
     in which recorded spikes replace the simulated spikes in the recurrence
     or in the reset.
-Approximate.  The functions `linearise` and `credit` replace the derivative
-    dS/dU by the surrogate derivative psi, and treat the mask clamp as a
-    constant.  Apart from these two replacements, their results are exact.
-    The function `gradient` omits the derivatives through the recurrent
-    weights V and through the reset.  The result of `gradient` equals the
-    exact gradient with through_recurrence=False and through_reset=False.
+Approximate.  The functions `linearise` and `credit` are exact, except that
+    psi replaces dS/dU, and that the mask clamp is treated as a constant.
+    The result of `gradient` equals the exact gradient with
+    through_recurrence=False and through_reset=False.
 Cost.   `trace_step` takes O(B n (m + n)) time and memory.  `linearise`
     takes O(T B n p) time and memory for p parameters.
 Departures.  The neuron model of [BSS20] has no synaptic current.  With
     alpha = 0, a neuron has the same dynamics as in [BSS20], except that
-    spikes arrive one step later and inputs arrive two steps later than in
-    [BSS20].  In [BSS20], the eligibility trace e is filtered with the
-    dynamics of the readout, as in the function `sparse_rtrl.readout_step`.
-    In this module, the caller computes the direct derivatives dspikes and
-    dmem of the loss.  The code of [BSS20] removes connections from a
-    neuron to itself.  In this module, the caller can set the diagonal of
-    the recurrent weights V to 0.
+    spikes arrive one step later and inputs arrive two steps later.  In
+    [BSS20], the eligibility trace e is filtered with the dynamics of the
+    readout, as in the function `sparse_rtrl.readout_step`.  The code of
+    [BSS20] removes connections from a neuron to itself.
 
 [BSS20] G. Bellec et al., Nat. Commun. 11, 3625, 2020.
 """
@@ -109,7 +104,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, shown
 
 __all__ = ["credit", "eligibility", "gradient", "linearise", "run", "simulate", "step",
@@ -542,7 +536,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
 
 
 def _checked(name, state, like, source, k=None):
-    """Return the checked state."""
     _, *values, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.adapted (B, n), {name}.spikes? ({'_*' if k is None else k}, B, n)",

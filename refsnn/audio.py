@@ -3,14 +3,12 @@ r"""Read sounds, and convert sounds to a common sampling rate and loudness.
 
 SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
-raises a ValueError if a file is truncated, too long, clipped or not mono,
-or if the file has NaN or infinite samples.  The options `clipped` and
-`mix` of `read` accept clipped sounds and average several channels.  The
-function `read` checks the sizes in the file header before it allocates
-memory.  An integer s of `bits` bits in a file is converted to a sample a.
-The samples a are resampled to the sound y, which is scaled to the root
-mean square `level`.  The resulting signal x has a fade of N = round(ramp
-rate) samples at each end:
+refuses files that are truncated, too long, clipped or not mono, or have
+NaN or infinite samples, and checks the sizes in the file header before it
+allocates memory.  An integer s of `bits` bits in a file is converted to a
+sample a.  The samples a are resampled to the sound y, which is scaled to
+the root mean square `level`.  The resulting signal x has a fade of N =
+round(ramp rate) samples at each end:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -18,23 +16,18 @@ rate) samples at each end:
     fade[i] = (1 - cos(2 pi i/(2 N - 1)))/2, i < N, from both ends
               and 1 between                            (4)  [CSSZ20]
 
-Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.  The
-    function `resample_poly` inserts zeros, applies a low-pass filter with
-    a cutoff at half the lower of the two sampling rates, and keeps
-    equidistant samples.
+Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.
 Exact.  Float64 represents integers of up to 32 bits exactly.  The
     symmetric filter of eq. (2) causes no delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
     samples.  Sounds that last more than `longest` seconds are rejected.
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,
-    and does not resample.  In the software of [CSSZ20], a fade lasts half
-    the sound, which corresponds to `ramp=None` with N = T//2.  In the
-    paper [CSSZ20], a fade lasts 0.03 s, which corresponds to `ramp=0.03`.
-    A sound is considered clipped if four successive samples are at full
-    scale.  For integer samples, full scale is the largest integer with the
-    number of valid bits that the file header declares.  For floating-point
-    samples, full scale is the largest magnitude in the file, but at least
-    1.
+    and does not resample.  In this software, a fade lasts half the sound,
+    which corresponds to `ramp=None` with N = T//2, and in the paper 0.03
+    s, which corresponds to `ramp=0.03`.  A sound is considered clipped if
+    four successive samples are at full scale: the largest integer with the
+    number of valid bits that the file header declares, or the largest
+    magnitude in the file, but at least 1, for floating-point samples.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 """
@@ -48,7 +41,6 @@ import numpy as np
 from scipy import signal
 from scipy.io import wavfile
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["prepare", "read", "resample"]

@@ -38,30 +38,27 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
     cut.
 Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
     errors.  The function `interpolate` uses a spline of degree 7 through
-    stored values of the transfer function V.  The frequencies f of the
-    stored values are equidistant in
+    stored values of V at frequencies f that are equidistant in
 
     arcsinh(f / 10 Hz)                                     (8)
 
-    For 1500 frequencies up to 24 kHz and both published values of the
-    constant C0, the error of the spline at each place of the membrane is
-    below 1e-9 times the largest velocity V at this place.
+    For 1500 frequencies up to 24 kHz, the error of the spline at each
+    place of the membrane is below 1e-9 times the largest V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
     frequencies, `interpolate` is faster than `transfer`.  The function
-    that `response` returns is faster than `interpolate`, because the
-    returned function reuses its spline weights.
+    that `response` returns is faster still, because it reuses its spline
+    weights.
 Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
     software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
     `MEMBRANES["2021"]`.  With C0 = 1e8, the stiffness C0 e^(-alpha s) - a
     is negative near the apex.
 Errata.  If the time factor is e^(-i w t), eq. (4) describes a wave that
     travels to the apex.  The published software applies an inverse Fourier
-    transform to V, but this transform assumes the time factor e^(+i w t).
-    As a consequence, the motion of the membrane precedes the sound by a
-    few samples at the base and by 20 to 30 ms at the apex.  This module
-    keeps the published form of the velocity V, because the published data
-    sets were computed with this form.  The complex conjugate of V gives a
-    causal response.
+    transform to V, which assumes the time factor e^(+i w t).  As a
+    consequence, the motion of the membrane precedes the sound by a few
+    samples at the base and by 20 to 30 ms at the apex.  This module keeps
+    the published form of V, because the published data sets were computed
+    with it.  The complex conjugate of V gives a causal response.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [SDR06] N. Sieroka, H. Dosch, A. Rupp, J. Acoust. Soc. Am. 120, 297, 2006.
@@ -72,11 +69,9 @@ from typing import NamedTuple
 import numpy as np
 from scipy import interpolate as splines, special
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, one_of, shown
 
-__all__ = ["MEMBRANES", "interpolate", "phase", "places", "response", "table",
-           "transfer"]
+__all__ = ["MEMBRANES", "interpolate", "places", "response", "table", "transfer"]
 
 LENGTH = 3.5            # cm, base to apex
 BEND = 10.0             # Hz; (8) is about linear below this frequency
@@ -87,7 +82,7 @@ LOWEST = 1.0            # Hz, lowest frequency of a table, as in the published s
 
 class Membrane(NamedTuple):
     """Hold the constants of eqs. (1)-(5) for the basilar membrane, in CGS units.
-    The function `phase` describes the fields."""
+    The function `transfer` describes the fields."""
     C0: float = 1e9
     a: float = 3500.0
     alpha: float = 3.0
@@ -129,38 +124,6 @@ def places(channels=700):
     return np.linspace(0, LENGTH, *arrays("channels () int in [1, inf)", channels))
 
 
-def phase(frequencies, places, membrane="2021"):
-    """Return the complex phase G of the travelling wave, eq. (7).
-
-    >>> G = phase(np.array([1000.0]), places(3))[0]
-    >>> bool((np.diff(G.real) > 0).all() and (G.imag > 0).all())
-    True
-
-    Parameters
-    ----------
-    frequencies, places : (F,) float and (C,) float
-        Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
-    membrane : {"2020", "2021"} or Membrane
-        Name of a published set of constants, or constants in CGS units.
-        The default of each constant comes first:
-
-        C0     1e9, stiffness at the base
-        a      3500.0, constant subtracted from the stiffness
-        alpha  3.0, 1/cm, decay rate of the stiffness
-        rho    1.0, density of the fluid; (5) assumes 1
-        delta  0.15, damping
-        h      0.1, height of the canal
-        m      0.05, mass of the membrane
-
-    Returns
-    -------
-    (F, C) complex
-        Phase G.  Its imaginary part, which describes damping, is never
-        negative.
-    """
-    return _wave(*_grid(frequencies, places, membrane))[2]
-
-
 def _wave(w, s, own):
     """Return impedance, wave number and phase."""
     A, damping = own.a + own.m * w ** 2, 1j * w * own.delta * np.sqrt(own.C0 * own.m)
@@ -187,8 +150,19 @@ def transfer(frequencies, places, membrane="2021"):
 
     Parameters
     ----------
-    frequencies, places, membrane
-        As for `phase`.
+    frequencies, places : (F,) float and (C,) float
+        Frequencies, 0.001 to 1e6 Hz, and distances from the base, 0 to 3.5 cm.
+    membrane : {"2020", "2021"} or Membrane
+        Name of a published set of constants, or constants in CGS units.
+        The default of each constant comes first:
+
+        C0     1e9, stiffness at the base
+        a      3500.0, constant subtracted from the stiffness
+        alpha  3.0, 1/cm, decay rate of the stiffness
+        rho    1.0, density of the fluid; (5) assumes 1
+        delta  0.15, damping
+        h      0.1, height of the canal
+        m      0.05, mass of the membrane
 
     Returns
     -------
@@ -215,7 +189,7 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     Parameters
     ----------
     places, membrane
-        As for `phase`.
+        As for `transfer`.
     top, points : float and int
         Highest frequency, 10 to 1e5 Hz, and number of points, at least 100.
 

@@ -2,10 +2,10 @@
 r"""Bin spike events into time steps.
 
 A spike event consists of a time and of the unit (channel) that spikes at
-this time.  In this module, a recording consists of one array with the
-times of all events in seconds, and one array with the units of all events.
-A batch consists of B recordings of n units with E events in total.  The T
-time steps between t0 and t1 have the duration dt:
+this time.  A recording consists of one array with the times of all events
+in seconds, and one array with their units.  A batch consists of B
+recordings of n units with E events in total.  The T time steps between t0
+and t1 have the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -20,9 +20,8 @@ shorter last time step ("keep"), is omitted ("drop"), or raises an error
 steps ("drop"), moves these events to the first or the last step ("clip"),
 or raises an error ("refuse").  If one unit has several events in a time
 step, the option `duplicates` sets the entry of x to the number of these
-events ("count") or to 1 ("clip").  By default, eq. (3) holds, events are
-counted, and events outside all time steps and remainders raise an error.
-With these defaults, no event is lost or moved.
+events ("count") or to 1 ("clip").  With the defaults, eq. (3) and
+"count", and "refuse" otherwise, no event is lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -35,17 +34,14 @@ Exact.  The event times and the edges of the time steps are compared in
 Cost.   Binning takes O(T + E log(E T)) time.  A dense result takes O(T B
     n) memory.
 Departures.  The number T of time steps is rounded to an integer if the
-    relative distance of T to this integer is at most 1e-9.  The rounding
-    of T is necessary because, for example, 1.4 / 0.014 is not exactly 100
-    in floating-point arithmetic.
+    relative distance of T to this integer is at most 1e-9, because, for
+    example, 1.4 / 0.014 is not exactly 100 in floating-point arithmetic.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
-    steps from 1 instead of 0.  As a consequence, time step 0 of the fourth
-    tutorial never contains an event, and the step number of an event at
-    the end time t1 is out of range.  The fourth tutorial uses decay
-    factors for steps of 1 ms, but time steps of 14 ms.  The time constants
-    are therefore 14 times as long as intended.  If the last batch of
-    samples is incomplete, the fourth tutorial omits this batch without a
-    warning.
+    steps from 1 instead of 0.  As a consequence, time step 0 never
+    contains an event, and the step number of an event at the end time t1
+    is out of range.  The tutorial uses decay factors for steps of 1 ms,
+    but time steps of 14 ms.  The time constants are therefore 14 times as
+    long as intended.  An incomplete last batch is omitted silently.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
     Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
@@ -57,10 +53,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
-__all__ = ["batches", "dense", "sparse", "steps", "thinned", "time_constant"]
+__all__ = ["batches", "dense", "sparse", "steps", "time_constant"]
 
 MOST = 1 << 24          # largest number of steps
 ROUNDING = 1e-9         # largest relative distance of (t1 - t0) / dt to an integer
@@ -218,36 +213,6 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
     return x
 
 
-def thinned(times, units, *, channels, skip, stride):
-    """Keep the events of every `stride`-th channel, and renumber these channels
-    from 0.
-
-    >>> t, u = thinned(np.array([0.1, 0.2, 0.3]), np.array([70, 71, 691]),
-    ...                channels=700, skip=70, stride=9)
-    >>> t.tolist(), u.tolist()
-    ([0.1, 0.3], [0, 69])
-
-    Parameters
-    ----------
-    times, units : (E,) float and (E,) int
-        Event times in seconds, in any order, and the channel of each event,
-        from 0 to channels - 1.
-    channels, skip, stride : int
-        Number of channels, first kept channel, and spacing of kept channels.
-
-    Returns
-    -------
-    times, units : (F,) float64 and (F,) int64
-        Times and renumbered channels of the F events that are kept.
-    """
-    (times,), (units,), channels = _events([times], [units], channels)
-    skip, stride = arrays(f"skip () int in [0, {channels - 1}], "
-                          "stride () int in [1, inf)", skip, stride)
-    units = units.astype(np.int64)
-    kept = (units >= skip) & ((units - skip) % stride == 0)
-    return times[kept], (units[kept] - skip) // stride
-
-
 def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     """Convert a decay factor per time step to a time constant, eq. (6).
 
@@ -306,7 +271,6 @@ def batches(N, size, *, last):
 
 
 def _checked(binning):
-    """Return the checked options of binning."""
     binning = bundle("binning", binning, Binning)
     for name, allowed in CHOICES.items():
         one_of(f"binning.{name}", getattr(binning, name), *allowed)

@@ -9,8 +9,7 @@ arrays, which are evaluated along one trajectory of the states:
     q[t] = direct derivative of L with respect to h[t].
 
 The direct derivative q[t] excludes the effect of the state h[t] on later
-states.  The adjoint a[t] is the total derivative dL/dh[t], which includes
-the effect of h[t] on later states:
+states.  The adjoint a[t] is the total derivative dL/dh[t]:
 
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
@@ -23,12 +22,11 @@ chunk, the direct derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-If F[first] is 0 and q[last] follows eq. (3), the sum of the gradients of
-all chunks equals the gradient of eq. (2).  Truncated BPTT has two forms.
-Truncation by chunks sets dstate = 0, and therefore propagates the
-derivative q[t] back only to the start of the chunk that contains step t.
-Rolling truncation propagates the derivative q[t] of every step t back over
-K steps:
+With these two changes, the sum of the gradients of all chunks equals the
+gradient of eq. (2).  Truncated BPTT has two forms.  Truncation by chunks
+sets dstate = 0, and therefore propagates the derivative q[t] back only to
+the start of the chunk that contains step t.  Rolling truncation propagates
+the derivative q[t] of every step t back over K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
@@ -37,11 +35,10 @@ Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
     the two sums.  The factor in front of F[s] is then the transposed
     adjoint a[s] of eq. (1).
-Exact.  The computed gradient of the loss is exact for the given arrays J,
-    F and q, from which the caller may omit terms.  Rolling truncation (4)
-    omits the influence of a parameter at step s on the loss after step s +
-    K.  Truncation by chunks omits the influence of a parameter in one
-    chunk on the loss in later chunks.
+Exact.  The gradient is exact for the given arrays J, F and q, from which
+    the caller may omit terms.  Rolling truncation (4) omits the influence
+    of a parameter at step s on the loss after step s + K, and truncation
+    by chunks its influence on the loss in later chunks.
 Cost.   `gradient` takes O(T B n (n + p)) time for n states and p
     parameters, and `truncated` takes O(T B n (K n + p)) time.
 Departures.  [NMZ19] writes separate sums for each layer of a network.  In
@@ -54,7 +51,6 @@ Departures.  [NMZ19] writes separate sums for each layer of a network.  In
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["adjoint", "chunk", "gradient", "truncated"]

@@ -2,22 +2,20 @@
 r"""Calibrate analog neurons from their spikes and membrane potentials.
 
 The function `calibrate` accesses a chip, such as the chip of [CB22], only
-through a function run(weights, spikes).  The function `run` returns the
-spikes and the sampled membrane potentials of the neurons.  Real chips and
-emulated chips are calibrated in the same way.  An image is a pattern of
-input spikes, and the response of all neurons to an image is recorded for
-20 time bins.  The first 64 images have no input spikes.  The input spikes
-of all later images arrive at the end of time bin 0.  If the chip has many
-inputs, all images with input spikes have the same number of input spikes.
-The drive of an image is the sum of the weights of all inputs that spike in
-this image.  Membrane potentials are sampled by an analog-to-digital
-converter (ADC), whose integer output is called an ADC code.  Let y be the
-samples of the membrane potential of a neuron, minus the mean sample of
-this neuron in images without input spikes.  Let `unit` be the nominal
-number of ADC codes from the leak potential to the threshold.  A synaptic
-weight of 1 in the network model corresponds to a weight of `scale` on the
-chip.  Let t0 be the time from the first sample of an image to the mean
-arrival time of the input spikes.  The parameters of the neuron follow from
+through a function run(weights, spikes), which returns the spikes and the
+sampled membrane potentials of the neurons.  An image is a pattern of input
+spikes, and the response of all neurons to an image is recorded for 20 time
+bins.  The first 64 images have no input spikes.  The input spikes of all
+later images arrive at the end of time bin 0.  The drive of an image is the
+sum of the weights of all inputs that spike in this image.  Membrane
+potentials are sampled by an analog-to-digital converter (ADC), whose
+integer output is called an ADC code.  Let y be the samples of the membrane
+potential of a neuron, minus the mean sample of this neuron in images
+without input spikes.  Let `unit` be the nominal number of ADC codes from
+the leak potential to the threshold.  A synaptic weight of 1 in the network
+model corresponds to a weight of `scale` on the chip.  Let t0 be the time
+from the first sample of an image to the mean arrival time of the input
+spikes.  The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal
@@ -33,20 +31,17 @@ arrival time of the input spikes.  The parameters of the neuron follow from
 In eq. (2), p_nominal is the value p(dt) of eq. (3) for the nominal time
 constants, where dt is the length of a time bin.  The amplitude `jump` of
 eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
-the nominal leak potential.  The ADC code `reference` of a neuron can be
-measured while a known voltage holds the membrane of this neuron at the
-nominal leak potential.  Each sample is taken at the time `late` after the
-start of a time bin.  The input spikes of an image arrive one after the
-other.  The first of these spikes arrives at the end of time bin 0, and the
-last arrives after a further time `width`.  The time t0 is therefore dt +
-width/2 - late.  The field `latency` of a `Measurement` is the time dt - t0
-= late - width/2.  Because eq. (2) does not change if the time constants
-tau_syn and tau_mem are exchanged, the membrane time constant tau_mem is
-determined from eq. (4).  Each neuron parameter of a chip is set by a
-digital number with `levels` possible values.  A correction can change the
-digital number of a parameter only by an integer.  The function `corrected`
-therefore rounds all corrections to the multiples in eq. (7), and applies
-the rounded corrections to an emulated chip:
+the nominal leak potential, which can be measured while a known voltage
+holds the membrane at this potential.  Each sample is taken at the time
+`late` after the start of a time bin.  The input spikes of an image arrive
+during a time `width` after the end of time bin 0.  The time t0 is
+therefore dt + width/2 - late.  The field `latency` of a `Measurement` is
+dt - t0 = late - width/2.  Because eq. (2) does not change if the time
+constants tau_syn and tau_mem are exchanged, tau_mem is determined from eq.
+(4).  Each neuron parameter of a chip is set by a digital number with
+`levels` possible values.  The function `corrected` therefore rounds all
+corrections to the multiples in eq. (7), and applies the rounded
+corrections to an emulated chip:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -55,16 +50,14 @@ Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
     and without a reset.  The synaptic currents cancel in this difference.
 Approximate.  If the argument `reference` is not given, the measured leak
-    potential includes the offset of the ADC.  A calibration without the
-    argument `reference` makes the leak potential too low if the ADC offset
-    is positive, and too high if the ADC offset is negative.  A gain error
-    of the ADC multiplies all measured synaptic gains and potentials of a
-    neuron by the same factor.  Membrane noise lowers the measured
-    threshold by up to the standard deviation of the noise.  The synapses
-    of a neuron differ from each other.  To reduce the effect of these
-    differences, the results are averaged over `repeats` measurements.
-    Each of these measurements assigns the weights to the inputs in another
-    order.
+    potential includes the offset of the ADC, and a calibration makes the
+    leak potential too low if the offset is positive.  A gain error of the
+    ADC multiplies all measured synaptic gains and potentials of a neuron
+    by the same factor.  Membrane noise lowers the measured threshold by up
+    to the standard deviation of the noise.  The synapses of a neuron
+    differ from each other.  The results are therefore averaged over
+    `repeats` measurements, each of which assigns the weights to the inputs
+    in another order.
 Cost.   If the chip has more than 150 inputs, the number of images in a
     measurement is about 1.2 times the number of inputs.  Otherwise, a
     measurement needs about 190 images.
@@ -85,7 +78,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, one_of, shown, unread
 
 __all__ = ["calibrate", "corrected", "measure", "twin"]
@@ -155,38 +147,34 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         Function that runs the chip with hidden neurons only.  The integers
         weights.hidden have the shape (neurons, inputs), weights.recurrent is
         None, and weights.readout has the shape (0, neurons).  Input spikes (0
-        or 1) have the shape (T, B, inputs) for T time bins and B images.
-        The returned spikes and samples have the shape (T, B, neurons).
+        or 1) have the shape (T, B, inputs) for T time bins and B images, and
+        the returned spikes and samples (T, B, neurons).
     neurons, inputs : int
         Numbers of neurons and inputs of the chip.  At least 11 inputs are
-        required.  With few inputs, the weights are larger, so that the input
-        can reach twice the nominal threshold.
+        required.
     dt, tau_mem, tau_syn : float
         Length of a time bin (at most the refractory time), and nominal
         membrane and synaptic time constants, in seconds.
     scale : float
-        Integer weight on the chip that represents the weight 1 of the network
-        model.
+        Weight on the chip that represents the weight 1 of the network model.
     code : (float, float)
         Nominal ADC code of the leak potential, and nominal number of ADC codes
         from the leak potential to the threshold.
     repeats : int
-        Number of measurements, which assign the weights to the inputs in
-        different ways.  The results are averages over these measurements.
+        Number of measurements, over which the results are averaged.
     reference : (neurons,) float, optional
-        Samples of the neurons in ADC codes, taken while a known voltage holds
-        all membranes at the nominal leak potential.  The default is code[0].
+        Samples in ADC codes, taken while a known voltage holds all membranes
+        at the nominal leak potential.  The default is code[0].
     limit : int
         Largest weight on the chip.
 
     Returns
     -------
     Measurement
-        Measured parameters of N neurons.  Parameters that could not be
-        measured are NaN.  Potentials are in units of the nominal distance from
-        the leak potential to the threshold.  This distance is code[1] ADC
-        codes.  If a neuron fires without input, its measured leak potential is
-        inaccurate, because some of the averaged samples follow a reset.
+        Measured parameters of N neurons, NaN if they could not be measured.
+        Potentials are in units of code[1] ADC codes.  If a neuron fires
+        without input, its measured leak potential is inaccurate, because some
+        of the averaged samples follow a reset.
 
         gain       (2, N), exc. and inh., nominally 1
         tau_syn    (2, N), exc. and inh., s
@@ -362,7 +350,6 @@ def _powers(inputs, most, limit=np.inf):
 
 
 def _trial(run, weights, images, neurons):
-    """Return spikes and samples."""
     x = np.zeros((_STEPS, *images.shape), np.uint8)
     x[0] = images
     record = run(_WEIGHTS(np.tile(weights, (neurons, 1)), None,
@@ -385,29 +372,21 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is corrected.  The
-    offset `threshold` of this neuron is 1.  If a neuron fires too late for
-    a measurement, the offset `leak` corrects the leak potential, and the
-    offset `threshold` is lower than `leak` by 0.5.  If any neuron fires
-    without input or too late, the corrected chip should be calibrated once
-    more.  If a neuron never fires, both its leak potential and its
-    threshold are corrected by the offset `leak`.  A warning lists the
-    neurons that never fire.
+    If a neuron fires without input, only its threshold is corrected, by the
+    offset 1.  If a neuron fires too late for a measurement, the offset `leak`
+    corrects the leak potential, and the offset `threshold` is lower by 0.5.
+    In both cases, the corrected chip should be calibrated once more.  If a
+    neuron never fires, `leak` corrects both potentials, and a warning lists
+    the neuron.
 
-    Parameters
-    ----------
-    run, neurons, inputs, dt, tau_mem, tau_syn, scale, code, repeats, reference
-    limit
-        As for `measure`.
+    Arguments as for `measure`.
 
     Returns
     -------
     Corrections
         Factors and offsets that correct the parameters of a chip.  Offsets are
-        in units of the nominal distance from the leak potential to the
-        threshold.  This distance is code[1] ADC codes.  The offsets
-        `threshold` and `reset` change the threshold and the reset potential
-        independently of the leak potential.
+        in units of code[1] ADC codes.  The offsets `threshold` and `reset`
+        change these potentials independently of the leak potential.
 
         gain       (2, N), factors of exc. and inh. gains
         tau_syn    (2, N), factors of exc. and inh. time constants
@@ -494,22 +473,19 @@ def twin(chip, found):
     ----------
     chip : Chip
         Emulated chip with the same number of neurons, such as
-        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`.
-        `chip` provides all parameters that the measurement `found` does not
-        hold, such as the refractory time.  The twin samples its membrane
-        potentials with the measured latency (0 if negative) and without
-        jitter.  The measured latency is too small by half of the time in which
-        the input spikes of an image arrive.  In the twin, all input spikes of
-        an image should therefore arrive at once, that is,
+        ``draw(0, only(CALIBRATED, "refractory"))`` of the module `chip`, which
+        provides all parameters that `found` does not hold.  The twin samples
+        its membrane potentials with the measured latency (0 if negative) and
+        without jitter.  Because this latency is too small by half of the time
+        in which the input spikes of an image arrive,
         ``chip.effects.timing[0]`` should be 0.  If `measure` was called
         without `reference`, the measured leak potential includes the ADC
-        offset.  This offset shifts the leak potential of the twin relative to
-        the headroom, the linear range of the membrane potential.
+        offset, which shifts the leak potential of the twin relative to the
+        headroom, the linear range of the membrane potential.
     found : Measurement
         Result of `measure`.  If a parameter could not be measured, the twin
-        has the parameter of `chip`.  Silent neurons, including neurons that
-        fire too late to measure, never fire in the twin.  Restless neurons
-        fire without input in the twin.
+        has the parameter of `chip`.  Silent neurons never fire in the twin.
+        Restless neurons fire without input in the twin.
 
     Returns
     -------

@@ -8,10 +8,9 @@ sizes, h and h/2:
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
 
-The finite difference D must equal the inner product <gradient, d>.  The
-derivative of a step function is 0 or infinite, so finite differences of
-the loss cannot test a surrogate gradient.  A spiking network is therefore
-simulated again with the spike function
+The finite difference D must equal the inner product <gradient, d>.
+Because the derivative of a step function is 0 or infinite, a spiking
+network is simulated again with the spike function
 
     s(u) = H(u0 - threshold) + f(u - threshold) - f(u0 - threshold)   (3)
 
@@ -20,10 +19,9 @@ recorded membrane potential.  If the potential u equals u0, the function
 s(u) equals the recorded spike exactly, and its derivative ds/du is the
 surrogate derivative.  If a learning rule treats a variable as a constant,
 the simulations for the finite difference must use the recorded values of
-this variable.  The function `frozen` returns a loss function in which
-recorded values are fixed.  The function `taylor_slope` tests how fast the
-error of a linear approximation of L decreases with the step size h.  With
-a correct gradient,
+this variable, see `frozen`.  The function `taylor_slope` tests how fast
+the error of a linear approximation of L decreases with the step size h.
+With a correct gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -46,7 +44,6 @@ from collections.abc import Callable
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, lists, one_of
 
 __all__ = ["adjoint_gap", "anchored", "complex_step", "directional", "frozen",

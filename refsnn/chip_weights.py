@@ -12,12 +12,11 @@ hidden neurons and k readouts are W (n, m), V (n, n) and W_out (k, n):
 The limits are low = -limit and high = limit if `limit` is a number.  In
 eq. (2), the term high / max w is omitted if max w <= 0, and the term low /
 min w is omitted if min w >= 0.  Because readout neurons do not spike, all
-readout weights may be multiplied by a common scale s.  The scale s maps
-the largest or the smallest readout weight to an end of the range low ..
-high.  If all readout weights are small or 0, the scale s equals its upper
-bound `most`.  The gradient of the loss at the integer weights w' is used
-to update the real weights w (straight-through estimator).  After each
-optimiser step, hidden and recurrent weights are clipped to
+readout weights may be multiplied by a common scale s, which maps the
+largest or the smallest readout weight to an end of the range low .. high,
+but is at most `most`.  The gradient of the loss at the integer weights w'
+is used to update the real weights w (straight-through estimator).  After
+each optimiser step, hidden and recurrent weights are clipped to
 
     low / scale <= w <= high / scale                                  (3)
 
@@ -36,19 +35,16 @@ where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is the normal
 distribution.
 
 Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
-    converts the gradient of the loss with respect to W' to the gradient of
-    the loss with respect to W.  Because the derivative of the rounding
-    function is 0 almost everywhere, the straight-through estimator
-    replaces this derivative by the mean slope of the rounding function,
-    which is 1.
+    converts the gradient of the loss with respect to W' to the gradient
+    with respect to W.  The straight-through estimator replaces the
+    derivative of the rounding function, which is 0 almost everywhere, by
+    its mean slope 1.
 Exact.  The chip represents a real weight exactly only if the product of
     the weight and its scale is an integer from low to high.
 Cost.   All functions take O(n (m + n + k)) time.
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
-    are from the public code of the authors of [CB22].  In this module,
-    recurrent weights are initialised like readout weights.  A scaled
-    weight halfway between two integers is rounded to the even one of these
-    integers.
+    are from the public code of its authors.  In this module, recurrent
+    weights are initialised like readout weights.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -57,7 +53,6 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, float_dtype, one_of, shown
 
 __all__ = ["clip", "drop", "dropout", "initial", "integers", "penalty"]
@@ -126,10 +121,7 @@ def clip(weights, *, scale=240.0, limit=63):
     >>> clip(weights).hidden.tolist(), clip(weights).readout.tolist()
     ([[0.1, 0.2625]], [[-0.5]])
 
-    Parameters
-    ----------
-    weights, scale, limit
-        As for `integers`.
+    Arguments as for `integers`.
 
     Returns
     -------

@@ -13,14 +13,12 @@ samples and the sampling rate fs.  Let n = N//2 + 1.  With the time step dt
     f[j] = 1 + j (fs/2 - 1)/(n - 1), j = 0 .. n-1, in Hz       (1)
     v[t] = Re (1/n) sum_j V(f[j]) X[j] e^(2 pi i j t/n)        (2)
 
-The transmitter of a hair cell moves between three pools.  The pool `free`
-holds transmitter that can be released, the pool `cleft` holds transmitter
-in the synaptic cleft, and the pool `store` holds transmitter that is being
-recycled.  The pools `free`, `cleft` and `store` are called q, c and w in
-[M86].  The class `HairCell` holds the constants of eqs. (3)-(7).  In eqs.
-(4) and (6), the symbol x is a rate constant, not the sound.  Let s = max(v
-+ A, 0).  The permeability k, the pools and the firing probability P of a
-fibre are
+The transmitter of a hair cell moves between three pools: `free` can be
+released, `cleft` is in the synaptic cleft, and `store` is being recycled.
+They are called q, c and w in [M86].  The class `HairCell` holds the
+constants of eqs. (3)-(7).  In eqs. (4) and (6), the symbol x is a rate
+constant, not the sound.  Let s = max(v + A, 0).  The permeability k, the
+pools and the firing probability P of a fibre are
 
     k[t] = g dt s[t]/(s[t] + B)                           (3)  [M86]
     free[t] = free + y dt max(M - free, 0) + x dt store - k[t] free
@@ -42,28 +40,25 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool.  The
-    total amount of transmitter therefore changes only by a loss at the
-    rate l cleft and by a production at the rate y (M - free).  A Poisson
-    process with the rate -log(1 - P) per step has at least one event in a
-    step with probability P.  The events of all fibres of a hair cell are
-    sampled from one Poisson process with a higher rate, and each event is
-    assigned to a random fibre.  Events within the refractory time after a
-    spike of the same fibre are deleted.
+    [M86].  Transmitter that leaves one pool enters the next pool, apart
+    from a loss at the rate l cleft and a production at the rate y (M -
+    free).  A Poisson process with the rate -log(1 - P) per step has at
+    least one event in a step with probability P.  The events of all fibres
+    of a hair cell are sampled from one Poisson process with a higher rate,
+    and each event is assigned to a random fibre.  Events within the
+    refractory time after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
-    the spikes have the same probability distribution as the spikes of this
-    software.  Each channel has its own random number generator.
+    the spikes have the same probability distribution.  Each channel has
+    its own random number generator.
 Cost.   For C channels that are processed together, the time is O(C N log
     N), and the memory is O(C N), where N is the number of samples.
-Departures.  Unlike the software of [CSSZ20], this module has a seed for
-    its random numbers and a maximum length of sounds.  The following
-    peculiarities of the software of [CSSZ20] are kept.  Because the
-    velocity v is sampled at the rate fs/2, frequency components of v above
-    fs/4 are aliased.  The n values of the velocity v span a time of N/fs,
-    which is slightly less than n time steps of 2/fs.  The frequencies f[j]
-    start at 1 Hz instead of 0 Hz.  The sound is treated as periodic, so
-    that the response to one end of the sound can appear at the other end.
-    Spikes in the last step are discarded.
+Departures.  The following peculiarities of the software of [CSSZ20] are
+    kept.  Because the velocity v is sampled at the rate fs/2, frequency
+    components of v above fs/4 are aliased.  The n values of v span a time
+    of N/fs, which is slightly less than n time steps of 2/fs.  The
+    frequencies f[j] start at 1 Hz instead of 0 Hz.  The sound is treated
+    as periodic, so that the response to one end of the sound can appear at
+    the other end.  Spikes in the last step are discarded.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -77,7 +72,6 @@ from typing import NamedTuple
 import numpy as np
 from scipy import fft
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, unread
 
 __all__ = ["bushy", "convert", "convert_many", "fibres", "firing_probability",
@@ -123,8 +117,8 @@ def velocity(x, rate, response, channels, *, out=None):
     x, rate : (N,) float and float
         Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
-        Function that returns the transfer function V at F frequencies in Hz
-        for a slice of C channels, such as a result of `basilar.response`.
+        Function that returns the transfer function V at frequencies in Hz for
+        a slice of channels, such as a result of `basilar.response`.
     channels : int or slice
         Number of channels, or a slice of channels.
     out : (n, C) float64, optional
@@ -172,9 +166,8 @@ def transmitter(v, dt, *, cell=None):
     dt : float
         Time step, s.  The time step must be below 1/(l + r), 1/g, 1/x and 1/y.
     cell : HairCell, optional
-        Constants of the hair cell; the published constants by default.  The
-        rates y, g, l, r, x and h have the unit 1/s, and the velocities A and B
-        have the unit cm/s.  The default of each field comes first:
+        Constants of the hair cell; the published constants by default.  Rates
+        have the unit 1/s, and velocities cm/s.  The defaults come first:
 
         y  5.05, replenishment
         g  2000.0, largest release
@@ -503,7 +496,6 @@ def _range(channels):
 
 
 def _buffer(out, shape):
-    """Return an output array."""
     if one_of("out", out, np.ndarray, type(None)) is None:
         return np.empty(shape)
     if not unread("out", out, shape, np.float64).flags.writeable:
@@ -512,7 +504,6 @@ def _buffer(out, shape):
 
 
 def _cell(cell, dt):
-    """Return checked hair-cell constants."""
     dt, *cell = arrays(f"dt {POSITIVE}, {CELL}", dt, *(
         HairCell() if cell is None else bundle("cell", cell, HairCell)))
     cell = HairCell(*cell)

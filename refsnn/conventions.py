@@ -63,13 +63,11 @@ Derivation.  Except for the products with the weight matrices W and V, a
                + (row_by_mem + row_by_spikes psi[k]) dmem]           (15)
 
     In eq. (15), row_by_mem and row_by_spikes are the derivatives of the
-    recorded potential with respect to the potential u and the spikes s.
-    If the potential is recorded after the reset, the derivative row_by_mem
-    is R_u, and row_by_spikes is R_s.  If the potential is recorded before
-    the reset, the derivative row_by_mem is 1, and row_by_spikes is 0.  In
-    eqs. (12) and (14), a vector that multiplies V or W denotes a diagonal
-    matrix.  The arrays dspikes and dmem hold the direct derivatives of the
-    loss with respect to the recorded spikes s[k] and potentials u[k].
+    recorded potential with respect to u and s: R_u and R_s if it is
+    recorded after the reset, and 1 and 0 otherwise.  In eqs. (12) and
+    (14), a vector that multiplies V or W denotes a diagonal matrix.  The
+    arrays dspikes and dmem hold the direct derivatives of the loss with
+    respect to the recorded spikes s[k] and potentials u[k].
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane
     potentials at the floor, are treated as constants.  No derivative
@@ -81,13 +79,12 @@ Cost.   `simulate` takes O(T B n (m + n)) time and O(T B n) memory.  A
 Departures.  Each convention in `PRESETS` follows a version of a simulator
     from the years 2024 to 2026 with default options.  The conventions of
     norse, snntorch, spikingjelly and spyx are tested against the installed
-    simulators.  All other conventions in `PRESETS` are tested against
-    separate loops over the time steps, or against calculations by hand.
-    Unlike the convention "hxtorch", the simulator hxtorch applies no reset
-    if a recorded membrane trace replaces the simulated potential.  A
-    simulation of T steps has T + 1 states, and state 0 is the resting
-    state.  The module `lif` records only the first T states, which do not
-    depend on the input at the last step.
+    simulators, and all others against separate loops over the time steps
+    or calculations by hand.  Unlike the convention "hxtorch", the
+    simulator hxtorch applies no reset if a recorded membrane trace
+    replaces the simulated potential.  A simulation of T steps has T + 1
+    states, and state 0 is the resting state.  The module `lif` records
+    only the first T states.
 """
 
 from collections import namedtuple
@@ -96,7 +93,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, shown
 
 __all__ = ["AXES", "PARTS", "PRESETS", "credit", "linearise", "recorded", "simulate",
@@ -243,9 +239,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Returns
     -------
     Run
-        States 0 to T, arrays (T + 1, B, n).  The function `recorded` selects T
-        rows from these T + 1 states, as the simulator with this convention
-        does.
+        States 0 to T, arrays (T + 1, B, n), of which the function `recorded`
+        selects T rows.
 
         syn     synaptic currents I
         mem     membrane potentials u
@@ -409,14 +404,12 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     Returns
     -------
     dict
-        The keys in `PARTS` have the derivatives of eqs. (8)-(11) as their
-        values.  Entry k of these arrays belongs to the step from state k - 1
-        to state k.  The keys "row_by_mem" and "row_by_spikes" have the factors
-        of eq. (15) as their values.  All eight arrays have the shape (T + 1,
-        B, n).  The value of "rows" is the index of the first state whose
-        spikes s are recorded, and the index of the first state whose
-        potentials u are recorded.  If step.mute is True, the value of "live"
-        is a mask that is 0 for refractory neurons, and 1 otherwise.
+        For the keys in `PARTS`, the derivatives of eqs. (8)-(11), whose entry
+        k belongs to the step from state k - 1 to state k.  For "row_by_mem"
+        and "row_by_spikes", the factors of eq. (15).  All these arrays have
+        the shape (T + 1, B, n).  For "rows", the indices of the first states
+        whose spikes s and potentials u are recorded.  If step.mute is True,
+        for "live", a mask that is 0 for refractory neurons, and 1 otherwise.
     """
     step, run = _run(step, run)
     (states, B, n), dtype = run.mem.shape, run.mem.dtype
@@ -556,7 +549,6 @@ def credit(psi, slopes, dspikes=None, dmem=None):
 
 
 def _step(step):
-    """Check a convention, and return it."""
     step = bundle("step", step, Step)
     for axis, allowed in AXES.items():
         if isinstance(allowed[0], str):
@@ -568,7 +560,6 @@ def _step(step):
 
 
 def _run(step, run):
-    """Return a checked convention and checked states."""
     names = ("syn", "mem", "spikes", "fired", "reset", "free")
     run = bundle("run", run, Run)
     _, *states, held = arrays(
@@ -579,7 +570,6 @@ def _run(step, run):
 
 
 def _slopes(psi, slopes, names):
-    """Return checked `psi` and `slopes`."""
     one_of("slopes", slopes, dict)
     psi, live, *parts = arrays(
         "psi (states, B, n) float, slopes.live? (states, B, n) in {0, 1}" + "".join(

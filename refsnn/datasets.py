@@ -4,9 +4,8 @@ r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
 and `fetch` downloads these two data sets.  `idx` reads one array from a
-file in the IDX format, which is the format of the MNIST files.  `split`
-divides the samples into a training set and a test set.  Up to rounding,
-the test set holds the same fraction of every class.
+file in their format, IDX.  `split` divides the samples into a training set
+and a test set with, up to rounding, the same fraction of every class.
 
 `upsample` enlarges images of side x side pixels to size x size pixels by
 bilinear interpolation,
@@ -33,16 +32,11 @@ files, the digit 0 has the label 10,
 Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
     The entries of each row of the matrix A are at least 0 and sum to 1.
-    All values of the enlarged image are therefore in the range of values
-    of the original image.
 Exact.  The functions that read images change pixel values only by scaling.
-    Equal arguments of `split` give equal splits.
 Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
     most about twice the size of the array.
-Departures.  The stored pixel values, from 0 to 16 in `digits` and from 0
-    to 255 in the other data sets, are scaled to [0, 1].  The last axis of
-    colour images is the colour.  The coarse labels of CIFAR-100 are not
-    returned.
+Departures.  Pixel values are scaled to [0, 1].  The last axis of colour
+    images is the colour.  The coarse labels of CIFAR-100 are not returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
@@ -53,20 +47,16 @@ Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
 
 import gzip
 import hashlib
-import io
 import math
 import os
-import zipfile
 import zlib
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, float_dtype, one_of
 
 __all__ = ["cifar", "digits", "fetch", "idx", "images", "split", "svhn", "upsample"]
 
-DIGITS = {"images": ((1797, 8, 8), 16), "labels": ((1797,), 9)}     # shape, maximum
 IDX_DTYPES = {0x8: "u1", 0x9: "i1", 0xB: ">i2", 0xC: ">i4", 0xD: ">f4", 0xE: ">f8"}
 DEFLATE = 1032          # largest compression factor of deflate
 BLOCK = 1 << 20         # bytes read at a time
@@ -95,51 +85,22 @@ SVHN_MD5 = {"train": "e26dedcc434d2e4c54c9b2d4a06d8373",
             "test": "eb5a983be6a315427106f1b164d9cef3"}
 
 
-def digits(path=None):
+def digits():
     """Return the handwritten digits in the package.
 
-    >>> digits("nowhere.npz")                       # doctest: +ELLIPSIS
-    Traceback (most recent call last):
-    FileNotFoundError: nowhere.npz is missing: copy refsnn/data/digits.npz ...
-
-    Parameters
-    ----------
-    path : str or path, optional
-        Path of the file; the default is data/digits.npz next to this module.
+    >>> images, labels = digits()
+    >>> images.shape, labels[:3].tolist()
+    ((1797, 8, 8), [0, 1, 2])
 
     Returns
     -------
     images, labels : (1797, 8, 8) float64 and (1797,) int64
         Pixel values in [0, 1] in steps of 1/16, and digits 0 ... 9.
     """
-    if path is None:
-        path = os.path.join(os.path.dirname(os.path.abspath(__file__)),
-                            "data", "digits.npz")
-    path = _file(_path("path", path),
-                 "copy refsnn/data/digits.npz there, or call digits(path)")
-    fields = {}
-    for name, (shape, top) in DIGITS.items():
-        try:
-            fields[name] = _member(path, name, shape)
-        except Exception as error:      # any error of the zip and npy parsers
-            told = " ".join(str(error).split())[:200] or "cannot be read"
-            raise ValueError(f"{path}, field {name}: {told}: must be the digits.npz "
-                             "of refsnn") from None
-        if fields[name].max() > top:
-            raise ValueError(f"{path}, field {name}: largest value is "
-                             f"{fields[name].max()}: must be at most {top}")
-    return fields["images"] / 16.0, fields["labels"].astype(np.int64)
-
-
-def _member(path, name, shape):
-    size = math.prod(shape)
-    with zipfile.ZipFile(path) as archive, archive.open(name + ".npy") as member:
-        stream = io.BytesIO(member.read(size + BLOCK))
-    np.lib.format.read_magic(stream)
-    header = np.lib.format.read_array_header_1_0(stream)
-    if header != (shape, False, np.dtype("u1")):
-        raise ValueError(f"header is {header}: must be {(shape, False, 'uint8')}")
-    return np.frombuffer(stream.read(), np.uint8).reshape(shape)
+    path = os.path.join(os.path.dirname(os.path.abspath(__file__)), "data",
+                        "digits.npz")
+    with np.load(_file(path, "copy refsnn/data/digits.npz there")) as stored:
+        return stored["images"] / 16.0, stored["labels"].astype(np.int64)
 
 
 def upsample(images, size=16):
@@ -465,7 +426,6 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
 
 def _path(name, value):
-    """Return a path as a str."""
     return os.fspath(one_of(name, value, str, os.PathLike))
 
 

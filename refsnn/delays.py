@@ -113,7 +113,7 @@ def _kernel(delays, most, kernel, width):
         a /= a.sum(axis=0)                                                 # (5)
         by_delay = by_delay - (a * by_delay).sum(axis=0)                   # (9)
         by_width = by_width - (a * by_width).sum(axis=0)                   # (9)
-    return a, a * by_delay, a * by_width                                   # (7, 8)
+    return a, a * by_delay, a * by_width
 
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):

@@ -31,7 +31,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, float_dtype, one_of, shown
 
 __all__ = ["latency", "latency_events", "poisson"]
@@ -122,8 +121,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
     Parameters
     ----------
     rates_hz : (B, m) or (T, B, m) float
-        Firing rates in Hz, at most 1/dt.  The shape (T, B, m) gives different
-        rates for each step.
+        Firing rates in Hz, at most 1/dt.
     T, dt : int and float
         Number of time steps, and time step in seconds.
     rng : numpy.random.Generator

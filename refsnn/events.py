@@ -14,13 +14,10 @@ recordings.  The fields of the file are
     extra/meta_info     gender, age, body_height of each speaker
 
 The spike times of a recording are sorted.  The fields extra/speaker and
-extra/meta_info are optional.  The files of the Spiking Speech Commands
-lack the fields extra/speaker and extra/meta_info.
-
-`read` raises a ValueError if a field of a file has a different format than
-in this list.  Before `read` allocates memory for a field, `read` compares
-the declared size of this field with upper limits and with the size of the
-file.
+extra/meta_info are optional; the Spiking Speech Commands lack them.
+`read` raises a ValueError if a field has a different format, and compares
+its declared size with upper limits and with the size of the file before it
+allocates memory.
 
 Exact.  `read` does not change the stored values.  `read` returns times in
     float64, because float16 overflows if times are converted to
@@ -29,10 +26,9 @@ Cost.   A spike returned by `read` takes 16 bytes of memory.  `write` holds
     the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts floats and integers with other numbers of bits than in the
-    published files.  `read` rejects files with links, external data,
-    virtual datasets or references, and never follows links.  `read` does
-    not detect damage that makes the HDF5 library hang.
+    accepts floats and integers with other numbers of bits.  `read` rejects
+    files with links, external data, virtual datasets or references.
+    `read` does not detect damage that makes the HDF5 library hang.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -48,7 +44,6 @@ from typing import NamedTuple
 import h5py
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, one_of, shown
 
 __all__ = ["read", "write"]
@@ -345,7 +340,6 @@ def _fill(file, path, spikes, N, channels):
 
 
 def _about(path, labels, keys, speaker, meta):
-    """Return the checked metadata."""
     keys, most = np.asarray(keys), WORDS
     _need(keys.dtype.kind == "U" and keys.ndim == 1 and 0 < keys.size <= WORDS
           and np.unique(keys).size == keys.size, f"{path}, extra/keys is of shape "
@@ -374,7 +368,6 @@ def _about(path, labels, keys, speaker, meta):
 
 
 def _spikes(where, times, units, channels, unsorted):
-    """Return checked times and units."""
     for name, a, bad, must in (
             ("times", times, ~((times >= 0) & (times < np.inf)),
              "be finite, in s, and not negative"),

@@ -35,28 +35,27 @@ Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] =
     dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative
     of the logarithm of the softmax.  For the normal distribution, e = y -
     f has a standard normal distribution.  The matrix E[e e^T] is therefore
-    the identity, and E[dpre^2] = sum_k g_k^2.  A sum over the K unit
-    vectors of eq. (9) gives the same result.
+    the identity, and E[dpre^2] = sum_k g_k^2, as with the K unit vectors
+    of eq. (9).
 Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution p of the model.  Eq. (8) gives the empirical Fisher
-    information.  If the labels are sampled from the model, eq. (8) gives a
+    information, or, if the labels are sampled from the model, a
     Monte-Carlo estimate of the result of eq. (7).  If p is a normal
     distribution and the outputs f are linear in the parameters theta, the
     importance F of eq. (1) is the diagonal of the Hessian of the mean of
     -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  For data in several batches, the importance F is the
-    mean of the importances of all batches, weighted by the numbers of
-    samples.
+    n_out) memory.  For several batches, average the importances F of the
+    batches, weighted by the numbers of samples.
 Departures.  In [KP17], each earlier task has its own penalty.  This module
-    has one penalty for all earlier tasks, with the sum of the importances
-    F of these tasks.  With the common choice anchors="latest", the anchor
-    is the parameter vector at the end of the latest task.  With
+    has one penalty for all earlier tasks, with the sum of their
+    importances F.  With the common choice anchors="latest", the anchor is
+    the parameter vector at the end of the latest task.  With
     anchors="all", the anchor is the F-weighted mean of the parameters at
     the ends of all tasks, and eq. (3) is the gradient of the sum of all
     penalties of [KP17].  If each task has its own output units (head),
-    pass only the columns of the head of the current task: ``outputs[:,
-    head]``, and ``g[:, head]`` for each layer.
+    pass only the columns of the current head: ``outputs[:, head]``, and
+    ``g[:, head]`` for each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
 """
@@ -65,7 +64,6 @@ from typing import List, NamedTuple, Union
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, lists, one_of, shown
 
 __all__ = ["accumulate", "fisher", "penalty", "penalty_gradient"]
@@ -233,10 +231,7 @@ def penalty_gradient(state, parameters, strength):
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()
     [3.0]
 
-    Parameters
-    ----------
-    state, parameters, strength
-        As for `penalty`.
+    Arguments as for `penalty`.
 
     Returns
     -------
@@ -257,7 +252,6 @@ def _formed(found, like):
 
 
 def _checked(state, parameters, strength=0.0):
-    """Return the checked arguments."""
     state = bundle("state", state, State)
     tasks, strength = arrays("state.tasks () int in [0, inf), strength () in [0, inf)",
                              state.tasks, strength, dtype=np.float64)

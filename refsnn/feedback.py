@@ -2,12 +2,10 @@
 r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
-respect to the spikes S[t] of this layer, or an estimate of this
-derivative.  Each of the following rules computes the credit from an error
-of a later layer or of a local readout.  A learning rule for the hidden
-layer can use the credit as its error signal.  Let W be the input weights
-of the next layer.  Let dI be the derivative of the loss with respect to
-the synaptic currents of the next layer:
+respect to the spikes S[t] of this layer, or an estimate of it from an
+error of a later layer or of a local readout.  Let W be the input weights
+of the next layer, and let dI be the derivative of the loss with respect to
+its synaptic currents:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -29,15 +27,13 @@ syn:
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation combines direct feedback (2) with the
-three-factor rule (7).  In event-driven random backpropagation, psi is a
-boxcar function of the membrane potential, and the input x replaces the
-trace, so that the dynamics and the reset of the membrane are neglected.
+Event-driven random backpropagation is direct feedback (2) and rule (7)
+with a boxcar function psi of the membrane potential, and with the input x
+in place of the trace.
 
-Derivation.  Eq. (1) is the chain rule for the spikes S[t], which enter the
-    current I[t+1] of the next layer as the term W S[t].  Without a reset,
-    the membrane potential is U[t] = W trace[t], and the chain rule gives
-    (7).
+Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
+    I[t+1].  Without a reset, the membrane potential is U[t] = W trace[t],
+    and the chain rule gives (7).
 Approximate.  Backpropagation by eq. (1) is exact if the loss does not
     depend on any state after the last time step.  Eq. (3) gives the exact
     derivative of the local loss with respect to the spikes.  For one layer

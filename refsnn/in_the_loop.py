@@ -28,12 +28,11 @@ one layer with
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-The caller must keep the zero blocks of W, V and W_out at 0, because
-`gradients` also returns the derivatives of the loss with respect to these
-zero blocks.  Let y be the labels, let count = sum_t S be the spike counts,
-and let `readout`, `burst` and `rate` be penalty coefficients.  The maximum
-in eqs. (3) and (5) is taken over the time steps from step first[b,j] on.
-The loss L is the sum of the terms (4)-(7):
+The caller must keep the zero blocks of W, V and W_out at 0.  Let y be the
+labels, let count = sum_t S be the spike counts, and let `readout`, `burst`
+and `rate` be penalty coefficients.  The maximum in eqs. (3) and (5) is
+taken over the time steps from step first[b,j] on.  The loss L is the sum
+of the terms (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -44,15 +43,13 @@ The loss L is the sum of the terms (4)-(7):
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
 all patterns, the maximum of its potential over time is the initial
-potential 0.  The initial potential does not depend on the weights, so that
-the network never learns the class of this readout neuron.  With
-reduction="reached", the step `first` of the correct class is the earliest
-time step at which a hidden spike can influence the readout.  The step
-`first` of the correct class is two steps after the first hidden spike of
-the pattern, but never later than step T - 1.  For all other classes, first
-= 0.  If the maxima of the wrong classes also excluded early time steps,
-training would decrease the readout potentials of the wrong classes without
-bound.
+potential 0, which does not depend on the weights, so that the network
+never learns the class of this readout neuron.  With reduction="reached",
+the step `first` of the correct class is the earliest time step at which a
+hidden spike can influence the readout: two steps after the first hidden
+spike of the pattern, but never later than step T - 1.  For all other
+classes, first = 0.  If the maxima of the wrong classes also excluded early
+time steps, training would decrease their readout potentials without bound.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and
@@ -78,46 +75,17 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
 
     with threshold = 0 for readouts.
 Exact.  The gradient is exact for constant e and for the surrogate
-    derivative dS[t]/dv[t] = psi[t] at the recorded v.  The computation
-    needs neither the reset, nor the refractory time, nor the mismatch of
-    the chip.  With eq. (12), the difference e[t+1] is the reset term
-    -threshold S[t], whose derivative with respect to the spikes is
-    omitted.  If a readout reaches its maximum in eq. (3) or (5) at several
-    steps, the derivative of this maximum is assigned to the last of these
-    steps.
+    derivative dS[t]/dv[t] = psi[t] at the recorded v.  With eq. (12), the
+    difference e[t+1] is the reset term -threshold S[t], whose derivative
+    with respect to the spikes is omitted.  If a readout reaches its
+    maximum in eq. (3) or (5) at several steps, the derivative of this
+    maximum is assigned to the last of these steps.
 Cost.   The time is O(T B n (m + n + k)), and the memory is
     O(T B (m + n + k)).
 Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to the scores.
 Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without the
     summand + 1, the surrogate derivative psi diverges at the threshold.
-
-Example.  Here, `run` emulates a chip.  Replace `run` to use a real chip.
-
-    import numpy as np
-    from refsnn import chip, chip_weights, in_the_loop, optimisers
-
-    rng = np.random.default_rng(1)
-    x = (rng.random((50, 8, 20)) < 0.1).astype(float)       # (T, B, m)
-    labels = np.arange(8) % 2
-    weights = chip_weights.initial(rng, 20, 50, 2)
-    emulated = chip.draw(7, chip.CALIBRATED)
-
-    def run(weights, spikes):                   # as `record` describes it
-        return chip.emulate(emulated, weights, spikes, rng=rng)
-
-    first, second, history = None, None, []
-    for _ in range(30):
-        written, s = chip_weights.integers(weights)
-        record = in_the_loop.record(run, written, x, gain=240 / s)
-        value, dout, dspikes = in_the_loop.loss(record, labels, burst=5e-4)
-        d = in_the_loop.gradients(weights, x, record, dout, dspikes)
-        first, dW = optimisers.adam(first, d.hidden, rate=0.005)
-        second, dW_out = optimisers.adam(second, d.readout, rate=0.005)
-        weights = chip_weights.clip(chip_weights.Weights(
-            weights.hidden + dW, None, weights.readout + dW_out))
-        history.append(value)
-    print("loss on the chip:", history[0], "->", history[-1])
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -127,7 +95,6 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
 __all__ = ["complete", "gradients", "loss", "record"]
@@ -171,8 +138,7 @@ class Gradient(NamedTuple):
     __repr__ = shown
 
 
-def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
-           dtype=np.float32, delay=None):
+def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None):
     """Run a network on a chip, and return the checked recording, eq. (1).
 
     >>> def run(weights, x):
@@ -187,11 +153,10 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         Function that runs the chip.  The array `spikes` (T, B, n) holds the
         number of spikes of the hidden neurons in each time bin.  The array
         `samples` holds membrane potentials in ADC codes, with the shape (T, B,
-        n + k) for hidden neurons and readouts, or (T, B, k) for readouts only.
-        If only spikes are reported, `samples` is None.  Spikes of time bin t
-        occur between samples t and t + 1.  The input x[t] arrives at the end
-        of time bin t.  Sample 0 is taken at rest.  The module `probe` finds
-        errors in such a function.
+        n + k) for hidden neurons and readouts, or (T, B, k) for readouts only,
+        or is None.  Spikes of time bin t occur between samples t and t + 1.
+        The input x[t] arrives at the end of time bin t.  Sample 0 is taken at
+        rest.  The module `probe` finds errors in such a function.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts.  Chips accept integer weights.
@@ -201,21 +166,14 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         Number of ADC codes from the leak potential to the threshold, for the
         hidden neurons and then the readouts.
     gain : float
-        Factor of eq. (1) for the readout potentials.  The factor 240 / s, with
-        the readout scale s of `chip_weights.integers`, gives the readout
-        potentials for the real weights.
-    size : int, optional
-        Largest number of patterns in one call of `run`; by default all B
-        patterns.
-    tries : int
-        Largest number of attempts for one call of `run`.
+        Factor of eq. (1).  The factor 240 / s, with the readout scale s of
+        `chip_weights.integers`, gives the potentials for the real weights.
     dtype : float32 or float64
     delay : dict, optional
-        Delays of the chip in time steps, with the keys "input", "spikes" and
-        "samples", as in the field `delay` of the result of `probe.probe`.  A
-        positive delay means late, and a negative delay means early.  `run`
-        then receives more than T time steps, with zeros before and after x,
-        and the recording is cut such that all arrays are aligned with x.
+        Delays of the chip in time steps, positive if late, with the keys
+        "input", "spikes" and "samples", as in the result of `probe.probe`.
+        `run` then receives more than T time steps, with zeros before and after
+        x, and all arrays of the recording are aligned with x.
 
     Returns
     -------
@@ -225,48 +183,19 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, size=None, tries=1,
         mem     (T, B, n) potentials v, or None if not reported
         spikes  (T, B, n) spikes S of hidden neurons
         out     (T, B, k) potentials o of readouts, or None if not reported
-
-    Raises
-    ------
-    ValueError
-        If an argument of `record` or a result of `run` is invalid, or if
-        `tries` > 1 and all attempts of a call fail.  If `tries` is 1, errors
-        of `run` are raised unchanged.
     """
     one_of("run", run, Callable)
     float_dtype(dtype)
-    W, _, W_out, x, gain, size, tries = arrays(
+    W, _, W_out, x, gain = arrays(
         "weights.hidden (n, m), weights.recurrent? (n, n), weights.readout (k, n), "
-        f"x (T, B, m) in [0, inf), gain () in {SCALES}, size? () int in [1, inf), "
-        "tries () int in [1, inf)", *_matrices(weights), x, gain, size, tries)
+        f"x (T, B, m) in [0, inf), gain () in {SCALES}", *_matrices(weights), x, gain)
     _whole("x", x)
     n, k, dtype = len(W), len(W_out), np.dtype(dtype).type
     _, unit = arrays(f"weights (all), unit (all?) in {SCALES}", np.zeros(n + k), unit)
     scale = np.broadcast_to(np.asarray(1 / unit, dtype), n + k), dtype(gain)
     before, after, cuts = _shifts(delay, len(x))
     x = np.pad(x, ((before, after), (0, 0), (0, 0))) if before or after else x
-    pieces, size = [], size or x.shape[1]
-    for first in range(0, x.shape[1], size):
-        some = x if size >= x.shape[1] else x[:, first:first + size]
-        for left in reversed(range(tries)):
-            try:
-                own = some.copy() if left else some     # `run` may change its input
-                piece = _piece(run(weights, own), some, n, k, *scale, cuts)
-                first_piece = (pieces or [piece])[0]
-                if any((a is None) != (b is None) for a, b in zip(piece, first_piece)):
-                    raise ValueError("run.samples has another form than before: must "
-                                     "have the same neurons for all patterns")
-                pieces.append(piece)
-                break
-            except Exception as error:
-                if tries == 1:
-                    raise
-                if not left:
-                    raise ValueError(
-                        f"run failed {tries} times for patterns {first} to "
-                        f"{first + some.shape[1] - 1}: {error}") from error
-    return Recording(*(None if parts[0] is None else np.concatenate(parts, axis=1)
-                       for parts in zip(*pieces, strict=True)))
+    return _piece(run(weights, x), x, n, k, *scale, cuts)
 
 
 def _shifts(delay, T):
@@ -301,7 +230,8 @@ def _piece(result, x, n, k, scale, gain, cuts):
     samples = samples[cuts[1]]
     v = samples - samples[0]
     v *= scale[-v.shape[2]:]                                               # (1)
-    return Recording(None if few else v[:, :, :n], spikes.copy(), gain * v[:, :, -k:])
+    return Recording(None if few else v[:, :, :n].copy(), spikes.copy(),
+                     gain * v[:, :, -k:])
 
 
 def _whole(name, counts):

@@ -18,12 +18,11 @@ A step of the simulation is
     clamp[t+1] = 1 if any of S[t-k+1 .. t] is 1 else 0        (5)
 
 The input x[t] first changes the membrane potential at step t + 2.  A
-simulation starts from rest, I[0] = U[0] = 0, or from a given state.  The
-state at step T consists of I[T], U[T] and the spikes of the last k steps.
-A simulation with the inputs x[0] .. x[T-1] returns a recording and a
-state.  The recording holds I, U, S and clamp at the steps 0 to T - 1.  The
-next simulation can continue from the returned state, which is the state at
-step T.  A leaky readout follows the same equations without spikes:
+simulation of T steps starts from rest, I[0] = U[0] = 0, or from a given
+state.  It returns a recording of I, U, S and clamp at the steps 0 to T -
+1, and the state at step T, from which the next simulation can continue.
+The state consists of I, U and the spikes of the last k steps.  A leaky
+readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 
@@ -107,17 +106,6 @@ Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
     does not pass through the reset.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
-Files.  NumPy saves the parameters of a layer in an npz file, and loads
-    them again:
-
-    >>> import io
-    >>> layer = {"W": np.array([[1.5]]), "alpha": 0.5, "beta": 0.5}
-    >>> file = io.BytesIO()               # or a name, such as "layer.npz"
-    >>> np.savez(file, **layer)
-    >>> _ = file.seek(0)                  # not needed with a name
-    >>> layer = dict(np.load(file))
-    >>> simulate(np.ones((4, 1, 1)), **layer).spikes.ravel().tolist()
-    [0.0, 0.0, 1.0, 1.0]
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -127,7 +115,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, one_of, shown
 
 __all__ = ["backward", "credit", "linearise", "readout", "readout_backward",
@@ -359,14 +346,12 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         At least one of `dspikes`, `dmem` and `dstate` is needed.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset, and through the
-        recurrent spikes.  The result includes dV even if the gradient does
-        not pass through the recurrent spikes.
+        recurrent spikes.
     after : State, optional
         State at step T that `run` returned, needed with `dstate`.
     dstate : State, optional
-        Derivatives of the loss of all later steps with respect to the state
-        `after`.  The call of `backward` for these later steps returns these
-        derivatives in the field `dstate`.
+        Field `dstate` of the result for the later steps, the derivatives of
+        their loss with respect to the state `after`.
     constants : bool
         Whether to compute the derivatives of the loss with respect to alpha,
         beta, gain and threshold.
@@ -529,15 +514,13 @@ def credit(psi, dspikes=None, dmem=None):
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
 
-    Parameters
-    ----------
-    psi, dspikes, dmem
-        Arguments of `backward`.  The result has the dtype of psi.
+    Arguments as for `backward`.
 
     Returns
     -------
     (T, B, 2n) float
-        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem].
+        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem], with the
+        dtype of psi.
     """
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,
@@ -676,7 +659,6 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
 
 def _checked(name, state, like, source, k=None):
-    """Return the checked state."""
     _, syn, mem, spikes = arrays(
         f"{source} (B, n) float, {name}.syn (B, n), {name}.mem (B, n), "
         f"{name}.spikes? ({'_*' if k is None else k}, B, n)", like,

@@ -47,9 +47,7 @@ mean spike count of the n neurons of a layer, eq. (14):
     burst         (1/(B n)) sum_{b,i} counts[b, i]^2     (17)  [CB22] eq. 6
     total         (1/B) sum_{b,i} counts[b, i]           (18)  [NMZ19]
 
-The penalties (15) and (16) use the spike counts (13) or the mean spike
-counts (14).  The means in (15) and (16) are over all entries of the array
-`counts`.
+The means in (15) and (16) are over all entries of `counts`.
 
 Derivation.  If a unit reaches its maximum in (1) at several steps, only
     the last of these steps receives a derivative.  If only the first of
@@ -72,14 +70,12 @@ Exact.  Eq. (1) has a kink where a unit has the same maximum at two steps.
     smooth, and eq. (6) is defined for every real S.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
-    summed over units and steps.  The kernel of [ZG18] is proportional to
-    exp(-t/tau_decay) - exp(-t/tau_rise).  Eq. (8) is this kernel at the
-    time steps, scaled to unit area.  The tutorials of [NMZ19] also
-    penalise the squared spike count of a neuron in a whole batch.  The
-    call ``burst(spikes.reshape(T * B, 1, n))`` computes this penalty.
-    [CB22] penalises the spike count of a layer by max(0, n counts[b] -
-    limit)^2.  This penalty is n^2 times the penalty (16) with bound =
-    limit/n and per="population".
+    summed over units and steps.  The kernel of [ZG18] is eq. (8) up to a
+    factor, at the time steps.  The tutorials of [NMZ19] also penalise the
+    squared spike count of a neuron in a whole batch, which is
+    ``burst(spikes.reshape(T * B, 1, n))``.  [CB22] penalises the spike
+    count of a layer by max(0, n counts[b] - limit)^2, which is n^2 times
+    the penalty (16) with bound = limit/n and per="population".
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
     arXiv 2006.07239.
@@ -94,7 +90,6 @@ Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
 import numpy as np
 from scipy.signal import lfilter
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["accuracy", "burst", "cross_entropy", "first_spike_time", "lower_bound",
@@ -287,8 +282,7 @@ def square(record, target):
 
 
 def lower_bound(spikes, bound, per="neuron", power=2):
-    """Return the penalty for spike counts below a bound, eq. (15), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty for spike counts below a bound, eq. (15).
 
     >>> value, dspikes = lower_bound(np.zeros((2, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
@@ -309,27 +303,19 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in units of spikes^power, and its derivative with respect to
-        the spikes.
+        Penalty in units of spikes^power, and its derivative dL/dS.
     """
     return _bounded(spikes, bound, per, power, -1)
 
 
 def upper_bound(spikes, bound, per="population", power=2):
-    """Return the penalty for spike counts above a bound, eq. (16), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty for spike counts above a bound, eq. (16).
 
     >>> value, dspikes = upper_bound(np.ones((5, 1, 2)), 3)
     >>> value, dspikes[0, 0].tolist()
     (4.0, [2.0, 2.0])
 
-    Parameters
-    ----------
-    spikes, bound, per, power : as for `lower_bound`
-
-    Returns
-    -------
-    value, dspikes : float and (T, B, n) float
+    Arguments and results as for `lower_bound`.
     """
     return _bounded(spikes, bound, per, power, 1)
 
@@ -349,8 +335,7 @@ def _bounded(spikes, bound, per, power, sign):
 
 
 def burst(spikes):
-    """Return the penalty on the squared spike counts of neurons, eq. (17), and
-    the derivative of this penalty with respect to the spikes.
+    """Return the penalty on the squared spike counts of neurons, eq. (17).
 
     >>> value, dspikes = burst(np.ones((3, 1, 2)))
     >>> value, dspikes[0, 0].tolist()
@@ -363,7 +348,7 @@ def burst(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Penalty in spikes^2, and its derivative with respect to the spikes.
+        Penalty in spikes^2, and its derivative dL/dS.
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
@@ -372,8 +357,7 @@ def burst(spikes):
 
 
 def total(spikes):
-    """Return the penalty on the total spike count of a layer, eq. (18), and the
-    derivative of this penalty with respect to the spikes.
+    """Return the penalty on the total spike count of a layer, eq. (18).
 
     >>> value, dspikes = total(np.ones((3, 2, 4)))
     >>> value, float(dspikes[0, 0, 0])
@@ -386,8 +370,7 @@ def total(spikes):
     Returns
     -------
     value, dspikes : float and (T, B, n) float
-        Mean spike count of the layer, and its derivative with respect to the
-        spikes.
+        Mean spike count of the layer, and its derivative dL/dS.
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]
@@ -395,7 +378,6 @@ def total(spikes):
 
 
 def _labelled(name, record, labels):
-    """Return the checked array `record` and labels."""
     record, = arrays(f"{name} (T, B, k) float", record)
     return arrays(f"{name} (T, B, k), labels (B) int in [0, {record.shape[2]})", record,
                   labels)

@@ -50,19 +50,16 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     The columns of the initial recurrent weights V are orthonormal.  The
     initial biases are 1 for forget gates, and 0 for the other gates and
     the candidate.
-Exact.  The gradient is exact, because the network is smooth and no term of
-    the gradient is omitted.  If the logistic function s(a) is close to 0,
-    the rounding error of eq. (10) is large relative to s(a).
-Cost.   `simulate` takes 4 T B n (m + n) multiplications.  `backward` takes
-    8 T B n (m + n) multiplications.  The functions `simulate` and
-    `backward` take O(T B (m + n)) memory.
+Exact.  The gradient is exact.  If the logistic function s(a) is close to
+    0, the rounding error of eq. (10) is large relative to s(a).
+Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward` 8
+    T B n (m + n).  Both take O(T B (m + n)) memory.
 Departures.  The algorithm of [HS97] truncates the gradient of the loss
-    where the backpropagated error leaves a memory cell.  This module
-    computes the full gradient.  The network has the forget gates of
-    [GSC00], but no peephole connections, which are connections from cell
-    states to gates.  All gates share one dropout mask.  A dropout mask
-    without a time axis is used at all time steps, as in [GG16].  An LSTM
-    network was trained on binned spikes in [CSSZ20].
+    where the backpropagated error leaves a memory cell.  The network has
+    the forget gates of [GSC00], but no peephole connections, which are
+    connections from cell states to gates.  All gates share one dropout
+    mask.  A dropout mask without a time axis is used at all time steps, as
+    in [GG16].  [CSSZ20] trains an LSTM network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.
@@ -75,7 +72,6 @@ from typing import NamedTuple, Optional
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["backward", "dropout", "init", "simulate"]
@@ -303,7 +299,6 @@ def init(m, n, rng, dtype=np.float64):
 
 
 def _network(W, V, b, x, h0, cell0, x_mask, h_mask, *more):
-    """Return checked arguments."""
     for_x, for_h = ("B" if np.ndim(mask) == 2 else "T, B" for mask in (x_mask, h_mask))
     W, V, *others = arrays(
         "W (4n, m) float, V (4n, n), b (4n), x (T, B, m), h0? (B, n), cell0? (B, n), "

@@ -32,14 +32,12 @@ follows from the signals g[l]:
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
-Some losses depend on the Jacobian, such as the loss of [LZ20], which
-compares tangent kernels.  By (8), such a loss is a function of all layer
-inputs a[l] and all signals g[l].  The loss can also depend on the outputs
-f.  Let da[l], dg[l]_k and df be the partial derivatives of the loss with
-respect to the layer inputs a[l], the signals g[l]_k and the outputs f.
-Let B[l]_k and dpre[l] be the total derivatives of the loss with respect to
-the signals g[l]_k and the pre-activations pre[l].  These total derivatives
-follow from
+A loss may also depend on the Jacobian, such as the loss of [LZ20], which
+compares tangent kernels.  By (8), it is a function of all layer inputs
+a[l] and all signals g[l], and perhaps of the outputs f.  Let da[l],
+dg[l]_k and df be its partial derivatives, and let B[l]_k and dpre[l] be
+its total derivatives with respect to the signals g[l]_k and the
+pre-activations pre[l]:
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -59,13 +57,12 @@ follow a truncated normal distribution with the variance proposed by
 Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     Reverse-mode differentiation of (7), from g[0] to g[L-1], gives
     (9)-(12).  Reverse-mode differentiation of (1) and (2) gives (13).  The
-    terms da and e of (13) are the effects of the layer inputs and of phi'
-    on the loss.  The derivatives da[0] and dg[L-1] are not used, because x
-    and g[L-1] do not depend on the parameters.  The function a = tanh(pre)
-    has the derivatives phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives
-    e[l] = -2 a[l+1] * sum_k B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The
-    number 0.87962566 is the standard deviation of a standard normal
-    variable that is truncated at -2 and 2.
+    derivatives da[0] and dg[L-1] are not used, because x and g[L-1] do not
+    depend on the parameters.  The function a = tanh(pre) has the
+    derivatives phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives e[l] =
+    -2 a[l+1] * sum_k B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The number
+    0.87962566 is the standard deviation of a standard normal variable that
+    is truncated at -2 and 2.
 Exact.  The derivatives are exact, except for ReLU units with a
     pre-activation of exactly 0.  For these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
@@ -82,7 +79,6 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, float_dtype, one_of, shown
 
 __all__ = ["backward", "forward", "init", "jacobian", "second_order", "signals"]
@@ -234,10 +230,7 @@ def signals(weights, recording, activation="relu"):
     >>> [g.tolist() for g in signals(weights, rec)]
     [[[[5.0, 0.0]]], [[[1.0]]]]
 
-    Parameters
-    ----------
-    weights, recording, activation
-        As for `backward`.
+    Arguments as for `backward`.
 
     Returns
     -------
@@ -399,7 +392,6 @@ def _network(weights, recording, activation, spec="", *values):
 
 
 def _layers(spec, *values):
-    """Check the arrays of all layers."""
     first, *_ = names = [rule.partition("[")[0] for rule in spec.split("; ")]
     L = len(one_of(first, values[0], list, tuple))
     rules, given, lists = [], [], ["[{0}]" in rule for rule in spec.split("; ")]

@@ -1,37 +1,29 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the empirical neural tangent kernel and its adjoint.
 
-For two samples and two network outputs, the entry of the neural tangent
-kernel is the scalar product of the gradients of the outputs with respect
-to the parameters.  The signals of a layer are the derivatives of the
-network outputs with respect to the pre-activations of the layer.  For a
-loss that depends on the kernel, the function `adjoint` computes the
-derivatives of the loss with respect to the inputs and the signals of each
-layer.  Let x_n and y_m be samples of two batches, let f_k be output k of
-the network, and let theta_p be the weights and biases of the network.  The
-kernel is
+The signals of a layer are the derivatives of the network outputs with
+respect to the pre-activations of the layer.  For a loss that depends on
+the kernel, the function `adjoint` computes the derivatives of the loss
+with respect to the inputs and the signals of each layer.  Let x_n and y_m
+be samples of two batches, let f_k be output k of the network, and let
+theta_p be its weights and biases.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
 For the kernel of kind "at_masked", all factors Q_p in (1) are 1.  For the
-kernel of kind "through_mask", the factor Q_p is 0 for pruned weights, and
-1 for all other weights and for biases.  The kernel is a sum of one term
-for each layer.  A dense layer with the weights W and the input a_n has the
-pre-activations W a_n + bias.  The signals g_nk of the layer are the
-derivatives of the output f_k(x_n).  For the sample y_m, let b_m be the
-input of the layer, and let h_mq be the signals of the layer.  A dense
-layer adds to the kernel the term
+kind "through_mask", Q_p is 0 for pruned weights.  A dense layer has the
+weights W, the input a_n and the signals g_nk for the sample x_n, and b_m
+and h_mq for the sample y_m.  It adds to the kernel the term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  Output k for sample n has the
-derivative J_nk with respect to the weights of a convolutional layer, and
-the derivative s_nk with respect to its biases.  The sum in s_nk is over
-the P output positions:
+patch and c is the number of channels.  Its output k has the derivatives
+J_nk with respect to the weights and s_nk with respect to the biases, where
+the sum is over the P output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
@@ -78,7 +70,6 @@ from itertools import chain
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, flags, one_of
 
 __all__ = ["adjoint", "kernel"]
@@ -220,7 +211,6 @@ def _layers(left, right, masks, kind, more="", *values):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Return the checked arguments."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

@@ -1,46 +1,38 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Predict network outputs during training from the tangent kernel.
 
-The neural tangent kernel of two samples is the matrix of scalar products
-between the gradients of the network outputs with respect to the
-parameters.  Let f be the network outputs for the training samples.  Let f*
-be the network outputs for arbitrary test samples.  Let K* be the tangent
-kernel between the test samples and the training samples.  To first order
-in the learning rate `rate`, one step of gradient descent on a loss L of
-the training samples gives
+The tangent kernel of two samples is the matrix of scalar products between
+the gradients of the network outputs with respect to the parameters.  Let f
+be the outputs for the training samples, f* the outputs for arbitrary test
+samples, and K* the kernel between the test samples and the training
+samples.  To first order in the learning rate `rate`, one step of gradient
+descent on a loss L of the training samples gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 
 Let y be the targets of the N training samples.  The squared loss is
 share/2 times the sum of (f - y)^2 over all outputs of the training
-samples.  The factor `share` is 1 if the option `loss` is "sum", and 1/N if
-the option `loss` is "mean".  Let K = Q diag(lambda) Q^T be the
-eigendecomposition of the kernel between the training samples.  If the
-kernels K and K* do not change during training, s steps of gradient descent
-give
+samples, where `share` is 1 if the option `loss` is "sum", and 1/N if it is
+"mean".  Let K = Q diag(lambda) Q^T be the kernel between the training
+samples.  If K and K* do not change during training, s steps give
 
     f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
     f*_s = f*_0 - K* Q diag(D_s) Q^T (f_0 - y)                 (4)
-
-Eq. (2) predicts the outputs for the training samples, and eq. (4) predicts
-the outputs for the test samples.
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
     (2).  Eq. (3) is the geometric series D_s = sum_{t<s} rate share
     (1 - rate share lambda)^t.  For lambda = 0, the series is
     D_s = rate share s.
 Approximate.  The predictions are exact for a network whose outputs are
-    linear in the weights.  For other networks, the predictions neglect the
-    change of the kernels during training.  For a network with masked
-    weights, the kernel must be computed by `ntk.kernel` with
+    linear in the weights, and otherwise neglect the change of the kernels.
+    For masked weights, compute the kernel by `ntk.kernel` with
     kind="through_mask".
 Cost.   Let the network have k outputs, and let there be N training samples
     and M test samples.  The eigendecomposition takes O((N k)^3) time.  For
     each number of training steps s, the prediction takes O((N + M) N k^2)
     time.
-Departures.  The module predicts the effect of discrete steps of gradient
-    descent, and not of a gradient flow in continuous time.
+Departures.  The steps are discrete, not a flow in continuous time.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
@@ -49,7 +41,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of, shown
 
 __all__ = ["one_step", "predict"]

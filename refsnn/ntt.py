@@ -85,6 +85,7 @@ class Model(NamedTuple):
     second_order: Callable
     kernel: Callable
     adjoint: Callable
+    map: Callable = map
     # The adjoint may return None for the constants inputs[0] and signals[-1].
 
 
@@ -146,6 +147,9 @@ def target(model, weights, biases, x):
         kernel        (left, right, masks=, kind=) -> (N, N', k, k) array
         adjoint       (left, right, D, masks=, kind=, constant=True); it may
                       return None for the constants inputs[0] and signals[-1]
+        map           (function, *lists) -> results for both halves of a batch,
+                      by default the built-in function; the method `map` of a
+                      thread pool computes the same numbers with two threads
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
@@ -158,21 +162,22 @@ def target(model, weights, biases, x):
         outputs  f*, (B, k)
         kernel   K*, (N, N', k, k)
     """
-    recording, _, halves = _recorded(model, weights, biases, x)
-    return Target(recording.outputs, model.kernel(*halves))
+    _, halves, outputs = _recorded(model, weights, biases, x)
+    return Target(outputs, model.kernel(*halves))
 
 
 def _recorded(model, weights, biases, x):
-    """Return (recording, signals, halves)."""
+    """Return recordings, (inputs, signals) of each half, and all outputs."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "
                          "2 samples")
-    recording = model.forward(weights, biases, x)
-    signals, half = model.signals(weights, recording), len(x) // 2
-    halves = [([a[part] for a in recording.inputs], [g[part] for g in signals])
-              for part in (slice(None, half), slice(half, None))]
-    return recording, signals, halves
+    half = len(x) // 2
+    recordings = list(model.map(lambda part: model.forward(weights, biases, part),
+                                (x[:half], x[half:])))
+    signals = model.map(lambda record: model.signals(weights, record), recordings)
+    halves = [(record.inputs, g) for record, g in zip(recordings, signals, strict=True)]
+    return recordings, halves, np.concatenate([r.outputs for r in recordings])
 
 
 def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
@@ -223,12 +228,11 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
         strength, l2)
     student, live = _masked(student)
     goal = bundle("goal", goal, Target)
-    recording, signals, halves = _recorded(model, live, student.biases, x)
+    recordings, halves, outputs = _recorded(model, live, student.biases, x)
     options = {"kind": kind, "masks": student.masks if kind == "through_mask" else None}
     kernel = model.kernel(*halves, **options)
     dkernel = kernel - _like("goal.kernel", goal.kernel, kernel)
-    doutputs = recording.outputs - _like("goal.outputs", goal.outputs,
-                                         recording.outputs)
+    doutputs = outputs - _like("goal.outputs", goal.outputs, outputs)
     squares = [_square(a) / a.size for a in (dkernel, doutputs)]
     decay = sum(map(_square, live))
     total = strength * squares[0]                                          # (1)
@@ -237,11 +241,13 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     dkernel *= 2 * strength / dkernel.size                                 # (4)
     doutputs *= 2 / doutputs.size                                          # (4)
     adjoints = model.adjoint(*halves, dkernel, constant=True, **options)   # (5)
-    dinputs, dsignals = (
-        [None if pair[0] is None else np.concatenate(pair)
-         for pair in zip(*parts, strict=True)] for parts in zip(*adjoints, strict=True))
-    dweights, dbiases = model.second_order(live, recording, signals, dinputs,
-                                           dsignals, doutputs)
+    half = len(x) // 2
+    parts = list(model.map(
+        lambda record, half, adjoint, df: model.second_order(
+            live, record, half[1], *adjoint, df),
+        recordings, halves, adjoints, (doutputs[:half], doutputs[half:])))
+    dweights, dbiases = ([a + b for a, b in zip(*found, strict=True)]
+                         for found in zip(*parts, strict=True))        # (6)
     for W, M, dW in zip(live, student.masks, dweights, strict=True):   # in place
         W *= 2 * l2 / density                                              # (6)
         W += dW                                                            # (6)

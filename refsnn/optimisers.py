@@ -1,19 +1,17 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-The optimisers include stochastic gradient descent (SGD).  Each call of an
-optimiser processes one array of parameters.  An optimiser step takes the
-last state of the optimiser and the gradient of the loss, and returns the
-next state of the optimiser and the update of the parameters.  The caller
-adds the update to the parameters.  Let `rate` be the learning rate.  At
-step t = 1, 2, ..., `sgd` computes
+Each call processes one array of parameters.  A step takes the last state
+of the optimiser and the gradient of the loss, and returns the next state
+and the update, which the caller adds to the parameters.  Let `rate` be the
+learning rate.  Stochastic gradient descent (SGD) computes, at step t = 1,
+2, ...,
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
 The function `adam` uses running means of the gradient and of the squared
-gradient.  The two running means start at 0, and are therefore too small in
-the first steps.  Eq. (5) corrects this bias:
+gradient, which start at 0.  Eq. (5) corrects the resulting bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
@@ -60,7 +58,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, shown
 
 __all__ = ["adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
@@ -122,7 +119,7 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     beta1, beta2 : float
         Decay factors of the two running means, in [0, 1).
     eps : float
-        Constant that is added to the square root, in units of the gradient.
+        Constant that is added to the square root.
 
     Returns
     -------
@@ -218,7 +215,6 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
 
 
 def _begin(state, gradient, fields, options):
-    """Check and return the arguments as arrays."""
     g, = arrays("gradient (...) float", gradient)
     if g.size == 0:
         raise ValueError(f"gradient has shape {g.shape}: must not be empty")
@@ -242,7 +238,6 @@ def _begin(state, gradient, fields, options):
 
 
 def _end(g, t, *results):
-    """Return the new state and the update."""
     mean, scale, update = (None if a is None else np.asarray(a, g.dtype)
                            for a in results)
     return State(t, mean, scale), update

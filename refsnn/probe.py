@@ -2,32 +2,28 @@
 r"""Find mistakes in the connection to a neuromorphic chip before training.
 
 Typical mistakes are exchanged neurons, weights with a wrong sign or scale,
-and delayed spikes.  The function `probe` calls a function run(weights, x).
-The function `run` drives an emulated or real chip with the given weights
-and input spikes.  The function `run` returns the output spikes and the
-sampled membrane potentials.  The chip has m inputs, n hidden neurons with
-weights W and k readout neurons with weights W_out.  The results are
-compared with model neurons, whose synaptic current I and membrane
-potential v follow
+and delayed spikes.  `probe` calls a function run(weights, x), which drives
+an emulated or real chip with the given weights and input spikes, and
+returns the output spikes and the sampled membrane potentials.  The chip
+has m inputs, n hidden neurons with weights W and k readout neurons with
+weights W_out.  The results are compared with model neurons, whose synaptic
+current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-Let a and b be the two time constants of a neuron, in time steps.  One of a
-and b is the synaptic time constant, and the other is the membrane time
-constant.  Let K(s) be the membrane potential v after a single input spike
-with W = 1, s steps after the last step with v = 0:
+Let a and b be the synaptic and the membrane time constant of a neuron, in
+unknown order and in time steps.  Let K(s) be the membrane potential after
+a single input spike with W = 1, s steps after the last step with v = 0:
 
     K(s) = exp(-A (s - 1)) sinh(D s) / sinh(D) for s > 0, otherwise 0,
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
     q = ((a - b) / (a + b))^2                                         (2)
 
-Let y be the sampled membrane potentials minus the mean sample in
-measurement (A), divided by the nominal threshold `unit`.  `probe` makes
-three measurements:
+Let y be the sampled membrane potentials minus their mean in (A), divided
+by the nominal threshold `unit`.  `probe` makes three measurements:
 
-(A) All weights are 0.  Neurons that spike although all weights are 0 are
-    called restless.  The reported noise is the standard deviation of the
-    samples in measurement (A).
+(A) All weights are 0.  Neurons that spike nevertheless are called
+    restless.  The noise is the standard deviation of the samples.
 
 (B) In input pattern j, input j spikes once, and all other inputs are
     silent.  In one more pattern, all inputs are silent.  If neurons
@@ -43,15 +39,12 @@ three measurements:
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i.  The means over time are
-    subtracted from y_ij and K_i.  Row i of the measured weights g is
-    assigned to the row of W that has the largest absolute correlation with
-    row i of g.  However, row i of g is assigned to row i of W if the
-    absolute correlation of these two rows is at least 97 % of the largest
-    absolute correlation.  Columns are assigned in the same way.  An
-    assignment of rows or columns is accepted if the median of the absolute
-    correlations is at least 0.8.  The report says that weights saturate if
-    a model with saturated weights has at most half the squared error of a
-    model with linear weights.
+    subtracted from y_ij and K_i.  Row i of g is assigned to the row of W
+    with the largest absolute correlation, but to row i of W if its
+    correlation is at least 97 % of the largest.  Columns are assigned in
+    the same way.  An assignment is accepted if the median of the absolute
+    correlations is at least 0.8.  Weights that saturate, or whose sign is
+    lost, are reported if they halve the squared error.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
@@ -63,43 +56,58 @@ three measurements:
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
-    The lag D is the median time from the first spike of a neuron to the
-    first large drop e of the membrane potential.  The measured readouts
-    are compared with the readouts that eq. (1) predicts from the weights
-    W_out and the spikes S.  The lag R maximises the correlation between
-    the measured and the predicted changes of the readouts from step to
-    step.  If the correlation at the lag D is above 97 % of the largest
-    correlation, the lag R is set to D.  The nominal time constants are
-    used for the readouts, unless other time constants raise the
-    correlation by more than 3 %.  The comparison omits the smallest and
+    A step in which e is large is called a reset.  Let r be the first reset
+    of a neuron in a pattern.  The lag D is the median of r minus the step
+    of the first spike.  The threshold is the mean of two bounds:
+
+        max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
+
+    The maximum and the minimum are taken over all patterns in which the
+    neuron spikes.  If the bounds max y[t] for t < r and min y[r] of all
+    neurons contradict each other less, they replace the bounds (5).  The
+    measured readouts are compared with those that eq. (1) predicts from
+    the weights W_out and the spikes S.  The lag R maximises the
+    correlation between the measured and the predicted changes of the
+    readouts from step to step.  However, the lag D, the nominal time
+    constants and W_out are used unless another lag, other time constants
+    or |W_out| raise the correlation by more than 3 %.  Readouts do not
+    follow from the weights if the correlation is below 0.6 times the
+    largest that the noise allows.  The comparison omits the smallest and
     the largest sample of each readout, because codes may be cut off there.
+
+Spikes or samples may belong to the previous or next pattern.  If exchanged
+neurons fit as well, the report lists both.  Measurement (C) ends early if
+more than 10 % of the resets have no recorded spike within one step, or if
+the potentials of a pattern start where those of the previous one ended.
+Codes are cut off close to rest if a quarter of the samples in (C) lie at
+an end of their range that the potentials in (B) could reach.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
-    eq. (2), so that (B) cannot tell the two time constants apart.  Let
-    `input`, `spikes` and `samples` be the delays of the input, the spikes
-    and the samples in time steps.  Let `after` be 1 if the sample of a
-    step is taken after the reset of this step, and 0 otherwise.  The lags
-    are
+    eq. (2), so that (B) cannot tell the two time constants apart.  A
+    neuron does not spike before its potential exceeds the threshold.  Thus
+    the samples up to step r are lower bounds of the threshold.  Without
+    the reset, eq. (1) predicts the potential beta y[r] + I[r] at step
+    r + 1, which is an upper bound.  On chips that work in steps and sample
+    before the reset, y[r] itself exceeds the threshold.  Let `input`,
+    `spikes` and `samples` be the delays of the input, the spikes and the
+    samples in time steps.  Let `after` be 1 if the sample of a step is
+    taken after the reset of this step, and 0 otherwise.  The lags are
 
     L = input + samples,  R = samples - spikes,
-    D = samples - spikes - after                                      (5)
+    D = samples - spikes - after                                      (6)
 
-    The difference R - D determines `after`.  The remaining two equations
-    in (5) are not sufficient to determine the three delays `input`,
-    `spikes` and `samples`.  The report therefore contains as few nonzero
-    delays as possible.  If two delays must be nonzero, the report lists
-    all pairs of delays that agree with (5).
-Approximate.  The function `probe` searches only time lags between -3 and 3
-    steps.  If |L| or |R| is at least 3 steps, or if |D| exceeds 3 steps,
-    the report says that the delays are too large to measure.  If a chip
-    returns no samples of membrane potentials, measurement (B) is omitted,
-    and measurement (C) compares only spike counts.  Gains and thresholds
-    that differ by 30 % between neurons are not reported as mistakes.  If
-    both inputs and neurons are exchanged, the report may be wrong.
-Cost.   For R sets of weights, the chip runs at most R (m + 1) + 2 n + 32
-    input patterns of `steps` time bins.  The function `run` is called at
-    most R + 3 times.
+    The difference R - D determines `after`.  Two equations remain for
+    three delays.  The report therefore contains as few nonzero delays as
+    possible, and all pairs if two delays must be nonzero.
+Approximate.  Delays are called too large to measure if |L| or |R| is at
+    least 3 steps, or if |D| exceeds 3 steps.  If a chip returns no samples
+    of membrane potentials, (B) is omitted, and (C) compares only spike
+    counts.  Gains and thresholds that differ by 30 % between neurons are
+    not mistakes.  If both inputs and neurons are exchanged, the report may
+    be wrong.
+Cost.   For R sets of weights, `run` is called at most R + 3 times, with at
+    most R (m + 1) + 2 n + 32 input patterns of `steps` time bins.
 Departures.  This test is not part of a published method.
 """
 
@@ -115,37 +123,28 @@ from refsnn._checks import arrays, one_of, shown
 
 __all__ = ["probe"]
 _WEIGHTS = namedtuple("_WEIGHTS", "hidden recurrent readout")
-START = 4               # first step with input in (B) and (C)
-STEPS = 24              # least number of steps: START, a response, and all lags
+_FIT = namedtuple("_FIT", "lag total q error gain order")        # results of (B)
+START, STEPS = 4, 24    # first step with input in (B) and (C), least number of steps
 PATTERNS, RATE = 32, 0.3        # in (A): number, and probability of an input spike
-WEAK = 0.4              # largest peak potential in (B), in thresholds: no spikes
-DRIVE = 2.5             # steady potential in (C), in thresholds
-LAGS = range(-3, 4)
-LATE = 2 * len(LAGS)    # resets in the last steps of (C) are not used
+WEAK, DRIVE = 0.4, 2.5  # in thresholds: largest potential in (B), steady one in (C)
+LAGS, LATE = range(-3, 4), 14   # in steps; last steps of (C) that are not used
 ROUNDS, ENOUGH = 3, 12  # least number of sets of weights in (B), and of measurements
-SHAPE = 0.9             # least share of the responses that (2) explains
-NOISY = 1.5             # largest ratio of noise with input to noise in (A)
-EXACT = 1e-3            # least relative error of a measured response
+SHAPE, NOISY = 0.9, 1.5         # least share that (2) explains, and most more noise
+EXACT, TINY = 1e-3, 1e-300      # least relative error of a response; is not 0
 GUESSES = (0.25, 0.5, 0.7, 1, 1.4, 2, 3)    # of a + b, relative to nominal
-SHORT = 0.1             # least longer time constant, in time steps
-WRONG = 1.35            # a scale that is wrong by a larger factor is a fault
-FEW = 1 / 0.7           # the same for readouts: all of a few may be off by 30 %
-SLOW = 1.05             # the same for the median of a + b
-UNLIKE = 1.4            # the same for a + b of one neuron, relative to the median
-OUTLIER = 4             # the same in standard deviations of the other neurons
+WRONG, FEW = 1.35, 1 / 0.7      # larger scales are faults; of all of a few readouts
+SLOW, UNLIKE = 1.05, 1.4        # the same for a + b: median, and one neuron relative
+OUTLIER = 4             # to it; in standard deviations of the other neurons
+ODD, UNEVEN = 2, 1.7    # the same for a gain, and a readout, relative to the median
 APART = 0.1             # the same for the difference of q in (2) from nominal
 CLOSE = 0.97            # correlations above this share of the largest count as equal
-FOLLOW = 0.8            # least correlation with the weights
-READ = 0.4              # the same for readouts, whose neurons spike almost together
-IDLE = 0.25             # responses below this share of the median count as none
-FAINT = 0.02            # responses below this share of the nominal ones count as none
-ODD = 2                 # ratio of a gain to the median gain from which it is a fault
-UNEVEN = 1.7            # the same for readouts
-LOST = 0.5              # an input with a smaller correlation does not follow
-BENT = 0.5              # saturated weights: squared error, relative to linear weights
+FOLLOW, READ, LOST = 0.8, 0.6, 0.5      # least correlations: in general, of readouts
+IDLE, FAINT = 0.25, 0.02        # no response: share of the median, of the nominal one
 STEADY = 0.1            # potential without input spikes from which it is a fault
-LARGE = 0.5             # e of (4) above this share of its maximum is a reset
-TINY = 1e-300           # avoids a division by 0
+BENT, LARGE = 0.5, 0.5  # largest ratio of squared errors; of e (4) for no reset
+MISSED, OFTEN = 0.1, 0.25       # faulty shares: resets without spike, cut off samples
+OTHERS = {1: "previous", -1: "next"}        # patterns whose results may be returned
+UNKNOWN = "The delays of input, spikes or samples are too large to measure."
 
 
 class Report(NamedTuple):
@@ -163,16 +162,6 @@ class Report(NamedTuple):
     tau_sum: Optional[np.ndarray] = None
     tau: Optional[np.ndarray] = None
     __repr__ = shown
-
-
-class _Fit(NamedTuple):
-    """Hold the results of measurement (B)."""
-    lag: float              # steps
-    total: np.ndarray       # (n,) a + b, steps
-    q: np.ndarray           # (n,)
-    error: np.ndarray       # (n, 2) of total and q
-    gain: np.ndarray        # (n,)
-    order: np.ndarray       # (n,), the row of W of each sample
 
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
@@ -197,8 +186,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         Weight on the chip for a weight of 1 in the network model, and
         largest weight on the chip.
     unit : float
-        Nominal number of codes, the units of the samples, from the leak
-        potential to the threshold.
+        Nominal codes, of the samples, from leak potential to threshold.
     tau_syn, tau_mem, dt : float
         Nominal time constants and time step, s.
     steps, seed : int
@@ -207,17 +195,15 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     Returns
     -------
     Report
-        Values that could not be measured are None.  If measurement (A) or (B)
-        finds a mistake other than wrong time constants or exchanged neurons,
-        measurement (C) is omitted.  If measurement (C) finds silent neurons,
-        delays are not measured.
+        If measurement (A) or (B) finds a mistake other than wrong time
+        constants or exchanged neurons, measurement (C) is omitted.  If
+        measurement (C) finds silent neurons, delays are not measured.
 
-        faults       sentences; empty if no mistake was found
-        delay        dict, delays of input, spikes and samples in steps, > 0 if
-                     late
+        faults       sentences, also on samples after the reset; or empty
+        delay        dict, steps by which input, spikes and samples are late
         after_reset  whether a sample is taken after the reset
         gain         (n,) response to input, relative to (1)
-        unit         (n,) potential at the first spike
+        unit         (n,) threshold of (5)
         noise        (n + k,) standard deviation, codes
         restless     (n,) bool, True if the neuron spikes if all weights are 0
         silent       (n,) bool, True if the neuron never spikes
@@ -234,35 +220,31 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         limit, unit, tau_syn, tau_mem, dt, steps, seed)
     rng, quiet = np.random.default_rng(seed), np.zeros((k, n), int)
     nominal = (tau_syn + tau_mem) / dt, ((tau_syn - tau_mem) / (tau_syn + tau_mem)) ** 2
-    fit = _Fit(0.0, *np.full((n, 2), nominal).T, np.zeros((n, 2)), np.ones(n),
+    fit = _FIT(0.0, *np.full((n, 2), nominal).T, np.zeros((n, 2)), np.ones(n),
                np.arange(n))
     K = _response(*nominal, 0, steps)
+    given = f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}:"
     if K.argmax() == steps - 1:
-        raise ValueError(
-            f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}: must be shorter, so "
-            "that the response to a spike reaches its maximum within "
-            f"{steps} steps of {dt!r} s")
-    if max(tau_syn, tau_mem) < SHORT * dt:
-        raise ValueError(
-            f"tau_syn is {tau_syn!r} and tau_mem is {tau_mem!r}: one must be at least "
-            f"{SHORT * dt:.3g}, a tenth of dt")
-    peak = K.max()
-    weak = int(min(limit, WEAK * scale / peak))
+        raise ValueError(f"{given} must be shorter, so that the response to a spike "
+                         f"reaches its maximum within {steps} steps of {dt!r} s")
+    if max(tau_syn, tau_mem) < 0.1 * dt:
+        raise ValueError(f"{given} one must be at least {0.1 * dt:.3g}, a tenth of dt")
+    weak = int(min(limit, WEAK * scale / K.max()))
     if weak < 1:
-        raise ValueError(f"scale is {scale!r}: must be at least {peak / WEAK:.3g}, so "
-                         "that a weight of 1 is weak")
+        raise ValueError(f"scale is {scale!r}: must be at least {K.max() / WEAK:.3g}, "
+                         "so that a weight of 1 is weak")
     spikes, samples = _call(run, np.zeros((n, m), int), quiet, 1.0 * (
         rng.random((steps, PATTERNS, m)) < RATE))
-    report = Report(tuple(_told("Neuron", spikes.any(axis=(0, 1)), "spikes", "spike",
-                                " without weights")), restless=spikes.any(axis=(0, 1)))
+    restless = spikes.any(axis=(0, 1))
+    report = _add(Report((), restless=restless), *_told(
+        "Neuron", restless, "spikes/spike", " without weights"))
     slow = []
     if samples is not None:
         base = samples.mean(axis=(0, 1))
         noise = (samples - samples.mean(axis=0) - samples.mean(axis=1, keepdims=True)
                  ).std(axis=(0, 1)) / unit
-        count = max(ROUNDS, -(-ENOUGH // min(m, n)))
-        W = rng.integers(1, weak + 1, (count, n, m)) * rng.choice(
-            [-1, 1], (count, n, m))
+        size = max(ROUNDS, -(-ENOUGH // min(m, n))), n, m
+        W = rng.integers(1, weak + 1, size) * rng.choice([-1, 1], size)
         x = np.zeros((steps, m + 1, m))             # no spike in the last pattern
         x[START, np.arange(m), np.arange(m)] = 1
         runs = [_call(run, w, quiet, x) for w in W]
@@ -273,9 +255,11 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         slow = _slow(fit, nominal, 1e6 * dt, ~report.restless)
         report = report._replace(
             tau_sum=np.stack([fit.total, fit.error[:, 0]], 1)[fit.order] * dt,
-            tau=np.where(_apart(fit), _pairs(fit), np.nan).T[fit.order] * dt)
+            tau=np.where(fit.q > 2 * fit.error[:, 1], _pairs(fit.total, fit.q),
+                         np.nan).T[fit.order] * dt)
     if report.faults:
-        return report._replace(faults=report.faults + tuple(slow))
+        return _add(report, *slow)
+    report = _add(report, *slow)
     low = max(1, weak // 3)
     W_out = rng.integers(low, min(2 * low, limit) + 1, (k, n))
     W_out *= rng.choice([-1, 1], (k, n))
@@ -287,34 +271,48 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         spikes, samples = _call(run, W, W_out, x)
         if spikes[:-LATE].any(axis=(0, 1)).all():
             break
-    silent, fired, faults = _trains(spikes, W / scale, x, fit)
-    report = report._replace(silent=silent, faults=tuple(slow + faults))
+    if samples is not None:
+        y = (samples - base) / unit
+        carried, faults = _edges(y, noise, n, WEAK * min(1.0, np.median(fit.gain)))
+        report = _add(report, *faults)
+        if carried:
+            return report
+    silent, guesses, faults = _trains(spikes, W / scale, x, fit)
+    report = _add(report._replace(silent=silent), *faults)
     if faults or samples is None:
-        return report._replace(faults=report.faults + tuple(_moved("spikes", fired)))
-    y, S = (samples - base) / unit, spikes[:, :, np.argsort(fired)]
-    size, D = _resets(y[:, :, np.argsort(fit.order)], S, W / scale, x, fit)
-    if D is None:
-        return report._replace(faults=(
-            *slow, "Neurons spike late: `steps` is too small."))
-    sources = [S, spikes][:1 + (fired != np.arange(n)).any()]
-    fits = [_readouts(y[:, :, n:], a @ (W_out / scale).T, [nominal] + [
-        (np.median(fit.total), np.median(fit.q))] * bool(slow), D, noise[n:])
-        for a in sources]
-    which = int(np.argmax([f[0] for f in fits]))
-    _, R, sent, total, faults = fits[which]
-    faults = slow + _neurons(fit.order, fired, which) + faults
-    report = report._replace(faults=tuple(faults), unit=size[fit.order])
-    if not sent.any():
-        return report
-    L, after = round(fit.lag), R == D + 1                                  # (5)
-    if max(abs(L), abs(R)) >= LAGS[-1] or D not in LAGS:
-        return report._replace(faults=(
-            *faults,
-            "The delays of input, spikes or samples are too large to measure."))
-    if total > SLOW * nominal[0] or nominal[0] > SLOW * total:
+        return _add(report, *_either(text for _, _, text in guesses))
+    found = [(*_resets(y[:, :, np.argsort(fit.order)], S, W / scale, x, fit), S)
+             for S in (np.roll(spikes, -other, axis=1)[:, :, np.argsort(order)]
+                       for order, other, _ in guesses)]
+    if found[0][1] is None:
+        return _add(report, "Neurons spike late: `steps` is too small.")
+    least = min(missed for _, _, missed, _ in found) + 1 - CLOSE
+    guesses = [guess for guess, f in zip(guesses, found, strict=True) if f[2] <= least]
+    size, D, missed, S = next(f for f in found if f[2] <= least)
+    report = report._replace(unit=size[fit.order])
+    L, far = round(fit.lag), max(LAGS)
+    if max(abs(L), abs(D) - 1) >= far:
+        return _add(report, *_neurons(fit.order, guesses, False), UNKNOWN)
+    if missed > MISSED:
+        return _add(report, *_neurons(fit.order, guesses, False), f"About "
+                    f"{100 * missed:.0f} % of the resets have no recorded spike.")
+    sources = [S, spikes][:1 + (guesses[0][0] != np.arange(n)).any()]
+    pairs = [nominal] + [(np.median(fit.total), np.median(fit.q))] * bool(slow)
+    plain, lost = (max(((*_readouts(
+        y[:, :, n:], a @ (weights / scale).T, pairs, D, noise[n:]), i)
+        for i, a in enumerate(sources)), key=lambda found: found[0])
+        for weights in (W_out, np.abs(W_out)))
+    signless = bool(plain[0] < CLOSE * lost[0])
+    _, R, sent, total, faults, which = lost if signless else plain
+    faults = ["The sign of the readout weights is lost."] * signless + faults
+    report = _add(report, *_neurons(fit.order, guesses, which), *faults)
+    if abs(R) >= far or not sent.any():
+        return _add(report, *[UNKNOWN] * bool(sent.any()))
+    faults, after = [], R == D + 1                                         # (6)
+    if _far(total / nominal[0], SLOW):
         faults.append(f"The time constants of the readouts add up to about "
-                      f"{total * 1e6 * dt:.0f} µs, and nominally to "
-                      f"{nominal[0] * 1e6 * dt:.1f} µs.")
+                      f"{1e6 * dt * total:.0f} µs, and nominally to "
+                      f"{1e6 * dt * nominal[0]:.1f} µs.")
     late, told = _delays(L, R)
     faults += told + ["Each sample is taken after the reset of its step."] * after
     if R - D not in (0, 1):
@@ -323,24 +321,33 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     if (sent < 0).all():
         faults.append("Readout weights or samples of readouts have the opposite sign.")
     else:
-        ratio = np.abs(sent) / np.median(np.abs(sent))
-        faults += _told("Readout", sent < 0, "acts", "act", " with the opposite sign")
-        faults += _told("Readout", np.maximum(ratio, 1 / ratio) > UNEVEN,
-                        "responds",
-                        "respond", " more or less strongly than the other readouts by "
-                        f"a factor above {UNEVEN}")
-    return report._replace(faults=tuple(faults), delay=late, after_reset=after)
+        odd = _far(np.abs(sent) / np.median(np.abs(sent)), UNEVEN)
+        faults += _told("Readout", sent < 0, "acts/act", " with the opposite sign")
+        faults += _told("Readout", odd, "responds/respond", " more or less strongly "
+                        f"than the other readouts by a factor above {UNEVEN}")
+    return _add(report._replace(delay=late, after_reset=after), *faults)
 
 
-def _pairs(fit):
+def _pairs(total, q):
     """Return the time constants a >= b."""
-    root = np.sqrt(np.maximum(fit.q, 0))
-    return fit.total / 2 * np.stack([1 + root, 1 - root])
+    root = np.sqrt(np.maximum(q, 0))
+    return total / 2 * np.stack([1 + root, 1 - root])
+
+
+def _add(report, *faults):
+    """Return a report with more faults."""
+    return report._replace(faults=report.faults + faults)
 
 
 def _far(scale, factor=WRONG):
     """Return whether a ratio is a fault."""
-    return not 1 / factor < scale < factor
+    return (scale <= 1 / factor) | (scale >= factor)
+
+
+def _either(texts):
+    """Return a sentence that lists what fits equally."""
+    text = ", or ".join(filter(None, texts))
+    return [text[0].upper() + text[1:] + "."] if text else []
 
 
 def _call(run, W, W_out, x):
@@ -357,16 +364,14 @@ def _call(run, W, W_out, x):
     return spikes, samples
 
 
-def _told(name, which, one, many, rest):
+def _told(name, which, verb, rest):
     """Describe the True entries of a mask."""
-    *first, last = map(str, np.flatnonzero(which)) if which.any() else ("",)
-    if not last:
+    if not which.any():
         return []
+    *first, last = map(str, np.flatnonzero(which))
     listed = f"{', '.join(first)} and {last}" if first else last
-    return [f"{name}{'s' * bool(first)} {listed} {many if first else one}{rest}."]
+    return [f"{name}{'s' * bool(first)} {listed} {verb.split('/')[bool(first)]}{rest}."]
 
-
-# ---- time constants
 
 def _response(total, q, lag, T, start=START):
     """Return K of eq. (2)."""
@@ -384,8 +389,7 @@ def _centred(a):
 def _fitted(u, deviation, total, lag=None):
     """Fit eq. (2) to one response."""
     def difference(p):
-        K = _centred(_response(np.exp(p[0]), p[1], p[2] if lag is None else lag,
-                               len(u)))
+        K = _centred(_response(np.exp(p[0]), p[1], (*p, lag)[2], len(u)))
         return (u - (K @ u) / (K @ K) * K) / deviation
 
     guesses = [(np.log(total * f), q, shift) for f in GUESSES for q in (0.0, 0.6)
@@ -401,30 +405,21 @@ def _fitted(u, deviation, total, lag=None):
     return [np.exp(p[0]), *p[1:]], [np.exp(p[0]) * errors[0], *errors[1:]]
 
 
-def _apart(fit):
-    """Return whether the time constants differ."""
-    return fit.q > 2 * fit.error[:, 1]
-
-
 def _slow(fit, nominal, us, live):
     """Describe wrong time constants."""
     def middle(values, errors):         # of a median
-        spread = values.std() / np.sqrt(max(len(values) - 1, 1))
-        return np.median(values), 1.25 * max(spread, np.median(errors) / np.sqrt(
-            len(values)))
+        n, error = len(values), np.median(errors)
+        return np.median(values), 1.25 * max(
+            values.std() / np.sqrt(max(n - 1, 1)), error / np.sqrt(n))
 
-    (total, d_total), (q, d_q) = (middle(a, e) for a, e in zip(
-        (fit.total, fit.q), fit.error.T, strict=True))
+    (total, d_total), (q, d_q) = map(middle, (fit.total, fit.q), fit.error.T)
     long = abs(total - nominal[0]) > max(3 * d_total, (SLOW - 1) * nominal[0])
     wide = abs(q - nominal[1]) > max(3 * d_q, APART)
-    a, b = (total / 2 * (1 + sign * np.sqrt(max(q, 0))) * us for sign in (1, -1))
-    one, two = (nominal[0] / 2 * (1 + sign * np.sqrt(nominal[1])) * us
-                for sign in (1, -1))
-    faults = []
-    if long:
-        faults.append(f"The time constants add up to {total * us:.1f} ± "
-                      f"{d_total * us:.1f} µs, and nominally to {nominal[0] * us:.1f} "
-                      "µs.")
+    (a, b), (one, two) = us * _pairs(total, q), us * _pairs(*nominal)
+    digits = max(1, -int(f"{d_total * us:.0e}".partition("e")[2]))
+    faults = [f"The time constants add up to {total * us:.{digits}f} ± "
+              f"{d_total * us:.{digits}f} µs, and nominally to {one + two:.1f} µs."
+              ] * bool(long)
     if q > 2 * d_q and (long or wide):
         faults.append(f"The time constants are {a:.1f} and {b:.1f} µs in unknown "
                       f"order, and nominally {one:.1f} and {two:.1f} µs.")
@@ -435,79 +430,86 @@ def _slow(fit, nominal, us, live):
     spread = np.median(away) / 0.6745           # of a normal distribution
     odd = live[fit.order] & (away > max(np.log(UNLIKE), OUTLIER * spread)) & (
         np.abs(fit.total - total) > 2 * fit.error[:, 0])
-    return faults + _told("Neuron", odd, "has", "have", " time constants that add up "
-                          "to " + ", ".join(f"{t * us:.1f}" for t in fit.total[odd])
+    return faults + _told("Neuron", odd, "has/have", " time constants that add up to "
+                          + ", ".join(f"{t * us:.1f}" for t in fit.total[odd])
                           + f" µs, while the median is {total * us:.1f} µs")
 
 
-# ---- measurement (B)
-
 def _weak(report, fit, W, scale, y, spikes, noise):
     """Evaluate measurement (B)."""
-    count, T, _, n = y.shape
-    live, nominal = ~report.restless, fit
+    (count, T, _, n), live = y.shape, ~report.restless
     if not live.any():
         return report, fit
-    faults = _always(y[:, :, -1], spikes[:, :, -1], W / scale, live, noise, fit)
+    faults = _turned(y[..., live], W[:, live]) or _always(
+        y[:, :, -1], spikes[:, :, -1], W / scale, live, noise, fit)
     if faults:
-        return report._replace(faults=report.faults + tuple(faults)), fit
+        return _add(report, *faults), fit
     Y = y[:, :, :-1] - y[:, :, -1:].mean(axis=0)
     Y = _centred(np.concatenate(Y, axis=1))                 # (T, R m, n)
     A = np.concatenate(W / scale, axis=1)                   # (n, R m)
     K = _centred(_response(fit.total[0], fit.q[0], 0, T))
     U, sizes, _ = np.linalg.svd(Y.transpose(2, 0, 1), full_matrices=False)
-    rows = sizes[:, 0] / (np.linalg.norm(K) * np.linalg.norm(A, axis=1))
-    floor = noise * (np.sqrt(T) + np.sqrt(A.shape[1])) / (
-        np.linalg.norm(K) * np.linalg.norm(A, axis=1))
+    full = np.linalg.norm(K) * np.linalg.norm(A, axis=1)
+    rows, floor = sizes[:, 0] / full, noise * (T ** 0.5 + A.shape[1] ** 0.5) / full
     idle = (rows < np.maximum(max(IDLE * np.median(rows), FAINT), 2 * floor)) & live
     if idle.any():
-        told = _told("neuron", idle, "do", "do", " not respond to input")
-        return report._replace(faults=(*report.faults, f"Samples of {told[0]}")), fit
+        return _add(report, *_told("Samples of neuron", idle, "do/do",
+                                   " not respond to input")), fit
     shapes = U[:, :, 0] * np.sign(np.take_along_axis(
         U[:, :, 0], np.abs(U[:, :, 0]).argmax(1)[:, None], 1))
     errors = np.maximum(noise / sizes[:, 0], EXACT * np.abs(shapes).max(axis=1))
-    total = nominal.total[0]
-    lag = np.median([_fitted(u, e, total)[0][2] for u, e in zip(
+    lag = np.median([_fitted(u, e, fit.total[0])[0][2] for u, e in zip(
         shapes[live], errors[live], strict=True)])
-    fits = [_fitted(u, e, total, lag) for u, e in zip(shapes, errors, strict=True)]
-    (total, q), error = np.transpose([p for p, _ in fits]), np.array(
-        [e for _, e in fits])
+    (total, q), error = np.transpose([_fitted(u, e, fit.total[0], lag) for u, e in zip(
+        shapes, errors, strict=True)], (1, 2, 0))
     K = np.stack([_centred(_response(t, s, lag, T)) for t, s in zip(
         total, q, strict=True)], axis=1)                    # (T, n)
     g = np.einsum("ti,tbi->ib", K, Y) / (K ** 2).sum(axis=0)[:, None]     # (3)
-    fit = _Fit(float(lag), total, q, error, np.ones(n), np.arange(n))
+    fit = _FIT(float(lag), total, q, error.T, np.ones(n), np.arange(n))
     known = (g ** 2).sum(axis=1) * (K ** 2).sum(axis=0)
     rest = (Y ** 2).sum(axis=(0, 1)) - known - NOISY * T * A.shape[1] * noise ** 2
     if np.median((rest / known)[live]) > 1 / SHAPE - 1:
-        return report._replace(faults=(
-            *report.faults, "Responses do not have the shape of eq. (2), that of a "
-            "neuron with two time constants.")), fit
+        return _add(report, "Responses do not have the shape of eq. (2), that of a "
+                    "neuron with two time constants."), fit
     g, W = g.reshape(n, count, -1), (W / scale).transpose(1, 0, 2)
     order, like = _paired(*(np.where(live[:, None], a.reshape(n, -1), W.reshape(n, -1))
                             for a in (g, W)))
-    if np.median(np.abs(like)) >= FOLLOW and (np.sort(order) == np.arange(n)).all():
+    straight = np.median(np.abs(like)) >= FOLLOW
+    if straight:
+        order = _whole(order)
         back = np.argsort(order)                            # samples in the order of W
-        g, live = g[back], live[back]
-        fit = fit._replace(total=total[back], q=q[back], error=error[back], order=order)
+        g, live, like = g[back], live[back], like[back]
+        fit = fit._replace(total=total[back], q=q[back], error=fit.error[back],
+                           order=order)
     columns = (np.sqrt((a[live] ** 2).mean(axis=(0, 1))) for a in (g, W))
     dead = np.divide(*columns) < max(IDLE * np.median(rows), FAINT)
-    faults = [*_told("Input", dead, "has", "have", " no effect"),
-              *_order(g, W, live, dead)]
+    faults = [*_told("Input", dead, "has/have", " no effect"),
+              *(_bent(g, W, scale) or _order(
+                  g, W, live, dead, straight, straight & (like < 0)))]
     report = report._replace(dead=dead)
     if not faults:
-        level, faults = _saturation(g, W, scale)
         gain = (g * W).sum(axis=(1, 2)) / (W ** 2).sum(axis=(1, 2))
         fit, report = fit._replace(gain=gain), report._replace(gain=gain[fit.order])
-        odd = live & ((gain > ODD * np.median(gain)) | (gain < np.median(gain) / ODD))
-        faults = faults or _told(
-            "Neuron", odd, "responds", "respond", " more or less strongly than the "
-            f"other neurons by a factor above {ODD}")
-    return report._replace(faults=report.faults + tuple(faults)), fit
+        faults = _told("Neuron", live & _far(gain / np.median(gain), ODD), "responds/"
+                       "respond", " more or less strongly than the other neurons by a "
+                       f"factor above {ODD}")
+    return _add(report, *faults), fit
+
+
+def _turned(y, W):
+    """Describe samples of other patterns."""
+    g = y.mean(axis=1).transpose(2, 0, 1)                       # (n, R, m + 1)
+    W = np.pad(W.transpose(1, 0, 2), ((0, 0), (0, 0), (0, 1)))
+    likes, sizes = _neighbours(g, W), (g ** 2).sum(axis=(0, 1))
+    least = max(FOLLOW, CLOSE * max(likes.values()))
+    return _either(         # the pattern without input spikes responds least
+        f"the samples are those of the {other} pattern" for r, other in OTHERS.items()
+        if likes[r] >= least and sizes[r - 1] < sizes[-1])
 
 
 def _always(y, spikes, W, live, noise, fit):
     """Describe a response without input."""
-    decay = np.exp(-1 / _pairs(fit)).max(axis=0)
+    decay = np.exp(-1 / _pairs(fit.total, fit.q)).max(axis=0)
     columns = W[:, live].reshape(-1, W.shape[2])
     least = 3 * np.sqrt((noise ** 2).mean())
     early, steady = ((y + spikes / (1 - decay))[:, :T, live].mean(axis=1).ravel()
@@ -525,62 +527,62 @@ def _always(y, spikes, W, live, noise, fit):
             rest = level - part @ np.linalg.lstsq(part, level, rcond=None)[0]
             if (rest ** 2).sum() < (1 - FOLLOW) * (level ** 2).sum():
                 which = np.isin(np.arange(W.shape[2]), chosen)
-                return _told("Input", which, "is", "are", " always on")
+                return _told("Input", which, "is/are", " always on")
     return ["Neurons respond although there are no input spikes."]
+
+
+def _correlation(a, b):
+    """Return the correlations of the rows of a and b."""
+    a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
+    sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
+    return a @ b.T / np.maximum(np.outer(*sizes), TINY)
 
 
 def _paired(a, b):
     """Assign rows of a to rows of b."""
-    a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
-    sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
-    correlation = a @ b.T / np.maximum(np.outer(*sizes), TINY)
+    correlation = _correlation(a, b)
     best, rows = np.abs(correlation).argmax(axis=1), np.arange(len(a))
     own = np.abs(np.diagonal(correlation)) >= CLOSE * np.abs(correlation[rows, best])
     best = np.where(own, rows, best)
     return best, correlation[rows, best]
 
 
-def _moved(what, order):
-    """Describe an exchange of neurons."""
-    wrong = np.flatnonzero(order != np.arange(len(order)))
-    if not wrong.size or (np.sort(order) != np.arange(len(order))).any():
-        return []
-    pairs = ", ".join(f"{i} are those of {order[i]}" for i in wrong)
-    return [f"The {what} of {pairs}."]
+def _neighbours(a, b):
+    """Compare patterns (last axis) of b with the same and others of a."""
+    return {r: np.median(np.abs(np.diagonal(_correlation(*(
+        rows.reshape(len(rows), -1) for rows in (np.roll(a, -r, axis=-1), b))))))
+        for r in (0, *OTHERS)}
 
 
-def _ordered(what, a, b, least=FOLLOW):
-    """Describe unlike rows of a and b."""
-    order, correlation = _paired(a, b)
-    if np.median(np.abs(correlation)) < least:
-        return [f"The {what} do not follow from the weights."]
-    return _moved(what, order)
+def _whole(order):
+    """Return the order if no index is missing."""
+    own = np.arange(len(order))
+    return order if (np.sort(order) == own).all() else own
 
 
-def _order(g, W, live, dead):
+def _moved(what, order, link="are those of"):
+    """Describe an exchange."""
+    pairs = [f"{i} {link} {j}" for i, j in enumerate(order) if i != j]
+    return f"{what} {', '.join(pairs)}" if pairs else ""
+
+
+def _order(g, W, live, dead, straight, opposite):
     """Describe a wrong order or sign."""
-    g, W = (np.where(live[:, None, None], a, W) for a in (g, W))
-    order, like = _paired(*(a.reshape(len(a), -1) for a in (g, W)))
-    straight = np.median(np.abs(like)) >= FOLLOW
-    sign = np.where(straight & (like < 0), -1, 1)
-    sizes = np.sqrt((g ** 2).mean(axis=(1, 2)))
-    scaled = (g * (sign / sizes)[:, None, None], W)
+    sizes = np.sqrt((g ** 2).mean(axis=(1, 2))) * np.where(opposite, -1, 1)
     inputs, fits = _paired(*(a[live].transpose(2, 0, 1).reshape(a.shape[2], -1)
-                             for a in scaled))
-    known = ~dead
-    inputs = np.where(known, inputs, np.arange(len(inputs)))
-    if straight and (sign < 0).all():
+                             for a in (g / sizes[:, None, None], W)))
+    follow = np.median(np.abs(fits[~dead])) >= FOLLOW
+    lost = ~dead & (np.abs(fits) < LOST)
+    turned = ~dead & (fits < 0) & ~lost
+    if opposite.all() or follow and turned[~dead].all():
         return ["Hidden weights or samples of neurons have the opposite sign."]
-    if np.median(np.abs(fits[known])) >= FOLLOW:
-        lost = known & (np.abs(fits) < LOST)
-        turned = known & (fits < 0) & ~lost
-        if turned.all():
-            return ["Hidden weights or samples of neurons have the opposite sign."]
-        return (_told("Hidden weights or samples of neuron", sign < 0, "have", "have",
+    if follow:
+        inputs = np.where(dead | lost, np.arange(len(inputs)), inputs)
+        return (_told("Hidden weights or samples of neuron", opposite, "have/have",
                       " the opposite sign")
-                + _exchanged(np.where(lost, np.arange(len(inputs)), inputs))
-                + _told("Input", turned, "acts", "act", " with the opposite sign")
-                + _told("Input", lost, "does", "do", " not follow from the weights"))
+                + _either([_moved("input", inputs, "acts with the weights of input")])
+                + _told("Input", turned, "acts/act", " with the opposite sign")
+                + _told("Input", lost, "does/do", " not follow from the weights"))
     if len(g) == g.shape[2] and np.median(np.abs(_paired(
             g.reshape(len(g), -1), W.transpose(2, 1, 0).reshape(len(g), -1))[1])
             ) >= FOLLOW:
@@ -588,47 +590,34 @@ def _order(g, W, live, dead):
     return [] if straight else ["The samples do not follow from the weights."]
 
 
-def _exchanged(order):
-    """Describe an exchange of inputs."""
-    wrong = np.flatnonzero(order != np.arange(len(order)))
-    if not wrong.size:
-        return []
-    pairs = ", ".join(f"{i} acts with the weights of input {order[i]}" for i in wrong)
-    return [f"Input {pairs}."]
-
-
-def _saturation(g, W, scale):
-    """Return the saturation level, and its description."""
+def _bent(g, W, scale):
+    """Describe weights that saturate or lose their sign."""
     def error(bent):                # of a gain for each neuron
         part = (g * bent).sum(axis=(1, 2)) ** 2 / (bent ** 2).sum(axis=(1, 2))
         return ((g ** 2).sum() - part.sum()) / (g ** 2).sum()
 
-    most = np.abs(W).max()
+    linear, most = error(W), np.abs(W).max()
     levels = np.unique(np.rint(np.linspace(1, scale * most, 64)))[:-1] / scale
-    linear = error(W)
-    kinds = [("Weights", -1, 1), ("Positive weights", -np.inf, 1),
-             ("Negative weights", -1, np.inf)]
-    found = [(error(np.clip(W, low * level if low > -np.inf else -most,
-                            high * level if high < np.inf else most)), level, name)
-             for name, low, high in kinds for level in levels]
-    least = min(found, default=(1, 0, ""))
-    both = min((f for f in found if f[2] == "Weights"), default=least)
-    if both[0] < 1.5 * least[0]:
-        least = both
-    if linear < EXACT ** 2 or least[0] > BENT * linear:
-        return None, []
-    return least[1], [f"{least[2]} saturate at {round(scale * least[1])}."]
+    found = [(error(np.clip(W, low * level, high * level)), level,
+              f"{name} saturate at {round(scale * level)}.")
+             for name, low, high in (
+                 ("Weights", -1, 1), ("Positive weights", -np.inf, 1),
+                 ("Negative weights", -1, np.inf)) for level in levels]
+    both = min(found[:len(levels)], default=(1, 0, ""))
+    found.append((error(np.abs(W)), 0, "The sign of the hidden weights is lost."))
+    least = both if both[0] < 1.5 * min(found)[0] else min(found)
+    return [least[2]] if linear > EXACT ** 2 and least[0] < BENT * linear else []
 
 
-# ---- measurement (C)
-
-def _potential(drive, alpha, beta):
-    """Return v of eq. (1)."""
-    v, syn = np.zeros(drive.shape), np.zeros(drive.shape[1:])
-    for t in range(len(drive) - 1):
-        v[t + 1] = beta * v[t] + syn
-        syn = alpha * syn + drive[t]                                       # (1)
-    return v
+def _model(drive, alpha, beta, threshold=np.inf):
+    """Return I and v of eq. (1), and the spikes."""
+    syn, v = np.zeros((2, len(drive) + 1, *drive.shape[1:]))
+    fired = np.zeros(drive.shape)
+    for t, given in enumerate(drive):
+        fired[t] = v[t] > threshold
+        syn[t + 1] = alpha * syn[t] + given                                # (1)
+        v[t + 1] = beta * v[t] + syn[t] - fired[t]                         # (1)
+    return syn[:-1], v[:-1], fired
 
 
 def _late(a, lag):
@@ -642,72 +631,90 @@ def _bursts(signs, limit, scale, T, fit):
     n, m = signs.shape
     x, own = np.zeros((T, n, m)), (signs > 0).sum(axis=1, keepdims=True)
     x[START:] = np.maximum(signs, 0)
-    gap = np.prod(1 - np.exp(-1 / _pairs(fit)), axis=0)[:, None]
-    steady = own / gap                                      # of eq. (1), weights 1
+    steady = own / np.prod(1 - np.exp(-1 / _pairs(fit.total, fit.q)), axis=0)[:, None]
     return signs * np.rint(np.clip(scale / steady, 1, limit)).astype(int), x
+
+
+def _edges(y, noise, n, weak):
+    """Describe samples that start off rest, or are cut off close to rest."""
+    if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
+        previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
+                         for last in (y[-1, :-1], y[-1, 1:]))
+        if previous > own:
+            return True, ["The state is not reset between patterns."]
+    y, which = y[START:], np.zeros(len(noise), bool)
+    for end in (y.min(axis=(0, 1)), y.max(axis=(0, 1))):
+        near = (np.abs(end) < weak) & (np.abs(end) > np.maximum(EXACT, 3 * noise))
+        which |= near & ((y == end).mean(axis=(0, 1)) > OFTEN)
+    return False, [text for name, part in (("neuron", which[:n]), (
+        "readout", which[n:])) for text in _told(
+            f"Samples of {name}", part, "are/are", " cut off close to rest")]
 
 
 def _trains(spikes, W, x, fit):
     """Compare spike counts with nominal neurons."""
-    alpha, beta = np.exp(-1 / _pairs(fit))
-    drive, counts = x @ W.T, 0.0
-    v, syn = np.zeros((2, *drive.shape[1:]))
-    for t in range(len(x)):
-        fired = 1.0 * (v > 1)
-        counts = counts + fired
-        v = beta * v + syn - fired
-        syn = alpha * syn + drive[t]
-    silent = ~spikes.any(axis=(0, 1))
-    faults = _told("Neuron", silent, "never spikes", "never spike", "")
-    own = np.arange(len(silent))
+    counts = _model(x @ W.T, *np.exp(-1 / _pairs(fit.total, fit.q)), 1)[2].sum(axis=0)
+    silent, guess = ~spikes.any(axis=(0, 1)), (np.arange(len(W)), 0, "")
+    faults = _told("Neuron", silent, "never spikes/never spike", "")
     if faults or not np.ptp(counts, axis=0).all():      # the patterns do not differ
-        return silent, own, faults
-    order, like = _paired(spikes.sum(axis=0).T, counts.T)
-    if np.median(np.abs(like)) < FOLLOW:
-        faults = ["The spikes do not follow from the weights."]
-    return silent, order if (np.sort(order) == own).all() else own, faults
+        return silent, [guess], faults
+    a, b = spikes.sum(axis=0).T, counts.T
+    (order, like), likes = _paired(a, b), _neighbours(a, b)
+    order = _whole(order)
+    fits = [(np.median(np.abs(like)), (order, 0, _moved("the spikes of", order)))]
+    fits += [(likes[r], (guess[0], r, f"the spikes are those of the {other} pattern"))
+             for r, other in OTHERS.items()]
+    best = max(like for like, _ in fits)
+    if best < FOLLOW:
+        return silent, [guess], ["The spikes do not follow from the weights."]
+    guesses = [guess for like, guess in fits if like >= CLOSE * best]
+    return silent, guesses if all(text for _, _, text in guesses) else [guess], []
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return unit and the lag D."""
+    """Return thresholds, the lag D, and the share of resets without spikes."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
-    decays = np.exp(-1 / _pairs(fit))
+    decays = np.exp(-1 / _pairs(fit.total, fit.q))
 
     def drops(alpha, beta):
-        e, syn = np.zeros((2, *y.shape))
-        for t in range(len(y) - 1):
-            syn[t + 1] = alpha * syn[t] + drive[t]
-        expected = beta * y[:-1] + syn[:-1]                                # (4)
-        e[:-1] = expected - y[1:]
-        e[-len(LAGS):] = 0                      # samples may be missing there
-        return e
+        expected = beta * y + _model(drive, alpha, beta)[0]                # (4)
+        e = expected - _late(y, -1)
+        e[:-1][(y[:-1] == y.min(axis=(0, 1))) | (y[1:] == y.max(axis=(0, 1)))] = 0
+        e[-len(LAGS):] = 0
+        return e, expected
 
-    # In the right order of the time constants, e is large at few steps only.
-    e = max((drops(*decays), drops(*decays[::-1])),
-            key=lambda e: np.sum(e ** 2) / np.sum(np.abs(e)) ** 2)
-    first, drop = (spikes > 0).argmax(axis=0), (e > LARGE * e.max(axis=0)).argmax(
-        axis=0)
     some = spikes[:-LATE].any(axis=0)          # spikes of (pattern, neuron)
     if not some.any(axis=0).all():
-        return None, None
+        return None, None, 0
+    # In the right order of the time constants, e is large at few steps.
+    e, expected = max((drops(*decays), drops(*decays[::-1])), key=lambda pair: np.sum(
+        pair[0] ** 2) / np.sum(np.abs(pair[0])) ** 2)
+    first, drop = (spikes > 0).argmax(axis=0), (e > LARGE * e.max(axis=0)).argmax(
+        axis=0)
     D = int(np.median((drop - first)[some]))
-    peak = np.maximum(y, _late(y, 1))       # sample t may follow the reset of step t
-    at = np.clip(first + D, 0, len(y) - 1)[None]
-    peak = np.take_along_axis(peak, at, 0)[0]
-    return np.array([np.median(row[own]) for row, own in zip(
-        peak.T, some.T, strict=True)]), D
+    steps, found = np.arange(len(y))[:, None, None], []
+    for last, spiking in ((drop - 1, y), (drop, expected)):
+        low = np.where((steps <= last) & some, y, -np.inf).max(axis=(0, 1))
+        high = np.where((steps == drop) & some, spiking, np.inf).min(axis=(0, 1))
+        found.append((np.maximum(low - high, 0).sum(), low + high))
+    least = min(wrong for wrong, _ in found)
+    unit = np.mean([both for wrong, both in found if wrong == least], axis=0) / 2  # (5)
+    sizes = np.where(some, np.take_along_axis(e, drop[None], 0)[0], np.nan)
+    large = e > LARGE * np.nanmedian(sizes, axis=0)
+    large &= ~_late(large, 1)                   # the first step of each reset
+    sent = sum(_late(spikes, D + near) for near in (-1, 0, 1)) > 0
+    return unit, D, 1 - (large & sent).sum() / max(large.sum(), 1)
 
 
 def _readouts(y, drive, constants, D, noise):
     """Compare readouts with eq. (1)."""
-    T, (_, B, k) = len(y), drive.shape
+    T, (_, B, k), none = len(y), drive.shape, (0, 0, np.zeros(len(noise)), 0.0)
     late = np.arange(T)[:, None] - np.arange(T)
 
     def predicted(total, q):
         K = np.append(_response(total, q, 0, T, 0), 0)      # 0 at negative times
         return (K[np.where(late < 0, T, late)] @ drive.reshape(T, -1)).reshape(T, B, k)
 
-    # Codes may be cut off at the smallest and at the largest code.
     ends = ((y == y.min(axis=(0, 1))) | (y == y.max(axis=(0, 1)))).any(axis=2)
     inside = ~(ends | _late(ends, 1))
     inside[-len(LAGS):] = False
@@ -719,8 +726,7 @@ def _readouts(y, drive, constants, D, noise):
     silent = size < np.maximum(2 * noise, max(
         IDLE * np.median(size), FAINT * np.median(v.std(axis=(0, 1)))))
     if silent.any():
-        return 0, 0, np.zeros(k), 0.0, _told("Readout", silent, "does", "do",
-                                             " not respond to spikes")
+        return *none, _told("Readout", silent, "does/do", " not respond to spikes")
     found, measured = [], rows(y)
     totals = constants[0][0] * np.geomspace(0.3, 3.3, 32)
     for total, q in constants + [(total, q) for total in totals for q in (0.0, 0.3)]:
@@ -728,8 +734,8 @@ def _readouts(y, drive, constants, D, noise):
         for lag in LAGS:
             for half in (0, 1):
                 sent = rows((_late(v, lag) + _late(v, lag - half)) / 2)
-                _, like = _paired(measured, sent)
-                found.append((np.abs(like).sum(), lag, total, q, sent))
+                score = np.abs(_paired(measured, sent)[1]).sum()
+                found.append((score, lag, total, q, sent))
     best = max(score for score, *_ in found)
     given = found[:2 * len(LAGS) * len(constants)]
     if max(score for score, *_ in given) < CLOSE * best:
@@ -740,70 +746,64 @@ def _readouts(y, drive, constants, D, noise):
         key=lambda f: (f[1] != D, -f[0]))
     order, like = _paired(measured, sent)
     gain = (measured * sent[order]).sum(axis=1) / (sent[order] ** 2).sum(axis=1)
-    if np.median(np.abs(like)) < READ:
-        return 0, 0, np.zeros(k), 0.0, ["The readouts do not follow from the weights."]
-    return score, lag, gain, total, _moved("readouts", order)
+    clear = 1 - 2 * noise ** 2 / np.maximum(measured.var(axis=1), TINY)
+    if np.median(like ** 2) < READ ** 2 * np.median(clear):
+        return *none, ["The readouts do not follow from the weights."]
+    return score, lag, gain, total, _either([_moved("the readouts of", _whole(order))])
 
 
-def _neurons(samples, spikes, reported):
+def _neurons(samples, guesses, reported):
     """Describe exchanged neurons."""
-    if (samples != spikes).any():
-        return _moved("samples", samples) + _moved("spikes", spikes)
-    told = [text[4:-1] for text in _moved("samples", samples)]
-    rows = ["Rows of the hidden weights are exchanged:",
-            "or spikes, samples and the columns of the readout weights are exchanged"]
-    both = ["Neurons are exchanged in spikes and samples:",
-            "or the rows of the hidden and the columns of the readout weights are "
-            "exchanged"]
-    head, tail = rows if reported else both
-    return [f"{head} {text.partition(' of ')[2]}; {tail}." for text in told]
+    (spikes, turned, _), *others = guesses
+    told = _moved("the samples of", samples)
+    if others or turned or (samples != spikes).any():
+        return _either([told]) + _either(text for _, _, text in guesses)
+    texts = ["Neurons are exchanged in spikes and samples: {}; or the rows of the "
+             "hidden and the columns of the readout weights are exchanged.",
+             "Rows of the hidden weights are exchanged: {}; or spikes, samples and the "
+             "columns of the readout weights are exchanged."]
+    return [texts[reported].format(told.partition(" of ")[2])] if told else []
 
 
 def _scales(drive, threshold, readout):
     """Describe wrong scales."""
     measured = np.log(np.maximum([drive, threshold, readout], TINY))
     causes = {          # which of the three the cause changes
-        (1, 1, 1): "Codes are {0:.2f} times as large as described; or weights and "
-                   "thresholds are.",
-        (1, 0, 1): "Weights are {0:.2f} times as strong as described; or codes are, "
-                   "and thresholds are {1:.2f} times as high.",
-        (0, 1, 0): "Thresholds are {0:.2f} times as high as described; or codes of "
-                   "neurons are {0:.2f} times as large, and hidden weights are "
-                   "{1:.2f} times as strong.",
-        (1, 0, 0): "Hidden weights are {0:.2f} times as strong as described; or codes "
-                   "of neurons are, and thresholds are {1:.2f} times as high.",
-        (0, 0, 1): "Readout weights are {0:.2f} times as strong as described; or codes "
-                   "of readouts are."}
-    if not any(map(_far, np.exp(measured))):
+        (1, 1, 1): ("Codes", "large", "weights and thresholds are"),
+        (1, 0, 1): ("Weights", "strong", "codes are, and thresholds are {1:.2f} times "
+                    "as high"),
+        (0, 1, 0): ("Thresholds", "high", "codes of neurons are {0:.2f} times as "
+                    "large, and hidden weights are {1:.2f} times as strong"),
+        (1, 0, 0): ("Hidden weights", "strong", "codes of neurons are, and thresholds "
+                    "are {1:.2f} times as high"),
+        (0, 0, 1): ("Readout weights", "strong", "codes of readouts are")}
+    if not _far(np.exp(measured)).any():
         return []
     found = []
-    for changed, text in causes.items():
+    for changed, words in causes.items():
         scale = measured @ changed / sum(changed)
         rest = measured - scale * np.array(changed)
-        found.append((np.abs(rest).max(), np.exp(scale), changed, text))
-    rest, scale, changed, text = min(found)
+        found.append((np.abs(rest).max(), np.exp(scale), changed, words))
+    rest, scale, changed, (what, size, others) = min(found)
     if _far(np.exp(rest)) or scale < FAINT:
         return [f"In codes, responses to input are {drive:.2f} times, thresholds "
                 f"{threshold:.2f} times and readouts {readout:.2f} times as large as "
                 "described."]
+    text = f"{what} are {{0:.2f}} times as {size} as described; or {others}."
     far = _far(scale, FEW if changed == (0, 0, 1) else WRONG)
     return [text.format(scale, 1 / scale)] if far else []
 
 
 def _delays(L, R):
-    """Return and describe the delays, eq. (5)."""
-    late = {"input": L * (L != R), "spikes": -R * (L != R), "samples": L * (L == R)}
-    many = [{"input": L - s, "spikes": s - R, "samples": s} for s in {0, L, R}]    # (5)
-    count = sum(d != 0 for d in late.values())
-    equal = [late] if count < 2 else [d for d in many if sum(
-        v != 0 for v in d.values()) == count]
+    """Return and describe the delays, eq. (6)."""
+    each = [(L - s, s - R, s) for s in dict.fromkeys((L * (L == R), 0, L, R))]   # (6)
+    count = min(map(np.count_nonzero, each))
+    equal = [{"input": a, "spikes": b, "samples": c} for a, b, c in each
+             if np.count_nonzero((a, b, c)) == count]
 
     def told(name, d):
-        many = "s" * (abs(d) > 1)
-        return f"{name} come{'s' * (name == 'input')} {abs(d)} step{many} " \
-               f"{'late' if d > 0 else 'early'}"
+        return (f"{name} come{'s' * (name == 'input')} {abs(d)} "
+                f"step{'s' * (abs(d) > 1)} {'late' if d > 0 else 'early'}")
 
-    each = [" and ".join(told(name, d) for name, d in delays.items() if d)
-            for delays in equal]
-    text = ", or ".join(filter(None, each))
-    return late, [text[0].upper() + text[1:] + "."] if text else []
+    return equal[0], _either(" and ".join(
+        told(name, d) for name, d in delays.items() if d) for delays in equal)

@@ -30,26 +30,22 @@ labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
-The function `scaled` divides the masked weights by the square root of the
-density rho.  If the masks do not depend on the weights, the division by
-sqrt(rho) approximately preserves the variance of the total input of each
-unit:
+If the masks do not depend on the weights, the division of the masked
+weights by sqrt(rho), the function `scaled`, approximately preserves the
+variance of the total input of each unit:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
 Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     weights, and rules (3) and (4) keep P - idx weights.  At low density,
-    rule (2) can therefore prune all weights of a small layer.  If several
-    weights have the score s_idx, rule (2) prunes these weights, and rules
-    (3) and (4) keep these weights.
+    rule (2) can therefore prune all weights of a small layer.
 Exact.  The numbers of kept weights are exact if no two scores are equal.
     As in the code of [LZ20], (1 - rho) P is computed in float64.  Rounding
-    can decrease the index idx by one.  For example, rho = 0.9 and P = 10
-    give idx = 0.  Biases are not pruned.
+    can decrease the index idx by one, for example for rho = 0.9 and P =
+    10.  Biases are not pruned.
 Cost.   Time and memory are O(P).
 Departures.  The code of [LZ20] computes random masks by permuting only the
-    first axis of the magnitude mask, with a fixed random seed.  In this
-    module, rule (5) samples from all weights of a group.
+    first axis of the magnitude mask, with a fixed random seed.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 [WZG20] C. Wang, G. Zhang and R. Grosse, ICLR 2020, arXiv 2002.07376.
@@ -57,7 +53,6 @@ Departures.  The code of [LZ20] computes random masks by permuting only the
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",
@@ -88,11 +83,8 @@ def magnitude(weights, rho, *, scope="layer"):
         Masks in the shapes and dtype of the weights.
     """
     weights, _, rho = _checked(weights, rho)
-
-    def keep(score):
-        return score > _threshold(score, rho)                              # (2)
-
-    return _by_group([np.abs(W) for W in weights], scope, keep)
+    return _by_group([np.abs(W) for W in weights], scope,
+                     lambda score: score > _threshold(score, rho))         # (2)
 
 
 def _by_group(scores, scope, keep):
@@ -136,11 +128,8 @@ def snip(weights, gradients, rho, *, scope="global"):
         Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "gradients", gradients, rho)
-
-    def keep(score):
-        return score >= _threshold(score, rho)                             # (3)
-
-    return _by_group([np.abs(product) for product in products], scope, keep)
+    return _by_group([np.abs(product) for product in products], scope,
+                     lambda score: score >= _threshold(score, rho))        # (3)
 
 
 def _products(weights, name, slopes, rho):
@@ -170,11 +159,8 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
         Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
-
-    def keep(score):
-        return score >= _threshold(score, rho)                             # (4)
-
-    return _by_group(products, scope, keep)
+    return _by_group(products, scope,
+                     lambda score: score >= _threshold(score, rho))        # (4)
 
 
 def logit_doutputs(outputs):
@@ -218,11 +204,8 @@ def random(weights, rho, rng, *, scope="layer"):
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)
-
-    def keep(score):
-        return rng.permutation(score.size) > _index(rho, score.size)       # (5)
-
-    return _by_group(weights, scope, keep)
+    return _by_group(weights, scope, lambda score: rng.permutation(
+        score.size) > _index(rho, score.size))                             # (5)
 
 
 def density(masks):
@@ -271,7 +254,6 @@ def scaled(weights, masks, rho):
 
 
 def _checked(weights, rho, name="weights", others=None, rule=""):
-    """Check and return the arguments."""
     rho, = arrays("rho () in (0, 1]", rho)              # in float64, as in [LZ20]
     weights, others = arrays(f"weights[] (...) float, {name}[] (...){rule}", weights,
                              weights if name == "weights" else others)

@@ -8,8 +8,7 @@ the pre-activations:
     pre[t] = W x[t] + V h[t-1]                       (1)  [NMZ19], box 1
     h[t] = tanh(pre[t])                              (2)  [NMZ19], box 1
 
-The state before step 0, written h[-1], is 0 by default.  A simulation with
-the input x[0] .. x[T-1] returns the states h[0] .. h[T-1].  The next
+The state before step 0, written h[-1], is 0 by default.  The next
 simulation can continue from the last state h[T-1].
 
 Derivation.  Let e[t] be the direct derivative of the loss L with respect
@@ -22,10 +21,9 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     dW = sum_t dpre[t] x[t]^T,  dV = sum_t dpre[t] h[t-1]^T         (5)
     dx[t] = W^T dpre[t]                                             (6)
 
-    By (4), dh[-1] = V^T dpre[0] is the derivative of the loss with respect
-    to the initial state.  If the initial state is the last state of an
-    earlier simulation, dh[-1] must be added to the direct derivative
-    e[T-1] of the earlier simulation.
+    If the initial state is the last state of an earlier simulation, dh[-1]
+    = V^T dpre[0] must be added to the direct derivative e[T-1] of the
+    earlier simulation.
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1], and the
     derivative F[t] of h[t] with respect to the weights at fixed h[t-1]:
@@ -34,13 +32,12 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     F[t]: dh_i[t]/dW_ij = (1 - h_i[t]^2) x_j[t],
           dh_i[t]/dV_ij = (1 - h_i[t]^2) h_j[t-1]                   (8)
 
-Exact.  The gradient is exact, because the network is smooth and no term of
-    the gradient is omitted.
+Exact.  The gradient is exact.
 Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B (m +
     n)) memory.  `linearise` takes O(T B n p) time and memory for p
     weights.
-Departures.  There are no departures from [NMZ19].  The network has no
-    biases.  An additional input that is always 1 has the effect of a bias.
+Departures.  None.  An additional input that is always 1 has the effect of
+    a bias.
 Errata.  Box 2 of [NMZ19] prints the gradient dV of the recurrent weights
     with the presynaptic state h[t].  The correct presynaptic state is
     h[t-1], as in (5).
@@ -50,7 +47,6 @@ Errata.  Box 2 of [NMZ19] prints the gradient dV of the recurrent weights
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["backward", "linearise", "run", "simulate", "step"]
@@ -91,10 +87,7 @@ def run(x, W, V, state=None):
     >>> bool((state == np.tanh(np.tanh(1))).all())
     True
 
-    Parameters
-    ----------
-    x, W, V, state
-        Arguments of `simulate`.
+    Arguments as for `simulate`.
 
     Returns
     -------
@@ -198,10 +191,7 @@ def linearise(x, W, V, h, state=None):
     >>> J.ravel().tolist(), F[1, 0].tolist()
     ([0.5, 0.5], [[1.0, 0.0]])
 
-    Parameters
-    ----------
-    x, W, V, h, state
-        Arguments of `backward`.
+    Arguments as for `backward`.
 
     Returns
     -------

@@ -13,17 +13,12 @@ the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
-The caller must compute the derivatives J, F and q, for example with the
-functions `lif.linearise` and `lif.credit`.  For layers of leaky
-integrate-and-fire (LIF) neurons, the module `sparse_rtrl` is faster,
-because `sparse_rtrl` skips the entries of the Jacobians J that are always
-0.
+The functions `lif.linearise` and `lif.credit` compute J, F and q.  For
+layers of leaky integrate-and-fire (LIF) neurons, the module `sparse_rtrl`
+is faster, because it skips the entries of J that are always 0.
 
-Derivation.  Eq. (1) is the chain rule for the derivative of the state
-    h[t].  Eqs. (2) and (3) are the chain rule for the derivatives of the
-    losses L[t] and L.
-Exact.  The gradient is exact for all derivatives J, F and q, because no
-    term of the chain rule is neglected.
+Derivation.  Eqs. (1)-(3) are the chain rule for h[t], L[t] and L.
+Exact.  The gradient is exact for all derivatives J, F and q.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
 Departures.  [WZ89] uses rate units and updates the weights at each step.
@@ -34,7 +29,6 @@ Departures.  [WZ89] uses rate units and updates the weights at each step.
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, buffer, unread
 
 __all__ = ["gradient", "step", "step_gradient"]

@@ -38,10 +38,9 @@ implementations:
 "pathint" follows the code of [ZPG17].  "mammoth" follows the library
 mammoth since September 2024, and "mammoth_old" follows earlier versions of
 this library.  "nupic" follows the library nupic.research.  "vandeven"
-follows the repository `continual-learning` of G. van de Ven.  This
-repository uses a strength of 10 for split MNIST with one output head per
-task, and 5e4 or 5e3 for other experiments.  The library avalanche has no
-default strength.  The preset "avalanche" uses a strength of 1.  The
+follows the repository `continual-learning` of G. van de Ven, with the
+strength for split MNIST.  The library avalanche has no default strength;
+its preset uses a strength of 1.  The
 columns of the table are the following settings:
   g             With "task", g is the gradient of the task loss.  With
                 "total", g is the gradient of the task loss plus the
@@ -71,24 +70,19 @@ In its experiments, the code of [ZPG17] uses the following settings:
 Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
     steps, the sum of the path integrals of all parameters is therefore the
-    decrease of the loss during the task.  With plain gradient descent, no
-    contribution to a path integral is negative.  With momentum or with the
-    penalty, the contributions to a path integral can be negative.  Eq. (2)
+    decrease of the loss during the task.  With momentum or with the
+    penalty, contributions to a path integral can be negative.  Eq. (2)
     divides the path integral by the squared change of the parameter, so
     that the penalty (3) has the unit of the loss.  The damping constant xi
     prevents very large importances of parameters that hardly changed.
-Exact.  Eq. (4) is the exact derivative of the penalty (3) with respect to
-    the parameters theta.
+Exact.  Eq. (4) is the exact derivative of the penalty (3).
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  As in all implementations in the table above, the importances
-    of the parameters are summed over tasks, and only the parameters after
-    the last task are kept as anchor.  In a notebook of [ZPG17] for
-    permuted MNIST, the anchor of the first task is 0.  To reproduce the
-    notebook of [ZPG17], pass arrays of zeros to the function `begin`.  On
-    a CPU, the library avalanche 0.6.0 stores the anchor as a view of the
-    current parameters, so that the penalty of synaptic intelligence is
-    always 0.  In this module, the anchor is stored as a copy of the
-    parameters.
+Departures.  As in all implementations in the table above, only the
+    parameters after the last task are kept as anchor.  In a notebook of
+    [ZPG17] for permuted MNIST, the anchor of the first task is 0; to
+    reproduce it, pass arrays of zeros to `begin`.  On a CPU, the library
+    avalanche 0.6.0 stores the anchor as a view of the current parameters,
+    so that the penalty is always 0.  This module stores a copy.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -98,7 +92,6 @@ from typing import NamedTuple, Union
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, lists, one_of, shown
 
 __all__ = ["PRESETS", "accumulate", "begin", "consolidate", "penalty",
@@ -369,10 +362,7 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
     >>> penalty_gradient(state, theta, settings).tolist()
     [2.0, 3.0]
 
-    Parameters
-    ----------
-    state, parameters, settings
-        As for `penalty`.
+    Arguments as for `penalty`.
 
     Returns
     -------
@@ -389,7 +379,6 @@ def penalty_gradient(state, parameters, settings=DEFAULT):
 
 
 def _settings(settings):
-    """Check and return the settings."""
     s = bundle("settings", settings, Settings)
     one_of("settings.gradient", s.gradient, "task", "total")
     one_of("settings.displacement", s.displacement, "step", "descent")

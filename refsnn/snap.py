@@ -20,21 +20,20 @@ let V be the recurrent weights.  With the entrywise product o,
 Derivation.  Without the mask P, eq. (1) is the chain rule for the exact
     influence M[t] = dh[t]/dp.  Entries of M where P is 0 are not stored.
     The stored influence of all weights into one neuron is a block of M.  A
-    neuron is called kept if the block contains the influence on this
-    neuron.  The update of a block needs only the entries of J between the
-    kept neurons of the block.
+    neuron is called kept if the block contains the influence on it.  The
+    update of a block needs only the entries of J between its kept neurons.
 Approximate.  SnAp-n neglects all paths through neurons that are not kept.
-    The gradient of one block is exact for a simulation in which all
-    neurons that are not kept repeat their recorded states.  SnAp-n is
-    exact if P removes only zeros.  Three examples are n = 2 with a matrix
-    V without zeros, n = N for a ring of N neurons, and any n with a
-    diagonal V.  SnAp-1 equals `sparse_rtrl` with rule="block".
+    The gradient of one block is exact for a simulation in which these
+    neurons repeat their recorded states.  SnAp-n is exact if P removes
+    only zeros.  Three examples are n = 2 with a matrix V without zeros, n
+    = N for a ring of N neurons, and any n with a diagonal V.  SnAp-1
+    equals `sparse_rtrl` with rule="block".
 Cost.   Let p be the number of parameters, and let K be the number of
     neurons that are kept in each block.  SnAp-n takes O(B p K) memory and
     O(T B p K^2) time.  For exact RTRL, K is the number of all neurons.
-Departures.  [MEE21] counts steps from state to state.  This module counts
-    steps from neuron to neuron.  A neuron can have several states, such as
-    the current and the membrane potential.  The influence on these states
+Departures.  [MEE21] counts steps from state to state, this module from
+    neuron to neuron.  The influence on the states of a neuron, such as the
+    current and the membrane potential, is kept for all states or for none.
     is kept for all states of the neuron or for none.
 
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
@@ -216,7 +215,6 @@ def _groups(owner, pattern, states):
 
 
 def _checked(owner, pattern, states, F=None):
-    """Check and return the arguments of `_groups`."""
     pattern, = arrays("pattern (g, n)", pattern)
     _, owner = arrays(f"F? (_*, _, p*), owner (p*) int in [0, {len(pattern)})", F,
                       owner)

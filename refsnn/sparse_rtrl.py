@@ -49,15 +49,12 @@ In (9), alpha and beta are the decay factors of the leaky readout, and
 
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
-    same gradient as the module `rtrl`, but is faster, because the rule
-    skips the entries of the Jacobians that are always 0.  Eqs. (4)-(6)
-    neglect terms of the derivatives.  The rule "block" gives the same
-    gradient as backpropagation through time if derivatives pass only
-    through the diagonal of the recurrent weights V.  The rule "implicit"
-    gives the same gradient as backpropagation through time if no
-    derivatives pass through the recurrent weights V.
-Approximate.  The rule "exact" gives the exact gradient if the derivative
-    dS/dU is replaced by the surrogate derivative psi, and if the
+    same gradient as the module `rtrl`, but is faster, because it skips the
+    entries of the Jacobians that are always 0.  The rules "block" and
+    "implicit" give the same gradient as backpropagation through time if
+    derivatives pass only through the diagonal of the recurrent weights V,
+    and not through V at all.
+Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     refractory mask is treated as a constant.  The following table compares
     the rules for n neurons, m inputs and B sequences.  The column "state"
     gives the number of stored derivatives.  Own terms are those of neuron
@@ -73,14 +70,11 @@ Approximate.  The rule "exact" gives the exact gradient if the derivative
     rule "implicit" is exact if the layer has no recurrence, or if recorded
     spikes replace the recurrent spikes.  The rule "presynaptic" is exact
     if, in addition, a recorded term replaces the reset and the refractory
-    clamp.  In networks of several layers, the argument `dspikes` results
-    from weight transport (W^T), from feedback alignment or from a local
-    loss.
-Cost.   The sum (8) adds O(B n (m + n)) time to a step.  For the rule
-    "exact", (8) adds O(B n^2 (m + n)) time.
-Departures.  The text of [ZN21] was not available.  The names and the rules
-    of this module follow descriptions of [ZN21] by other authors.  The
-    following rules are related:
+    clamp.
+Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
+    n)) for the rule "exact".
+Departures.  The text of [ZN21] was not available.  This module follows
+    descriptions by other authors.  The following rules are related:
 
     e-prop       "implicit" with through_reset=False, adaptive neurons (see
                  `alif`), the filter (9), and feedback of dy[t] through
@@ -100,7 +94,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, buffer, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["RULES", "eligibility", "gradient", "lif_step", "readout_step", "rest"]
@@ -402,7 +395,6 @@ def _product(rule, q, mem):
 
 
 def _checked(traces, shape, psi):
-    """Check and cast the traces."""
     traces = bundle("traces", traces, Traces)
     if all(type(a) is np.ndarray and a.dtype == psi.dtype and a.shape == shape
            for a in traces):
@@ -413,7 +405,6 @@ def _checked(traces, shape, psi):
 
 
 def _buffers(out, shape, others):
-    """Check and return the output buffers."""
     found = Traces(*(buffer(name, value, shape, others[0].dtype, others)
                      for name, value in zip(("out.syn", "out.mem"),
                                             bundle("out", out, Traces), strict=True)))

@@ -35,21 +35,19 @@ of the spike times, and `scale` is the time scale of the softmax:
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
 
 Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
-    reads tau (sum_C W_ij - sum_C W_ij y_j/y_i) = threshold.  This equation
-    gives (3).  With I_i(t_i) = sum_C W_ij y_j/y_i, the same equation gives
-    (4).  Implicit differentiation of U_i(t_i) = threshold gives dt_i =
-    -dU_i/(dU_i/dt).  With dU_i from (2) and dU_i/dt from (4), (5) and (6)
-    follow.  Between two successive input spikes, U_i is monotone, because
-    I_i does not change sign.  Let a_i and t_i be computed from the j
-    earliest inputs, and suppose that U_i has not crossed the threshold up
-    to t_j.  Then I_i(t_j) >= a_i, and U_i crosses the threshold before
-    input j+1 if and only if a_i > 0 and t_i < t_{j+1}.  C consists of the
-    j earliest inputs for the smallest such j.  To avoid overflow, the code
-    divides (3) by y_j, which gives t_i = t_j + tau log(I_i(t_j)/a_i).  The
-    code computes I_i(t_j)/a_i as 1 + (threshold - U_i(t_j))/(tau a_i).
-    This expression is equal by (2), and has a smaller rounding error.  In
-    (7), tau sum_j W_ij is the limit of U_i for late times if all inputs
-    spike.  A unit spikes if this limit is above the threshold.
+    reads tau (sum_C W_ij - sum_C W_ij y_j/y_i) = threshold.  This gives
+    (3), and (4) with I_i(t_i) = sum_C W_ij y_j/y_i.  Implicit
+    differentiation of U_i(t_i) = threshold gives dt_i = -dU_i/(dU_i/dt),
+    and (5) and (6) follow from (2) and (4).  Between two successive input
+    spikes, U_i is monotone, because I_i does not change sign.  Let a_i and
+    t_i be computed from the j earliest inputs, and suppose that U_i has
+    not crossed the threshold up to t_j.  Then U_i crosses the threshold
+    before input j+1 if and only if a_i > 0 and t_i < t_{j+1}.  C consists
+    of the j earliest inputs for the smallest such j.  To avoid overflow,
+    the code computes t_i = t_j + tau log(I_i(t_j)/a_i), which is (3)
+    divided by y_j, with I_i(t_j)/a_i = 1 + (threshold - U_i(t_j))/(tau
+    a_i) by (2).  In (7), tau sum_j W_ij is the limit of U_i for late times
+    if all inputs spike.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
     C changes, t_i jumps or has a kink.  If the maximum of U_i equals the
     threshold, unit i does not spike.  If the maximum is slightly larger,
@@ -70,7 +68,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, shown, unread
 
 __all__ = ["backward", "cross_entropy", "forward", "potential", "silent_cost"]
@@ -217,10 +214,7 @@ def silent_cost(W, *, tau, threshold):
     >>> value, dW.tolist()
     (0.25, [[-1.0, -1.0], [0.0, 0.0]])
 
-    Parameters
-    ----------
-    W, tau, threshold
-        As for `forward`.
+    Arguments as for `forward`.
 
     Returns
     -------

@@ -49,16 +49,15 @@ Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     alone.  The integral of e lambda is then the negative derivative of the
     loss.  If rho = 0, (11) is a step of gradient descent.
 Approximate.  The traces neglect that a reset to 0 erases the history of
-    the membrane potential.  Six networks of six neurons were trained for
-    80 trials on the task of [ZG18] fig. 2.  In these networks, the cosine
-    between (11) and the negative gradient, which passes through the reset,
-    is 0.96 to 0.996.  The error signals of hidden neurons are heuristic.
-    For one layer, the sum of (11) over steps equals -dt times the
-    surrogate gradient of the loss under five conditions: First, dS/dU :=
-    psi, and a spike has the size 1 (not 1/dt).  Second, reset and
-    refractoriness are recorded terms that are added to U.  Third, x, psi
-    and the error signal have equal delays.  Fourth, the loss extends to
-    the end of the trial.  Fifth, the options are rho=0,
+    the membrane potential.  In six networks trained on the task of [ZG18]
+    fig. 2, the cosine between (11) and the negative gradient, which passes
+    through the reset, is 0.96 to 0.996.  The error signals of hidden
+    neurons are heuristic.  For one layer, the sum of (11) over steps
+    equals -dt times the surrogate gradient of the loss under five
+    conditions: First, dS/dU := psi, and a spike has the size 1 (not 1/dt).
+    Second, reset and refractoriness are recorded terms that are added to
+    U.  Third, x, psi and the error signal have equal delays.  Fourth, the
+    loss extends to the end of the trial.  Fifth, the options are rho=0,
     surrogate_read="before_reset", trace="simulator" and drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
 Departures.  Options cover the differences between the paper and the
@@ -93,7 +92,6 @@ from typing import NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["accumulate", "coefficients", "forward", "rest"]
@@ -197,8 +195,8 @@ def coefficients(settings):
     Parameters
     ----------
     settings : Settings
-        Constants and options of the layer, with times in s.  The default
-        constants are those of [ZG18].  Defaults come first:
+        Constants and options of the layer, with times in s.  The defaults are
+        those of [ZG18], and come first:
 
         dt              1e-4, time step, at most `refractory` and each tau
         tau_mem         10e-3, membrane time constant
@@ -389,7 +387,6 @@ def accumulate(k, state, W, step, signal):
 
 
 def _settings(settings):
-    """Check and return the settings."""
     settings = bundle("settings", settings, Settings)
     for name, allowed in OPTIONS.items():
         one_of(f"settings.{name}", getattr(settings, name), *allowed)
@@ -410,7 +407,6 @@ def _settings(settings):
 
 
 def _coefficients(k, dtype):
-    """Check and return the coefficients."""
     k = bundle("k", k, Coefficients)
     for name in ("trace", "alpha"):
         if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
@@ -424,7 +420,6 @@ def _coefficients(k, dtype):
 
 
 def _given(k, state, W, rules, *others):
-    """Check and return the arguments."""
     W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
                        *bundle("state", state, State), *others)
     k, state = _coefficients(k, W.dtype), State(*given[:12])

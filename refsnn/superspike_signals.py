@@ -2,11 +2,8 @@
 r"""Compute the delayed spikes and the error signals of SuperSpike networks.
 
 The learning rule in the module `superspike` needs a delayed error signal
-for each neuron.  The functions `delayed`, `feedback` and `hidden_signal`
-help to compute the error signals of output and hidden neurons.  The
-function `poisson_moment` computes moments of the exponential trace of a
-spike train.  Arrays of spikes and signals have the shape (T, B, n) for T
-steps, B independent copies of a network (replicas) and n neurons.  An
+for each neuron.  Arrays of spikes and signals have the shape (T, B, n) for
+T steps, B independent copies of a network (replicas) and n neurons.  An
 axonal delay of D steps yields
 
     late[t] = train[t - D]                              (1)  [ZG18]
@@ -32,18 +29,16 @@ weight is 0 at the weight <e lambda> / (rho <het^exponent>), where <> is
 the mean over time.
 
 Derivation.  The trace het is the sum of exp(-age/tau) over all past
-    spikes, where `age` is the time since the spike.  By Campbell's
-    theorem, the j-th cumulant of het is nu int_0^inf exp(-j t/tau) dt.
-    Eq. (4) holds for all random variables.  For q = 4 and with the mean mu
-    = nu tau, eq. (4) gives the moment (mu/12) (3 + 25 mu + 36 mu^2 + 12
-    mu^3) of [ZG18].
+    spikes.  By Campbell's theorem, the j-th cumulant of het is nu
+    int_0^inf exp(-j t/tau) dt.  Eq. (4) holds for all random variables.
+    For q = 4 and with the mean mu = nu tau, eq. (4) gives the moment
+    (mu/12) (3 + 25 mu + 36 mu^2 + 12 mu^3) of [ZG18].
 Exact.  Eqs. (3) and (4) are exact in continuous time.  In a simulation,
     time steps of length dt change the moments by O(dt/tau).
 Cost.   The function `delayed` takes O(T B n) time and memory.  The
     feedback (2) takes O(B n k) time for each step with an error event.
 Departures.  As in the published code, the error signals of hidden neurons
-    are filtered after the multiplication (2).  Filtering before this
-    multiplication gives the same result, because (2) is linear.
+    are filtered after the multiplication (2), which is linear.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.
@@ -53,7 +48,6 @@ import math
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["delayed", "feedback", "hidden_signal", "poisson_moment"]

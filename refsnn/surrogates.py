@@ -43,7 +43,6 @@ Departures.  The code of [ZG18] and other simulators scale the peak to k,
 import numpy as np
 from scipy.special import erf
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
@@ -95,13 +94,7 @@ def sigmoid(v, steepness):
     >>> [a.tolist() for a in sigmoid(np.array([0.0, 1000.0]), 2)]
     [[0.0, 1.0], [1.0, 0.0]]
 
-    Parameters
-    ----------
-    v, steepness : as for `fast_sigmoid`
-
-    Returns
-    -------
-    value, derivative : (...) float
+    Arguments and results as for `fast_sigmoid`.
     """
     v, k, a = _scaled(v, steepness)
     e = np.exp(-a)
@@ -114,13 +107,7 @@ def triangle(v, steepness):
     >>> [a.tolist() for a in triangle(np.array([0.25, -0.5, 3.0]), 2)]
     [[0.1875, -0.25, 0.25], [0.5, 0.0, 0.0]]
 
-    Parameters
-    ----------
-    v, steepness : as for `fast_sigmoid`
-
-    Returns
-    -------
-    value, derivative : (...) float
+    Arguments and results as for `fast_sigmoid`.
     """
     v, k, a = _scaled(v, steepness)
     y = np.minimum(a, 1)
@@ -133,13 +120,7 @@ def gaussian(v, steepness):
     >>> [a.round(4).tolist() for a in gaussian(np.array([0.0, 1.0]), 1)]
     [[0.0, 0.8556], [1.0, 0.6065]]
 
-    Parameters
-    ----------
-    v, steepness : as for `fast_sigmoid`
-
-    Returns
-    -------
-    value, derivative : (...) float
+    Arguments and results as for `fast_sigmoid`.
     """
     v, k, a = _scaled(v, steepness)
     height, width = (v.dtype.type(x ** 0.5) for x in (np.pi / 2, 0.5))
@@ -152,13 +133,7 @@ def arctan(v, steepness):
     >>> [a.round(4).tolist() for a in arctan(np.array([0.0, 0.5]), 2)]
     [[0.0, 0.3927], [1.0, 0.5]]
 
-    Parameters
-    ----------
-    v, steepness : as for `fast_sigmoid`
-
-    Returns
-    -------
-    value, derivative : (...) float
+    Arguments and results as for `fast_sigmoid`.
     """
     v, k, a = _scaled(v, steepness)
     return _pair(v, k, np.arctan(a), 1 / (1 + a * a))                      # (5)
@@ -170,13 +145,7 @@ def slayer(v, steepness):
     >>> [a.tolist() for a in slayer(np.array([0.0, -1000.0]), 2)]
     [[0.0, -0.5], [1.0, 0.0]]
 
-    Parameters
-    ----------
-    v, steepness : as for `fast_sigmoid`
-
-    Returns
-    -------
-    value, derivative : (...) float
+    Arguments and results as for `fast_sigmoid`.
     """
     v, k, a = _scaled(v, steepness)
     return _pair(v, k, -np.expm1(-a), np.exp(-a))                          # (6)
@@ -188,13 +157,7 @@ def boxcar(v, steepness):
     >>> [a.tolist() for a in boxcar(np.array([-0.25, 0.5, 3.0]), 2)]
     [[-0.25, 0.5, 0.5], [1.0, 0.0, 0.0]]
 
-    Parameters
-    ----------
-    v, steepness : as for `fast_sigmoid`
-
-    Returns
-    -------
-    value, derivative : (...) float
+    Arguments and results as for `fast_sigmoid`.
     """
     v, k, a = _scaled(v, steepness)
     y = np.minimum(a, 1)

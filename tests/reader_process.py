@@ -64,13 +64,6 @@ def npz(path):
         _need(peak < most, f"{peak} bytes of memory")
 
 
-def digits(path):
-    from refsnn import datasets
-    images, labels = datasets.digits(path)
-    _need(images.shape == (1797, 8, 8) and labels.shape == (1797,), "shape")
-    _need(images.max() <= 1 and 0 <= labels.min() and labels.max() <= 9, "values")
-
-
 def ras(path):
     from figures.superspike import ras
     times, units = ras.read_ras(path)
@@ -78,7 +71,7 @@ def ras(path):
     _need((units >= 0).all(), "units")
 
 
-READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, digits, ras)} | {"flac": wav}
+READERS = {f.__name__: f for f in (idx, hdf5, wav, npz, ras)} | {"flac": wav}
 
 
 def answer(reader, path):

@@ -11,9 +11,8 @@ from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 from proofs import examples, proves
 
-from figures.chip import chip_coding
 from refsnn import binning
-from refsnn.binning import (Binning, batches, dense, sparse, steps, thinned,
+from refsnn.binning import (Binning, batches, dense, sparse, steps,
                             time_constant)
 
 DTYPES = st.sampled_from([np.float32, np.float64])
@@ -143,28 +142,6 @@ def test_arrays_equal_a_loop_over_the_definition(case):
     narrow = dense(times, units, n, choice, dtype=np.float32)
     assert narrow.dtype == np.float32 and (narrow == x).all()
     assert all(map(np.array_equal, before, times))
-
-
-@examples(50)
-@given(SEEDS)
-def test_thinned_words_equal_those_of_the_chip_figures(seed):
-    rng = np.random.default_rng(seed)
-    times, units = np.sort(rng.random(400)), rng.integers(0, 700, 400)
-    t, u = thinned(times, units, channels=700, skip=70, stride=9)
-    dt = 1.7e-6 * 2000
-    choice = Binning(0.0, 300 * dt, dt, "left", "clip", "refuse", "refuse")
-    x = dense([t], [u], 70, choice)[:, 0]
-    theirs = chip_coding.words(times, units, T=300)
-    assert x.sum() > 10
-    assert_array_equal(x, theirs)
-
-
-def test_channels_that_are_kept():
-    units = np.arange(20)
-    t, u = thinned(units / 8, units, channels=20, skip=3, stride=7)
-    assert u.tolist() == [0, 1, 2] and (t * 8).tolist() == [3, 10, 17]
-    t, u = thinned(units / 8, units, channels=20, skip=0, stride=1)
-    assert u.tolist() == units.tolist() and t.tolist() == (units / 8).tolist()
 
 
 @proves("binning", 6)

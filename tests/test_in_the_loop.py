@@ -6,7 +6,6 @@ networks and of drawn chips.
 """
 
 import functools
-import textwrap
 
 import numpy as np
 import pytest
@@ -629,32 +628,6 @@ def test_straight_through():
     assert not np.array_equal(rounded.hidden, found.hidden), "of floats, not rounded"
 
 
-def example():
-    """Return the example of the module docstring."""
-    text = loop.__doc__.partition("\nExample.")[2].partition("\n\n[CB22]")[0]
-    return textwrap.dedent(text[text.index("    import numpy"):])
-
-
-CHIP = "chip.emulate(emulated, weights, spikes, rng=rng)"
-
-
-@pytest.mark.parametrize("run", [CHIP, "mine(weights, spikes)"])
-def test_the_example_of_the_docstring_learns(run, capsys):
-    """Run it on the emulated chip, and on another one in its place."""
-    calls = []
-
-    def mine(weights, x):
-        calls.append(x.shape)
-        return ideal(weights, x)
-
-    code, names = example(), {"__name__": "example", "mine": mine}
-    assert code.count(CHIP) == 1 and len(code.splitlines()) > 20
-    exec(compile(code.replace(CHIP, run), "in_the_loop", "exec"), names)
-    assert names["history"][-1] < 0.1 < 0.5 < names["history"][0]
-    assert len(names["history"]) == 30 and len(calls) == 30 * (run != CHIP)
-    assert "loss on the chip: " in capsys.readouterr().out
-
-
 # ---- record
 
 @proves("in_the_loop", 1)
@@ -688,7 +661,7 @@ def test_known_delays_are_undone(first, spikes_late, samples_late, reported):
     delay = {"input": first, "spikes": spikes_late, "samples": samples_late}
     right = loop.record(chip, weights, x)
     assert right.spikes[0].any() and right.spikes[-1].any()
-    found = loop.record(late, weights, x, delay=delay, size=3)
+    found = loop.record(late, weights, x, delay=delay)
     for a, b in zip(found, right, strict=True):
         assert (a is None) == (b is None) and (a is None or np.array_equal(a, b))
     if any(delay.values()) and first + spikes_late:
@@ -755,81 +728,6 @@ def test_readouts_alone_may_be_sampled():
     assert found[0].mem is found[1].mem is found[1].out is None
     assert (found[0].spikes == 2).all() and (found[1].spikes == 2).all()
     assert found[0].out[:, 0, 0].tolist() == [0, 1, 2]
-
-
-def unreliable(lost, seen):
-    """Return a chip that fails in some of its calls, and keeps its inputs."""
-    def run(weights, x):
-        seen.append(x)
-        if len(seen) in lost:
-            raise OSError("no answer")
-        spikes = np.repeat(x.sum(axis=2, keepdims=True), 3, axis=2)
-        return spikes, np.repeat(x.cumsum(axis=0).sum(axis=2, keepdims=True), 5, axis=2)
-    return run
-
-
-def test_pieces_of_a_batch_and_second_attempts():
-    weights = {"hidden": np.ones((3, 6), int), "readout": np.ones((2, 3), int)}
-    x, seen = np.random.default_rng(1).integers(0, 3, (4, 7, 6)), []
-    whole = loop.record(unreliable((), []), weights, x)
-    for lost, tries in (((), 1), ((1, 4), 2), ((1, 2, 3), 4)):
-        seen.clear()
-        found = loop.record(unreliable(lost, seen), weights, x, size=3, tries=tries)
-        assert len(seen) == 3 + len(lost) and [a.shape[1] for a in seen][-1] == 1
-        assert lost or [a.shape[1] for a in seen] == [3, 3, 1]
-        for a, b in zip(found, whole, strict=True):
-            assert np.array_equal(a, b) and a.any()
-    before = {name: w.copy() for name, w in weights.items()}
-    with pytest.raises(ValueError, match="^run failed 2 times for patterns 3 to 5: no"):
-        loop.record(unreliable((2, 3), []), weights, x, size=3, tries=2)
-    with pytest.raises(OSError, match="^no answer"):
-        loop.record(unreliable((2,), []), weights, x, size=3)
-    with pytest.raises(ValueError, match="^run failed 3 times .*6: run.spikes has"):
-        loop.record(lambda *_: (np.zeros(3), None), weights, x, tries=3)
-    with pytest.raises(ValueError, match="^run failed 2 times for patterns 6 to 6: no"):
-        loop.record(unreliable((3, 4), []), weights, x, size=3, tries=2)
-    assert all(np.array_equal(weights[name], w) for name, w in before.items())
-
-
-@pytest.mark.parametrize("error", [OSError, ValueError, KeyError, ZeroDivisionError])
-def test_a_failing_attempt_changes_no_input(error):
-    weights, lost = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}, [error]
-    x = np.ones((4, 2, 6))
-
-    def run(weights, x):
-        seen = x.sum()
-        x[:] = 0
-        if lost:
-            raise lost.pop()
-        return np.full((4, 2, 3), seen), None
-
-    assert (loop.record(run, weights, x.copy(), tries=2).spikes == 48).all()
-
-
-def test_buffers_of_a_chip_may_be_used_again():
-    weights = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
-    spikes, samples = np.zeros((4, 1, 3), np.float32), np.zeros((4, 1, 5), np.float32)
-
-    def run(weights, x):
-        spikes[:], samples[1:] = x[0, 0, 0], x[0, 0, 0]
-        return spikes, samples if sampled else None
-
-    x = np.zeros((4, 3, 6))
-    x[:] = np.arange(3)[:, None]
-    for sampled in (False, True):
-        found = loop.record(run, weights, x, size=1)
-        assert found.spikes[0, :, 0].tolist() == [0, 1, 2]
-    np.testing.assert_allclose(found.mem[1, :, 0], np.arange(3) / 70, rtol=1e-6)
-
-
-def test_all_pieces_have_one_form():
-    forms = [np.zeros((4, 1, 5)), None]
-    weights = {"hidden": np.ones((3, 6)), "readout": np.ones((2, 3))}
-    for first in (0, 1):
-        left = forms[::-1] if first else forms[:]
-        with pytest.raises(ValueError, match="^run.samples has another form"):
-            loop.record(lambda *_, left=left: (np.zeros((4, 1, 3)), left.pop()),
-                        weights, np.zeros((4, 2, 6)), size=1)
 
 
 def test_float32_stays():
@@ -928,18 +826,3 @@ def test_a_recording_is_a_copy(dtype):
         a[:] = 0
     for a, b in zip(recording, kept, strict=True):
         assert a.any() and np.array_equal(a, b) and a.dtype == dtype
-
-
-def test_a_rejected_piece_is_not_kept():
-    """The second call returns too many columns, and is repeated."""
-    calls = []
-
-    def run(weights, x):
-        calls.append(x)
-        return np.zeros((3, x.shape[1], 1)), np.full(
-            (3, x.shape[1], 3 if len(calls) == 2 else 2), 80.0)
-
-    weights = {"hidden": np.array([[9]]), "readout": np.array([[1], [1]])}
-    found = loop.record(run, weights, np.zeros((3, 4, 1)), size=2, tries=2)
-    assert found.spikes.shape == (3, 4, 1) and found.out.shape == (3, 4, 2)
-    assert found.mem is None and len(calls) == 3

@@ -32,6 +32,7 @@ class Task(NamedTuple):
     l2: float = 1e-4
     batch: int = training.BATCH     # mini-batch of the transfer
     part: int = 18720               # steps of transfer in one job
+    threads: int = 1                # threads of the transfer
 
 
 DENSITIES = {0.01: 3, 0.02: 3, 0.03: 3, 0.05: 1, 0.1: 1, 0.2: 1}
@@ -44,7 +45,8 @@ TASKS = {
         "LeNet": Task("mnist", {0.03: 1, 0.1: 1}, 3000, 5000, "lenet5_caffe", l2=1e-5),
         "Conv-4": Task(training.CIFAR, {0.05: 1}, 3000, 5000, "conv4", (
             ("NTT", "layer"), ("NTT masks", "layer"), ("random", "layer"),
-            ("magnitude", "layer"), ("SNIP", "global")), l2=1e-5, batch=16, part=600)}}
+            ("magnitude", "layer"), ("SNIP", "global")), l2=1e-5, batch=16, part=600,
+            threads=2)}}
 
 
 def jobs(size, names, seed, data, repeats=None, **steps):
@@ -97,8 +99,9 @@ def transfer(size, name, folder, scope, density, repeat, seed, first, before=Non
     return training.transfer_part(
         net, teacher, images.x, density=density, total=task.steps, first=first,
         count=min(task.part, task.steps - first), rate=task.rate, l2=task.l2,
-        scope=scope, batch=task.batch, before=before, generator=seeds.rng(
-            seed, FIGURE, f"transfer {density} {scope} {first}", repeat))
+        scope=scope, batch=task.batch, before=before, threads=task.threads,
+        generator=seeds.rng(seed, FIGURE, f"transfer {density} {scope} {first}",
+                            repeat))
 
 
 def learn(size, name, folder, method, scope, density, repeat, seed, before=None,

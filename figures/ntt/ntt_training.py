@@ -16,6 +16,7 @@ import contextlib
 import functools
 import os
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from typing import NamedTuple
 
 import numpy as np
@@ -24,6 +25,7 @@ from scipy import special
 from figures.run import colours, seeds
 from figures.train import image_sets
 from refsnn import convnet, datasets, losses, mlp, ntt, optimisers, pruning
+from refsnn.fast import convnet as fast_convnet
 from refsnn.fast import ntk
 from refsnn.fast import si as fast_si
 
@@ -49,6 +51,8 @@ class Net(NamedTuple):
     model: ntt.Model
     backward: Callable      # (weights, recording, doutputs) -> weights, biases
     flat: bool              # True if the network input is a vector, not an image
+    # Faster functions forward and backward, for the training with labels:
+    fast: tuple = None
 
 
 def mean_and_spread(values):
@@ -110,7 +114,10 @@ def convolutional(name):
         (convnet.forward, convnet.backward, convnet.signals, convnet.second_order))
     return Net(functools.partial(convnet.init, shapes, dtype=np.float32),
                ntt.Model(forward, signals, second_order, ntk.kernel, ntk.adjoint),
-               backward, False)
+               backward, False, (
+                   functools.partial(fast_convnet.forward, pools=pools),
+                   lambda weights, tape, doutputs: fast_convnet.backward(tape, doutputs)
+               ))
 
 
 def batches(generator, x, steps, size=BATCH):
@@ -146,9 +153,15 @@ def read(net, x):
 
 def outputs(net, weights, biases, x, size=500):
     """Return the network outputs, of shape (N, k)."""
+    forward, _ = learning(net)
     return np.concatenate([
-        net.model.forward(weights, biases, read(net, x[first:first + size])).outputs
+        forward(weights, biases, read(net, x[first:first + size])).outputs
         for first in range(0, len(x), size)])
+
+
+def learning(net):
+    """Return the functions forward and backward for the training with labels."""
+    return net.fast or (net.model.forward, net.backward)
 
 
 def accuracy(net, weights, biases, x, labels):
@@ -243,9 +256,18 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
         l2=l2, kind=kind, watch=watch)
 
 
+def threaded(model, pool):
+    """Return a model that computes the halves of a batch in a thread pool."""
+    kernel, adjoint = (functools.partial(function, mapper=pool.map)
+                       for function in (model.kernel, model.adjoint))
+    return model._replace(kernel=kernel, adjoint=adjoint, map=pool.map)
+
+
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
-                  l2, scope, batch, before=None, every=100):
+                  l2, scope, batch, before=None, every=100, threads=1):
     """Run `count` steps of NTT.
+
+    The result does not depend on the number of threads.
 
     For the next part of the training, the returned dict is passed as `before`. If
     `first` is a multiple of `every` in each part, the last part returns the same
@@ -270,8 +292,8 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
         if step == count:
             raise StopIteration
 
-    with contextlib.suppress(StopIteration):
-        ntt.transfer(net.model, *teacher,
+    with contextlib.suppress(StopIteration), ThreadPoolExecutor(threads) as pool:
+        ntt.transfer(threaded(net.model, pool), *teacher,
                      batches(generator, read(net, x), total - first, batch),
                      density=density, prune=prune, every=every, optimiser=optimiser,
                      l2=l2, student=student, watch=watch)
@@ -310,15 +332,15 @@ def supervise(net, student, images, *, steps, every, rate, generator, l2=1e-8):
     weights = [W * M for W, M in zip(student.weights, student.masks, strict=True)]
     biases, order = [b.copy() for b in student.biases], np.arange(len(images.x))
     parameters, curve = [*weights, *biases], []         # updated in place
-    state = fast_si.begin(parameters)
+    state, (forward, backward) = fast_si.begin(parameters), learning(net)
     listed = range(0, steps, every) if isinstance(every, int) else every
     for step, index in enumerate(batches(generator, order, steps)):
         if step in listed:
             curve.append((step, accuracy(net, weights, biases, images.x_test,
                                          images.labels_test)))
-        recording = net.model.forward(weights, biases, read(net, images.x[index]))
-        _, doutputs = cross_entropy(recording.outputs, images.labels[index])
-        dweights, dbiases = net.backward(weights, recording, doutputs)
+        tape = forward(weights, biases, read(net, images.x[index]))
+        _, doutputs = cross_entropy(tape.outputs, images.labels[index])
+        dweights, dbiases = backward(weights, tape, doutputs)
         dweights = [M * (dW + 2 * l2 * W) for M, dW, W in
                     zip(student.masks, dweights, weights, strict=True)]
         state = fast_si.step(parameters, [*dweights, *dbiases], state, rate=rate)

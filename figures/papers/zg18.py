@@ -8,6 +8,8 @@ state are taken from the published code (github.com/fzenke/pub2018superspike).
 from figures.papers import Experiment, Row
 
 HIDDEN, XOR, PICTURE = "superspike_hidden", "superspike_xor", "spike_picture"
+XOR_RANDOM = tuple(f"{XOR}.solved-{name}"
+                   for name in ("random", "unbalanced", "wide", "large"))
 
 ROWS = (
     Row("fig. 1", "The range of usable learning rates is wider with RMSprop and "
@@ -30,8 +32,7 @@ ROWS = (
     Row("fig. 4", "Learning fails if all feedback weights are negative",
         (f"{HIDDEN}.negative",)),
     Row("fig. 5", "XOR: all networks with four hidden neurons and random feedback "
-        "solve the task", tuple(f"{XOR}.solved-{name}" for name in ("random", "unbalanced", "wide",
-                                                 "large"))),
+        "solve the task", XOR_RANDOM),
     Row("fig. 5", "XOR: networks with symmetric feedback solve the task",
         (f"{XOR}.solved-symmetric",)),
     Row("fig. 5", "XOR: symmetric feedback learns faster than random feedback",

@@ -126,7 +126,6 @@ def _join(folder, splits, outputs, keys, channels):
 
 
 def _settings(options):
-    """Check and return general options."""
     o, (ramp, aligned, padded) = options, STYLES[options.like]
     for name, value, ok, must in (
             ("channels", o.channels, 1 <= o.channels <= 10000, "from 1 to 10000"),

@@ -18,7 +18,6 @@ LABEL = "must have --label folder, --label PATTERN or --label FILE.csv"
 
 
 def _labels(paths, label):
-    """Return the label of each recording."""
     names, whole = list(map(_stem, paths)), list(map(os.path.abspath, paths))
     known, named = {}, {}
     for i, (name, path) in enumerate(zip(names, paths, strict=True)):
@@ -138,7 +137,6 @@ def _named(paths, names):
 
 
 def _text(path):
-    """Return the content of a text file."""
     try:
         with open(path, encoding="utf-8-sig", newline="") as file:
             return file.read()

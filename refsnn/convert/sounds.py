@@ -23,7 +23,6 @@ OPTIONS = {" is clipped after ": "--clipped keep accepts clipped sounds",
 
 
 def _samples(path, settings):
-    """Return the resampled, normalised sound."""
     try:
         sound, rate = audio.read(path, longest=settings.longest,
                                  clipped=settings.clipped, mix=settings.mix)

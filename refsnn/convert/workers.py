@@ -46,7 +46,6 @@ def _convert_all(todo, folder, settings, jobs):
 
 
 def _groups(todo, channels, most):
-    """Group recordings of similar duration."""
     groups = []
     for one in sorted(todo, key=lambda one: -one.seconds):
         size = (len(groups[-1]) + 1 if groups else 1) * channels * RATE / 2

@@ -41,10 +41,8 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    In the equations, the weights W and V include the factor gain /
-    threshold.  To obtain the gradients of the loss with respect to the
-    weights without the factor gain / threshold, the function `gradients`
-    multiplies dW and dV by this factor.
+    The function `gradients` multiplies dW and dV by gain / threshold, to
+    obtain the gradients with respect to the weights without this factor.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
@@ -66,20 +64,19 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
-Exact.  Up to rounding, the function `gradients` returns the same gradients
-    as `lif.backward` with the fast sigmoid and through_reset=False.  Up to
-    rounding, the function `record` returns the same potentials as
-    `lif.simulate` followed by `lif.readout` with gain 1.  If the membrane
-    potential is very close to the threshold, a rounding error can add or
-    remove a spike.
+Exact.  Up to rounding, `gradients` returns the same gradients as
+    `lif.backward` with the fast sigmoid and through_reset=False, and
+    `record` the same potentials as `lif.simulate` followed by
+    `lif.readout` with gain 1.  If the membrane potential is very close to
+    the threshold, a rounding error can add or remove a spike.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
     for k readout units.  If the dtypes of a dense input x and of the
     weights W differ, the conversion of x takes additional O(T B m) memory.
     Inference with E input events takes O(E n + T B n k) time and O(E + B n
     + T B k) memory.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient
-    includes the derivative of the reset.  In this module, the derivative
-    of the reset is neglected.  The neurons have no refractory period.
+    includes the derivative of the reset.  The neurons have no refractory
+    period.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -91,7 +88,6 @@ import numpy as np
 from scipy import sparse
 from scipy.linalg import blas
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of, shown
 
 __all__ = ["forward", "gradients", "record", "scores"]
@@ -429,10 +425,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     >>> scores(x, W, W_out, steps=6, alpha=0.5, beta=0.5).tolist()
     [[1.0, 3.0]]
 
-    Parameters
-    ----------
-    x, W, W_out, steps, alpha, beta, gain, threshold, reset
-        As for `record`.
+    Arguments as for `record`.
 
     Returns
     -------

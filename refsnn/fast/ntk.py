@@ -66,6 +66,7 @@ Departures.  No departures are known.
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 """
 
+from collections.abc import Callable
 from itertools import chain
 from math import isqrt, prod
 
@@ -85,7 +86,8 @@ RULES = ("left.inputs[{0}] (N, {1}i{0}) float", "left.signals[{0}] (N, K, {1}j{0
          "masks[{0}] (j{0}, i{0}) in {{0, 1}}")     # {0}: layer, {1}: position axis
 
 
-def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
+def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
+           mapper=map):
     """Compute the neural tangent kernel of one or two batches, eqs. (1)-(4).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
@@ -98,6 +100,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     right : (inputs, signals), optional
         Second batch.  The default is `left`.  For large batches, this default
         almost halves the cost.
+    mapper : callable, optional
+        Function like `map` that is used for the Jacobians of both batches.
+        The method `map` of a thread pool computes the same numbers with two
+        threads.
 
     Returns
     -------
@@ -105,6 +111,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         In memory, the axes of the full kernel have the order (N, K, M, K).
     """
     one_of("reduction", reduction, *REDUCTIONS)
+    one_of("mapper", mapper, Callable)
     one = right is None
     left, right, masks = _checked(left, left if one else right, masks, kind)
     shapes, outputs = _shapes(*left), left[1][0].shape[1]
@@ -117,7 +124,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
              for rows, cols in _tiles(shapes, M, K, kind, one)]
     layers = list(zip(*left, *right, masks, strict=True))
     for a, g, b, h, mask in (layer for layer in layers if layer[0].ndim == 3):
-        _convolution(tiles, a, b, g, h, mask)
+        _convolution(tiles, a, b, g, h, mask, mapper)
     dense = [(a, b, *_live(g, h, m)[1:]) for a, g, b, h, m in layers if a.ndim == 2]
     for tile, rows, cols in tiles:
         for a, b, g, h, mask in dense:
@@ -197,11 +204,11 @@ def _overlap(a, b, mask):
     return (pairs @ mask.T + 1).reshape(len(a), len(b), len(mask))         # (2)
 
 
-def _convolution(tiles, a, b, g, h, mask):
+def _convolution(tiles, a, b, g, h, mask, mapper):
     """Add the term of a convolutional layer."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
-        first = _jacobian(a, g, cut)
-        second = first if g is h and mask is None else _jacobian(b, h, cut, mask)
+        sides = ((a, g, cut), (b, h, cut, mask))[:1 if g is h and mask is None else 2]
+        first, *_, second = [*mapper(lambda side: _jacobian(*side), sides)] * 2
         for tile, rows, cols in tiles:
             _gram(tile, first[rows], second[cols])
         del first, second       # free the memory before the next channels
@@ -222,7 +229,8 @@ def _jacobian(a, g, cut, mask=None):
     return J if mask is None else J * mask[cut].ravel()
 
 
-def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
+def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False,
+            mapper=map):
     """Backpropagate from the kernel to the inputs and signals, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
@@ -233,6 +241,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     Parameters
     ----------
     left, right, dkernel, masks, kind, constant : as for `ntk.adjoint`
+    mapper : as for `kernel`, for the convolutions
 
     Returns
     -------
@@ -240,6 +249,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
         Derivatives with respect to the left batch and to the right batch.
     """
     flags("constant", constant)
+    one_of("mapper", mapper, Callable)
     left, right, masks, D = _checked(left, right, masks, kind, ", dkernel (N, M, K, K)",
                                      dkernel)
     (N, K), M, shapes = left[1][0].shape[:2], len(right[0][0]), _shapes(*left)
@@ -249,7 +259,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     for a, g, b, h, mask, *four in zip(*left, *right, masks, *grads, strict=True):
         if a.ndim == 3:
             _convolution_adjoint(D.swapaxes(1, 2).reshape(N * K, M * K), a, b, g, h,
-                                 mask, *four)
+                                 mask, *four, mapper)
             continue
         (units, g, h, mask), (da, dg, db, dh) = _live(g, h, mask), four
         live = [None if dg is None else np.zeros(x.shape, x.dtype) for x in (g, h)]
@@ -289,11 +299,13 @@ def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
         db += np.einsum("nmi,ni->mi", R, a)
 
 
-def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
+def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh, mapper):
     """Add the derivatives of a convolutional layer."""
-    for E, A, G, dA, dG, B, H in ((D, a, g, da, dg, b, h), (D.T, b, h, db, dh, a, g)):
+    cuts = _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape)
+
+    def add(E, A, G, dA, dG, B, H):
         dG = np.zeros_like(G) if dG is None else dG
-        for cut in _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape):
+        for cut in cuts:
             dJ = E @ _rows(_jacobian(B, H[:, None], cut, mask))            # (11)
             dJ = dJ.reshape(len(A), -1, A.shape[2])             # (N, K c, i)
             part = (dJ @ A.swapaxes(1, 2)).reshape(*G.shape[:2], -1, A.shape[1])
@@ -302,6 +314,9 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh):
                 signals = G[..., cut].swapaxes(1, 2).reshape(*A.shape[:2], -1)
                 dA += signals @ dJ                                         # (13)
         dG += (E @ _rows(H.sum(axis=2))).reshape(*G.shape[:2], 1, -1)      # (12)
+
+    for _ in mapper(add, (D, D.T), (a, b), (g, h), (da, db), (dg, dh), (b, a), (h, g)):
+        pass
 
 
 def _checked(left, right, masks, kind, more="", *values):

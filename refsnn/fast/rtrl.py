@@ -43,22 +43,20 @@ The option `through_recurrence=False` omits the second term of (4), and
 `through_reset=False` sets drop = 0.  In a feed-forward layer, theta is W,
 z is x, and the number of weights into a neuron is m instead of m + n.
 
-Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta,
-    which includes the effect of theta on h[t-1].  Eqs. (3) and (4) are the
-    total derivatives of U[t+1] / gain and I[t+1].
+Derivation.  Eq. (1) is the total derivative of h[t] with respect to theta.
+    Eqs. (3) and (4) are the total derivatives of U[t+1] / gain and I[t+1].
 Exact.  The gradient (2) is exact.  The gradient (5) is exact if dS/dU :=
     psi and if the refractory mask is treated as a constant.
 Cost.   Each step takes O(n^3 (m + n)) time for each sequence, and `step`
-    takes O(n^2 (m + n)) memory for each sequence.  The columns of M, P and
-    G are independent of each other.  The gradient functions process the
-    columns in blocks that fit the cache.  If the term with V in (4) is
-    omitted, each weight affects only one neuron, and a step takes O(n (m +
-    n)) time.  Layers of a few dozen neurons are fastest with one thread of
-    BLAS, for example with OPENBLAS_NUM_THREADS=1 in the environment.
-Departures.  [WZ89] uses the logistic function instead of tanh, processes
-    one sequence, and updates the weights at each step.  In this module,
-    the caller updates the weights.  Eqs. (3) and (4) follow descriptions
-    of [ZN21] by other authors.
+    takes O(n^2 (m + n)) memory for each sequence.  The gradient functions
+    process the columns of M, P and G, which are independent of each other,
+    in blocks that fit the cache.  If the term with V in (4) is omitted, a
+    step takes O(n (m + n)) time.  Layers of a few dozen neurons are
+    fastest with one thread of BLAS, for example with
+    OPENBLAS_NUM_THREADS=1 in the environment.
+Departures.  [WZ89] uses the logistic function instead of tanh, and updates
+    the weights at each step.  Eqs. (3) and (4) follow descriptions of
+    [ZN21] by other authors.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -66,14 +64,15 @@ Departures.  [WZ89] uses the logistic function instead of tanh, processes
 
 import itertools
 import math
-from typing import NamedTuple
+from collections import namedtuple
 
 import numpy as np
 
-from refsnn._checks import arrays, buffer, bundle, flags, one_of, shown, unread
+from refsnn._checks import arrays, buffer, bundle, flags, one_of, unread
 
 __all__ = ["gradient", "lif_gradient", "step"]
 
+_RECORDING = namedtuple("Recording", "syn mem spikes clamp")
 BLOCK = 2 ** 20         # bytes of the matrices that are processed together
 LINE = 64               # bytes of a line of the cache
 PAGE = 4096             # bytes of a page of memory
@@ -81,17 +80,6 @@ RUN = ("psi (T, B, n) float, x (T, B, m*), dspikes? (T, B, n), dmem? (T, B, n), 
        "recording.syn (T, B, n), recording.mem (T, B, n), recording.spikes (T, B, n), "
        "recording.clamp (T, B, n) in {0, 1}, V? (n, n), alpha (n?) in [0, 1), "
        "beta (n?) in [0, 1), gain (n?) in (0, inf), threshold (n?) in (0, inf)")
-
-
-class Recording(NamedTuple):
-    """Hold the recorded currents I, membrane potentials U, spikes S and
-    refractory mask of a layer of LIF neurons.  The function `lif_gradient`
-    describes the fields."""
-    syn: np.ndarray
-    mem: np.ndarray
-    spikes: np.ndarray
-    clamp: np.ndarray
-    __repr__ = shown
 
 
 def step(M, x, before, h, V, out=None):
@@ -222,13 +210,9 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Input and surrogate derivative.  Results have the dtype of psi.
     V : (n, n) float or None
         Recurrent weights; None for a feed-forward layer.
-    recording : Recording
-        Result of `lif.simulate`, or a tuple with the same fields:
-
-        syn     currents I, (T, B, n)
-        mem     membrane potentials U, (T, B, n)
-        spikes  spikes S, (T, B, n)
-        clamp   refractory mask, 0 or 1, (T, B, n)
+    recording : tuple
+        Currents I, membrane potentials U, spikes S and refractory mask, each
+        (T, B, n), as `lif.simulate` returns them.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     alpha, beta, gain, threshold, reset, through_reset
@@ -245,7 +229,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Gradients, summed over steps and batch; dV is None if V is None.
     """
     psi, x, dspikes, dmem, *now, clamp, V, alpha, beta, gain, threshold = arrays(
-        RUN, psi, x, dspikes, dmem, *bundle("recording", recording, Recording), V,
+        RUN, psi, x, dspikes, dmem, *bundle("recording", recording, _RECORDING), V,
         alpha, beta, gain, threshold)
     one_of("reset", reset, "subtract", "zero")
     flags("through_reset through_recurrence", through_reset, through_recurrence)

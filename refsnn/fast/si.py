@@ -1,14 +1,13 @@
 # refsnn 0.1.0 | fast/si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute Adam and synaptic intelligence (SI) together, with fast algorithms.
 
-Synaptic intelligence (SI) adds a penalty to the loss of a task.  The
-penalty keeps important parameters near their anchors, which are their
-values at the end of the previous task.  The path integral of SI estimates
-by how much the changes of each parameter have decreased the loss.  In
-large networks, memory bandwidth limits the speed of the optimiser Adam and
-of SI.  This module therefore processes the parameters in blocks that fit
-in the cache.  For each block, the gradient of the penalty, the update of
-Adam and the path integral are computed together.  Let g be the gradient of
+SI adds a penalty to the loss of a task, which keeps important parameters
+near their values at the end of the previous task (anchors).  The path
+integral of SI estimates by how much the changes of each parameter have
+decreased the loss.  In large networks, memory bandwidth limits the speed
+of Adam and of SI.  This module therefore processes the parameters in
+blocks that fit in the cache, and computes the gradient of the penalty, the
+update of Adam and the path integral together.  Let g be the gradient of
 the task loss with respect to the parameters theta, and let `strength` be
 the coefficient of the penalty.  Let t = 1, 2, ... be the number of the
 step, and let root = sqrt(1 - beta2^t).  A step computes
@@ -22,17 +21,15 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
 Derivation.  Eq. (4) is the usual update of Adam, with numerator and
-    denominator multiplied by `root`.  The factor `root` replaces the bias
-    correction of the array `scale`.
+    denominator multiplied by `root`, the bias correction of `scale`.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient from memory twice and all other arrays
     once, and writes each updated array once.  A step needs additional
     memory for two blocks of parameters.
-Departures.  The function `si.accumulate` returns new arrays.  This module
-    updates the parameters, the path integral and the state of Adam in
-    place.
+Departures.  This module updates the parameters, the path integral and the
+    state of Adam in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -43,7 +40,6 @@ from typing import List, NamedTuple
 
 import numpy as np
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, lists, shown, unread
 
 __all__ = ["begin", "step"]
@@ -99,9 +95,8 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     parameters : float array or list of float arrays
         C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
-        Gradient of the task loss without the penalty.  If the gradient, the
-        importance or the anchor has another dtype than the parameters, the
-        array is cast in each step.
+        Gradient of the task loss without the penalty.  Arrays of another dtype
+        than the parameters are cast in each step.
     state : State
         State from `begin` or from the previous step.  The arrays of the state
         are updated in place.
@@ -109,8 +104,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral, importance, anchor : array or list of arrays, optional
         Fields of an `si.State`.  The path integral is updated in place.  The
-        importance and the anchor must be given together.  Both arrays have no
-        effect if strength = 0.
+        importance and the anchor must be given together.
     strength : float
         Penalty coefficient, at least 0.  The coefficient is the product of
         `factor` and `strength` of `si.Settings`.
@@ -124,11 +118,9 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     ------
     ValueError
         If the gradient is not finite, or if an array to be updated shares
-        memory with another array.  In both cases, no array is modified.  The
-        error is raised after the update if another array has NaN or infinite
-        entries, or if the update overflows.  The updated arrays are then
-        invalid.  An infinite entry of state.scale causes no error, and the
-        parameter of this entry is not updated.
+        memory with another array.  In both cases, no array is modified.  After
+        the update, if another array has NaN or infinite entries, or if the
+        update overflows.  The updated arrays are then invalid.
     """
     theta = _written("parameters", parameters)
     g, none = _read("gradient", gradient, theta), [None] * len(theta)

@@ -2,12 +2,11 @@
 r"""Compute the weight changes of SuperSpike quickly, in blocks of time steps.
 
 The module applies the learning rule of superspike.py to B independent
-copies (replicas) of a layer with separate weights.  A simulation is
-divided into blocks of T time steps.  Each block starts from the final
-state of the previous block, so that the block length affects only the
-rounding error.  Input spikes x drive the current I.  A neuron spikes (S =
-1) if its membrane potential U exceeds the threshold.  After a spike, the
-neuron is refractory, and U is 0 for refractory/dt steps:
+copies (replicas) of a layer, in blocks of T time steps.  Each block starts
+from the final state of the previous block, so that the block length
+affects only the rounding error.  Input spikes x drive the current I.  A
+neuron spikes (S = 1) if its membrane potential U exceeds the threshold.
+After a spike, U is 0 for refractory/dt steps:
 
     U[t] = (1 - dt/tau_mem) U[t-1] + (dt/tau_mem) I[t-1]    (1)  [ZG18]
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
@@ -68,7 +67,6 @@ import numpy as np
 from scipy.linalg import toeplitz
 from scipy.sparse import csr_matrix, issparse, vstack
 
-# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, float_dtype, one_of, shown
 
 __all__ = ["accumulate", "forward", "rest"]
@@ -385,7 +383,6 @@ def _heterosynaptic(k, spikes, error, het):
 
 
 def _coefficients(k, dtype):
-    """Check and return the coefficients."""
     k = bundle("k", k, Coefficients)
     for name in ("trace", "alpha"):
         if len(entries := one_of(f"k.{name}", getattr(k, name), tuple)) != 3:
@@ -399,7 +396,6 @@ def _coefficients(k, dtype):
 
 
 def _given(k, state, W, rules="", *others):
-    """Check and return the arguments."""
     W, *given = arrays(f"W (B, n, m) float, {STATE}, {rules}", W,
                        *bundle("state", state, State), *others)
     k, state = _coefficients(k, W.dtype), State(*given[:12])

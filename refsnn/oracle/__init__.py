@@ -23,43 +23,28 @@ The outputs of the golden vectors `lif_forward_dyadic`, `bptt_dyadic` and
 error.  These test problems are suitable for C++ code and hardware.
 
 The field `text` of a golden vector describes the test problem, and names
-the equations of refsnn that define the correct outputs.  For a spiking
-layer, inputs x have the shape (T, B, m), weights W have the shape (n, m),
-and recurrent weights V have the shape (n, n).  Exceptions are described in
-the field `text`.
+the equations of refsnn that define the correct outputs.  Unless this text
+says otherwise, the inputs x of a spiking layer have the shape (T, B, m),
+the weights W (n, m) and the recurrent weights V (n, n).  At step 0, all
+neurons are at rest.  The input x[t] enters the current at step t + 1 and
+the membrane potential at step t + 2.  The membrane potential mem[t]
+determines spikes[t].  The results of programs that count time steps
+differently do not match the correct outputs.
 
-In golden vectors (stored test problems) with leaky integrate-and-fire
-(LIF) layers, all neurons are at rest at time step 0.  Input x[t] enters
-the current at step t + 1 and the membrane potential at step t + 2.  The
-membrane potential mem[t] determines spikes[t].  The results of programs
-that count time steps differently do not match the correct outputs.
 Simulators of LIF neurons differ in the computation of a time step, for
 example in the kind of reset.  From the recording of a layer, the function
-`identify` infers how a time step was computed.  The report of `identify`
-names a similar public simulator, for example "as lava LIF (lava), but
-reset by subtraction".  If the layer has no synaptic filter, pass alpha = 0
-to `identify`, because alpha is the decay factor of the synaptic current.
+`identify` infers how a time step was computed, and names a similar public
+simulator, for example "as lava LIF (lava), but reset by subtraction".  If
+the layer has no synaptic filter, pass alpha = 0 to `identify`, because
+alpha is the decay factor of the synaptic current.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
-read from any programming language.  The module `stored` reads and writes
-the JSON files.  The module `matching` compares the results of a program
-with one golden vector.  The module `locate` finds where and how two arrays
-differ.  The module `exchange` reads and writes arrays and reports as JSON.
-The module `protocol` tests programs in any language.  The package `build`
-computes the golden vectors.  From recorded spikes or potentials, the
-package `identify` infers how a simulator updates its LIF neurons.  The
-package `diagnose` finds errors in functions that compute gradients.  The
-modules of `oracle` import other modules of refsnn,
-and therefore cannot be copied alone.
+read from any programming language.  The modules of `oracle` import other
+modules of refsnn, and therefore cannot be copied alone.
 """
 
+import functools
 
-def __getattr__(name):
-    """Import a module of the package when it is first used."""
-    import importlib
-    try:
-        return importlib.import_module(f"{__name__}.{name}")
-    except ModuleNotFoundError as error:
-        if error.name != f"{__name__}.{name}":
-            raise
-        raise AttributeError(f"module {__name__!r} has no attribute {name!r}") from None
+import refsnn
+
+__getattr__ = functools.partial(refsnn.__getattr__, package=__name__)

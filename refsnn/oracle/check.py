@@ -1,20 +1,18 @@
 # refsnn 0.1.0 | oracle/check.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compare the results of a program with the correct results of test problems.
+"""Compare the results of a program with golden vectors.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  Each known
-programming mistake was found in a public program, or resembles a mistake
-in a public program.  The function `check` needs only the results of the
-tested program, not its code.  For each wrong result, `check` reports where
-and how the result differs from the correct output.  If a golden vector has
-outputs of the forward pass and of the backward pass, `check` also reports
-whether the forward pass, the loss or the backward pass is wrong.  In the
-report, the word "layout" means that all values are right, but that an
-array has a wrong shape or a wrong order of axes.  The word "dtype" in the
-report means that the dtype of an array is not supported.  `check` names a
-known programming mistake only if a program with this mistake would give
-all tested results of the test problem.  If the results of a layer are
-those of decay factors that were rounded to float32, the report says so.
+A golden vector is a test problem with its correct results, see `oracle`.
+The function `check` needs only the results of the tested program, not its
+code.  For each wrong result, `check` reports where and how the result
+differs from the correct output.  If a golden vector has outputs of the
+forward pass and of the backward pass, `check` also reports whether the
+forward pass, the loss or the backward pass is wrong.  In the report, the
+word "layout" means that all values are right, but that an array has a
+wrong shape or a wrong order of axes.  The word "dtype" in the report means
+that the dtype of an array is not supported.  `check` names a known
+programming mistake only if a program with this mistake would give all
+tested results of the test problem.  If the results of a layer are those of
+decay factors that were rounded to float32, the report says so.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the
@@ -27,8 +25,7 @@ problems of such a pair, `check` rejects the results.
 
 The function `vectors` also checks the stored test problems: spikes must
 vary, no correct output may be 0 everywhere, and each known programming
-mistake must change an output.  Each entry of each input affects at least
-one output, unless the field `idle` of the golden vector marks the entry.
+mistake must change an output.
 """
 
 import re
@@ -163,7 +160,6 @@ def _convention(vector, results, wrong):
 # ---- one golden vector
 
 def _judged(vector, results):
-    """Return a finding for each output."""
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(
         _verdict(vector, name, results[name], rounding) if name in results else (
@@ -171,7 +167,6 @@ def _judged(vector, results):
 
 
 def _verdict(vector, name, value, rounding):
-    """Judge one output."""
     judged = matching.judge(vector, name, value)
     if judged.found is None:
         dtype = str(getattr(value, "dtype", ""))
@@ -187,7 +182,6 @@ def _verdict(vector, name, value, rounding):
 
 
 def _summary(vector, results, findings):
-    """Return no summary or one summary."""
     status = {f.output: f.status for f in findings if f.status != "missing"}
     wrong = [name for name in status if status[name] != "right"]
     if not wrong:

@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/exchange.py | SPDX-License-Identifier: MIT | needs: numpy
 """Read arrays from JSON text, and write reports as JSON text.
 
-The JSON files of the stored test problems (golden vectors) hold each array
-as an object with the fields `dtype`, `shape` and `data`.  Programs may
-return their results in the same form.  The text may come from an untrusted
-source.  Therefore, `arrays` checks all fields.
+The JSON files of the golden vectors hold each array as an object with the
+fields `dtype`, `shape` and `data`.  Programs may return their results in
+the same form.  The text may come from an untrusted source.  Therefore,
+`arrays` checks all fields.
 
 A report is the result of a command of `python -m refsnn` as a dict.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
-commands.
+commands.  The functions of this module are for other modules of `refsnn`.
 """
 
 import json
@@ -28,21 +28,12 @@ AXES = 8                # largest number of axes
 
 
 def parse(text):
-    """Read an object from JSON text.
+    """Return the object in JSON text as a dict.  The numbers NaN and Infinity
+    are read, too.
 
     >>> parse('{"id": 1}'), parse("[1]")
     Traceback (most recent call last):
     ValueError: is a list: must be a JSON object
-
-    Parameters
-    ----------
-    text : str or bytes
-        JSON text of an object.  The numbers NaN and Infinity are read, too.
-
-    Returns
-    -------
-    dict
-        The object.
     """
     try:
         found = json.loads(text, object_pairs_hook=_unique)
@@ -62,32 +53,20 @@ def _unique(pairs):
 
 
 def arrays(contents, texts=()):
-    """Return the arrays of a JSON object.
+    """Return the array for each name of a JSON object.  The names in `texts` may
+    hold a string instead of an array.
 
     >>> arrays({"W": {"dtype": "float64", "shape": [2], "data": [1, 2]}})
     {'W': array([1., 2.])}
     >>> arrays({"W": [1, 2]})
     Traceback (most recent call last):
     ValueError: 'W' is a list: must be an object with dtype, shape and data
-
-    Parameters
-    ----------
-    contents : dict
-        An object with the fields `dtype`, `shape` and `data` for each name.
-    texts : tuple of str
-        Names that may hold a string instead of an array.
-
-    Returns
-    -------
-    dict
-        The array for each name.
     """
     return {name: np.array(row) if name in texts and isinstance(row, str) else
             _array(row, f"{name!r:.60}") for name, row in contents.items()}
 
 
 def _array(row, name):
-    """Return an array after checking its fields."""
     if not isinstance(row, dict) or row.keys() != FIELDS:
         told = f"has the fields {sorted(row)!s:.60}" if isinstance(row, dict) else \
             f"is a {type(row).__name__}"
@@ -119,35 +98,15 @@ def rows(values):
 
     >>> rows({"W": np.array([1.0, 0.5])})
     {'W': {'dtype': 'float64', 'shape': [2], 'data': [1, 0.5]}}
-
-    Parameters
-    ----------
-    values : dict
-        Array of finite numbers for each name.
-
-    Returns
-    -------
-    dict
-        Dict of fields for each name.
     """
     return stored._rows(values)
 
 
 def line(contents):
-    """Return JSON text without line breaks.
+    """Return JSON text without line breaks, spaced as in the stored files.
 
     >>> line({"shape": [2, 3]})
     '{"shape": [2,3]}'
-
-    Parameters
-    ----------
-    contents : dict
-        Contents without NaN and infinity.
-
-    Returns
-    -------
-    str
-        JSON text, spaced as in the stored files.
     """
     return json.dumps(contents, separators=(",", ": "), allow_nan=False)
 
@@ -155,24 +114,11 @@ def line(contents):
 # ---- reports
 
 def report(command, passed, contents):
-    """Return the report of a command.
+    """Return the fields of all reports, and the fields `contents` of a command.
+    `passed` is True if the exit status is 0.
 
     >>> report("check", True, {"findings": []})["command"]
     'check'
-
-    Parameters
-    ----------
-    command : str
-        Name of the command.
-    passed : bool
-        True if the exit status is 0.
-    contents : dict
-        Fields of this command.
-
-    Returns
-    -------
-    dict
-        The fields of all reports, and those of the command.
     """
     return {"format": stored.FORMAT, "command": command, "refsnn": refsnn.__version__,
             "vectors": stored.catalogue()["version"], "passed": passed} | contents
@@ -183,18 +129,6 @@ def check_report(findings, passed):
 
     >>> check_report([], True)["findings"]
     []
-
-    Parameters
-    ----------
-    findings : list of Finding
-        Result of `check.check`.
-    passed : bool
-        As for `report`.
-
-    Returns
-    -------
-    dict
-        The report.
     """
     return report("check", passed, {"findings": [
         f._asdict() | {"mistakes": list(f.mistakes)} for f in findings]})
@@ -206,16 +140,6 @@ def identify_report(found):
     >>> from refsnn.oracle.identify import Report
     >>> identify_report(Report([], {}, None, None, ("no spike",)))["passed"]
     False
-
-    Parameters
-    ----------
-    found : Report
-        Result of `identify.identify`.
-
-    Returns
-    -------
-    dict
-        The report.
     """
     members = []
     for preset, axis, value in found.members:

@@ -1,19 +1,16 @@
 # refsnn 0.1.0 | oracle/files.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Write test problems to files, and read the results of programs from files.
+"""Write golden vectors to files, and read the results of programs from files.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The function
-`write` creates a folder with one JSON file and one uncompressed npz file
-for each golden vector.  The file `vectors.json` in the folder describes
-the arrays of all npz files.
+A golden vector is a test problem with its correct results, see `oracle`.
+The function `write` creates a folder with one JSON file and one
+uncompressed npz file for each golden vector.  The file `vectors.json` in
+the folder describes the arrays of all npz files.
 
-Simulators of leaky integrate-and-fire (LIF) neurons compute a time step in
-different ways.  For example, a reset can subtract the threshold from the
-membrane potential, or set the membrane potential to 0.  The function
-`write_stimuli` writes input signals for simulators to a folder.  An input
-signal for which simulators give different responses is called a stimulus
-or probe.  The package `identify` infers from the responses to the stimuli
-how a simulator computes a time step.
+The function `write_stimuli` writes input signals to a folder.  Simulators
+of leaky integrate-and-fire (LIF) neurons that compute a time step in
+different ways give different responses to such an input signal, which is
+called a stimulus or probe.  The package `identify` infers from the
+responses how a simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Files from
@@ -22,7 +19,6 @@ untrusted sources may be truncated, malicious or too large.  Therefore,
 allocate memory, and never unpickle Python objects.
 """
 
-import hashlib
 import math
 import os
 import pathlib
@@ -169,41 +165,23 @@ def _describe(path, contents):
 
 
 def _description(found):
-    """Return the contents of vectors.json."""
-    core = pathlib.Path(refsnn.__file__).parent.glob("[a-z]*.py")
-    digests = {path.stem: hashlib.sha256(path.read_bytes()).hexdigest()
-               for path in sorted(core)}
     return {
-        "refsnn": refsnn.__version__, "numpy": np.__version__, "modules": digests,
-        "files": FILES, "results": RESULTS,
+        "refsnn": refsnn.__version__, "numpy": np.__version__, "files": FILES,
+        "results": RESULTS,
         "vectors": {name: {
             "file": f"{name}.npz", "text": v.text, "exact": v.exact,
             "inputs": _described(v.inputs),
             "outputs": _described({key: np.asarray(a) for key, a in v.outputs.items()}),
-            "idle": stored._idle(v), "metadata": _measured(v),
+            "idle": stored._idle(v),
             "mutants": [{"id": m.id, "name": m.name, "seen": m.seen,
                          "outputs": list(m.outputs)} for m in v.mutants]
         } for name, v in found.items()}}
 
 
 def _described(values):
-    """Return the shapes and dtypes of arrays."""
     return {name: value.item() if isinstance(value, np.generic) else
             {"shape": list(np.shape(value)), "dtype": str(np.asarray(value).dtype)}
             for name, value in values.items()}
-
-
-def _measured(vector):
-    """Return statistics of a golden vector."""
-    arrays = vector.inputs | vector.outputs
-    found = {"norms": {name: float(np.linalg.norm(np.ravel(value)))
-                       for name, value in vector.outputs.items()}}
-    if "spikes" in arrays:
-        found["spike_rate"] = float(np.mean(arrays["spikes"]))
-    if "mem" in arrays:
-        gaps = np.abs(arrays["mem"] - arrays["threshold"])
-        found |= {"margin": float(gaps[gaps > 0].min()), "ties": int((gaps == 0).sum())}
-    return found
 
 
 def write_stimuli(folder):
@@ -301,7 +279,6 @@ def read(path, texts=()):
 
 
 def _text(path, texts):
-    """Return the arrays of a JSON file."""
     try:
         contents = exchange.parse(pathlib.Path(path).read_bytes())
         if not 0 < len(contents) <= ENTRIES:
@@ -326,7 +303,6 @@ def _short(path, size):
 
 
 def _entry(archive, info, text):
-    """Return an array after checking its header."""
     with archive.open(info) as file:
         version = np.lib.format.read_magic(file)
         header = {(1, 0): np.lib.format.read_array_header_1_0,

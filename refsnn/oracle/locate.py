@@ -9,11 +9,9 @@ tests three explanations of the errors:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if the explanation holds for all affected
-entries of the array.  The entries of the array must also differ so much
-from each other that the explanation cannot be correct by chance.  For a
-single number, no explanation is reported, because every number is a
-multiple of every nonzero number.
+An explanation is reported only if it holds for all affected entries, and
+if these entries differ so much from each other that it cannot be correct
+by chance.  For a single number, no explanation is reported.
 """
 
 import itertools
@@ -63,12 +61,12 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     Parameters
     ----------
     found, right : array
-        Wrong and right array.  The shapes may differ.
+        Wrong and right array, whose shapes may differ.
     rtol : float
         Tolerance, relative to the largest right entry.
     axes : tuple of str
-        Names of the axes of `right`, such as ("step", "sample", "neuron").
-        The name "step" denotes the time axis.
+        Names of the axes of `right`, such as ("step", "sample", "neuron"), in
+        which "step" denotes the time axis.
     backward : bool
         True if the array is computed backward in time.
     sizes : dict, optional
@@ -79,8 +77,7 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     Returns
     -------
     Place
-        Description of the difference.  If the shapes differ, all entries
-        are wrong.
+        If the shapes differ, all entries are wrong.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -137,8 +134,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The function `holds` can also test arrays that are too small for `locate`
-    to infer an explanation of the errors.
+    The arrays may be too small for `locate` to infer an explanation.
 
     Parameters
     ----------
@@ -151,12 +147,10 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     -------
     bool
         True if the arrays differ only within the blocks of `place`, and if the
-        explanation of `place` holds for the arrays.  The field `place.names`
-        may list simple expressions of the factor, such as "1/2".  In this
-        case, the factor of the other arrays must equal one of the listed
-        expressions.  Otherwise, both factors must be 0, or both must be
-        nonzero.  If `place` holds no explanation, the wrong entries must not
-        be the right entries times a factor.
+        explanation of `place` holds for the arrays.  Their factor must then be
+        among `place.names`, or, without names, be 0 or nonzero as in `place`.
+        If `place` holds no explanation, the wrong entries must not be the
+        right entries times a factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
@@ -191,7 +185,6 @@ def _within(rtol):
 # ---- where
 
 def _blocks(bad, live, axes, backward):
-    """Return the positions of the errors."""
     step, blocks = None, {}
     for i, axis in enumerate(axes):
         others = tuple(j for j in range(bad.ndim) if j != i)
@@ -210,7 +203,6 @@ def _blocks(bad, live, axes, backward):
 
 
 def _where(step, blocks, backward):
-    """Describe in words where the errors are."""
     told = "" if step is None else f", {'last' if backward else 'first'} at step {step}"
     only = [f"{axis} = {', '.join(map(str, at[:4]))}{', ...' * (len(at) > 4)}"
             for axis, at in blocks.items() if axis != "diagonal"]
@@ -221,7 +213,6 @@ def _where(step, blocks, backward):
 
 
 def _within_blocks(blocks, bad, axes):
-    """Return whether all errors are in `blocks`."""
     for axis, at in blocks.items():
         if axis == "diagonal":
             if (bad & (np.eye(*bad.shape) != at)).any():
@@ -273,7 +264,6 @@ def _names(factor, sizes, rtol):
 
 
 def _change(found, right, rtol, axes):
-    """Return the change of the axes."""
     best = "", None
     for words, changed, mask in _changes(right, found.shape, axes):
         factor = _factor(found[mask], changed[mask], rtol)
@@ -285,7 +275,6 @@ def _change(found, right, rtol, axes):
 
 
 def _changes(right, shape, axes):
-    """Yield descriptions, changed arrays and masks."""
     every = np.ones(shape, bool)
     if math.prod(shape) != right.size or right.ndim > AXES:
         return
@@ -335,14 +324,12 @@ def _largest(dtype):
 
 
 def _rounded(values, dtype, fewer=0):
-    """Round values to fewer bits."""
     bits, least, _ = DTYPES[dtype]
     unit = np.ldexp(1.0, np.maximum(np.frexp(values)[1] - bits, least) + fewer)
     return np.round(values / unit) * unit
 
 
 def _rounding(found, right):
-    """Return dtypes whose rounding explains the errors."""
     right, error = right.ravel(), (found - right).ravel()
     found, signs = found[found != 0], np.sign(error[error != 0])
     size, likely = np.linalg.norm(error), []
@@ -362,7 +349,6 @@ def _rounding(found, right):
 
 
 def _explained(change, factor, names, every=True):
-    """Return the text of an explanation."""
     if not change and factor is None:
         return ""
     if factor == 0:

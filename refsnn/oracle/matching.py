@@ -2,12 +2,12 @@
 """Compare the results of a program with the correct results of a test
 problem.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  A result is
-right if it equals the correct output within the tolerance that the module
-`check` defines.  A known programming mistake is named if a program with
-this mistake gives the same results as the tested program.  The modules
-`check` and `diagnose.random_networks` use this module.
+A result is right if it equals the correct output within the tolerance that
+the module `check` defines.  A known programming mistake is named if a
+program with this mistake gives the same results as the tested program.
+The functions of this module are for other modules of `oracle`.  Their
+arguments are a golden vector (a `Vector`), the name of one of its outputs,
+and the result of the tested program for this output.
 """
 
 from typing import NamedTuple
@@ -37,7 +37,7 @@ class Judged(NamedTuple):
 
 
 def group(results, known):
-    """Group results by golden vector.
+    """Group results {"VECTOR.OUTPUT": array} by golden vector.
 
     >>> known = stored.load(["bptt"])
     >>> group({"bptt.dW": 0}, known)
@@ -47,19 +47,6 @@ def group(results, known):
     Therefore, if one result for a golden vector has the dtype float32, all
     Python floats and float64 scalars for this golden vector are rounded to
     float32.
-
-    Parameters
-    ----------
-    results : dict
-        Array for each key "VECTOR.OUTPUT", which names a golden vector and
-        one of its outputs.
-    known : dict
-        Golden `Vector` for each name.
-
-    Returns
-    -------
-    dict
-        Dict of results for each golden vector.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -82,7 +69,6 @@ def group(results, known):
 
 
 def _refuse_masked(results):
-    """Refuse masked arrays."""
     for name, value in results.items():
         parts = value if isinstance(value, (list, tuple)) else [value]
         if any(isinstance(part, np.ma.MaskedArray) for part in parts):
@@ -93,22 +79,12 @@ def _refuse_masked(results):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return a message if the spikes never vary or an output is 0 everywhere.
+    """Return a message if the spikes never vary or an output is 0 everywhere,
+    and "" otherwise.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
     ('', 'dead: dW is 0 throughout')
-
-    Parameters
-    ----------
-    vector : Vector
-        Golden vector.
-
-    Returns
-    -------
-    str
-        A message if spikes are constant or an output is all zero; otherwise
-        "".
     """
     for arrays in (vector.inputs, vector.outputs):
         for name in {"spikes", "spikes2"} & arrays.keys():
@@ -123,25 +99,14 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the known programming mistakes that change no output of a test
-    problem.
+    """Return the names of the mistakes that change no output by more than 1e-4
+    of the largest entry of this output.  For outputs that must be equal
+    exactly, every change counts.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
     >>> unseen(vector), unseen(vector._replace(outputs=outputs))
     ([], ['reset detached'])
-
-    Parameters
-    ----------
-    vector : Vector
-        Golden vector.
-
-    Returns
-    -------
-    list of str
-        Names of the mistakes that change no output by more than 1e-4 of the
-        largest entry of this output.  For outputs that must be equal exactly,
-        every change counts.
     """
     return [mutant.name for mutant in vector.mutants if all(
         _same(value, vector.outputs[name], vector.exact or name in COUNTED, VISIBLE)
@@ -159,28 +124,15 @@ def _alive(vector):
 
 
 def judge(vector, name, value):
-    """Compare one result of a program with the correct output.
+    """Compare one result of a program, which may be invalid, with the correct
+    output.  Return a `Judged`, whose field `found` holds counts without
+    rounding errors.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> judge(vector, "dW", vector.outputs["dW"])[1:]
     (1e-09, True, '')
     >>> judge(vector, "dW", None).why
     'is of dtype object: must be float32 or float64'
-
-    Parameters
-    ----------
-    vector : Vector
-        Golden vector.
-    name : str
-        Name of the output.
-    value : array
-        Result, which may be invalid.
-
-    Returns
-    -------
-    Judged
-        Comparison of the result.  The field `found` holds counts without
-        rounding errors.
     """
     found, rtol = _given(vector, name, value)
     if found is None:
@@ -190,46 +142,25 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the known programming mistakes that would cause the results.
+    """Return the names and sources of the mistakes that would cause the results.
+    If a mistake also changes outputs that are missing in `results`, a note
+    lists these outputs.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
     >>> name.partition(" (")[0]
     'reset detached'
-
-    Parameters
-    ----------
-    vector : Vector
-        Golden vector.
-    results : dict
-        Result for each output that is given.
-
-    Returns
-    -------
-    list of str
-        Names and sources of the mistakes.  If a mistake also changes outputs
-        that are missing in `results`, a note lists these outputs.
     """
     return [m.name + f" (seen in {m.seen})" * bool(m.seen) + _untold(vector, m, results)
             for m in recognised(vector, results)]
 
 
 def recognised(vector, results):
-    """Return the known programming mistakes that would cause the results.
+    """Return the mistakes, each a `Mutant`, that would cause the results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]
     ['bptt/reset-detached']
-
-    Parameters
-    ----------
-    vector, results
-        As for `mistakes`.
-
-    Returns
-    -------
-    list of Mutant
-        The mistakes.
     """
     given = {name: _given(vector, name, value) for name, value in results.items()}
     if any(found is None for found, _ in given.values()):
@@ -249,28 +180,14 @@ def _untold(vector, mutant, given):
 
 
 def place(vector, name, judged, rounding=True):
-    """Find where and how a wrong result differs from the correct output.
+    """Find where and how a wrong result differs from the correct output.  The
+    argument `judged` is a result of `judge` for a valid array.  Return a
+    `Place`.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> half = judge(vector, "dW", vector.outputs["dW"] / 2)
     >>> place(vector, "dW", half).factor
     0.5
-
-    Parameters
-    ----------
-    vector : Vector
-        Golden vector.
-    name : str
-        Name of the output.
-    judged : Judged
-        Result of `judge` for a valid array.
-    rounding : bool
-        True if rounding may explain the difference.
-
-    Returns
-    -------
-    Place
-        Result of `locate.locate`.
     """
     return locate(judged.found, vector.outputs[name], backward=_backward(name),
                   rounding=rounding, **_context(vector, name, judged.rtol))
@@ -278,6 +195,8 @@ def place(vector, name, judged, rounding=True):
 
 def same_place(vector, name, judged, place):
     """Return whether an explanation of errors also holds for another result.
+    The argument `place` is a result of the function `place`, for the same
+    golden vector or for another one that the same Python function built.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -285,19 +204,6 @@ def same_place(vector, name, judged, place):
     >>> half_place = place(vector, "dW", half)
     >>> [same_place(vector, "dW", one, half_place) for one in (half, third)]
     [True, False]
-
-    Parameters
-    ----------
-    vector, name, judged
-        As for `place`.
-    place : Place
-        Result of `place` for the same golden vector, or for another golden
-        vector that the same Python function built.
-
-    Returns
-    -------
-    bool
-        Result of `locate.holds`.
     """
     return holds(place, judged.found, vector.outputs[name],
                  **_context(vector, name, judged.rtol))
@@ -305,22 +211,12 @@ def same_place(vector, name, judged, place):
 
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
+    `array` holds the counts in float64, and the dtype of `values` determines
+    the tolerance.  A count within the tolerance of an integer is replaced by
+    this integer.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]
-
-    Parameters
-    ----------
-    values : array
-        Counts; the dtype determines the tolerance.
-    array : array
-        Counts in float64.
-
-    Returns
-    -------
-    array
-        Counts in float64.  If the distance of a count to the nearest integer
-        is within the tolerance, this integer replaces the count.
     """
     single = np.asarray(values).dtype in HALVES
     whole = np.rint(array)
@@ -332,13 +228,11 @@ def counts(values, array):
 # ---- comparison of arrays
 
 def _differs(found, right, exact, rtol=FINE):
-    """Return a mask of the wrong entries."""
     return found != right if exact else ~(
         np.abs(found - right) <= rtol * np.abs(right).max(initial=0))
 
 
 def _same(found, right, exact, rtol=FINE):
-    """Return whether two arrays are nearly equal."""
     return np.shape(found) == np.shape(right) and not np.any(
         _differs(np.asarray(found, float), np.asarray(right, float), exact, rtol))
 
@@ -371,7 +265,6 @@ def _given(vector, name, value):
 
 
 def _equal(vector, name, found, other, rtol):
-    """Return whether two results are equal."""
     return _same(found, other, vector.exact or name in COUNTED, rtol)
 
 

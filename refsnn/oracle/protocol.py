@@ -1,13 +1,13 @@
 # refsnn 0.1.0 | oracle/protocol.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Test a program in any language on problems with known correct results.
+"""Test a program in any language on golden vectors.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The tested
-program reads requests from its standard input and writes replies to its
-standard output, one line of JSON each.  The file `vectors/PROTOCOL.md`
-describes the protocol.  A request never holds correct outputs.  For some
-test problems, a second request holds fresh inputs from the same generator,
-so that a program cannot pass by returning the stored outputs.
+A golden vector is a test problem with its correct results, see `oracle`.
+The tested program reads requests from its standard input and writes
+replies to its standard output, one line of JSON each.  The file
+`vectors/PROTOCOL.md` describes the protocol.  A request never holds
+correct outputs.  For some test problems, a second request holds fresh
+inputs from the same generator, so that a program cannot pass by returning
+the stored outputs.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
 Python, `cases` returns the same problems, and `failures` compares results:
@@ -73,15 +73,15 @@ def cases(only=None, seed=0):
     Parameters
     ----------
     only : list of str, optional
-        Names of golden vectors (test problems).  The default is all.
+        Names of golden vectors.  The default is all.
     seed : int
         Seed from which the seeds of the fresh inputs are drawn.
 
     Returns
     -------
     list of Case
-        Test problems in alphabetical order.  Problems of variable size that
-        need no exact arithmetic are followed by a draw with fresh inputs.
+        Problems of variable size that need no exact arithmetic are followed by
+        a draw with fresh inputs.
     """
     from refsnn.oracle.build.registry import REGISTRY       # imports SciPy
     if type(seed) is not int or seed < 0:
@@ -210,13 +210,11 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
 
 
 def _request(number, vector):
-    """Return the request for a test problem."""
     return {"id": number, "vector": vector.name, "dtype": "float64",
             "inputs": exchange.rows(vector.inputs), "wanted": list(vector.outputs)}
 
 
 def _named(reply):
-    """Return the name and the version of the tool."""
     tool = {key: reply.get(key) for key in HELLO["wanted"]}
     if reply.keys() != {"id", *tool} or not all(
             isinstance(text, str) and text for text in tool.values()):
@@ -226,7 +224,6 @@ def _named(reply):
 
 
 def _judged(case, reply):
-    """Return the findings about a reply."""
     kind = "".join(reply.keys() & {"outputs", "skipped", "errored"})
     if reply.keys() != {"id", kind}:
         raise ValueError(f"the reply has the fields {sorted(reply)!s:.80}: must have "
@@ -251,7 +248,6 @@ def _judged(case, reply):
 
 
 def _row(case, status, text, output="", mistakes=()):
-    """Return a finding of the report."""
     return {"vector": case.vector.name, "output": output, "status": status,
             "text": text, "mistakes": list(mistakes), "level": case.level,
             "draw": case.draw}
@@ -260,7 +256,6 @@ def _row(case, status, text, output="", mistakes=()):
 # ---- the program
 
 def _start(command):
-    """Start the program in a process group."""
     try:
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, bufsize=0,
@@ -284,7 +279,6 @@ def _collect(stream, chunks):
 
 
 def _send(stream, text):
-    """Write a line, unless the program has ended."""
     try:
         while text:
             text = text[stream.write(text):]
@@ -293,7 +287,6 @@ def _send(stream, text):
 
 
 def _ask(peer, request, timeout):
-    """Return the reply to a request."""
     end = time.monotonic() + timeout
     text = memoryview(exchange.line(request).encode() + b"\n")
     threading.Thread(target=_send, args=(peer.process.stdin, text), daemon=True).start()
@@ -324,7 +317,6 @@ def _ask(peer, request, timeout):
 
 
 def _end(peer):
-    """Describe the end of a program."""
     try:
         return f"exit status {peer.process.wait(PAUSE)}"
     except subprocess.TimeoutExpired:

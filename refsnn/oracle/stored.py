@@ -1,13 +1,11 @@
 # refsnn 0.1.0 | oracle/stored.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Read and write the JSON files of the stored test problems (golden
-vectors).
+"""Read and write the JSON files of the golden vectors.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  The folder
-`vectors` beside this module holds one JSON file for each golden vector.
-The files `README.md` and `schema.json` in the folder `vectors` describe
-the format of the JSON files.  The following command recomputes all golden
-vectors, and replaces the files whose contents have changed:
+A golden vector is a test problem with its correct results, see `oracle`.
+The folder `vectors` beside this module holds one JSON file for each golden
+vector.  The files `README.md` and `schema.json` in this folder describe
+the format.  The following command recomputes all golden vectors, and
+replaces the files whose contents have changed:
 
     python -m refsnn.oracle.stored
 
@@ -118,7 +116,6 @@ def _read(folder, name):
 
 
 def _vector(contents):
-    """Return the stored golden vector."""
     inputs = _arrays(contents["inputs"])
     idle = {}
     for name, row in contents["idle"].items():
@@ -180,7 +177,6 @@ def write(folder=FOLDER):
 
 
 def _recomputed(name, old):
-    """Recompute one JSON file."""
     from refsnn.oracle import matching
     from refsnn.oracle.build import registry
     vector = matching._alive(registry.build(name))
@@ -197,12 +193,10 @@ def _recomputed(name, old):
 
 
 def _identifier(name, mistake):
-    """Derive the identifier of a known mistake."""
     return f"{name}/" + re.sub("[^a-z0-9]+", "-", mistake.lower()).strip("-")
 
 
 def _contents(vector):
-    """Return the contents of a JSON file."""
     return {
         "format": FORMAT, "id": vector.name, "text": vector.text,
         "exact": vector.exact, "inputs": _rows(vector.inputs),
@@ -228,14 +222,12 @@ def _idle(vector):
 
 
 def _text(contents):
-    """Return JSON text, one line per list of numbers."""
     text = json.dumps(contents, indent=1, allow_nan=False) + "\n"
     return re.sub(r"\[[-+.,\de\s]*\](?=,?\n)",
                   lambda match: re.sub(r"\s", "", match[0]), text)
 
 
 def _differences(old, new, place=""):
-    """Return the names of changed fields."""
     if isinstance(new, dict) and isinstance(old, dict) and old.keys() == new.keys():
         return [where for key in new
                 for where in _differences(old[key], new[key], f"{place}.{key}")]

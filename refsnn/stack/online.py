@@ -84,8 +84,6 @@ rules "presynaptic", "OTTT", "SLTT" and "DECOLLE" treat the reset and the
 recurrence as recorded inputs.
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
-    Because spikes only move upwards, the influence of theta_l on lower
-    layers is 0 and not stored.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
     if the weights are constant.  Every rule gives the exact gradient for a
     simulation in which recorded values replace the neglected paths.  The
@@ -98,10 +96,10 @@ Cost.   Let N_l be the number of states and p_l the number of parameters of
     rules store a few numbers for each weight and each sequence, apart from
     "OSTL" with recurrent weights.  The function `memory` returns the
     number of bytes.
-Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were
-    not available.  The four rules follow descriptions by other authors.
-    In the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes
-    the potential of the layer above in the same time step.  In refsnn, the
+Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
+    available.  The four rules follow descriptions by other authors.  In
+    the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes the
+    potential of the layer above in the same time step.  In refsnn, the
     potential changes two time steps later, so the eligibilities in (9) are
     delayed.  For the fixed random feedback of [BSS20], pass random
     matrices as `feedback`.
@@ -542,7 +540,6 @@ def memory(layers, B, rule, learn=(), feedback=None):
 
 
 def _shapes(layers, learned, B, rule, feedback):
-    """Return the shapes of the arrays in a state."""
     path, top = RULES[rule].path, len(layers) - 1
     sizes = [(2 if one.log_adaptation is None else 3, len(one.W)) for one in layers]
     influence, filtered, gates, past = [], [], [], []
@@ -573,7 +570,6 @@ def _stored(state):
 
 
 def _rest(layers, learned, B, rule, feedback):
-    """Return the state at rest."""
     dtype = layers[0].W.dtype
     shapes = _shapes(layers, learned, B, rule, feedback)
     influence, filtered, gates, past = (
@@ -586,7 +582,6 @@ def _rest(layers, learned, B, rule, feedback):
 
 
 def _learned(layers, learn):
-    """Return the names of the learned constants of each layer."""
     one_of("learn", learn, list, tuple, set)
     learned = [[name for name in network.CONSTANTS if name in learn
                 and getattr(one, "log_" + name) is not None
@@ -622,7 +617,6 @@ def _fitting(layers):
 
 
 def _checked(layers, x, learn, feedback, dt, gain, reset, rule):
-    """Check the arguments that the layers share, and return them."""
     path = RULES[rule].path
     layers = _fitting(layers)
     arrays("dt () in (0, inf), gain? () in (0, inf)", dt, gain)

@@ -18,10 +18,6 @@ def sums(result):
     return np.abs(result).sum()
 
 
-def phase(**options):
-    return sums(basilar.phase(**options))
-
-
 def transfer(**options):
     return sums(basilar.transfer(**options))
 
@@ -42,8 +38,6 @@ FEW = {"frequencies": np.array([100.0, 2000.0]), "places": np.array([0.5, 1.0, 3
 FUNCTIONS = [
     contract(lambda channels: sums(basilar.places(channels)),
              "channels () int in [1, inf)", given={"channels": 3}),
-    contract(phase, f"{GRID}, {MEMBRANE}", F=2, C=3),
-    contract(phase, f"{GRID}, membrane {{2020, 2021}}", F=2, C=3),
     contract(transfer, f"{GRID}, {MEMBRANE}", F=2, C=3),
     contract(transfer, f"{GRID}, membrane {{2020, 2021}}", F=2, C=3),
     contract(table, f"{PLACES}, {MEMBRANE}, top () in [10, 1e5], points () int in "

@@ -17,20 +17,11 @@ ONE = {"times": [np.array([0.1])], "units": [np.array([0])], "binning": PLAIN}
 GIVEN = {"binning.t0": 0.0, "binning.t1": 10.0, "binning.dt": 0.25}
 
 
-def thinned(*arguments, **options):
-    """Return the kept units.  The kept times are always float64."""
-    return binning.thinned(*arguments, **options)[1]
-
-
 FUNCTIONS = [
     contract(binning.steps, WINDOW, given=GIVEN),
     contract(binning.sparse, EVENTS, given=GIVEN | {"channels": 6}),
     contract(binning.dense, EVENTS, given=GIVEN | {"channels": 6, "dtype": np.float32}),
     contract(binning.sparse, "channels () int in [1, inf)", given=ONE),
-    contract(thinned, "times (p*), units (p*) int in [0, 5], "
-             "skip () int in [0, 5], stride () int in [1, inf)", given={"channels": 6}),
-    contract(thinned, "channels () int in [1, inf)", given={
-        "times": np.array([0.1]), "units": np.array([0]), "skip": 0, "stride": 1}),
     contract(binning.time_constant, "decay () in (0, 1), dt () in (0, inf), "
              "tolerance () in [0, inf)", given={"name": "alpha"}),
     contract(binning.batches, "N () int in [1, inf), size () int in [1, inf), "

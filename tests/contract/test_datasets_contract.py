@@ -87,7 +87,7 @@ def test_contract(c):
 
 
 @pytest.mark.parametrize("call, match", [
-    (lambda a: datasets.digits(a), "path"), (lambda a: datasets.idx(a), "path"),
+    (lambda a: datasets.idx(a), "path"),
     (lambda a: datasets.images(a), "folder"), (lambda a: datasets.cifar(a), "folder"),
     (lambda a: datasets.svhn(a), "folder"),
     (lambda a: datasets.fetch("mnist", a), "folder")])

@@ -68,8 +68,7 @@ def labels(module, rng, dtype, sizes):
 FUNCTIONS = [
     contract(record, "run callable, weights.hidden (n, m), weights.recurrent? (n, n), "
              "weights.readout (k, n), x (T, B, m) in [0, inf), unit (all?) in "
-             "[1e-9, 1e9), gain () in [1e-9, 1e9), size? () int in [1, inf), "
-             "tries () int in [1, inf)", all=10, given=chip),
+             "[1e-9, 1e9), gain () in [1e-9, 1e9)", all=10, given=chip),
     contract(answered, "spikes (T, B, n) in [0, inf), samples? (T, B, all)", all=10,
              given=counts),
     contract(complete, f"{WEIGHTS}, x (T, B, m), recording.mem? (T, B, n), "

@@ -192,6 +192,53 @@ def test_parts_of_a_transfer_equal_one_transfer(monkeypatch):
     assert not training.adam_states(before)
 
 
+def test_the_number_of_threads_changes_no_bit(monkeypatch):
+    """A transfer with parts of Jacobians, in one thread, and in pools of 1 and of 2."""
+    monkeypatch.setattr(training.ntk, "CHUNK", 100)
+    rng, net = np.random.default_rng(3), convolution()
+    net = net._replace(model=net.model._replace(kernel=training.ntk.kernel,
+                                                adjoint=training.ntk.adjoint))
+    x = rng.normal(size=(40, 9, 9, 1)).astype(np.float32)
+    teacher = convnet.init(SHAPES, rng, np.float32)
+    prune = functools.partial(pruning.magnitude, rho=0.4)
+    student = ntt.Student(*teacher, prune(teacher[0]))
+    goal = ntt.target(net.model, *teacher, x)
+    whole = ntt.gradient(net.model, student, x, goal, density=0.4)
+    assert whole.weights[1].any()
+    for threads in (1, 2):
+        with training.ThreadPoolExecutor(threads) as pool:
+            model = training.threaded(net.model, pool)
+            assert ntt.target(model, *teacher, x).kernel.tobytes() \
+                == goal.kernel.tobytes()
+            found = ntt.gradient(model, student, x, goal, density=0.4)
+        for a, b in zip((*found.weights, *found.biases),
+                        (*whole.weights, *whole.biases), strict=True):
+            assert a.tobytes() == b.tobytes()
+    parts = [training.packed(training.unpacked(training.transfer_part(
+        net, teacher, x, density=0.4, total=6, first=0, count=6, rate=1e-2,
+        generator=np.random.default_rng(1), l2=1e-3, scope="layer", batch=9, every=2,
+        threads=threads))) for threads in (1, 2)]
+    assert any((parts[0][f"weights {i}"] != W).any() for i, W in enumerate(teacher[0]))
+    for key, value in parts[0].items():
+        assert value.tobytes() == parts[1][key].tobytes()
+
+
+def test_training_with_labels_has_the_gradient_of_the_clear_module():
+    net, rng = training.convolutional("lenet5_caffe"), np.random.default_rng(2)
+    weights, biases = net.init(rng=rng)
+    x, d = rng.normal(size=(3, 28, 28, 1)), rng.normal(size=(3, 10))
+    recording, clear = net.model.forward(weights, biases, x), net._replace(fast=None)
+    assert training.learning(clear) == (net.model.forward, net.backward)
+    forward, backward = training.learning(net)
+    tape = forward(weights, biases, x)
+    assert isinstance(tape, training.fast_convnet.Tape)
+    close(tape.outputs, recording.outputs, 1e-5)
+    for one, other in zip(backward(weights, tape, d),
+                          net.backward(weights, recording, d), strict=True):
+        for a, b in zip(one, other, strict=True):
+            close(a, b, 1e-5)
+
+
 def test_a_transfer_holds_only_the_last_states_of_the_optimiser(monkeypatch):
     """The states of all 18,720 steps of a full transfer would fill the memory."""
     net, kept, real = training.perceptron(6, 20, 3), [], optimisers.adam

@@ -1,7 +1,6 @@
 """Vectors are written for any language, and results are read from any file."""
 
 import doctest
-import hashlib
 import io
 import json
 import os
@@ -84,41 +83,7 @@ def test_the_description_is_text_of_many_lines(folder):
 
 def test_the_description_names_versions(told):
     assert (told["refsnn"], told["numpy"]) == (refsnn.__version__, np.__version__)
-    package = Path(refsnn.__file__).parent
-    assert sorted(told["modules"]) == sorted(
-        path.stem for path in package.glob("*.py") if path.stem[0] != "_")
-    for name, digest in told["modules"].items():
-        assert digest == hashlib.sha256((package / f"{name}.py").read_bytes()
-                                        ).hexdigest()
     assert told["vectors"]["bptt"]["inputs"]["alpha"] == VECTORS["bptt"].inputs["alpha"]
-
-
-def test_every_module_that_computes_is_named(told):
-    used = set()
-    for vector in VECTORS.values():
-        for word in vector.text.replace(",", " ").replace(":", " ").split():
-            if word.startswith("refsnn."):
-                used.add(word.split(".")[1])
-    assert {"lif", "sparse_rtrl", "ntk"} <= used <= set(told["modules"])
-
-
-def test_metadata_by_hand(told):
-    for name, vector in VECTORS.items():
-        found = told["vectors"][name]["metadata"]
-        assert found == files._measured(vector)
-        assert found["norms"].keys() == vector.outputs.keys()
-        assert min(found["norms"].values()) > 0
-        arrays = vector.inputs | vector.outputs
-        if "spikes" in arrays:
-            assert 0.01 < found["spike_rate"] < 0.7
-        if "mem" in arrays:
-            gaps = np.abs(arrays["mem"] - arrays["threshold"])
-            assert found["ties"] == (gaps == 0).sum()
-            assert (found["ties"] > 0) == vector.exact
-            assert found["margin"] == gaps[gaps > 0].min() > 1e-6
-    dW = VECTORS["bptt"].outputs["dW"]
-    assert np.isclose(told["vectors"]["bptt"]["metadata"]["norms"]["dW"],
-                      (dW ** 2).sum() ** 0.5, rtol=1e-14)
 
 
 def test_the_readme_mentions_every_file_and_array(folder):

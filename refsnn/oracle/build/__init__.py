@@ -1,12 +1,10 @@
 # refsnn 0.1.0 | oracle/build/__init__.py | SPDX-License-Identifier: MIT | needs: python
-"""This package builds the test problems (golden vectors) of `oracle`.
+"""This package builds the golden vectors of `oracle`.
 
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The module
-`registry` lists the golden vectors and the functions that compute them.
-The module `vector` defines the Python class `Vector` for golden vectors.
-The modules in the following list hold the functions that compute golden
-vectors:
+`registry` lists the golden vectors, and the module `vector` defines their
+class.  The following modules hold the functions that compute them:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp
     lif_networks           stacked LIF layers, readouts, wide layers

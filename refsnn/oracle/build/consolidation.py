@@ -166,7 +166,6 @@ def _traced(p, when):
 
 
 def _fisher(run, signals, labels, kind="softmax"):
-    """Return the diagonal of the Fisher information."""
     if kind == "mean":
         error = losses.cross_entropy(run.outputs[None], labels)[1][0]
         d = [np.einsum("nk,nkj->nj", error, g) for g in signals]

@@ -19,7 +19,6 @@ REDUCED = {     # reduction of ntk.kernel: (mistake, public source)
 
 
 def _network(seed, samples):
-    """Return a random ReLU network."""
     weights = [2 * numbers([seed, i], rows, columns) - 1 for i, (columns, rows) in
                enumerate(zip(WIDTHS[:-1], WIDTHS[1:], strict=True))]
     biases = [numbers([seed, 5 + i], len(W)) - 0.5 for i, W in enumerate(weights)]

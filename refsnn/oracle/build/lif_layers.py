@@ -134,7 +134,6 @@ def _recorded_outputs(loss, run):
 
 
 def _surrogate_mistakes(p, run, psi):
-    """Return wrong surrogate derivatives."""
     v, k = np.abs(run.mem - p["threshold"]), p["steepness"]
     return {
         "surrogate without +1": 1 / (k * np.maximum(v, 1e-3)) ** 2,

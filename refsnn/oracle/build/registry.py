@@ -1,18 +1,15 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
-"""List all stored test problems (golden vectors), and compute one of them.
+"""List all golden vectors, and compute one of them.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  For each
-golden vector, `build` calls one Python function with the arguments (*size,
-**options).  The tuple `size` is (seed, T, B, m, n) for T steps, B samples,
-m inputs and n neurons.  If the size of the test problem is fixed, the
-tuple `size` is empty.  The called function returns a description of the
-test problem, the inputs, the correct outputs, and a dict of known
-programming mistakes.  In the dict of programming mistakes, each key is the
-name of a mistake, or a pair (name, public program that has the mistake).
-Each value in the dict of programming mistakes is a dict of wrong outputs.
-If some input entries affect no output, the called function also returns
-the field `idle` of `vector.Vector`, which marks these input entries.
+For each golden vector, `build` calls one Python function with the
+arguments (*size, **options).  The tuple `size` is (seed, T, B, m, n) for T
+steps, B samples, m inputs and n neurons.  If the size of the test problem
+is fixed, the tuple `size` is empty.  The called function returns a
+description of the test problem, the inputs, the correct outputs, and a
+dict of known programming mistakes.  Each key of this dict is the name of a
+mistake, or a pair (name, public program that has the mistake).  Each value
+is a dict of wrong outputs.  If some input entries affect no output, the
+called function also returns the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
@@ -97,26 +94,14 @@ REGISTRY = {
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector.
+    """Compute a golden vector, a `Vector` without identifiers of mistakes.  The
+    default size is the size in `REGISTRY`.  If `single` is true, the decay
+    factors alpha and beta and the gain are rounded to float32, as programs do
+    by mistake.  Test problems without these constants, or with constants of
+    few digits, do not change.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)
-
-    Parameters
-    ----------
-    name : str
-        Name of the golden vector in `REGISTRY`.
-    size : tuple, optional
-        Size of the problem.  The default is the size in `REGISTRY`.
-    single : bool
-        True to round the decay factors alpha and beta, and the gain, to
-        float32, as programs do by mistake.  Test problems without these
-        constants, or with constants of few digits, do not change.
-
-    Returns
-    -------
-    Vector
-        Golden vector without identifiers of mistakes.
     """
     if name not in REGISTRY:
         raise ValueError(f"{name!r} is not a vector: must be one of {tuple(REGISTRY)}")

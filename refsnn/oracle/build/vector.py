@@ -1,11 +1,10 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Define the Python class `Vector` for test problems (golden vectors).
+"""Define the Python class `Vector` for golden vectors.
 
-A golden vector is a stored test problem: the inputs, the correct outputs,
-and the wrong outputs that known programming mistakes cause.  Each entry of
-each input affects at least one output, unless the field `idle` of the
-golden vector marks this entry and gives the reason.  The random inputs are
-the same in every version of NumPy.
+Each entry of each input affects at least one output, unless the field
+`idle` of the golden vector marks this entry and gives the reason.  The
+random inputs are the same in every version of NumPy.  The functions of
+this module are for other modules of `oracle`.
 """
 
 from typing import NamedTuple
@@ -46,23 +45,13 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Return random multiples of 1/64 that are the same in all NumPy versions.
+    """Return uniformly distributed random multiples of 1/64 in [0, 1), which are
+    the same in all NumPy versions.  The seed is an int or a list of int.  A
+    list may start with a function f.  The result is then f(rest of the list,
+    shape).
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
-
-    Parameters
-    ----------
-    seed : int or list of int
-        Seed of the random numbers.  A list may start with a function f.  The
-        result is then f(rest of the list, shape).
-    shape : int
-        Axis lengths of the result, each at least 1.
-
-    Returns
-    -------
-    (*shape) float64
-        Uniformly distributed samples.
     """
     if not shape or min(shape) < 1:
         raise ValueError(f"shape is {shape}: must be axes of at least 1")
@@ -73,22 +62,11 @@ def numbers(seed, *shape):
 
 
 def marked(array, *places):
-    """Return a mask that is True at the given entries of an array.
+    """Return a mask that is True at the given indices of an array, or everywhere
+    if no index is given.
 
     >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
     [[1, 1], [0, 0], [0, 1]]
-
-    Parameters
-    ----------
-    array : array or float
-        Array with the shape of the mask.
-    places : index, optional
-        Indices of the marked entries.  By default, all entries are marked.
-
-    Returns
-    -------
-    bool array
-        True at the marked entries.
     """
     mask = np.full(np.shape(array), not places)
     for place in places:
@@ -101,16 +79,6 @@ def delayed(array):
 
     >>> delayed(np.array([1, 2, 3])).tolist()
     [0, 1, 2]
-
-    Parameters
-    ----------
-    array : (T, ...) array
-        Time series with at least one step.
-
-    Returns
-    -------
-    (T, ...) array
-        Delayed time series of the same dtype.
     """
     if len(array) == 0:
         raise ValueError("array has no step: must have one or more")

@@ -1,13 +1,11 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module infers which LIF equation term a program computes wrongly.
 
-The function under test simulates a layer of leaky integrate-and-fire (LIF)
-neurons, and computes gradients of a loss.  The function `diagnose` calls
-the function under test for several variants of a network, and compares the
-returned results with the correct results.  Each variant of the network has
-a different set of LIF equation terms that are 0.  The function `diagnose`
-does not need a list of known programming mistakes.  The conclusions follow
-from six statements:
+The function `diagnose` calls the function under test, which simulates a
+layer of leaky integrate-and-fire (LIF) neurons and computes gradients of a
+loss, for several variants of a network.  Each variant has a different set
+of LIF equation terms that are 0.  A list of known programming mistakes is
+not needed.  The conclusions follow from six statements:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this
@@ -26,11 +24,10 @@ from six statements:
     under test computes this output correctly.
 (C) From the returned spikes and membrane potentials, each term on the
     right-hand sides of equations (2) and (3) of the module `lif` can be
-    computed.  Adjoints are derivatives of the loss with respect to the
-    states of the neurons.  The adjoints follow from dW or dx, which is the
-    returned gradient of the loss with respect to W or x.  From the
-    adjoints, each term of equations (7) and (9) of `lif` can be computed.
-    The residual of an equation is its left-hand side minus its right-hand
+    computed, and from the adjoints each term of equations (7) and (9).
+    Adjoints are derivatives of the loss with respect to the states of the
+    neurons, which follow from the returned gradient dW or dx.  The
+    residual of an equation is its left-hand side minus its right-hand
     side.  If a program multiplies one term by a wrong factor, the residual
     of the equation is a multiple of this term.
 (D) Suppose that the returned membrane potentials agree with the returned
@@ -41,28 +38,25 @@ from six statements:
     wrong if the spikes and the reset agree with a threshold that differs
     from the given threshold.
 (E) The terms in (A) do not affect the first nonzero membrane potential,
-    mem[2].  The terms in (A) also do not affect the derivative of the loss
-    with respect to the last synaptic current, dI[T-2] = gain psi[T-1]
-    dS[T-1].  If mem[2] or dI[T-2] is wrong, one of five quantities is
-    wrong.  The five quantities are the input, the gain, the surrogate
-    derivative, the derivative of the loss with respect to the spikes
-    ("error"), and the time step at which the synaptic current is read
-    ("current").  With a wrong gain, a fixed linear map converts the right
-    currents to the wrong currents.  If the current is read at a wrong
-    step, the currents are shifted in time.  If only the input is wrong,
-    the residuals are 0 after the last nonzero input.  With a wrong
-    surrogate derivative, dI[T-2] is proportional to the derivative of the
-    loss with respect to the spikes.  With a wrong derivative of the loss,
-    dI[T-2] is proportional to the surrogate derivative.
+    mem[2], and the derivative of the loss with respect to the last
+    synaptic current, dI[T-2] = gain psi[T-1] dS[T-1].  If mem[2] or
+    dI[T-2] is wrong, one of five quantities is wrong: the input, the gain,
+    the surrogate derivative, the derivative of the loss with respect to
+    the spikes ("error"), or the time step at which the synaptic current is
+    read ("current").  With a wrong gain, a fixed linear map converts the
+    right currents to the wrong currents.  If the current is read at a
+    wrong step, the currents are shifted in time.  If only the input is
+    wrong, the residuals are 0 after the last nonzero input.  With a wrong
+    surrogate derivative, dI[T-2] is proportional to the error, and with a
+    wrong error to the surrogate derivative.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 
 In all variants of the network, each input channel is 1 at one time step of
 one sample, and 0 otherwise.  If the results are right in all variants, the
 function under test is also called for longer input sequences with several
-nonzero inputs at each time step.  No membrane potential in the variants
-equals the threshold.  Therefore, this module does not test whether a
-membrane potential that equals the threshold causes a spike.
+nonzero inputs at each time step.  No membrane potential equals the
+threshold, so that ties are not tested.
 """
 
 import functools
@@ -130,12 +124,11 @@ def diagnose(function, rule="bptt"):
     Parameters
     ----------
     function : callable (p) -> dict
-        Function under test.  The argument `p` is a dict that holds the inputs
-        of a small test problem (golden vector).  The inputs are x (T, B, m),
-        W, V, target, alpha, beta, gain, threshold, steepness, spikes, mem and
-        syn, but not the time constants.  The function returns some or all
-        outputs of this test problem.  The function is called about 100 times;
-        compile slow functions.
+        Function under test.  The dict `p` holds the inputs of a small test
+        problem (golden vector): x (T, B, m), W, V, target, alpha, beta, gain,
+        threshold, steepness, spikes, mem and syn.  The function returns some
+        or all outputs of this test problem.  The function is called about 100
+        times; compile slow functions.
     rule : {"bptt", "bptt_detached", "rtrl"}
         Name of the golden vector.
 
@@ -241,13 +234,11 @@ def _even(runs, forward):
 
 
 def _sizes(runs, forward):
-    """Return the relative errors of one pass."""
     return [_size(run, name) for run in runs for name in run.wrong
             if (name in FORWARD) == forward and name != "loss"] or [0.0]
 
 
 def _size(run, name):
-    """Return the relative error of an output."""
     return np.abs(run.found[name] - run.right[name]).max() / max(
         np.abs(run.right[name]).max(), TINY)
 
@@ -259,7 +250,6 @@ def _listed(names):
 
 
 def _conclusion(side, terms, dtypes):
-    """Return a sentence that names the error."""
     if dtypes and not terms:
         return f"All results are rounded to {dtypes[0]}."
     if not terms:
@@ -283,19 +273,8 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Locate the smallest error.
-
-    The loss is the last choice.
-
-    Returns
-    -------
-    place : Place
-        Description of the error.
-    small : bool
-        Whether the relative error is below 1 %.
-    text : str
-        Names of the variant and of the output.
-    """
+    """Return the place of the smallest error, whether the error is below 1 %, and
+    the names of the variant and of the output.  The loss is the last choice."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -399,10 +378,7 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period and a flag.
-
-    The flag means: no neuron spikes twice.
-    """
+    """Return the refractory period, and whether no neuron spikes twice."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5
@@ -418,7 +394,6 @@ def _pause(runs):
 
 
 def _gap(run):
-    """Return bounds of the threshold."""
     mem, fired = run.found["mem"], run.found["spikes"] > 0
     return mem[~fired].max(initial=-np.inf), mem[fired].min(initial=np.inf)
 

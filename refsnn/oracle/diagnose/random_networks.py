@@ -1,10 +1,8 @@
 # refsnn 0.1.0 | oracle/diagnose/random_networks.py | SPDX-License-Identifier: MIT | needs: numpy | optional: hypothesis
 """This module tests a function of another program on random networks.
 
-A golden vector is a small test problem with its correct outputs, and with
-the wrong outputs that known programming mistakes cause.  The function
-`assert_correct` builds golden vectors (test problems) from random weights
-and inputs.  If the tested function returns a wrong output,
+The function `assert_correct` builds golden vectors (test problems) from
+random weights and inputs.  If the tested function returns a wrong output,
 `assert_correct` searches for a smaller and simpler network for which the
 tested function makes the same error.  Two errors are regarded as the same
 if the same outputs are wrong, and if the function `locate` finds the same
@@ -24,6 +22,7 @@ import numpy as np
 from refsnn.oracle import matching
 from refsnn.oracle.build import registry
 from refsnn.oracle.build.vector import Vector, numbers
+from refsnn.oracle.diagnose.variants import _copied
 
 __all__ = ["assert_correct"]
 
@@ -148,13 +147,8 @@ def _built(rule, draws, n, m, B, T):
 
 
 def _network(rule, draws, *sizes):
-    """Return a test problem, or None."""
     vector = _built(rule, draws, *sizes)
     return None if matching.flaw(vector) else vector
-
-
-def _copied(inputs):
-    return {name: np.array(a)[()] for name, a in inputs.items()}
 
 
 def _fault(vector, function):
@@ -171,7 +165,6 @@ def _fault(vector, function):
 
 
 def _varies(function, fault):
-    """Return whether a second call differs."""
     again = function(_copied(fault.vector.inputs))
     for name, value in fault.results.items():
         one, two = (matching.judge(fault.vector, name, a).found
@@ -254,7 +247,6 @@ def _failure(rule, function, fault, draws, sizes):
 
 
 def _smaller(attempt, fault, draws, sizes, seeds):
-    """Search for a smaller network."""
     best = fault, draws, sizes
 
     def shown(*sizes):
@@ -315,7 +307,6 @@ def _goals(value):
 # ---- the report
 
 def _told(kind, fault):
-    """Describe the wrong outputs in words."""
     told = [f"{name} {{}}".format(
         "is 0 throughout" if place == "vacuous" else place.text if place != "refused"
         else matching.judge(fault.vector, name, fault.results[name]).why)
@@ -326,7 +317,6 @@ def _told(kind, fault):
 
 
 def _code(fault, function):
-    """Return Python code that shows an error."""
     name = getattr(function, "__name__", "")
     name = name if name.isidentifier() else "function"
     right = {key: fault.vector.outputs[key] for key in fault.results}
@@ -345,13 +335,11 @@ def _code(fault, function):
 
 
 def _dict(name, values):
-    """Return Python code that defines a dict."""
     rows = [f'    "{key}": {_text(value)},' for key, value in values.items()]
     return "\n".join([f"{name} = {{", *rows, "}"])
 
 
 def _text(value):
-    """Return Python code for a value."""
     array = np.asarray(value)
     if array.dtype.kind not in "fiub":
         return repr(f"{value!r:.60}")

@@ -2,17 +2,12 @@
 """This module tests a function on networks in which some LIF terms are 0.
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons.  Each
-variant has a different set of LIF equation terms that are 0.  From the
-results for all variants, `diagnose` infers which term of the LIF equations
-the function under test computes wrongly.  Each input channel is 1 at one
-time step of one sample, and 0 otherwise.  Let dW be the gradient of the
-loss with respect to the input weights W.  Each column of dW belongs to one
-input channel, which is nonzero at only one time step of one sample.
-Therefore, each column of dW equals the derivatives of the loss with
-respect to the synaptic currents at one time step.  These derivatives are
-called adjoints.  The derivatives with respect to the synaptic currents can
-also be computed from dx, the derivative of the loss with respect to the
-inputs x.
+variant has a different set of LIF equation terms that are 0.  Each input
+channel is 1 at one time step of one sample, and 0 otherwise.  Therefore,
+each column of the gradient dW of the loss equals the derivatives of the
+loss with respect to the synaptic currents at one time step, which are
+called adjoints.  The adjoints can also be computed from dx, the derivative
+of the loss with respect to the inputs x.
 """
 
 import itertools
@@ -64,7 +59,6 @@ ALL = Variant()
 
 
 def _variants():
-    """Return all variants of the network."""
     found = []
     for alpha, beta in itertools.product((ALL.alpha, 0.0), (ALL.beta, 0.0)):
         found += [Variant(alpha, beta, *rest) for rest in itertools.product(
@@ -74,7 +68,6 @@ def _variants():
 
 
 def _label(v):
-    """Return the name of a variant."""
     off = {"alpha = 0": not v.alpha, "beta = 0": not v.beta, "V = 0": not v.V,
            "threshold = 0": v.threshold == TINY, "no spikes": v.W < 1}
     return ", ".join(name for name in off if off[name]) or "all terms on"
@@ -106,7 +99,6 @@ def _long(seed):
 
 
 def _recorded(p):
-    """Simulate a network, and add its recording."""
     p = {key: p[key] for key in ("x", "W", "V", "target", "alpha", "beta", "gain",
                                  "threshold", "steepness")}
     run = _follow(p)
@@ -114,7 +106,6 @@ def _recorded(p):
 
 
 def _follow(p, spikes=None):
-    """Simulate a network, possibly with given spikes."""
     spikes = None if spikes is None else 1.0 * spikes
     return lif.simulate(
         p["x"], p["W"], p["V"], alpha=p["alpha"], beta=p["beta"], gain=p["gain"],
@@ -122,17 +113,14 @@ def _follow(p, spikes=None):
 
 
 def _slope(p):
-    """Return the surrogate derivatives."""
     return surrogates.fast_sigmoid(p["mem"] - p["threshold"], p["steepness"])[1]
 
 
 def _error(p):
-    """Return the loss derivative."""
     return losses.square(p["spikes"], p["target"])[1]
 
 
 def _answer(p, rule):
-    """Return the right outputs of a problem."""
     run = _follow(p)
     back = lif.backward(
         p["x"], p["W"], p["V"], run, _slope(p), _error(p), alpha=p["alpha"],
@@ -145,7 +133,6 @@ def _answer(p, rule):
 
 
 def _ask(function, rule, p, own=None, single=False):
-    """Call and judge the tested function."""
     right, reset = _answer(p, rule), rule != "bptt_detached"
     own = _copied(p) if own is None else own
 
@@ -190,12 +177,10 @@ def _ask(function, rule, p, own=None, single=False):
 
 
 def _copied(p):
-    """Copy a dict of inputs."""
     return {key: np.array(value)[()] for key, value in p.items()}
 
 
 def _kept(value, before):
-    """Return whether an input is unchanged."""
     try:
         return np.array_equal(np.asarray(value), before)
     except Exception:
@@ -210,7 +195,6 @@ def _scale(right, name):
 
 
 def _same(found, right, scale=None):
-    """Return whether arrays agree up to rounding."""
     scale = np.abs(right).max(initial=0) if scale is None else scale
     gap = np.abs(found.astype(float) - right).max(initial=0)
     return bool(gap <= RTOL.get(found.dtype, 1e-9) * scale)
@@ -233,7 +217,6 @@ def _residuals(run):
 
 
 def _cast(dtype, pairs):
-    """Convert all arrays to the results' dtype."""
     return {name: (residual.astype(dtype), term.astype(dtype))
             for name, (residual, term) in pairs.items()}
 
@@ -288,7 +271,6 @@ def _factor(residual, term):
 
 
 def _zero(residual, term):
-    """Return whether a residual is rounding error."""
     return _same(residual, 0 * residual, np.abs(term).max() / 20)
 
 

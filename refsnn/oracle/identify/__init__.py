@@ -4,15 +4,12 @@
 Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
 properties of a time step, such as the kind of reset.  The code calls these
 properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  The function
-`identify` simulates LIF neurons with every update convention, and compares
-each simulation with the recording.  The report of `identify` names the
-published tools that agree with the recording.  The report also lists each
-property of the time step for which the recording allows only one choice.
-All other properties remain open.  For a property that the recording leaves
-open, the report names an input signal that excludes some choices, provided
-that such an input signal is known.  An input signal for which update
-conventions give different results is called a stimulus.  The modules are:
+for example with a reset that subtracts the threshold.  The report of
+`identify` names the published tools that agree with the recording, and
+lists the properties for which the recording allows only one choice.  For a
+property that the recording leaves open, the report names an input signal
+(stimulus) that excludes some choices, provided that one is known.  The
+modules are:
 
     identification  the function `identify`
     arguments       validation of the arguments
@@ -21,15 +18,13 @@ conventions give different results is called a stimulus.  The modules are:
     fitting         surrogate gradients, and least squares for constants
     nearest         recordings that agree with no convention
     stimuli         inputs that distinguish conventions
-    comparison      candidates that the caller supplies
     report          the report in words
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES
-from refsnn.oracle.identify.comparison import Tools
 from refsnn.oracle.identify.identification import identify, relative
 from refsnn.oracle.identify.report import Candidate, Parting, Report
 from refsnn.oracle.identify.stimuli import Stimulus, make_stimuli
 
-__all__ = ["QUANTITIES", "Candidate", "Parting", "Report", "Stimulus", "Tools",
+__all__ = ["QUANTITIES", "Candidate", "Parting", "Report", "Stimulus",
            "identify", "make_stimuli", "relative"]

@@ -16,7 +16,6 @@ SINGLE = float(np.finfo(np.float32).eps)
 
 
 def _turned(x, W, recording):
-    """Raise an error if W seems transposed."""
     try:
         n, m = np.shape(next(iter(recording.values())))[-1], np.shape(x)[-1]
         turned = n != m and np.shape(W) == (m, n)
@@ -28,7 +27,6 @@ def _turned(x, W, recording):
 
 
 def _axes(refractory):
-    """Return the choices for each property."""
     if refractory is None:
         return elimination.AXES
     k, = _checks.arrays("refractory () int in [0, inf)", refractory)
@@ -37,7 +35,6 @@ def _axes(refractory):
 
 
 def _recorded(recording, shape):
-    """Convert recorded arrays to float64."""
     if not isinstance(recording, dict) or not recording \
             or set(recording) - set(QUANTITIES):
         shown = " ".join(repr(recording).split())
@@ -57,7 +54,6 @@ def _recorded(recording, shape):
 
 
 def _precision(values, name="gradients", counts=False):
-    """Return the relative precision of an array."""
     dtype = np.asarray(values).dtype
     if dtype == np.float16 and not counts:
         raise ValueError(f"{name} is of dtype float16: must be float32 or float64")
@@ -65,7 +61,6 @@ def _precision(values, name="gradients", counts=False):
 
 
 def _decays(tau_syn, tau_mem, dt, alpha, beta):
-    """Return the decay factors and time constants."""
     if alpha is None and beta is None:
         tau_syn, tau_mem, dt = _checks.arrays(
             "tau_syn () in (0, inf), tau_mem () in (0, inf), dt () in (0, inf)",
@@ -83,7 +78,6 @@ def _decays(tau_syn, tau_mem, dt, alpha, beta):
 
 
 def _gradient(gradients, dspikes, surrogate, shape, weights):
-    """Validate the arguments that concern gradients."""
     if dspikes is None:
         raise ValueError("gradients are given without dspikes: dspikes and surrogate "
                          "must be given, or dspikes alone")

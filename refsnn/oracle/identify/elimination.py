@@ -1,13 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module finds all LIF update conventions that agree with a recording.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  The property
-`through_reset` affects only gradients.  Combinations of the other fourteen
-properties give about 330,000 update conventions.  For given time
-constants, 119,000 to 139,000 of the update conventions give different
+An update convention is one way to compute a time step, see `identify`.
+The property `through_reset` affects only gradients.  Combinations of the
+other fourteen properties give about 330,000 update conventions.  For given
+time constants, 119,000 to 139,000 of the update conventions give different
 simulations.  The function `_search` simulates LIF neurons with all update
 conventions, step by step.  The function rejects an update convention at
 the first time step at which the simulation contradicts the recording.  Let
@@ -38,27 +35,22 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
     Therefore, one simulation is sufficient for all update conventions that
     have the same coefficients in (4), the same constants beta and gain,
     and the same rules for spikes and resets.  One simulation is also
-    sufficient for update conventions that differ only in the property
-    `record`, the time at which the membrane potential is recorded.  The
-    choices "once" and "before" of the property `reset_at` differ only in
-    the recorded potential.  Therefore, one simulation is sufficient for
-    the choices "once" and "before".
+    sufficient for update conventions that differ only in what is recorded:
+    in the property `record`, the time at which the membrane potential is
+    recorded, or in the choices "once" and "before" of `reset_at`.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
-    below (16 + t/2) eps S(t).  If a simulated potential u counts as equal
-    to the threshold, the neuron spikes or does not spike according to the
-    property `compare`.
+    below (16 + t/2) eps S(t).  The neuron then spikes or does not spike
+    according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, the function
-    `_search` first uses the recordings of only 32 pairs of a sample and a
-    neuron.  The function chooses the pairs of a sample and a neuron whose
+    `_search` first uses only the 32 pairs of a sample and a neuron whose
     recorded values differ most often from the value at the first time
     step.  If recurrent weights V are given and spikes are not recorded,
     `_search` first uses the recording of only one sample.
-Departures.  This module uses no gradients.  The module therefore does not
-    determine whether gradients pass through the reset (property
-    `through_reset`).
+Departures.  This module uses no gradients, and therefore does not
+    determine whether gradients pass through the reset.
 """
 
 from typing import NamedTuple
@@ -202,22 +194,15 @@ def _numbers(problem, decay, synapse, order, drive, gain):
 
 
 def _gains(problem, decay):
-    """Return the four possible gains."""
     (_, beta), (_, tau, dt) = problem.decays[decay], problem.taus
     return {"one": 1.0, "leak": 1 - beta, "rate": dt / tau if tau else np.nan,
             "integral": tau * (1 - beta)}
 
 
 def _runs(problem, codes):
-    """Group conventions for simulation.
-
-    Returns
-    -------
-    runs : dict
-        Results of `_numbers`, (runs, 6), for each `_Kind`.
-    where : dict
-        For each `_Kind`: positions in `codes`, runs and leaves.  A leaf
-        numbers the way of recording: 2 `record` + (after the reset).
+    """Group conventions for simulation: the results of `_numbers`, (runs, 6), for
+    each `_Kind`, and their positions in `codes`, runs and leaves.  A leaf
+    numbers the way of recording: 2 `record` + (after the reset).
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -299,7 +284,6 @@ def _active(flat):
 
 
 def _part(flat, keep):
-    """Select the entries `keep` of each row."""
     return flat._replace(
         drive=flat.drive[:, :, keep],
         rows={name: row[:, keep] for name, row in flat.rows.items()},
@@ -453,15 +437,8 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one update convention.
-
-    Returns
-    -------
-    dict
-        The arrays "syn", "mem" and "spikes" are the recording in this
-        convention.  The array "forced" holds the spikes that drive the
-        simulation.
-    """
+    """Simulate one update convention.  Return the recording in this convention,
+    and the spikes that drive the simulation, "forced"."""
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
                  None if "spikes" in problem.rows else step.compare, step.floor,
@@ -498,18 +475,15 @@ def _recorded_states(step, states):
 
 
 def _steps(codes, axes=AXES):
-    """Convert rows of `codes` to `conventions.Step`."""
     return [conventions.Step(**{name: values[i] for (name, values), i in zip(
         axes.items(), row, strict=True)}) for row in codes]
 
 
 def _slack(problem):
-    """Return the tolerances of eq. (1)."""
     return _flatten(problem).slack
 
 
 def _codes_of(step, axes=AXES):
-    """Return the indices of the choices."""
     step = step._replace(mute=step.mute and step.refractory > 0)
     return [values.index(getattr(step, name)) for name, values in axes.items()]
 

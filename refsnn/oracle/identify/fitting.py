@@ -1,16 +1,14 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module fits constants and surrogate derivatives to recorded neurons.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in properties
-of a time step such as the kind of reset.  An update convention is one
-choice for each property of the time step.  If a recording agrees with no
-update convention for the given constants, the function `_constants` fits
-the decay factors and the gain by least squares.  Let y[k] be the recorded
-membrane potential before the reset by spike s[k].  Let z[k] be the
-membrane potential after a reset, if the reset precedes the decay of the
-next time step.  Otherwise, z[k] is the recorded membrane potential.  The
-potentials y and z follow from the recorded potentials and spikes.  The
-model is
+An update convention is one way to compute a time step, see `identify`.
+If a recording agrees with no update convention for the given constants,
+the function `_constants` fits the decay factors and the gain by least
+squares.  Let y[k] be the recorded membrane potential before the reset by
+spike s[k].  Let z[k] be the membrane potential after a reset, if the reset
+precedes the decay of the next time step.  Otherwise, z[k] is the recorded
+membrane potential.  The potentials y and z follow from the recorded
+potentials and spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
@@ -26,11 +24,10 @@ a factor for which the computed gradient equals a recorded gradient:
 
 In (3), dW is the computed gradient of the loss with respect to the input
 weights W.  The side is "above" if the surrogate derivative is 0 below the
-threshold.  The side is "below" if the surrogate derivative is 0 above the
-threshold.  Otherwise, the side is "both".  The peak in (3) is the value of
-the surrogate derivative at the threshold.  The value `reset path` in (3)
-is True if derivatives pass through the reset.  Gradients that neglect
-derivatives through the recurrent weights V are compared last.
+threshold, "below" if it is 0 above the threshold, and otherwise "both".
+The peak is the value of the surrogate derivative at the threshold.  The
+reset path is True if derivatives pass through the reset.  Gradients that
+neglect derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  The decay factor alpha is first
@@ -47,13 +44,10 @@ Cost.   Let G be the number of values of alpha that are tried.  Let P be
     surrogate derivative, the function `_gradients` takes O(T B n (m + n))
     time.
 Departures.  This module contains its own surrogate derivatives, because
-    the module `surrogates` needs SciPy.  A surrogate derivative in this
-    module may also be 0 on one side of the threshold.  Let v be the
-    membrane potential minus the threshold, and k the steepness.  The
-    surrogate derivative "step" is 1 for v > -1/k and 0 otherwise, as in
-    the class `Heaviside` of the simulator sinabs and in the class
-    `StepPWL` of the simulator rockpool.  If the steepness k is 0, the
-    surrogate derivative "step" is 1 everywhere, as in a straight-through
+    the module `surrogates` needs SciPy.  The surrogate derivative "step"
+    is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
+    in the class `Heaviside` of sinabs and in the class `StepPWL` of
+    rockpool.  With k = 0, "step" is 1 everywhere, as in a straight-through
     estimator.  Peak values other than 1 are tried only if no surrogate
     derivative with the peak value 1 reproduces the recorded gradient.  If
     the peak is not 1, the factor in (3) must be 1.  If derivatives pass
@@ -259,27 +253,11 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find surrogate derivatives that satisfy eq. (3).
-
-    Parameters
-    ----------
-    problem : elimination.Problem
-        Recording and constants.
-    step : conventions.Step
-        Convention that fits the recording.
-    wanted, dspikes : (n, m) float, (T, B, n) float
-        Recorded gradient dL/dW, and derivative dL/dS.
-    surrogate : tuple (name or callable or None, steepness or None)
-        For None, all choices are tried.
-    rtol : float
-        Tolerance of eq. (3), relative to the largest entry.
-
-    Returns
-    -------
-    found : list of Match
-        Matches; matches with factor 1 are first.
-    nearest : array
-        Computed gradient with the smallest error.
+    """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
+    largest entry of the recorded gradient `wanted`.  `step` is a convention
+    that fits the recording, and `surrogate` a pair (name or callable or None,
+    steepness or None).  Return the matches, those with factor 1 first, and the
+    nearest gradient.
     """
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus

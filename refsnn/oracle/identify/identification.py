@@ -1,52 +1,41 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Identify from a recording how a simulator updates LIF neurons.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  The function
-`identify` simulates LIF neurons with every update convention, and compares
-each simulation with the recording.  An update convention fits if the
-simulation with this convention agrees with the recording.  A property of
-the time step is settled if all update conventions that agree with the
-recording have the same choice for this property.  All other properties are
-open.  If several update conventions give equal simulations for every
-input, only one of these update conventions is counted.  An input signal
-for which update conventions give different results is called a stimulus.
-If the module `stimuli` can make an input signal that would exclude one of
-the remaining choices for an open property, the report names this input
-signal.  If the caller also supplies a recorded gradient of a loss, all
-update conventions that do not reproduce this gradient are excluded.  The
-supplied gradient also shows whether derivatives pass through the reset
-(property `through_reset`).
+An update convention is one way to compute a time step, see `identify`.
+The function `identify` simulates LIF neurons with every update convention,
+and compares each simulation with the recording.  A property of the time
+step is settled if all update conventions that agree with the recording
+have the same choice for this property.  All other properties are open.  If
+several update conventions give equal simulations for every input, only one
+of these update conventions is counted.  If the module `stimuli` can make
+an input signal that would exclude one of the remaining choices for an open
+property, the report names this input signal.  If the caller also supplies
+a recorded gradient of a loss, all update conventions that do not reproduce
+this gradient are excluded.  The supplied gradient also shows whether
+derivatives pass through the reset (property `through_reset`).
 
 The list `members` of the report holds all presets (update conventions of
 published tools) that agree with the recording.  If a preset agrees with
-the recording, the list also holds similar update conventions.  These
-update conventions agree with the recording, and differ from the first
-preset in the list in only one property.  If no preset agrees with the
-recording, the list holds up to 20 other update conventions.  Among all
-update conventions that agree with the recording, these are the most
-similar to a published tool.
+the recording, the list also holds all update conventions that agree with
+the recording and differ from the first preset in only one property.  If no
+preset agrees with the recording, the list holds up to 20 other update
+conventions that agree, those most similar to a published tool.
 """
 
 import numpy as np
 
 from refsnn import _checks, conventions
-from refsnn.oracle.identify import (arguments, comparison, elimination, fitting,
-                                    nearest, ties)
-from refsnn.oracle.identify.comparison import Tools
+from refsnn.oracle.identify import arguments, elimination, fitting, nearest, ties
 from refsnn.oracle.identify.report import (SILENCE, Candidate, Parting, Report,
                                            _changes, _cost, _described, _difference,
                                            _lines, _step, _surrogates, _variants,
                                            _whole, _words)
-from refsnn.oracle.identify.stimuli import _simulator
+from refsnn.oracle.identify.stimuli import _simulator, _telling
 
 __all__ = ["identify", "relative"]
 
 SHOWN = 20              # members at most, if no preset fits
 FEW_CHANGES = 3         # a mistake changes at most this number of axes
-RTOL = 1e-9             # tolerance for stimuli, and for `tools` by default
 LONE = ("the gradient is not used, because many surrogates explain a single entry: "
         "give the surrogate with its steepness, or record two neurons")
 HELD = "equal: a membrane held at reset_to for one step after each spike (refractory 1)"
@@ -58,8 +47,7 @@ IDLE = "test", "compare", "record"      # the gradient does not depend on these 
 
 def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
              threshold=1.0, leak=0.0, reset_to=0.0, floor=0.0, gradients=None,
-             dspikes=None, surrogate=None, tools=None, rtol=None, alpha=None,
-             beta=None, refractory=None):
+             dspikes=None, surrogate=None, alpha=None, beta=None, refractory=None):
     """Identify the update conventions that agree with a recording of LIF neurons.
 
     >>> x, taus = np.ones((9, 1, 1)), {"tau_syn": 2.0, "tau_mem": 5.0}
@@ -75,10 +63,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Input of the recording.  The recording must start from rest, where the
         current syn is 0 and the membrane potential mem is `leak`.
     W, V : (n, m) and (n, n) float
-        Input weights and recurrent weights; V may be None.  To represent a
-        bias, add an input that is 1 in all steps.  If the tool multiplies
-        currents by a gain that is not in `conventions.AXES`, multiply W and
-        V by this gain, and do not record syn.
+        Input weights and recurrent weights; V may be None.  If the tool
+        multiplies currents by a gain that is not in `conventions.AXES`,
+        multiply W and V by this gain, and do not record syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Do not change the dtype of the recorded arrays, because the tolerance
@@ -99,15 +86,6 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         function that maps the membrane potential minus the threshold to
         (value, derivative).  By default, all names and several steepnesses
         are tried.
-    tools : Tools, optional
-        Update conventions of the caller, which replace the update conventions
-        of the module `conventions`.  With `tools`, the arguments V, tau_syn,
-        tau_mem, alpha, beta, `refractory`, `dspikes` and `surrogate` must be
-        None, and all other constants have no effect.
-    rtol : float, optional
-        Tolerance in eq. (2) of the module `comparison`, used only if the
-        argument `tools` is given.  The default is 1e-9, or 3e-5 for float32.
-        Spikes are compared up to rounding.
     alpha, beta : float, optional
         Decay factors per time step, which replace the time constants.  With
         decay factors, the unit of time is the time step, and the property
@@ -119,23 +97,12 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Returns
     -------
     Report
-        Update conventions that agree with the recording, settled properties
-        and open properties.  If no update convention agrees with the
-        recording, the report may name the nearest update convention.
+        Update conventions that agree with the recording, or the nearest one,
+        settled properties and open properties.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)
     shape = (*x.shape[:2], len(W))
-    if tools is not None:
-        if any(value is not None for value in (
-                V, tau_syn, tau_mem, dspikes, surrogate, alpha, beta, refractory)):
-            raise ValueError("tools are given: V, tau_syn, tau_mem, alpha, beta, "
-                             "dspikes, surrogate and refractory must be None")
-        rows, eps = arguments._recorded(recording, shape)
-        if rtol is None:
-            rtol = max(RTOL, elimination.WIDE * eps)
-        found = comparison._among(x, W, rows, gradients, tools, rtol)
-        return found._replace(text=found.lines[0])
     rows, eps = arguments._recorded(recording, shape)
     decays, taus = arguments._decays(tau_syn, tau_mem, dt, alpha, beta)
     _, V, *levels = _checks.arrays(
@@ -175,7 +142,7 @@ def relative(report, right, alone=False):
     Parameters
     ----------
     report : Report
-        Result of `identify`, without `tools`.
+        Result of `identify`.
     right : conventions.Step
         Convention of the right layer.
     alone : bool
@@ -240,14 +207,12 @@ def _recognised(problem, presets, fits, gradient, given):
                    elimination._grouped(fits).tolist(), _path(fits, axes), strict=True)}
     members = _members(problem, presets, fits, choices)
     first = _step(members[0], presets)
-    tools = Tools(presets, {}, *_simulator(problem))
-
-    plain = tools._replace(inputs={name: one for name, one in tools.inputs.items()
-                                   if name not in ("ties", "all")})
+    simulate, inputs = _simulator(problem)
 
     def tell(step):     # ties settle only "compare", because rounding decides ties
-        used = plain if step.compare == first.compare else tools
-        return comparison._telling(first, step, problem.rows, used, RTOL)
+        left = ("ties", "all") if step.compare == first.compare else ()
+        return _telling(first, step, problem.rows, simulate, {
+            name: one for name, one in inputs.items() if name not in left})
 
     apart = {c: tell(_step(c, presets)) for c in members[1:]}
     own = choices[_code(first, problem.axes)]
@@ -297,16 +262,9 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate gradients for a recorded gradient.
-
-    Returns
-    -------
-    matches : dict
-        List of `fitting.Match` for keys of `paths`.
-    step : conventions.Step
-        First convention in `paths`.
-    near : array
-        Nearest gradient of `step`.
+    """Find surrogate gradients for a recorded gradient.  Return lists of
+    `fitting.Match` for keys of `paths`, the first convention in `paths`, and
+    its nearest gradient.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -359,15 +317,8 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return the settled and the open properties.
-
-    Returns
-    -------
-    settled : dict
-        Choice for each settled property.
-    undecided : dict
-        Possible choices, and a stimulus name or "".
-    """
+    """Return the choice for each settled property, and the possible choices and a
+    stimulus name or "" for each open property."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -1,16 +1,12 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module describes recordings of neurons that agree with no known
-way to update LIF neurons.
+r"""This module describes recordings that agree with no update convention.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  An update convention
-is one way to compute a time step, for example with a reset that subtracts
-the threshold.  If no update convention agrees with a recording, the decay
-factors and the gain of the neurons are fitted to the recording by least
-squares.  If the error of the fit is small, the report lists the fitted
-constants.  The report also names the update convention that is nearest to
-the recording.  The nearest update convention agrees with the recording for
-the largest number of steps
+An update convention is one way to compute a time step, see `identify`.
+If no update convention agrees with a recording, the decay factors and the
+gain of the neurons are fitted to the recording by least squares.  If the
+error of the fit is small, the report lists the fitted constants.  The
+report also names the update convention that is nearest to the recording,
+which agrees with the recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
@@ -18,8 +14,7 @@ Row t of a recorded array holds the values of time step t.  The nearest
 update convention is reported only if at least one of three conditions
 holds:
 
-- The decay factors and the gain were fitted to the recording with a small
-  error.
+- The constants were fitted to the recording with a small error.
 
 - The recording has at least 12 nonzero entries before row t, and t > 1.
 
@@ -29,15 +24,12 @@ holds:
 Derivation.  The comparison uses the tolerances of the module
     `elimination`.
 Approximate.  The nearest update convention is chosen among the update
-    conventions of published tools and at most 24 further update
-    conventions.  The further update conventions agree with the recording
-    for the largest number of time steps that any update convention
-    reaches.
+    conventions of published tools and at most 24 of those that agree with
+    the recording for the largest number of time steps.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times.  Before each repetition of the comparison, one change is
-    made to the constants, the weights or the recording.  The possible
-    changes are a fitted gain, transposed weights, recurrent weights V = 0,
-    swapped axes of time and batch, and a threshold of 1.
+    eight times, each time with one change of the constants, the weights or
+    the recording: a fitted gain, transposed weights, recurrent weights V =
+    0, swapped axes of time and batch, or a threshold of 1.
 Departures.  If an update convention agrees with the recording only after a
     change listed under "Cost", the report names the change and the update
     convention, and the list `members` of the report is empty.
@@ -136,7 +128,6 @@ def _constant(problem):
 
 
 def _nearest(problem, codes, parted, presets, fitted):
-    """Return the nearest candidate and the difference."""
     last = codes[parted == parted.max()]
     order = np.argsort(elimination._distance(last, presets.values(), problem.axes),
                        kind="stable")
@@ -176,7 +167,6 @@ def _first(problem, step, run):
 
 
 def _error(problem, run):
-    """Return the largest relative error."""
     errors = []
     for name, row in problem.rows.items():
         size = np.abs(row).max() or 1.0
@@ -188,7 +178,6 @@ def _error(problem, run):
 
 
 def _fired(problem):
-    """Return the number of recorded spikes."""
     return int(np.sum(problem.rows.get("spikes", 0)))
 
 

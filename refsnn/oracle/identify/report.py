@@ -1,14 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  A candidate
-describes an update convention by the most similar published tool and by
-the differences from this tool.  In the text of the report, a probe is an
-input signal for which update conventions give different results.  The
-command `python -m refsnn probes` writes all probes (input signals) to a
+An update convention is one way to compute a time step, see `identify`.
+A candidate describes an update convention by the most similar published
+tool and by the differences from this tool.  In the text of the report, a
+probe is an input signal for which update conventions give different
+results.  The command `python -m refsnn probes` writes all probes to a
 folder.
 """
 
@@ -97,7 +94,6 @@ class Report(NamedTuple):
 
 
 def _changes(candidate):
-    """Return the changes of a candidate."""
     _, axis, value = candidate
     if isinstance(axis, tuple):
         return dict(zip(axis, value, strict=True))
@@ -110,7 +106,6 @@ def _cost(changes):
 
 
 def _step(candidate, presets):
-    """Return the update convention of a candidate."""
     return presets[candidate.preset]._replace(**_changes(candidate))
 
 
@@ -122,7 +117,6 @@ def _variants(names, presets, axes):
 
 
 def _described(step, presets, axes):
-    """Describe `step` with the fewest changes."""
     changes = {name: {axis: getattr(step, axis) for axis in axes
                       if getattr(step, axis) != getattr(preset, axis)}
                for name, preset in presets.items()}
@@ -146,7 +140,6 @@ def _whole(candidate, presets):
 
 
 def _parting(wrong, rows, run):
-    """Return the first wrong entry, or None."""
     steps = [int(np.argmax(bad.any(axis=(1, 2)))) for bad in wrong.values()
              if bad.any()]
     if not steps:
@@ -164,14 +157,12 @@ def _title(preset):
 
 
 def _words(candidate, name=None):
-    """Describe a candidate in words."""
     changes = [WORDS.get(axis, {}).get(value, f"{axis} {value!r}")
                for axis, value in _changes(candidate).items()]
     return (name or candidate.preset) + ", but " * bool(changes) + " and ".join(changes)
 
 
 def _difference(nearest, parting):
-    """Describe the first difference from the recording."""
     step, sample, neuron, quantity, found, wanted = parting
     where = "in the gradients: an entry" if step is None else \
         f"first at step {step}, sample {sample}, neuron {neuron}: {quantity}"
@@ -180,7 +171,6 @@ def _difference(nearest, parting):
 
 
 def _lines(members, settled, undecided, given):
-    """Describe the settled and the open properties."""
     choices = ", ".join(f"{axis} {value}" for axis, value in settled.items())
     changes = _changes(members[0])
     equal = members if changes.keys() <= {"refractory"} else members[:1]

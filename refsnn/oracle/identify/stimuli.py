@@ -1,13 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/stimuli.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""This module makes input signals that distinguish LIF simulators.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  An update convention
-is one way to compute a time step, for example with a reset that subtracts
-the threshold.  An input signal for which different update conventions give
-different results is called a stimulus.  The command `python -m refsnn
-probes` writes all stimuli to a folder.  On the command line and in the
-reports of `identify`, a stimulus is called a probe.
+An input signal for which different update conventions give different
+results is called a stimulus.  The command `python -m refsnn probes` writes
+all stimuli to a folder.  On the command line and in the reports of
+`identify`, a stimulus is called a probe.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
@@ -18,6 +15,11 @@ floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
 
+A stimulus distinguishes two update conventions if the spikes of the two
+simulations differ, or if the currents or potentials a and b violate
+
+    |a - b| <= 1e-9 max |a|                                           (2)
+
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
@@ -27,12 +29,11 @@ Derivation.  Inputs that drive the membrane potential above twice the
     potentials.
 Exact.  The solutions x of (1) are searched among the 17 floating-point
     numbers nearest to threshold / (f1 f2 f3).
-Cost.   A stimulus has 25 time steps.  The input signal "ties" has at most
-    one sample for each value of the product f1 f2 f3 of the factors in
-    (1).  The input signals "overdrive" and "inhibition" have 40 samples
-    each.
+Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
+    sample for each value of f1 f2 f3.  The stimuli "overdrive" and
+    "inhibition" have 40 samples each.
 Departures.  In a simulator whose rounding errors differ from those of this
-    module, the input signal "ties" may not bring the membrane potential
+    module, the stimulus "ties" may not bring the membrane potential
     exactly to the threshold.
 """
 
@@ -42,6 +43,7 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn import _checks, conventions
+from refsnn.oracle.identify.arguments import QUANTITIES
 
 __all__ = ["Stimulus", "make_stimuli"]
 
@@ -49,6 +51,7 @@ STEPS = 25              # time steps of a stimulus, with input in at most the fi
 SIZES = 40              # number of input amplitudes of a stimulus
 WEAK = 0.6              # smallest drive, in units of the threshold
 STRONG = 9.0            # largest drive, which makes a neuron spike several times
+RTOL = 1e-9             # see (2)
 NEAR = 8                # floating-point numbers tried on each side, for (1)
 
 
@@ -126,7 +129,7 @@ def _ties(alphas, betas, gains, threshold):
 
 
 def _simulator(problem):
-    """Return a simulator, None and input signals."""
+    """Return a simulator and the stimuli for its constants."""
     tau_syn, tau_mem, dt = problem.taus
     levels = {name: float(np.ravel(value)[0]) for name, value in problem.levels.items()}
 
@@ -138,7 +141,22 @@ def _simulator(problem):
                      for tau in (tau_syn, tau_mem))
     gains = [gain for beta in betas for gain in (dt / tau_mem, tau_mem * (1 - beta))
              ] if tau_mem else []
-    return simulate, None, make_stimuli(alphas, betas, levels["threshold"], gains)
+    return simulate, make_stimuli(alphas, betas, levels["threshold"], gains)
+
+
+def _telling(one, other, names, simulate, inputs):
+    """Name a stimulus that distinguishes two conventions, or return ""."""
+    for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
+        for name, (x, W, _) in inputs.items():
+            a, b = (simulate(step, x, W) for step in (one, other))
+            if any(_differ(key, a[key], b[key]) for key in keys):
+                return name + note
+    return ""
+
+
+def _differ(name, a, b):
+    limit = 0 if name == "spikes" else RTOL * np.abs(a).max(initial=0)
+    return not (np.abs(a - b) <= limit).all()                              # (2)
 
 
 def _decay(kind, tau, dt):

@@ -2,12 +2,9 @@
 """This module determines whether potentials at the threshold cause spikes.
 
 In a tie, the membrane potential equals the threshold.  Only a tie shows
-whether a simulator tests potential > threshold or potential >= threshold.
-The choice between the tests > and >= is the property "compare" of a time
-step.  An update convention is one choice for each property of a time step
-in which simulators of leaky integrate-and-fire (LIF) neurons differ.
-Rounding errors can hide a tie, because a rounded potential may lie on
-either side of the threshold.
+whether a simulator tests potential > threshold or potential >= threshold,
+which is the property "compare" of a time step.  Rounding errors can hide a
+tie, because a rounded potential may lie on either side of the threshold.
 """
 
 import numpy as np

@@ -7,7 +7,6 @@ from layers import EPS, recorded
 from refsnn.conventions import PRESETS
 from refsnn.oracle import identify
 from refsnn.oracle.identify import arguments
-from refsnn.oracle.identify import Tools
 
 X, W = np.full((4, 3, 2), 3.0), np.ones((1, 2))
 SEEN = recorded(PRESETS["lava"], X, W, tau_syn=4.0, tau_mem=8.0)
@@ -63,8 +62,7 @@ def taken(x=X, W=W, seen=SEEN, V=None, tau_syn=1.0, tau_mem=1.0, dt=1.0, **optio
     ({"gradients": W, "dspikes": W}, r"^dspikes has shape \(1, 2\): .*\(4, 3, 1\)"),
     ({"gradients": W.T, "dspikes": MEM}, r"^gradients has 2 .*\(axis 0\): must have 1"),
     ({"gradients": 0 * W, "dspikes": MEM}, "^gradients are 0 throughout: must not be"),
-    ({"gradients": W.astype(np.float16), "dspikes": MEM}, "^gradients is of dtype fl"),
-    ({"tools": Tools(PRESETS, {}, None)}, "^tools are given: V, tau_syn")])
+    ({"gradients": W.astype(np.float16), "dspikes": MEM}, "^gradients is of dtype fl")])
 def test_bad_arguments_are_named(change, match):
     with np.errstate(invalid="ignore"), pytest.raises(ValueError, match=match):
         taken(**change)
@@ -80,13 +78,6 @@ def test_bad_arguments_are_named(change, match):
 def test_bad_surrogates_are_named(surrogate, match):
     with pytest.raises(ValueError, match=match):
         taken(gradients=W, dspikes=MEM, surrogate=surrogate)
-
-
-@pytest.mark.parametrize("name", ["V", "tau_syn", "tau_mem", "dspikes", "surrogate",
-                                  "alpha", "beta"])
-def test_tools_exclude_other_arguments(name):
-    with pytest.raises(ValueError, match=f"^tools are given: .*{name}.* must be None"):
-        identify.identify(X, W, SEEN, tools=Tools(PRESETS, {}, None), **{name: 1.0})
 
 
 @pytest.mark.parametrize("given, match", [

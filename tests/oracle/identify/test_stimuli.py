@@ -78,11 +78,11 @@ def test_stimuli_have_the_constants_of_a_problem():
     first = dict(zip(levels, (1.75, 0.25, -0.5, -1.0), strict=True))
     taus = {"tau_syn": 8.0, "tau_mem": 6.0, "dt": 2.0}
     p = problem(np.ones((1, 1, 1)), np.eye(1), None, {}, taus=taus, levels=levels)
-    simulate, differentiate, found = stimuli._simulator(p)
+    simulate, found = stimuli._simulator(p)
     alphas, betas = [np.exp(-1 / 4), 0.75], [np.exp(-1 / 3), 1 - 1 / 3]
     gains = [gain for beta in betas for gain in (1 / 3, 6 * (1 - beta))]
     wanted = stimuli.make_stimuli(alphas, betas, 1.75, gains)
-    assert differentiate is None and list(found) == list(wanted)
+    assert list(found) == list(wanted)
     for name, stimulus in wanted.items():
         np.testing.assert_array_equal(found[name].x, stimulus.x)
     x, W, _ = wanted["all"]
@@ -96,11 +96,11 @@ def test_stimuli_have_the_constants_of_a_problem():
 def test_stimuli_of_decays_of_zero_have_no_other_gains():
     p = problem(np.ones((1, 1, 1)), np.eye(1), None, {}, levels=LEVELS)
     p = p._replace(taus=(0.0, 0.0, 1.0), decays={"exact": (0.0, 0.0)})
-    simulate, _, found = stimuli._simulator(p)
+    simulate, found = stimuli._simulator(p)
     wanted = stimuli.make_stimuli([0.0], [0.0])
     assert all(np.array_equal(found[name].x, wanted[name].x) for name in wanted)
     p = p._replace(taus=(0.0, 2.0, 1.0))
-    ties = stimuli._simulator(p)[2]["ties"].x[1, :, 0]
+    ties = stimuli._simulator(p)[1]["ties"].x[1, :, 0]
     assert {1.0, 2.0} < set(ties.tolist())
 
 
@@ -115,3 +115,28 @@ def test_decays_that_are_none_are_refused(alphas, betas, match):
 def test_examples():
     failed, tried = doctest.testmod(stimuli)
     assert failed == 0 < tried
+
+
+def test_which_stimulus_distinguishes_what():
+    p = problem(np.ones((1, 1, 1)), np.eye(1), None, {},
+                taus={"tau_syn": 4.0, "tau_mem": 8.0, "dt": 1.0},
+                levels=LEVELS | {"reset_to": 0.125, "floor": -0.75})
+    simulate, inputs = stimuli._simulator(p)
+    first = PRESETS["snntorch_leaky"]
+    for change, wanted in (({"compare": ">="}, "ties"), ({"spikes": "many"}, "over"),
+                           ({"reset": "none"}, "over"), ({"floor": True}, "inhib"),
+                           ({"record": "before"}, "overdrive, with syn and mem")):
+        found = stimuli._telling(first, first._replace(**change), ["spikes"], simulate,
+                                 inputs)
+        assert found.startswith(wanted), change
+    same = first._replace(drive="leak")         # there is no synapse to scale
+    assert stimuli._telling(first, same, ["spikes"], simulate, inputs) == ""
+
+
+@pytest.mark.parametrize("scale", [1e-6, 1.0, 1e6])
+def test_rounding_distinguishes_nothing(scale):
+    a = scale * np.array([1.0, -3.0, 0.5])
+    for error, differ in ((0.9e-9, False), (1.1e-9, True)):
+        assert stimuli._differ("mem", a, a + [3 * error * scale, 0, 0]) == differ
+        assert stimuli._differ("syn", a, a - [3 * error * scale, 0, 0]) == differ
+    assert stimuli._differ("spikes", np.ones(3), np.ones(3) + 1e-12)

@@ -1,0 +1,1 @@
+"""Compute the figures on gradients of spike times [WP21]."""

@@ -1,0 +1,282 @@
+"""On a time grid, gradients of spike times have errors of first order
+
+The exact simulation from event to event (`eventprop`) is compared with simulations in
+time steps, as tools compute them. Panels a to d show the errors of four quantities
+against the step: the spike times, the loss, the gradient with respect to the weights W,
+and the gradient with respect to the arrival times of the input spikes. The loss is a
+sum of all spike times with random positive factors. The errors of the gradients are
+relative errors of the gradient of one neuron, and their median over neurons. Lines show
+medians over networks. Three schemes are compared: the explicit Euler method, the scheme
+of `lif`, which holds the current constant during a step, and the exact solution between
+spikes. With solid lines, spikes are at the end of their step, and all errors are of
+first order for all schemes. With dashed lines, spike times are interpolated linearly
+within the step. If the solution between spikes is also exact, all errors are then of
+second order. Neurons with another number of spikes than in the exact simulation are
+left out; panel e shows their share.
+
+Panel f shows why some neurons have much larger errors. A neuron receives one spike, and
+its potential U crosses the threshold shortly before its maximum. The gradient is
+proportional to 1/(dU/dt) at the crossing, and dU/dt is 0 at the maximum. On the grid,
+dU/dt is read up to one step after the crossing. If the maximum follows the crossing by
+only a few steps, this slope is too small, or has the wrong sign. Interpolation repairs
+the gradient unless the maximum follows within one step. Solid lines show the median
+error, and dotted lines the largest error, in bins.
+
+Panel g compares directions: it shows the cosine of the angle between the surrogate
+gradient of the same networks and the exact gradient, for three losses sum_i a_i sum_k
+f(t_k), where neuron i spikes at the times t_k. A surrogate gradient follows mainly the
+number of spikes, which the exact gradient of spike times keeps fixed. It therefore
+agrees if earlier and more spikes have the same effect on the loss (f = exp(-t/20 ms)),
+and has the opposite direction for f = t. The cosine is not an error of either gradient.
+This figure does not correspond to a published figure.
+
+A network is one layer of 8 neurons with time constants of 20 ms (membrane) and 5 ms
+(current), and 60 input spikes at whole milliseconds.
+"""
+
+import numpy as np
+
+from figures.run import colours, seeds
+from figures.run.claims import own, shown as report
+from refsnn import eventprop, lif, surrogates
+from refsnn.oracle.build import spike_time_grid as grid
+
+FIGURE = "spike_time_grid"
+SCHEMES = ("euler", "held", "exact")
+FORMS = ("at the end of the step", "interpolated")
+QUANTITIES = ("spike times", "loss", "W", "input times")
+TAUS, UNTIL = (20e-3, 5e-3), 70e-3                          # s
+EXACT = {"tau_mem": TAUS[0], "tau_syn": TAUS[1]}
+STEPS = {"quick": (1e-3, 1e-4, 1e-5), "default": (1e-3, 1e-4, 1e-5, 1e-6)}      # s
+REPEATS = {"quick": 1, "default": 8, "full": 20}
+LOSSES = ("exp(-t/20 ms)", "t", "cos(2 pi t/30 ms)")
+TOUCH = 1e-4                                                # s, step of panel f
+ARRAYS = {
+    "dt": ("step", "s", "time steps"),
+    "error": ("step, scheme, form, quantity, network", "see the quantity",
+              "in s for spike times, otherwise relative; NaN if no neuron is left"),
+    "changed": ("step, scheme, form, network", "1", "share of neurons with another "
+                "number of spikes"),
+    "rate": ("network", "1", "spikes per neuron"),
+    "slope": ("network", "1 / s", "smallest slope of U / threshold at a spike"),
+    "ahead": ("case", "1", "steps from the crossing to the maximum of U"),
+    "touch": ("form, case", "1", "relative error of the gradient by the weight; NaN if "
+              "the spike is missed"),
+    "cosine": ("loss, network", "1", "cosine of surrogate and exact gradient")}
+
+
+def jobs(size, seed, data, repeats=None):
+    """Return one job for each network; the first includes the single neuron."""
+    dts = STEPS["quick" if size == "quick" else "default"]
+    return [(compare, {"dts": dts, "seed": seed, "repeat": repeat})
+            for repeat in range(repeats or REPEATS[size])]
+
+
+def drawn(seed, repeat, n=8, m=20, S=60):
+    """Return input times in ms, input neurons and weights."""
+    rng = seeds.rng(seed, FIGURE, 0, repeat)
+    return (np.sort(rng.integers(0, 60, S)), rng.integers(0, m, S),
+            rng.normal(0.5, 0.7, (n, m)), rng)
+
+
+def ranks(units, n):
+    """Number the spikes of each neuron, and return the numbers and counts."""
+    found = np.zeros(len(units), int)
+    for i in range(n):
+        found[units == i] = np.arange((units == i).sum())
+    return found, np.bincount(units, minlength=n)
+
+
+def compare(dts, seed, repeat):
+    """Return errors of all schemes, and cosines of surrogate gradients."""
+    ms, inputs, W, rng = drawn(seed, repeat)
+    rec = eventprop.simulate([ms * 1e-3], [inputs], W, until=UNTIL, **EXACT)
+    rank, counts = ranks(rec.units[0], len(W))
+    factors = rng.uniform(0.5, 1.5, (len(W), 200))
+    weights = factors[rec.units[0], rank]
+    error = np.zeros((len(dts), len(SCHEMES), len(FORMS), len(QUANTITIES)))
+    changed = np.zeros(error.shape[:3])
+    for s, c, f in np.ndindex(changed.shape):
+        options = {"steps": round(UNTIL / dts[s]), "dt": dts[s], "taus": TAUS,
+                   "scheme": SCHEMES[c]}
+        arrivals = np.rint(ms * 1e-3 / dts[s]).astype(int)
+        found = grid.simulate(arrivals, inputs, W, between=bool(f), **options)
+        other, others = ranks(found.units, len(W))
+        same = counts == others
+        order, own = (np.lexsort((k, units)) for k, units in (
+            (rank, rec.units[0]), (other, found.units)))
+        times = rec.times[0][order][same[rec.units[0][order]]]
+        moved = found.times[own][same[found.units[own]]] - times
+        g = weights[order][same[rec.units[0][order]]]
+        kept = factors[found.units, np.minimum(other, 199)] * same[found.units]
+        dW, darrival = grid.backward(kept, arrivals, inputs, W, found, **options)
+        exact = eventprop.backward([weights * same[rec.units[0]]], [inputs], W, None,
+                                   rec, **EXACT)
+        live = same & (counts > 0)
+        changed[s, c, f] = 1 - same.mean()
+        if not live.any():
+            error[s, c, f] = np.nan
+            continue
+        pairs = (dW, exact.dW), (darrival, exact.ddelays)
+        error[s, c, f] = [
+            np.abs(moved).mean(), abs(g @ moved) / (g @ times),
+            *(np.median(np.linalg.norm(a - b, axis=1)[live]
+                        / np.linalg.norm(b, axis=1)[live]) for a, b in pairs)]
+    return {"dt": np.array(dts), "error": error, "changed": changed,
+            "rate": counts.mean(), "slope": rec.slope[0],
+            "cosine": cosines(ms, inputs, W, rec, rng),
+            **(touching() if repeat == 0 else {})}
+
+
+def cosines(ms, inputs, W, rec, rng, dt=1e-4):
+    """Compare the surrogate gradient in `lif` with the exact gradient."""
+    T = round(UNTIL / dt)
+    x = np.zeros((T, 1, W.shape[1]))
+    np.add.at(x, (np.rint(ms * 1e-3 / dt).astype(int), 0, inputs), 1.0)
+    beta = np.exp(-dt / TAUS[0])
+    model = {"alpha": np.exp(-dt / TAUS[1]), "beta": beta, "gain": 1 - beta,
+             "reset": "zero"}
+    run = lif.simulate(x, W, **model)
+    psi = surrogates.fast_sigmoid(run.mem - 1, 10.0)[1]
+    a, found = rng.normal(size=len(W)), []
+    for f, slope in ((lambda t: np.exp(-t / 20e-3), lambda t: -np.exp(-t / 20e-3)
+                      / 20e-3), (lambda t: t, np.ones_like), (
+            lambda t: np.cos(2 * np.pi * t / 30e-3),
+            lambda t: -2 * np.pi / 30e-3 * np.sin(2 * np.pi * t / 30e-3))):
+        dspikes = f(np.arange(T) * dt)[:, None, None] * a
+        one = lif.backward(x, W, None, run, psi, dspikes, **model).dW
+        two = eventprop.backward([a[rec.units[0]] * slope(rec.times[0])], [inputs], W,
+                                 None, rec, **EXACT).dW
+        found.append((one * two).sum() / np.linalg.norm(one) / np.linalg.norm(two))
+    return np.array(found)
+
+
+def touching():
+    """Return errors of a neuron whose potential almost touches the threshold."""
+    top = np.log(TAUS[0] / TAUS[1]) * TAUS[0] * TAUS[1] / (TAUS[0] - TAUS[1])
+    largest = eventprop.readout([top], [[0.0]], [np.array([0])], np.ones((1, 1)),
+                                **EXACT)[0, 0, 0]
+    options = {"steps": 200, "dt": TOUCH, "taus": TAUS, "scheme": "exact"}
+    ahead, touch, none = [], [], np.zeros(1, int)
+    for excess in np.geomspace(1e-5, 0.1, 400):
+        W = np.array([[(1 + excess) / largest]])
+        rec = eventprop.simulate([[0.0]], [none], W, until=0.02, **EXACT)
+        dtimes = np.array([1.0] + [0.0] * (len(rec.times[0]) - 1))
+        exact = eventprop.backward([dtimes], [none], W, None, rec, **EXACT).dW[0, 0]
+        ahead.append((top - rec.times[0][0]) / TOUCH)
+        row = []
+        for between in (False, True):
+            found = grid.simulate(none, none, W, between=between, **options)
+            dtimes = np.array([1.0] + [0.0] * (len(found.times) - 1))[
+                :len(found.times)]
+            dW = grid.backward(dtimes, none, none, W, found, **options)[0][0, 0]
+            row.append(abs(dW / exact - 1) if len(found.times) else np.nan)
+        touch.append(row)
+    return {"ahead": np.array(ahead), "touch": np.array(touch).T}
+
+
+def gather(results):
+    """Sort the results by network."""
+    return {**{name: results[0][name] for name in ("dt", "ahead", "touch")},
+            **{name: np.stack([r[name] for r in results], axis=-1)
+               for name in ("error", "changed", "rate", "slope", "cosine")}}
+
+
+def claims(size):
+    """Return the claims, whose bounds stand before any run."""
+    text = "order of convergence of the error of the {} from steps of 0.1 ms to the " \
+        "smallest, "
+    near = "largest relative error of the gradient of one neuron if the maximum of U " \
+        "follows {} after the crossing, spikes "
+    cosine = "cosine of the surrogate gradient and the exact gradient, f(t) = {}"
+    return [
+        *[own(f"order-{scheme}", text.format("spike times") + f"scheme {scheme}, "
+              "spikes at the end of the step", low=0.8, high=1.2)
+          for scheme in SCHEMES],
+        *[own(f"order-{_word(q)}", text.format(
+            q if q == "loss" else f"gradient by {q}") + "scheme held, spikes at the "
+            "end of the step", low=0.7, high=1.3) for q in QUANTITIES[1:]],
+        *[own(f"order-interpolated-{_word(q)}", text.format(
+            q if q in QUANTITIES[:2] else f"gradient by {q}") + "scheme exact, "
+            "interpolated", low=1.7, high=2.4) for q in QUANTITIES],
+        report("touch-near", near.format("less than 2 steps") + FORMS[0]),
+        own("touch-far", near.format("10 steps or more") + FORMS[0], high=0.2),
+        own("touch-interpolated", near.format("1 step or more") + FORMS[1], high=0.2),
+        own("surrogate-exp", cosine.format("exp(-t/20 ms)"), low=0.5),
+        own("surrogate-t", cosine.format("t"), high=-0.5),
+        report("surrogate-cos", cosine.format("cos(2 pi t/30 ms)")),
+        report("changed", "share of neurons with another number of spikes, step 1 ms, "
+               "scheme held, spikes at the end of the step")]
+
+
+def _word(quantity):
+    return quantity.lower().replace(" ", "-")
+
+
+def measured(data):
+    """Return the values of all claims."""
+    first = int(np.argmin(np.abs(data["dt"] - 1e-4)))
+    orders = np.log(data["error"][first] / data["error"][-1]) / np.log(
+        data["dt"][first] / data["dt"][-1])     # (scheme, form, quantity, network)
+    found = {f"order-{s}": orders[c, 0, 0] for c, s in enumerate(SCHEMES)}
+    for q, name in enumerate(QUANTITIES):
+        if q:
+            found[f"order-{_word(name)}"] = orders[1, 0, q]
+        found[f"order-interpolated-{_word(name)}"] = orders[2, 1, q]
+    ahead, (end, between) = data["ahead"], data["touch"]
+    return {**found, "touch-near": np.nanmax(end[ahead < 2]),
+            "touch-far": np.nanmax(end[ahead >= 10]),
+            "touch-interpolated": np.nanmax(between[ahead >= 1]),
+            "surrogate-exp": data["cosine"][0], "surrogate-t": data["cosine"][1],
+            "surrogate-cos": data["cosine"][2], "changed": data["changed"][0, 1, 0]}
+
+
+def shown(data):
+    """Return all data, which are small."""
+    return data
+
+
+def plot(data, fig):
+    """Draw errors against steps, the neuron of panel f, and cosines."""
+    fig.set_size_inches(12, 6.4)
+    axes = fig.subplots(2, 4).ravel()
+    looks = dict(zip(SCHEMES, (colours.VERMILION, colours.BLUE, colours.BLACK),
+                     strict=True))
+    titles = ("spike times", "loss", "gradient by W", "gradient by input times",
+              "neurons left out")
+    labels = ("mean error / s", *["relative error"] * 3, "share")
+    for q, ax in enumerate(axes[:5]):
+        for c, f in np.ndindex(len(SCHEMES), 2):
+            values = data["changed"][:, c, f].mean(axis=-1) if q == 4 else np.nanmedian(
+                data["error"][:, c, f, q], axis=-1)
+            ax.plot(data["dt"], values, ("-o", "--s")[f], color=looks[SCHEMES[c]],
+                    ms=4, label=f"{SCHEMES[c]}, {FORMS[f]}")
+        if q < 4:
+            ax.set_yscale("log")
+        ax.set(xscale="log", title=f"{'abcde'[q]}  {titles[q]}", xlabel="step / s",
+               ylabel=labels[q])
+    ax, edges = axes[5], np.geomspace(0.2, 30, 16)
+    for f, row in enumerate(data["touch"]):
+        for reduce, style in ((np.median, "o-"), (np.max, "o:")):
+            middle, values = [], []
+            for low, high in zip(edges[:-1], edges[1:], strict=True):
+                some = row[(data["ahead"] >= low) & (data["ahead"] < high)]
+                if np.isfinite(some).any():
+                    middle.append(np.sqrt(low * high))
+                    values.append(reduce(some[np.isfinite(some)]))
+            ax.plot(middle, values, style, ms=3.5, fillstyle="none",
+                    color=(colours.BLUE, colours.GREEN)[f],
+                    label=f"{FORMS[f]}, {'largest' if reduce is np.max else 'median'}")
+    ax.set(xscale="log", yscale="log", xlabel="steps from crossing to maximum",
+           ylabel="relative error", title="f  gradient of one neuron")
+    ax.legend(fontsize=7)
+    ax = axes[6]
+    for i, values in enumerate(data["cosine"]):
+        ax.plot(np.full(len(values), i), values, "o", color=colours.PURPLE,
+                fillstyle="none")
+    ax.axhline(0, color=colours.GREY, lw=0.8)
+    ax.set(xticks=range(3), xlim=(-0.5, 2.5), ylim=(-1.05, 1.05),
+           ylabel="cosine", title="g  surrogate gradient")
+    ax.set_xticklabels(LOSSES, fontsize=7)
+    axes[7].axis("off")
+    axes[7].legend(*axes[0].get_legend_handles_labels(), loc="center")
