@@ -1,7 +1,7 @@
 """Compute all figures of refsnn.
 
 The code in the folder `run` computes the figures, judges the results, and writes a web
-page.  Each figure has a Python file fig_NAME.py in one of the other folders.
+page.  Each figure has a Python file fig_NAME.py in a subfolder of `figures`.
 """
 
 

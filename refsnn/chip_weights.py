@@ -157,7 +157,7 @@ def dropout(rng, n, rate=0.4):
 
 
 def drop(weights, kept):
-    """Remove hidden neurons from weights or from a gradient, eq. (4).
+    """Set the weights of removed hidden neurons to 0, or their gradient, eq. (4).
 
     >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
     ...      np.array([True, False])).hidden.tolist()

@@ -21,11 +21,11 @@ which are unknown during calibration.  The spreads before calibration are input
 parameters of the emulation, and mostly stem from the published calibration of one chip.
 A shift of a neuron's leak potential has the same effect on membrane samples as a shift
 of the offset of the neuron's analog-to-digital converter (ADC).  Calibration therefore
-removes only the sum of the shifts of leak potential and ADC offset, and the spread of
-the ADC offsets remains as a spread of the leak potentials.  A second calibration of the
-same uncalibrated chip also uses an ADC reference sample for each neuron.  The reference
-sample of a neuron is measured while a known voltage holds all membranes at the nominal
-leak potential.
+sees only the sum of both shifts, and sets this sum to 0.  After calibration, the leak
+potentials vary between neurons as much as the ADC offsets do.  A second calibration of
+the same uncalibrated chip also uses an ADC reference sample for each neuron.  The
+reference sample of a neuron is measured while a known voltage holds all membranes at
+the nominal leak potential.
 
 The spreads can be below the values from the public tests for three reasons.  First, an
 emulated chip does not change between calibration and use.  Second, the parameters of an

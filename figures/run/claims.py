@@ -12,17 +12,17 @@ with one number for each run, also for a single run.  There are four kinds of cl
     own             a property that no paper states, with a bound
     shown           a number without a verdict
 
-For a random value, the verdict depends on the 95 % confidence interval of the mean
-(Student's t).  Reproductions and stand-ins compare the interval of the difference from
-the published number with the tolerance, which is in the unit of the claim.  If the
-whole interval is within the tolerance, the number is reproduced (a stand-in agrees); if
-the whole interval is outside, it is not reproduced (a stand-in differs); otherwise, and
-for a single run, the claim is not decided.  A published spread over several runs widens
-the interval; a published number of one run, or of an unknown number of runs, is taken
-as exact.  With `log`, values are above 0, the difference is taken between logarithms,
-and the tolerance is a factor.  With `ordered`, a paper states only that the value is
-above 0 (such as a difference between two conditions), and the interval is compared with
-0.
+If a value depends on random numbers, the verdict on its claim follows from the 95 %
+confidence interval of the mean over runs (Student's t).  Reproductions and stand-ins
+compare the interval of the difference from the published number with the tolerance,
+which is in the unit of the claim.  If the whole interval is within the tolerance, the
+number is reproduced (a stand-in agrees); if the whole interval is outside, it is not
+reproduced (a stand-in differs); otherwise, and for a single run, the claim is not
+decided.  A published spread over several runs widens the interval; a published number
+of one run, or of an unknown number of runs, is taken as exact.  With `log`, values are
+above 0, the difference is taken between logarithms, and the tolerance is a factor.
+With `ordered`, a paper states only that the value is above 0 (such as a difference
+between two conditions), and the interval is compared with 0.
 
 An own claim holds if the whole interval meets the bound, fails if the whole interval
 violates the bound, and is not decided otherwise.
@@ -105,7 +105,7 @@ def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
 
 def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
              log=False, cause="", cause_run="", headline=""):
-    """Declare that a number agrees with a published number from other data."""
+    """Declare that a number from other data agrees with the published number."""
     return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 
@@ -244,7 +244,7 @@ def read(module, document):
     """Return pairs (`Claim`, `Result`) of a figure from its stored `document`.
 
     Results have verdicts, except with --quick and with options other than the default.
-    Claims that were declared after the run are left out.
+    The list has no claims that were added to the code after the run.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
     if "ids" in document:       # of all claims that were declared at the run
@@ -364,7 +364,7 @@ def _half(error, freedom):
 
 
 def _runs_needed(claim, result, value, distance):
-    """Say how many runs with this mean and spread would decide."""
+    """Say how many runs would decide a claim, if further runs had the same spread."""
     n = MOST + 1
     if result.n is not None:
         n = 1 + bisect.bisect_left(range(1, n), True, key=lambda n: _half(

@@ -123,10 +123,11 @@ def _line(root, stored, where, row):
 def count(lines):
     """Return the numbers of reproduced lines as a sentence."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
-    return (f"Of {words.total()} published numbers and figures: {words['reproduced']} "
-            f"reproduced, {words['agrees']} agreeing on other data, "
-            f"{words['not reproduced'] + words['differs']} not reproduced, "
-            f"{words['not decided']} not decided, {words[ABSENT]} not attempted.")
+    return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
+            f"are reproduced, {words['agrees']} agree on other data, "
+            f"{words['not reproduced'] + words['differs']} are not reproduced, "
+            f"{words['not decided']} are not decided, and {words[ABSENT]} were not "
+            "attempted.")
 
 
 def count_undecided(lines):
@@ -159,9 +160,9 @@ def count_own(stored):
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
-    return (f"Of {words.total()} own properties, which no paper states: "
-            f"{words['holds']} holding, {words['fails']} failing, "
-            f"{words['not decided']} not decided.")
+    return (f"Of {words.total()} own properties, which no paper states, "
+            f"{words['holds']} hold, {words['fails']} fail, and "
+            f"{words['not decided']} are not decided.")
 
 
 # ---- Markdown

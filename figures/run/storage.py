@@ -138,7 +138,7 @@ def _checksum(content):
 
 
 def _waiting(folder, name):
-    """Return the path of a data file whose result is not yet valid."""
+    """Return the path of a data file that is written before its JSON file."""
     return folder / f".{name}.h5.new"
 
 

@@ -1,10 +1,10 @@
 """Computing times of other tools, relative to refsnn
 
 The figure compares the computing time of refsnn with the computing times of other
-installed tools and with a lower bound. The lower bound computes only the dense matrix
-products of a task; for synaptic intelligence (SI), the lower bound copies all
-parameters. The figure shows ratios: the computing time of another tool or of the lower
-bound, divided by the computing time of refsnn for the same task. If the ratio of
+installed tools and with a lower bound. The lower bound is the time of the dense matrix
+products of a task alone; for synaptic intelligence (SI), it is the time of a copy of
+all parameters. The figure shows ratios: the computing time of another tool, or the
+lower bound, divided by the computing time of refsnn for the same task. If the ratio of
 computing times is above 1, refsnn is faster. The other tools compute the same
 quantities as refsnn, except that Norse, snnTorch and SpikingJelly use their own models
 of LIF neurons. The package refsnn receives spikes as a sparse matrix, and always uses

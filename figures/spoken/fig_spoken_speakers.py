@@ -10,9 +10,10 @@ are single runs, lines and bars are means.
 
 The training speakers are drawn at random for each classifier and each number of
 training speakers.  Because the number of training epochs is fixed, training with fewer
-speakers also means fewer weight updates.  If the errors of the LSTM were random, a
-fraction of 10/19 of the wrong words would be in the other language, for example "neun"
-for "nine", because each word has 10 of the 19 wrong words in the other language.
+speakers also means fewer weight updates.  There are 10 English and 10 German words.
+For each word, 10 of the 19 possible wrong answers are in the other language, for
+example "neun" for "nine".  If the errors of the LSTM were random, a fraction of 10/19
+of the wrong answers would therefore be in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the recordings.  The figure follows the tests on held-out speakers in

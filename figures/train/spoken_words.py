@@ -63,7 +63,7 @@ def named(size):
 
 
 def read(folder):
-    """Read spoken words from a folder or the repository."""
+    """Read spoken words from a folder, or those that are stored with the figures."""
     return embedded() if folder is None else stored(folder)
 
 
