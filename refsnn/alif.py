@@ -124,8 +124,7 @@ SPIKE = 0.5     # entries of State.spikes above SPIKE are spikes in (5)
 
 
 class Recording(NamedTuple):
-    """Hold the currents I, potentials U, adaptations A, spikes S and refractory
-    mask.  The function `simulate` describes the fields."""
+    """Hold recorded states.  The function `simulate` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -135,8 +134,7 @@ class Recording(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the current I, potential U, adaptation A and last spikes of a layer.
-    The function `run` describes the fields."""
+    """Hold the last states.  The function `run` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -145,8 +143,7 @@ class State(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold the e-prop traces s_j, u_j and eps_ij of eqs. (6) and (7).  The
-    function `trace_step` describes the fields."""
+    """Hold the e-prop traces.  The function `trace_step` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     adapted: np.ndarray
@@ -312,8 +309,7 @@ def _scan(drive, source, V, state, constants, k, spike=None, recorded=None, rese
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptation,
               gain=1.0, threshold=1.0, through_reset=True, through_recurrence=True,
               constants=False):
-    """Compute the derivatives J and F at recorded states of an ALIF layer,
-    eqs. (10), (11), (13)-(15).
+    """Compute derivatives along an ALIF recording, eqs. (10), (11), (13)-(15).
 
     >>> x, W = np.zeros((2, 1, 1)), np.ones((1, 1))
     >>> J, F = linearise(x, W, None, (x,) * 5, x, alpha=0.5, beta=0.25,
@@ -391,8 +387,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
 
 
 def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
-    """Return the direct derivative q of the loss with respect to states, eq.
-    (12).
+    """Return the direct derivative q = dL/dh of the loss, eq. (12).
 
     >>> one = np.ones((1, 1, 1))
     >>> run = (one, one, one, one, 0 * one)
@@ -478,8 +473,7 @@ def eligibility(traces, psi, *, adaptation):
 
     Parameters
     ----------
-    traces, psi, adaptation
-        Arguments of `trace_step`.
+    traces, psi, adaptation : as for `trace_step`
 
     Returns
     -------

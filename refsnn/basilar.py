@@ -81,8 +81,7 @@ LOWEST = 1.0            # Hz, lowest frequency of a table, as in the published s
 
 
 class Membrane(NamedTuple):
-    """Hold the constants of eqs. (1)-(5) for the basilar membrane, in CGS units.
-    The function `transfer` describes the fields."""
+    """Hold constants, CGS units.  The function `transfer` describes the fields."""
     C0: float = 1e9
     a: float = 3500.0
     alpha: float = 3.0
@@ -97,8 +96,7 @@ CONSTANTS = ", ".join(f"membrane.{name} () in (0, inf)" for name in Membrane._fi
 
 
 class Table(NamedTuple):
-    """Hold the transfer function V at frequencies from 1 Hz to slightly above
-    `top`.  The function `table` describes the fields."""
+    """Hold transfer functions.  The function `table` describes the fields."""
     frequencies: np.ndarray
     values: np.ndarray
     coefficients: np.ndarray
@@ -188,8 +186,7 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
 
     Parameters
     ----------
-    places, membrane
-        As for `transfer`.
+    places, membrane : as for `transfer`
     top, points : float and int
         Highest frequency, 10 to 1e5 Hz, and number of points, at least 100.
 

@@ -75,8 +75,7 @@ class Binning(NamedTuple):
 
 
 class Spikes(NamedTuple):
-    """Hold the nonzero entries of a (T, B, n) array, sorted by time step.  The
-    function `sparse` describes the fields."""
+    """Hold nonzero entries.  The function `sparse` describes the fields."""
     step: np.ndarray
     sample: np.ndarray
     unit: np.ndarray
@@ -199,8 +198,7 @@ def dense(times, units, channels, binning, *, dtype=np.float64):
 
     Parameters
     ----------
-    times, units, channels, binning
-        Arguments of `sparse`.
+    times, units, channels, binning : as for `sparse`
     dtype : float32 or float64
 
     Returns

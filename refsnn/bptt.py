@@ -59,8 +59,7 @@ SYSTEM = "J (T, B, n, n) float, F (T, B, n, p*), q (T, B, n)"
 
 
 def adjoint(J, q):
-    """Return the total derivatives of the loss with respect to the states, eq.
-    (1).
+    """Return the total derivatives of the loss, eq. (1).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> adjoint(J, q).ravel().tolist()
@@ -88,8 +87,7 @@ def adjoint(J, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss with respect to the parameters, eqs. (1)
-    and (2).
+    """Return the gradient of the loss, eqs. (1) and (2).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()
@@ -97,8 +95,7 @@ def gradient(J, F, q):
 
     Parameters
     ----------
-    J, q
-        Arguments of `adjoint`.
+    J, q : as for `adjoint`
     F : (T, B, n, p) float
         Derivative of h[t] with respect to the parameters at fixed h[t-1].
 
@@ -149,8 +146,7 @@ def chunk(J, F, q, dstate):
 
 
 def truncated(J, F, q, horizon):
-    """Compute the gradient of the loss by rolling truncated BPTT, eqs. (2),
-    (4).
+    """Compute the gradient by rolling truncated BPTT, eqs. (2) and (4).
 
     >>> J, q = np.full((3, 1, 1, 1), 0.5), np.ones((3, 1, 1))
     >>> [truncated(J, q[..., None], q, K).tolist() for K in range(3)]
@@ -158,8 +154,7 @@ def truncated(J, F, q, horizon):
 
     Parameters
     ----------
-    J, F, q
-        Arguments of `gradient`.
+    J, F, q : as for `gradient`
     horizon : int
         Number of steps K, at least 0.  The gradient is exact if K >= T - 1.
 

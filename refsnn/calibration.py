@@ -105,8 +105,7 @@ _CORRECTIONS = (
 
 
 class Measurement(NamedTuple):
-    """Hold the measured parameters of N neurons.  The function `measure`
-    describes the fields."""
+    """Hold measured values.  The function `measure` describes the fields."""
     gain: np.ndarray
     tau_syn: np.ndarray
     tau_mem: np.ndarray
@@ -121,8 +120,7 @@ class Measurement(NamedTuple):
 
 
 class Corrections(NamedTuple):
-    """Hold factors and offsets that correct the parameters of a chip.  The
-    function `calibrate` describes the fields."""
+    """Hold corrections.  The function `calibrate` describes the fields."""
     gain: np.ndarray
     tau_syn: np.ndarray
     tau_mem: np.ndarray
@@ -458,8 +456,7 @@ def corrected(chip, corrections):
 
 
 def twin(chip, found):
-    """Return a twin: an emulated chip with the measured parameters of another
-    chip.
+    """Return a twin: an emulated chip with measured parameters of another chip.
 
     >>> names = "effects", *Corrections._fields, "adc_offset"
     >>> one, effects = np.ones(2), namedtuple("Effects", "sampling")(None)

@@ -146,8 +146,7 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
 
     Parameters
     ----------
-    f, theta, gradient, names, step, margin
-        As for `directional`.
+    f, theta, gradient, names, step, margin : as for `directional`
     rtol : float
         Tolerance relative to the largest of three values: the gradient entry,
         its finite difference, and 1/1000 of the largest entry of the array.
@@ -208,8 +207,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss function of the parameters in which recorded values are
-    fixed.
+    """Return a loss of the parameters in which recorded values are fixed.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)
@@ -238,8 +236,7 @@ def frozen(run, *recording):
 
 
 def complex_step(f, theta, direction, step=1e-30):
-    """Compute a directional derivative of an analytic function by a complex
-    step.
+    """Compute a directional derivative with a complex step.
 
     >>> complex_step(lambda w: (w ** 3).sum(), np.array([2.0]), np.ones(1))
     12.0
@@ -279,8 +276,7 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
 
     Parameters
     ----------
-    f, theta, gradient
-        As for `directional`.
+    f, theta, gradient : as for `directional`
     direction : array or list of arrays, float64
         Direction d.
     start, halvings : float, int

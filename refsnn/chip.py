@@ -182,8 +182,7 @@ IDEAL = Effects(*(None for _ in Effects._fields))
 
 
 class Chip(NamedTuple):
-    """Hold the parameters of one emulated chip.  The function `draw` describes
-    the fields."""
+    """Hold chip parameters.  The function `draw` describes the fields."""
     effects: Effects
     nominal: Tuple[float, float]
     gain: np.ndarray
@@ -295,8 +294,7 @@ def _factor(normal, spread):
 
 
 def only(effects, *names):
-    """Return a copy of `effects` in which only the named effects are switched
-    on.
+    """Return a copy of `effects` with only the named effects switched on.
 
     >>> only(UNCALIBRATED, "tau_mem").tau_mem, only(UNCALIBRATED).tau_mem
     (0.13, None)

@@ -73,8 +73,7 @@ class Weights(NamedTuple):
 
 
 def integers(weights, *, scale=240.0, limit=63, most=250.0):
-    """Return the integer weights, and the scale s of the readout weights,
-    eqs. (1) and (2).
+    """Return the integer weights and the readout scale s, eqs. (1) and (2).
 
     >>> weights = Weights(np.array([[0.1, 1.0]]), None, np.array([[-0.5]]))
     >>> written, s = integers(weights)
@@ -184,8 +183,7 @@ def drop(weights, kept):
 
 
 def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
-    """Return the penalty on the mean squared weights, eq. (5), and the derivative
-    of the penalty with respect to the weights.
+    """Return the weight penalty, eq. (5), and its derivative.
 
     >>> weights = Weights(np.full((1, 2), 3.0), None, np.ones((1, 1)))
     >>> value, d = penalty(weights)
@@ -194,8 +192,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
 
     Parameters
     ----------
-    weights
-        As for `integers`.
+    weights : as for `integers`
     hidden, recurrent, readout : float
         Penalty coefficients `strength` of the three weight matrices, at least
         0; the defaults are from [CB22].

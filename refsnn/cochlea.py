@@ -87,9 +87,7 @@ TYPES = np.float32, np.float64, np.complex64, np.complex128     # of a response
 
 
 class HairCell(NamedTuple):
-    """Hold the constants of eqs. (3)-(7).  The rates y, g, l, r, x and h have the
-    unit 1/s, and the velocities A and B have the unit cm/s.  The function
-    `transmitter` describes the fields."""
+    """Hold constants.  The function `transmitter` describes the fields."""
     y: float = 5.05
     g: float = 2000.0
     l: float = 2500.0  # noqa: E741
@@ -227,8 +225,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
 
     Parameters
     ----------
-    v, dt, cell
-        As for `transmitter`.
+    v, dt, cell : as for `transmitter`
     out : (T, C) float64, optional
         Array to which the result is written.  `out` may be the array `v`.
 
@@ -426,8 +423,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
 
 def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
                  padded=True):
-    """Convert several sounds at once, which is faster than `convert` for short
-    sounds.
+    """Convert several short sounds at once, which is faster than `convert`.
 
     >>> response = lambda frequencies, _: np.full((frequencies.size, 2), 999.0)
     >>> x, rng = np.sin(0.2 * np.arange(4800)), np.random.default_rng

@@ -152,8 +152,7 @@ class Step(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold the states 0 to T of a layer, in arrays of shape (T + 1, B, n).  The
-    function `simulate` describes the fields."""
+    """Hold the states 0 to T.  The function `simulate` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -353,8 +352,7 @@ def _reset(step, mem, fired, const):
 
 
 def recorded(step, run):
-    """Return the spikes, potentials and currents that a simulator with the
-    convention `step` records.
+    """Return the arrays that a simulator with the convention `step` records.
 
     >>> step, x = PRESETS["lava"], np.array([[[1.5]], [[0.0]]])
     >>> run = simulate(step, x, np.eye(1), tau_syn=2, tau_mem=2)
@@ -385,8 +383,7 @@ def _rows(step, states):
 
 def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
            reset_to=0.0, floor=0.0):
-    """Return the derivatives of each state with respect to the currents, net
-    inputs, potentials and spikes of the previous state, eqs. (8)-(11).
+    """Return the derivatives of each step of a simulation, eqs. (8)-(11).
 
     >>> step, one = PRESETS["lava"], np.ones((1, 1, 1))
     >>> run = simulate(step, one, one[0], tau_syn=4, tau_mem=2)
@@ -453,8 +450,7 @@ def _reset_slopes(step, mem, fired, const):
 
 
 def linearise(x, W, V, spikes, psi, slopes):
-    """Return the derivatives J, F and E of each state with respect to the
-    previous state, the weights and the input, eqs. (12)-(14).
+    """Return the derivatives J, F and E of each state, eqs. (12)-(14).
 
     >>> two = np.ones((2, 1, 1))
     >>> parts = {name: (i + 1) * two for i, name in enumerate(PARTS)}
@@ -464,8 +460,7 @@ def linearise(x, W, V, spikes, psi, slopes):
 
     Parameters
     ----------
-    x, W, V
-        As for `simulate`.
+    x, W, V : as for `simulate`
     spikes, psi : (T + 1, B, n) float
         Spikes and surrogate derivatives of all states.  Results have the dtype
         of psi.
@@ -510,8 +505,7 @@ def linearise(x, W, V, spikes, psi, slopes):
 
 
 def credit(psi, slopes, dspikes=None, dmem=None):
-    """Return the direct derivative q of the loss with respect to the state h,
-    eq. (15).
+    """Return the direct derivative q = dL/dh of the loss, eq. (15).
 
     >>> one = np.ones((2, 1, 1))
     >>> parts = {"rows": [1, 0], "row_by_mem": one, "row_by_spikes": -one}
@@ -520,8 +514,7 @@ def credit(psi, slopes, dspikes=None, dmem=None):
 
     Parameters
     ----------
-    psi, slopes
-        As for `linearise`.
+    psi, slopes : as for `linearise`
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss L with respect to the recorded spikes
         and membrane potentials.

@@ -109,8 +109,7 @@ ARCHITECTURES = {               # from [LZ20]: image shape, weight shapes, pools
 
 
 class Recording(NamedTuple):
-    """Hold the layer inputs, the pre-activations and the outputs of a network.
-    The function `forward` describes the fields."""
+    """Hold all activations.  The function `forward` describes the fields."""
     inputs: List[np.ndarray]
     pre: List[np.ndarray]
     outputs: np.ndarray
@@ -118,8 +117,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss with respect to the parameters of each layer.
-    The function `backward` describes the fields."""
+    """Hold a gradient.  The function `backward` describes the fields."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
     __repr__ = shown
@@ -204,8 +202,7 @@ def _largest(pre, pool):
 
 
 def backward(weights, recording, doutputs, pools):
-    """Compute the gradient of a loss with respect to the parameters, eqs. (5),
-    (6).
+    """Compute the gradient of a loss, eqs. (5) and (6).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> recording = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))
@@ -292,8 +289,7 @@ def _blocks(rows, size):
 
 
 def signals(weights, recording, pools):
-    """Return the derivatives of the outputs with respect to all pre-activations,
-    eq. (7).
+    """Return the signals df/dpre of all layers, eq. (7).
 
     >>> weights = [np.ones((1, 2, 2, 1)), np.full((1, 1), 3.0)]
     >>> x = np.arange(9.0).reshape(1, 3, 3, 1)
@@ -303,8 +299,7 @@ def signals(weights, recording, pools):
 
     Parameters
     ----------
-    weights, recording, pools
-        As for `backward`.
+    weights, recording, pools : as for `backward`
 
     Returns
     -------
@@ -361,8 +356,7 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient, with respect to the parameters, of a loss that
-    depends on the Jacobian of the network outputs.
+    """Compute the gradient of a loss of the Jacobian, eqs. (5) and (9)-(11).
 
     The function evaluates eqs. (5) and (9)-(11) for a loss that depends on the
     patches A, the signals G and the outputs f.

@@ -384,8 +384,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     ----------
     folder : str or path
         Folder with train_32x32.mat and test_32x32.mat.
-    kind, dtype
-        As for `cifar`.
+    kind, dtype : as for `cifar`
     checked : bool
         If True, a file with another MD5 digest than the published one is
         rejected.  If False, the digest is not computed, and SciPy may crash

@@ -37,8 +37,7 @@ __all__ = ["latency", "latency_events", "poisson"]
 
 
 class Events(NamedTuple):
-    """Hold the indices of spikes in a (T, B, m) array, sorted by time step.  The
-    function `latency_events` describes the fields."""
+    """Hold spike indices.  The function `latency_events` describes the fields."""
     step: np.ndarray
     sample: np.ndarray
     unit: np.ndarray
@@ -95,8 +94,7 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
 
     Parameters
     ----------
-    values, T, tau, threshold, dt
-        Arguments of `latency_events`.
+    values, T, tau, threshold, dt : as for `latency_events`
     dtype : float32 or float64, optional
         Dtype of the result.  The default is the dtype of `values`.
 

@@ -58,8 +58,7 @@ SEQUENCE = np.dtype([("length", "<u4"), ("address", "<u8"), ("index", "<u4")])
 
 
 class Speakers(NamedTuple):
-    """Hold arrays (speakers,) with properties of speakers.  The function `write`
-    describes the fields."""
+    """Hold speaker properties.  The function `write` describes the fields."""
     gender: np.ndarray
     age: np.ndarray
     body_height: np.ndarray
@@ -67,8 +66,7 @@ class Speakers(NamedTuple):
 
 
 class Recordings(NamedTuple):
-    """Hold the spikes, the labels and the speakers of N recordings.  The function
-    `read` describes the fields."""
+    """Hold N recordings.  The function `read` describes the fields."""
     times: list
     units: list
     labels: np.ndarray

@@ -70,16 +70,14 @@ __all__ = ["accumulate", "fisher", "penalty", "penalty_gradient"]
 
 
 class Fisher(NamedTuple):
-    """Hold the diagonal Fisher information of each layer.  The function `fisher`
-    describes the fields."""
+    """Hold Fisher information.  The function `fisher` describes the fields."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
     __repr__ = shown
 
 
 class State(NamedTuple):
-    """Hold the importance and the anchor of each parameter, and the number of
-    completed tasks.  The function `accumulate` describes the fields."""
+    """Hold the state of EWC.  The function `accumulate` describes the fields."""
     importance: Union[np.ndarray, list]
     anchor: Union[np.ndarray, list]
     tasks: int
@@ -196,8 +194,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
 
 
 def penalty(state, parameters, strength):
-    """Return the penalty on the distance of the parameters from their anchors,
-    eq. (2).
+    """Return the penalty on the distance from the anchors, eq. (2).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty(state, np.array([4.0]), strength=0.5)
@@ -224,8 +221,7 @@ def penalty(state, parameters, strength):
 
 
 def penalty_gradient(state, parameters, strength):
-    """Return the gradient of the penalty with respect to the parameters,
-    eq. (3).
+    """Return the gradient of the penalty, eq. (3).
 
     >>> state = accumulate(None, np.array([2.0]), np.array([1.0]))
     >>> penalty_gradient(state, np.array([4.0]), strength=0.5).tolist()

@@ -61,8 +61,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the error signal of hidden spikes from the error of the next layer,
-    eq. (1).
+    """Compute the error signal from the error of the next layer, eq. (1).
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -88,8 +87,7 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the error signal of hidden spikes directly from the output error,
-    eq. (2).
+    """Compute the error signal directly from the output error, eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
@@ -113,8 +111,7 @@ def direct(error, H):
 
 
 def local_square(spikes, G, target):
-    """Compute the squared error of a local readout with fixed random weights,
-    eqs. (3) and (4).
+    """Compute the squared error of a fixed random readout, eqs. (3) and (4).
 
     >>> loss, e = local_square(np.ones((1, 1, 1)), [[2.0]], [[[1.0]]])
     >>> loss, e.tolist()
@@ -143,8 +140,7 @@ def local_square(spikes, G, target):
 
 
 def local_cross_entropy(spikes, G, labels):
-    """Compute the cross entropy of a local readout with fixed random weights,
-    eqs. (3) and (5).
+    """Compute the cross entropy of a fixed random readout, eqs. (3) and (5).
 
     >>> loss, e = local_cross_entropy(np.zeros((1, 1, 1)), np.eye(2, 1), [0])
     >>> round(loss, 3), e.tolist()
@@ -159,8 +155,7 @@ def local_cross_entropy(spikes, G, labels):
 
     Returns
     -------
-    loss, dspikes
-        As for `local_square`.
+    loss, dspikes : as for `local_square`
     """
     G, spikes = arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
     batch = spikes.shape[1]
@@ -207,8 +202,7 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 
 
 def three_factor(post, trace):
-    """Compute the gradient of the loss with respect to the weights by a
-    three-factor rule, eq. (7).
+    """Compute the weight gradient by a three-factor rule, eq. (7).
 
     >>> three_factor(np.full((2, 1, 1), 2.0), np.full((2, 1, 1), 3.0)).tolist()
     [[12.0]]

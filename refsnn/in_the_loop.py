@@ -110,9 +110,7 @@ SPIKE = 0.5                 # counts from SPIKE on are at least one spike
 
 
 class Recording(NamedTuple):
-    """Hold the membrane potentials v and spikes S of hidden neurons, and the
-    potentials o of readouts.  Potentials are in units of the threshold.  The
-    function `record` describes the fields."""
+    """Hold a chip recording.  The function `record` describes the fields."""
     mem: Optional[np.ndarray]
     spikes: np.ndarray
     out: Optional[np.ndarray]
@@ -120,9 +118,7 @@ class Recording(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss, eqs. (4)-(7), and the derivatives of the loss with respect
-    to the readout potentials o and the spikes S.  The function `loss`
-    describes the fields."""
+    """Hold loss and derivatives.  The function `loss` describes the fields."""
     value: float
     dout: np.ndarray
     dspikes: np.ndarray
@@ -130,8 +126,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients dW, dV and dW_out of the loss, eq. (11).  The function
-    `gradients` describes the fields."""
+    """Hold the gradient.  The function `gradients` describes the fields."""
     hidden: np.ndarray
     recurrent: Optional[np.ndarray]
     readout: np.ndarray
@@ -250,12 +245,10 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
     Parameters
     ----------
-    weights, x
-        As for `gradients`.
+    weights, x : as for `gradients`
     recording : Recording
         Result of `record`.  Only arrays that are None are computed.
-    tau_syn, tau_mem, dt, gain, threshold
-        As for `gradients`.
+    tau_syn, tau_mem, dt, gain, threshold : as for `gradients`
 
     Returns
     -------
@@ -297,8 +290,7 @@ def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
 
 def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
          burst=0.0, rate=0.0, bound=0.0):
-    """Compute the loss, and its derivatives with respect to readout potentials
-    and spikes, eqs. (3)-(7).
+    """Compute the loss and its derivatives, eqs. (3)-(7).
 
     >>> silent = Recording(*(np.zeros((3, 1, 2)) for _ in range(3)))
     >>> value, dout, dspikes = loss(silent, np.array([0]))
@@ -392,8 +384,7 @@ def _activity(spikes, burst, rate, bound):
 
 def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
               tau_mem=6e-6, dt=1.7e-6, gain=1.0, threshold=1.0, steepness=50.0):
-    """Compute the surrogate gradient of the loss with respect to all weights,
-    eqs. (8)-(11).
+    """Compute the surrogate gradient of the loss, eqs. (8)-(11).
 
     >>> weights = {"hidden": np.ones((1, 1)), "readout": np.ones((1, 1))}
     >>> silent = Recording(*(np.zeros((6, 1, 1)) for _ in range(3)))

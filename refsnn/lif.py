@@ -129,8 +129,7 @@ RECORDING = ("recording.syn (T, B, n), recording.mem (T, B, n), "
 
 
 class Recording(NamedTuple):
-    """Hold the currents I, potentials U, spikes S and refractory mask of a layer.
-    The function `simulate` describes the fields."""
+    """Hold recorded states.  The function `simulate` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -139,8 +138,7 @@ class Recording(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the synaptic currents I, potentials U and last spikes of a LIF layer.
-    The function `run` describes the fields."""
+    """Hold the last states.  The function `run` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray = None
@@ -148,8 +146,7 @@ class State(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives of the loss with respect to parameters, input and
-    states.  The function `backward` describes the fields."""
+    """Hold derivatives.  The function `backward` describes the fields."""
     dW: np.ndarray
     dV: np.ndarray
     dx: np.ndarray
@@ -270,8 +267,7 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     drive : (B, n) float
         Product ``x[t] @ W.T`` of input and weights.  Results have the dtype of
         `drive`.
-    V, state, alpha, beta, gain, threshold, reset, refractory
-        Arguments of `run`.
+    V, state, alpha, beta, gain, threshold, reset, refractory : as for `run`
 
     Returns
     -------
@@ -447,8 +443,7 @@ def _columns(rec, psi, keep, jump, reset):
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
               threshold=1.0, reset="subtract", through_reset=True,
               through_recurrence=True, constants=False):
-    """Compute the derivatives J, F and E along a recording, eqs. (12)-(14)
-    and (16)-(20).
+    """Compute J, F and E along a recording, eqs. (12)-(14) and (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)
@@ -508,8 +503,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
 
 
 def credit(psi, dspikes=None, dmem=None):
-    """Return the direct derivative of the loss with respect to the state h, eq.
-    (15).
+    """Return the direct derivative q = dL/dh of the loss, eq. (15).
 
     >>> credit(np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 4.0)).tolist()
     [[[0.0, 2.0]]]
@@ -562,8 +556,7 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
 
     Parameters
     ----------
-    x, W, alpha, beta, gain
-        Arguments of `readout`.
+    x, W, alpha, beta, gain : as for `readout`
     state : State, optional
         State at step 0; rest by default.
 
@@ -590,8 +583,7 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
     ----------
     drive : (B, k) float
         Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
-    state, alpha, beta, gain
-        Arguments of `readout_run`.
+    state, alpha, beta, gain : as for `readout_run`
 
     Returns
     -------
@@ -617,8 +609,7 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Compute the gradient of the loss for a leaky readout, eqs. (7)-(11) with
-    psi = 0.
+    """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
 
     >>> dmem = np.zeros((4, 1, 1))
     >>> dmem[3] = 1
@@ -628,14 +619,12 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
     Parameters
     ----------
-    x, W, alpha, beta, gain
-        Arguments of `readout_run`.
+    x, W, alpha, beta, gain : as for `readout_run`
     dmem : (T, B, k) float or None
         Derivative of the loss with respect to the membrane potentials.
     state : State, optional
         State at step 0, used only if `constants` is true; rest by default.
-    dstate, constants
-        Arguments of `backward`.
+    dstate, constants : as for `backward`
 
     Returns
     -------

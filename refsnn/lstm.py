@@ -78,8 +78,7 @@ __all__ = ["backward", "dropout", "init", "simulate"]
 
 
 class Recording(NamedTuple):
-    """Hold the outputs, cell states and gates of a simulated LSTM network.  The
-    function `simulate` describes the fields."""
+    """Hold recorded states.  The function `simulate` describes the fields."""
     h: np.ndarray
     cell: np.ndarray
     gates: np.ndarray
@@ -87,8 +86,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the derivatives of the loss with respect to parameters, inputs and
-    initial state.  The function `backward` describes the fields."""
+    """Hold derivatives.  The function `backward` describes the fields."""
     dW: np.ndarray
     dV: np.ndarray
     db: np.ndarray
@@ -155,8 +153,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
 
 def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
              x_mask=None, h_mask=None, inputs=True):
-    """Compute the gradient of the loss by backpropagation through time, eqs.
-    (5)-(9).
+    """Compute the gradient by backpropagation through time, eqs. (5)-(9).
 
     >>> x, W, V = np.ones((1, 1, 1)), np.zeros((4, 1)), np.zeros((4, 1))
     >>> run = simulate(x, W, V, np.zeros(4))
@@ -281,8 +278,7 @@ def init(m, n, rng, dtype=np.float64):
     ----------
     m, n : int
         Numbers of inputs and cells.
-    rng, dtype
-        As for `dropout`.
+    rng, dtype : as for `dropout`
 
     Returns
     -------

@@ -91,8 +91,7 @@ RECORDING = "recording.inputs[{0}] (N, n{0}); recording.pre[{0}] (N, n{1})"
 
 
 class Recording(NamedTuple):
-    """Hold the layer inputs, the pre-activations and the outputs of a network.
-    The function `forward` describes the fields."""
+    """Hold all activations.  The function `forward` describes the fields."""
     inputs: List[np.ndarray]
     pre: List[np.ndarray]
     outputs: np.ndarray
@@ -100,8 +99,7 @@ class Recording(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss with respect to the parameters of each layer.
-    The function `backward` describes the fields."""
+    """Hold a gradient.  The function `backward` describes the fields."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
     __repr__ = shown
@@ -158,8 +156,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
 
 
 def backward(weights, recording, doutputs, activation="relu"):
-    """Compute the gradient of a loss with respect to the parameters, eqs. (4) and
-    (5).
+    """Compute the gradient of a loss, eqs. (4) and (5).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[1.0, 1.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))
@@ -222,8 +219,7 @@ def _down(weights, inputs, slopes, doutputs, dinputs, extra, gain):
 
 
 def signals(weights, recording, activation="relu"):
-    """Return the derivatives of the outputs with respect to all pre-activations,
-    eq. (7).
+    """Return the signals df/dpre of all layers, eq. (7).
 
     >>> weights = [np.array([[1.0], [-1.0]]), np.array([[5.0, 7.0]])]
     >>> rec = forward(weights, [np.zeros(2), np.ones(1)], np.array([[3.0]]))

@@ -53,8 +53,7 @@ RATE = "rate () in (0, inf)"
 
 
 class Trajectory(NamedTuple):
-    """Hold the predicted network outputs after S different numbers of training
-    steps.  The function `predict` describes the fields."""
+    """Hold predicted outputs.  The function `predict` describes the fields."""
     train: np.ndarray
     test: np.ndarray | None
     __repr__ = shown

@@ -78,8 +78,7 @@ __all__ = ["gradient", "target", "transfer"]
 
 
 class Model(NamedTuple):
-    """Hold functions for a network and its kernel, such as `mlp.forward` and
-    `ntk.kernel`.  The function `target` describes the fields."""
+    """Hold functions of a model.  The function `target` describes the fields."""
     forward: Callable
     signals: Callable
     second_order: Callable
@@ -90,8 +89,7 @@ class Model(NamedTuple):
 
 
 class Target(NamedTuple):
-    """Hold the outputs and the kernel of the teacher for one batch.  The function
-    `target` describes the fields."""
+    """Hold teacher results.  The function `target` describes the fields."""
     outputs: np.ndarray
     kernel: np.ndarray
     __repr__ = shown
@@ -106,8 +104,7 @@ class Loss(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the loss L of NTT and its gradient with respect to the parameters.
-    The function `gradient` describes the fields."""
+    """Hold loss and gradient.  The function `gradient` describes the fields."""
     loss: Loss
     weights: list
     biases: list
@@ -115,8 +112,7 @@ class Gradient(NamedTuple):
 
 
 class Student(NamedTuple):
-    """Hold the dense weights, the biases and the masks of a student network.  The
-    function `transfer` describes the fields."""
+    """Hold a sparse student.  The function `transfer` describes the fields."""
     weights: list
     biases: list
     masks: list
@@ -264,8 +260,7 @@ def _square(a):
 def transfer(model, weights, biases, batches, *, density, prune, optimiser,
              every=100, strength=1e-3, l2=1e-4, kind="at_masked", student=None,
              watch=None):
-    """Train the weights and masks of a sparse student network to match a dense
-    teacher.
+    """Train a sparse student network to match a dense teacher.
 
     >>> layer = NamedTuple("Layer", [("inputs", list), ("outputs", list)])
     >>> model = Model(lambda W, b, x: layer([x], x @ W[0].T),

@@ -64,8 +64,7 @@ __all__ = ["adam", "adamax", "rmaxprop", "rmsprop", "sgd"]
 
 
 class State(NamedTuple):
-    """Hold the state of an optimiser for one array of parameters.  The function
-    `sgd` describes the fields."""
+    """Hold an optimiser's state.  The function `sgd` describes the fields."""
     step: int
     mean: np.ndarray | None
     scale: np.ndarray | None

@@ -110,8 +110,7 @@ def step(drive, V, state=None):
     ----------
     drive : (B, n) float
         Product ``x[t] @ W.T``.  The result has the dtype of `drive`.
-    V, state
-        Arguments of `run`.
+    V, state : as for `run`
 
     Returns
     -------
@@ -142,8 +141,7 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
 
     Parameters
     ----------
-    x, W, V, state
-        Arguments of `simulate`.
+    x, W, V, state : as for `simulate`
     h, dh : (T, B, n) float
         States from `simulate`, and direct derivatives e[t] of the loss with
         respect to the states.  The argument `dh` is the array e of (4).

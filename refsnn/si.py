@@ -114,8 +114,7 @@ class Settings(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the path integrals, importances and anchors of all parameters.  The
-    function `begin` describes the fields."""
+    """Hold the state of SI.  The function `begin` describes the fields."""
     path_integral: Union[np.ndarray, list]
     importance: Union[np.ndarray, list]
     anchor: Union[np.ndarray, list]
@@ -272,8 +271,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
 
 
 def consolidate(state, parameters, settings=DEFAULT):
-    """Update the importances and anchors of all parameters after a task,
-    eq. (2).
+    """Update the importances and anchors after a task, eq. (2).
 
     >>> state = begin(np.array([1.0]))
     >>> state = accumulate(state, np.array([-0.5]), np.array([4.0]))

@@ -108,8 +108,7 @@ def stored(owner, pattern, states):
 
     Parameters
     ----------
-    owner, pattern
-        As for `step`.
+    owner, pattern : as for `step`
     states : int
         Number of states, a multiple of the number of neurons.
 
@@ -189,8 +188,7 @@ def gradient(J, F, q, owner, pattern):
         Arguments of `step` at all steps; J[0] is not used.
     q : (T, B, N) float
         Direct derivative of the loss with respect to the states h[t].
-    owner, pattern
-        As for `step`.
+    owner, pattern : as for `step`
 
     Returns
     -------

@@ -105,8 +105,7 @@ MODEL = {rule: (LEAK if rule == "presynaptic" else LEAK.replace("()", "(n?)"))
 
 
 class Recording(NamedTuple):
-    """Hold the recorded currents, potentials, spikes and refractory mask of a
-    layer.  The function `gradient` describes the fields."""
+    """Hold a recording.  The function `gradient` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     spikes: np.ndarray
@@ -115,16 +114,14 @@ class Recording(NamedTuple):
 
 
 class Traces(NamedTuple):
-    """Hold derivatives of currents and potentials with respect to the weights.
-    The function `rest` describes the fields."""
+    """Hold the traces.  The function `rest` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     __repr__ = shown
 
 
 class Gradient(NamedTuple):
-    """Hold the gradients of the loss with respect to the weights W and V.  The
-    function `gradient` describes the fields."""
+    """Hold the gradient.  The function `gradient` describes the fields."""
     dW: np.ndarray
     dV: np.ndarray | None
     __repr__ = shown
@@ -235,8 +232,7 @@ def rest(rule, B, n, count, dtype=np.float64):
 
     Parameters
     ----------
-    rule
-        As for `lif_step`.
+    rule : as for `lif_step`
     B, n, count : int
         Numbers of sequences, of neurons and of presynaptic values, which is
         m + n, or m without recurrence.

@@ -77,8 +77,7 @@ CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
 
 
 class Crossing(NamedTuple):
-    """Hold the spike times of a layer and, for each spike, the causal inputs.
-    The function `forward` describes the fields."""
+    """Hold spike times.  The function `forward` describes the fields."""
     times: np.ndarray
     causal: np.ndarray
     slope: np.ndarray
@@ -192,8 +191,7 @@ def potential(at, inputs, W, *, tau):
     ----------
     at : (T,) float
         Times in s.
-    inputs, W, tau
-        As for `forward`.
+    inputs, W, tau : as for `forward`
 
     Returns
     -------

@@ -137,8 +137,7 @@ class Settings(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Hold the decay factors and other coefficients of the equations for a time
-    step."""
+    """Hold the coefficients of the equations for a time step."""
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
     mem: float                      # 1 - dt/tau_mem
@@ -158,8 +157,7 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of the neurons and synapses between two time steps.  The
-    function `rest` describes the fields."""
+    """Hold all states.  The function `rest` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     held: np.ndarray
@@ -176,8 +174,7 @@ class State(NamedTuple):
 
 
 class Step(NamedTuple):
-    """Hold the input spikes and the output spikes of a layer in one time step.
-    The function `forward` describes the fields."""
+    """Hold a recorded step.  The function `forward` describes the fields."""
     spikes: np.ndarray
     mem: np.ndarray
     psi: np.ndarray

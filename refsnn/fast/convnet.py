@@ -71,8 +71,7 @@ WIDE = 64           # a product of shorter segments is slow; they get all kernel
 
 
 class Tape(NamedTuple):
-    """Hold the outputs of a network, and the arrays from which `backward`
-    computes the gradient.  The function `forward` describes the fields."""
+    """Hold all activations.  The function `forward` describes the fields."""
     inputs: List[np.ndarray]
     pre: List[np.ndarray]
     outputs: np.ndarray
@@ -82,8 +81,7 @@ class Tape(NamedTuple):
 
 
 class Gradient(NamedTuple):
-    """Hold the gradient of a loss with respect to the parameters of each layer.
-    The function `backward` describes the fields."""
+    """Hold a gradient.  The function `backward` describes the fields."""
     weights: List[np.ndarray]
     biases: List[np.ndarray]
     __repr__ = shown
@@ -191,8 +189,7 @@ def _multiply(found, work, out):
 
 
 def backward(tape, doutputs):
-    """Compute the gradient of a loss with respect to the parameters, eqs.
-    (4)-(7).
+    """Compute the gradient of a loss, eqs. (4)-(7).
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> tape = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))

@@ -112,8 +112,7 @@ np.empty(2**23, np.uint8)
 
 
 class Tape(NamedTuple):
-    """Hold the arrays of a simulation from which `gradients` computes the
-    gradients.  The function `forward` describes the fields."""
+    """Hold a simulation.  The function `forward` describes the fields."""
     mem: np.ndarray
     blocks: list
     weights: tuple

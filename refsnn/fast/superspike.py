@@ -84,8 +84,7 @@ SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 
 class Coefficients(NamedTuple):
-    """Hold the decay factors and other coefficients of the equations for a time
-    step.  The default values are for time steps of dt = 0.1 ms."""
+    """Hold the coefficients for a time step, by default of dt = 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -106,8 +105,7 @@ class Coefficients(NamedTuple):
 
 
 class State(NamedTuple):
-    """Hold the state of the neurons and synapses between two blocks of time
-    steps.  The function `rest` describes the fields."""
+    """Hold all states.  The function `rest` describes the fields."""
     syn: np.ndarray
     mem: np.ndarray
     held: np.ndarray
@@ -124,8 +122,7 @@ class State(NamedTuple):
 
 
 class Block(NamedTuple):
-    """Hold the input spikes and the activity of a layer in one block of time
-    steps.  The function `forward` describes the fields."""
+    """Hold a recorded block.  The function `forward` describes the fields."""
     spikes: np.ndarray
     mem: np.ndarray
     psi: np.ndarray

@@ -62,8 +62,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the judgement of one result.  In summaries, the field `output` is
-    empty."""
+    """Hold the judgement of one result; in summaries, `output` is empty."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -72,8 +71,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load test problems, and check that each known programming mistake
-    changes an output.
+    """Load test problems, and check that each known mistake has an effect.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5
@@ -86,8 +84,7 @@ def vectors(names=None):
 
     Returns
     -------
-    dict
-        As for `stored.load`.
+    dict : as for `stored.load`
     """
     return {name: _alive(vector) for name, vector in stored.load(names).items()}
 

@@ -61,8 +61,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write all stored test problems (golden vectors) into a new or empty
-    folder, or into a new zip file.
+    """Write all golden vectors into a new or empty folder, or a new zip file.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):

@@ -140,8 +140,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     ----------
     place : Place
         Result of `locate` for other arrays.
-    found, right, rtol, axes, sizes
-        As for `locate`.
+    found, right, rtol, axes, sizes : as for `locate`
 
     Returns
     -------

@@ -79,8 +79,7 @@ def _refuse_masked(results):
 # ---- one golden vector
 
 def flaw(vector):
-    """Return a message if the spikes never vary or an output is 0 everywhere,
-    and "" otherwise.
+    """Return a message if spikes never vary or an output is 0, otherwise "".
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))

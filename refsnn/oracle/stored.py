@@ -134,8 +134,7 @@ def _arrays(rows):
 
 
 def write(folder=FOLDER):
-    """Recompute all stored test problems, and replace the JSON files that have
-    changed.
+    """Recompute all stored test problems, and replace changed JSON files.
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12

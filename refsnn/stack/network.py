@@ -26,8 +26,7 @@ CONSTANTS = ("tau_syn", "tau_mem", "threshold", "adaptation", "tau_adapt")
 
 
 class Layer(NamedTuple):
-    """Hold the parameters of a layer, or derivatives of the loss with respect to
-    these parameters.  The function `layer` describes the fields."""
+    """Hold layer parameters.  The function `layer` describes the fields."""
     W: np.ndarray
     V: np.ndarray = None
     log_tau_syn: np.ndarray = None

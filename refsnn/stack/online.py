@@ -149,8 +149,7 @@ RULES = {"exact": Rule("all", "all"),
 
 
 class State(NamedTuple):
-    """Hold all that the next step needs, with one entry for each layer.  The
-    function `step` describes the fields."""
+    """Hold the last states.  The function `step` describes the fields."""
     neurons: list
     gates: list
     influence: list
@@ -522,8 +521,7 @@ def memory(layers, B, rule, learn=(), feedback=None):
 
     Parameters
     ----------
-    layers, rule, learn, feedback
-        Arguments of `step`.
+    layers, rule, learn, feedback : as for `step`
     B : int
         Number of sequences.
 

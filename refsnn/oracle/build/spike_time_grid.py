@@ -119,8 +119,7 @@ def backward(dtimes, arrivals, units, W, grid, *, steps, dt, taus, threshold=1.0
         Derivative of the loss with respect to the spike times of `grid`.
     grid : Grid
         Result of `simulate`.
-    arrivals, units, W, steps, dt, taus, threshold, scheme
-        Arguments of `simulate`.
+    arrivals, units, W, steps, dt, taus, threshold, scheme : as for `simulate`
 
     Returns
     -------

@@ -48,8 +48,7 @@ class _Kind(NamedTuple):
 
 
 def assert_correct(rule, function, examples=60):
-    """Test a function on random networks, and report a small network for which
-    the function returns wrong results.
+    """Test a function on random networks, and report a small one that fails.
 
     >>> try:
     ...     assert_correct("bptt", lambda p: {"dV": 0 * p["V"]}, 9)

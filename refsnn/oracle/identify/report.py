@@ -62,8 +62,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Describe an update convention by its differences from a preset (the
-    update convention of a published tool)."""
+    """Describe an update convention by its differences from a published tool."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple

@@ -64,8 +64,7 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return input signals for which LIF neurons with different update
-    conventions give different results.
+    """Return inputs to which different update conventions respond differently.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
