@@ -40,8 +40,7 @@ dt - t0 = late - width/2.  Because eq. (2) does not change if the time
 constants tau_syn and tau_mem are exchanged, tau_mem is determined from eq.
 (4).  Each neuron parameter of a chip is set by a digital number with
 `levels` possible values.  The function `corrected` therefore rounds all
-corrections to the multiples in eq. (7), and applies the rounded
-corrections to an emulated chip:
+corrections to the multiples in eq. (7):
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -58,15 +57,12 @@ Approximate.  If the argument `reference` is not given, the measured leak
     differ from each other.  The results are therefore averaged over
     `repeats` measurements, each of which assigns the weights to the inputs
     in another order.
-Cost.   If the chip has more than 150 inputs, the number of images in a
-    measurement is about 1.2 times the number of inputs.  Otherwise, a
-    measurement needs about 190 images.
+Cost.   A measurement needs about 190 images, or 1.2 times the number of
+    inputs if the chip has more than 150 inputs.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
-    in the middle of their adjustable ranges.  Eq. (7) also assumes that
-    potentials are adjustable over a range of 1.8 V, and that leak
-    potential and threshold nominally differ by 0.33 V.  Corrections of
-    potentials, and correction factors above 1, may exceed the adjustable
-    ranges of a real chip.
+    in the middle of their ranges, that potentials have a range of 1.8 V,
+    and that leak potential and threshold differ by 0.33 V.  Corrections
+    may exceed the ranges of a real chip.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -156,8 +152,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     scale : float
         Weight on the chip that represents the weight 1 of the network model.
     code : (float, float)
-        Nominal ADC code of the leak potential, and nominal number of ADC codes
-        from the leak potential to the threshold.
+        Nominal ADC code of the leak, and codes from the leak to the threshold.
     repeats : int
         Number of measurements, over which the results are averaged.
     reference : (neurons,) float, optional

@@ -5,10 +5,9 @@ The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
 an analog chip differ from an ideal network.  The function `draw` samples
 the fixed parameters of a chip at random, and the function `emulate`
-simulates a network on the sampled chip.  In the following equations,
-`normal` is a standard normal random number, drawn anew at each use.  In
-each equation, the number `size` is the magnitude of the effect that the
-equation describes:
+simulates a network on the sampled chip.  In the equations, `normal` is a
+standard normal random number, drawn anew at each use, and `size` is the
+magnitude of the effect:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -23,10 +22,8 @@ In eq. (4), the two synaptic time constants of a neuron share one random
 number `normal`.  In eq. (5), a synapse driver is a circuit that sends the
 spikes of one input to all neurons, through the synapses of one sign.  Time
 constants are at least 0.5 microseconds.  The unit of potential is the
-nominal distance from the leak potential to the threshold.  The threshold
-and the reset potential of a neuron are given relative to its leak
-potential.  The offset of the analog-to-digital converter (ADC) of a neuron
-is given in ADC codes.
+nominal distance from the leak potential to the threshold.  The offset of
+the analog-to-digital converter (ADC) of a neuron is given in ADC codes.
 
 `emulate` uses integration steps of length h.  A neuron has an excitatory
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
@@ -52,10 +49,8 @@ The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
 exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
 2^16 equidistant values, with variance 1.  The noise of eq. (12) is the sum
 of read noise, drawn for each sample, and baseline noise, drawn once for
-each neuron and image.  Suppose that the step h is much shorter than the
-time constant tau, and that a constant current would drive the membrane
-potential of a linear neuron to a distance E beyond an edge of the
-headroom.  Eq. (10) multiplies the distance E beyond the edge by the factor
+each neuron and image.  For a constant current and a step h much shorter
+than tau, eq. (10) multiplies the distance beyond an edge by the factor
 `slope`, which is at most 1.  In eq. (12), the numbers 80 and 70 are the
 defaults of the argument `code`.  ADC codes are clipped to the range 0 ..
 adc_limit.
@@ -73,10 +68,9 @@ Exact.  Without noise, eqs. (6) and (8) are exact between two arrivals of
     spikes.  Eq. (10) has an error of order h.  Samples between two steps
     are interpolated linearly.  Spikes are detected at the ends of steps.
     Arrival times of spikes, delays and refractory times are rounded to
-    multiples of h, with errors of order h.  The default delay and
-    refractory time are multiples of the default h.  With h = dt and a
-    refractory time k dt > 0, an ideal chip equals `lif` with reset="zero"
-    and refractory=k.
+    multiples of h, with errors of order h.  With h = dt and a refractory
+    time k dt > 0, an ideal chip equals `lif` with reset="zero" and
+    refractory=k.
 Cost.   `draw` takes O(M N) time and memory for N neurons with M inputs.
     `emulate` takes O(B N) time per step and O(N) time per event.  With K
     steps per bin, the memory is O(B N (T min(M, K) + K)).
@@ -120,9 +114,7 @@ class Effects(NamedTuple):
     software, and [C] a published calibration of one chip.  Values from [C] are
     computed from the digital settings of this chip, on the assumption that
     each parameter is proportional to one setting.  Values marked [P] are
-    assumed, not measured.  `CALIBRATED` has published spreads.  On emulated
-    chips, the module `calibration` reaches smaller spreads, as the figure
-    `chip_pattern` shows.
+    assumed, not measured.  `CALIBRATED` has published spreads.
 
     weight_limit   largest magnitude of the integer weights         [T][S]
     fan_in         largest number of signed inputs of a neuron, and
@@ -205,8 +197,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
     True
 
-    Each effect has its own random number generator, so that a change of one
-    effect does not change the random numbers of the other effects.
+    A change of one effect does not change the random numbers of the others.
 
     Parameters
     ----------
@@ -214,8 +205,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
         Random seed of the chip.
     effects : Effects
         `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
-        ``_replace(loss=None, decalibration=(0.3, 0.3))``.  The docstring of
-        the class `Effects` describes all effects.
+        ``_replace(loss=None, decalibration=(0.3, 0.3))``.
     neurons, inputs : int
         Number of neurons, and number of signed inputs of each neuron.
     tau_mem, tau_syn : float
@@ -345,8 +335,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     scale : float
         Integer weight that represents the weight 1 of an ideal network.
     code : (float, float)
-        Nominal ADC code of the leak potential, and nominal number of ADC codes
-        from the leak potential to the threshold.
+        Nominal ADC code of the leak, and codes from the leak to the threshold.
     reset_after : float, optional
         Time in seconds from the first input of an image to the reset of
         all membranes (10 microseconds in the chip's fast mode).  From this

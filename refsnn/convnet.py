@@ -30,14 +30,12 @@ copies the pre-activation to the next layer input x[l+1]:
     D[l]_pi = 1 where pre[l]_pi > 0 is the largest of its window in
               channel i (the first of equals, row by row), else 0      (4)
 
-Dropout sets an entry of pre to 0, and eq. (4) then sets the gate of this
-entry to 0.  Eqs. (5)-(11) therefore also hold with dropout.  As long as no
-gate changes, eq. (2) is a linear operator S.  S multiplies pre[l] by the
-gate D[l], and sums over each window, so that x[l+1] = S pre[l].  The
-transposed operator S^T copies an entry of x[l+1] to all positions of its
-window, and multiplies the copies by the gate D[l].  The transposed
-operator C^T adds each entry of a patch to the entry of the map from which
-C copies this entry.
+Eqs. (5)-(11) also hold with dropout, where (4) sets the gate to 0.  As
+long as no gate changes, x[l+1] = S pre[l].  The linear operator S
+multiplies pre[l] by the gate D[l], and sums over each window.  The
+transposed operator S^T copies an entry to all positions of its window, and
+multiplies by the gate.  The transposed operator C^T adds each entry of a
+patch to the map.
 
 Derivation.  For any array X, let dX be the derivative of a loss with
     respect to X.  The chain rule, summed over the samples, gives
@@ -53,14 +51,13 @@ Derivation.  For any array X, let dX be the derivative of a loss with
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
 
-    A loss that depends on this Jacobian is a function of all patches A and
-    all signals G.  The loss can also depend on the outputs f.  Let dA, dG
-    and df be the partial derivatives of the loss with respect to A, G and
-    f.  Let B be the total derivative of the loss with respect to the
-    signals G, which includes the effect of G[l] on G[l-1].  Reverse-mode
-    differentiation of (7) starts from B[0] = dG[0], and adds the sum (10)
-    to the gradient dW.  Reverse-mode differentiation of (1) and (2) starts
-    from dpre[L-1] = df, and uses (11) in place of (6):
+    A loss of this Jacobian and of the outputs f is a function of all A, G
+    and f, with the partial derivatives dA, dG and df.  Let B be the total
+    derivative of the loss with respect to the signals G, which includes
+    the effect of G[l] on G[l-1].  Reverse-mode differentiation of (7)
+    starts from B[0] = dG[0], and adds the sum (10) to the gradient dW.
+    Reverse-mode differentiation of (1) and (2) starts from dpre[L-1] = df,
+    and uses (11) in place of (6):
 
     Q[l] = C S B[l-1],  B[l] = dG[l] + Q[l] W[l]^T               (9)
     dW[l] = sum_k G[l]^T Q[l]                                   (10)
@@ -74,14 +71,12 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
 Exact.  The derivatives are exact unless the largest pre-activation of a
     pooling window is exactly 0, or is positive and occurs twice in the
-    window.  Where the derivative of the maximum is not defined, the gate
-    of eq. (4) selects a subgradient.
+    window.  There, the gate (4) selects a subgradient.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
-    multiplications in the forward pass.  For a network with K outputs, the
-    function `signals` needs about K times as many multiplications as the
-    forward pass.  The function `second_order` needs about 2 K + 2 times as
-    many multiplications as the forward pass.
+    multiplications in the forward pass.  For K outputs, `signals` needs
+    about K times, and `second_order` about 2 K + 2 times as many
+    multiplications.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -222,8 +217,7 @@ def backward(weights, recording, doutputs, pools):
     Gradient
         Gradient of the loss, summed over all samples.
 
-        weights  list of derivatives, in the shapes of the weights
-        biases   list of derivatives, in the shapes of the biases
+        weights, biases  lists of derivatives, in the shapes of the parameters
     """
     net = _read(weights, recording, pools)
     shape, dtype = net[2].outputs.shape, net[0][0].dtype
@@ -358,8 +352,7 @@ def jacobian(recording, signals):
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
     """Compute the gradient of a loss of the Jacobian, eqs. (5) and (9)-(11).
 
-    The function evaluates eqs. (5) and (9)-(11) for a loss that depends on the
-    patches A, the signals G and the outputs f.
+    The loss depends on the patches A, the signals G and the outputs f.
 
     >>> weights = [np.full((1, 1, 1, 1), 2.0), np.full((1, 1), 3.0)]
     >>> rec = forward(weights, [[0], [0]], [[[[5.0]]]], (False,))

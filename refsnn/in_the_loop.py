@@ -12,9 +12,8 @@ The samples code[t], in ADC codes, are converted to units of the threshold,
 
 where `factor` is the argument `gain` of the function `record`.  The
 gradient is computed in a software model, whose parameters are the nominal
-parameters of the chip.  The nominal parameters may differ between neurons.
-In the software model, the recorded membrane potentials v and the recorded
-spikes S replace simulated values:
+parameters of the chip.  In the software model, the recorded membrane
+potentials v and the recorded spikes S replace simulated values:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -30,9 +29,8 @@ one layer with
 
 The caller must keep the zero blocks of W, V and W_out at 0.  Let y be the
 labels, let count = sum_t S be the spike counts, and let `readout`, `burst`
-and `rate` be penalty coefficients.  The maximum in eqs. (3) and (5) is
-taken over the time steps from step first[b,j] on.  The loss L is the sum
-of the terms (4)-(7):
+and `rate` be penalty coefficients.  The loss L is the sum of the terms
+(4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -305,9 +303,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
-        Reduction over time in eq. (3).  [CB22] uses "sum" for spoken
-        words.  With "max", the network may never learn some classes of a small
-        data set; "reached" prevents this.
+        Reduction over time in eq. (3).  [CB22] uses "sum" for spoken words.
     scaling : float
         Factor `scaling` of eq. (3).  The published factor for the maximum is
         10.  Sums over time need a smaller factor, such as 0.1.

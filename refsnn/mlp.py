@@ -175,8 +175,7 @@ def backward(weights, recording, doutputs, activation="relu"):
     Gradient
         Gradient of the loss, summed over all samples.
 
-        weights  list of derivatives, in the shapes of the weights
-        biases   list of derivatives, in the shapes of the biases
+        weights, biases  lists of derivatives, in the shapes of the parameters
     """
     weights, inputs, pre, slopes, doutputs = _network(
         weights, recording, activation, "; doutputs (N, n{2})", doutputs)
@@ -286,11 +285,9 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient, with respect to the parameters, of a loss that
-    depends on the Jacobian of the network outputs.
+    """Compute the gradient of a loss of the Jacobian, eqs. (5) and (9)-(13).
 
-    The function evaluates eqs. (5) and (9)-(13) for a loss that depends on
-    the layer inputs a, the signals g and the outputs f.
+    The loss depends on the inputs a, the signals g and the outputs f.
 
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))

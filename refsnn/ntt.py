@@ -18,23 +18,19 @@ outputs, the loss is
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
-The three terms of the loss have the coefficients `strength`, 1 and `l2` /
-`density`, where `density` is the fraction of unpruned weights.  The kernel
-K of the student has the shape (N, N', k, k), and the outputs f of the
-student have the shape (B, k).  The sum in (1) is over all entries of the
-kernel K, and the sum in (2) is over all entries of the outputs f.  The
-derivatives of the loss with respect to the kernel K and the outputs f are
+The fraction of unpruned weights is `density`.  The student has the kernel
+K of shape (N, N', k, k) and the outputs f of shape (B, k).  The sums in
+(1) and (2) are over all entries.  The derivatives of the loss with respect
+to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
-df/dpre_l.  The kernel K is a function of all layer inputs a_l and all
-signals g_l.  From the derivative D of the loss with respect to K, the
-function `adjoint` computes the derivatives da_l and dg_l of the loss with
-respect to the inputs a_l and the signals g_l.  From the derivatives da_l,
-dg_l and df, the function `second_order` computes the gradient of the loss
-with respect to the weights:
+df/dpre_l.  The kernel K is a function of all a_l and g_l.  From D, the
+function `adjoint` computes the derivatives da_l and dg_l of the loss.
+From da_l, dg_l and df, the function `second_order` computes the gradient
+of the loss with respect to the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -45,18 +41,16 @@ Pruned weights receive neither a gradient nor weight decay, but the
 momentum of an optimiser can still change the pruned weights.  A pruned
 weight becomes active again if a new mask is 1 for this weight.
 
-Derivation.  Terms (1)-(3) of the loss depend on the dense weights W_l only
-    through the masked weights M_l W_l.  The factor M_l in eq. (6) is the
-    derivative of M_l W_l with respect to W_l.  Eqs. (5) and (6) are the
-    chain rule for the kernel K as a function of all layer inputs a_l and
-    all signals g_l.
+Derivation.  The loss depends on the dense weights W_l only through M_l
+    W_l, which gives the factor M_l in eq. (6).  Eqs. (5) and (6) are the
+    chain rule for the kernel K.
 Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
     function of the weights.  The kernel K is discontinuous where a ReLU
     unit switches on or off, or where the maximum of a pooling window moves
     to another position.
 Cost.   Each training step computes the outputs, the signals and the kernel
-    once for the teacher and once for the student.  Each training step also
-    calls `adjoint` and `second_order` once.
+    once for the teacher and once for the student, and calls `adjoint` and
+    `second_order` once.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
     in the code of [LZ20].  The kernel of kind "through_mask" excludes the
@@ -209,14 +203,12 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     Returns
     -------
     Gradient
-        Loss and gradient.  The gradient of the loss is exactly 0 for pruned
-        weights.
+        Loss and gradient, which is exactly 0 for pruned weights.
 
         loss     `Loss` with the fields total, the loss L, and its terms
                  without coefficients: kernel, sum (K - K*)^2 / (N N' k^2),
                  outputs, sum (f - f*)^2 / (B k), and l2, sum_l |M_l W_l|^2
-        weights  list of derivatives, in the shapes of the weights
-        biases   list of derivatives, in the shapes of the biases
+        weights, biases  lists of derivatives, in the shapes of the parameters
     """
     one_of("kind", kind, "at_masked", "through_mask")
     density, strength, l2 = arrays(

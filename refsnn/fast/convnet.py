@@ -1,19 +1,15 @@
 # refsnn 0.1.0 | fast/convnet.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Train a convolutional ReLU network, with fast algorithms.
 
-The network and the results are the same as in the module `convnet`.  The
-function `forward` computes the outputs of the network, and the function
-`backward` computes the gradient of a loss with respect to the parameters.
-The module `convnet` stores all k x k patches of a map x[l] with c
-channels, and the patches need k^2 times as much memory as the map.  This
-module computes row segments in place of patches, for a few maps at a time,
-so that all intermediate results fit in the cache.  The segment R[l]_rs
-holds the k c entries of the map in row r and in the columns s, ..., s + k
-- 1.  Let W[l]_i be the weights of the kernel row i, of shape (c_out, k c).
-The pre-activations of a convolution are (1), and those of a dense layer
-are pre[l] = W[l] x[l] + b[l].  Pooling computes the largest entry of each
-pair of neighbouring columns, and then the largest entry of each pair of
-neighbouring rows:
+The network and the results are the same as in the module `convnet`.  In
+place of patches, which need k^2 times as much memory as a map, this module
+computes row segments, for a few maps at a time, so that all intermediate
+results fit in the cache.  The segment R[l]_rs holds the k c entries of the
+map in row r and in the columns s, ..., s + k - 1.  Let W[l]_i be the
+weights of the kernel row i, of shape (c_out, k c).  The pre-activations of
+a convolution are (1), and those of a dense layer are pre[l] = W[l] x[l] +
+b[l].  Pooling computes the largest entry of each pair of neighbouring
+columns, and then the largest entry of each pair of neighbouring rows:
 
     pre[l]_rs = b[l] + sum_i W[l]_i R[l]_(r+i,s)                 (1)
     y[l]_rs = max(pre[l]_(r,2s), pre[l]_(r,2s+1))                (2)
@@ -162,10 +158,7 @@ def _pairs(maps):
 
 
 def _plan(maps, kernel, step):
-    """Return views of the segments of all maps, and the arrays for `_multiply`.
-
-    The kernel has the shape (k, k, c_in, c_out).
-    """
+    """Return views of all segments, and arrays for `_multiply`."""
     k, _, c, c_out = kernel.shape
     height = 1 if k * c >= WIDE else k          # number of kernel rows in a segment
     found = np.lib.stride_tricks.sliding_window_view(maps, (height, k), axis=(1, 2))
@@ -209,8 +202,7 @@ def backward(tape, doutputs):
     Gradient
         Gradient of the loss, summed over all samples.
 
-        weights  list of derivatives, in the shapes of the weights
-        biases   list of derivatives, in the shapes of the biases
+        weights, biases  lists of derivatives, in the shapes of the parameters
     """
     f, weights = one_of("tape", tape, Tape).outputs, tape.weights
     _, d = arrays("tape.outputs (N, K) float, doutputs (N, K)", f, doutputs)

@@ -41,8 +41,7 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     dW = sum_t dI[t+1] x[t]^T,  dV = sum_t dI[t+1] S[t]^T           (11)
     dW_out = sum_t dR[t+1] S[t]^T                                   (12)
 
-    The function `gradients` multiplies dW and dV by gain / threshold, to
-    obtain the gradients with respect to the weights without this factor.
+    The function `gradients` multiplies dW and dV by gain / threshold.
 
     The function `record` processes blocks of steps.  In a block that
     starts at step s, the variables y[t] = alpha^-(t-s) I[t] and v[t] =
@@ -56,11 +55,9 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is simulated in blocks of up to 64 steps.  Each block needs
-    one product of a matrix K and a vector.  The vector holds the inputs
-    W_out S of all steps and the initial state of the readout.  Each column
-    of the matrix K is the response of the readout to a unit input or to a
-    unit initial state.  For j <= 64 steps,
+    The readout is simulated in blocks of j <= 64 steps, by one product of
+    a matrix K with the inputs W_out S and the initial state.  The columns
+    of K are the responses to a unit input or to a unit initial state:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 

@@ -3,18 +3,15 @@ r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 
 The functions return the same results as the functions of the module `ntk`,
 but are faster.  The kernel matrix is divided into blocks that fit in the
-cache.  The contributions of all dense layers are added to one block of the
-kernel matrix before the next block is computed.  The Jacobian of a
-convolutional layer is computed for a few channels at a time, to save
-memory.  For sample n of the first batch and sample m of the second batch,
-the inputs of a dense layer are a_n and b_m.  The signal g_nk is the
-derivative of the network output k for sample n with respect to the
-pre-activations of the layer.  The signal h_mq is the derivative of output
-q for sample m of the second batch with respect to the pre-activations of
-the layer.  Units with zero signals are skipped.  The kernel of the outputs
-k and q is the sum of one term for each layer.  The term of a dense layer
-is (1).  If a mask Q is 0 for pruned weights and 1 for all other weights,
-the term of a dense layer is (2):
+cache.  The Jacobian of a convolutional layer is computed for a few
+channels at a time, to save memory.  For sample n of the first batch and
+sample m of the second batch, the inputs of a dense layer are a_n and b_m.
+The signals g_nk and h_mq are the derivatives of output k for sample n, and
+of output q for sample m, with respect to the pre-activations of the layer.
+Units with zero signals are skipped.  The kernel of the outputs k and q is
+the sum of one term for each layer.  The term of a dense layer is (1).  If
+a mask Q is 0 for pruned weights and 1 for all other weights, the term of a
+dense layer is (2):
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
@@ -23,10 +20,9 @@ the term of a dense layer is (2):
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c).  Let J_nk and s_nk be the
 derivatives of output k for sample n with respect to the weights and the
-biases of the layer.  Let J_mq and s_mq be the derivatives of output q for
-sample m of the second batch with respect to the weights and the biases.
-The term of a convolutional layer is (4), where `o` is the entrywise
-product, and Q is 1 without a mask:
+biases of the layer, and J_mq and s_mq those of output q for sample m of
+the second batch.  The term of a convolutional layer is (4), where `o` is
+the entrywise product, and Q is 1 without a mask:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)

@@ -19,8 +19,7 @@ i (m + n) + j.  All other entries of D(z) are 0:
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
 In the gradient (2), q[t] is the derivative of the loss at step t with
-respect to h[t].  Each term of the sum (2) can be computed as soon as its
-time step is simulated.
+respect to h[t].
 
 Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
 neurons with the synaptic currents I, the membrane potentials U and the

@@ -47,10 +47,8 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  The eligibilities at the end of the block are
-    also linear functions of hebb.  Eqs. (6) and (7) also compute these
-    eligibilities if the derivative dhebb is replaced by the impulse
-    response of the kernel alpha.
+    j of the weight change.  With the impulse response of alpha in place of
+    dhebb, eqs. (6) and (7) give the eligibilities at the end of the block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
     input spike takes additional O(n) time.  The conversion of a dense x to

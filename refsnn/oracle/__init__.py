@@ -31,12 +31,11 @@ the membrane potential at step t + 2.  The membrane potential mem[t]
 determines spikes[t].  The results of programs that count time steps
 differently do not match the correct outputs.
 
-Simulators of LIF neurons differ in the computation of a time step, for
-example in the kind of reset.  From the recording of a layer, the function
-`identify` infers how a time step was computed, and names a similar public
-simulator, for example "as lava LIF (lava), but reset by subtraction".  If
-the layer has no synaptic filter, pass alpha = 0 to `identify`, because
-alpha is the decay factor of the synaptic current.
+From the recording of a layer, the function `identify` infers how a time
+step was computed, and names a similar public simulator, for example "as
+lava LIF (lava), but reset by subtraction".  If the layer has no synaptic
+filter, pass alpha = 0 to `identify`, because alpha is the decay factor of
+the synaptic current.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.  The modules of `oracle` import other

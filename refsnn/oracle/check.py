@@ -2,17 +2,15 @@
 """Compare the results of a program with golden vectors.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The function `check` needs only the results of the tested program, not its
-code.  For each wrong result, `check` reports where and how the result
-differs from the correct output.  If a golden vector has outputs of the
-forward pass and of the backward pass, `check` also reports whether the
-forward pass, the loss or the backward pass is wrong.  In the report, the
-word "layout" means that all values are right, but that an array has a
-wrong shape or a wrong order of axes.  The word "dtype" in the report means
-that the dtype of an array is not supported.  `check` names a known
-programming mistake only if a program with this mistake would give all
-tested results of the test problem.  If the results of a layer are those of
-decay factors that were rounded to float32, the report says so.
+For each wrong result, `check` reports where and how the result differs
+from the correct output.  If a golden vector has outputs of the forward
+pass and of the backward pass, `check` also reports whether the forward
+pass, the loss or the backward pass is wrong.  In the report, the word
+"layout" means that all values are right, but that an array has a wrong
+shape or a wrong order of axes.  `check` names a known programming mistake
+only if a program with this mistake would give all tested results of the
+test problem.  If the results of a layer are those of decay factors that
+were rounded to float32, the report says so.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the

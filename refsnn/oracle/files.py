@@ -6,11 +6,9 @@ The function `write` creates a folder with one JSON file and one
 uncompressed npz file for each golden vector.  The file `vectors.json` in
 the folder describes the arrays of all npz files.
 
-The function `write_stimuli` writes input signals to a folder.  Simulators
-of leaky integrate-and-fire (LIF) neurons that compute a time step in
-different ways give different responses to such an input signal, which is
-called a stimulus or probe.  The package `identify` infers from the
-responses how a simulator computes a time step.
+The function `write_stimuli` writes input signals (stimuli or probes) to a
+folder.  From the responses of a simulator, the package `identify` infers
+how the simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Files from

@@ -1,6 +1,5 @@
 # refsnn 0.1.0 | oracle/matching.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compare the results of a program with the correct results of a test
-problem.
+"""Compare the results of a program with the correct results of tests.
 
 A result is right if it equals the correct output within the tolerance that
 the module `check` defines.  A known programming mistake is named if a

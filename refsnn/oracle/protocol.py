@@ -127,10 +127,8 @@ def failures(case, outputs):
 
     Parameters
     ----------
-    case : Case
-        Test problem.
-    outputs : dict
-        Some or all outputs of the tested program.
+    case, outputs : Case, dict
+        Test problem, and some or all outputs of the tested program.
 
     Returns
     -------
@@ -429,10 +427,8 @@ def save(report, path="report.json"):
 
     Parameters
     ----------
-    report : dict
-        Result of `run`.
-    path : str
-        Path of the file.
+    report, path : dict, str
+        Result of `run`, and path of the file.
     """
     free(path)
     part = f"{path}.{os.getpid()}.part"
@@ -449,10 +445,7 @@ def free(path="report.json"):
 
     >>> free("new.json")
 
-    Parameters
-    ----------
-    path : str
-        Path of the file.
+    Arguments as for `save`.
     """
     if os.path.lexists(path):
         try:

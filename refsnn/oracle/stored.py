@@ -11,12 +11,10 @@ replaces the files whose contents have changed:
 
 Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  The identifiers of mistakes and the names of golden
-vectors never change.  To find the identifier of a programming mistake, the
-function `write` searches for the name of the mistake in the stored JSON
-file.  If you change the name of a programming mistake in the code, also
-change the name in the JSON file.  For a new programming mistake, `write`
-derives the identifier from the name.  You may shorten the new identifier
-before the JSON file is published.
+vectors never change.  The function `write` finds the identifier of a
+mistake by its name in the stored JSON file; change both names together.
+For a new mistake, `write` derives the identifier from the name.  You may
+shorten it before the JSON file is published.
 """
 
 import difflib

@@ -8,8 +8,7 @@ readout y above the hidden layers.  The dynamics are those of the modules
 `lif` and `alif`.
 
 A layer stores the logarithm of each positive constant, and the gradient is
-taken with respect to this logarithm.  A learned time constant, threshold
-or adaptation therefore stays positive.  For a decay factor,
+taken with respect to this logarithm.  For a decay factor,
 
     decay = exp(-dt/tau),  tau = exp(log tau)                         (1)
     ddecay/dlog tau = decay dt/tau,  dthreshold/dlog threshold =

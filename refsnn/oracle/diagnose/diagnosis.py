@@ -4,8 +4,8 @@
 The function `diagnose` calls the function under test, which simulates a
 layer of leaky integrate-and-fire (LIF) neurons and computes gradients of a
 loss, for several variants of a network.  Each variant has a different set
-of LIF equation terms that are 0.  A list of known programming mistakes is
-not needed.  The conclusions follow from six statements:
+of LIF equation terms that are 0.  The conclusions follow from six
+statements:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this

@@ -9,8 +9,6 @@ if the same outputs are wrong, and if the function `locate` finds the same
 wrong entries and the same explanation for both errors.  If known
 programming mistakes cause the wrong outputs of the original network, one
 of these mistakes must also cause the wrong outputs of the smaller network.
-The function `assert_correct` first reduces the size of the network, and
-afterwards sets weights and inputs to 0 or to numbers with few digits.
 """
 
 import itertools

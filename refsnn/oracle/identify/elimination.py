@@ -3,16 +3,14 @@ r"""This module finds all LIF update conventions that agree with a recording.
 
 An update convention is one way to compute a time step, see `identify`.
 The property `through_reset` affects only gradients.  Combinations of the
-other fourteen properties give about 330,000 update conventions.  For given
-time constants, 119,000 to 139,000 of the update conventions give different
-simulations.  The function `_search` simulates LIF neurons with all update
-conventions, step by step.  The function rejects an update convention at
-the first time step at which the simulation contradicts the recording.  Let
-r be the recorded synaptic currents (syn) or membrane potentials (mem) of
-one time step, and let v be the corresponding simulated values.  If spikes
-are recorded, the recorded spikes drive the resets and the recurrent inputs
-of the simulation.  Row t of a recorded array holds the values of time step
-t.  An update convention is rejected at time step t if (1) or (3) holds:
+other fourteen properties give about 330,000 update conventions.  The
+function `_search` simulates LIF neurons with all update conventions, and
+rejects a convention at the first time step that contradicts the recording.
+Let r be the recorded synaptic currents (syn) or membrane potentials (mem)
+of one time step, and let v be the corresponding simulated values.  If
+spikes are recorded, the recorded spikes drive the resets and the recurrent
+inputs of the simulation.  An update convention is rejected at time step t
+if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -22,9 +20,7 @@ In (1), eps is the relative rounding error of the recorded numbers.  In
 (2), s are the recorded spikes.  For synaptic currents, the term with the
 spikes s is omitted in eq. (2).  In (3), c(u) is the number of spikes that
 a neuron with the membrane potential u emits.  The tolerance tol is the
-right-hand side of (1) for membrane potentials.  If the simulated potential
-u differs from the threshold by less than the tolerance tol, the recorded
-neuron may spike or not spike.
+right-hand side of (1) for membrane potentials.
 
 Derivation.  For given spikes s, let d = W x + V s be the input of a time
     step.  The new synaptic current I and the current j that enters the
@@ -34,10 +30,8 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     Therefore, one simulation is sufficient for all update conventions that
     have the same coefficients in (4), the same constants beta and gain,
-    and the same rules for spikes and resets.  One simulation is also
-    sufficient for update conventions that differ only in what is recorded:
-    in the property `record`, the time at which the membrane potential is
-    recorded, or in the choices "once" and "before" of `reset_at`.
+    and the same rules for spikes and resets.  The conventions may also
+    differ in what is recorded.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
@@ -45,10 +39,8 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, the function
-    `_search` first uses only the 32 pairs of a sample and a neuron whose
-    recorded values differ most often from the value at the first time
-    step.  If recurrent weights V are given and spikes are not recorded,
-    `_search` first uses the recording of only one sample.
+    `_search` first uses only 32 of these pairs, or one sample if V is
+    given and spikes are not recorded.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """

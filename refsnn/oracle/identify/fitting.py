@@ -13,11 +13,10 @@ potentials and spikes.  The model is
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  In some simulators, the synaptic current decays
-before it enters the membrane, and in other simulators afterwards.  Eqs.
-(1) and (2) describe both kinds of simulators with different values of the
-gain g.  The function `_gradients` searches for a surrogate derivative and
-a factor for which the computed gradient equals a recorded gradient:
+for a delay of 0 or 1.  The gain g also describes whether the synaptic
+current decays before or after it enters the membrane.  The function
+`_gradients` searches for a surrogate derivative and a factor for which the
+computed gradient equals a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
@@ -30,19 +29,16 @@ reset path is True if derivatives pass through the reset.  Gradients that
 neglect derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
-    linear in the constants beta, g and c.  The decay factor alpha is first
-    chosen from a fixed list of values.  Gauss-Newton steps refine the best
-    value of alpha.  The backward recursion for dW follows from eqs.
-    (12)-(15) of the module `conventions`.
+    linear in the constants beta, g and c.  Gauss-Newton steps refine the
+    best alpha from a fixed list of values.  The backward recursion for dW
+    follows from eqs. (12)-(15) of the module `conventions`.
 Exact.  If spikes are recorded, the recorded spikes drive the resets and
     the recurrent inputs in (3).
-Cost.   Let G be the number of values of alpha that are tried.  Let P be
-    the number of samples times the number of neurons.  A fit for one value
-    of alpha uses E recorded entries, where E is at most max(T, `SCANNED`).
-    For each combination of the properties `test`, `record`, reset and
-    delay, the function `_constants` takes O(G E + T P) time.  For each
-    surrogate derivative, the function `_gradients` takes O(T B n (m + n))
-    time.
+Cost.   For each combination of the properties `test`, `record`, reset and
+    delay, the function `_constants` takes O(G E + T P) time for G values
+    of alpha, E <= max(T, `SCANNED`) recorded entries, and P pairs of a
+    sample and a neuron.  For each surrogate derivative, the function
+    `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  The surrogate derivative "step"
     is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
@@ -50,9 +46,7 @@ Departures.  This module contains its own surrogate derivatives, because
     rockpool.  With k = 0, "step" is 1 everywhere, as in a straight-through
     estimator.  Peak values other than 1 are tried only if no surrogate
     derivative with the peak value 1 reproduces the recorded gradient.  If
-    the peak is not 1, the factor in (3) must be 1.  If derivatives pass
-    through resets or through the recurrent weights V, doubling the
-    surrogate derivative does not double the gradient.
+    the peak is not 1, the factor in (3) must be 1.
 """
 
 import itertools

@@ -5,21 +5,18 @@ An update convention is one way to compute a time step, see `identify`.
 The function `identify` simulates LIF neurons with every update convention,
 and compares each simulation with the recording.  A property of the time
 step is settled if all update conventions that agree with the recording
-have the same choice for this property.  All other properties are open.  If
-several update conventions give equal simulations for every input, only one
-of these update conventions is counted.  If the module `stimuli` can make
-an input signal that would exclude one of the remaining choices for an open
-property, the report names this input signal.  If the caller also supplies
-a recorded gradient of a loss, all update conventions that do not reproduce
-this gradient are excluded.  The supplied gradient also shows whether
-derivatives pass through the reset (property `through_reset`).
+have the same choice for this property.  All other properties are open.
+Update conventions that are equal for every input count as one.  If the
+module `stimuli` can make an input signal that would exclude one of the
+remaining choices for an open property, the report names this input signal.
+If the caller also supplies a recorded gradient of a loss, all update
+conventions that do not reproduce it are excluded, and the property
+`through_reset` is settled.
 
 The list `members` of the report holds all presets (update conventions of
-published tools) that agree with the recording.  If a preset agrees with
-the recording, the list also holds all update conventions that agree with
-the recording and differ from the first preset in only one property.  If no
-preset agrees with the recording, the list holds up to 20 other update
-conventions that agree, those most similar to a published tool.
+published tools) that agree with the recording.  The list also holds all
+conventions that agree and differ from the first preset in one property or,
+without a preset, the 20 that are most similar to a published tool.
 """
 
 import numpy as np
@@ -145,17 +142,14 @@ def relative(report, right, alone=False):
     right : conventions.Step
         Convention of the right layer.
     alone : bool
-        Whether only spikes were recorded.  If only spikes were recorded and no
-        convention agrees with the spikes, no difference is described, because
-        many conventions are equally near.
+        Whether only spikes were recorded.  Then no difference is described if
+        no convention agrees.
 
     Returns
     -------
     list of str
-        Lines of text.  The first line of the report is omitted if no preset
-        agrees with the recording, and if at most three properties of the
-        convention `right` must be changed.  Another line describes the changes
-        of these properties, or the first difference between the recording and
+        Lines of text.  At most three changes of properties of `right` are
+        described, and otherwise the first difference between the recording and
         the nearest convention.
     """
     near = [_described(_step(c, conventions.PRESETS), {"the right layer": right},

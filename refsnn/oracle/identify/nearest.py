@@ -10,14 +10,11 @@ which agrees with the recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
-Row t of a recorded array holds the values of time step t.  The nearest
-update convention is reported only if at least one of three conditions
-holds:
+The nearest update convention is reported only if at least one of three
+conditions holds:
 
 - The constants were fitted to the recording with a small error.
-
 - The recording has at least 12 nonzero entries before row t, and t > 1.
-
 - For each recorded quantity, the root mean square error of the simulation
   is below half of the standard deviation of this quantity.
 

@@ -3,8 +3,7 @@ r"""This module makes input signals that distinguish LIF simulators.
 
 An input signal for which different update conventions give different
 results is called a stimulus.  The command `python -m refsnn probes` writes
-all stimuli to a folder.  On the command line and in the reports of
-`identify`, a stimulus is called a probe.
+all stimuli, there called probes, to a folder.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
@@ -24,9 +23,7 @@ Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
     potential has a lower bound (floor).  Only a recorded gradient shows
-    whether derivatives pass through the reset.  A delay of the input and a
-    delay of the output give the same spikes, but different membrane
-    potentials.
+    whether derivatives pass through the reset.
 Exact.  The solutions x of (1) are searched among the 17 floating-point
     numbers nearest to threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
@@ -71,11 +68,10 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     [2.0, 2.6666666666666665, 4.0]
 
     Each input signal drives one neuron with weight 1.  The samples of the
-    batch differ in the amplitude of the input.  In the input signal "ties",
-    the membrane potential should equal the threshold exactly, but rounding
-    errors can prevent the equality.  To avoid rounding errors, set the leak
-    potential of your tool to 0, and use decay factors that binary numbers
-    represent exactly, such as 0.75.
+    batch differ in the amplitude of the input.  In "ties", the membrane
+    potential should equal the threshold exactly.  Rounding errors can prevent
+    this, unless the leak potential is 0 and binary numbers represent the decay
+    factors exactly, as they do 0.75.
 
     Parameters
     ----------
