@@ -24,7 +24,8 @@ PAPERS = {                              # authors, year and arXiv number by key
     "ZPG17": ("Zenke, Poole and Ganguli, 2017", "1703.04200"),
     "CB22": ("Cramer, Billaudelle and others, 2022", "2006.07239"),
     "CSSZ20": ("Cramer, Stradmann, Schemmel and Zenke, 2020", "1910.07407"),
-    "M17": ("Mostafa, 2018", "1606.08165")}
+    "M17": ("Mostafa, 2018", "1606.08165"),
+    "WP21": ("Wunderlich and Pehle, 2021", "2009.08378")}
 ARXIV = "https://arxiv.org/abs/"
 # Verdicts from the worst to the best, with their classes in the page.
 LOOKS = {"fails": "fail", "not reproduced": "miss", "differs": "miss",

@@ -59,7 +59,8 @@ def test_each_published_number_of_a_claim_stands_in_a_line_of_its_paper():
 
 
 def test_all_papers_are_listed():
-    assert list(results.papers()) == [key for key in gallery.PAPERS if key != "M17"]
+    wanted = [key for key in gallery.PAPERS if key not in ("M17", "WP21")]
+    assert list(results.papers()) == wanted
     lines = results.lines_of(ROOT, results.read(ROOT))
     assert sum(map(len, lines.values())) > 80
     for key, module in results.papers().items():

@@ -6,9 +6,9 @@ functions are written as by a user, who knows the description and the inputs.
 
 import numpy as np
 
-from refsnn import (alif, binning, chip, cochlea, convnet, encoding, ewc, feedback,
-                    in_the_loop, lif, losses, lstm, mlp, ntk, ntk_dynamics, ntt,
-                    optimisers, pruning, rnn, si, snap, sparse_rtrl, spike_time,
+from refsnn import (alif, binning, chip, cochlea, convnet, delays, encoding, ewc,
+                    feedback, in_the_loop, lif, losses, lstm, mlp, ntk, ntk_dynamics,
+                    ntt, optimisers, pruning, rnn, si, snap, sparse_rtrl, spike_time,
                     superspike, surrogates)
 from refsnn import bptt as adjoints
 
@@ -230,6 +230,16 @@ def first_times(p):
     return {"times": out.times, "loss": loss, "dW": dW, "dinputs": dinputs}
 
 
+def delayed_gradient(p, kernel):
+    one = {"most": int(p["most"]), "kernel": kernel, "width": p.get("width")}
+    taps = delays.taps(p["delays"], **one)
+    y, _ = delays.delayed(p["x"], p["W"] * taps)
+    dx, dtaps, _ = delays.delayed_backward(p["dy"], p["x"], p["W"] * taps)
+    ddelays, dwidth = delays.taps_backward(p["W"] * dtaps, p["delays"], **one)
+    return {"y": y, "dx": dx, "dW": (taps * dtaps).sum(axis=0), "ddelays": ddelays,
+            **({"dwidth": dwidth} if "width" in p else {})}
+
+
 def convnet_gradient(p):
     weights, biases = numbered(p, "W"), numbered(p, "b")
     run = convnet.forward(weights, biases, p["x"], (True,))
@@ -436,6 +446,8 @@ ANSWERS = {
     "ntt_through_mask": lambda p: ntt_gradient(p, "through_mask"),
     "snap_2": snap_2,
     "spike_time": first_times,
+    "delays_linear": lambda p: delayed_gradient(p, "linear"),
+    "delays_gaussian": lambda p: delayed_gradient(p, "normalised"),
     "van_rossum": van_rossum,
     "regularisers": regularisers,
     "surrogates": curves,

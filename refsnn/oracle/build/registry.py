@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from refsnn.oracle.build import (analog_chip, consolidation, input_spikes, kernels,
-                                 lif_layers, lif_networks, local_rules,
-                                 losses_and_optimisers, networks)
+from refsnn.oracle.build import (analog_chip, consolidation, delayed_inputs,
+                                 input_spikes, kernels, lif_layers, lif_networks,
+                                 local_rules, losses_and_optimisers, networks)
 from refsnn.oracle.build.vector import DECAYS, Mutant, Vector
 
 __all__ = ["REGISTRY", "Entry", "build"]
@@ -90,7 +90,11 @@ REGISTRY = {
     "first_spike": Entry(losses_and_optimisers._first_spike),
     "chip": Entry(analog_chip._chip),
     "convnet": Entry(networks._convnet),
-    "linearised": Entry(kernels._linearised)}
+    "linearised": Entry(kernels._linearised),
+    "delays_linear": Entry(delayed_inputs._delays, (61, 16, 2, 4, 3),
+                           {"kernel": "linear"}),
+    "delays_gaussian": Entry(delayed_inputs._delays, (62, 16, 2, 4, 3),
+                             {"kernel": "normalised"})}
 
 
 def build(name, size=(), single=False):
