@@ -469,9 +469,7 @@ def eligibility(traces, psi, *, adaptation):
     ...             adaptation=0.25).tolist()
     [[[1.0]]]
 
-    Parameters
-    ----------
-    traces, psi, adaptation : as for `trace_step`
+    Arguments as for `trace_step`.
 
     Returns
     -------

@@ -291,9 +291,7 @@ def signals(weights, recording, pools):
     >>> [s.ravel().tolist() for s in signals(weights, recording, (True,))]
     [[0.0, 0.0, 0.0, 3.0], [1.0]]
 
-    Parameters
-    ----------
-    weights, recording, pools : as for `backward`
+    Arguments as for `backward`.
 
     Returns
     -------

@@ -96,8 +96,7 @@ def direct(error, H):
     ----------
     error : (T, B, k) float
         Derivative of the loss with respect to the membrane potentials of the
-        readout, or another output error.  The result has the dtype of
-        `error`.
+        readout, or another output error.  The result has the dtype of `error`.
     H : (k, n) float
         Fixed random matrix.
 

@@ -341,9 +341,7 @@ def burst(spikes):
     >>> value, dspikes[0, 0].tolist()
     (9.0, [3.0, 3.0])
 
-    Parameters
-    ----------
-    spikes : as for `lower_bound`
+    Arguments as for `lower_bound`.
 
     Returns
     -------
@@ -363,9 +361,7 @@ def total(spikes):
     >>> value, float(dspikes[0, 0, 0])
     (12.0, 0.5)
 
-    Parameters
-    ----------
-    spikes : as for `lower_bound`
+    Arguments as for `lower_bound`.
 
     Returns
     -------

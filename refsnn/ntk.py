@@ -54,12 +54,11 @@ Exact.  All derivatives are evaluated at the masked weights of the network.
     pruned weights, as in the code of [LZ20].  The kernel of kind
     "through_mask" describes the training of the masked network.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer with i inputs and j units needs
-    N M (i + K^2) j multiplications and memory for N M K j numbers.
-    A convolutional layer needs (N + M) K P i c + N M K^2 i c
-    multiplications and memory for (N + M) K i c numbers.  For large
-    networks, the module `fast.ntk` computes the same kernel much faster
-    than this module.
+    outputs.  A dense layer with i inputs and j units needs N M (i + K^2) j
+    multiplications and memory for N M K j numbers.  A convolutional layer
+    needs (N + M) K P i c + N M K^2 i c multiplications and memory for (N +
+    M) K i c numbers.  For large networks, the module `fast.ntk` computes
+    the same kernel much faster than this module.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -95,8 +94,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         K, j) for a dense layer, and (N, P, i) and (N, K, P, c) for a
         convolution.  The entries of a patch have the order row, column,
         channel.  Signals are the derivatives of the outputs with respect to
-        the pre-activations.
-        Results have the dtype of the first array.
+        the pre-activations.  Results have the dtype of the first array.
     right : (inputs, signals), optional
         Inputs and signals of the second batch, with M samples.  The default is
         `left`.

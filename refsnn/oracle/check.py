@@ -103,8 +103,7 @@ def check(results, known=None):
         Array for each key "VECTOR.OUTPUT", which names a golden vector and
         one of its outputs.
     known : dict, optional
-        Golden `Vector` for each name.  The default is the result of
-        `vectors`.
+        Golden `Vector` for each name.  The default is the result of `vectors`.
 
     Returns
     -------

@@ -1,12 +1,11 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-An update convention is one way to compute a time step, see `identify`.
-A candidate describes an update convention by the most similar published
-tool and by the differences from this tool.  In the text of the report, a
-probe is an input signal for which update conventions give different
-results.  The command `python -m refsnn probes` writes all probes to a
-folder.
+An update convention is one way to compute a time step, see `identify`.  A
+candidate describes an update convention by the most similar published tool
+and by the differences from this tool.  In the text of the report, a probe
+is an input signal for which update conventions give different results.
+The command `python -m refsnn probes` writes all probes to a folder.
 """
 
 from typing import NamedTuple
