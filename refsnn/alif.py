@@ -168,8 +168,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     alpha, beta, rho : float or (n,) float
         Decay factors of I, U and A in one step, in [0, 1).
     adaptation : float or (n,) float
-        Threshold increase a per spike, at least 0.  If a is 0, the neuron is
-        a LIF neuron.
+        Threshold increase a per spike, at least 0 (LIF neuron).
     gain, threshold : float or (n,) float
         Positive gain of the current and positive resting threshold.
     refractory : int
@@ -255,8 +254,7 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     Parameters
     ----------
     drive : (B, n) float
-        Product ``x[t] @ W.T`` of input and weights.  Results have the dtype of
-        `drive`.
+        Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
     V, state, alpha, beta, rho, adaptation, gain, threshold, refractory
         Arguments of `run`.
 
@@ -325,11 +323,10 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
         Surrogate derivative at ``mem - adaptation * adapted - threshold``.
         For refractory neurons, psi is set to 0.
     after : State, optional
-        State at step T that `run` returned.  If `after` is given, the results
-        include step T.  The entries of `after` have no effect.
+        State at step T that `run` returned.  Its entries have no effect, but
+        the results then include step T.
     through_reset, through_recurrence : bool
-        Whether derivatives pass through the reset, and through the recurrent
-        spikes.
+        Whether derivatives pass through the reset and the recurrent spikes.
     constants : bool
         Whether F includes the columns of eqs. (13)-(15).
 
@@ -428,8 +425,7 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     traces : Traces
         Traces at step t.  The traces of step 0 are 0.
     z : (B, m + n) or (B, m) float
-        Presynaptic values at step t.  The m inputs come first.  For a
-        recurrent layer, the n spikes of the layer follow.
+        Presynaptic values at step t: m inputs and, if recurrent, n spikes.
     psi : (B, n) float
         Surrogate derivative at step t, which must be 0 for refractory neurons.
     alpha, beta, rho, adaptation, gain
@@ -474,8 +470,7 @@ def eligibility(traces, psi, *, adaptation):
     Returns
     -------
     (B, n, m + n) or (B, n, m) float
-        Eligibility trace e_ij, which approximates the derivative of the spikes
-        S_i with respect to the weight P_ij.
+        Eligibility trace e_ij of eq. (8).
     """
     psi, a, _, mem, adapted = arrays(
         f"psi (B*, n) float, adaptation (n?) in [0, inf), {TRACES}", psi, adaptation,
@@ -502,8 +497,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta, rho,
     Returns
     -------
     dW, dV : (n, m) and (n, n) float
-        Gradients of the loss with respect to W and V, summed over steps and
-        batch.  dV is None if V is None.
+        Gradients, summed over steps and batch; dV is None if V is None.
     """
     psi, x, V, spikes, clamp, dspikes, dmem, *constants = arrays(
         f"psi (T, B, n) float, x (T, B, m*), V? (n, n), {SPIKES}, "

@@ -213,8 +213,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     audio : (N,) float
         At least four samples in any unit, not all 0.
     rate, level : float
-        Sampling rate in Hz, and root mean square of the signal before the
-        fades.
+        Sampling rate in Hz, and root mean square before the fades.
     ramp : float, optional
         Duration of each fade in seconds; the default is half the sound.
 

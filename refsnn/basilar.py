@@ -45,9 +45,8 @@ Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
     For 1500 frequencies up to 24 kHz, the error of the spline at each
     place of the membrane is below 1e-9 times the largest V at this place.
 Cost.   The time is O(F C) for F frequencies and C places.  For many
-    frequencies, `interpolate` is faster than `transfer`.  The function
-    that `response` returns is faster still, because it reuses its spline
-    weights.
+    frequencies, `interpolate` is faster than `transfer`.  The result of
+    `response` is faster still.
 Departures.  In August 2021, the authors of [CSSZ20] changed C0 in their
     software from 1e8, as in `MEMBRANES["2020"]`, to 1e9, as in
     `MEMBRANES["2021"]`.  With C0 = 1e8, the stiffness C0 e^(-alpha s) - a
@@ -244,8 +243,7 @@ def response(table):
     (1, 2)
 
     The returned function has the arguments (frequencies, channels=None) of
-    `interpolate`.  The returned function stores the spline weights of the last
-    frequencies, so that a further call with the same frequencies is fast.
+    `interpolate`, and is fast if the frequencies are those of the last call.
 
     Parameters
     ----------
@@ -254,8 +252,7 @@ def response(table):
     Returns
     -------
     callable
-        Function for the argument `response` of `cochlea.velocity` and
-        `cochlea.convert`.
+        Argument `response` of `cochlea.velocity` and `cochlea.convert`.
     """
     table = bundle("table", table, Table)
     knots = _spline(table.frequencies, table.values[:, :1]).t

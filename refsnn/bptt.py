@@ -71,8 +71,7 @@ def adjoint(J, q):
         State Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``;
         J[0] is not used.  The result has the dtype of J.
     q : (T, B, n) float
-        Direct derivative of the loss with respect to h[t], in units of loss
-        per unit of state.
+        Direct derivative of the loss with respect to h[t].
 
     Returns
     -------
@@ -111,8 +110,7 @@ def gradient(J, F, q):
 def chunk(J, F, q, dstate):
     """Return the gradient of the loss for a chunk of steps, eqs. (1)-(3).
 
-    The chunks of a trajectory must be processed from the last chunk to the
-    first chunk.
+    The chunks must be processed from the last to the first.
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((1, 1, 1))
     >>> [a.tolist() for a in chunk(J, 2 * J, q, np.full((1, 1), 2.0))]
@@ -126,11 +124,9 @@ def chunk(J, F, q, dstate):
         the argument `after` is given.  F[0] must be 0 if the first state of
         the chunk is the last state of an earlier chunk.
     q : (T, B, n) float
-        Direct derivative of the loss with respect to the states of the T
-        steps.
+        Direct derivative of the loss by the states of the T steps.
     dstate : (B, n) float
-        Second result of `chunk` for the next chunk.  Zeros truncate the
-        gradient.
+        Second result for the next chunk.  Zeros truncate the gradient.
 
     Returns
     -------

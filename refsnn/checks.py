@@ -182,8 +182,7 @@ def anchored(surrogate, mem, threshold=1.0):
     Returns
     -------
     callable (t, u) -> (B, n) float
-        Spike function that replaces the hard threshold of a simulator.  The
-        potential u must have the shape of mem[t].
+        Spike function for a simulator; u has the shape of mem[t].
     """
     one_of("surrogate", surrogate, Callable)
     fixed, limit = (a.copy() for a in arrays(
@@ -266,8 +265,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
 
 def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
-    """Estimate the exponent of h in eq. (4), which is about 2 or more for a
-    correct gradient.
+    """Estimate the exponent of h in eq. (4), about 2 for a correct gradient.
 
     >>> w, d = np.array([1.0, 2.0]), np.array([1.0, -0.5])
     >>> f = lambda w: float(np.sum(w ** 3))
@@ -286,9 +284,8 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     -------
     float
         Slope of the logarithm of the left side of (4) against log h.  Step
-        sizes h at which the left side of (4) is only a rounding error are not
-        used.  If fewer than 3 step sizes are left, for example because f is
-        linear, the result is infinity.
+        sizes at which it is only a rounding error are not used.  If fewer than
+        3 are left, for example because f is linear, the result is infinity.
     """
     loss, (thetas, gradients) = _loss(f, theta), _pairs(theta, gradient)
     _, directions = _pairs(theta, direction, "direction")
@@ -332,8 +329,8 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     Returns
     -------
     float
-        |<J A, B> - <A, J^T B>| / (|J A| |B|) for random A and B.  If the
-        backward map is the transpose, this value is only a rounding error.
+        |<J A, B> - <A, J^T B>| / (|J A| |B|) for random A and B.  For a
+        transpose, this is only a rounding error.
     """
     one_of("jvp", jvp, Callable)
     one_of("vjp", vjp, Callable)

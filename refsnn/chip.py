@@ -337,11 +337,9 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     code : (float, float)
         Nominal ADC code of the leak, and codes from the leak to the threshold.
     reset_after : float, optional
-        Time in seconds from the first input of an image to the reset of
-        all membranes (10 microseconds in the chip's fast mode).  From this
-        reset to the end of the image, membranes stay at the reset potential.
-        If `reset_after` is given, membranes also start each image at the reset
-        potential.
+        Time in seconds from the first input of an image (10 microseconds in
+        the chip's fast mode) from which all membranes are held at the reset
+        potential, where they also start each image.
     details : bool
         If True, `membranes` and `events` are also returned.
 

@@ -377,9 +377,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     channels : int
         Number of channels.
     block : int, optional
-        Number of channels processed together.  By default, the velocity v
-        takes about 320 MB or less.  The sampled spikes do not depend on
-        `block`.
+        Number of channels processed together; by default, v takes about 320 MB
+        or less.  The sampled spikes do not depend on `block`.
     padded : bool
         If True, silence is appended to the sound, so that the Fourier
         transform is fast.  The frequencies of eq. (1) then differ slightly
@@ -390,8 +389,7 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     Returns
     -------
     times_s, units : (E,) float64 and (E,) int64
-        Sorted spike times in seconds, and the channel of each spike.
-        Channel 0 is at the base of the membrane.
+        Sorted spike times in seconds, and channels; 0 is at the base.
     """
     longest, rate, channels, block = arrays(
         f"longest {POSITIVE}, rate {POSITIVE}, channels {COUNT}, block? {COUNT}",

@@ -217,7 +217,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Parameters
     ----------
     step : Step
-        Convention.  The docstring of the class `Step` describes all fields.
+        Convention.
     x : (T, B, m) float, int or bool
         Input of the layer.
     W, V : (n, m) float, (n, n) float or None
@@ -516,8 +516,7 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     ----------
     psi, slopes : as for `linearise`
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss L with respect to the recorded spikes
-        and membrane potentials.
+        Direct derivatives of the loss by the recorded spikes and potentials.
 
     Returns
     -------

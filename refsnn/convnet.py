@@ -297,8 +297,7 @@ def signals(weights, recording, pools):
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
         Signals G[l] of each layer.  Entry [n, k] of G[l] holds the derivatives
-        of output k for sample n with respect to the pre-activations of layer
-        l.
+        of output k for sample n.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]

@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | ewc.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 
-At the end of a task, the importance of a parameter is the mean squared
-derivative of the log-likelihood with respect to this parameter.  During
-later tasks, a quadratic penalty keeps important parameters near reference
-values (anchors), for example near the parameter values after the latest
-task.  For N samples with K outputs f[n] and a label distribution p(y | f),
+The importance of a parameter is the mean squared derivative of the
+log-likelihood at the end of a task.  During later tasks, a quadratic
+penalty keeps important parameters near anchors, such as their values after
+the latest task.  For N samples with K outputs f[n] and a label
+distribution p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
@@ -164,9 +164,8 @@ def accumulate(state, importance, parameters, anchors="latest"):
     parameters : array or list of arrays
         Parameters at the end of the task.
     anchors : {"latest", "all"}
-        "latest" sets the anchor to `parameters`.  "all" sets the anchor to the
-        F-weighted mean of the parameters at the ends of all tasks, or to
-        `parameters` if all F are 0.
+        "latest" sets the anchor to `parameters`, and "all" to the F-weighted
+        mean over all tasks, or to `parameters` if all F are 0.
 
     Returns
     -------

@@ -70,7 +70,7 @@ def transport(dsyn, G):
     ----------
     dsyn : (T, B, k) float
         Derivative of the loss with respect to the synaptic currents of the
-        next layer, which has k neurons.  The result has the dtype of `dsyn`.
+        next layer.  The result has the dtype of `dsyn`.
     G : (k, n) float
         Input weights W of the next layer for backpropagation, or a fixed
         random matrix of the same shape for feedback alignment.
@@ -129,7 +129,7 @@ def local_square(spikes, G, target):
     -------
     loss, dspikes : float and (T, B, n) float
         Local loss, summed over steps and readout units and averaged over the
-        batch, and the derivative of the local loss with respect to the spikes.
+        batch, and its derivative with respect to the spikes.
     """
     G, spikes, target = arrays("G (k, n) float, spikes (T, B, n), target (T, B, k)",
                                G, spikes, target)
@@ -212,8 +212,7 @@ def three_factor(post, trace):
         Product psi[t] dspikes[t] of the surrogate derivative and the credit.
         The result has the dtype of `post`.
     trace : (T, B, m) float
-        Result of `presynaptic_trace`, or the input for event-driven random
-        backpropagation.
+        Result of `presynaptic_trace`, or the input.
 
     Returns
     -------

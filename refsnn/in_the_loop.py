@@ -298,8 +298,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Parameters
     ----------
     recording : Recording
-        Recording with all potentials.  The function `complete` computes
-        missing potentials.
+        Recording with all potentials, such as the result of `complete`.
     labels : (B,) int
         Correct class of each pattern, 0 ... k-1.
     reduction : {"max", "reached", "sum"}
@@ -396,14 +395,11 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     x : (T, B, m)
         Input spikes.
     recording : Recording
-        Result of `record`, or of `complete` if the chip does not report all
-        potentials.
+        Result of `record`, or of `complete` if potentials are missing.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
-        Derivatives of the loss with respect to readout potentials and hidden
-        spikes.
+        Derivatives of the loss by readout potentials and hidden spikes.
     tau_syn, tau_mem : float or (n + k,) float
-        Nominal time constants in seconds, for hidden neurons and then
-        readouts.
+        Nominal time constants, s, of hidden neurons and then readouts.
     dt : float
         Time step of the recording, s.
     gain : float or (n + k,) float

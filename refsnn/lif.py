@@ -19,9 +19,8 @@ A step of the simulation is
 
 The input x[t] first changes the membrane potential at step t + 2.  A
 simulation of T steps starts from rest, I[0] = U[0] = 0, or from a given
-state.  It returns a recording of I, U, S and clamp at the steps 0 to T -
-1, and the state at step T, from which the next simulation can continue.
-The state consists of I, U and the spikes of the last k steps.  A leaky
+state.  It returns a recording of the steps 0 to T - 1, and the state at
+step T, which consists of I, U and the spikes of the last k steps.  A leaky
 readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
@@ -82,22 +81,20 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     The derivatives of the loss with respect to parameters that determine
     these constants follow by the chain rule.  For alpha = exp(-dt/tau),
     dtau = dalpha alpha dt / tau^2.  For beta = 1/(1 + exp(-b)), db = dbeta
-    beta (1 - beta).  For beta = clip(b, low, high), db = dbeta inside the
-    limits and 0 outside.  If gain = 1 - beta, dgain is subtracted from
-    dbeta.  If all neurons share one value of a constant, the derivative of
-    the loss with respect to this value is the sum over all neurons.  To
-    learn constants online, call `linearise` for one step (T = 1) with the
+    beta (1 - beta).  If gain = 1 - beta, dgain is subtracted from dbeta.
+    If all neurons share one value of a constant, the derivative of the
+    loss with respect to this value is the sum over all neurons.  To learn
+    constants online, call `linearise` for one step (T = 1) with the
     arguments `after` and `constants`, and pass J[1] and F[1] to
     `rtrl.step`.
 
 Exact.  The gradient is exact for the layer with the spike function (1),
     except that psi replaces dS/dU and that the mask clamp is treated as a
     constant.  Finite differences confirm the gradient if the spike
-    function is S = H(u0 - threshold) + f(u - threshold) - f(u0 -
-    threshold).  In this function, H is the step function, f' = psi, and u0
-    is the recorded membrane potential.  For finite differences with
-    respect to the threshold, vary the threshold only in f(u - threshold)
-    and in (3).
+    function is H(u0 - threshold) + f(u - threshold) - f(u0 - threshold),
+    where H is the step function, f' = psi, and u0 is the recorded
+    potential.  For finite differences with respect to the threshold, vary
+    the threshold only in f(u - threshold) and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
     takes O(T B n p) time and memory for p weights.
@@ -185,8 +182,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     reset : {"subtract", "zero"}
         Type of the reset, eq. (3) or (4).
     refractory : int
-        Number of steps after a spike in which the membrane potential is held
-        at 0.
+        Number of steps after a spike in which U is held at 0.
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
@@ -265,8 +261,7 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     drive : (B, n) float
-        Product ``x[t] @ W.T`` of input and weights.  Results have the dtype of
-        `drive`.
+        Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
     V, state, alpha, beta, gain, threshold, reset, refractory : as for `run`
 
     Returns
@@ -341,8 +336,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Direct derivatives of the loss with respect to spikes and `mem`.
         At least one of `dspikes`, `dmem` and `dstate` is needed.
     through_reset, through_recurrence : bool
-        Whether the gradient passes through the reset, and through the
-        recurrent spikes.
+        Whether the gradient passes through the reset and the recurrent spikes.
     after : State, optional
         State at step T that `run` returned, needed with `dstate`.
     dstate : State, optional
@@ -355,18 +349,15 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Returns
     -------
     Gradient
-        Derivatives of the loss.  Derivatives with respect to parameters are
-        sums over steps and batch.
+        Derivatives; for parameters, summed over steps and batch.
 
         dW          (n, m)
         dV          (n, n), or None if V is None
         dx          (T, B, m)
         dsyn        (T, B, n), dL/dI[t]
         dstate      `State`, derivatives with respect to I[0] and U[0]
-        dalpha      (n,), like the next four fields, which are all None unless
+        dalpha, dbeta, dgain  (n,); None, like the next two fields, unless
                     `constants` is true
-        dbeta       (n,)
-        dgain       (n,)
         dthreshold  (n,), eqs. (19) and (20)
         direct      (n,), eq. (21); the derivative with respect to the
                     threshold is dthreshold + direct
@@ -455,8 +446,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     ----------
     x, W, V, recording, psi, after, alpha, beta, gain, threshold, reset,
     through_reset, through_recurrence, constants
-        Arguments of `backward`.  If `after` is given, the results include step
-        T.
+        Arguments of `backward`; with `after`, the results include step T.
 
     Returns
     -------

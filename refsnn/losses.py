@@ -61,9 +61,7 @@ Derivation.  If a unit reaches its maximum in (1) at several steps, only
     the empty product 1, is R[s].  The sum in (8) is (rise^t -
     decay^t)/(rise - decay), or t rise^(t-1) if rise = decay, and K[0] = 0.
     The total of this sum over t is 1/((1-rise)(1-decay)), so dt sum_t K[t]
-    = 1.  Eq. (10) is the convolution of eq. (9) with time reversed,
-    because the transpose of a convolution is the time-reversed
-    convolution.
+    = 1.  Eq. (10) is the transpose of the convolution in eq. (9).
 Exact.  Eq. (1) has a kink where a unit has the same maximum at two steps.
     With power=1, (15) and (16) have a kink where a count equals the bound,
     and the derivative is set to 0 at this kink.  All other losses are
@@ -162,9 +160,8 @@ def accuracy(record, labels, reduction="max"):
     ----------
     record, labels : as for `cross_entropy`
     reduction : {"max", "sum", "last", "first"}
-        Scores of eq. (1), (2) or (3), or minus the first spike time (6).
-        If several units have the largest score, the first of these units is
-        chosen.
+        Scores of eq. (1), (2) or (3), or minus the first spike time (6).  Of
+        several units with the largest score, the first is chosen.
 
     Returns
     -------
@@ -186,8 +183,7 @@ def first_spike_time(spikes, labels, tau, dt):
     Parameters
     ----------
     spikes : (T, B, k) float
-        Spike trains of the output units.  The entries are 0 or 1, but may
-        differ in finite-difference checks.
+        Spike trains (0 or 1) of the output units.
     labels : (B,) int
         Index of the unit that should spike first in each sample, 0 ... k-1.
     tau, dt : float
@@ -237,9 +233,8 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss in 1/s, and derivative of the loss with respect to the spikes.
-        The loss is summed over units and averaged over the batch.  The
-        derivative is 0 at the last step.
+        Loss in 1/s, averaged over the batch, and derivative with respect to
+        the spikes, which is 0 at the last step.
     """
     spikes, target = arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -268,13 +263,12 @@ def square(record, target):
     Parameters
     ----------
     record, target : (T, B, k) float
-        Array `record` and its target values.
+        Array `record` and its target.
 
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss, and derivative of the loss.  The loss is summed over steps and
-        units, and averaged over the batch.
+        Loss, averaged over the batch, and derivative of the loss.
     """
     record, target = arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -295,8 +289,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
     bound : float
         Bound on the spike count of a sample, at least 0.
     per : {"neuron", "population"}
-        Whether the bound applies to each count (13), or to the mean count
-        (14).
+        Whether the bound applies to each count (13) or to the mean (14).
     power : {2, 1}
         Exponent of the distance between count and bound.
 

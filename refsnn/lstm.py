@@ -36,9 +36,7 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
     s(a) = 1/2 + tanh(a/2) / 2                                   (10)
 
-    To use the identity (10), `simulate` halves the weights and biases of
-    the gates i, f and o before the first step.  Each entry of a dropout
-    mask is sampled independently:
+    Each entry of a dropout mask is sampled independently:
 
     mask = 1/(1 - rate) with probability 1 - rate, else 0        (11)
 
@@ -165,18 +163,16 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     x, W, V, b, recording, h0, cell0, x_mask, h_mask
         Arguments and result of `simulate`.
     dh : (T, B, n) float
-        Direct derivative e[t] of the loss with respect to the outputs, eq.
-        (5).
+        Direct derivative e[t] of the loss by the outputs, eq. (5).
     dcell_last : (B, n) float, optional
         Derivative of the loss with respect to the last cell states.
     inputs : bool
-        If False, the derivative dx is not computed, and the field dx is None.
+        If False, dx is not computed.
 
     Returns
     -------
     Gradient
-        The gradients dW, dV and db of the loss are summed over steps and
-        batch.
+        The gradients dW, dV and db are summed over steps and batch.
 
         dW      (4 n, m)
         dV      (4 n, n)
@@ -248,8 +244,7 @@ def dropout(shape, rate, rng, dtype=np.float64):
     Parameters
     ----------
     shape : tuple of int
-        Shape (B, m) for one mask that is used at all steps, or shape (T, B, m)
-        for a separate mask at each step.
+        Shape (B, m) for one mask at all steps, or (T, B, m).
     rate : float
         Probability that an entry is 0, in [0, 1).
     rng : numpy.random.Generator

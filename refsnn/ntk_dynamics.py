@@ -73,8 +73,7 @@ def one_step(kernel, outputs, doutputs, rate):
     outputs : (M, K) float
         Outputs for the test samples before the step.
     doutputs : (N, K) float
-        Derivative of the loss with respect to the outputs for the training
-        samples.
+        Derivative of the loss by the outputs for the training samples.
     rate : float
         Learning rate.
 
@@ -110,14 +109,12 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     kernel : (N, N, K, K) float
         Tangent kernel between the training samples.
     outputs, targets : (N, K) float
-        Network outputs f_0 before training, and targets y, for the training
-        samples.
+        Outputs f_0 before training, and targets y, of the training samples.
     steps : int or (S,) int
         One or several numbers of training steps, each at least 0.
     rate : as for `one_step`
     loss : {"sum", "mean"}
-        The loss "sum" is half the sum of squared errors.  The loss "mean" is
-        the loss "sum" divided by N.
+        "sum" is half the sum of squared errors; "mean" is "sum" / N.
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional
         Tangent kernel between the test samples and the training samples, and
         network outputs f*_0 for the test samples before training.

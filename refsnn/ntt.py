@@ -143,8 +143,7 @@ def target(model, weights, biases, x):
     weights, biases : lists of arrays
         Weights and biases of the dense teacher.
     x : (B, ...) float
-        Batch of at least 2 network inputs.  The first half of the batch
-        consists of the first B // 2 inputs.
+        Batch of at least 2 inputs, whose first half has B // 2 inputs.
 
     Returns
     -------
@@ -274,22 +273,18 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     weights, biases : lists of arrays
         Weights and biases of the teacher.
     batches : sequence of (B, ...) float
-        One batch of inputs for each training step.  The sequence must have a
-        length.
+        One batch of inputs for each training step.
     prune : callable (dense weights) -> masks
         Function that computes the masks, for example with `pruning.magnitude`.
     optimiser : callable (state, gradient) -> (state, update)
-        Function that returns the update of one parameter array.  At the first
-        step, `state` is None.
+        Function that returns the update of an array; `state` is None at first.
     every : int
         Number of steps between two computations of the masks, at least 1.
     student : Student, optional
-        Initial student.  By default, the student has the weights and biases
-        of the teacher and the masks prune(weights).
+        Initial student; by default, the teacher with the masks prune(weights).
     watch : callable (step, student), optional
-        Function that is called before each training step, and once after the
-        last training step.  If a training step computes new masks, the
-        function is called before this computation.
+        Function that is called before each training step, and before the step
+        computes new masks, and once after the last step.
 
     Returns
     -------

@@ -72,8 +72,7 @@ def magnitude(weights, rho, *, scope="layer"):
     weights : list of arrays of float
         Weights of each layer, of any shape, without the biases.
     rho : float
-        Density, in (0, 1].  At density 1, the smallest weight of each group is
-        pruned.
+        Density, in (0, 1]; 1 prunes the smallest weight of each group.
     scope : {"layer", "global"}
         Group of weights to which the density applies.
 
@@ -150,8 +149,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
     ----------
     weights, rho, scope : as for `snip`
     hessian_gradients : list of arrays of float
-        Product h = H g for each layer.  The product h is the gradient of half
-        the squared norm of g.
+        Product h = H g for each layer.
 
     Returns
     -------
@@ -195,7 +193,7 @@ def random(weights, rho, rng, *, scope="layer"):
     weights, rho, scope
         As for `magnitude`.  The values of the weights have no effect.
     rng : numpy.random.Generator
-        Random number generator, which draws one permutation for each group.
+        Random generator, which draws one permutation for each group.
 
     Returns
     -------

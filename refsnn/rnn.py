@@ -21,9 +21,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     dW = sum_t dpre[t] x[t]^T,  dV = sum_t dpre[t] h[t-1]^T         (5)
     dx[t] = W^T dpre[t]                                             (6)
 
-    If the initial state is the last state of an earlier simulation, dh[-1]
-    = V^T dpre[0] must be added to the direct derivative e[T-1] of the
-    earlier simulation.
+    If the initial state is the last state of an earlier simulation, its
+    e[T-1] includes dh[-1] = V^T dpre[0].
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1], and the
     derivative F[t] of h[t] with respect to the weights at fixed h[t-1]:
@@ -78,9 +77,7 @@ def simulate(x, W, V, state=None):
 
 
 def run(x, W, V, state=None):
-    """Simulate the network, and return all states and a copy of the last state.
-
-    The function evaluates eqs. (1) and (2).
+    """Simulate the network, and return also the last state, eqs. (1) and (2).
 
     >>> x, W, V = np.zeros((2, 1, 1)), np.ones((1, 1)), np.eye(1)
     >>> h, state = run(x, W, V, np.ones((1, 1)))
@@ -143,19 +140,16 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
     ----------
     x, W, V, state : as for `simulate`
     h, dh : (T, B, n) float
-        States from `simulate`, and direct derivatives e[t] of the loss with
-        respect to the states.  The argument `dh` is the array e of (4).
+        States from `simulate`, and direct derivatives e[t] of eq. (4).
     dstate : (B, n) float, optional
         Derivative of the loss of all later steps with respect to the last
-        state.  The call of `backward` for these later steps returns this
-        derivative as the last result.
+        state: the last result of `backward` for these steps.
 
     Returns
     -------
     dW, dV, dx, dstate : (n, m), (n, n), (T, B, m) and (B, n) float
-        Derivatives of the loss.  The gradients dW and dV are sums over steps
-        and batch.  `dstate` is the derivative of the loss with respect to the
-        initial state.
+        Derivatives of the loss; dW and dV are sums over steps and batch, and
+        `dstate` is for the initial state.
     """
     W, x, V, state, h, dh, later = arrays(
         f"{NETWORK}, h (T, B, n), dh (T, B, n), dstate? (B, n)", W, x, V, state, h, dh,

@@ -1,16 +1,15 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-During a task, each change of a parameter contributes to the decrease of
-the loss.  The path integral of a parameter is the sum of the contributions
-of this parameter to the decrease of the loss.  At the end of the task, the
-path integral is divided by the squared change of the parameter.  The
-quotient is added to the parameter's importance.  The anchor of a parameter
-is its value at the end of the previous task.  A quadratic penalty keeps
-important parameters near their anchors.  Let g be the gradient of the loss
-with respect to the parameters theta before an optimiser step.  The
-displacement is the change of the parameters theta in one optimiser step.
-With the coefficient `strength` and the prefactor `factor` of the penalty,
+The path integral of a parameter sums the contributions of its changes to
+the decrease of the loss during a task.  At the end of the task, the path
+integral is divided by the squared change of the parameter, and added to
+the importance of the parameter.  The anchor of a parameter is its value at
+the end of the previous task.  A quadratic penalty keeps important
+parameters near their anchors.  Let g be the gradient of the loss with
+respect to the parameters theta before an optimiser step.  The displacement
+is the change of the parameters theta in one optimiser step.  With the
+coefficient `strength` and the prefactor `factor` of the penalty,
 
     path_integral = path_integral - g displacement    (1)  [ZPG17] eq. 3
     importance = importance + path_integral
@@ -40,8 +39,7 @@ mammoth since September 2024, and "mammoth_old" follows earlier versions of
 this library.  "nupic" follows the library nupic.research.  "vandeven"
 follows the repository `continual-learning` of G. van de Ven, with the
 strength for split MNIST.  The library avalanche has no default strength;
-its preset uses a strength of 1.  The
-columns of the table are the following settings:
+its preset uses a strength of 1.  The columns are:
   g             With "task", g is the gradient of the task loss.  With
                 "total", g is the gradient of the task loss plus the
                 penalty.
@@ -243,10 +241,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    The gradient p.grad of a PyTorch parameter p is None if the loss does not
-    depend on p.  Replace each p.grad that is None by an array of zeros.  The
-    settings `clip` and `reset_optimiser` require additional lines in the
-    training loop of the caller.
+    Replace each p.grad that is None by an array of zeros.  The settings `clip`
+    and `reset_optimiser` require additional lines.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)
@@ -294,8 +290,8 @@ def consolidate(state, parameters, settings=DEFAULT):
     ------
     ValueError
         If no step was accumulated, if no parameter changed, or if the path
-        integral is 0.  One possible reason is that displacements were computed
-        from views of the weights instead of copies.
+        integral is 0, for example because views replaced copies of the
+        weights.
     """
     settings = _settings(settings)
     state, path_integral, importance, anchor = _state(state)

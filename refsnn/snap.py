@@ -4,13 +4,13 @@ r"""Compute gradients by SnAp-n, a sparse form of real-time recurrent learning.
 Real-time recurrent learning (RTRL) and SnAp-n propagate the influence
 matrix M forward in time.  In RTRL, M holds the total derivative of each
 state in h with respect to each weight p.  SnAp-n stores only the influence
-of p on neurons that p reaches along at most n synapses.  The weight p
-itself is the first of these synapses.  SnAp-n sets all other entries of M
-to 0.  Let J[t] = dh[t]/dh[t-1] be the Jacobian, and let F[t] be the
-derivative of h[t] with respect to the weights at fixed h[t-1].  Let q[t]
-be the direct derivative of the loss L with respect to h[t], at fixed
-values of all other states.  Let i(p) be the postsynaptic neuron of p, and
-let V be the recurrent weights.  With the entrywise product o,
+of p on neurons that p reaches along at most n synapses, of which p is the
+first, and sets all other entries of M to 0.  Let J[t] = dh[t]/dh[t-1] be
+the Jacobian, and let F[t] be the derivative of h[t] with respect to the
+weights at fixed h[t-1].  Let q[t] be the direct derivative of the loss L
+with respect to h[t], at fixed values of all other states.  Let i(p) be the
+postsynaptic neuron of p, and let V be the recurrent weights.  With the
+entrywise product o,
 
     M[t] = P o (J[t] M[t-1] + F[t])                 (1)  [MEE21]
     P_kp = 1 if the neuron of state k is reached from i(p) along at
@@ -34,7 +34,6 @@ Cost.   Let p be the number of parameters, and let K be the number of
 Departures.  [MEE21] counts steps from state to state, this module from
     neuron to neuron.  The influence on the states of a neuron, such as the
     current and the membrane potential, is kept for all states or for none.
-    is kept for all states of the neuron or for none.
 
 [MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
     Graves, ICLR 2021, arXiv 2006.07232.
@@ -85,10 +84,9 @@ def owners(n, m, recurrent=True):
     Parameters
     ----------
     n, m : int
-        Number of neurons, at least 1, and number of inputs, at least 0.
+        Numbers of neurons and inputs.
     recurrent : bool
-        True if the layer has n x n recurrent weights V in addition to the
-        n x m input weights W.
+        True if the layer has recurrent weights V in addition to W.
 
     Returns
     -------
@@ -142,8 +140,7 @@ def step(blocks, J, F, owner, pattern):
         Derivative of the states of this step with respect to the parameters,
         at fixed previous states.  Entries outside `pattern` are ignored.
     owner : (p,) int
-        Index of the row of `pattern` that applies to each parameter, for
-        example from `owners`.
+        Row of `pattern` for each parameter, for example from `owners`.
     pattern : (g, n) bool
         Entry [g, k] is True if row g keeps neuron k, as in the result of
         `reach`.  The states k, n + k, 2 n + k, ... belong to neuron k.  The

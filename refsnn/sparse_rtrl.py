@@ -44,8 +44,7 @@ dL/dy[t],
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
 
-In (9), alpha and beta are the decay factors of the leaky readout, and
-`gain` is the gain of the readout.
+In (9), alpha, beta and `gain` are the constants of the readout.
 
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
@@ -73,8 +72,8 @@ Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     clamp.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
-Departures.  The text of [ZN21] was not available.  This module follows
-    descriptions by other authors.  The following rules are related:
+Departures.  The module follows descriptions of [ZN21] by other authors.
+    The following rules are related:
 
     e-prop       "implicit" with through_reset=False, adaptive neurons (see
                  `alif`), the filter (9), and feedback of dy[t] through
@@ -145,15 +144,13 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     x : (B, m) float, int or bool
         Input x[t].
     V : (n, n) float or None
-        Recurrent weights, or None without recurrence; "block" uses only the
-        diagonal.
+        Recurrent weights, if any; "block" uses only the diagonal.
     syn, mem, spikes, psi : (B, n) float
         States I[t], U[t] and S[t], and the surrogate derivative at U[t].
         The result has the dtype of `psi`.
     clamp : (B, n) bool, optional
         True for neurons that are refractory at step t + 1; none by default.
-        If `lif.step` returned `state`, the mask is
-        ``state.spikes.any(axis=0)``.
+        From `lif.step`, ``state.spikes.any(axis=0)``.
     rule : {"exact", "block", "implicit", "presynaptic"}
         Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold : float or (n,) float

@@ -39,8 +39,8 @@ weight change are
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
     zeta_i = het_i^exponent, or het_i^exponent e_i^2   (12)  [ZG18] eq. A.5
 
-The second term of (11) is a regulariser with the coefficient rho.  The
-regulariser moves the weights of active neurons towards 0.
+The second term of (11), a regulariser, moves the weights of active neurons
+towards 0.
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
@@ -78,11 +78,11 @@ Departures.  Options cover the differences between the paper and the
         het^exponent e^2, as in the paper.  "published" uses zeta =
         het^exponent where |e| dt >= 1e-7, and zeta = 0 elsewhere.
     surrogate: "linear" sets psi = 1 everywhere, as in the paper's control.
-    The module omits further cutoffs of the published code.  These cutoffs
-    set `trace` and e to 0 below 1e-7, and set psi to 0 where U is more
-    than 20 mV below rest.  The published code sums (11) over 0.5 s, and
-    then applies the optimiser RMaxProp to the sum.  The paper suggests an
-    update in every step.
+    The module omits cutoffs of the published code, which set `trace` and e
+    to 0 below 1e-7, and set psi to 0 where U is more than 20 mV below
+    rest.  The published code sums (11) over 0.5 s, and then applies the
+    optimiser RMaxProp to the sum.  The paper suggests an update in every
+    step.
 
 [ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
     arXiv 1705.11146.

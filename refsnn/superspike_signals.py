@@ -150,8 +150,7 @@ def poisson_moment(rate_hz, tau, order=4):
     Parameters
     ----------
     rate_hz, tau : float
-        Firing rate nu in Hz, and time constant of the trace in s.  Each spike
-        increases the trace by 1.
+        Firing rate nu in Hz, and time constant of the trace in s.
     order : int
         Order q of the moment, 1 to 100.
 
