@@ -104,7 +104,6 @@ def arrays(rules, *values, dtype=None):
 
 @functools.lru_cache(maxsize=1024)
 def _read_rules(rules):
-    """Parse the specifications in the text `rules`."""
     found = re.findall(
         r"(\S+) \((.*?)\)(?: (float|int|unread))?(?: in (.*?[])}]))?", rules)
     return [_read_rule(*parts) for parts in found]
@@ -123,7 +122,6 @@ def _read_rule(name, shape, kind, span):
 
 
 def _checked_array(rule, value, known):
-    """Return one value as a checked array."""
     dtype = known["dtype"]
     if type(value) is np.ndarray and value.dtype is dtype and not rule.range \
             and known.get(rule.axes) == value.shape and rule.kind in ("", "float") \
@@ -191,7 +189,6 @@ def _is_masked(value):
 
 
 def _match_axes(rule, a, value, known):
-    """Check the shape of an array."""
     if a.ndim != len(rule.axes):
         _refuse(rule, f"has shape {a.shape}" if a.ndim else _described(a, value),
                 _wanted_axes(rule) + _label_advice(rule, a) + _pair_advice(rule, value))
@@ -218,7 +215,6 @@ def _sized(size, letter):
 
 
 def _in_range(rule, a):
-    """Return whether all entries are in range."""
     if a.ndim == 0:
         entry = a.item()
         return entry in rule.values if rule.values else _within(rule, entry, entry)
@@ -241,7 +237,6 @@ def _within(rule, least, most):
 
 
 def _refuse_entry(rule, a, cast):
-    """Reject the first invalid entry."""
     with np.errstate(invalid="ignore"):
         index = tuple(map(int, np.argwhere(~np.asarray(_within(rule, cast, cast)))[0]))
     before, entry = a[index].item(), cast[index].item()
@@ -261,7 +256,6 @@ def _refuse(rule, found, wanted):
 
 
 def _described(a, value):
-    """Describe a value of the wrong type."""
     if value is None or isinstance(value, (str, bytes, bool, np.bool_, float, complex)):
         return f"is {value!r:.60}"
     if a.dtype == object:
@@ -276,13 +270,11 @@ def _axes_text(rule):
 
 
 def _wanted_array(rule):
-    """Describe the required number or array."""
     return "must be a number" if rule.axes == () else \
         f"must be an array {_axes_text(rule)}"
 
 
 def _wanted_axes(rule):
-    """Describe the axes that are required."""
     if rule.axes == ():
         return "must be a number"
     if rule.number:

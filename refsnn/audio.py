@@ -138,7 +138,6 @@ def _wav(path, file, longest, mix):
 
 
 def _chunks(path, file):
-    """Return format chunk and sample size."""
     size, fmt = os.path.getsize(path), None
     if file.read(12)[8:] != b"WAVE":
         raise ValueError(f"{path}, field magic: must be RIFF with WAVE")

@@ -111,7 +111,6 @@ def steps(binning):
 
 
 def _edges(binning):
-    """Return the edges, eq. (2)."""
     binning = _checked(binning)
     t0, t1, dt, *_ = binning
     bins = (t1 - t0) / dt                                                  # (1)

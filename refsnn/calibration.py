@@ -290,7 +290,6 @@ def _shape(theta, t, tau_mem):
 
 
 def _kernel(t, a, b):
-    """Return p of eq. (3)."""
     t = np.maximum(t, 0)
     x = t * (1 / b - 1 / a)
     x = x + 1e-30 * (x == 0)                        # expm1(x) / x is then 1
@@ -308,7 +307,6 @@ def _sweep(run, neurons, inputs, base, unit, most, repeats):
 
 
 def _stimuli(inputs, unit, most, shift):
-    """Return input weights, and images."""
     weights, images = np.zeros(inputs, int), np.zeros((most + 1, inputs), np.uint8)
     if _classes(inputs, most):
         size = inputs // (_CLASSES + 1)     # number of inputs with the same weight

@@ -278,7 +278,6 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
 
 
 def _factor(normal, spread):
-    """Return log-normal factors."""
     variance = np.log1p(np.square(spread))
     return np.exp(np.sqrt(variance) * normal - variance / 2)               # (1)
 
@@ -412,7 +411,6 @@ def _model(chip, effects, matrices, K, dt, scale):
 
 
 def _kernel(h, a, b):
-    """Return p of eq. (9)."""
     x = np.abs(h * (1 / b - 1 / a))
     x = x + 1e-30 * (x == 0)                # for a = b, so that -expm1(-x) / x is 1
     return h * np.exp(-h / np.maximum(a, b)) * (-np.expm1(-x) / x)
@@ -436,7 +434,6 @@ def _synapses(chip, matrices, scale, rise):
 
 
 def _loop(model, x, closes, effects, rng):
-    """Run all integration steps."""
     (T, B, _), N, K, dtype = x.shape, model.reset.size, model.K, model.beta.dtype
     n, _, targets = model.onward.shape
     model = model._replace(delay=min(model.delay, T * K), **{
@@ -501,7 +498,6 @@ def _loop(model, x, closes, effects, rng):
 
 
 def _arrivals(x, model, effects, rng):
-    """Sort the input spikes by time."""
     (T, B, m), K = x.shape, model.K
     at = np.flatnonzero(x > 0)
     t, b, i = np.unravel_index(at[rng.random(len(at)) >= effects["loss"]], x.shape)
@@ -574,7 +570,6 @@ def _onward(model, fired, now, B, loss, rng):
 
 
 def _codes(chip, effects, seen, code, rng):
-    """Return ADC codes of the samples `seen`."""
     N, dtype, (read, _, wander) = seen.shape[2], seen.dtype, effects["noise"]
     slope = (code[1] * (1 + chip.adc_gain[:N])).astype(dtype)
     offset, limit = (code[0] + chip.adc_offset[:N]).astype(dtype), effects["adc_limit"]
@@ -614,7 +609,6 @@ _RULES = {                  # all other effects: one number in [0, inf)
 
 
 def _effects(name, effects):
-    """Return checked effects, with tuples for arrays."""
     given = bundle(name, effects, Effects)
     found = arrays(", ".join(f"{name}.{field}? {_RULES.get(field, '() in [0, inf)')}"
                              for field in Effects._fields),
@@ -637,7 +631,6 @@ def _effects(name, effects):
 
 
 def _options(chip, rng, step, dt, scale, code, reset_after, details):
-    """Check and return the options."""
     chip = bundle("chip", chip, Chip)
     chip = Chip(_effects("chip.effects", chip.effects), *arrays(
         "chip.nominal (2) in (0, 1), chip.gain (2, N) float, chip.synapse (2, N, M), "
@@ -662,7 +655,6 @@ def _options(chip, rng, step, dt, scale, code, reset_after, details):
 
 
 def _network(chip, effects, weights, spikes):
-    """Return the checked weights and input spikes."""
     limit, names = effects["weight_limit"], ("hidden", "recurrent", "readout")
     for name in weights if isinstance(weights, dict) else ():
         one_of("weights' key", name, *names)

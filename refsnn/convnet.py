@@ -176,7 +176,6 @@ def forward(weights, biases, x, pools, dropout=None):
 
 
 def _patches(x, W):
-    """Return the patches of the maps."""
     if W.ndim == 2:
         return x.reshape(len(x), -1)
     views = np.lib.stride_tricks.sliding_window_view(x, W.shape[1:3], axis=(1, 2))
@@ -192,7 +191,6 @@ def _windows(maps, pool):
 
 
 def _largest(pre, pool):
-    """Return x[l+1], eq. (2)."""
     return functools.reduce(np.maximum, _windows(pre, pool), pre.dtype.type(0))  # (2)
 
 
@@ -226,7 +224,6 @@ def backward(weights, recording, doutputs, pools):
 
 
 def _sweep(net, dinputs, doutputs):
-    """Evaluate eqs. (5), (6) and (11)."""
     dW, db, dpre = [None] * len(dinputs), [None] * len(dinputs), doutputs[:, None]
     for i in range(len(dinputs) - 1, -1, -1):
         W, A, flat = net[0][i], net[2].inputs[i], dpre.reshape(-1, dpre.shape[-1])
@@ -253,7 +250,6 @@ def _below(net, i, dpre, extra=None):
 
 
 def _gate(pre, pool):
-    """Return the gate D of eq. (4)."""
     largest, gate = _largest(pre, pool), np.zeros_like(pre)
     free = largest > 0
     for value, to in zip(_windows(pre, pool), _windows(gate, pool), strict=True):
@@ -277,7 +273,6 @@ def _unpatch(dpre, W, shape, extra):
 
 
 def _blocks(rows, size):
-    """Divide rows into slices."""
     step = max(1, BLOCK // size)
     return [slice(i, i + step) for i in range(0, rows, step)]
 
@@ -436,7 +431,6 @@ def init(shapes, rng, dtype=np.float64):
 
 
 def _layers(weights, pools):
-    """Return checked weights and pooling flags."""
     for name, value in (("weights", weights), ("pools", pools)):
         one_of(name, value, list, tuple)
     flags(" ".join(f"pools[{i}]" for i in range(len(pools))), *pools)
@@ -450,7 +444,6 @@ def _layers(weights, pools):
 
 
 def _maps(weights, pools, x, source):
-    """Return the shapes of all arrays."""
     reads, writes = [], []
     for i, (W, pool) in enumerate(zip(weights, pools, strict=True)):
         maps = tuple(side - W.shape[1] + 1 for side in x[:2]) if W.ndim == 4 else ()
@@ -492,7 +485,6 @@ def _first(weights):
 
 
 def _list(name, given, shapes, kind="", dtype=None, first=()):
-    """Check and return a list of arrays."""
     name, gap, _ = name.partition("?")
     given = [None] * len(shapes) if gap and given is None else given
     if len(one_of(name, given, list, tuple)) != len(shapes):

@@ -216,7 +216,6 @@ def idx(path, *, limit=1 << 31):
 
 
 def _header(path, stream, limit, size, zipped):
-    """Return dtype, shape and size."""
     magic = stream.read(4)
     if len(magic) < 4 or magic[:2] != b"\0\0" or magic[2] not in IDX_DTYPES \
             or not 0 < magic[3] <= 32:
@@ -429,7 +428,6 @@ def _path(name, value):
 
 
 def _file(path, advice):
-    """Return the path of an existing file."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: {advice}")
     if not os.path.isfile(path):

@@ -152,7 +152,6 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
 
 @contextlib.contextmanager
 def _opened(path):
-    """Open an HDF5 file."""
     if not os.path.exists(path):
         raise FileNotFoundError(f"{path} is missing: must be an HDF5 file of spikes")
     _need(os.path.isfile(path) and h5py.is_hdf5(path), f"{path} is not an HDF5 file",
@@ -168,7 +167,6 @@ def _opened(path):
 
 
 def _sequences(file, path, field, kinds):
-    """Return an HDF5 dataset, and lengths."""
     data = _field(file, path, field)
     base = h5py.check_vlen_dtype(data.dtype)
     _need(isinstance(base, np.dtype) and base.kind in kinds and base.itemsize <= 8
@@ -179,7 +177,6 @@ def _sequences(file, path, field, kinds):
 
 
 def _lengths(data, path, field, itemsize):
-    """Return the declared lengths."""
     # The bytes are read here, because HDF5 allocates the lengths without a check.
     where, N, most = f"{path}, {field}", len(data), os.path.getsize(path)
     length, offset = np.zeros(N, np.int64), data.id.get_offset()
@@ -212,7 +209,6 @@ def _chunk(data, where, k):
 
 
 def _column(file, path, field, kinds, needed=True):
-    """Return an array, or None."""
     data = _field(file, path, field, needed)
     if data is None:
         return None

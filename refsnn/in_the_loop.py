@@ -192,7 +192,6 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
 
 
 def _shifts(delay, T):
-    """Return padding, and time slices."""
     delay = {"input": 0, "spikes": 0, "samples": 0} if delay is None else delay
     if set(one_of("delay", delay, dict)) != {"input", "spikes", "samples"}:
         raise ValueError(f"delay has the keys {sorted(map(str, delay))}: must have "
@@ -207,7 +206,6 @@ def _shifts(delay, T):
 
 
 def _piece(result, x, n, k, scale, gain, cuts):
-    """Return one recording, eq. (1)."""
     if not isinstance(result, (tuple, list)) or len(result) != 2:
         raise ValueError(f"run returned a {type(result).__name__}: must be a pair, "
                          "(spikes, samples)")
@@ -266,7 +264,6 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
 
 def _software(sent, reset, alpha, beta, gain):
-    """Return membrane potentials, eq. (12)."""
     v, syn = np.zeros_like(sent), np.zeros_like(sent[0])
     for t in range(len(v) - 1):
         v[t + 1] = beta * v[t] + gain * syn - reset[t]                    # (12)
@@ -275,7 +272,6 @@ def _software(sent, reset, alpha, beta, gain):
 
 
 def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
-    """Return alpha, beta and gain."""
     n, k = len(W), len(W_out)
     _, tau_syn, tau_mem, dt, gain = arrays(
         "weights (all), tau_syn (all?) in (0, inf), tau_mem (all?) in (0, inf), dt () "
@@ -347,7 +343,6 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
 
 
 def _peaks(out, spikes, labels):
-    """Return maxima and their steps, eq. (3)."""
     last = len(out) - 1 - out[::-1].argmax(axis=0)
     if labels is not None:
         fired = np.logical_or.accumulate(spikes.max(axis=2) >= SPIKE)
@@ -359,7 +354,6 @@ def _peaks(out, spikes, labels):
 
 
 def _softmax(scores, labels):
-    """Return the loss (4), and its derivative."""
     rows, shifted = np.arange(len(scores)), scores - scores.max(axis=1, keepdims=True)
     logp = shifted - np.log(np.exp(shifted).sum(axis=1, keepdims=True))
     dscores = np.exp(logp)
@@ -439,7 +433,6 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
 
 def _back(dmem, psi, V, alpha, beta, gain):
-    """Return dI, eqs. (8)-(10)."""
     dsyn = np.empty_like(dmem)
     dI, dv, spare = np.zeros((3, *dmem.shape[1:]), dmem.dtype)
     for t in range(len(dmem) - 1, -1, -1):

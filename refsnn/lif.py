@@ -280,7 +280,6 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
 def _scan(drive, source, V, state, constants, reset, k, spike=None, recorded=None,
           resets=None, sent=None):
-    """Simulate all steps, eqs. (1)-(5)."""
     (T, B, n), (alpha, beta, gain, threshold) = drive.shape, constants
     syn, mem, spikes = (np.zeros((rows, B, n), drive.dtype)
                         for rows in (T + 1, T + 1, k + T))  # first k: earlier spikes
@@ -422,7 +421,6 @@ def _paths(rec, after, beta, gain, threshold, reset, through_reset):
 
 
 def _columns(rec, psi, keep, jump, reset):
-    """Evaluate eqs. (16)-(18) and (20)."""
     syn, mem, spikes, _ = (field[:len(keep)] for field in rec)
     subtracted = keep * spikes if reset == "subtract" else 0
     return (syn,                                                           # (16)
@@ -586,7 +584,6 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
 
 
 def _leak(drive, source, state, constants):
-    """Simulate all steps, eq. (6)."""
     (T, *shape), (alpha, beta, gain) = drive.shape, constants
     syn, mem = (np.zeros((T + 1, *shape), drive.dtype) for _ in range(2))
     if state is not None:

@@ -206,7 +206,6 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
 
 
 def _sweep(V, cells, gates, e, cell0, dcell, h_mask):
-    """Return dpre, dh0 and dcell0, eqs. (5)-(7)."""
     n, dpre, dcell = cells.shape[2], np.empty_like(gates), dcell.copy()
     dh, squashed, spare = np.zeros((3,) + dcell.shape, dcell.dtype)
     slope = np.empty_like(gates[0])

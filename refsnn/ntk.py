@@ -128,7 +128,6 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
 
 
 def _layer_kernel(a, g, b, h, Q):
-    """Return one kernel, eqs. (2)-(4)."""
     if a.ndim == 2:
         return _sum("nmj,nkj,mqj->nmkq", _overlap(a, b, Q), g, h)          # (2)
     (J, s), (J_m, s_m) = _jacobian(a, g), _jacobian(b, h)
@@ -141,7 +140,6 @@ def _overlap(a, b, Q):
 
 
 def _jacobian(A, G):
-    """Return J and s of eq. (3)."""
     return _sum("nkpc,npi->nkci", G, A), G.sum(axis=2)                     # (3)
 
 
@@ -186,7 +184,6 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _layer_adjoint(D, a, g, b, h, Q):
-    """Return the adjoints of one layer."""
     if a.ndim == 2:
         R = _sum("nmkq,nkj,mqj->nmj", D, g, h)                             # (5)
         da = _sum("nmj,ji,mi->ni", R, Q, b)                                # (6)
@@ -201,7 +198,6 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    """Return a, g, b, h and Q."""
     left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
     masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
              for a, g, M in zip(*left, masks, strict=True)]

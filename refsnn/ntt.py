@@ -243,7 +243,6 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
 
 def _square(a):
-    """Return the squared norm."""
     a = a.ravel(order="K")          # memory order avoids a copy
     return float(np.vdot(a, a))
 

@@ -135,7 +135,6 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
 
 
 def _squared(g):
-    """Return g^2 if it is finite."""
     with np.errstate(over="ignore"):
         return arrays("gradient^2 (...)", g * g)[0]
 

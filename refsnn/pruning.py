@@ -87,7 +87,6 @@ def magnitude(weights, rho, *, scope="layer"):
 
 
 def _by_group(scores, scope, keep):
-    """Return the masks of all weight groups."""
     one_of("scope", scope, *SCOPES)
     flat = [score.ravel() for score in scores]
     if scope == "layer":
@@ -132,7 +131,6 @@ def snip(weights, gradients, rho, *, scope="global"):
 
 
 def _products(weights, name, slopes, rho):
-    """Return the entrywise products, and rho."""
     weights, slopes, rho = _checked(weights, rho, name, slopes)
     with np.errstate(over="ignore"):
         products = [W * slope for W, slope in zip(weights, slopes, strict=True)]

@@ -120,7 +120,6 @@ def step(drive, V, state=None):
 
 
 def _scan(h, V, last):
-    """Compute all states in place."""
     last = np.zeros_like(h[0]) if last is None else last
     for t in range(len(h)):
         h[t] += last @ V.T                                                 # (1)
@@ -170,7 +169,6 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
 
 
 def _before(h, state):
-    """Return the previous states h[t-1]."""
     state = np.zeros_like(h[0]) if state is None else state
     return np.concatenate([state[None], h[:-1]])
 

@@ -187,7 +187,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
 
 
 def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
-    """Return the factors in eq. (2)."""
     syn, mem, spikes = now
     free = np.ones_like(psi) if clamp is None else 1 - clamp
     r = 1 if reset == "subtract" else 1 - spikes
@@ -197,7 +196,6 @@ def _factors(now, psi, clamp, reset, through_reset, beta, gain, threshold):
 
 
 def _advance(traces, z, psi, V, factors, rule, alpha, beta, gain, new):
-    """Write the next traces to `new`."""
     (syn, mem), (after_syn, after_mem), (B, n) = traces, new, psi.shape
     if rule == "presynaptic":
         np.multiply(alpha, syn, out=after_syn)
@@ -380,7 +378,6 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
 
 
 def _product(rule, q, mem):
-    """Return a term of the sum (8)."""
     if rule == "exact":
         (B, n), count = q.shape, mem.shape[2] // q.shape[1]
         return (q.reshape(-1) @ mem.reshape(B * n, -1)).reshape(n, count)

@@ -83,7 +83,6 @@ def _scaled(v, steepness):
 
 
 def _pair(v, k, height, bump):
-    """Return f and f'."""
     return (np.copysign(height / k, v).astype(v.dtype, copy=False),
             bump.astype(v.dtype, copy=False))
 

@@ -106,7 +106,6 @@ def run(options):
 
 
 def _join(folder, splits, outputs, keys, channels):
-    """Write all output files together."""
     wholes = [os.path.join(folder, f"{i}.h5") for i in range(len(outputs))]
     for output, split in zip(outputs, splits, strict=True):
         if not split:

@@ -44,7 +44,6 @@ def _labels(paths, label):
 
 
 def _stem(path):
-    """Return a file name without suffix."""
     try:
         return os.fsencode(os.path.splitext(os.path.basename(path))[0]).decode("utf-8")
     except UnicodeDecodeError:
@@ -52,7 +51,6 @@ def _stem(path):
 
 
 def _matches(names, pattern, option):
-    """Return the match in each name."""
     try:
         compiled = re.compile(pattern)
     except (re.error, OverflowError, RecursionError) as error:
@@ -68,7 +66,6 @@ def _matches(names, pattern, option):
 
 
 def _speakers(paths, pattern):
-    """Return the number in each file name."""
     if pattern is None:
         return [0] * len(paths)
     found = [match[1] for match in

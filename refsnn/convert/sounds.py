@@ -45,7 +45,6 @@ def _stream(x, seed):
 
 
 def _digest(x, settings):
-    """Return a digest of sound and options."""
     digest = hashlib.sha256(x.astype("<f8").tobytes())
     digest.update(f"{refsnn.__version__} {settings[:6]}".encode())
     return digest.hexdigest()

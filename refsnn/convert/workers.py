@@ -25,7 +25,6 @@ TOGETHER = 1 << 26      # limits (steps times channels) that are converted toget
 
 
 def _convert_all(todo, folder, settings, jobs):
-    """Convert recordings; return errors by part."""
     if not todo:
         return {}
     os.makedirs(folder, exist_ok=True)
@@ -90,7 +89,6 @@ def _start_worker():
 
 
 def _progress(results, total, done):
-    """Yield results, and print the progress."""
     try:
         import tqdm
     except ImportError:

@@ -251,7 +251,6 @@ def _convolution_adjoint(x, W, pre, above, d, below):
 
 
 def _gated(dpre, d, above, pre):
-    """Write dpre[l] into an array, and return it."""
     d = d * (above > 0)                                                    # (4)
     if pre is None:
         np.copyto(dpre, d)
@@ -267,7 +266,6 @@ def _gated(dpre, d, above, pre):
 
 
 def _checked(weights, biases, x, pools, masks):
-    """Return the checked arguments, with one entry for each layer."""
     for name, value in (("weights", weights), ("biases", biases), ("pools", pools)):
         one_of(name, value, list, tuple)
     flags(" ".join(f"pools[{i}]" for i in range(len(pools))), *pools)

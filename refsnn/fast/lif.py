@@ -179,7 +179,6 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _hidden(tape):
-    """Simulate the hidden layer."""
     alpha, beta = tape.constants[:2]
     W, V, W_out = (a if a is None else a.T.copy() for a in tape.weights)
     mem, sent, _, block, (syn, S, spare) = tape.buffers
@@ -204,7 +203,6 @@ def _hidden(tape):
 
 
 def _filter(record, alpha, beta):
-    """Apply the filter (5)-(6) in place."""
     rise, out, spare = np.zeros((3,) + record.shape[1:], record.dtype)
     for row in record:
         np.copyto(spare, row)
@@ -284,7 +282,6 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
 
 def _backward(tape, width, dspikes):
-    """Apply eqs. (7)-(12)."""
     mem, _, dR, block, (du, carry, spare) = tape.buffers
     alpha, beta, scale, threshold = tape.constants
     W, V, W_out = (a if a is None else a * (threshold * width * width)
@@ -364,7 +361,6 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _run(events, W, W_out, sizes, decays, zero):
-    """Apply eqs. (13)-(17)."""
     (T, B, size), (alpha, beta) = sizes, decays
     (n, m), dtype, axpy = W.shape, W.dtype, blas.get_blas_funcs("axpy", dtype=W.dtype)
     state = y, v, S, spare = _aligned((4, B * n), dtype)
@@ -392,7 +388,6 @@ def _run(events, W, W_out, sizes, decays, zero):
 
 
 def _convolved(sent, alpha, beta):
-    """Apply eq. (18) in place."""
     T, B, k = sent.shape
     size = min(T, SPAN)
     step = np.arange(size + 1)
@@ -433,7 +428,6 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
 
 def _input(x, W, steps):
-    """Return x, T and B."""
     if sparse.issparse(x):
         return x, *_events_size(x, W, steps)
     _, x, steps = arrays("W (n, m), x (T, B, m) unread, steps? () int", W, x, steps)

@@ -150,7 +150,6 @@ def _grouped(inputs, signals, reduction):
 
 
 def _tiles(layers, M, K, kind, one=False):
-    """Return the slices of all blocks."""
     # If both batches are the same, the kernel is symmetric, and its upper half is
     # sufficient.
     N, side = layers[0][0][0], max(1, SIDE // K)
@@ -172,7 +171,6 @@ def _live(g, h, mask):
 
 
 def _dense(tile, a, b, g, h, mask):
-    """Add the term of a dense layer."""
     if mask is None:
         C = np.repeat(a @ b.T + 1, g.shape[2], axis=1)[:, None]            # (1)
         return _gram(tile, g, h, C)
@@ -201,7 +199,6 @@ def _overlap(a, b, mask):
 
 
 def _convolution(tiles, a, b, g, h, mask, mapper):
-    """Add the term of a convolutional layer."""
     for cut in _cuts(max(len(a), len(b)), prod(g.shape[1:3]), a.shape, g.shape):
         sides = ((a, g, cut), (b, h, cut, mask))[:1 if g is h and mask is None else 2]
         first, *_, second = [*mapper(lambda side: _jacobian(*side), sides)] * 2
@@ -219,7 +216,6 @@ def _cuts(N, K, a, g):
 
 
 def _jacobian(a, g, cut, mask=None):
-    """Return the Jacobian of some channels."""
     rows = g[..., cut].swapaxes(-2, -1).reshape(len(g), -1, g.shape[-2])
     J = (rows @ a).reshape(*g.shape[:3], -1)                               # (3)
     return J if mask is None else J * mask[cut].ravel()
@@ -270,7 +266,6 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
 
 def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
-    """Add the derivatives of a dense layer."""
     (N, K, j), M = g.shape, len(b)
     flat, turned = D.swapaxes(1, 2).reshape(N, K, M * K), D.transpose(1, 3, 0, 2)
     if mask is None:
@@ -296,7 +291,6 @@ def _dense_adjoint(D, mask, a, g, da, dg, b, h, db, dh):
 
 
 def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh, mapper):
-    """Add the derivatives of a convolutional layer."""
     cuts = _cuts(max(len(a), len(b)), g.shape[1], a.shape, g.shape)
 
     def add(E, A, G, dA, dG, B, H):
@@ -316,7 +310,6 @@ def _convolution_adjoint(D, a, b, g, h, mask, da, dg, db, dh, mapper):
 
 
 def _checked(left, right, masks, kind, more="", *values):
-    """Check and return the arguments."""
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:

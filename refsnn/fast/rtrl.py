@@ -169,7 +169,6 @@ def gradient(x, V, h, dh, state=None):
 
 
 def _slices(count, size):
-    """Return slices of about BLOCK bytes."""
     edges = np.linspace(0, count, min(count, -(-count * size // BLOCK)) + 1)
     return itertools.starmap(slice, itertools.pairwise(
         edges.round().astype(int).tolist()))

@@ -235,7 +235,6 @@ def _packed(name, x, W):
 
 
 def _membranes(k, state, current):
-    """Return membrane potentials, spikes and final states."""
     record, spikes = np.empty_like(current), np.empty(current.shape, bool)
     mem, held = state.mem.ravel(), state.held.ravel().astype(int)
     step = np.arange(min(len(current), BLOCK, k.refractory + 1))[:, None]
@@ -353,14 +352,12 @@ def _products(k, state, x, psi, error):
 
 
 def _adjoint(weights, a, b, g):
-    """Backpropagate through the two filters, eq. (6)."""
     zero = np.zeros_like(weights[0])
     dinput, dsecond, dfirst = _cascade(weights[::-1], b, a, g, zero, zero)  # (6)
     return dinput[::-1], a * dfirst + g * dsecond, b * dsecond
 
 
 def _response(a, b, g, T, dtype):
-    """Return the filters' impulse responses."""
     impulse, zero = np.zeros((T + 1, 1, 1), dtype), np.zeros((1, 1), dtype)
     impulse[0], first = 1, (a ** np.arange(T + 1)).astype(dtype)
     return first[:, None, None], _cascade(impulse, a, b, g, zero, zero)[0]

@@ -94,7 +94,6 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
 
 
 def _located(found, right, rtol, axes, backward, sizes, rounding):
-    """Describe the errors of an array."""
     gap = np.abs(found - right)
     bad = ~(gap <= rtol * np.abs(right).max(initial=0))
     if not bad.any():
@@ -232,7 +231,6 @@ def _telling(values, rtol):
 
 
 def _factor(found, right, rtol, sure=False):
-    """Return k if `found` is k `right`."""
     rtol = max(rtol, ROUND)
     if not np.any(right) or not (sure or _telling(right, rtol)):
         return None

@@ -112,7 +112,6 @@ def unseen(vector):
 
 
 def _alive(vector):
-    """Check that mistakes change the outputs."""
     why = flaw(vector)
     if not why and unseen(vector):
         why = f"blind to the mistakes {unseen(vector)}"
@@ -287,5 +286,4 @@ def _context(vector, name, rtol):
 
 
 def _backward(name):
-    """Return whether an output is a derivative."""
     return name.startswith("d") and name != "direct"

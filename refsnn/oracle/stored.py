@@ -103,7 +103,6 @@ def load(chosen=None):
 
 
 def _nearest(name, known):
-    """Return a hint for an unknown name."""
     nearest = difflib.get_close_matches(name, sorted(known), 1)
     told = f"the nearest name is {nearest[0]!r}, and " if nearest else ""
     return f"{told}refsnn.oracle.stored.names() lists all vectors"

@@ -329,7 +329,6 @@ def _columns(one, learned, dt, gain, F):
 # ---- the simulation and its derivatives
 
 def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
-    """Return the recorded step and the next state of a layer."""
     given, drive = _constants(one, dt, gain), x @ one.W.T
     if readout:
         del given["threshold"]
@@ -396,7 +395,6 @@ def _dense(one, rule):
 
 def _linearised(one, names, x, run, after, psi, *, dense, through_reset=True, dt, gain,
                 reset):
-    """Return J and F of the next state, with columns for the learned constants."""
     module, options = (lif, {"reset": reset}) if one.log_adaptation is None \
         else (alif, {})
     W, V, x = (one.W, one.V, x) if dense else (one.W[:, :0], None, x[:, :0])
@@ -413,7 +411,6 @@ def _linearised(one, names, x, run, after, psi, *, dense, through_reset=True, dt
 # ---- eligibilities, gradients, and the next state
 
 def _eligibility(local, influence):
-    """Return the derivatives of the spikes with respect to the parameters."""
     if not influence:
         return None
     e = np.einsum("bsn,bsnp->bnp", local.spike, influence[0])                      # (4)
@@ -422,7 +419,6 @@ def _eligibility(local, influence):
 
 
 def _gradients(layers, learned, now, e, state, rule, error, feedback):
-    """Return the gradient of the loss of this step for each layer."""
     path, top, y = RULES[rule].path, len(layers) - 1, now[-1].run.mem
 
     def credit(potentials):
@@ -560,7 +556,6 @@ def _shapes(layers, learned, B, rule, feedback):
 
 
 def _stored(state):
-    """Return the shapes of the arrays of a state."""
     lists = state.influence, [pair or () for pair in state.filtered], \
         [gates for gates, _ in state.past], [kept for _, kept in state.past]
     return tuple([[a.shape for a in part] for part in parts] for parts in lists)

@@ -67,7 +67,6 @@ def _ntk(*, reduction):
 
 
 def _ntt(*, kind):
-    """Test the loss of Neural Tangent Transfer."""
     teacher, biases, x = _network(14, 6)
     weights, _, _ = _network(15, 6)
     masks = [(numbers([16, i], *W.shape) < 0.5) * 1.0 for i, W in enumerate(weights)]
@@ -115,7 +114,6 @@ def _ntt(*, kind):
 
 
 def _linearised():
-    """Test outputs predicted with the tangent kernel."""
     p = {"W0": 2 * numbers([47, 0], 6, 3) - 1, "b0": numbers([47, 1], 6) - 0.5,
          "W1": 2 * numbers([47, 2], 2, 6) - 1, "b1": numbers([47, 3], 2) - 0.5,
          "x": 2 * numbers([47, 4], 4, 3) - 1, "x_test": 2 * numbers([47, 5], 3, 3) - 1,

@@ -47,14 +47,12 @@ TRIANGLE = "surrogate max(0, 1 - steepness |mem - threshold|)"
 
 
 def _drawn(seed, T, B, m, n):
-    """Return random inputs and weights."""
     return {"x": (numbers([seed, 0], T, B, m) < 0.4).astype(float),
             "W": (5 * numbers([seed, 1], n, m) - 1.75) / max(1, m / 4),
             "V": (8 * numbers([seed, 2], n, n) - 5).round() / 4}
 
 
 def _problem(seed, T, B, m, n, decays, recurrent=True, dyadic=False):
-    """Return inputs, weights and constants."""
     p = _drawn(seed, T, B, m, n)
     if not recurrent:
         del p["V"]
@@ -191,7 +189,6 @@ def _linearised(p, run, psi, d, V, through_reset=True):
 
 
 def _split(p, flat):
-    """Split a gradient into dW and dV."""
     n, m = p["W"].shape
     return {"dW": flat[:n * m].reshape(n, m), "dV": flat[n * m:].reshape(n, n)}
 
@@ -229,7 +226,6 @@ def _rtrl(seed, T, B, m, n, *, decays, rule="exact"):
 
 
 def _truncated(seed, T, B, m, n, *, decays, kind):
-    """Test truncated backpropagation through time."""
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n, decays), seed)
     p["K"] = K = 5
 
@@ -281,7 +277,6 @@ def _truncated(seed, T, B, m, n, *, decays, kind):
 
 
 def _snap(*, order):
-    """Test SnAp in a ring of neurons."""
     m, n = 3, 4
     p = _drawn(27, 30, 2, m, n) | DECAYS | LEVELS
     p["V"] = np.eye(n) * p["V"] - np.roll(np.eye(n), 1, axis=0) * (

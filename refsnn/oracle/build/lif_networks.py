@@ -87,7 +87,6 @@ def _lif_constants(seed, T, B, m, n):
 
 
 def _lif_wide():
-    """Test a layer of 2048 neurons."""
     T, B, m, n = 12, 2, 4, 2048
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]
@@ -153,7 +152,6 @@ def _lif_stack(seed, T, B, m, n, *, decays):
 
 
 def _every_step(out, labels):
-    """Return the mean cross entropy."""
     steps = [losses.cross_entropy(row[None], labels) for row in out]
     return (np.mean([loss for loss, _ in steps]),
             np.concatenate([slope for _, slope in steps]) / len(out))

@@ -262,7 +262,6 @@ def _conclusion(side, terms, dtypes):
 
 
 def _broken(run, where=""):
-    """Diagnose a failed call or unusable result."""
     name, why = run.broken
     if not name:
         return Diagnosis("unknown", (), (), {}, (
@@ -316,7 +315,6 @@ def _only(names, why):
 
 
 def _forward(call, runs, given, wrong, small):
-    """Infer wrong terms of the forward pass."""
     every = [run for row in runs.values() for run in row]
     bad, others = wrong & set(FORWARD), given - wrong
     exact = others & {"dW", "dx"}               # shows that the dynamics are right
@@ -424,7 +422,6 @@ def _prompt(run):
 
 
 def _backward(call, runs, given, wrong, small):
-    """Infer wrong terms of the backward pass."""
     others, sums = given - wrong - set(FORWARD), {"dW", "dx"}
     blind = others == {"dV"} and not given & wrong - sums and all(
         _same(run.found["dV"], np.einsum(

@@ -132,7 +132,6 @@ def assert_correct(rule, function, examples=60):
 # ---- one network
 
 def _built(rule, draws, n, m, B, T):
-    """Build the test problem of one network."""
     seed, streams = draws
 
     def source(stream, shape):
@@ -149,7 +148,6 @@ def _network(rule, draws, *sizes):
 
 
 def _fault(vector, function):
-    """Return a function's wrong results, or None."""
     results = function(_copied(vector.inputs))
     if not isinstance(results, dict):
         raise ValueError(f"function returns a {type(results).__name__}: must be a dict")
@@ -203,7 +201,6 @@ def _shows(kind, fault):
 
 
 def _common(kind, fault):
-    """Return known mistakes that explain both errors."""
     names = matching.mistakes(fault.vector, fault.results)
     return [name for name in kind.mistakes if name in names]
 
@@ -211,7 +208,6 @@ def _common(kind, fault):
 # ---- the search for the smallest network
 
 def _failure(rule, function, fault, draws, sizes):
-    """Return a message about the smallest network."""
     if _varies(function, fault):
         return (f"{rule} is wrong, and a second call with the same inputs gives other "
                 f"results: {_told(_kind(fault), fault)}\n\n{_code(fault, function)}")

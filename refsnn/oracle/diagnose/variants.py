@@ -74,7 +74,6 @@ def _label(v):
 
 
 def _network(v, seed):
-    """Draw a random network for a variant."""
     size = ((1 - v.alpha) * (1 - v.beta) * (1 - v.alpha * v.beta)) ** 0.5 / v.gain
     rng = np.random.default_rng([seed, 20])
     while True:
@@ -90,7 +89,6 @@ def _network(v, seed):
 
 
 def _long(seed):
-    """Return a network with longer inputs."""
     p = _network(ALL, seed)
     x = 0.75 * p["x"] + 0.5 * np.roll(p["x"], 1, axis=2)
     return _recorded(p | {
@@ -201,7 +199,6 @@ def _same(found, right, scale=None):
 
 
 def _residuals(run):
-    """Return residuals of eqs. (2) and (3)."""
     p, mem = run.p, run.found["mem"]
     spikes = run.found.get("spikes", mem > p["threshold"])
     right = p["gain"] * _follow(p, spikes).syn[:-1]
@@ -264,7 +261,6 @@ def _fits(parts):
 
 
 def _factor(residual, term):
-    """Return the ratio of residual and term."""
     k = np.vdot(residual, term) / np.vdot(term, term)
     rest = residual - (k * term).astype(residual.dtype)
     return float(k) if _zero(rest, term) else np.inf

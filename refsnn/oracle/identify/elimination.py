@@ -173,7 +173,6 @@ def _product(problem):
 
 
 def _numbers(problem, decay, synapse, order, drive, gain):
-    """Return the coefficients of a time step."""
     alpha, beta = problem.decays[decay]
     alpha = 0.0 if synapse == "none" else alpha
     scale = 1 - alpha if drive == "leak" else 1.0
@@ -229,7 +228,6 @@ def _runs(problem, codes):
 
 
 def _distinct(*columns):
-    """Return the distinct rows of a table."""
     sizes = [column.max() + 1 for column in columns]
     key = np.ravel_multi_index(columns, sizes)
     count = np.bincount(key)
@@ -238,7 +236,6 @@ def _distinct(*columns):
 
 
 def _flatten(problem, dtype=float):
-    """Convert a `Problem` to a `_Flat`."""
     T, B, _ = problem.x.shape
     x, W, V = (None if value is None else value.astype(dtype) for value in (
         problem.x, problem.W, problem.V))
@@ -355,7 +352,6 @@ def _off(value, row, slack):
 
 
 def _bounds(spikes, mem, thr, slack):
-    """Return both bounds of eq. (3)."""
     low, high = mem - slack, mem + slack
     if spikes == "one":
         return (low > thr) * 1.0, (high >= thr) * 1.0

@@ -178,7 +178,6 @@ def _constants(problem):
 
 
 def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
-    """Return y[k+1], z[k] and a mask."""
     T = len(mem)
     # Row t of mem is state t + record, and its spikes are in row t + record - test.
     rows = np.arange(T) + record - test
@@ -194,7 +193,6 @@ def _pairs(mem, spikes, test, record, reset, at, thr, reset_to):
 
 
 def _fitted(y, z, valid, d, record, delay, start=None):
-    """Fit the constants of (2), if possible."""
     T = len(d)
     at = np.arange(T - 1) + record - delay      # h[k - delay] for row t = k - record
     use = valid & (at >= 0)[:, None]
@@ -293,7 +291,6 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
 
 
 def _kinds(kind, widths, peaks):
-    """Return all tuples (steepness, side, peak)."""
     if callable(kind):
         return [(0.0, "both", 1.0)]
     if kind == "step" and len(widths) > 1:      # the steepness is not given

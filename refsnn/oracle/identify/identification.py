@@ -274,7 +274,6 @@ def _explained(problem, fits, paths, gradient):
 
 
 def _unexplained(candidate, wanted, near):
-    """Return the report on an unexplained gradient."""
     at = np.unravel_index(np.argmax(np.abs(wanted - near)), wanted.shape)
     parting = Parting(None, None, None, "gradients", float(wanted[at]), float(near[at]))
     return Report([], {}, candidate, parting, (
@@ -284,7 +283,6 @@ def _unexplained(candidate, wanted, near):
 
 
 def _members(problem, presets, fits, choices):
-    """Return the candidates that agree, presets first."""
     known = problem.axes
 
     def fit(step):      # and with an allowed choice of `through_reset`

@@ -46,7 +46,6 @@ CLOSE = 0.5             # or largest error, in standard deviations
 
 
 def _nothing(problem, codes, parted, presets):
-    """Return the report on an unexplained recording."""
     lines = ["no convention fits"]
     fit = fitting._constants(problem)
     nearest, parting = _nearest(problem, codes, parted, presets, fit is not None)
@@ -90,7 +89,6 @@ def _spiking(problem, step):
 
 
 def _thresholds(problem, late, reset):
-    """Return bounds of the threshold."""
     mem, spikes = problem.rows["mem"], problem.rows["spikes"]
     first, last = max(0, late), max(0, -late)
     mem, spikes = mem[last:len(mem) - first], spikes[first:len(spikes) - last]

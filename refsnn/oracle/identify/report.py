@@ -108,7 +108,6 @@ def _step(candidate, presets):
 
 
 def _variants(names, presets, axes):
-    """Return all candidates with one changed property."""
     return [Candidate(name, axis, value) for name in names
             for axis, values in axes.items() for value in values
             if value != getattr(presets[name], axis)]
@@ -189,7 +188,6 @@ def _lines(members, settled, undecided, given):
 
 
 def _surrogates(matches):
-    """Describe at most four surrogate derivatives."""
     some = []
     for match in matches[:4]:
         width = f" of steepness {match.steepness:.6g}" * (match.surrogate != "given")
