@@ -51,7 +51,7 @@ import threading
 ROOT = pathlib.Path(__file__).resolve().parent
 NOTES = """\
 computing time, on one core of an AMD EPYC (2026):
-  --quick about 1.5 min, default 31 min.  --full took 91 h; its processors were not
+  --quick about 1.5 min, default 36 min.  --full took 91 h; its processors were not
   recorded.  Jobs run on all cores at once.
 
 exit status:
