@@ -40,9 +40,8 @@ group of the regular expression PATTERN, which is searched in the file
 name, and otherwise 0.  With `--test LIST TEST.h5`, each line of the file
 LIST names one sound.  These sounds are written to TEST.h5, and all other
 sounds to FILE.h5.  In a LIST or CSV file, a sound is named by its file
-name, with or without suffix and with or without folders.  For example, the
-following command writes a training file and a test file with labels such
-as english-0:
+name, with or without suffix and with or without folders.  For example, to
+write training and test files with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -53,8 +52,7 @@ If a conversion is interrupted, a further call of the same command
 continues it.  The work folder is removed at the end if all sounds have
 been converted.  If some of several sounds cannot be converted, these
 sounds are omitted and listed at the end, and the exit status is 1.  If an
-output file would hold no sound, no file is written, and the exit status is
-2.
+output file would hold no sound, the exit status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
@@ -398,8 +396,7 @@ def main(arguments=None):
         Exit status.  Success gives 0.  The exit status is 1 if a result is
         wrong or vacuous (for example 0 everywhere), if no convention fits the
         recording, or if some sounds cannot be converted.  Invalid input gives
-        2, and an interrupt gives 130.  Arguments that cannot be parsed raise
-        SystemExit.
+        2, and an interrupt 130.
     """
     options = _parser().parse_args(arguments)
     try:

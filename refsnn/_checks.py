@@ -30,8 +30,7 @@ an array with any number of axes.
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
 allows integers.  An array of the type `unread` is not cast, and its
-entries are not checked.  A specification without a type allows all real
-numbers.
+entries are not checked.  Without a type, all real numbers are allowed.
 
 The last part of a specification is the range of all array entries, such as
 `in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.  If a

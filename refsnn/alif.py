@@ -29,9 +29,8 @@ eps_ij approximate the derivatives of the current I_i, the potential U_i
 and the adaptation A_i with respect to the weight P_ij.  The arrays dspikes
 and dmem hold the direct derivatives of the loss L with respect to the
 spikes S and the potentials U.  A direct derivative is taken at fixed
-values of all other states.  The learning rule e-prop advances the traces
-forward in time, and computes the gradient of the loss from the traces and
-the direct derivatives:
+values of all other states.  The rule e-prop advances the traces forward in
+time, and computes the gradient from the traces and the direct derivatives:
 
     s_j[t+1] = alpha s_j[t] + z_j[t],  u_j[t+1] = beta u_j[t] + gain s_j[t]
                                                          (6)  [BSS20]
@@ -78,9 +77,8 @@ Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
     dspikes_i over steps and batch to dL/dthreshold_i, and the sum of
     -psi_i A_i dspikes_i to dL/da_i.  `through_recurrence=False` omits the
     terms with V psi, and `through_reset=False` omits the terms with
-    threshold psi.  The gradient of the loss is then exact for a simulation
-    in which recorded spikes replace the simulated spikes in the recurrence
-    or in the reset.
+    threshold psi.  The gradient is then exact for a simulation with
+    recorded spikes in the recurrence or in the reset.
 Approximate.  The functions `linearise` and `credit` are exact, except that
     psi replaces dS/dU, and that the mask clamp is treated as a constant.
     The result of `gradient` equals the exact gradient with
@@ -163,8 +161,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     x : (T, B, m) float, int or bool
         Input.
     W, V : (n, m) float, (n, n) float or None
-        Input and recurrent weights, in the unit of the threshold.  Results
-        have the dtype of W.
+        Weights, in the unit of the threshold.  Results have the dtype of W.
     alpha, beta, rho : float or (n,) float
         Decay factors of I, U and A in one step, in [0, 1).
     adaptation : float or (n,) float
@@ -334,10 +331,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     J : (T, B, 3n, 3n) or (T + 1, B, 3n, 3n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem, adapted]; J[0] is 0.
     F : (T, B, 3n, p) or (T + 1, B, 3n, p) float
-        Derivative of h[t] with respect to the parameters at fixed h[t-1].
-        The columns of F belong to the entries of W and then of V, row by row.
-        If `constants` is true, columns for alpha, beta, gain, threshold, rho
-        and adaptation follow.
+        Derivative of h[t] with respect to the parameters at fixed h[t-1].  The
+        columns of F belong to the entries of W and then of V, row by row.
+        With `constants`, columns for these in the order of (13)-(15) follow.
     """
     W, x, V, alpha, beta, rho, a, gain, threshold, psi, *states, spikes, clamp = \
         arrays(f"{LAYER}, psi (T, B, n), {RECORDING}", W, x, V, alpha, beta, rho,
@@ -428,8 +424,7 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
     psi : (B, n) float
         Surrogate derivative at step t, which must be 0 for refractory neurons.
     alpha, beta, rho, adaptation, gain
-        As for `simulate`, but all neurons share one value of alpha, of beta
-        and of gain.
+        As for `simulate`, but one value of alpha, beta and gain.
 
     Returns
     -------

@@ -33,9 +33,8 @@ Derivation.  Eq. (4) is the uniform (WKB) solution of p'' + g^2 p = 0.
            N(y) = 2 A y + i w R0 + 2 i sqrt(A Q)           (7)
 
     In the complex plane, the values of the function Q lie below the real
-    axis, and the values of the function N lie in the first quadrant.  The
-    square roots and the logarithm of eq. (7) therefore cross no branch
-    cut.
+    axis, and the values of the function N lie in the first quadrant.  Eq.
+    (7) therefore crosses no branch cut.
 Exact.  The function `transfer` evaluates eqs. (1)-(7) up to rounding
     errors.  The function `interpolate` uses a spline of degree 7 through
     stored values of V at frequencies f that are equidistant in

@@ -31,8 +31,7 @@ Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
 Exact.  The event times and the edges of the time steps are compared in
     float64.  An event time of 0.1 s that was stored in float16 is rounded
     to 0.09998 s, and therefore lies before an edge at 0.1 s.
-Cost.   Binning takes O(T + E log(E T)) time.  A dense result takes O(T B
-    n) memory.
+Cost.   Time is O(T + E log(E T)), dense memory O(T B n).
 Departures.  The number T of time steps is rounded to an integer if the
     relative distance of T to this integer is at most 1e-9, because, for
     example, 1.4 / 0.014 is not exactly 100 in floating-point arithmetic.
@@ -43,8 +42,7 @@ Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
     but time steps of 14 ms.  The time constants are therefore 14 times as
     long as intended.  An incomplete last batch is omitted silently.
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
+[NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """
 
 import math
@@ -223,9 +221,8 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
     decay, dt : float
         Decay factor alpha per step, in (0, 1), and time step in seconds.
     meant, tolerance : float
-        Intended time constant in seconds, or None.  The function issues a
-        UserWarning if the time constant tau differs from `meant` by more than
-        `tolerance` times `meant`.
+        Intended time constant in seconds, or None.  A UserWarning is issued if
+        tau differs from `meant` by more than `tolerance` times `meant`.
 
     Returns
     -------

@@ -33,8 +33,7 @@ the derivative q[t] of every step t back over K steps:
 Derivation.  The total derivative M[t] = dh[t]/dparameters obeys M[t] =
     J[t] M[t-1] + F[t], and dL/dparameters = sum_t q[t]^T M[t].  Insert
     M[t] = sum_{s<=t} J[t] ... J[s+1] F[s] into this gradient and exchange
-    the two sums.  The factor in front of F[s] is then the transposed
-    adjoint a[s] of eq. (1).
+    the two sums.  The factor of F[s] is then the transposed adjoint a[s].
 Exact.  The gradient is exact for the given arrays J, F and q, from which
     the caller may omit terms.  Rolling truncation (4) omits the influence
     of a parameter at step s on the loss after step s + K, and truncation

@@ -54,9 +54,8 @@ Approximate.  If the argument `reference` is not given, the measured leak
     ADC multiplies all measured synaptic gains and potentials of a neuron
     by the same factor.  Membrane noise lowers the measured threshold by up
     to the standard deviation of the noise.  The synapses of a neuron
-    differ from each other.  The results are therefore averaged over
-    `repeats` measurements, each of which assigns the weights to the inputs
-    in another order.
+    differ from each other.  The results are averaged over `repeats`
+    measurements with different orders of the weights.
 Cost.   A measurement needs about 190 images, or 1.2 times the number of
     inputs if the chip has more than 150 inputs.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
@@ -144,8 +143,7 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         or 1) have the shape (T, B, inputs) for T time bins and B images, and
         the returned spikes and samples (T, B, neurons).
     neurons, inputs : int
-        Numbers of neurons and inputs of the chip.  At least 11 inputs are
-        required.
+        Numbers of neurons and inputs (at least 11) of the chip.
     dt, tau_mem, tau_syn : float
         Length of a time bin (at most the refractory time), and nominal
         membrane and synaptic time constants, in seconds.
@@ -367,8 +365,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     offset 1.  If a neuron fires too late for a measurement, the offset `leak`
     corrects the leak potential, and the offset `threshold` is lower by 0.5.
     In both cases, the corrected chip should be calibrated once more.  If a
-    neuron never fires, `leak` corrects both potentials, and a warning lists
-    the neuron.
+    neuron never fires, `leak` corrects both, with a warning.
 
     Arguments as for `measure`.
 

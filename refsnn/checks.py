@@ -2,8 +2,8 @@
 r"""Check gradients of spiking and other networks by finite differences.
 
 The gradient of a function L of the parameters theta is tested along a
-direction d.  The test combines the central differences D of two step
-sizes, h and h/2:
+direction d.  The test combines central differences D with the steps h and
+h/2:
 
     D(h) = (L(theta + h d) - L(theta - h d)) / (2 h)                  (1)
     D = (4 D(h/2) - D(h)) / 3                                         (2)
@@ -19,9 +19,8 @@ recorded membrane potential.  If the potential u equals u0, the function
 s(u) equals the recorded spike exactly, and its derivative ds/du is the
 surrogate derivative.  If a learning rule treats a variable as a constant,
 the simulations for the finite difference must use the recorded values of
-this variable, see `frozen`.  The function `taylor_slope` tests how fast
-the error of a linear approximation of L decreases with the step size h.
-With a correct gradient,
+this variable, see `frozen`.  `taylor_slope` tests how fast the error of a
+linear approximation of L decreases with h.  With a correct gradient,
 
     |L(theta + h d) - L(theta) - h <gradient, d>| = O(h^2)            (4)
 
@@ -34,8 +33,7 @@ Derivation.  In eq. (2), the errors of order h^2 of the two central
     gradient error of 0.1 % from the function `directional`.
 Exact.  The function `complex_step` computes the derivative as Im L(theta +
     i h d) / h, which has no cancellation error.
-Cost.   For each direction or gradient entry, the loss L is evaluated 4
-    times.
+Cost.   The loss is evaluated 4 times for each direction or entry.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.
 """
@@ -64,9 +62,8 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     >>> w, rng = np.array([1.0, 2.0]), np.random.default_rng(1)
     >>> directional(lambda w: float(w @ w), w, 2 * w, rng)
 
-    The check raises an AssertionError if the finite difference D differs from
-    <gradient, d>, if D and <gradient, d> are both 0, or if rounding noise may
-    hide a difference.
+    An AssertionError is raised if the finite difference D differs from
+    <gradient, d>, if both are 0, or if rounding noise may hide a difference.
 
     Parameters
     ----------
@@ -140,9 +137,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    The check raises an AssertionError if an entry of the gradient differs from
-    its finite difference, if all entries of a gradient array are 0, or if
-    rounding noise may hide a difference.
+    An AssertionError is raised if an entry differs from its finite difference,
+    if all entries of an array are 0, or if rounding noise may hide a
+    difference.
 
     Parameters
     ----------

@@ -5,9 +5,9 @@ The analog chip of [CB22] has 256 spiking neurons with 256 signed inputs
 each.  The class `Effects` lists twenty-one effects that make a network on
 an analog chip differ from an ideal network.  The function `draw` samples
 the fixed parameters of a chip at random, and the function `emulate`
-simulates a network on the sampled chip.  In the equations, `normal` is a
-standard normal random number, drawn anew at each use, and `size` is the
-magnitude of the effect:
+simulates a network on the sampled chip.  Below, `normal` is a standard
+normal random number, drawn at each use, and `size` is the magnitude of the
+effect:
 
     factor = exp(sigma normal - sigma^2/2)
     sigma^2 = log(1 + size^2)                                         (1)
@@ -52,8 +52,7 @@ of read noise, drawn for each sample, and baseline noise, drawn once for
 each neuron and image.  For a constant current and a step h much shorter
 than tau, eq. (10) multiplies the distance beyond an edge by the factor
 `slope`, which is at most 1.  In eq. (12), the numbers 80 and 70 are the
-defaults of the argument `code`.  ADC codes are clipped to the range 0 ..
-adc_limit.
+defaults of the argument `code`.  ADC codes are clipped to 0 .. adc_limit.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -320,8 +319,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         Chip returned by `draw`.  All computations use the dtype of the chip.
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
-        integers from -weight_limit to weight_limit, or floats if the effect
-        weight_limit is off.
+        integers up to weight_limit, or floats if this effect is off.
     spikes : (T, B, m) float, int or bool
         Input spikes, 0 or 1, of B independent images.
     rng : numpy.random.Generator

@@ -21,8 +21,7 @@ each optimiser step, hidden and recurrent weights are clipped to
     low / scale <= w <= high / scale                                  (3)
 
 If dropout removes the hidden neuron i for all images of a mini-batch, all
-weights to and from this neuron are set to 0.  The other weights are not
-rescaled:
+weights to and from this neuron are set to 0.  Other weights do not change:
 
     W'[i, :] = 0, V'[i, :] = V'[:, i] = 0, W_out'[:, i] = 0           (4)
 
@@ -31,14 +30,12 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     strength mean(w^2), summed over W, V and W_out                    (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n)                        (6)
 
-where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is the normal
-distribution.
+where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is normal.
 
 Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
     converts the gradient of the loss with respect to W' to the gradient
     with respect to W.  The straight-through estimator replaces the
-    derivative of the rounding function, which is 0 almost everywhere, by
-    its mean slope 1.
+    derivative of rounding, which is 0 almost everywhere, by its mean 1.
 Exact.  The chip represents a real weight exactly only if the product of
     the weight and its scale is an integer from low to high.
 Cost.   All functions take O(n (m + n + k)) time.

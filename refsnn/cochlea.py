@@ -435,8 +435,7 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
         Sounds of any lengths, and one random generator for each sound.
     response, channels, rate, cell, padded
         As for `convert`, but `padded` is True by default.  The velocity v
-        takes 8 bytes of memory for each channel of each sound, in each step
-        of the longest sound.
+        takes 8 bytes for each channel, sound and step of the longest sound.
 
     Returns
     -------

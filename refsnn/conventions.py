@@ -83,8 +83,7 @@ Departures.  Each convention in `PRESETS` follows a version of a simulator
     or calculations by hand.  Unlike the convention "hxtorch", the
     simulator hxtorch applies no reset if a recorded membrane trace
     replaces the simulated potential.  A simulation of T steps has T + 1
-    states, and state 0 is the resting state.  The module `lif` records
-    only the first T states.
+    states, and state 0 is the resting state.  `lif` records the first T.
 """
 
 from collections import namedtuple
@@ -226,20 +225,18 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
         Time constants and time step, in seconds.  With decay="exact", a time
         constant of 0 gives a decay factor of 0.
     threshold, leak, reset_to, floor : float or (n,) float
-        Membrane potentials of eqs. (1) and (4)-(7).  `floor` is used only if
-        step.floor is True.
+        Membrane potentials of eqs. (1) and (4)-(7).  `floor` needs step.floor.
     spike : callable (k, u) -> (B, n) float, optional
         Spike function that replaces eq. (1), for finite differences.
     clamp, reset_spikes : (T + 1, B, n), optional
         Fields `held` and `fired` of an earlier result.  For finite
-        differences, these recorded values replace the refractory mask and the
-        spikes in the reset.
+        differences, they replace the refractory mask and the spikes in the
+        reset.
 
     Returns
     -------
     Run
-        States 0 to T, arrays (T + 1, B, n), of which the function `recorded`
-        selects T rows.
+        States 0 to T, (T + 1, B, n), of which `recorded` selects T rows.
 
         syn     synaptic currents I
         mem     membrane potentials u
@@ -459,8 +456,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     ----------
     x, W, V : as for `simulate`
     spikes, psi : (T + 1, B, n) float
-        Spikes and surrogate derivatives of all states.  Results have the dtype
-        of psi.
+        Spikes and surrogate derivatives; results have the dtype of psi.
     slopes : dict
         Result of `slopes`.
 
@@ -469,8 +465,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     J : (T + 1, B, 2n, 2n) float
         ``J[k] = dh[k]/dh[k-1]`` of h = [syn, mem]; J[0] is 0 and not used.
     F : (T + 1, B, 2n, p) float
-        Derivative of h[k] with respect to the entries of W and then of V, row
-        by row, at fixed h[k-1].
+        Derivative of h[k] by W and then V, row by row, at fixed h[k-1].
     E : (T + 1, B, 2n, m) float
         Derivative of h[k] with respect to the input, ``E[k] = dh[k]/dx[k-1]``.
     """

@@ -10,8 +10,7 @@ x[l], one patch for each position p of the k x k convolution kernel.  A
 patch holds the k k c entries of the map under the kernel, in the order
 row, column, channel.  The only patch of a dense layer is its whole input.
 The pre-activations pre[l] have the shape (positions, channels).  The
-outputs f of the network are the pre-activations pre[L-1] of the last
-layer:
+outputs f are the pre-activations pre[L-1] of the last layer:
 
     pre[l] = A[l] W[l]^T + b[l]                                  (1)
     x[l+1] = max(0, largest pre[l] of each window)               (2)
@@ -34,8 +33,8 @@ Eqs. (5)-(11) also hold with dropout, where (4) sets the gate to 0.  As
 long as no gate changes, x[l+1] = S pre[l].  The linear operator S
 multiplies pre[l] by the gate D[l], and sums over each window.  The
 transposed operator S^T copies an entry to all positions of its window, and
-multiplies by the gate.  The transposed operator C^T adds each entry of a
-patch to the map.
+multiplies by the gate.  The operator C^T adds each entry of a patch to the
+map.
 
 Derivation.  For any array X, let dX be the derivative of a loss with
     respect to X.  The chain rule, summed over the samples, gives
@@ -75,8 +74,7 @@ Exact.  The derivatives are exact unless the largest pre-activation of a
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
     multiplications in the forward pass.  For K outputs, `signals` needs
-    about K times, and `second_order` about 2 K + 2 times as many
-    multiplications.
+    about K times, and `second_order` 2 K + 2 times as many.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -143,8 +141,7 @@ def forward(weights, biases, x, pools, dropout=None):
         Mask m[l] of each layer, or None for a layer without dropout.  The mask
         of the first dense layer has the shape of the input maps of this layer.
         For inverted dropout, the caller divides W[l] by the keep probability
-        of m[l] in all calls, and divides the gradient of W[l] by the same
-        number.
+        of m[l] in all calls, and divides the gradient of W[l] by it.
 
     Returns
     -------
@@ -291,8 +288,7 @@ def signals(weights, recording, pools):
     Returns
     -------
     list of (N, K, P, c_out) and then (N, K, n_out) float
-        Signals G[l] of each layer.  Entry [n, k] of G[l] holds the derivatives
-        of output k for sample n.
+        Signals G[l] of each layer.  Entry [n, k] is for sample n and output k.
     """
     net = _read(weights, recording, pools)
     inputs, _, f = net[2]
@@ -322,8 +318,7 @@ def jacobian(recording, signals):
     -------
     (N, K, p) float
         Jacobian of the outputs for each sample.  The last axis holds, layer by
-        layer, the derivatives with respect to the weights, row by row, and
-        then to the biases.
+        layer, first the weights, row by row, and then the biases.
     """
     inputs, pre, f = bundle("recording", recording, Recording)
     f, pre = arrays("recording.outputs (_, _) float, recording.pre[] (...)", f, pre)
@@ -357,8 +352,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     weights, recording, signals, pools
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
-        Partial derivatives dA and dG of the loss.  None, or an entry None,
-        stands for 0.
+        Partial derivatives dA and dG of the loss; None stands for 0.
     doutputs : (N, K) float, or None
         Partial derivative df of the loss.  None stands for 0.
 

@@ -7,8 +7,7 @@ and `fetch` downloads these two data sets.  `idx` reads one array from a
 file in their format, IDX.  `split` divides the samples into a training set
 and a test set with, up to rounding, the same fraction of every class.
 
-`upsample` enlarges images of side x side pixels to size x size pixels by
-bilinear interpolation,
+`upsample` enlarges side x side pixels to size x size by interpolation,
 
     enlarged = A image A^T,  A[i, j] = max(0, 1 - |centre[i] - j|)     (1)
     centre[i] = (i + 1/2) side / size - 1/2,
@@ -141,9 +140,8 @@ def split(labels, test_fraction=0.2, seed=0):
     labels : (N,) int
         Class of each sample; each class needs at least two samples.
     test_fraction : float
-        Fraction of each class in the test set, in (0, 1).  The number of test
-        samples of a class is rounded, but each set has at least one sample of
-        each class.
+        Fraction of each class in the test set, in (0, 1).  Numbers are
+        rounded, but each set has at least one sample of each class.
     seed : int
         Random seed of the split, at least 0.
 
@@ -386,8 +384,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
     kind, dtype : as for `cifar`
     checked : bool
         If True, a file with another MD5 digest than the published one is
-        rejected.  If False, the digest is not computed, and SciPy may crash
-        if the file is damaged.
+        rejected.  If False, SciPy may crash if the file is damaged.
 
     Returns
     -------

@@ -13,18 +13,16 @@ variables with
     P(S[t] = 1) = rate dt                                   (3)
 
 Derivation.  A leaky integrator with the constant input v has the potential
-    v (1 - exp(-t/tau)), which reaches the threshold at the time t of
-    eq. (1).  The function `latency_events` computes eq. (1) with log1p to
-    reduce the rounding error.
+    v (1 - exp(-t/tau)), which reaches the threshold at the time t of eq.
+    (1).  `latency_events` uses log1p to reduce the rounding error.
 Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
     `poisson` take O(T B m) time.
 Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
-    paper.  Firing rates above 1/dt raise an error, because the probability
-    of eq. (3) would exceed 1.
+    paper.  Firing rates above 1/dt, with a probability above 1, are
+    rejected.
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948; the SpyTorch tutorials.
+[NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """
 
 from typing import NamedTuple

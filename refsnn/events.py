@@ -16,14 +16,12 @@ recordings.  The fields of the file are
 The spike times of a recording are sorted.  The fields extra/speaker and
 extra/meta_info are optional; the Spiking Speech Commands lack them.
 `read` raises a ValueError if a field has a different format, and compares
-its declared size with upper limits and with the size of the file before it
-allocates memory.
+its size with upper limits and with the file before it allocates memory.
 
 Exact.  `read` does not change the stored values.  `read` returns times in
     float64, because float16 overflows if times are converted to
     microseconds.  Equal arguments of `write` give identical files.
-Cost.   A spike returned by `read` takes 16 bytes of memory.  `write` holds
-    the whole file in memory.
+Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts floats and integers with other numbers of bits.  `read` rejects
@@ -97,8 +95,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
         If the spike times of a recording are not sorted, the file is
         rejected ("refuse"), or the spikes are sorted by time ("sort").
     start, stop : int
-        Only the recordings start ... stop - 1 are returned.  By default, all
-        recordings are returned.
+        Only the recordings start ... stop - 1 are returned, by default all.
     limit : int
         Largest accepted size of the result, in bytes.
 
@@ -261,8 +258,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
     path : str or path
         New file; the path must not exist yet.
     spikes : iterable of N pairs ((E,) float, (E,) int)
-        For each recording, the sorted spike times in seconds, and the channels
-        of the spikes.
+        Sorted spike times in seconds and channels of each recording.
     labels, keys : (N,) int and sequence of str
         Index into `keys` for each recording, and the words.
     speaker : (N,) int, optional

@@ -4,8 +4,7 @@ r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 The importance of a parameter is the mean squared derivative of the
 log-likelihood at the end of a task.  During later tasks, a quadratic
 penalty keeps important parameters near anchors, such as their values after
-the latest task.  For N samples with K outputs f[n] and a label
-distribution p(y | f),
+the latest task.  For N samples, K outputs f[n] and labels with p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
@@ -24,26 +23,24 @@ The expectation E over the labels y is computed as a weighted sum over
 error vectors e.  Eqs. (7)-(9) list the error vectors and their weights for
 three label distributions.  In eqs. (7) and (8), the label distribution p
 is the softmax of the outputs f.  In eq. (9), the label distribution p is
-the normal distribution with mean f and variance 1.  The number [A] is 1 if
-A is true, else 0:
+the normal distribution with mean f and variance 1.  [A] is 1 if A is true,
+else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
-Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] =
-    dpre[l] a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative
-    of the logarithm of the softmax.  For the normal distribution, e = y -
-    f has a standard normal distribution.  The matrix E[e e^T] is therefore
-    the identity, and E[dpre^2] = sum_k g_k^2, as with the K unit vectors
-    of eq. (9).
+Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = dpre[l]
+    a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative of the
+    logarithm of the softmax.  For the normal distribution, e = y - f has a
+    standard normal distribution.  The matrix E[e e^T] is therefore the
+    identity, and E[dpre^2] = sum_k g_k^2, as by eq. (9).
 Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution p of the model.  Eq. (8) gives the empirical Fisher
     information, or, if the labels are sampled from the model, a
     Monte-Carlo estimate of the result of eq. (7).  If p is a normal
     distribution and the outputs f are linear in the parameters theta, the
-    importance F of eq. (1) is the diagonal of the Hessian of the mean of
-    -log p.
+    importance (1) is the diagonal of the Hessian of the mean of -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
     n_out) memory.  For several batches, average the importances F of the
     batches, weighted by the numbers of samples.

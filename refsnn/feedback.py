@@ -20,16 +20,15 @@ its synaptic currents:
 A three-factor rule multiplies the credit by the surrogate derivative psi
 of the spikes and by a trace of each input x of the hidden layer.  The
 trace of an input is the membrane potential of a neuron without reset that
-receives only this input, through a synapse of weight 1 with the current
-syn:
+receives only this input, with weight 1 and the current syn:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
 Event-driven random backpropagation is direct feedback (2) and rule (7)
-with a boxcar function psi of the membrane potential, and with the input x
-in place of the trace.
+with a boxcar function psi of the membrane potential, and x in place of the
+trace.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, the membrane potential is U[t] = W trace[t],

@@ -29,8 +29,7 @@ one layer with
 
 The caller must keep the zero blocks of W, V and W_out at 0.  Let y be the
 labels, let count = sum_t S be the spike counts, and let `readout`, `burst`
-and `rate` be penalty coefficients.  The loss L is the sum of the terms
-(4)-(7):
+and `rate` be penalty coefficients.  The loss is the sum of (4)-(7):
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -66,8 +65,7 @@ Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     where the derivatives dv_o and dI_o of readouts follow eqs. (8) and (9)
     with psi = 0 and dmem = dout.  If a chip does not report all membrane
     potentials, the function `complete` simulates the missing potentials
-    with the currents I of the software model, the recorded spikes, and a
-    reset by subtraction,
+    with the currents I, the recorded spikes, and a reset by subtraction,
 
     v[t+1] = beta v[t] + gain I[t] - threshold S[t]                  (12)
 
@@ -78,8 +76,7 @@ Exact.  The gradient is exact for constant e and for the surrogate
     with respect to the spikes is omitted.  If a readout reaches its
     maximum in eq. (3) or (5) at several steps, the derivative of this
     maximum is assigned to the last of these steps.
-Cost.   The time is O(T B n (m + n + k)), and the memory is
-    O(T B (m + n + k)).
+Cost.   Time is O(T B n (m + n + k)), memory O(T B (m + n + k)).
 Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to the scores.
 Errata.  As printed, eq. 5 of [CB22] lacks the + 1 of eq. (2).  Without the
@@ -306,15 +303,13 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Coefficients of penalties (5), (6) and (7), at least 0.  The published
         code uses burst = 5e-4 and readout = 0.
     bound : float
-        Total spike count of the hidden neurons for a pattern above which
-        penalty (7) is positive.
+        Total spike count of a pattern above which penalty (7) is positive.
 
     Returns
     -------
     Loss
         Loss and derivatives.  The predicted class is the readout with the
-        largest maximum over all steps, or with the largest sum if `reduction`
-        is "sum".
+        largest maximum, or sum, over all steps.
 
         value    loss, eqs. (4)-(7)
         dout     (T, B, k) derivative with respect to the potentials o

@@ -50,8 +50,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     be the state.  The next equations give the Jacobian J[t] =
     dh[t]/dh[t-1], the derivative F[t] of the state h[t] with respect to
     the weights at fixed h[t-1], the derivative E[t] of h[t] with respect
-    to the input, and the direct derivative q[t] of the loss with respect
-    to h[t]:
+    to the input, and the direct derivative q[t] of the loss by h[t]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)
@@ -62,8 +61,7 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     If the constants alpha, beta, gain and threshold are learned, each of
     the constants of neuron i adds one column to the matrix F.  The
     threshold affects the states through the reset and through the spikes.
-    The derivative of the spikes with respect to the threshold is
-    dS/dthreshold = -psi:
+    The spikes have the derivative dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -84,9 +82,8 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     beta (1 - beta).  If gain = 1 - beta, dgain is subtracted from dbeta.
     If all neurons share one value of a constant, the derivative of the
     loss with respect to this value is the sum over all neurons.  To learn
-    constants online, call `linearise` for one step (T = 1) with the
-    arguments `after` and `constants`, and pass J[1] and F[1] to
-    `rtrl.step`.
+    constants online, call `linearise` for one step with `after` and
+    `constants`, and pass J[1] and F[1] to `rtrl.step`.
 
 Exact.  The gradient is exact for the layer with the spike function (1),
     except that psi replaces dS/dU and that the mask clamp is treated as a
@@ -173,8 +170,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     x : (T, B, m) float, int or bool
         Input, for example the spikes of the previous layer.
     W, V : (n, m) float, (n, n) float or None
-        Input and recurrent weights, in the unit of the threshold.  Results
-        have the dtype of W.
+        Weights, in the unit of the threshold.  Results have the dtype of W.
     alpha, beta, gain, threshold : float or (n,) float
         Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), gain
         of the current (1 or 1 - beta in the literature), and firing
@@ -342,8 +338,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Field `dstate` of the result for the later steps, the derivatives of
         their loss with respect to the state `after`.
     constants : bool
-        Whether to compute the derivatives of the loss with respect to alpha,
-        beta, gain and threshold.
+        Whether to compute the derivatives by alpha, beta, gain and threshold.
 
     Returns
     -------
@@ -451,10 +446,9 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
     J : (T, B, 2n, 2n) or (T + 1, B, 2n, 2n) float
         ``J[t] = dh[t]/dh[t-1]`` of h = [syn, mem]; J[0] is 0 and unused.
     F : (T, B, 2n, p) or (T + 1, B, 2n, p) float
-        Derivative of h[t] with respect to the parameters at fixed h[t-1].
-        The columns of F belong to the entries of W and then of V, row by row.
-        If `constants` is true, columns for alpha, beta, gain and threshold
-        follow.
+        Derivative of h[t] with respect to the parameters at fixed h[t-1].  The
+        columns of F belong to the entries of W and then of V, row by row.
+        With `constants`, columns for alpha, beta, gain and threshold follow.
     E : (T, B, 2n, m) or (T + 1, B, 2n, m) float
         Derivative of h[t] with respect to the input, ``E[t] = dh[t]/dx[t-1]``.
     """
@@ -501,8 +495,7 @@ def credit(psi, dspikes=None, dmem=None):
     Returns
     -------
     (T, B, 2n) float
-        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem], with the
-        dtype of psi.
+        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem].
     """
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,

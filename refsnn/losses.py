@@ -31,8 +31,7 @@ exp(-dt/tau_rise) and decay = exp(-dt/tau_decay),
     L = dt/(2 B) sum_{t,b,i} e^2, e = K*(S - S^)  (9)  [ZG18] eq. 2.1
     dL/dS[s] = (dt/B) sum_{t>=s} K[t-s] e[t]  (10)
 
-The squared loss compares the array `record` with a target of the same
-shape:
+The squared loss compares `record` with a target of the same shape:
 
     L = 1/(2 B) sum_{t,b,k} (record - target)^2          (11)
     dL/drecord = (record - target) / B                   (12)
@@ -75,13 +74,10 @@ Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
     count of a layer by max(0, n counts[b] - limit)^2, which is n^2 times
     the penalty (16) with bound = limit/n and per="population".
 
-[CB22] B. Cramer, S. Billaudelle et al., PNAS 119(4), e2109194119, 2022,
-    arXiv 2006.07239.
-[CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
-    33(7), 2744-2757, 2022, arXiv 1910.07407.
+[CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
+[CSSZ20] B. Cramer et al., IEEE TNNLS 33(7), 2744, 2022, arXiv 1910.07407.
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
-[ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
-    arXiv 1705.11146.
+[ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
 

@@ -46,8 +46,7 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     limit = sqrt(6/(m + 4 n))                                    (12)
 
     The columns of the initial recurrent weights V are orthonormal.  The
-    initial biases are 1 for forget gates, and 0 for the other gates and
-    the candidate.
+    initial biases are 1 for forget gates, and otherwise 0.
 Exact.  The gradient is exact.  If the logistic function s(a) is close to
     0, the rounding error of eq. (10) is large relative to s(a).
 Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward` 8
@@ -107,8 +106,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
     x : (T, B, m) float, int or bool
         Input.
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
-        Weights and biases, with rows in the order i, f, g, o.  Results
-        have the dtype of W.
+        Weights and biases, rows i, f, g, o.  Results have the dtype of W.
     h0, cell0 : (B, n) float, optional
         Outputs and cell states before the first step; 0 by default.
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float

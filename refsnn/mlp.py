@@ -36,8 +36,7 @@ A loss may also depend on the Jacobian, such as the loss of [LZ20], which
 compares tangent kernels.  By (8), it is a function of all layer inputs
 a[l] and all signals g[l], and perhaps of the outputs f.  Let da[l],
 dg[l]_k and df be its partial derivatives, and let B[l]_k and dpre[l] be
-its total derivatives with respect to the signals g[l]_k and the
-pre-activations pre[l]:
+its total derivatives by the signals g[l]_k and by pre[l]:
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -61,13 +60,12 @@ Derivation.  Eqs. (4)-(8) follow from (1) and (2) by the chain rule.
     depend on the parameters.  The function a = tanh(pre) has the
     derivatives phi' = 1 - a^2 and phi'' = -2 a phi', so (7) gives e[l] =
     -2 a[l+1] * sum_k B[l]_k * g[l]_k.  ReLU has phi'' = 0.  The number
-    0.87962566 is the standard deviation of a standard normal variable that
-    is truncated at -2 and 2.
+    0.87962566 is the standard deviation of a normal variable truncated at
+    -2 and 2.
 Exact.  The derivatives are exact, except for ReLU units with a
     pre-activation of exactly 0.  For these units, phi'(0) is set to 0.
 Cost.   For N samples, K outputs and p weights, `backward` needs O(N p)
-    operations.  The functions `signals`, `jacobian` and `second_order`
-    need O(N K p) operations.
+    operations.  `signals`, `jacobian` and `second_order` need O(N K p).
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -269,8 +267,7 @@ def jacobian(recording, signals):
     -------
     (N, K, p) float
         Jacobian of the outputs for each sample.  The last axis holds, layer by
-        layer, the derivatives with respect to the weights, row by row, and
-        then to the biases.
+        layer, first the weights, row by row, and then the biases.
     """
     inputs, pre, signals = _layers(
         RECORDING.replace("n{0})", "n{0}) float") + "; signals[{0}] (N, n{2}, n{1})",

@@ -29,8 +29,7 @@ the sum is over the P output positions:
 
 For the sample y_m, let B_m be the input patches, let H_mq be the signals,
 and let J_mq and s_mq be the derivatives of output q.  A convolutional
-layer adds to the kernel the term (4), where the symbol `o` is the
-entrywise product:
+layer adds the term (4), where `o` is the entrywise product:
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 
@@ -96,19 +95,16 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
         channel.  Signals are the derivatives of the outputs with respect to
         the pre-activations.  Results have the dtype of the first array.
     right : (inputs, signals), optional
-        Inputs and signals of the second batch, with M samples.  The default is
-        `left`.
+        Inputs and signals of the second batch, M samples; by default `left`.
     masks : list of arrays of 0 and 1, optional
-        Masks with the shapes of the weights.  The kind "through_mask" requires
-        masks.
+        Masks with the shapes of the weights, required by "through_mask".
     kind : {"at_masked", "through_mask"}
         The sum in eq. (1) is over all weights for "at_masked", and only over
         weights with mask 1 for "through_mask".
     reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
         "full" is eq. (1).  "per_class" keeps only the entries with k = q.
         "trace_sum" and "trace_mean" are the sum and the mean of the entries
-        with k = q over k.  "sum_logits" is the kernel of the sum of all
-        outputs.
+        with k = q over k.  "sum_logits" is for the sum of all outputs.
 
     Returns
     -------

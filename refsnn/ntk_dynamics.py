@@ -21,17 +21,14 @@ samples.  If K and K* do not change during training, s steps give
     f*_s = f*_0 - K* Q diag(D_s) Q^T (f_0 - y)                 (4)
 
 Derivation.  Applying (1) s times in the eigenbasis of the kernel gives
-    (2).  Eq. (3) is the geometric series D_s = sum_{t<s} rate share
-    (1 - rate share lambda)^t.  For lambda = 0, the series is
-    D_s = rate share s.
+    (2).  Eq. (3) is the geometric series D_s = sum_{t<s} rate share (1 -
+    rate share lambda)^t.  For lambda = 0, it is rate share s.
 Approximate.  The predictions are exact for a network whose outputs are
     linear in the weights, and otherwise neglect the change of the kernels.
-    For masked weights, compute the kernel by `ntk.kernel` with
-    kind="through_mask".
+    Masked weights need the kernel of kind "through_mask".
 Cost.   Let the network have k outputs, and let there be N training samples
-    and M test samples.  The eigendecomposition takes O((N k)^3) time.  For
-    each number of training steps s, the prediction takes O((N + M) N k^2)
-    time.
+    and M test samples.  The eigendecomposition takes O((N k)^3) time.  The
+    prediction takes O((N + M) N k^2) time for each s.
 Departures.  The steps are discrete, not a flow in continuous time.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -45,9 +45,8 @@ Derivation.  The loss depends on the dense weights W_l only through M_l
     W_l, which gives the factor M_l in eq. (6).  Eqs. (5) and (6) are the
     chain rule for the kernel K.
 Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
-    function of the weights.  The kernel K is discontinuous where a ReLU
-    unit switches on or off, or where the maximum of a pooling window moves
-    to another position.
+    function of the weights.  K is discontinuous where a ReLU unit switches
+    on or off, or where the maximum of a pooling window moves.
 Cost.   Each training step computes the outputs, the signals and the kernel
     once for the teacher and once for the student, and calls `adjoint` and
     `second_order` once.

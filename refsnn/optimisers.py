@@ -4,8 +4,7 @@ r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 Each call processes one array of parameters.  A step takes the last state
 of the optimiser and the gradient of the loss, and returns the next state
 and the update, which the caller adds to the parameters.  Let `rate` be the
-learning rate.  Stochastic gradient descent (SGD) computes, at step t = 1,
-2, ...,
+learning rate.  Stochastic gradient descent (SGD) computes at step t >= 1
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
@@ -24,8 +23,7 @@ a decaying maximum of |gradient|:
     scale = max(beta2 scale, |gradient| + eps)           (6)  [KB15] alg. 2
     update = -rate mean / (1 - beta1^t) / scale          (7)  [KB15] alg. 2
 
-The function `rmsprop` uses eqs. (8) and (10), and the function `rmaxprop`
-uses eqs. (9) and (10):
+The functions `rmsprop`, (8) and (10), and `rmaxprop`, (9) and (10), use
 
     scale = decay scale + (1 - decay) gradient^2          (8)  [TH12]
     scale = max(decay scale, gradient^2)                  (9)  [ZG18]
@@ -37,8 +35,7 @@ Derivation.  By (9), scale >= gradient^2, so no entry of an `rmaxprop`
 Exact.  All equations apply to each entry of the arrays.  If eps and the
     gradients of all steps are multiplied by the same positive factor, (5),
     (7) and (10) do not change.
-Cost.   A step takes O(p) time for p parameters.  A state has 1 or 2
-    arrays.
+Cost.   A step takes O(p) time for p parameters.
 Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in
     (10), and has a plus sign in (10), because the gradient is replaced by
@@ -48,10 +45,8 @@ Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     not overflow.  The square of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
-[TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
-    lecture 6.5, 2012.
-[ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
-    arXiv 1705.11146.
+[TH12] T. Tieleman and G. Hinton, Coursera lecture 6.5, 2012.
+[ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
 from typing import NamedTuple

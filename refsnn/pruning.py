@@ -11,8 +11,7 @@ score s_idx with the index
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
-Each pruning method keeps the weights that meet its condition, and prunes
-all other weights:
+Each method keeps the weights that meet its condition:
 
     magnitude     |W| > s_idx,  s = |W|                  (2)  [LZ20]
     snip          |W g| >= s_idx,  s = |W g|             (3)  [LZ20]
@@ -25,8 +24,7 @@ g is the product of the Hessian H of the loss and the gradient g.  To first
 order, the removal of one weight W changes half the squared gradient norm,
 |g|^2 / 2, by -W h.  GraSP keeps the weights whose removal would reduce the
 gradient norm most.  SNIP and GraSP use the cross-entropy loss, which needs
-labels.  Logit SNIP uses a loss of the network outputs f that needs no
-labels:
+labels.  Logit SNIP uses a loss of the outputs f without labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 

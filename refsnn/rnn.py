@@ -2,8 +2,8 @@
 r"""Simulate a recurrent network of tanh units, and compute its gradients.
 
 The input x[t] and the previous states h[t-1] enter the pre-activations
-through the weights W and V.  The states h[t] are the hyperbolic tangent of
-the pre-activations:
+through the weights W and V.  The states h[t] are their hyperbolic
+tangents:
 
     pre[t] = W x[t] + V h[t-1]                       (1)  [NMZ19], box 1
     h[t] = tanh(pre[t])                              (2)  [NMZ19], box 1
@@ -33,13 +33,10 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
 
 Exact.  The gradient is exact.
 Cost.   `simulate` and `backward` take O(T B n (m + n)) time and O(T B (m +
-    n)) memory.  `linearise` takes O(T B n p) time and memory for p
-    weights.
-Departures.  None.  An additional input that is always 1 has the effect of
-    a bias.
+    n)) memory.  `linearise` takes O(T B n p) for p weights.
+Departures.  None.  An input that is always 1 has the effect of a bias.
 Errata.  Box 2 of [NMZ19] prints the gradient dV of the recurrent weights
-    with the presynaptic state h[t].  The correct presynaptic state is
-    h[t-1], as in (5).
+    with the presynaptic state h[t].  It must be h[t-1], as in (5).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -186,8 +183,7 @@ def linearise(x, W, V, h, state=None):
     Returns
     -------
     J : (T, B, n, n) float
-        Jacobians dh[t]/dh[t-1]; J[0] is the derivative with respect to
-        the initial state.
+        Jacobians dh[t]/dh[t-1]; J[0] is for the initial state.
     F : (T, B, n, n m + n n) float
         Derivative of h[t] with respect to the weights at fixed h[t-1].  The
         columns are the entries of W, then of V, row by row.

@@ -76,9 +76,8 @@ def step_gradient(M, q):
     M : (B, n, p) float
         Influence.  Entries are not checked.
     q : (B, n) float
-        Derivative of the loss of this step with respect to the states.  If M
-        is the trace `mem` of `sparse_rtrl` with the rule "exact", q is dmem +
-        psi dspikes.
+        Derivative of the loss of this step with respect to the states; for the
+        trace `mem` of `sparse_rtrl`, dmem + psi dspikes.
 
     Returns
     -------

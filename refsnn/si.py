@@ -21,8 +21,7 @@ coefficient `strength` and the prefactor `factor` of the penalty,
 
 After each task, eq. (2) updates the importance of each parameter.
 Afterwards, all path integrals are set to 0, and the current parameters
-become the anchors.  `PRESETS` holds the settings of published
-implementations:
+become the anchors.  `PRESETS` holds published settings:
 
     preset       g      displacement  clamp    xi    strength factor other
     paper        task   step          none     0.1   0.1      1
@@ -290,8 +289,7 @@ def consolidate(state, parameters, settings=DEFAULT):
     ------
     ValueError
         If no step was accumulated, if no parameter changed, or if the path
-        integral is 0, for example because views replaced copies of the
-        weights.
+        integral is 0, for example with views of the weights.
     """
     settings = _settings(settings)
     state, path_integral, importance, anchor = _state(state)

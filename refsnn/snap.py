@@ -35,8 +35,7 @@ Departures.  [MEE21] counts steps from state to state, this module from
     neuron to neuron.  The influence on the states of a neuron, such as the
     current and the membrane potential, is kept for all states or for none.
 
-[MEE21] J. Menick, E. Elsen, U. Evci, S. Osindero, K. Simonyan and A.
-    Graves, ICLR 2021, arXiv 2006.07232.
+[MEE21] J. Menick, E. Elsen, U. Evci et al., ICLR 2021, arXiv 2006.07232.
 """
 
 import numpy as np

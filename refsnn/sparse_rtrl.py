@@ -38,8 +38,7 @@ soon as the time step of the term is simulated:
 
 Rules other than "exact" keep only the terms with k = i.  If a leaky
 readout y[t] with the weights W_out follows the layer, the filter of the
-readout is applied to the eligibility.  With the direct derivative dy[t] =
-dL/dy[t],
+readout is applied to the eligibility.  With dy[t] = dL/dy[t],
 
     f_k[t+1] = beta f_k[t] + gain g_k[t],  g_k[t+1] = alpha g_k[t] + e_k[t]
     dL/dtheta_ij = sum_t sum_k (W_out^T dy[t])_k f_k[t]               (9)
@@ -51,8 +50,7 @@ Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     same gradient as the module `rtrl`, but is faster, because it skips the
     entries of the Jacobians that are always 0.  The rules "block" and
     "implicit" give the same gradient as backpropagation through time if
-    derivatives pass only through the diagonal of the recurrent weights V,
-    and not through V at all.
+    derivatives pass only through the diagonal of V, and not at all.
 Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     refractory mask is treated as a constant.  The following table compares
     the rules for n neurons, m inputs and B sequences.  The column "state"
@@ -68,8 +66,7 @@ Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     In one hidden layer, the rule "block" is exact if V is diagonal.  The
     rule "implicit" is exact if the layer has no recurrence, or if recorded
     spikes replace the recurrent spikes.  The rule "presynaptic" is exact
-    if, in addition, a recorded term replaces the reset and the refractory
-    clamp.
+    if a recorded term also replaces reset and clamp.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
 Departures.  The module follows descriptions of [ZN21] by other authors.
@@ -85,8 +82,7 @@ Departures.  The module follows descriptions of [ZN21] by other authors.
     SuperSpike   "presynaptic" with direct feedback; as in (9), each
                  synapse filters its eligibility, with the loss kernel
 
-[ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
-    2021, arXiv 2010.11931.
+[ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
 """
 
 from typing import NamedTuple
@@ -154,8 +150,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     rule : {"exact", "block", "implicit", "presynaptic"}
         Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold : float or (n,) float
-        Parameters of the LIF layer; for "presynaptic", alpha, beta and gain
-        must be scalars.
+        Constants; for "presynaptic", alpha, beta and gain must be scalars.
     reset : {"subtract", "zero"}
         Type of the reset.
     through_reset : bool
@@ -296,8 +291,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
     Sum ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch to
     obtain the gradient of the loss with respect to the weights of the layer.
-    For the rule "exact", also sum over axis 1, and reshape the result to (n, m
-    + n).
+    For "exact", also sum over axis 1, and reshape to (n, m + n).
 
     Parameters
     ----------

@@ -46,8 +46,7 @@ Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     of the j earliest inputs for the smallest such j.  To avoid overflow,
     the code computes t_i = t_j + tau log(I_i(t_j)/a_i), which is (3)
     divided by y_j, with I_i(t_j)/a_i = 1 + (threshold - U_i(t_j))/(tau
-    a_i) by (2).  In (7), tau sum_j W_ij is the limit of U_i if all inputs
-    spike.
+    a_i) by (2).  In (7), tau sum_j W_ij is the limit of U_i.
 Exact.  The derivatives are exact as long as no causal set changes.  Where
     C changes, t_i jumps or has a kink.  If the maximum of U_i equals the
     threshold, unit i does not spike.  If the maximum is slightly larger,

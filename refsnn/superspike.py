@@ -8,8 +8,7 @@ All variables of the learning rule belong to one synapse or one neuron, and
 depend only on past activity.  Let x be the input spikes, S the output
 spikes, and psi the surrogate derivative dS/dU.  Each neuron has a trace
 het, which increases by 1 at each spike and decays exponentially.  Each
-step first updates the membrane potential U and then the synaptic current
-I:
+step first updates the potential U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
     S = 1 if not refractory and U > threshold else 0; U <- 0 where S = 1
@@ -39,8 +38,7 @@ weight change are
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4
     zeta_i = het_i^exponent, or het_i^exponent e_i^2   (12)  [ZG18] eq. A.5
 
-The second term of (11), a regulariser, moves the weights of active neurons
-towards 0.
+The second term of (11) moves the weights of active neurons towards 0.
 
 Derivation.  Let S^ be the target spikes, and let e = alpha*(S^ - S).  The
     van Rossum loss 1/2 int e^2 has the derivative -int e (alpha*dS/dW).
@@ -60,8 +58,7 @@ Approximate.  The traces neglect that a reset to 0 erases the history of
     loss extends to the end of the trial.  Fifth, the options are rho=0,
     surrogate_read="before_reset", trace="simulator" and drive="paper".
 Cost.   Each step takes O(B n m) time and memory.
-Departures.  Options cover the differences between the paper and the
-    published code:
+Departures.  Options cover differences between paper and published code:
 
     surrogate_read: (4) uses U "before_reset", as in the paper, or
         "after_reset", as in the published code.
@@ -81,11 +78,9 @@ Departures.  Options cover the differences between the paper and the
     The module omits cutoffs of the published code, which set `trace` and e
     to 0 below 1e-7, and set psi to 0 where U is more than 20 mV below
     rest.  The published code sums (11) over 0.5 s, and then applies the
-    optimiser RMaxProp to the sum.  The paper suggests an update in every
-    step.
+    optimiser RMaxProp to the sum.  The paper updates in every step.
 
-[ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
-    arXiv 1705.11146.
+[ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
 from typing import NamedTuple
@@ -353,8 +348,7 @@ def accumulate(k, state, W, step, signal):
     State
         State after the step.
     change : (B, n, m) float
-        Weight change of eq. (11).  The caller sums the weight changes of all
-        steps between two updates.
+        Weight change of eq. (11).  The caller sums them between two updates.
     error : (B, n) float
         Filtered error e, in 1/s.
     """

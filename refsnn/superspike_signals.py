@@ -25,8 +25,8 @@ cumulants kappa_j of het and the moments of order q of het are
                                                      (4)  [ZG18] eq. A.4
 
 With drive="paper" and het="plain" in superspike.py, the mean change of a
-weight is 0 at the weight <e lambda> / (rho <het^exponent>), where <> is
-the mean over time.
+weight is 0 at the weight <e lambda> / (rho <het^exponent>), with means <>
+over time.
 
 Derivation.  The trace het is the sum of exp(-age/tau) over all past
     spikes.  By Campbell's theorem, the j-th cumulant of het is nu
@@ -40,8 +40,7 @@ Cost.   The function `delayed` takes O(T B n) time and memory.  The
 Departures.  As in the published code, the error signals of hidden neurons
     are filtered after the multiplication (2), which is linear.
 
-[ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
-    arXiv 1705.11146.
+[ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
 import math

@@ -33,10 +33,8 @@ Cost.   The time is O(1) for each entry of v.
 Departures.  The code of [ZG18] and other simulators scale the peak to k,
     or the area to 1.  Here, the peak is 1, and k sets only the width.
 
-[NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, IEEE Signal Processing
-    Magazine 36(6), 51-63, 2019, arXiv 1901.09948, fig. 3.
-[ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
-    arXiv 1705.11146.
+[NMZ19] E. O. Neftci, H. Mostafa, F. Zenke, 2019, arXiv 1901.09948, fig. 3.
+[ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
 

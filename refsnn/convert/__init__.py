@@ -3,9 +3,9 @@
 
 A recording is a WAV or FLAC file that holds one sound, such as a spoken
 word.  The command converts recordings to spikes, and writes the spikes to
-an HDF5 file in the format of the module `events`.  The text that
-`help("refsnn.__main__")` prints describes the options of the command.  The
-package has four modules:
+an HDF5 file in the format of the module `events`.
+`help("refsnn.__main__")` describes its options.  The package has four
+modules:
 
     command     check the options, convert all recordings, and join their
                 spikes to the output files

@@ -7,8 +7,8 @@ digest of the samples and of the options.  Then the command reads each
 recording again, converts the recording, and writes the spikes to the file
 `DIGEST.npz` in the work folder `OUTPUT.parts`.  If the file `DIGEST.npz`
 of a recording exists, the recording is skipped, so that an interrupted
-command can continue.  Finally, the command merges the files `DIGEST.npz`
-into the output files.
+command can continue.  Finally, the command merges these files into the
+output.
 """
 
 import os
@@ -64,8 +64,7 @@ def run(options):
     Returns
     -------
     int
-        Exit status of the command: 0, or 1 if some recordings cannot be
-        converted and are omitted.
+        Exit status: 0, or 1 if some recordings cannot be converted.
     """
     paths, settings = options.audio, _settings(options)
     texts, speakers = _labels(paths, options.label), _speakers(paths, options.speaker)

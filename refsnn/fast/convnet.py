@@ -19,7 +19,7 @@ Dropout multiplies x[l+1] by the binary mask m[l+1].  Without pooling,
 x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  Of two equal entries, (2) and (3) copy the first.  With
+    respect to X.  Of equal entries, (2) and (3) copy the first. With
     pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
@@ -27,8 +27,7 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    and dpre[l] follows from dy[l] in the same way, with columns in place
-    of rows:
+    and dpre[l] follows from dy[l] in the same way, by columns:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,

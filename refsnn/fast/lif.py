@@ -69,11 +69,10 @@ Exact.  Up to rounding, `gradients` returns the same gradients as
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
     for k readout units.  If the dtypes of a dense input x and of the
     weights W differ, the conversion of x takes additional O(T B m) memory.
-    Inference with E input events takes O(E n + T B n k) time and O(E + B n
-    + T B k) memory.
+    Inference takes O(E n + T B n k) time and O(E + B n + T B k) memory for
+    E input events.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient
-    includes the derivative of the reset.  The neurons have no refractory
-    period.
+    includes the derivative of the reset.  No neuron is refractory.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -135,14 +134,12 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
         Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
-        Constants as for `lif.simulate`, equal for all neurons.  The readout
-        has gain 1.
+        As for `lif.simulate`, equal for all neurons; the readout has gain 1.
     steps : int, optional
         Number of steps T, required if x is sparse.
     work : Tape, optional
         Tape of an earlier simulation of the same size.  The new simulation
-        overwrites the arrays of this tape and the result `out` of the earlier
-        simulation.
+        overwrites the arrays of this tape and its result `out`.
 
     Returns
     -------
@@ -334,8 +331,7 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     x : (T * B, m) scipy.sparse CSR
         Events.  Row t * B + b holds the events of step t and pattern b.
     W, W_out, steps, alpha, beta, gain, threshold, reset
-        As for `forward`.  The decay factors alpha and beta must be at least
-        1e-9.
+        As for `forward`; alpha and beta must be at least 1e-9.
 
     Returns
     -------

@@ -94,12 +94,10 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
     ----------
     left, masks, kind, reduction : as for `ntk.kernel`
     right : (inputs, signals), optional
-        Second batch.  The default is `left`.  For large batches, this default
-        almost halves the cost.
+        Second batch; by default `left`, which almost halves the cost.
     mapper : callable, optional
         Function like `map` that is used for the Jacobians of both batches.
-        The method `map` of a thread pool computes the same numbers with two
-        threads.
+        The method `map` of a thread pool gives the same numbers.
 
     Returns
     -------

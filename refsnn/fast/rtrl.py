@@ -18,8 +18,7 @@ i (m + n) + j.  All other entries of D(z) are 0:
     M[t] = diag(1 - h[t]^2) (V M[t-1] + D(z[t]))              (1)  [WZ89]
     dL/dtheta = sum_t q[t]^T M[t]                             (2)  [WZ89]
 
-In the gradient (2), q[t] is the derivative of the loss at step t with
-respect to h[t].
+In (2), q[t] is the derivative of the loss at step t by h[t].
 
 Eqs. (3)-(5) apply RTRL to a layer of leaky integrate-and-fire (LIF)
 neurons with the synaptic currents I, the membrane potentials U and the
@@ -101,8 +100,7 @@ def step(M, x, before, h, V, out=None):
     V : (n, n) float
         Recurrent weights.  The result has the dtype of V.
     out : (B, n, n (m + n)) float, optional
-        Buffer for the result.  The buffer must not share memory with another
-        argument.
+        Buffer for the result, without memory shared with other arguments.
 
     Returns
     -------
@@ -145,8 +143,7 @@ def gradient(x, V, h, dh, state=None):
     V : (n, n) float
         Recurrent weights.  Results have the dtype of V.
     h, dh : (T, B, n) float
-        Recorded states h, and the derivative q[t] of the loss at step t with
-        respect to h[t].
+        Recorded states h, and the derivative q[t] of the loss of step t.
     state : (B, n) float, optional
         States before the first step; 0 by default.
 
@@ -217,9 +214,8 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Arguments of `sparse_rtrl.gradient`.  The results equal the results of
         `sparse_rtrl.gradient` with rule="exact".
     through_recurrence : bool
-        Whether the gradient passes through the recurrent spikes.  If False,
-        the results equal the results of `sparse_rtrl.gradient` with
-        rule="implicit".
+        Whether the gradient passes through the recurrent spikes.  False gives
+        the results of `sparse_rtrl.gradient` with rule="implicit".
 
     Returns
     -------

@@ -28,8 +28,7 @@ Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
 Cost.   Each step reads the gradient from memory twice and all other arrays
     once, and writes each updated array once.  A step needs additional
     memory for two blocks of parameters.
-Departures.  This module updates the parameters, the path integral and the
-    state of Adam in place.
+Departures.  Parameters, path integral and state of Adam change in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
@@ -98,8 +97,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Gradient of the task loss without the penalty.  Arrays of another dtype
         than the parameters are cast in each step.
     state : State
-        State from `begin` or from the previous step.  The arrays of the state
-        are updated in place.
+        State from `begin` or from the previous step, updated in place.
     rate, beta1, beta2, eps : float
         Learning rate and constants of Adam, as for `optimisers.adam`.
     path_integral, importance, anchor : array or list of arrays, optional

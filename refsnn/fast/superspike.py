@@ -31,8 +31,7 @@ change is
 In (5), rho is a coefficient, and het_i is an exponential trace of S_i.
 The options for zeta are het_i^exponent, het_i^exponent e^2, and
 het_i^exponent where |e| dt >= 1e-7 and 0 elsewhere.  The option
-drive="published" multiplies the first sum by the factor that superspike.py
-states.
+drive="published" multiplies the first sum by a factor, see superspike.py.
 
 Derivation.  The first sum in (5) is linear in hebb.  The derivative of
     this sum with respect to hebb[s] is dhebb[s] = dt^2 sum_{t>=s}
@@ -55,8 +54,7 @@ Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
     a sparse matrix takes additional O(T B m) time.
 Departures.  See superspike.py.
 
-[ZG18] F. Zenke and S. Ganguli, Neural Computation 30(6), 1514-1541, 2018,
-    arXiv 1705.11146.
+[ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
 from typing import NamedTuple

@@ -100,8 +100,7 @@ def check(results, known=None):
     Parameters
     ----------
     results : dict
-        Array for each key "VECTOR.OUTPUT", which names a golden vector and
-        one of its outputs.
+        Array for each key "VECTOR.OUTPUT" of a golden vector.
     known : dict, optional
         Golden `Vector` for each name.  The default is the result of `vectors`.
 

@@ -28,8 +28,7 @@ AXES = 8                # largest number of axes
 
 
 def parse(text):
-    """Return the object in JSON text as a dict.  The numbers NaN and Infinity
-    are read, too.
+    """Return the object in JSON text, also with NaN and Infinity, as a dict.
 
     >>> parse('{"id": 1}'), parse("[1]")
     Traceback (most recent call last):

@@ -70,8 +70,7 @@ def write(folder):
     folder : str
         Path of a new or empty folder, or path of a new file that ends with
         .zip.  A zip file holds the JSON files, their schemas and the licence,
-        but no npz files.  A new folder or zip file appears only when it is
-        complete.
+        but no npz files.  A folder or zip file appears only when complete.
 
     Returns
     -------

@@ -43,9 +43,8 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     Programs that compute in float32 often return the loss as a Python float.
-    Therefore, if one result for a golden vector has the dtype float32, all
-    Python floats and float64 scalars for this golden vector are rounded to
-    float32.
+    If one result for a golden vector is float32, all its Python floats and
+    float64 scalars are therefore rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -122,8 +121,7 @@ def _alive(vector):
 
 def judge(vector, name, value):
     """Compare one result of a program, which may be invalid, with the correct
-    output.  Return a `Judged`, whose field `found` holds counts without
-    rounding errors.
+    output.  The field `found` holds counts without rounding.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> judge(vector, "dW", vector.outputs["dW"])[1:]
@@ -139,9 +137,8 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the names and sources of the mistakes that would cause the results.
-    If a mistake also changes outputs that are missing in `results`, a note
-    lists these outputs.
+    """Return the names and sources of the mistakes that would cause the
+    results.  A note lists further outputs that they change.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -209,8 +206,7 @@ def same_place(vector, name, judged, place):
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
     `array` holds the counts in float64, and the dtype of `values` determines
-    the tolerance.  A count within the tolerance of an integer is replaced by
-    this integer.
+    the tolerance.  Counts near an integer are replaced by it.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

@@ -6,8 +6,7 @@ The tested program reads requests from its standard input and writes
 replies to its standard output, one line of JSON each.  The file
 `vectors/PROTOCOL.md` describes the protocol.  A request never holds
 correct outputs.  For some test problems, a second request holds fresh
-inputs from the same generator, so that a program cannot pass by returning
-the stored outputs.
+inputs, so that stored outputs cannot pass.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
 Python, `cases` returns the same problems, and `failures` compares results:
@@ -80,8 +79,7 @@ def cases(only=None, seed=0):
     Returns
     -------
     list of Case
-        Problems of variable size that need no exact arithmetic are followed by
-        a draw with fresh inputs.
+        Most problems of variable size are followed by a fresh draw.
     """
     from refsnn.oracle.build.registry import REGISTRY       # imports SciPy
     if type(seed) is not int or seed < 0:

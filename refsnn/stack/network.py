@@ -49,8 +49,7 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  The logarithms have the dtype of W.
     tau_syn, tau_mem, tau_adapt : float or (n,) float
-        Time constants of the current, of the membrane potential and of the
-        adaptation, in s.
+        Time constants of current, membrane and adaptation, in s.
     threshold, adaptation : float or (n,) float
         Firing threshold, and increase of the threshold by a spike.  Only
         neurons with `adaptation` and `tau_adapt` adapt.  The readout has no

@@ -4,8 +4,8 @@
 The function `step` simulates one time step of a stack of layers, and
 returns the gradient of the loss of this step.  A stack has L hidden layers
 of leaky integrate-and-fire (LIF) neurons or adaptive neurons, and a leaky
-readout y above the hidden layers.  The dynamics are those of the modules
-`lif` and `alif`.
+readout y above the hidden layers.  The dynamics are those of `lif` and
+`alif`.
 
 A layer stores the logarithm of each positive constant, and the gradient is
 taken with respect to this logarithm.  For a decay factor,
@@ -93,26 +93,21 @@ Cost.   Let N_l be the number of states and p_l the number of parameters of
     layer l.  A step of "exact" needs about B sum_l p_l sum_(m >= l) N_m^2
     products, and stores B sum_l p_l sum_(m >= l) N_m numbers.  All other
     rules store a few numbers for each weight and each sequence, apart from
-    "OSTL" with recurrent weights.  The function `memory` returns the
-    number of bytes.
+    "OSTL" with recurrent weights.  `memory` returns the size.
 Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
     available.  The four rules follow descriptions by other authors.  In
     the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes the
     potential of the layer above in the same time step.  In refsnn, the
     potential changes two time steps later, so the eligibilities in (9) are
-    delayed.  For the fixed random feedback of [BSS20], pass random
-    matrices as `feedback`.
+    delayed.  As in [BSS20], `feedback` may be random.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
-[ZN21] F. Zenke and E. O. Neftci, Proceedings of the IEEE 109(5), 935-950,
-    2021, arXiv 2010.11931.
+[ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
 [BSS20] G. Bellec et al., Nat. Commun. 11, 3625, 2020.
-[BWPE22] T. Bohnstingl et al., Online spatio-temporal learning, IEEE
-    TNNLS, 2022, arXiv 2007.12723.
+[BWPE22] T. Bohnstingl et al., IEEE TNNLS, 2022, arXiv 2007.12723.
 [XMZ22] M. Xiao et al., Online training through time, NeurIPS 2022.
 [MXY23] Q. Meng et al., Spatial learning through time, ICCV 2023.
-[KMN20] J. Kaiser, H. Mostafa and E. Neftci, Front. Neurosci. 14, 424,
-    2020.
+[KMN20] J. Kaiser, H. Mostafa, E. Neftci, Front. Neurosci. 14, 424, 2020.
 """
 
 import functools

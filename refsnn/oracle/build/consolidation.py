@@ -2,8 +2,7 @@
 """Compute test problems with known solutions for continual learning.
 
 The tested methods are synaptic intelligence (SI) and elastic weight
-consolidation (EWC).  In each test problem, a network learns two tasks in
-succession.
+consolidation (EWC).  In each test problem, a network learns two tasks.
 """
 
 import math

@@ -98,11 +98,10 @@ REGISTRY = {
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector, a `Vector` without identifiers of mistakes.  The
-    default size is the size in `REGISTRY`.  If `single` is true, the decay
+    """Compute a golden vector, a `Vector` without identifiers of mistakes.
+    The default size is the size in `REGISTRY`.  If `single` is true, the decay
     factors alpha and beta and the gain are rounded to float32, as programs do
-    by mistake.  Test problems without these constants, or with constants of
-    few digits, do not change.
+    by mistake.  Problems without these constants do not change.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)

@@ -4,13 +4,12 @@
 The function `diagnose` calls the function under test, which simulates a
 layer of leaky integrate-and-fire (LIF) neurons and computes gradients of a
 loss, for several variants of a network.  Each variant has a different set
-of LIF equation terms that are 0.  The conclusions follow from six
-statements:
+of LIF equation terms that are 0.  Six statements are used:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this
-    term has an effect, and right for all other variants.  A term has no
-    effect if:
+    term has an effect, and right for all other variants.  It has no effect
+    if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -35,8 +34,7 @@ statements:
     potential exceeds the threshold.  If spikes are missing only in the
     first steps after a spike, the neurons have a refractory period.
     Otherwise, the function uses a wrong threshold.  The threshold is also
-    wrong if the spikes and the reset agree with a threshold that differs
-    from the given threshold.
+    wrong if the spikes and the reset agree with another threshold.
 (E) The terms in (A) do not affect the first nonzero membrane potential,
     mem[2], and the derivative of the loss with respect to the last
     synaptic current, dI[T-2] = gain psi[T-1] dS[T-1].  If mem[2] or

@@ -57,11 +57,9 @@ def assert_correct(rule, function, examples=60):
     Parameters
     ----------
     rule : str
-        Name of a test problem (golden vector) of variable size, such as
-        "bptt".
+        Name of a golden vector of variable size, such as "bptt".
     function : callable (inputs) -> dict
-        Function under test, which maps the inputs of the golden vector to some
-        or all of its outputs.
+        Function under test, from inputs to some or all outputs.
     examples : int
         Number of networks that Hypothesis samples.
 

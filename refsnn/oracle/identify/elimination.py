@@ -9,8 +9,8 @@ rejects a convention at the first time step that contradicts the recording.
 Let r be the recorded synaptic currents (syn) or membrane potentials (mem)
 of one time step, and let v be the corresponding simulated values.  If
 spikes are recorded, the recorded spikes drive the resets and the recurrent
-inputs of the simulation.  An update convention is rejected at time step t
-if (1) or (3) holds:
+inputs of the simulation.  A convention is rejected at step t if (1) or (3)
+holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)

@@ -65,8 +65,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         multiply W and V by this gain, and do not record syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
-        Do not change the dtype of the recorded arrays, because the tolerance
-        depends on the dtype.
+        Do not change the dtype, on which the tolerance depends.
     tau_syn, tau_mem, dt : float
         Time constants and time step, in seconds.  If the tool has no synaptic
         filter, give any time constant of at least dt.
@@ -81,8 +80,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     surrogate : str, float or callable, optional
         Name in `fitting.BUMPS`, steepness, or both ("fast_sigmoid:25"); or a
         function that maps the membrane potential minus the threshold to
-        (value, derivative).  By default, all names and several steepnesses
-        are tried.
+        (value, derivative).  By default, all names are tried.
     alpha, beta : float, optional
         Decay factors per time step, which replace the time constants.  With
         decay factors, the unit of time is the time step, and the property
@@ -148,9 +146,8 @@ def relative(report, right, alone=False):
     Returns
     -------
     list of str
-        Lines of text.  At most three changes of properties of `right` are
-        described, and otherwise the first difference between the recording and
-        the nearest convention.
+        Lines of text.  Up to three changes of `right`, or the first difference
+        between the recording and the nearest convention.
     """
     near = [_described(_step(c, conventions.PRESETS), {"the right layer": right},
                        elimination.AXES)

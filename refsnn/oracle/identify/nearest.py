@@ -10,16 +10,14 @@ which agrees with the recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
-The nearest update convention is reported only if at least one of three
-conditions holds:
+It is reported only if at least one of three conditions holds:
 
 - The constants were fitted to the recording with a small error.
 - The recording has at least 12 nonzero entries before row t, and t > 1.
 - For each recorded quantity, the root mean square error of the simulation
   is below half of the standard deviation of this quantity.
 
-Derivation.  The comparison uses the tolerances of the module
-    `elimination`.
+Derivation.  The tolerances are those of the module `elimination`.
 Approximate.  The nearest update convention is chosen among the update
     conventions of published tools and at most 24 of those that agree with
     the recording for the largest number of time steps.

@@ -29,9 +29,8 @@ Exact.  The solutions x of (1) are searched among the 17 floating-point
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
     sample for each value of f1 f2 f3.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.
-Departures.  In a simulator whose rounding errors differ from those of this
-    module, the stimulus "ties" may not bring the membrane potential
-    exactly to the threshold.
+Departures.  In a simulator with other rounding errors, "ties" may not
+    bring the membrane potential exactly to the threshold.
 """
 
 import itertools
