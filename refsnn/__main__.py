@@ -11,8 +11,8 @@
 
 If the input is invalid, a command prints one line to standard error and
 returns exit status 2.  An output file appears only when it is complete,
-and existing files are never overwritten.  All commands except `convert`
-and `run` need no package other than NumPy.
+and existing files are never overwritten.  Only `convert` and `run` need
+more than NumPy.
 
 The command `convert` reads sounds from WAV or FLAC files, converts the
 sounds to spikes with a model of the cochlea, and writes an HDF5 file in

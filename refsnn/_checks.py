@@ -6,8 +6,7 @@ the package except `refsnn._checks`.  The command `python -m refsnn vendor
 NAME FILE` copies a module to a file, and adds the functions of
 `_checks.py` that the module uses.
 
-A public function passes its arguments to the function `arrays`, together
-with a string that specifies each argument:
+A public function calls `arrays` with a string that specifies arguments:
 
     W, x, V, alpha, k = arrays(
         "W (n, m) float, x (T, B, m), V? (n, n), alpha (n?) in [0, 1), "
@@ -16,8 +15,8 @@ with a string that specifies each argument:
 The specification of an argument has up to four parts.  The first part of a
 specification, such as `W`, is the name of the argument in error messages.
 A question mark after the name allows the value None for the argument.  A
-name such as `a[]` stands for a list of arrays, and each array of the list
-must meet the specification.
+name such as `a[]` stands for a list of arrays that all meet the
+specification.
 
 The second part, such as `(n, m)`, gives a name to each axis of an array.
 In one call of `arrays`, axes with the same letter must have the same size.
@@ -299,8 +298,8 @@ def _pair_advice(rule, value):
 
 
 def one_of(name, value, *allowed):
-    """Check that a value is one of the allowed strings or has one of the allowed
-    types, and return the value.
+    """Check that a value is an allowed string or of an allowed type; return
+    it.
 
     >>> one_of("reset", "zero", "subtract", "zero")
     'zero'
@@ -318,8 +317,7 @@ def one_of(name, value, *allowed):
 
 
 def flags(names, *values):
-    """Check that each value is a bool.  The text `names` holds the argument
-    names, separated by spaces.
+    """Check that each value is a bool; `names` holds the argument names.
 
     >>> flags("through_reset constants", True, np.False_)
     """
@@ -392,9 +390,8 @@ def shown(value):
 def lists(name, value, like=None, source=None):
     """Convert an array, or a list of arrays, to a list of float arrays.  The
     arrays must be finite and not empty.  If a list `like` of arrays is given,
-    each array must have the shape of its counterpart in `like`, and is
-    cast to the dtype of this counterpart.  Error messages call the list
-    `like` by the name `source`.
+    each array must have the shape of its counterpart in `like`, and is cast to
+    the dtype of this counterpart.  Error messages call `like` `source`.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]
@@ -419,8 +416,7 @@ def lists(name, value, like=None, source=None):
 
 
 def unread(name, value, shape, *dtypes):
-    """Check the shape and the dtype of an array, and return the array.  The
-    entries of the array are not checked.
+    """Check the shape and the dtype, not the entries, of an array; return it.
 
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]

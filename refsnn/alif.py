@@ -42,8 +42,8 @@ time, and computes the gradient from the traces and the direct derivatives:
 Derivation.  Let h = [I, U, A] be the state.  Let J[t] = dh[t]/dh[t-1] be
     the Jacobian, let F[t] be the derivative of the state h[t] with respect
     to the weights at fixed h[t-1], and let q[t] be the direct derivative
-    of the loss with respect to the state h[t].  In the Jacobian (10), psi
-    is the surrogate derivative at step t - 1:
+    of the loss with respect to the state h[t].  In (10), psi is that of
+    step t - 1:
 
     J[t] = [[alpha, V psi,                 -V psi a            ],
             [gain,  beta - threshold psi,   threshold psi a    ],
@@ -173,8 +173,7 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     spike : callable (t, v) -> (B, n) float, optional
         Function of v = U - a A that replaces H(v - threshold) in (1).
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
-        Recorded values that replace the mask, the spikes in the reset, and
-        the spikes in the recurrence.
+        Recorded values of the mask and of the spikes in reset and recurrence.
 
     Returns
     -------

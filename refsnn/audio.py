@@ -7,8 +7,8 @@ refuses files that are truncated, too long, clipped or not mono, or have
 NaN or infinite samples, and checks the sizes in the file header before it
 allocates memory.  An integer s of `bits` bits in a file is converted to a
 sample a.  The samples a are resampled to the sound y, which is scaled to
-the root mean square `level`.  The resulting signal x has a fade of N =
-round(ramp rate) samples at each end:
+the root mean square `level`.  The signal x has fades of N = round(ramp
+rate) samples:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)
@@ -17,8 +17,8 @@ round(ramp rate) samples at each end:
               and 1 between                            (4)  [CSSZ20]
 
 Derivation.  Eq. (2) is computed by `scipy.signal.resample_poly`.
-Exact.  Float64 represents integers of up to 32 bits exactly.  The
-    symmetric filter of eq. (2) causes no delay.
+Exact.  Integers are represented exactly, and the filter (2) causes no
+    delay.
 Cost.   Time and memory are O(T + max(rate, to) / gcd(rate, to)) for T
     samples.  Sounds that last more than `longest` seconds are rejected.
 Departures.  The software of [CSSZ20] assumes a sampling rate of 48 kHz,

@@ -139,8 +139,7 @@ def sparse(times, units, channels, binning):
     Parameters
     ----------
     times, units : lists of (E,) float and of (E,) int
-        For each recording, the event times in seconds, in any order, and the
-        unit of each event, from 0 to channels - 1.
+        Event times (s, in any order) and units, 0 to channels - 1.
     channels : int
         Number of units n.
     binning : Binning

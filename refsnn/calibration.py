@@ -164,8 +164,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     Measurement
         Measured parameters of N neurons, NaN if they could not be measured.
         Potentials are in units of code[1] ADC codes.  If a neuron fires
-        without input, its measured leak potential is inaccurate, because some
-        of the averaged samples follow a reset.
+        without input, its leak potential is inaccurate, because some samples
+        follow a reset.
 
         gain       (2, N), exc. and inh., nominally 1
         tau_syn    (2, N), exc. and inh., s

@@ -31,8 +31,8 @@ Derivation.  In eq. (2), the errors of order h^2 of the two central
     fails if the rounding noise exceeds 2e-4 times the larger of
     |<gradient, d>| and |D|.  Therefore, rounding noise cannot hide a
     gradient error of 0.1 % from the function `directional`.
-Exact.  The function `complex_step` computes the derivative as Im L(theta +
-    i h d) / h, which has no cancellation error.
+Exact.  The derivative Im L(theta + i h d) / h of `complex_step` has no
+    cancellation.
 Cost.   The loss is evaluated 4 times for each direction or entry.
 Departures.  Tolerances are relative.  Parameters, gradients and directions
     must be float64.
@@ -173,8 +173,7 @@ def anchored(surrogate, mem, threshold=1.0):
     surrogate : callable (v) -> (value, derivative)
         Function that returns f(v) and f'(v) of eq. (3) for v = u - threshold.
     mem, threshold : (T, B, n) float64, float or (n,) float
-        Recorded membrane potentials u0 and threshold of a layer that was
-        simulated with the step function H.
+        Recorded potentials u0 and threshold of a layer simulated with H.
 
     Returns
     -------
@@ -212,8 +211,7 @@ def frozen(run, *recording):
     Parameters
     ----------
     run : callable (theta, *recording) -> float
-        Function that computes a loss with recorded values of the variables
-        that a learning rule treats as constants.
+        Loss with recorded values of what a learning rule treats as constant.
     recording : arrays
         One or more arrays of recorded values.
 

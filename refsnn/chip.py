@@ -57,8 +57,7 @@ defaults of the argument `code`.  ADC codes are clipped to 0 .. adc_limit.
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
 end of the time bin.  As in `lif`, the input x[t] enters the current
-I[t+1].  The recorded number of spikes is 1 if a neuron spikes at least
-once in a time bin, and 0 otherwise.
+I[t+1].  The recorded number of spikes in a bin is at most 1.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
     decaying I.  The factor a is chosen such that a nominal neuron
@@ -327,8 +326,8 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     step, dt : float
         `dt` is the width of a time bin in seconds, at most 30 times each
         nominal time constant.  The integration step is h = dt / K, with the
-        smallest integer K for which h <= `step`.  `step` must be at most 0.2
-        microseconds, or equal to `dt`.
+        smallest integer K for which h <= `step`.  `step` is at most 0.2 us, or
+        `dt`.
     scale : float
         Integer weight that represents the weight 1 of an ideal network.
     code : (float, float)

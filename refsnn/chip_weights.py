@@ -40,8 +40,8 @@ Exact.  The chip represents a real weight exactly only if the product of
     the weight and its scale is an integer from low to high.
 Cost.   All functions take O(n (m + n + k)) time.
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
-    are from the public code of its authors.  In this module, recurrent
-    weights are initialised like readout weights.
+    are from the public code of its authors.  Recurrent weights are
+    initialised like readout weights.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -84,8 +84,8 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
         Integer weight that represents the real weight 1.
     limit : int or (int, int)
         Largest magnitude of integer weights, or the smallest (negative) and
-        the largest (positive) integer weight, such as (-128, 127).  All limits
-        are at most 32767 in magnitude.
+        the largest (positive) integer weight, such as (-128, 127).  At most
+        32767.
     most : float
         Largest readout scale s.
 
@@ -191,8 +191,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     ----------
     weights : as for `integers`
     hidden, recurrent, readout : float
-        Penalty coefficients `strength` of the three weight matrices, at least
-        0; the defaults are from [CB22].
+        Penalty coefficients, at least 0; the defaults are from [CB22].
 
     Returns
     -------

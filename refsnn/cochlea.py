@@ -49,7 +49,7 @@ Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
     refractory time after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
     the spikes have the same probability distribution.  Each channel has
-    its own random number generator.
+    its own generator.
 Cost.   For C channels that are processed together, the time is O(C N log
     N), and the memory is O(C N), where N is the number of samples.
 Departures.  The following peculiarities of the software of [CSSZ20] are
@@ -440,8 +440,7 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
     Returns
     -------
     list of (times_s, units)
-        Result of `convert` for each sound.  In contrast to `convert`, sounds
-        may be silent and of any duration.
+        Results as of `convert`; sounds may be silent and of any duration.
     """
     rate, channels, sounds = arrays(
         f"rate {POSITIVE}, channels {COUNT}, sounds[] (_) float", rate, channels,

@@ -222,8 +222,8 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem, dt : float, or (n,) float for time constants
-        Time constants and time step, in seconds.  With decay="exact", a time
-        constant of 0 gives a decay factor of 0.
+        Time constants and time step, in seconds.  With decay="exact", they may
+        be 0.
     threshold, leak, reset_to, floor : float or (n,) float
         Membrane potentials of eqs. (1) and (4)-(7).  `floor` needs step.floor.
     spike : callable (k, u) -> (B, n) float, optional

@@ -44,8 +44,7 @@ Derivation.  For any array X, let dX be the derivative of a loss with
 
     The signals G[l] = df_k/dpre[l] are the derivatives of the network
     output f_k with respect to the pre-activations of layer l.  The
-    Jacobian of the outputs with respect to the parameters follows from the
-    signals G and the patches A:
+    Jacobian with respect to the parameters follows from G and A:
 
     G[L-1] = e_k,  G[l-1] = S^T C^T (G[l] W[l])          (7)  [LZ20]
     df_k/dW[l] = G[l]^T A[l],  df_k/db[l] = sum_p G[l]_p         (8)
@@ -128,9 +127,8 @@ def forward(weights, biases, x, pools, dropout=None):
     Parameters
     ----------
     weights : list of (c_out, k, k, c_in) and then (n_out, n_in) float
-        Weights of all convolutions and then of all dense layers.  The network
-        has at least one convolution and at least one dense layer.  The results
-        have the dtype of the weights.
+        Weights of all convolutions and then of all dense layers.  There is at
+        least one of each.  The results have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
         Biases of each layer.
     x : (N, H, W, c_in) float

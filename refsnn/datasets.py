@@ -22,8 +22,8 @@ values, then all blue values (colour 0, 1 and 2),
         pixels[1024 colour + 32 row + column] / 255                    (3)
 
 `svhn` reads the cropped digits of SVHN from MATLAB files.  A file holds
-the pixels X (32, 32, 3, N) and the labels y (N, 1) of N images.  In these
-files, the digit 0 has the label 10,
+the pixels X (32, 32, 3, N) and the labels y (N, 1) of N images.  The digit
+0 has the label 10,
 
     x[n, row, column, colour] = X[row, column, colour, n] / 255,
     label[n] = y[n] mod 10                                             (4)
@@ -32,8 +32,7 @@ Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
     The entries of each row of the matrix A are at least 0 and sum to 1.
 Exact.  The functions that read images change pixel values only by scaling.
-Cost.   `idx` accepts arrays of at most `limit` bytes, and allocates at
-    most about twice the size of the array.
+Cost.   `idx` allocates at most about twice the size of the array.
 Departures.  Pixel values are scaled to [0, 1].  The last axis of colour
     images is the colour.  The coarse labels of CIFAR-100 are not returned.
 
@@ -184,8 +183,7 @@ def idx(path, *, limit=1 << 31):
     Returns
     -------
     array
-        Array with the shape and the dtype that the header of the file
-        declares, in native byte order.
+        Array of the declared shape and dtype, in native byte order.
     """
     path = _file(_path("path", path), "must be a file of the IDX format, gzipped or "
                  "not")

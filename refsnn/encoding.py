@@ -1,8 +1,7 @@
 # refsnn 0.1.0 | encoding.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Encode numbers as spikes with the latency code or the Poisson code.
 
-In the latency code, each value v gives at most one spike.  Larger values
-give earlier spike times t:
+In the latency code, each value v gives at most one spike, at the time t:
 
     t = tau log(v / (v - threshold)) for v > threshold      (1)  [NMZ19]
     step = floor(t / dt), a spike if step < T               (2)

@@ -13,7 +13,7 @@ the latest task.  For N samples, K outputs f[n] and labels with p(y | f),
 Eq. (2) is eq. 3 of [KP17].  Layer l of a network has the inputs a[l] and
 the pre-activations pre[l].  The signals g[l]_k = df_k/dpre[l] are the
 derivatives of the output f_k with respect to these pre-activations.  With
-the error vector e = d log p / df,
+e = d log p / df,
 
     dpre[l] = sum_k e_k g[l]_k                                    (4)
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
@@ -42,8 +42,7 @@ Exact.  With eqs. (7) and (9), E is the exact expectation over the label
     distribution and the outputs f are linear in the parameters theta, the
     importance (1) is the diagonal of the Hessian of the mean of -log p.
 Cost.   Each layer takes O(N K^2 n_out + N n_in n_out) time and O(N K
-    n_out) memory.  For several batches, average the importances F of the
-    batches, weighted by the numbers of samples.
+    n_out) memory.  Average the F of several batches, weighted by samples.
 Departures.  In [KP17], each earlier task has its own penalty.  This module
     has one penalty for all earlier tasks, with the sum of their
     importances F.  With the common choice anchors="latest", the anchor is
@@ -92,13 +91,11 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     Parameters
     ----------
     inputs, signals : lists of (N, n_in) and of (N, K, n_out) float
-        Inputs a[l] and signals g[l] of each layer, such as the results of
-        `mlp.forward` and `mlp.signals`.
+        Inputs a[l] and signals g[l] of each layer, as from `mlp`.
     outputs : (N, K) float
         Outputs f of the network.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
-        Labels 0 .. K-1 for the empirical Fisher information, eq. (8), which
-        requires likelihood="categorical".
+        Labels for eq. (8), which requires likelihood="categorical".
     likelihood : {"categorical", "gaussian"}
         Distribution p: the softmax of f, or a normal distribution.
 

@@ -42,8 +42,7 @@ Approximate.  Backpropagation by eq. (1) is exact if the loss does not
     the derivative of the loss of the network.  With these rules, the
     computed weight gradient is the gradient of sum_t <dspikes[t], S[t]>,
     where dspikes is treated as a constant.
-Cost.   The computation of the credit takes O(T B n k) time for k error
-    components.  Rule (7) takes O(T B n m) time.
+Cost.   The credit takes O(T B n k) time for k errors, rule (7) O(T B n m).
 Departures.  In [NMZ19], the error is fed back within one time step.  In
     this module, spikes enter the currents of the next layer one step
     later, so the derivative dI in (1) has the index t+1.
@@ -208,8 +207,7 @@ def three_factor(post, trace):
     Parameters
     ----------
     post : (T, B, n) float
-        Product psi[t] dspikes[t] of the surrogate derivative and the credit.
-        The result has the dtype of `post`.
+        Product psi[t] dspikes[t].  The result has the dtype of `post`.
     trace : (T, B, m) float
         Result of `presynaptic_trace`, or the input.
 

@@ -153,8 +153,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
     x : (T, B, m) float, int or bool
         Number of input spikes in each time bin.
     unit : float or (n + k,) float
-        Number of ADC codes from the leak potential to the threshold, for the
-        hidden neurons and then the readouts.
+        ADC codes from leak to threshold, hidden neurons and then readouts.
     gain : float
         Factor of eq. (1).  The factor 240 / s, with the readout scale s of
         `chip_weights.integers`, gives the potentials for the real weights.
@@ -308,8 +307,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     Returns
     -------
     Loss
-        Loss and derivatives.  The predicted class is the readout with the
-        largest maximum, or sum, over all steps.
+        Loss and derivatives.  The predicted class has the largest score.
 
         value    loss, eqs. (4)-(7)
         dout     (T, B, k) derivative with respect to the potentials o
@@ -379,8 +377,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Parameters
     ----------
     weights : dict or NamedTuple
-        Real-valued weights before rounding, in the form of `record`.  The
-        results have the dtype of the weights.
+        Weights before rounding, in the form of `record`, of the result's
+        dtype.
     x : (T, B, m)
         Input spikes.
     recording : Recording

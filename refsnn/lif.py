@@ -95,9 +95,8 @@ Exact.  The gradient is exact for the layer with the spike function (1),
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
     takes O(T B n p) time and memory for p weights.
-Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
-    In the tutorials of [NMZ19], the reset is to zero, and the gradient
-    does not pass through the reset.
+Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.  In
+    its tutorials, the reset is to zero, without gradient through it.
 Errata.  [NMZ19] prints the drift of the membrane potential as
     -(U - U_rest + R I).  The current must enter with a plus sign.
 
@@ -182,8 +181,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
-        Recorded values that replace the mask, the spikes in the reset, and
-        the spikes in the recurrence.
+        Recorded values of the mask and of the spikes in reset and recurrence.
 
     Returns
     -------

@@ -229,8 +229,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     Returns
     -------
     loss, dspikes : float and (T, B, n) float
-        Loss in 1/s, averaged over the batch, and derivative with respect to
-        the spikes, which is 0 at the last step.
+        Loss in 1/s, averaged over the batch, and its derivative.
     """
     spikes, target = arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = arrays("dt () in (0, inf), tau_rise () in (0, inf), "

@@ -25,8 +25,7 @@ respect to A.  The gradient of the loss with respect to the parameters is
 
 The sums in (5) are over the samples n.  The signals g[l]_k = df_k/dpre[l]
 are the derivatives of output k with respect to the pre-activations of
-layer l.  The Jacobian of the outputs with respect to the parameters
-follows from the signals g[l]:
+layer l.  The Jacobian by the parameters follows from g[l]:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)

@@ -46,8 +46,7 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    The derivatives of the loss for the sample y_m follow from (5)-(10)
-    with the two batches exchanged.
+    For the derivatives for y_m, exchange the batches in (5)-(10).
 Exact.  All derivatives are evaluated at the masked weights of the network.
     The kernel of kind "at_masked" includes the derivatives with respect to
     pruned weights, as in the code of [LZ20].  The kernel of kind
@@ -56,8 +55,7 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer with i inputs and j units needs N M (i + K^2) j
     multiplications and memory for N M K j numbers.  A convolutional layer
     needs (N + M) K P i c + N M K^2 i c multiplications and memory for (N +
-    M) K i c numbers.  For large networks, the module `fast.ntk` computes
-    the same kernel much faster than this module.
+    M) K i c numbers.  The module `fast.ntk` is much faster.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

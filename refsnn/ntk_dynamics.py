@@ -126,7 +126,7 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
     ValueError
         If the kernel is 0, is not symmetric (to 1e-3 of its largest entry), or
         has a negative eigenvalue beyond rounding, or if gradient descent
-        diverges until floats overflow.
+        diverges.
     """
     one_of("loss", loss, *LOSSES)
     if (cross is None) != (test_outputs is None):

@@ -32,9 +32,8 @@ The functions `rmsprop`, (8) and (10), and `rmaxprop`, (9) and (10), use
 Derivation.  By (9), scale >= gradient^2, so no entry of an `rmaxprop`
     update exceeds the rate.  By (8), scale >= (1 - decay) gradient^2, so
     no entry of an `rmsprop` update exceeds rate / sqrt(1 - decay).
-Exact.  All equations apply to each entry of the arrays.  If eps and the
-    gradients of all steps are multiplied by the same positive factor, (5),
-    (7) and (10) do not change.
+Exact.  All equations apply to each entry of the arrays.  A common positive
+    factor of eps and all gradients does not change (5), (7) and (10).
 Cost.   A step takes O(p) time for p parameters.
 Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     is 0/0 for entries whose gradient was always 0.  [ZG18] omits eps in

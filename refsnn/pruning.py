@@ -29,8 +29,8 @@ labels.  Logit SNIP uses a loss of the outputs f without labels:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 If the masks do not depend on the weights, the division of the masked
-weights by sqrt(rho), the function `scaled`, approximately preserves the
-variance of the total input of each unit:
+weights by sqrt(rho), the function `scaled`, preserves about the variance
+of the input of each unit:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 

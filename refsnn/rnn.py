@@ -144,8 +144,7 @@ def backward(x, W, V, h, dh, state=None, dstate=None):
     Returns
     -------
     dW, dV, dx, dstate : (n, m), (n, n), (T, B, m) and (B, n) float
-        Derivatives of the loss; dW and dV are sums over steps and batch, and
-        `dstate` is for the initial state.
+        Derivatives; dW and dV are sums, and `dstate` is for the initial state.
     """
     W, x, V, state, h, dh, later = arrays(
         f"{NETWORK}, h (T, B, n), dh (T, B, n), dstate? (B, n)", W, x, V, state, h, dh,

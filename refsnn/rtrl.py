@@ -100,8 +100,7 @@ def gradient(J, F, q):
     Parameters
     ----------
     J, F, q : (T, B, n, n), (T, B, n, p) and (T, B, n) float
-        Arguments of `step` and `step_gradient` at all steps; J[0] is not
-        used.  The result has the dtype of J.
+        Arguments of `step` and `step_gradient` at all steps; J[0] is not used.
 
     Returns
     -------

@@ -54,8 +54,7 @@ its preset uses a strength of 1.  The columns are:
                 [-clip, clip] before the optimiser's step.  In (1), g is
                 clipped only if the displacement is "descent".
 
-If the setting `reset_optimiser` is true, the caller should reset the state
-of the optimiser at the end of each task.
+With `reset_optimiser`, the caller resets the optimiser after each task.
 
 In its experiments, the code of [ZPG17] uses the following settings:
 
@@ -196,11 +195,10 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
         Gradient of the task loss before the step.  Pass a *copy* if the
         gradient of the penalty is added to the same array later.
     penalty_gradient : array or list of arrays, optional
-        Gradient of the penalty before the step.  This argument is required and
-        used only if settings.gradient is "total".
+        Gradient of the penalty before the step, for settings.gradient "total".
     settings : Settings
-        Only `gradient`, `displacement`, `rate` and `clip` are used here.
-        The default of each field comes first:
+        Here, `gradient`, `displacement`, `rate` and `clip`; defaults come
+        first:
 
         gradient         "task" or "total", gradient in the path integral
         displacement     "step" or "descent", step in the path integral

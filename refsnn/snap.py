@@ -55,16 +55,14 @@ def reach(V, order):
     Parameters
     ----------
     V : (n, n) float
-        Recurrent weights, with one row for each postsynaptic neuron.  Only the
-        positions of the zeros in V have an effect.
+        Recurrent weights, of which only the positions of zeros have an effect.
     order : int
         Order n of SnAp-n, at least 1.
 
     Returns
     -------
     (n, n) bool
-        Entry [i, k] is True if SnAp-n stores the influence of the weights into
-        neuron i on neuron k.  The diagonal is True.
+        Entry [i, k] is True if weights into neuron i influence neuron k.
     """
     V, order = arrays("V (n*, n*), order () int in [1, inf)", V, order)
     onward = (V != 0).T

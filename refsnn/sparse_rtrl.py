@@ -142,8 +142,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     V : (n, n) float or None
         Recurrent weights, if any; "block" uses only the diagonal.
     syn, mem, spikes, psi : (B, n) float
-        States I[t], U[t] and S[t], and the surrogate derivative at U[t].
-        The result has the dtype of `psi`.
+        I[t], U[t], S[t] and surrogate derivative, of the dtype of the result.
     clamp : (B, n) bool, optional
         True for neurons that are refractory at step t + 1; none by default.
         From `lif.step`, ``state.spikes.any(axis=0)``.
@@ -224,8 +223,7 @@ def rest(rule, B, n, count, dtype=np.float64):
     ----------
     rule : as for `lif_step`
     B, n, count : int
-        Numbers of sequences, of neurons and of presynaptic values, which is
-        m + n, or m without recurrence.
+        Numbers of sequences, of neurons and of presynaptic values z.
     dtype : float32 or float64
         Dtype of the traces.
 
@@ -334,8 +332,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
         spikes  spikes S, (T, B, n)
         clamp   refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
-        Derivatives dL/dS and dL/dU through all later layers, but not through
-        the recurrence of this layer.
+        Direct derivatives dL/dS and dL/dU, not through the recurrence.
     V, rule, alpha, beta, gain, threshold, reset, through_reset
         As for `lif_step`.
 

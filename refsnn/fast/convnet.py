@@ -41,13 +41,11 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     dW[l]_i = sum_rs dpre[l]_rs R[l]_(r+i,s)^T,
     db[l] = sum_rs dpre[l]_rs                                    (6)
     dx[l]_rs = sum_i V[l]_i Q[l]_(r+i,s)                         (7)
-Exact.  Up to rounding, the results equal the results of the functions
-    `convnet.forward` and `convnet.backward`.
+Exact.  Up to rounding, the results equal those of `convnet`.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
     multiplications in the forward pass and about twice as many in the
-    backward pass.  The memory is that of the maps x[l], and of the arrays
-    pre[l] in layers with pooling.
+    backward pass.  The memory is that of x[l] and of pre[l] with pooling.
 Departures.  See `convnet`.
 """
 

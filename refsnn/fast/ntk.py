@@ -54,9 +54,8 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     multiplications without a mask, and N M (i + K^2) j multiplications
     with a mask.  A convolutional layer needs (N + M) K P i c + N M K^2 i c
     multiplications.  If the two batches are equal and no mask is given,
-    the kernel needs half of the multiplications.  The functions need
-    additional memory for one block of the kernel matrix and for the
-    Jacobians of a few channels.
+    the kernel needs half of the multiplications.  Additional memory is for
+    one block and a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

@@ -1,8 +1,7 @@
 # refsnn 0.1.0 | fast/rtrl.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute gradients by real-time recurrent learning (RTRL) with fast code.
 
-RTRL computes gradients forward in time.  Eqs. (1) and (2) apply RTRL to a
-tanh network with inputs x and states h,
+Eqs. (1) and (2) apply RTRL to a tanh network with inputs x and states h,
 
     h[t] = tanh(W x[t] + V h[t-1])
 
@@ -91,8 +90,7 @@ def step(M, x, before, h, V, out=None):
     Parameters
     ----------
     M : (B, n, n (m + n)) float or None
-        Influence matrix of [W | V] one step earlier.  None stands for the
-        initial value 0.  The entries are not checked.
+        Influence matrix one step earlier, unchecked; None stands for 0.
     x : (B, m) float
         Input of this step.
     before, h : (B, n) float
@@ -206,13 +204,11 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     V : (n, n) float or None
         Recurrent weights; None for a feed-forward layer.
     recording : tuple
-        Currents I, membrane potentials U, spikes S and refractory mask, each
-        (T, B, n), as `lif.simulate` returns them.
+        I, U, S and refractory mask, (T, B, n), as from `lif.simulate`.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss with respect to spikes and `mem`.
     alpha, beta, gain, threshold, reset, through_reset
-        Arguments of `sparse_rtrl.gradient`.  The results equal the results of
-        `sparse_rtrl.gradient` with rule="exact".
+        As for `sparse_rtrl.gradient` with rule="exact", of equal results.
     through_recurrence : bool
         Whether the gradient passes through the recurrent spikes.  False gives
         the results of `sparse_rtrl.gradient` with rule="implicit".

@@ -26,8 +26,7 @@ Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient from memory twice and all other arrays
-    once, and writes each updated array once.  A step needs additional
-    memory for two blocks of parameters.
+    once, and writes each updated array once.  Two blocks need memory.
 Departures.  Parameters, path integral and state of Adam change in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
@@ -94,8 +93,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
     parameters : float array or list of float arrays
         C-contiguous float32 or float64 parameters, updated in place.
     gradient : array or list of arrays
-        Gradient of the task loss without the penalty.  Arrays of another dtype
-        than the parameters are cast in each step.
+        Gradient of the task loss without the penalty, cast if necessary.
     state : State
         State from `begin` or from the previous step, updated in place.
     rate, beta1, beta2, eps : float
@@ -104,8 +102,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Fields of an `si.State`.  The path integral is updated in place.  The
         importance and the anchor must be given together.
     strength : float
-        Penalty coefficient, at least 0.  The coefficient is the product of
-        `factor` and `strength` of `si.Settings`.
+        Penalty coefficient: `factor` times `strength` of `si.Settings`.
 
     Returns
     -------

@@ -108,8 +108,7 @@ def check(results, known=None):
     -------
     list of Finding
         One finding for each output of the tested golden vectors.  One summary
-        for each golden vector with a wrong output.  One finding for each
-        output that wrongly ignores an option.
+        for each wrong golden vector.  One finding for each ignored option.
     """
     if known is None:
         wanted = {str(key).rpartition(".")[0] for key in results} if isinstance(

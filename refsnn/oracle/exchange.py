@@ -3,8 +3,7 @@
 
 The JSON files of the golden vectors hold each array as an object with the
 fields `dtype`, `shape` and `data`.  Programs may return their results in
-the same form.  The text may come from an untrusted source.  Therefore,
-`arrays` checks all fields.
+the same form.  Because the text is untrusted, `arrays` checks all fields.
 
 A report is the result of a command of `python -m refsnn` as a dict.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
@@ -52,8 +51,7 @@ def _unique(pairs):
 
 
 def arrays(contents, texts=()):
-    """Return the array for each name of a JSON object.  The names in `texts` may
-    hold a string instead of an array.
+    """Return the arrays of a JSON object; names in `texts` may hold strings.
 
     >>> arrays({"W": {"dtype": "float64", "shape": [2], "data": [1, 2]}})
     {'W': array([1., 2.])}
@@ -113,8 +111,7 @@ def line(contents):
 # ---- reports
 
 def report(command, passed, contents):
-    """Return the fields of all reports, and the fields `contents` of a command.
-    `passed` is True if the exit status is 0.
+    """Return a report with the fields `contents`; `passed` is exit status 0.
 
     >>> report("check", True, {"findings": []})["command"]
     'check'

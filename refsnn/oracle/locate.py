@@ -1,8 +1,7 @@
 # refsnn 0.1.0 | oracle/locate.py | SPDX-License-Identifier: MIT | needs: numpy
 """Find where and how a wrong array differs from the right array.
 
-The function `locate` reports which entries of an array are wrong, and
-tests three explanations of the errors:
+The function `locate` reports wrong entries, and tests three explanations:
 
     change    the axes of the right array are transposed, reshaped,
               reversed or shifted, and all entries may have one factor
@@ -65,8 +64,8 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     rtol : float
         Tolerance, relative to the largest right entry.
     axes : tuple of str
-        Names of the axes of `right`, such as ("step", "sample", "neuron"), in
-        which "step" denotes the time axis.
+        Names of the axes of `right`, such as ("step", "sample", "neuron"),
+        "step" for time.
     backward : bool
         True if the array is computed backward in time.
     sizes : dict, optional

@@ -97,8 +97,8 @@ def flaw(vector):
 
 def unseen(vector):
     """Return the names of the mistakes that change no output by more than 1e-4
-    of the largest entry of this output.  For outputs that must be equal
-    exactly, every change counts.
+    of the largest entry of this output.  For exact outputs, every change
+    counts.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs

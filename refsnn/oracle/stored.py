@@ -14,7 +14,7 @@ Each known programming mistake has a name and an identifier, such as
 vectors never change.  The function `write` finds the identifier of a
 mistake by its name in the stored JSON file; change both names together.
 For a new mistake, `write` derives the identifier from the name.  You may
-shorten it before the JSON file is published.
+shorten it before publication.
 """
 
 import difflib

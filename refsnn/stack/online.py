@@ -205,15 +205,13 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     error : callable (B, k) -> (B, k), optional
         Function that returns the derivative of the loss of this step with
         respect to the membrane potentials of the readout.  By default, no
-        gradient is computed.  The rule "DECOLLE" also calls this function
-        with the local readouts y_l.
+        gradient is computed.  "DECOLLE" also calls it with the readouts y_l.
     rule : str
         Name in `RULES`.
     dt : float
         Time step, in s.
     surrogate : callable v -> (value, derivative)
-        Spike function of the distance v of the membrane potential from the
-        threshold.  Only the derivative is used.
+        Spike function of v = U - threshold; only the derivative is used.
     learn : list of str
         Names of the learned constants, from `network.CONSTANTS`.
     feedback : list of (k, n) float, optional
@@ -222,8 +220,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     gain : float or None
         Gain of the current; None stands for 1 - beta.
     reset, refractory
-        Arguments of `lif.step`; `refractory` is a number of steps.  Adaptive
-        layers need reset="subtract".
+        Arguments of `lif.step`.  Adaptive layers need reset="subtract".
     limit : float
         Largest memory of the derivatives, in bytes.  A step needs twice the
         result of `memory`, because it holds old and new derivatives.

@@ -12,8 +12,7 @@ solution between two spikes.
 On the grid, a spike is at the end of its step.  With `between`, its time
 is interpolated linearly within the step, and the state follows the scheme
 before and after this time.  The gradient of the grid uses the jumps of
-EventProp.  It is not the derivative of the spike times of the grid, which
-do not change continuously.
+EventProp, because these spike times do not change continuously.
 """
 
 from typing import NamedTuple

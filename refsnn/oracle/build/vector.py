@@ -3,8 +3,7 @@
 
 Each entry of each input affects at least one output, unless the field
 `idle` of the golden vector marks this entry and gives the reason.  The
-random inputs are the same in every version of NumPy.  The functions of
-this module are for other modules of `oracle`.
+random inputs are the same in every version of NumPy.
 """
 
 from typing import NamedTuple

@@ -17,11 +17,8 @@ of LIF equation terms that are 0.  Six statements are used:
     recurrence       V = 0, or no spikes         V = 0
     reset            no spikes                   threshold almost 0
 
-    With a threshold of almost 0, some errors of the reset do not change
-    the results of the forward pass.
-(B) If an output is right for all variants of the network, the function
-    under test computes this output correctly.
-(C) From the returned spikes and membrane potentials, each term on the
+(B) An output that is right for all variants is computed correctly.  (C)
+From the returned spikes and membrane potentials, each term on the
     right-hand sides of equations (2) and (3) of the module `lif` can be
     computed, and from the adjoints each term of equations (7) and (9).
     Adjoints are derivatives of the loss with respect to the states of the
@@ -53,8 +50,8 @@ of LIF equation terms that are 0.  Six statements are used:
 In all variants of the network, each input channel is 1 at one time step of
 one sample, and 0 otherwise.  If the results are right in all variants, the
 function under test is also called for longer input sequences with several
-nonzero inputs at each time step.  No membrane potential equals the
-threshold, so that ties are not tested.
+nonzero inputs at each time step.  Ties of potential and threshold do not
+occur.
 """
 
 import functools
@@ -125,16 +122,14 @@ def diagnose(function, rule="bptt"):
         Function under test.  The dict `p` holds the inputs of a small test
         problem (golden vector): x (T, B, m), W, V, target, alpha, beta, gain,
         threshold, steepness, spikes, mem and syn.  The function returns some
-        or all outputs of this test problem.  The function is called about 100
-        times; compile slow functions.
+        or all outputs of this test problem.  It is called about 100 times.
     rule : {"bptt", "bptt_detached", "rtrl"}
         Name of the golden vector.
 
     Returns
     -------
     Diagnosis
-        Wrong pass and wrong term.  If errors in several terms would give the
-        same results, no term is named.
+        Wrong pass and wrong term.  An ambiguous term is not named.
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")

@@ -66,8 +66,8 @@ def assert_correct(rule, function, examples=60):
     Returns
     -------
     int
-        Number of tested networks.  Networks with constant spikes, or with an
-        output that is 0 everywhere, are not tested.
+        Number of tested networks, without those with constant spikes or zero
+        outputs.
 
     Raises
     ------
@@ -75,8 +75,7 @@ def assert_correct(rule, function, examples=60):
         If a result of the function is wrong.  The message holds Python code
         with the inputs, the right outputs and the outputs of the function.
     ValueError
-        If an argument is invalid, or if a known mistake is never detected.  To
-        detect more mistakes, increase `examples`.
+        If an argument is invalid, or if too few `examples` detect a mistake.
     """
     sized = sorted(name for name, entry in registry.REGISTRY.items() if entry.size)
     if rule not in sized:

@@ -30,8 +30,8 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     Therefore, one simulation is sufficient for all update conventions that
     have the same coefficients in (4), the same constants beta and gain,
-    and the same rules for spikes and resets.  The conventions may also
-    differ in what is recorded.
+    and the same rules for spikes and resets.  What is recorded may also
+    differ.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is

@@ -15,8 +15,8 @@ potentials and spikes.  The model is
 
 for a delay of 0 or 1.  The gain g also describes whether the synaptic
 current decays before or after it enters the membrane.  The function
-`_gradients` searches for a surrogate derivative and a factor for which the
-computed gradient equals a recorded gradient:
+`_gradients` searches for a surrogate derivative and a factor that
+reproduce a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
@@ -32,8 +32,8 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
     best alpha from a fixed list of values.  The backward recursion for dW
     follows from eqs. (12)-(15) of the module `conventions`.
-Exact.  If spikes are recorded, the recorded spikes drive the resets and
-    the recurrent inputs in (3).
+Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
+    (3).
 Cost.   For each combination of the properties `test`, `record`, reset and
     delay, the function `_constants` takes O(G E + T P) time for G values
     of alpha, E <= max(T, `SCANNED`) recorded entries, and P pairs of a

@@ -67,8 +67,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Do not change the dtype, on which the tolerance depends.
     tau_syn, tau_mem, dt : float
-        Time constants and time step, in seconds.  If the tool has no synaptic
-        filter, give any time constant of at least dt.
+        Time constants and time step, in seconds.  Without a synaptic filter,
+        give any tau_syn of at least dt.
     threshold, leak, reset_to, floor : float or (n,) float
         Threshold, leak, reset value and floor of the membrane potential.
     gradients : (n, m) float, optional
@@ -92,8 +92,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     Returns
     -------
     Report
-        Update conventions that agree with the recording, or the nearest one,
-        settled properties and open properties.
+        Conventions that agree, or the nearest; settled and open properties.
     """
     arguments._turned(x, W, recording)
     x, W = _checks.arrays("x (T, B, m), W (n, m)", x, W, dtype=float)

@@ -22,10 +22,10 @@ simulations differ, or if the currents or potentials a and b violate
 Derivation.  Inputs that drive the membrane potential above twice the
     threshold show whether a neuron spikes several times per step, and how
     the potential is reset.  Negative inputs show whether the membrane
-    potential has a lower bound (floor).  Only a recorded gradient shows
-    whether derivatives pass through the reset.
-Exact.  The solutions x of (1) are searched among the 17 floating-point
-    numbers nearest to threshold / (f1 f2 f3).
+    potential has a lower bound (floor).  Only gradients reveal
+    `through_reset`.
+Exact.  Solutions x of (1) are searched among 17 floats near threshold /
+    (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
     sample for each value of f1 f2 f3.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.
