@@ -159,7 +159,6 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     Parameters
     ----------
     x : (T, B, m) float, int or bool
-        Input.
     W, V : (n, m) float, (n, n) float or None
         Weights, in the unit of the threshold.  Results have the dtype of W.
     alpha, beta, rho : float or (n,) float

@@ -271,7 +271,6 @@ def taylor_slope(f, theta, gradient, direction, *, start=1e-2, halvings=8):
     ----------
     f, theta, gradient : as for `directional`
     direction : array or list of arrays, float64
-        Direction d.
     start, halvings : float, int
         Largest h, and number of values h, h/2, h/4, ... (at least 3).
 

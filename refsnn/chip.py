@@ -200,7 +200,6 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     Parameters
     ----------
     seed : int or numpy.random.Generator
-        Random seed of the chip.
     effects : Effects
         `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
         ``_replace(loss=None, decalibration=(0.3, 0.3))``.

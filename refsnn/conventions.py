@@ -216,9 +216,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Parameters
     ----------
     step : Step
-        Convention.
     x : (T, B, m) float, int or bool
-        Input of the layer.
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem, dt : float, or (n,) float for time constants

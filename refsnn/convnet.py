@@ -130,9 +130,7 @@ def forward(weights, biases, x, pools, dropout=None):
         Weights of all convolutions and then of all dense layers.  There is at
         least one of each.  The results have the dtype of the weights.
     biases : list of (c_out,) and then (n_out,) float
-        Biases of each layer.
     x : (N, H, W, c_in) float
-        Images.
     pools : sequence of bool
         Entry l is True if 2 x 2 max pooling follows convolution l.
     dropout : list of (N, H, W, c_in) and then (N, n_in) of 0 and 1, optional

@@ -251,7 +251,6 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     classes : int
         Number of classes; larger labels are rejected.
     dtype : float32 or float64
-        Dtype of the pixel values.
 
     Returns
     -------
@@ -336,7 +335,6 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
     kind, classes : {"train", "test"} and {10, 100}
         Training or test set; 10 classes for CIFAR-10, 100 for CIFAR-100.
     dtype : float32 or float64
-        Dtype of the pixel values.
 
     Returns
     -------

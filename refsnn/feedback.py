@@ -96,7 +96,6 @@ def direct(error, H):
         Derivative of the loss with respect to the membrane potentials of the
         readout, or another output error.  The result has the dtype of `error`.
     H : (k, n) float
-        Fixed random matrix.
 
     Returns
     -------
@@ -178,7 +177,6 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
     Parameters
     ----------
     x : (T, B, m) float
-        Input spikes.
     alpha, beta, gain : float
         Decay factors of the synaptic current and of the membrane potential in
         one step, in [0, 1), and positive gain of the synaptic current.

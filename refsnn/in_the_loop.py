@@ -380,7 +380,6 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
         Weights before rounding, in the form of `record`, of the result's
         dtype.
     x : (T, B, m)
-        Input spikes.
     recording : Recording
         Result of `record`, or of `complete` if potentials are missing.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None

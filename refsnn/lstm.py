@@ -104,7 +104,6 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
     Parameters
     ----------
     x : (T, B, m) float, int or bool
-        Input.
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
         Weights and biases, rows i, f, g, o.  Results have the dtype of W.
     h0, cell0 : (B, n) float, optional

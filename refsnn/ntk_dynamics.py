@@ -72,7 +72,6 @@ def one_step(kernel, outputs, doutputs, rate):
     doutputs : (N, K) float
         Derivative of the loss by the outputs for the training samples.
     rate : float
-        Learning rate.
 
     Returns
     -------

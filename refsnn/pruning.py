@@ -240,7 +240,6 @@ def scaled(weights, masks, rho):
     Returns
     -------
     list of arrays of float
-        Scaled weights.
     """
     weights, masks, rho = _checked(weights, rho, "masks", masks, " in {0, 1}")
     return [(W * mask / np.sqrt(rho)).astype(W.dtype)                      # (7)

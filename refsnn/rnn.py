@@ -59,7 +59,6 @@ def simulate(x, W, V, state=None):
     Parameters
     ----------
     x : (T, B, m) float, int or bool
-        Input.
     W, V : (n, m) and (n, n) float
         Input and recurrent weights.  Results have the dtype of W.
     state : (B, n) float, optional

@@ -138,7 +138,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
         Traces at step t; None stands for 0.  The entries of the arrays are
         checked only if the arrays must be cast to the dtype of `psi`.
     x : (B, m) float, int or bool
-        Input x[t].
     V : (n, n) float or None
         Recurrent weights, if any; "block" uses only the diagonal.
     syn, mem, spikes, psi : (B, n) float
@@ -151,7 +150,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     alpha, beta, gain, threshold : float or (n,) float
         Constants; for "presynaptic", alpha, beta and gain must be scalars.
     reset : {"subtract", "zero"}
-        Type of the reset.
     through_reset : bool
         Whether derivatives pass through the reset; unused by "presynaptic".
     out : Traces, optional
@@ -225,7 +223,6 @@ def rest(rule, B, n, count, dtype=np.float64):
     B, n, count : int
         Numbers of sequences, of neurons and of presynaptic values z.
     dtype : float32 or float64
-        Dtype of the traces.
 
     Returns
     -------

@@ -304,7 +304,6 @@ def forward(k, state, W, x):
     State
         State in which only `syn`, `mem` and `held` have new values.
     Step
-        Activity of the neurons in this step.
 
         spikes  (B, n)
         mem     (B, n) U before the reset, in V
@@ -346,7 +345,6 @@ def accumulate(k, state, W, step, signal):
     Returns
     -------
     State
-        State after the step.
     change : (B, n, m) float
         Weight change of eq. (11).  The caller sums them between two updates.
     error : (B, n) float

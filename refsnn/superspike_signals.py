@@ -91,7 +91,6 @@ def feedback(kind, W_out, rng=None):
     Parameters
     ----------
     kind : {"symmetric", "random", "uniform"}
-        Type of the feedback matrix.
     W_out : (B, k, n) float
         Weights from n hidden to k output neurons.
     rng : numpy.random.Generator, optional

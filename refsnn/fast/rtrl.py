@@ -92,7 +92,6 @@ def step(M, x, before, h, V, out=None):
     M : (B, n, n (m + n)) float or None
         Influence matrix one step earlier, unchecked; None stands for 0.
     x : (B, m) float
-        Input of this step.
     before, h : (B, n) float
         States before and after this step.
     V : (n, n) float
@@ -137,7 +136,6 @@ def gradient(x, V, h, dh, state=None):
     Parameters
     ----------
     x : (T, B, m) float
-        Input.
     V : (n, n) float
         Recurrent weights.  Results have the dtype of V.
     h, dh : (T, B, n) float

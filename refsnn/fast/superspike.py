@@ -294,7 +294,6 @@ def accumulate(k, state, W, block, signal):
     Returns
     -------
     State
-        State after the block.
     change : (B, n, m) float
         Weight change of the block, eq. (5).
     error : (T, B, n) float

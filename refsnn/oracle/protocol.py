@@ -363,7 +363,6 @@ def expected(path):
     Returns
     -------
     dict
-        The contents of the file.
     """
     try:
         found = exchange.parse(pathlib.Path(path).read_bytes())

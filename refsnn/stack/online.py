@@ -199,7 +199,6 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Parameters of the hidden layers.  The last entry is the readout.  All
         arrays are cast to the dtype of the weights of the first layer.
     x : (B, m) float, int or bool
-        Input of this step.
     state : State, optional
         Second result of the previous step; rest by default.
     error : callable (B, k) -> (B, k), optional

@@ -1,6 +1,5 @@
 # refsnn 0.1.0 | oracle/build/input_spikes.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for the generation of input
-spikes."""
+"""Compute test problems with known solutions for input spikes."""
 
 import numpy as np
 

@@ -1,6 +1,5 @@
 # refsnn 0.1.0 | oracle/build/kernels.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for tangent kernels and
-pruning."""
+"""Compute test problems for tangent kernels and pruning."""
 
 import numpy as np
 

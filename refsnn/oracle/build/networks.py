@@ -1,6 +1,5 @@
 # refsnn 0.1.0 | oracle/build/networks.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute test problems with known solutions for various neural
-networks."""
+"""Compute test problems with known solutions for various networks."""
 
 import numpy as np
 

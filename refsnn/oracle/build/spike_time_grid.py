@@ -57,11 +57,9 @@ def simulate(arrivals, units, W, *, steps, dt, taus, threshold=1.0, scheme="held
     W : (n, m) float
         Weights, in the unit of the threshold.
     steps : int
-        Number of steps.
     dt, taus, threshold : float, (float, float), float
         Step in s, time constants of U and I in s, threshold.
     scheme : {"euler", "held", "exact"}
-        Scheme.
     reset : {"zero", "subtract"}
         Reset; always to zero if spikes are interpolated.
     between : bool

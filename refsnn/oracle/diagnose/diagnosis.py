@@ -124,7 +124,6 @@ def diagnose(function, rule="bptt"):
         threshold, steepness, spikes, mem and syn.  The function returns some
         or all outputs of this test problem.  It is called about 100 times.
     rule : {"bptt", "bptt_detached", "rtrl"}
-        Name of the golden vector.
 
     Returns
     -------
