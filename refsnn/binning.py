@@ -276,7 +276,6 @@ def _checked(binning):
 
 
 def _events(times, units, n):
-    """Return checked event times and units."""
     n, = arrays("channels () int in [1, inf)", n)
     times, units = arrays(
         f"times[] (_*), units[] (_*) int in [0, {n - 1}]", *(

@@ -372,9 +372,8 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     Returns
     -------
     Corrections
-        Factors and offsets that correct the parameters of a chip.  Offsets are
-        in units of code[1] ADC codes.  The offsets `threshold` and `reset`
-        change these potentials independently of the leak potential.
+        Factors, and offsets in units of code[1] ADC codes.  The offsets
+        `threshold` and `reset` are independent of the leak potential.
 
         gain       (2, N), factors of exc. and inh. gains
         tau_syn    (2, N), factors of exc. and inh. time constants
@@ -418,8 +417,8 @@ def corrected(chip, corrections):
     Parameters
     ----------
     chip, corrections : Chip, Corrections
-        Emulated chip to be corrected, and result of `calibrate`.  Corrections
-        are not rounded if ``chip.effects.levels`` is None.
+        Emulated chip, and result of `calibrate`, which is not rounded if
+        ``chip.effects.levels`` is None.
 
     Returns
     -------
@@ -471,8 +470,7 @@ def twin(chip, found):
         headroom, the linear range of the membrane potential.
     found : Measurement
         Result of `measure`.  If a parameter could not be measured, the twin
-        has the parameter of `chip`.  Silent neurons never fire in the twin.
-        Restless neurons fire without input in the twin.
+        has that of `chip`.  Silent and restless neurons keep this property.
 
     Returns
     -------

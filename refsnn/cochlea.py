@@ -226,7 +226,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
     ----------
     v, dt, cell : as for `transmitter`
     out : (T, C) float64, optional
-        Array to which the result is written.  `out` may be the array `v`.
+        Array for the result, which may be `v`.
 
     Returns
     -------
@@ -250,7 +250,7 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     Parameters
     ----------
     P : (T, C) float
-        Firing probability of a non-refractory fibre in a time step, in [0, 1).
+        Firing probability of a non-refractory fibre in a step, in [0, 1).
     dt, refractory : float
         Time step and refractory time of a fibre, s.
     rng : numpy.random.Generator or list of C generators
@@ -471,7 +471,6 @@ def convert_many(sounds, response, channels, rngs, *, rate=48000, cell=None,
 
 
 def _padded(x):
-    """Append zeros for a fast Fourier transform."""
     n = fft.next_fast_len(x.size // 2 + 2, real=True)
     return np.pad(x, (0, 2 * (n - 1) - x.size))
 

@@ -220,8 +220,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     W, V : (n, m) float, (n, n) float or None
         Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem, dt : float, or (n,) float for time constants
-        Time constants and time step, in seconds.  With decay="exact", they may
-        be 0.
+        Time constants, s; with decay="exact", they may be 0.
     threshold, leak, reset_to, floor : float or (n,) float
         Membrane potentials of eqs. (1) and (4)-(7).  `floor` needs step.floor.
     spike : callable (k, u) -> (B, n) float, optional
@@ -432,7 +431,6 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
 
 
 def _reset_slopes(step, mem, fired, const):
-    """Return the derivatives of R(u, s)."""
     zero, none = step.reset == "zero", step.reset == "none"
     by_mem = 1 - fired if zero else np.ones_like(mem)
     if none or not step.through_reset or zero and step.spikes == "many":

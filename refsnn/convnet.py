@@ -228,7 +228,6 @@ def _sweep(net, dinputs, doutputs):
 
 
 def _below(net, i, dpre, extra=None):
-    """Return dpre[i-1], eq. (6) or (11)."""
     weights, pools, recording, reads = net
     W, pre, pool = weights[i], recording.pre[i - 1], pools[i - 1]
     N, K = dpre.shape[:2]
@@ -448,7 +447,6 @@ def _maps(weights, pools, x, source):
 
 
 def _read(weights, recording, pools):
-    """Return checked arguments and shapes."""
     weights, pools = _layers(weights, pools)
     recording, dtype = bundle("recording", recording, Recording), weights[0].dtype
     inputs, pre = arrays("recording.inputs[] (...), recording.pre[] (...)",

@@ -33,8 +33,8 @@ Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     The entries of each row of the matrix A are at least 0 and sum to 1.
 Exact.  The functions that read images change pixel values only by scaling.
 Cost.   `idx` allocates at most about twice the size of the array.
-Departures.  Pixel values are scaled to [0, 1].  The last axis of colour
-    images is the colour.  The coarse labels of CIFAR-100 are not returned.
+Departures.  Pixel values are scaled to [0, 1].  The coarse labels of
+    CIFAR-100 are not returned.
 
 Sources.  digits: E. Alpaydin and C. Kaynak, Optical recognition of
     handwritten digits, UCI Machine Learning Repository, 1998, CC BY 4.0.
@@ -137,7 +137,7 @@ def split(labels, test_fraction=0.2, seed=0):
     Parameters
     ----------
     labels : (N,) int
-        Class of each sample; each class needs at least two samples.
+        Classes, each with at least two samples.
     test_fraction : float
         Fraction of each class in the test set, in (0, 1).  Numbers are
         rounded, but each set has at least one sample of each class.
@@ -176,7 +176,7 @@ def idx(path, *, limit=1 << 31):
     Parameters
     ----------
     path : str or path
-        IDX file; its first two bytes tell whether it is compressed.
+        IDX file, compressed or not.
     limit : int
         Largest accepted size of the array, in bytes.
 
@@ -293,8 +293,7 @@ def fetch(name, folder):
     ----------
     name : {"mnist", "fashion_mnist"}
     folder : str or path
-        The files are stored in folder/name.  A file with another MD5 digest
-        than the published one is rejected.
+        The files are stored in folder/name, and must have the published MD5.
 
     Returns
     -------

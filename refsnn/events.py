@@ -92,8 +92,7 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
     channels : int
         Number of channels; other units than 0 ... channels - 1 are rejected.
     unsorted : {"refuse", "sort"}
-        If the spike times of a recording are not sorted, the file is
-        rejected ("refuse"), or the spikes are sorted by time ("sort").
+        Whether a file with unsorted times is rejected, or spikes are sorted.
     start, stop : int
         Only the recordings start ... stop - 1 are returned, by default all.
     limit : int
@@ -222,7 +221,6 @@ def _column(file, path, field, kinds, needed=True):
 
 
 def _field(file, path, field, needed=True):
-    """Return a checked HDF5 dataset, or None."""
     data, where, names = file, path, field.split("/")
     for i, name in enumerate(names, 1):
         _need(isinstance(data, h5py.Group), f"{where} is no group", "be one")

@@ -236,7 +236,6 @@ def penalty_gradient(state, parameters, strength):
 
 
 def _formed(found, like):
-    """Return `found` in the form of `like`."""
     return list(found) if isinstance(like, (list, tuple)) else found[0]
 
 

@@ -355,7 +355,6 @@ def _softmax(scores, labels):
 
 
 def _activity(spikes, burst, rate, bound):
-    """Return (6) + (7), and the derivative."""
     (_, B, n), counts = spikes.shape, spikes.sum(axis=0)
     excess = np.maximum(counts.sum(axis=1, keepdims=True) - bound, 0)
     value = burst * float((counts * counts).mean())                        # (6)

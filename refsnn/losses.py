@@ -242,7 +242,6 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
 
 def _smooth(trains, a, b, dt):
-    """Return `trains` filtered by eq. (8)."""
     coefficients = [[1 - a, 0], [1, -a], [0, (1 - b) / dt], [1, -b]]
     up, rise, down, decay = np.array(coefficients, trains.dtype)
     return lfilter(down, decay, lfilter(up, rise, trains, axis=0), axis=0)  # (8)
@@ -309,7 +308,6 @@ def upper_bound(spikes, bound, per="population", power=2):
 
 
 def _bounded(spikes, bound, per, power, sign):
-    """Evaluate (15) or (16) and its derivative."""
     spikes, bound, power = arrays("spikes (T, B, n) float, bound () in [0, inf), "
                                   "power () in {1, 2}", spikes, bound, power)
     one_of("per", per, "neuron", "population")

@@ -192,11 +192,9 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     goal : Target
         Result of `target` for the same batch.
     density, strength, l2 : float
-        Fraction of unpruned weights, in (0, 1]; coefficient of the kernel term
-        (1); and coefficient of the weight decay (3).
+        Fraction of unpruned weights, in (0, 1]; coefficients of (1) and (3).
     kind : {"at_masked", "through_mask"}
-        Kind of the student's kernel, which includes ("at_masked") or excludes
-        ("through_mask") the derivatives with respect to pruned weights.
+        Kind of the kernel, with or without ("through_mask") pruned weights.
 
     Returns
     -------

@@ -187,8 +187,8 @@ def coefficients(settings):
     Parameters
     ----------
     settings : Settings
-        Constants and options of the layer, with times in s.  The defaults are
-        those of [ZG18], and come first:
+        Constants and options, times in s.  The defaults, of [ZG18], come
+        first:
 
         dt              1e-4, time step, at most `refractory` and each tau
         tau_mem         10e-3, membrane time constant

@@ -99,7 +99,7 @@ def feedback(kind, W_out, rng=None):
     Returns
     -------
     (B, n, k) float
-        Feedback matrix.  If W_out changes, recompute a "symmetric" matrix.
+        Feedback matrix; recompute a "symmetric" one if W_out changes.
     """
     W_out, = arrays("W_out (B, k, n) float", W_out)
     one_of("kind", kind, "symmetric", "random", "uniform")

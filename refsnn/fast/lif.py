@@ -211,7 +211,6 @@ def _filter(record, alpha, beta):
 
 
 def _blocks(x, B, size, dtype):
-    """Divide the input into blocks of steps."""
     if not sparse.issparse(x):
         return [x[t:t + size].reshape(-1, x.shape[2]).astype(dtype, copy=False)
                 for t in range(0, len(x), size)]
@@ -230,7 +229,6 @@ def _events(events, row, size, m):
 
 
 def _aligned(shape, dtype):
-    """Return zeros, aligned to 64 bytes."""
     raw = np.zeros(math.prod(shape) * dtype.itemsize + 64, np.uint8)
     return np.ndarray(shape, dtype, raw, -raw.ctypes.data % 64)
 

@@ -205,7 +205,6 @@ def _written(name, value, like=None):
 
 
 def _read(name, value, like):
-    """Return a list of checked, cast arrays."""
     found = list(value) if isinstance(value, (list, tuple)) else [value]
     if len(found) != len(like) or not all(map(_fits, found, like)):
         found = lists(name, value, like, "parameters")

@@ -321,7 +321,6 @@ def accumulate(k, state, W, block, signal):
 
 
 def _products(k, state, x, psi, error):
-    """Return the first sum of (5)."""
     T, B, n = psi.shape
     m = state.trace.shape[1]
     a, b, g = k.alpha[0], k.alpha[1], k.alpha[2] * k.dt
@@ -361,7 +360,6 @@ def _response(a, b, g, T, dtype):
 
 
 def _heterosynaptic(k, spikes, error, het):
-    """Return the second sum of (5)."""
     trace = k.het * _cascade(spikes, 0.0, k.het, 1.0, het, 0 * het)[0] + spikes
     if not k.rho:
         return 0 * het, trace[-1]

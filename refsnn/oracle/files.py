@@ -68,9 +68,9 @@ def write(folder):
     Parameters
     ----------
     folder : str
-        Path of a new or empty folder, or path of a new file that ends with
-        .zip.  A zip file holds the JSON files, their schemas and the licence,
-        but no npz files.  A folder or zip file appears only when complete.
+        New or empty folder, or a new file that ends with .zip, for the JSON
+        files, their schemas and the licence.  A folder or zip file appears
+        only when complete.
 
     Returns
     -------

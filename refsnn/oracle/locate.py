@@ -143,11 +143,11 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     Returns
     -------
     bool
-        True if the arrays differ only within the blocks of `place`, and if the
-        explanation of `place` holds for the arrays.  Their factor must then be
-        among `place.names`, or, without names, be 0 or nonzero as in `place`.
-        If `place` holds no explanation, the wrong entries must not be the
-        right entries times a factor.
+        True if the arrays differ only within the blocks of `place`, and if its
+        explanation holds for them.  Their factor must then be among
+        `place.names`, or, without names, be 0 or nonzero as in `place`.  If
+        `place` holds no explanation, the wrong entries must not be the right
+        entries times a factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

@@ -109,7 +109,6 @@ def _fresh(vector, seed):
 
 
 def _close(vector):
-    """Return whether a potential nearly equals the threshold."""
     arrays = vector.inputs | vector.outputs
     return any(np.any(np.abs(arrays[name] - arrays["threshold"])
                       < MARGIN * np.max(arrays["threshold"]))
@@ -267,7 +266,6 @@ def _start(command):
 
 
 def _collect(stream, chunks):
-    """Put all that a program prints into a queue."""
     chunk = True
     while chunk:
         chunk = stream.read(65536)

@@ -196,15 +196,15 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     Parameters
     ----------
     layers : list of Layer
-        Parameters of the hidden layers.  The last entry is the readout.  All
-        arrays are cast to the dtype of the weights of the first layer.
+        Hidden layers, then the readout.  All arrays are cast to the dtype of
+        the weights of the first layer.
     x : (B, m) float, int or bool
     state : State, optional
         Second result of the previous step; rest by default.
     error : callable (B, k) -> (B, k), optional
-        Function that returns the derivative of the loss of this step with
-        respect to the membrane potentials of the readout.  By default, no
-        gradient is computed.  "DECOLLE" also calls it with the readouts y_l.
+        Derivative of the loss of this step with respect to the potentials of
+        the readout.  By default, no gradient is computed.  "DECOLLE" also
+        calls it with the readouts y_l.
     rule : str
         Name in `RULES`.
     dt : float

@@ -117,7 +117,6 @@ def _forward(seed, T, B, m, n, *, dyadic=False, decays=DECAYS):
 
 
 def _recorded(p, seed, dyadic=False):
-    """Simulate the layer, and compute its loss."""
     run = lif.simulate(p["x"], p["W"], p.get("V"), **_constants(p))
     p["target"] = (numbers([seed, 3], *run.spikes.shape) < 0.3) / 2 + 0.25
     p["steepness"] = 0.5 if dyadic else LEVELS["steepness"]
@@ -182,7 +181,6 @@ def _backward(seed, T, B, m, n, *, detached=False, dyadic=False, decays=DECAYS):
 
 
 def _linearised(p, run, psi, d, V, through_reset=True):
-    """Return the derivatives J, F and q."""
     J, F, _ = lif.linearise(p["x"], p["W"], V, run, psi, through_reset=through_reset,
                             **_constants(p))
     return J, F, lif.credit(psi, d)

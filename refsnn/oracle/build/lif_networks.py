@@ -34,7 +34,6 @@ def _psi(p, run, threshold, scale):
 
 
 def _euler(p):
-    """Return the decay factors 1 - dt/tau."""
     return {"alpha": 1 - p["dt"] / p["tau_syn"], "beta": 1 - p["dt"] / p["tau_mem"]}
 
 

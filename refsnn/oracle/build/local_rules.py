@@ -26,7 +26,6 @@ SLOPE = "surrogate 1/(1 + steepness |mem - adaptation adapted - threshold|)^2"
 
 
 def _adaptive(seed, T, B, m, n):
-    """Simulate adaptive neurons, and compute the loss."""
     p = _drawn(seed, T, B, m, n) | DECAYS | ADAPTATION | LEVELS
     own = DECAYS | ADAPTATION | {"threshold": p["threshold"]}
     run = alif.simulate(p["x"], p["W"], p["V"], **own)

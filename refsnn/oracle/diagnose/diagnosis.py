@@ -47,11 +47,10 @@ From the returned spikes and membrane potentials, each term on the
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 
-In all variants of the network, each input channel is 1 at one time step of
-one sample, and 0 otherwise.  If the results are right in all variants, the
-function under test is also called for longer input sequences with several
-nonzero inputs at each time step.  Ties of potential and threshold do not
-occur.
+In all variants, each input channel is 1 at one time step of one sample,
+and 0 otherwise.  A function that is right for them is also called for
+longer sequences with several inputs at each time step.  Ties of potential
+and threshold do not occur.
 """
 
 import functools
@@ -119,10 +118,10 @@ def diagnose(function, rule="bptt"):
     Parameters
     ----------
     function : callable (p) -> dict
-        Function under test.  The dict `p` holds the inputs of a small test
-        problem (golden vector): x (T, B, m), W, V, target, alpha, beta, gain,
-        threshold, steepness, spikes, mem and syn.  The function returns some
-        or all outputs of this test problem.  It is called about 100 times.
+        The dict `p` holds the inputs of a small test problem (golden vector):
+        x (T, B, m), W, V, target, alpha, beta, gain, threshold, steepness,
+        spikes, mem and syn.  The function returns some or all outputs of this
+        test problem.  It is called about 100 times.
     rule : {"bptt", "bptt_detached", "rtrl"}
 
     Returns
@@ -148,7 +147,6 @@ def diagnose(function, rule="bptt"):
 
 
 def _judged(call, note=""):
-    """Diagnose a function without memory between calls."""
     runs = {v: [call(_network(v, seed)) for seed in range(SEEDS)] for v in _variants()}
     every = [run for row in runs.values() for run in row]
     table = {_label(v): tuple(sorted(frozenset().union(*(run.wrong for run in row))))
@@ -195,7 +193,6 @@ def _judged(call, note=""):
 
 
 def _rounded(runs):
-    """Return whether float64 results hold float32 values."""
     values = [value for run in runs for name, value in run.found.items()
               if name != "spikes"]
     return any(value.dtype == np.float64 for value in values) and all(

@@ -168,7 +168,6 @@ def _varies(function, fault):
 
 
 def _kind(fault):
-    """Return the properties that identify an error."""
     places = {}
     for name in fault.wrong:
         judged = matching.judge(fault.vector, name, fault.results[name])
@@ -259,7 +258,6 @@ def _smaller(attempt, fault, draws, sizes, seeds):
 
 
 def _simpler(rule, attempt, fault, draws, sizes):
-    """Simplify weights and inputs; keep the error."""
     seed, streams = draws
     now = fault.vector.inputs
     for key in sorted(streams):

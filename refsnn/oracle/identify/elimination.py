@@ -264,7 +264,6 @@ def _flatten(problem, dtype=float):
 
 
 def _active(flat):
-    """Return the entries that are compared first."""
     score = sum((row != row[0]).sum(axis=0) for row in flat.rows.values())
     if flat.V is not None:
         sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
@@ -296,7 +295,6 @@ def _parted(flat, runs, active, T):
 
 
 def _eliminate(flat, table, kind, alive, T):
-    """Compare simulations with the recording."""
     parted, alive = np.where(alive, T, 0), alive.copy()
     index, states = np.arange(len(table)), _states(flat, table, kind, T)
     keep = None
@@ -322,7 +320,6 @@ def _eliminate(flat, table, kind, alive, T):
 
 
 def _contradicted(flat, kind, k, state, T):
-    """Compare simulated states with the recording."""
     syn, mem, shown, held = state["syn"], state["mem"], state["reset"], state["held"]
     row = np.full((len(mem), 2, 2), T)              # choices of record, and leaves
     for record in (0, 1):
@@ -403,7 +400,6 @@ def _states(flat, table, kind, T):
 
 
 def _forced(flat, test, k, T):
-    """Return the recorded spikes of state k."""
     t = k - test
     if t < 0:
         return (flat.leak > flat.thr)[None]
@@ -457,7 +453,6 @@ def _count(step, mem, thr):
 
 
 def _recorded_states(step, states):
-    """Return the slices of recorded states."""
     s, u, rows = int(step.test == "after"), int(step.record == "after"), states - 1
     return slice(s, s + rows), slice(u, u + rows), step.reset_at == "once" and s >= u
 
@@ -477,7 +472,6 @@ def _codes_of(step, axes=AXES):
 
 
 def _grouped(codes):
-    """Return equal integers for equal rows."""
     return np.ravel_multi_index(np.transpose(codes), [*map(len, AXES.values())])
 
 

@@ -231,7 +231,6 @@ def _fitted(y, z, valid, d, record, delay, start=None):
 
 
 def _filtered(d, alphas):
-    """Return h and dh/dalpha of (1)."""
     h, slope = np.zeros((2, len(alphas), *d.shape))
     alpha, h[:, 0] = np.reshape(alphas, (-1, 1)), d[0]
     for k in range(1, len(d)):
@@ -300,7 +299,6 @@ def _kinds(kind, widths, peaks):
 
 
 def _compared(dW, wanted, rtol):
-    """Return the factor and the relative error."""
     size = np.vdot(dW, dW)
     if not np.isfinite(size) or size == 0:
         return 1.0, np.inf

@@ -60,9 +60,9 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         Input of the recording.  The recording must start from rest, where the
         current syn is 0 and the membrane potential mem is `leak`.
     W, V : (n, m) and (n, n) float
-        Input weights and recurrent weights; V may be None.  If the tool
-        multiplies currents by a gain that is not in `conventions.AXES`,
-        multiply W and V by this gain, and do not record syn.
+        Weights; V may be None.  If the tool multiplies currents by a gain that
+        is not in `conventions.AXES`, multiply W and V by it, and do not record
+        syn.
     recording : dict
         At least one of the arrays "spikes", "mem" and "syn", each (T, B, n).
         Do not change the dtype, on which the tolerance depends.
@@ -72,9 +72,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
     threshold, leak, reset_to, floor : float or (n,) float
         Threshold, leak, reset value and floor of the membrane potential.
     gradients : (n, m) float, optional
-        Gradient with respect to W of a loss that depends on the recorded
-        spikes.  A gradient with only one entry is used only if `surrogate` is
-        a callable or contains the steepness.
+        Gradient with respect to W of a loss of the recorded spikes.  A single
+        entry needs a callable `surrogate` or the steepness.
     dspikes : (T, B, n) float, optional
         Derivative of the loss with respect to the recorded spikes.
     surrogate : str, float or callable, optional
@@ -86,8 +85,8 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
         decay factors, the unit of time is the time step, and the property
         "decay" is not judged.  For membranes without a leak, beta is 1.
     refractory : int, optional
-        Refractory period in time steps.  If the period is longer than 2, the
-        periods refractory - 1 to refractory + 1 are tried in place of 0 to 2.
+        Refractory period in steps; if longer than 2, refractory - 1 to
+        refractory + 1 are tried in place of 0 to 2.
 
     Returns
     -------
@@ -163,7 +162,6 @@ def relative(report, right, alone=False):
 
 
 def _identified(problem, exact, gradient, given):
-    """Compare a recording with all update conventions."""
     longer = {"refractory": problem.axes["refractory"][1]} if (
         problem.axes != elimination.AXES) else {}
     presets = {name: step._replace(**longer, **{"decay": "exact"} if given else {})
@@ -180,7 +178,6 @@ def _identified(problem, exact, gradient, given):
 
 
 def _recognised(problem, presets, fits, gradient, given):
-    """Return the report for the conventions `fits`."""
     # Recorded potentials settle all axes that change the gradient, except PATH.
     axes = PATH if "mem" in problem.rows else [a for a in elimination.AXES
                                                if a not in IDLE]
