@@ -32,15 +32,15 @@ allows integers.  An array of the type `unread` is not cast, and its
 entries are not checked.  Without a type, all real numbers are allowed.
 
 The last part of a specification is the range of all array entries, such as
-`in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.  If a
-specification has no range, all entries must be finite.
+`in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.
+Without a range, entries must be finite.
 
 All results have the dtype of the first array whose specification has the
 type `float`, unless the caller sets the argument `dtype`.  All other real
 arrays are cast to the dtype of the results.  Arrays of the type `int` keep
 their dtype, and arguments with the axes () become Python numbers.  An
 array that needs no cast is returned without a copy.  Masked arrays are
-refused, because NumPy would ignore their mask.
+refused.
 
 An error message contains the name of the argument, its invalid value or
 shape, and the violated requirement.  If an axis has different sizes in two
@@ -339,8 +339,7 @@ def float_dtype(dtype):
 
 
 def bundle(name, value, kind, dtype=None):
-    """Convert a tuple to a named tuple of the class `kind`.  If `dtype` is given,
-    all fields that are not None must be arrays of this dtype.
+    """Convert a tuple to the class `kind`; fields must have `dtype`, if given.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray

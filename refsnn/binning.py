@@ -20,8 +20,8 @@ shorter last time step ("keep"), is omitted ("drop"), or raises an error
 steps ("drop"), moves these events to the first or the last step ("clip"),
 or raises an error ("refuse").  If one unit has several events in a time
 step, the option `duplicates` sets the entry of x to the number of these
-events ("count") or to 1 ("clip").  With the defaults, eq. (3) and
-"count", and "refuse" otherwise, no event is lost or moved.
+events ("count") or to 1 ("clip").  With the defaults, no event is lost or
+moved.
 
 A decay factor alpha per step corresponds to the time constant
 

@@ -8,8 +8,8 @@ arrays, which are evaluated along one trajectory of the states:
     J[t] = dh[t]/dh[t-1],  F[t] = dh[t]/dparameters at fixed h[t-1],
     q[t] = direct derivative of L with respect to h[t].
 
-The direct derivative q[t] excludes the effect of the state h[t] on later
-states.  The adjoint a[t] is the total derivative dL/dh[t]:
+While q[t] excludes the effect of h[t] on later states, the adjoint a[t] is
+the total derivative dL/dh[t]:
 
     a[t] = q[t] + J[t+1]^T a[t+1],  a[T] = 0       (1)  [NMZ19]
     dL/dparameters = sum_t F[t]^T a[t]             (2)  [NMZ19]
@@ -67,8 +67,8 @@ def adjoint(J, q):
     Parameters
     ----------
     J : (T, B, n, n) float
-        State Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``;
-        J[0] is not used.  The result has the dtype of J.
+        Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``; J[0] is
+        unused.
     q : (T, B, n) float
         Direct derivative of the loss with respect to h[t].
 

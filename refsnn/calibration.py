@@ -145,8 +145,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     neurons, inputs : int
         Numbers of neurons and inputs (at least 11) of the chip.
     dt, tau_mem, tau_syn : float
-        Length of a time bin (at most the refractory time), and nominal
-        membrane and synaptic time constants, in seconds.
+        Length of a time bin (at most the refractory time), and nominal time
+        constants, in seconds.
     scale : float
         Weight on the chip that represents the weight 1 of the network model.
     code : (float, float)
@@ -154,8 +154,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     repeats : int
         Number of measurements, over which the results are averaged.
     reference : (neurons,) float, optional
-        Samples in ADC codes, taken while a known voltage holds all membranes
-        at the nominal leak potential.  The default is code[0].
+        Samples in ADC codes while all membranes are held at the nominal leak
+        potential; code[0] by default.
     limit : int
         Largest weight on the chip.
 

@@ -29,8 +29,8 @@ the analog-to-digital converter (ADC) of a neuron is given in ADC codes.
 (s = e) and an inhibitory (s = i) synaptic current I_s with the time
 constant tau_s.  The membrane potential v, relative to the leak potential,
 has the time constant tau.  The headroom of a neuron is the range of
-membrane potentials in which the dynamics of the membrane are linear.  The
-headroom lies between a lower and an upper edge:
+potentials, from a lower to an upper edge, in which its dynamics are
+linear:
 
     I_s[j+1] = exp(-h/tau_s) I_s[j] + arrivals in step j + 1          (6)
     arrival: gain_s synapse_s |weight| / scale, s = sign of weight    (7)
@@ -60,8 +60,8 @@ end of the time bin.  As in `lif`, the input x[t] enters the current
 I[t+1].  The recorded number of spikes in a bin is at most 1.
 
 Derivation.  Eq. (8) solves tau dv/dt = -v + tau a I for exponentially
-    decaying I.  The factor a is chosen such that a nominal neuron
-    satisfies U[t+1] = beta U[t] + I[t] at multiples of dt.
+    decaying I.  The factor a gives U[t+1] = beta U[t] + I[t] for nominal
+    neurons.
 Exact.  Without noise, eqs. (6) and (8) are exact between two arrivals of
     spikes.  Eq. (10) has an error of order h.  Samples between two steps
     are interpolated linearly.  Spikes are detected at the ends of steps.

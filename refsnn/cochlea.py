@@ -58,7 +58,7 @@ Departures.  The following peculiarities of the software of [CSSZ20] are
     of N/fs, which is slightly less than n time steps of 2/fs.  The
     frequencies f[j] start at 1 Hz instead of 0 Hz.  The sound is treated
     as periodic, so that the response to one end of the sound can appear at
-    the other end.  Spikes in the last step are discarded.
+    the other end.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
 [M86] R. Meddis, J. Acoust. Soc. Am. 79, 702-711, 1986.
@@ -115,8 +115,8 @@ def velocity(x, rate, response, channels, *, out=None):
     x, rate : (N,) float and float
         Sound, such as a result of `audio.prepare`, and sampling rate in Hz.
     response : callable (frequencies, channels) -> (F, C) complex
-        Function that returns the transfer function V at frequencies in Hz for
-        a slice of channels, such as a result of `basilar.response`.
+        Transfer function V at frequencies in Hz for a slice of channels, such
+        as a result of `basilar.response`.
     channels : int or slice
         Number of channels, or a slice of channels.
     out : (n, C) float64, optional
@@ -380,8 +380,8 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
         or less.  The sampled spikes do not depend on `block`.
     padded : bool
         If True, silence is appended to the sound, so that the Fourier
-        transform is fast.  The frequencies of eq. (1) then differ slightly
-        from the frequencies in the software of [CSSZ20].
+        transform is fast.  The frequencies (1) then differ slightly from those
+        of [CSSZ20].
     longest : float
         Longest accepted duration, in seconds.
 

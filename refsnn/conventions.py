@@ -66,8 +66,7 @@ Derivation.  Except for the products with the weight matrices W and V, a
     recorded potential with respect to u and s: R_u and R_s if it is
     recorded after the reset, and 1 and 0 otherwise.  In eqs. (12) and
     (14), a vector that multiplies V or W denotes a diagonal matrix.  The
-    arrays dspikes and dmem hold the direct derivatives of the loss with
-    respect to the recorded spikes s[k] and potentials u[k].
+    direct derivatives dspikes and dmem are those for recorded values.
 Exact.  The gradient of the loss is exact, except that the surrogate
     derivative psi replaces ds/du.  The refractory mask, and membrane
     potentials at the floor, are treated as constants.  No derivative

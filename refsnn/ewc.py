@@ -158,8 +158,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
     parameters : array or list of arrays
         Parameters at the end of the task.
     anchors : {"latest", "all"}
-        "latest" sets the anchor to `parameters`, and "all" to the F-weighted
-        mean over all tasks, or to `parameters` if all F are 0.
+        Anchor: `parameters`, or their F-weighted mean over all tasks.
 
     Returns
     -------

@@ -43,9 +43,8 @@ Approximate.  Backpropagation by eq. (1) is exact if the loss does not
     computed weight gradient is the gradient of sum_t <dspikes[t], S[t]>,
     where dspikes is treated as a constant.
 Cost.   The credit takes O(T B n k) time for k errors, rule (7) O(T B n m).
-Departures.  In [NMZ19], the error is fed back within one time step.  In
-    this module, spikes enter the currents of the next layer one step
-    later, so the derivative dI in (1) has the index t+1.
+Departures.  In [NMZ19], the error is fed back within one time step.  Here,
+    spikes enter the next currents one step later, see (1).
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -70,8 +69,7 @@ def transport(dsyn, G):
         Derivative of the loss with respect to the synaptic currents of the
         next layer.  The result has the dtype of `dsyn`.
     G : (k, n) float
-        Input weights W of the next layer for backpropagation, or a fixed
-        random matrix of the same shape for feedback alignment.
+        Input weights W of the next layer, or a fixed random matrix.
 
     Returns
     -------

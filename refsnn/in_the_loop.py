@@ -45,8 +45,7 @@ never learns the class of this readout neuron.  With reduction="reached",
 the step `first` of the correct class is the earliest time step at which a
 hidden spike can influence the readout: two steps after the first hidden
 spike of the pattern, but never later than step T - 1.  For all other
-classes, first = 0.  If the maxima of the wrong classes also excluded early
-time steps, training would decrease their readout potentials without bound.
+classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and
@@ -74,8 +73,8 @@ Exact.  The gradient is exact for constant e and for the surrogate
     derivative dS[t]/dv[t] = psi[t] at the recorded v.  With eq. (12), the
     difference e[t+1] is the reset term -threshold S[t], whose derivative
     with respect to the spikes is omitted.  If a readout reaches its
-    maximum in eq. (3) or (5) at several steps, the derivative of this
-    maximum is assigned to the last of these steps.
+    maximum in eq. (3) or (5) at several steps, the last of these steps has
+    the derivative.
 Cost.   Time is O(T B n (m + n + k)), memory O(T B (m + n + k)).
 Departures.  The code of [CB22] uses I[t+1] instead of I[t] in eq. 2 of
     [CB22], and applies penalty (5) to the scores.
@@ -296,8 +295,8 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     reduction : {"max", "reached", "sum"}
         Reduction over time in eq. (3).  [CB22] uses "sum" for spoken words.
     scaling : float
-        Factor `scaling` of eq. (3).  The published factor for the maximum is
-        10.  Sums over time need a smaller factor, such as 0.1.
+        Factor `scaling` of eq. (3).  The published factor is 10; sums need a
+        smaller one, such as 0.1.
     readout, burst, rate : float
         Coefficients of penalties (5), (6) and (7), at least 0.  The published
         code uses burst = 5e-4 and readout = 0.

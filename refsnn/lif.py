@@ -326,8 +326,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     psi : (T, B, n) float
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss with respect to spikes and `mem`.
-        At least one of `dspikes`, `dmem` and `dstate` is needed.
+        Direct derivatives of the loss; one of these or `dstate` is needed.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset and the recurrent spikes.
     after : State, optional

@@ -36,8 +36,7 @@ The squared loss compares `record` with a target of the same shape:
     L = 1/(2 B) sum_{t,b,k} (record - target)^2          (11)
     dL/drecord = (record - target) / B                   (12)
 
-The regularisers penalise the spike count of each neuron, eq. (13), or the
-mean spike count of the n neurons of a layer, eq. (14):
+The regularisers penalise spike counts (13) or their mean in a layer (14):
 
     counts[b, i] = sum_t S[t, b, i]                      (13)
     counts[b] = (1/n) sum_i counts[b, i]                 (14)
@@ -63,8 +62,7 @@ Derivation.  If a unit reaches its maximum in (1) at several steps, only
     = 1.  Eq. (10) is the transpose of the convolution in eq. (9).
 Exact.  Eq. (1) has a kink where a unit has the same maximum at two steps.
     With power=1, (15) and (16) have a kink where a count equals the bound,
-    and the derivative is set to 0 at this kink.  All other losses are
-    smooth, and eq. (6) is defined for every real S.
+    and the derivative is set to 0 at this kink.  All others are smooth.
 Cost.   Time and memory are O(T B k).
 Departures.  Losses are averaged over the batch.  Losses (9) and (11) are
     summed over units and steps.  The kernel of [ZG18] is eq. (8) up to a
@@ -223,8 +221,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
     spikes, target : (T, B, n) float
         Spike trains S (0 or 1) and target spike trains S^.
     tau_rise, tau_decay, dt : float
-        Time constants of the kernel and time step, in seconds.  The kernel is
-        an alpha function if the two time constants are equal.
+        Time constants (may be equal) of the kernel and time step, in seconds.
 
     Returns
     -------

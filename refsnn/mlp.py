@@ -295,8 +295,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     weights, recording, signals, activation
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
-        Partial derivatives da and dg of the loss.  The entries da[0] and
-        dg[L-1] are not used.  None, or an entry None, stands for 0.
+        Partial derivatives da and dg of the loss.  Entries None stand for 0.
     doutputs : (N, K) float, optional
         Partial derivative df of the loss.  None stands for 0.
 

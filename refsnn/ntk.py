@@ -157,8 +157,8 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
         Derivative of the loss with respect to the full kernel.
     constant : bool
         True if inputs[0] and signals[-1] do not depend on the parameters, as
-        in a network with a linear last layer.  The derivatives of the loss
-        with respect to inputs[0] and signals[-1] are then None.
+        in a network with a linear last layer.  Then inputs[0] and signals[-1]
+        get None.
 
     Returns
     -------

@@ -14,6 +14,5 @@ modules:
     workers     distribute the recordings over processes, and print the
                 progress
 
-The command `python -m refsnn vendor` cannot copy the modules of this
-package, because these modules import modules of `refsnn`.
+The command `vendor` cannot copy these modules.
 """

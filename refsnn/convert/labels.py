@@ -1,10 +1,9 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
 """Find the label and the speaker of each recording, and the test set.
 
-The command-line option `--label` sets the labels of the recordings, and
-the option `--speaker` sets the speakers.  The option `--test` selects the
-recordings that are written to a second file.  The text that
-`help("refsnn.__main__")` prints describes these options.
+The options `--label` and `--speaker` set labels and speakers, and `--test`
+selects the recordings that are written to a second file.  See
+`help("refsnn.__main__")`.
 """
 
 import csv

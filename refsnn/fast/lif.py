@@ -64,8 +64,8 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
 Exact.  Up to rounding, `gradients` returns the same gradients as
     `lif.backward` with the fast sigmoid and through_reset=False, and
     `record` the same potentials as `lif.simulate` followed by
-    `lif.readout` with gain 1.  If the membrane potential is very close to
-    the threshold, a rounding error can add or remove a spike.
+    `lif.readout` with gain 1.  Near the threshold, rounding can add or
+    remove a spike.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
     for k readout units.  If the dtypes of a dense input x and of the
     weights W differ, the conversion of x takes additional O(T B m) memory.
@@ -138,8 +138,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     steps : int, optional
         Number of steps T, required if x is sparse.
     work : Tape, optional
-        Tape of an earlier simulation of the same size.  The new simulation
-        overwrites the arrays of this tape and its result `out`.
+        Tape of an earlier simulation of the same size, to be overwritten.
 
     Returns
     -------

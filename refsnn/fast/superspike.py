@@ -50,8 +50,7 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
     dhebb, eqs. (6) and (7) give the eligibilities at the end of the block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
-    input spike takes additional O(n) time.  The conversion of a dense x to
-    a sparse matrix takes additional O(T B m) time.
+    input spike takes additional O(n) time, and a dense x O(T B m).
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.

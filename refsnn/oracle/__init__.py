@@ -37,8 +37,7 @@ lava LIF (lava), but reset by subtraction".  If the layer has no synaptic
 filter, pass alpha = 0, the decay factor of the current.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
-read from any programming language.  The modules of `oracle` import other
-modules of refsnn, and therefore cannot be copied alone.
+read from any programming language.
 """
 
 import functools

@@ -21,9 +21,8 @@ rejected.  Some pairs of test problems differ only in one option, and their
 correct outputs differ.  If a program returns equal results for both test
 problems of such a pair, `check` rejects the results.
 
-The function `vectors` also checks the stored test problems: spikes must
-vary, no correct output may be 0 everywhere, and each known programming
-mistake must change an output.
+The function `vectors` also checks the stored test problems: spikes vary,
+no output is 0 everywhere, and each known mistake has an effect.
 """
 
 import re

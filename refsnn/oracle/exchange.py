@@ -7,7 +7,7 @@ the same form.  Because the text is untrusted, `arrays` checks all fields.
 
 A report is the result of a command of `python -m refsnn` as a dict.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
-commands.  The functions of this module are for other modules of `refsnn`.
+commands.
 """
 
 import json

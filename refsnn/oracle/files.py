@@ -3,18 +3,17 @@
 
 A golden vector is a test problem with its correct results, see `oracle`.
 The function `write` creates a folder with one JSON file and one
-uncompressed npz file for each golden vector.  The file `vectors.json` in
-the folder describes the arrays of all npz files.
+uncompressed npz file for each golden vector.  The file `vectors.json`
+describes all arrays.
 
 The function `write_stimuli` writes input signals (stimuli or probes) to a
 folder.  From the responses of a simulator, the package `identify` infers
 how the simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
-reads the recorded spikes or potentials of a LIF layer.  Files from
-untrusted sources may be truncated, malicious or too large.  Therefore,
-`read` and `read_recording` check the sizes of all arrays before they
-allocate memory, and never unpickle Python objects.
+reads the recorded spikes or potentials of a LIF layer.  For files from
+untrusted sources, both check the sizes of all arrays before they allocate
+memory, and never unpickle Python objects.
 """
 
 import math

@@ -9,8 +9,7 @@ The function `locate` reports wrong entries, and tests three explanations:
     rounding  all errors are as small as the rounding errors of a dtype
 
 An explanation is reported only if it holds for all affected entries, and
-if these entries differ so much from each other that it cannot be correct
-by chance.  For a single number, no explanation is reported.
+if they differ so much that it cannot be correct by chance.
 """
 
 import itertools

@@ -2,11 +2,10 @@
 """Test a program in any language on golden vectors.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The tested program reads requests from its standard input and writes
-replies to its standard output, one line of JSON each.  The file
-`vectors/PROTOCOL.md` describes the protocol.  A request never holds
-correct outputs.  For some test problems, a second request holds fresh
-inputs, so that stored outputs cannot pass.
+The tested program reads requests and writes replies, one line of JSON
+each.  The file `vectors/PROTOCOL.md` describes the protocol.  A request
+never holds correct outputs.  For some test problems, a second request
+holds fresh inputs, so that stored outputs cannot pass.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
 Python, `cases` returns the same problems, and `failures` compares results:

@@ -3,9 +3,8 @@
 
 The function `step` simulates one time step of a stack of layers, and
 returns the gradient of the loss of this step.  A stack has L hidden layers
-of leaky integrate-and-fire (LIF) neurons or adaptive neurons, and a leaky
-readout y above the hidden layers.  The dynamics are those of `lif` and
-`alif`.
+of LIF or adaptive neurons, and a leaky readout y.  The dynamics are those
+of `lif` and `alif`.
 
 A layer stores the logarithm of each positive constant, and the gradient is
 taken with respect to this logarithm.  For a decay factor,
@@ -95,11 +94,11 @@ Cost.   Let N_l be the number of states and p_l the number of parameters of
     rules store a few numbers for each weight and each sequence, apart from
     "OSTL" with recurrent weights.  `memory` returns the size.
 Departures.  The texts of [BWPE22], [XMZ22], [MXY23] and [KMN20] were not
-    available.  The four rules follow descriptions by other authors.  In
-    the neuron models of [BWPE22], [XMZ22] and [MXY23], a spike changes the
-    potential of the layer above in the same time step.  In refsnn, the
-    potential changes two time steps later, so the eligibilities in (9) are
-    delayed.  As in [BSS20], `feedback` may be random.
+    available.  The rules follow other authors.  In the neuron models of
+    [BWPE22], [XMZ22] and [MXY23], a spike changes the potential of the
+    layer above in the same time step.  In refsnn, the potential changes
+    two time steps later, so the eligibilities in (9) are delayed.  As in
+    [BSS20], `feedback` may be random.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 [ZN21] F. Zenke and E. O. Neftci, Proc. IEEE 109, 2021, arXiv 2010.11931.
@@ -222,7 +221,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Arguments of `lif.step`.  Adaptive layers need reset="subtract".
     limit : float
         Largest memory of the derivatives, in bytes.  A step needs twice the
-        result of `memory`, because it holds old and new derivatives.
+        result of `memory`.
 
     Returns
     -------

@@ -38,12 +38,10 @@ From the returned spikes and membrane potentials, each term on the
     dI[T-2] is wrong, one of five quantities is wrong: the input, the gain,
     the surrogate derivative, the derivative of the loss with respect to
     the spikes ("error"), or the time step at which the synaptic current is
-    read ("current").  With a wrong gain, a fixed linear map converts the
-    right currents to the wrong currents.  If the current is read at a
-    wrong step, the currents are shifted in time.  If only the input is
-    wrong, the residuals are 0 after the last nonzero input.  With a wrong
-    surrogate derivative, dI[T-2] is proportional to the error, and with a
-    wrong error to the surrogate derivative.
+    read ("current").  A wrong gain maps the right currents linearly, and a
+    wrong step shifts them in time.  With a wrong input, the residuals are
+    0 after the last input.  With a wrong surrogate derivative, dI[T-2] is
+    proportional to the error, and vice versa.
 (F) A correct function gives the same results in a second call as in the
     first call, changes no inputs, and reads all inputs in each call.
 

@@ -6,9 +6,8 @@ random weights and inputs.  If the tested function returns a wrong output,
 `assert_correct` searches for a smaller and simpler network for which the
 tested function makes the same error.  Two errors are regarded as the same
 if the same outputs are wrong, and if the function `locate` finds the same
-wrong entries and the same explanation for both errors.  If known
-programming mistakes cause the wrong outputs of the original network, one
-of these mistakes must also cause the wrong outputs of the smaller network.
+wrong entries and the same explanation for both errors.  A known mistake
+that explains the first error must also explain the second.
 """
 
 import itertools

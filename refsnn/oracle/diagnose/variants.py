@@ -6,8 +6,7 @@ variant has a different set of LIF equation terms that are 0.  Each input
 channel is 1 at one time step of one sample, and 0 otherwise.  Therefore,
 each column of the gradient dW of the loss equals the derivatives of the
 loss with respect to the synaptic currents at one time step, which are
-called adjoints.  The adjoints can also be computed from dx, the derivative
-of the loss with respect to the inputs x.
+called adjoints.  They also follow from dx, the derivative by the inputs x.
 """
 
 import itertools

@@ -6,12 +6,11 @@ The function `identify` simulates LIF neurons with every update convention,
 and compares each simulation with the recording.  A property of the time
 step is settled if all update conventions that agree with the recording
 have the same choice for this property.  All other properties are open.
-Update conventions that are equal for every input count as one.  If the
-module `stimuli` can make an input signal that would exclude one of the
-remaining choices for an open property, the report names this input signal.
-If the caller also supplies a recorded gradient of a loss, all update
-conventions that do not reproduce it are excluded, and the property
-`through_reset` is settled.
+Update conventions that are equal for every input count as one.  The report
+names an input signal of the module `stimuli` that would exclude a choice
+for an open property.  If the caller also supplies a recorded gradient of a
+loss, all update conventions that do not reproduce it are excluded, and the
+property `through_reset` is settled.
 
 The list `members` of the report holds all presets (update conventions of
 published tools) that agree with the recording.  The list also holds all

@@ -25,9 +25,8 @@ Cost.   The comparison in the module `elimination` is repeated at most
     eight times, each time with one change of the constants, the weights or
     the recording: a fitted gain, transposed weights, recurrent weights V =
     0, swapped axes of time and batch, or a threshold of 1.
-Departures.  If an update convention agrees with the recording only after a
-    change listed under "Cost", the report names the change and the update
-    convention, and the list `members` of the report is empty.
+Departures.  If a convention agrees only after a change listed under
+    "Cost", the report names both, and its list `members` is empty.
 """
 
 import numpy as np

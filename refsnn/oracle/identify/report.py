@@ -5,7 +5,6 @@ An update convention is one way to compute a time step, see `identify`.  A
 candidate describes an update convention by the most similar published tool
 and by the differences from this tool.  In the text of the report, a probe
 is an input signal for which update conventions give different results.
-The command `python -m refsnn probes` writes all probes to a folder.
 """
 
 from typing import NamedTuple
