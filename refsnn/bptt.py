@@ -68,7 +68,7 @@ def adjoint(J, q):
     ----------
     J : (T, B, n, n) float
         Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``; J[0] is
-        unused.
+        unused.  The result has the dtype of J.
     q : (T, B, n) float
         Direct derivative of the loss with respect to h[t].
 

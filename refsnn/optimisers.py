@@ -44,7 +44,8 @@ Departures.  Alg. 2 of [KB15] has no eps in (6).  Without eps, the update
     not overflow.  The square of eps must not underflow.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
-[TH12] T. Tieleman and G. Hinton, Coursera lecture 6.5, 2012.
+[TH12] T. Tieleman and G. Hinton, Neural networks for machine learning,
+    lecture 6.5, 2012.
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
