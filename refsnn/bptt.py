@@ -123,7 +123,7 @@ def chunk(J, F, q, dstate):
         the argument `after` is given.  F[0] must be 0 if the first state of
         the chunk is the last state of an earlier chunk.
     q : (T, B, n) float
-        Direct derivative of the loss by the states of the T steps.
+        Direct derivative of the loss with respect to the states.
     dstate : (B, n) float
         Second result for the next chunk.  Zeros truncate the gradient.
 

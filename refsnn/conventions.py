@@ -503,7 +503,8 @@ def credit(psi, slopes, dspikes=None, dmem=None):
     ----------
     psi, slopes : as for `linearise`
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives of the loss by the recorded spikes and potentials.
+        Direct derivatives of the loss with respect to the recorded spikes
+        and potentials.
 
     Returns
     -------

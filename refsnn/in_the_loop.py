@@ -381,7 +381,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     recording : Recording
         Result of `record`, or of `complete` if potentials are missing.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
-        Derivatives of the loss by readout potentials and hidden spikes.
+        Derivatives of the loss with respect to `out` and `spikes`.
     tau_syn, tau_mem : float or (n + k,) float
         Nominal time constants, s, of hidden neurons and then readouts.
     dt : float

@@ -50,7 +50,8 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     be the state.  The next equations give the Jacobian J[t] =
     dh[t]/dh[t-1], the derivative F[t] of the state h[t] with respect to
     the weights at fixed h[t-1], the derivative E[t] of h[t] with respect
-    to the input, and the direct derivative q[t] of the loss by h[t]:
+    to the input, and the direct derivative q[t] of the loss with respect
+    to h[t]:
 
     J[t] = [[alpha, V psi[t-1]],
             [gain keep[t-1], beta keep[t-1] - jump[t-1] psi[t-1]]]   (12)

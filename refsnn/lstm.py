@@ -160,7 +160,8 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     x, W, V, b, recording, h0, cell0, x_mask, h_mask
         Arguments and result of `simulate`.
     dh : (T, B, n) float
-        Direct derivative e[t] of the loss by the outputs, eq. (5).
+        Direct derivative e[t] of the loss with respect to the outputs,
+        eq. (5).
     dcell_last : (B, n) float, optional
         Derivative of the loss with respect to the last cell states.
     inputs : bool

@@ -70,7 +70,7 @@ def one_step(kernel, outputs, doutputs, rate):
     outputs : (M, K) float
         Outputs for the test samples before the step.
     doutputs : (N, K) float
-        Derivative of the loss by the outputs for the training samples.
+        Derivative of the loss with respect to the training outputs.
     rate : float
 
     Returns
