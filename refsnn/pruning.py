@@ -80,8 +80,11 @@ def magnitude(weights, rho, *, scope="layer"):
         Masks in the shapes and dtype of the weights.
     """
     weights, _, rho = _checked(weights, rho)
-    return _by_group([np.abs(W) for W in weights], scope,
-                     lambda score: score > _threshold(score, rho))         # (2)
+
+    def keep(score):
+        return score > _threshold(score, rho)                              # (2)
+
+    return _by_group([np.abs(W) for W in weights], scope, keep)
 
 
 def _by_group(scores, scope, keep):
@@ -124,8 +127,11 @@ def snip(weights, gradients, rho, *, scope="global"):
         Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "gradients", gradients, rho)
-    return _by_group([np.abs(product) for product in products], scope,
-                     lambda score: score >= _threshold(score, rho))        # (3)
+
+    def keep(score):
+        return score >= _threshold(score, rho)                             # (3)
+
+    return _by_group([np.abs(product) for product in products], scope, keep)
 
 
 def _products(weights, name, slopes, rho):
@@ -153,8 +159,11 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
         Masks in the shapes and dtype of the weights.
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
-    return _by_group(products, scope,
-                     lambda score: score >= _threshold(score, rho))        # (4)
+
+    def keep(score):
+        return score >= _threshold(score, rho)                             # (4)
+
+    return _by_group(products, scope, keep)
 
 
 def logit_doutputs(outputs):

@@ -381,7 +381,7 @@ def test_a_chain_of_jobs_trains_the_keyword_task(recordings, recurrence):
 
 def test_the_figure_of_words_reads_files(recordings, monkeypatch):
     """Run --full on small files, with chains of jobs and small networks."""
-    monkeypatch.setitem(fig_chip_words.SIZES, "full", (2, 3, 2))
+    monkeypatch.setitem(fig_chip_words.SIZES, "full", (2, 3, 2, None))
     monkeypatch.setattr(fig_chip_words, "PART", 2)
     jobs, results = fig_chip_words.jobs("full", 1, str(recordings)), []
     assert len(jobs) == 2 * 5 * 2

@@ -268,8 +268,9 @@ def _simpler(rule, attempt, fault, draws, sizes):
             continue
         low, high = low[name], high[name]
         for at in (np.s_[:], *np.ndindex(low.shape)):
-            for goal in _goals(now[name][at]):
-                u = (goal - low[at]) / (high - low)[at]
+            span = (high - low)[at]
+            for goal in _goals(now[name][at]) if np.all(span) else ():
+                u = (goal - low[at]) / span
                 if np.any(u < 0) or np.any(u > 1):
                     continue
                 changed = streams[key].copy()
