@@ -207,8 +207,11 @@ def random(weights, rho, rng, *, scope="layer"):
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)
-    return _by_group(weights, scope, lambda score: rng.permutation(
-        score.size) > _index(rho, score.size))                             # (5)
+
+    def keep(score):
+        return rng.permutation(score.size) > _index(rho, score.size)       # (5)
+
+    return _by_group(weights, scope, keep)
 
 
 def density(masks):

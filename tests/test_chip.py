@@ -161,6 +161,7 @@ def test_each_neuron_has_its_own_response(step):
                                        atol=1e-12)
 
 
+@proves("chip", 6)
 def test_rows_of_recurrent_weights_and_readouts():
     n, m, k = 4, 3, 2
     c = chip.draw(4, chip.only(chip.UNCALIBRATED, "gain", "synapse"), neurons=n + k,
@@ -406,7 +407,7 @@ def test_noise_is_fresh_in_each_run():
     assert (first != second).all()
 
 
-@proves("chip", 8)
+@proves("chip", 8, 12)
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])
 def test_noise_of_a_seed_by_hand(dtype):
     """Reproduce the order, precision and sign of all draws of a run."""

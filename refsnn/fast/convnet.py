@@ -130,7 +130,7 @@ def _convolution(x, W, b, pool):
     b = np.tile(b, columns)
     for n in range(0, N, step):
         part, to = pre[n:n + step], out[n:n + step]
-        _multiply(found[n:n + step], work, part)                           # (1)
+        _multiply(found[n:n + step], work, part)
         flat = part.reshape(-1, len(b))
         flat += b                                                          # (1)
         if pool:
@@ -242,7 +242,7 @@ def _convolution_adjoint(x, W, pre, above, d, below):
         db += np.add.reduce(block.reshape(-1, len(db)), axis=0)            # (6)
         if below:
             np.copyto(inner[:size], block)
-            _multiply(dfound[:size], work, dx[part])                       # (7)
+            _multiply(dfound[:size], work, dx[part])
     dW = dW.swapaxes(0, 1).reshape(W.shape)
     return dW, db.reshape(-1, c_out).sum(axis=0), dx
 
@@ -253,7 +253,7 @@ def _gated(dpre, d, above, pre):
         np.copyto(dpre, d)
         return dpre
     (left, right), (dleft, dright) = _pairs(pre), _pairs(dpre)
-    y = np.maximum(left, right)                                            # (2)
+    y = np.maximum(left, right)
     top, bottom = y[:, ::2], y[:, 1::2]
     np.multiply(d, top >= bottom, out=top)                                 # (4)
     np.subtract(d, top, out=bottom)                                        # (4)
