@@ -280,7 +280,9 @@ def _constants(one, dt, gain):
     logs = {"alpha": one.log_tau_syn, "beta": one.log_tau_mem}
     if one.log_adaptation is not None:
         logs["rho"] = one.log_tau_adapt
-    found = {name: np.exp(-_steps(log, dt)) for name, log in logs.items()}         # (1)
+    found = {
+        name: np.exp(-_steps(log, dt))                                     # (1)
+        for name, log in logs.items()}
     found["threshold"] = np.exp(one.log_threshold)
     found["gain"] = 1 - found["beta"] if gain is None else gain
     if one.log_adaptation is not None:
