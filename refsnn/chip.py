@@ -578,20 +578,10 @@ def _codes(chip, effects, seen, code, rng):
         if wander:
             now += drift                                                   # (12)
         if read:
-            now += dtype.type(read) * slope * _normal(rng, v.shape, dtype)  # (12)
+            noise = rng.standard_normal(v.shape, dtype)
+            now += dtype.type(read) * slope * noise                        # (12)
         found[:] = np.clip(now, 0, limit, out=now) if limit else now       # (12)
     return codes
-
-
-def _normal(rng, shape, dtype):
-    """Return normal random numbers, sooner than `rng.standard_normal`."""
-    size = shape[0] * shape[1]              # the method of Box and Muller
-    radius, angle = rng.integers(-2 ** 63, 2 ** 63 - 1, -(-size // 2), endpoint=True
-                                 ).view(np.int32).reshape(2, -1).astype(dtype)
-    radius = np.sqrt(-2 * np.log(np.abs(radius + 0.5) / 2 ** 31))
-    angle *= np.pi / 2 ** 31
-    return np.concatenate((radius * np.cos(angle), radius * np.sin(angle)))[
-        :size].reshape(shape)
 
 
 _RULES = {                  # all other effects: one number in [0, inf)

@@ -28,22 +28,25 @@ labels.  Logit SNIP uses a loss of the outputs f without labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
-If the masks do not depend on the weights, the division of the masked
-weights by sqrt(rho), the function `scaled`, preserves about the variance
-of the input of each unit:
+The function `scaled` divides the masked weights by sqrt(rho).  If the
+masks do not depend on the weights, the variance of the total input of each
+unit stays about the same:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
 Derivation.  If no two scores are equal, rule (2) keeps P - idx - 1
     weights, and rules (3) and (4) keep P - idx weights.  At low density,
-    rule (2) can therefore prune all weights of a small layer.
+    rule (2) can therefore prune all weights of a small layer.  If several
+    weights have the score s_idx, rule (2) prunes them, and rules (3) and
+    (4) keep them.
 Exact.  The numbers of kept weights are exact if no two scores are equal.
     As in the code of [LZ20], (1 - rho) P is computed in float64.  Rounding
     can decrease the index idx by one, for example for rho = 0.9 and P =
     10.  Biases are not pruned.
 Cost.   Time and memory are O(P).
 Departures.  The code of [LZ20] computes random masks by permuting only the
-    first axis of the magnitude mask, with a fixed random seed.
+    first axis of the magnitude mask, with a fixed random seed.  Rule (5)
+    samples from all weights of a group.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
 [WZG20] C. Wang, G. Zhang and R. Grosse, ICLR 2020, arXiv 2002.07376.
@@ -51,6 +54,7 @@ Departures.  The code of [LZ20] computes random masks by permuting only the
 
 import numpy as np
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, one_of
 
 __all__ = ["density", "grasp", "logit_doutputs", "magnitude", "random", "scaled",

@@ -37,10 +37,10 @@ Departures.  The code of [ZG18] and other simulators scale the peak to k,
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
 """
 
-
 import numpy as np
 from scipy.special import erf
 
+# `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays
 
 __all__ = ["SURROGATES", "arctan", "boxcar", "fast_sigmoid", "gaussian",
