@@ -722,9 +722,10 @@ def _readouts(y, drive, constants, D, noise):
     def rows(a):                            # changes from step to step
         return np.diff(a, axis=0, prepend=0)[inside].T
 
-    size, v = y.std(axis=(0, 1)), predicted(*constants[0])
+    size, nominal = ((a - a.mean(axis=0)).std(axis=(0, 1))  # without shifts of patterns
+                     for a in (y, predicted(*constants[0])))
     silent = size < np.maximum(2 * noise, max(
-        IDLE * np.median(size), FAINT * np.median(v.std(axis=(0, 1)))))
+        IDLE * np.median(size), FAINT * np.median(nominal)))
     if silent.any():
         return *none, _told("Readout", silent, "does/do", " not respond to spikes")
     found, measured = [], rows(y)

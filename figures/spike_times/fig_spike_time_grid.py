@@ -242,7 +242,7 @@ def plot(data, fig):
     axes = fig.subplots(2, 4).ravel()
     looks = dict(zip(SCHEMES, (colours.VERMILION, colours.BLUE, colours.BLACK),
                      strict=True))
-    titles = ("spike times", "loss", "gradient by W", "gradient by input times",
+    titles = ("spike times", "loss", "gradient by W", "gradient by inputs",
               "neurons left out")
     labels = ("mean error / s", *["relative error"] * 3, "share")
     for q, ax in enumerate(axes[:5]):
@@ -269,7 +269,12 @@ def plot(data, fig):
                     label=f"{FORMS[f]}, {'largest' if reduce is np.max else 'median'}")
     ax.set(xscale="log", yscale="log", xlabel="steps from crossing to maximum",
            ylabel="relative error", title="f  gradient of one neuron")
-    ax.legend(fontsize=7)
+    axes[7].axis("off")
+    axes[7].add_artist(axes[7].legend(*axes[0].get_legend_handles_labels(),
+                                      loc="upper center", title="a to e",
+                                      fontsize=8.5))
+    axes[7].legend(*ax.get_legend_handles_labels(), loc="lower center", title="f",
+                   fontsize=8.5)
     ax = axes[6]
     for i, values in enumerate(data["cosine"]):
         ax.plot(np.full(len(values), i), values, "o", color=colours.PURPLE,
@@ -278,5 +283,3 @@ def plot(data, fig):
     ax.set(xticks=range(3), xlim=(-0.5, 2.5), ylim=(-1.05, 1.05),
            ylabel="cosine", title="g  surrogate gradient")
     ax.set_xticklabels(LOSSES, fontsize=7)
-    axes[7].axis("off")
-    axes[7].legend(*axes[0].get_legend_handles_labels(), loc="center")

@@ -154,7 +154,7 @@ def plot(data, fig):
         style = {"sum": "--", "max": "-", "nh": ":"}[key.partition("-")[2]]
         curves = data["curves"][x]
         right.plot(np.arange(1, curves.shape[1] + 1), curves.T, style, lw=1.2,
-                   color=COLOURS[net])
+                   color=COLOURS[net], marker=".", ms=4)
     for style, text in (("--", "loss of the sum"), ("-", "loss of the maximum"),
                         (":", "settings of NH")):
         right.plot([], [], style, color=colours.BLACK, label=text)

@@ -112,7 +112,7 @@ def plot(data, fig):
         if scale == fig_superspike.SCALE_V:
             axis.plot(1e3 * fig_superspike.RATE_V, np.exp(np.log(
                 data["constant"][i, RATES_V.index(fig_superspike.RATE_V)]).mean()), "*",
-                color=colours.BLACK, ms=13, label="settings of `superspike`", ls="")
+                color=colours.BLACK, ms=13, label="settings of superspike", ls="")
         axis.set(xscale="log", yscale="log", xlabel="learning rate (mV)",
                  title=f"initial weights {1e3 * scale:g} mV / sqrt(100)")
     axes[0].set_ylabel("trials until all targets are hit")
