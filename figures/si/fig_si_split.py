@@ -3,10 +3,11 @@
 Each of the first five panels shows the test accuracy on one task, measured after the
 training on this task and after the training on each later task.  The last panel shows
 the mean test accuracy over all tasks learnt so far.  Thin lines are single runs, thick
-lines are means.  Dashed lines are means over further runs with the same seeds, in which
-the state of the optimiser Adam is carried over from one task to the next.  In all other
-runs, the state of Adam is reset after each task, as in the code of the authors of
-[ZPG17].
+lines are means.  In these runs, the moments of the optimiser Adam are set to 0 after
+each task, but its step counter is kept.  The code of the authors of [ZPG17] has this
+effect with the version of Keras that they name.  Dotted and dashed lines are means over
+further runs with the same seeds, in which Adam is reset completely after each task, or
+not at all.
 
 A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits.  Each task
@@ -41,25 +42,24 @@ FULL_SIZES, FULL_BATCH, FULL_EPOCHS = (784, 256, 256, 10), 64, 10
 # consolidation, and on the accuracy that consolidation costs in the last task.  The
 # key False stands for the embedded digits, True for MNIST.
 BOUNDS = {False: (0.96, 0.92, 0.06), True: (0.98, 0.92, 0.03)}
-# Without consolidation, the published accuracy is higher.
-CAUSE = ("the reset of Adam in the authors' code seems to act on the moments but not "
-         "on the step counter, or on nothing, depending on the version of Keras; with "
-         "the state of Adam carried over, the accuracy is near the published one")
+RESETS = {"moments": "moments of Adam reset", "all": "Adam reset",
+          "kept": "state of Adam kept"}
+DASHES = {"all": ":", "kept": "--"}
 DIFFERS = ("hidden weights from a truncated Glorot normal distribution; published: the "
-           "default of Keras, and perhaps another reset of Adam")
+           "default of Keras, whose reset of Adam was read in its code and not run")
 ARRAYS = {"full": ("", "1", "1 for MNIST, 0 for the included digits")} | {
-    f"{kind} {name}{kept}": (
-        "run, last task learnt, tested task", "accuracy", f"accuracy on {images} "
-        f"images, {label}" + ", state of Adam kept" * bool(kept))
+    f"{kind} {name} {reset}": (
+        "run, last task learnt, tested task", "accuracy",
+        f"accuracy on {images} images, {label}, {text}")
     for kind, images in (("test", "test"), ("train", "training"))
-    for name, label in LABELS.items() for kept in ("", " kept")}
+    for name, label in LABELS.items() for reset, text in RESETS.items()}
 
 
 def jobs(size, seed, data, repeats=None, strength=STRENGTH):
     return [(learn, {"strength": c, "reset": reset, "repeat": repeat,
                      "seed": seed, "folder": data if size == "full" else None,
                      **({"epochs": 4} if size == "quick" else {})})
-            for c in (strength, 0.0) for reset in (True, False)
+            for c in (strength, 0.0) for reset in RESETS
             for repeat in range(repeats or REPEATS[size])]
 
 
@@ -67,8 +67,7 @@ def learn(strength, reset, repeat, seed, folder, epochs=None):
     """Train a network on all tasks.
 
     Return the accuracies on test and training images, with the axes (last task learnt,
-    tested task).  If `reset` is True, the state of the optimiser Adam is reset after
-    each task.
+    tested task).  The key `reset` of RESETS says what of Adam is reset after each task.
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
@@ -78,7 +77,7 @@ def learn(strength, reset, repeat, seed, folder, epochs=None):
     net = training.perceptron(*sizes, zero=True)
     generator = seeds.rng(seed, FIGURE, "learning", repeat)  # equal for all conditions
     learner = training.begin(net, generator)
-    rule = training.Rule("SI", strength, XI, reset)
+    rule = training.Rule("SI", strength, XI, "" if reset == "kept" else reset)
     rows = {"test": [], "train": []}
     for task in listed:
         learner = training.learn(net, learner, task, rule, epochs=epochs or usual,
@@ -88,27 +87,17 @@ def learn(strength, reset, repeat, seed, folder, epochs=None):
         rows["train"].append([
             training.accuracy(net, learner.parameters, t.images.x, t.images.labels,
                               t.mask) for t in listed])
-    return {"condition": name(strength, reset), "full": folder is not None,
+    return {"name": "with" if strength else "without", "reset": reset,
+            "full": folder is not None,
             **{key: np.array(value) for key, value in rows.items()}}
 
 
-def name(strength, reset=True):
-    """Return the key of a condition."""
-    return f"{strength:g}" if reset else f"{strength:g} kept"
-
-
 def gather(results):
-    found = {f"{kind} {called(condition)}": np.array(
-        [r[kind] for r in results if r["condition"] == condition])
-        for condition in dict.fromkeys(str(r["condition"]) for r in results)
-        for kind in ("test", "train")}
+    conditions = dict.fromkeys((str(r["name"]), str(r["reset"])) for r in results)
+    found = {f"{kind} {name} {reset}": np.array(
+        [r[kind] for r in results if (r["name"], r["reset"]) == (name, reset)])
+        for name, reset in conditions for kind in ("test", "train")}
     return {**found, "full": np.array(bool(results[0]["full"]))}
-
-
-def called(condition):
-    """Return the name of a condition in the data."""
-    strength, _, kept = condition.partition(" ")
-    return ("without" if strength == "0" else "with") + " kept" * bool(kept)
 
 
 def claims(size):
@@ -123,39 +112,50 @@ def claims(size):
                   "accuracy", low=0.9),
         kinds.own("last-task", "accuracy on the last task, without consolidation minus "
                   "with", high=lost, **about)]
+    for key, text, known in published_keys():
+        found.append(kinds.reproduction(key, text, published.number(
+            FIGURE, known, "[ZPG17]", "fig. 3"), differs=DIFFERS, **about)
+            if full else kinds.shown(key, text, **about))
     for name, label in LABELS.items():
-        for key, text, known in (
-                (f"train-{name}", mean(f"training images, {label}"),
-                 "mean over the five tasks"),
-                (f"first-{name}", "accuracy on the first task at the end, training "
-                 f"images, {label}", "first task at the end")):
-            if full:
-                found.append(kinds.reproduction(key, text, published.number(
-                    FIGURE, f"{known}, training images, {NAMES[name]}", "[ZPG17]",
-                    "fig. 3"), differs=DIFFERS, cause=CAUSE * (key == "train-without"),
-                    **about))
-            else:
-                found.append(kinds.shown(key, text, **about))
-    for name, label in LABELS.items():
-        for kind, images in (("", ""), ("train-", "training images, ")):
-            text = mean(f"{images}{label}, state of Adam kept")
-            found += [kinds.shown(f"{kind}{name}-kept", text, **about),
-                      kinds.shown(f"{kind}{name}-gain", f"{text} minus reset", **about)]
+        for reset in DASHES:
+            text = mean(f"{label}, {RESETS[reset]}")
+            found += [kinds.shown(f"{name}-{reset}", text, **about),
+                      kinds.shown(f"train-{name}-{reset}", f"training images, {text}",
+                                  **about)]
     return found
+
+
+def published_keys():
+    """Return the id, the text and the published key of each published number."""
+    found = []
+    for name, label in LABELS.items():
+        about = f"training images, {label}"
+        found += [(f"train-{name}-moments", f"mean accuracy over the five tasks at the "
+                   f"end, {about}",
+                   f"mean over the five tasks, training images, {NAMES[name]}"),
+                  (f"task-1-{name}", f"accuracy on the first task at the end, {about}",
+                   f"first task at the end, training images, {NAMES[name]}")]
+    return found + [
+        (f"task-{k}-without", f"accuracy on task {k} at the end, training images, "
+         f"{LABELS['without']}", f"task {k} at the end, training images, without")
+        for k in range(2, 6)]
 
 
 def measured(data):
     end = {key: values[:, -1].mean(axis=1) for key, values in data.items()
            if values.ndim}
-    found = {"with": end["test with"], "without": end["test without"],
-             "raised": end["test with"] > end["test without"],
-             "last-task": (data["test without"] - data["test with"])[:, -1, -1]}
+    found = {"with": end["test with moments"], "without": end["test without moments"],
+             "raised": end["test with moments"] > end["test without moments"],
+             "last-task": (data["test without moments"]
+                           - data["test with moments"])[:, -1, -1]}
     for name in LABELS:
-        found |= {f"train-{name}": end[f"train {name}"],
-                  f"first-{name}": data[f"train {name}"][:, -1, 0]}
-        for kind, key in (("test", name), ("train", f"train-{name}")):
-            kept = end[f"{kind} {name} kept"]
-            found |= {f"{key}-kept": kept, f"{key}-gain": kept - end[f"{kind} {name}"]}
+        found |= {f"train-{name}-moments": end[f"train {name} moments"],
+                  f"task-1-{name}": data[f"train {name} moments"][:, -1, 0]}
+        for reset in DASHES:
+            found |= {f"{name}-{reset}": end[f"test {name} {reset}"],
+                      f"train-{name}-{reset}": end[f"train {name} {reset}"]}
+    for k in range(1, 5):
+        found[f"task-{k + 1}-without"] = data["train without moments"][:, -1, k]
     return found
 
 
@@ -168,24 +168,27 @@ def courses(test):
 
 def plot(data, fig):
     fig.set_size_inches(13, 3.9)
-    count = data["test with"].shape[1]
+    count = data["test with moments"].shape[1]
     axes = fig.subplots(1, count + 1, sharey=True, sharex=True)
     for name, label in LABELS.items():
         after, colour = np.arange(1, count + 1), COLOURS[name]
-        for axis, curve, kept in zip(axes, courses(data[f"test {name}"]),
-                                     courses(data[f"test {name} kept"]), strict=True):
+        for axis, curve in zip(axes, courses(data[f"test {name} moments"]),
+                               strict=True):
             x = after[-curve.shape[1]:]
             axis.plot(x, curve.T, color=colour, lw=0.6, alpha=0.35)
             axis.plot(x, curve.mean(axis=0), MARKS[name] + "-", color=colour, lw=2.2,
                       label=label)
-            axis.plot(x, kept.mean(axis=0), "--", color=colour, lw=1.6,
-                      label=f"{label}, state of Adam kept")
+        for reset, dashes in DASHES.items():
+            for axis, curve in zip(axes, courses(data[f"test {name} {reset}"]),
+                                   strict=True):
+                axis.plot(after[-curve.shape[1]:], curve.mean(axis=0), dashes,
+                          color=colour, lw=1.6, label=f"{label}, {RESETS[reset]}")
         if bool(data["full"]):
             _plot_published(axes, name)
     for k, axis in enumerate(axes[:-1]):
         axis.set(title=f"Task {k + 1}: {2 * k} or {2 * k + 1}", xticks=after)
-    lowest = min(data[f"test {name}"][:, i, :i + 1].min() for name in LABELS
-                 for i in range(count))
+    lowest = min(values[:, i, :i + 1].min() for key, values in data.items()
+                 if key.startswith("test") for i in range(count))
     axes[-1].set(title="Mean of tasks so far", ylim=(min(0.5, lowest) - 0.03, 1.02))
     axes[0].set_ylabel("test accuracy")
     for axis in axes:

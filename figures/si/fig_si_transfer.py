@@ -190,7 +190,7 @@ def learn(name, strength, task, part, epochs, ends, repeat, seed, folder, before
     net, listed = problem(name, folder, repeat, seed)
     learner = training.begin(net, seeds.rng(seed, FIGURE, f"{name} weights", repeat)) \
         if before is None else training.unpacked(before)
-    rule = training.Rule("SI", max(strength, 0.0), XI, True)
+    rule = training.Rule("SI", max(strength, 0.0), XI, "all")
     learner = training.learn(
         net, learner, listed[task], rule, epochs=epochs,
         batch=BATCH[name][min(task, 1)],

@@ -62,12 +62,15 @@ class Rule(NamedTuple):
     intelligence.  With the name "EWC" (elastic weight consolidation), the importance of
     a parameter is half its Fisher information.  With the name "L2", the importance of
     all parameters is 1.
+
+    The field `reset` says what of Adam is reset after a task: "all" of its state, its
+    "moments" but not its step counter, or nothing ("").
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"
     strength: float = 0.0
     xi: float = 0.1
-    reset: bool = False     # whether the state of Adam is reset after a task
+    reset: str = ""
 
 
 class Learner(NamedTuple):
@@ -290,7 +293,8 @@ def consolidate(net, learner, task, rule):
         memory = memory._replace(importance=grown, tasks=memory.tasks + 1,
                                  anchor=[a.copy() for a in parameters], steps=0)
     if rule.reset:
-        adam = fast_si.begin(parameters)
+        step = adam.step if rule.reset == "moments" else 0
+        adam = fast_si.begin(parameters)._replace(step=step)
     return Learner(parameters, adam, memory)
 
 

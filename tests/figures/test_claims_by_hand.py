@@ -142,32 +142,33 @@ def test_merged_transfers():
 
 def test_consolidation_of_split_digits():
     final = {"with": [[0.9, 0.7], [0.8, 0.6]], "without": [[0.5, 0.8], [0.7, 0.9]]}
-    data = {f"{kind} {condition}{kept}": np.array([[[1, 0], row] for row in rows])
-            + 0.01 * (kind == "train") * np.arange(2)[:, None, None]
-            + (kept != "") * np.array([0.02, 0.04])[:, None, None]
+    data = {f"{kind} {condition} {reset}": np.array(
+                [[[1.0, 0, 0, 0, 0], [*row, 0.5, 0.5, 0.5]] for row in rows])
+            + 0.01 * (kind == "train")
+            + (reset == "kept") * np.array([0.02, 0.04])[:, None, None]
             for kind in ("test", "train") for condition, rows in final.items()
-            for kept in ("", " kept")}
+            for reset in fig_si_split.RESETS}
     data["full"] = np.array(False)
     agree(fig_si_split, data, {
-        "with": (0.75, 0.96, None), "without": ((0.65 + 0.8) / 2, None, 0.92),
-        "raised": (0.5, 0.9, None), "last-task": ((0.1 + 0.3) / 2, None, 0.06),
-        "train-with": 0.755, "first-without": 0.605, "with-kept": 0.78,
-        "train-without-kept": 0.76})
-    np.testing.assert_allclose(fig_si_split.measured(data)["with-gain"], [0.02, 0.04])
+        "with": (0.6, 0.96, None), "without": (0.59, None, 0.92),
+        "raised": (0.5, 0.9, None), "last-task": (0.0, None, 0.06),
+        "train-with-moments": 0.61, "task-1-without": 0.61, "task-2-without": 0.86,
+        "task-5-without": 0.51, "with-kept": 0.63, "with-all": 0.6,
+        "train-without-kept": 0.63})
     full = {claim.id: claim for claim in fig_si_split.claims("full")}
-    assert full["train-without"].published.value == 0.86
-    assert full["first-with"].published.value == 1
+    assert [full[key].published.value for key in (
+        "train-without-moments", "task-1-with", "task-2-without", "task-5-without")] \
+        == [0.86, 1, 0.58, 1]
     assert full["with"].low == 0.98 and full["last-task"].high == 0.03
 
 
 def test_conditions_of_split_digits_are_named():
-    done = [{"condition": condition, "full": False, "test": np.full((2, 2), i),
-             "train": np.full((2, 2), i + 0.5)} for i, condition in enumerate(
-                 ("0.5", "0.5 kept", "0", "0 kept"))]
+    done = [{"name": name, "reset": reset, "full": False, "test": np.full((2, 2), i),
+             "train": np.full((2, 2), i + 0.5)} for i, (name, reset) in enumerate(
+                 (("with", "all"), ("with", "kept"), ("without", "moments")))]
     data = fig_si_split.gather(done)
     assert [data[key].max() for key in (
-        "test with", "train with kept", "test without", "train without kept")] == [
-        0, 1.5, 2, 3.5]
+        "test with all", "train with kept", "test without moments")] == [0, 1.5, 2]
 
 
 def test_consolidation_of_permuted_digits():
