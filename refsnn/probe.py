@@ -68,12 +68,15 @@ by the nominal threshold `unit`.  `probe` makes three measurements:
     measured readouts are compared with those that eq. (1) predicts from
     the weights W_out and the spikes S.  The lag R maximises the
     correlation between the measured and the predicted changes of the
-    readouts from step to step.  However, the lag D, the nominal time
-    constants and W_out are used unless another lag, other time constants
-    or |W_out| raise the correlation by more than 3 %.  Readouts do not
-    follow from the weights if the correlation is below 0.6 times the
-    largest that the noise allows.  The comparison omits the smallest and
-    the largest sample of each readout, because codes may be cut off there.
+    readouts from step to step.  A smaller correlation counts as equal if
+    it is at least 97 % of the largest, or if the variance that neither the
+    noise nor the prediction explains is at most 1.25 times the least.  Of
+    equal predictions, those with the nominal time constants or the median
+    ones of (B), with the lag D, and with W_out instead of |W_out| are
+    preferred.  Readouts do not follow from the weights if the correlation
+    is below 0.6 times the largest that the noise allows.  The comparison
+    omits the smallest and the largest sample of each readout, because
+    codes may be cut off there.
 
 Spikes or samples may belong to the previous or next pattern.  If exchanged
 neurons fit as well, the report lists both.  Measurement (C) ends early if
@@ -138,6 +141,7 @@ OUTLIER = 4             # to it; in standard deviations of the other neurons
 ODD, UNEVEN = 2, 1.7    # the same for a gain, and a readout, relative to the median
 APART = 0.1             # the same for the difference of q in (2) from nominal
 CLOSE = 0.97            # correlations above this share of the largest count as equal
+ALIKE = 1.25            # as do unexplained variances up to this multiple of the least
 FOLLOW, READ, LOST = 0.8, 0.6, 0.5      # least correlations: in general, of readouts
 IDLE, FAINT = 0.25, 0.02        # no response: share of the median, of the nominal one
 STEADY = 0.1            # potential without input spikes from which it is a fault
@@ -288,8 +292,9 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         return _add(report, "Neurons spike late: `steps` is too small.")
     least = min(missed for _, _, missed, _ in found) + 1 - CLOSE
     guesses = [guess for guess, f in zip(guesses, found, strict=True) if f[2] <= least]
-    size, D, missed, S = next(f for f in found if f[2] <= least)
-    report = report._replace(unit=size[fit.order])
+    bounds, D, missed, S = next(f for f in found if f[2] <= least)
+    size, near = bounds.mean(axis=0), np.median(np.clip(1, *np.sort(bounds, axis=0)))
+    report = report._replace(unit=size[fit.order])                         # (5)
     L, far = round(fit.lag), max(LAGS)
     if max(abs(L), abs(D) - 1) >= far:
         return _add(report, *_neurons(fit.order, guesses, False), UNKNOWN)
@@ -303,21 +308,23 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         for i, a in enumerate(sources)), key=lambda found: found[0])
         for weights in (W_out, np.abs(W_out)))
     signless = bool(plain[0] < CLOSE * lost[0])
-    _, R, sent, total, faults, which = lost if signless else plain
+    _, R, sent, (total, *others), faults, which = lost if signless else plain
     faults = ["The sign of the readout weights is lost."] * signless + faults
     report = _add(report, *_neurons(fit.order, guesses, which), *faults)
     if abs(R) >= far or not sent.any():
         return _add(report, *[UNKNOWN] * bool(sent.any()))
     faults, after = [], R == D + 1                                         # (6)
     if _far(total / nominal[0], SLOW):
+        equal = [f"; or readout weights are {scale:.2f} times as strong as described"
+                 for scale in others[:1]]
         faults.append(f"The time constants of the readouts add up to about "
                       f"{1e6 * dt * total:.0f} µs, and nominally to "
-                      f"{1e6 * dt * nominal[0]:.1f} µs.")
-    late, told = _delays(L, R)
+                      f"{1e6 * dt * nominal[0]:.1f} µs{''.join(equal)}.")
+    late, told = _delays(L, R) if R - D in (0, 1) else (
+        None, ["The delays of spikes, samples and readouts do not agree."])
     faults += told + ["Each sample is taken after the reset of its step."] * after
-    if R - D not in (0, 1):
-        faults.append("The delays of spikes, samples and readouts do not agree.")
-    faults += _scales(np.median(fit.gain), np.median(size), np.median(np.abs(sent)))
+    faults += _scales(np.median(fit.gain), np.median(size) if _far(near) else near,
+                      np.median(np.abs(sent)))
     if (sent < 0).all():
         faults.append("Readout weights or samples of readouts have the opposite sign.")
     else:
@@ -481,8 +488,12 @@ def _weak(report, fit, W, scale, y, spikes, noise):
         g, live, like = g[back], live[back], like[back]
         fit = fit._replace(total=total[back], q=q[back], error=fit.error[back],
                            order=order)
-    columns = (np.sqrt((a[live] ** 2).mean(axis=(0, 1))) for a in (g, W))
-    dead = np.divide(*columns) < max(IDLE * np.median(rows), FAINT)
+    sizes = np.sqrt((g[live] ** 2).mean(axis=0) / (W[live] ** 2).mean(axis=0))
+    none = sizes < max(IDLE * np.median(rows), FAINT)       # (R, m)
+    dead = none.all(axis=0)
+    if (none & ~dead).mean() > MISSED * (1 - MISSED):
+        return _add(report, f"About {100 * none.mean():.0f} % of the input spikes have "
+                    "no effect."), fit
     faults = [*_told("Input", dead, "has/have", " no effect"),
               *(_bent(g, W, scale) or _order(
                   g, W, live, dead, straight, straight & (like < 0)))]
@@ -696,19 +707,19 @@ def _resets(y, spikes, W, x, fit):
     for last, spiking in ((drop - 1, y), (drop, expected)):
         low = np.where((steps <= last) & some, y, -np.inf).max(axis=(0, 1))
         high = np.where((steps == drop) & some, spiking, np.inf).min(axis=(0, 1))
-        found.append((np.maximum(low - high, 0).sum(), low + high))
-    least = min(wrong for wrong, _ in found)
-    unit = np.mean([both for wrong, both in found if wrong == least], axis=0) / 2  # (5)
+        found.append((np.maximum(low - high, 0).sum(), low, high))
+    least = min(wrong for wrong, _, _ in found)
+    low, high = np.mean([bounds for wrong, *bounds in found if wrong == least], axis=0)
     sizes = np.where(some, np.take_along_axis(e, drop[None], 0)[0], np.nan)
     large = e > LARGE * np.nanmedian(sizes, axis=0)
     large &= ~_late(large, 1)                   # the first step of each reset
     sent = sum(_late(spikes, D + near) for near in (-1, 0, 1)) > 0
-    return unit, D, 1 - (large & sent).sum() / max(large.sum(), 1)
+    return np.stack([low, high]), D, 1 - (large & sent).sum() / max(large.sum(), 1)
 
 
 def _readouts(y, drive, constants, D, noise):
     """Compare readouts with eq. (1)."""
-    T, (_, B, k), none = len(y), drive.shape, (0, 0, np.zeros(len(noise)), 0.0)
+    T, (_, B, k), none = len(y), drive.shape, (0, 0, np.zeros(len(noise)), (0.0,))
     late = np.arange(T)[:, None] - np.arange(T)
 
     def predicted(total, q):
@@ -729,28 +740,37 @@ def _readouts(y, drive, constants, D, noise):
     if silent.any():
         return *none, _told("Readout", silent, "does/do", " not respond to spikes")
     found, measured = [], rows(y)
+    clear = 1 - 2 * noise ** 2 / np.maximum(measured.var(axis=1), TINY)
     totals = constants[0][0] * np.geomspace(0.3, 3.3, 32)
     for total, q in constants + [(total, q) for total in totals for q in (0.0, 0.3)]:
         v = predicted(total, q)
         for lag in LAGS:
             for half in (0, 1):
                 sent = rows((_late(v, lag) + _late(v, lag - half)) / 2)
-                score = np.abs(_paired(measured, sent)[1]).sum()
-                found.append((score, lag, total, q, sent))
-    best = max(score for score, *_ in found)
-    given = found[:2 * len(LAGS) * len(constants)]
-    if max(score for score, *_ in given) < CLOSE * best:
-        given = found
-    _, _, total, q, _ = max(given, key=lambda f: f[0])
-    score, lag, _, _, sent = min(
-        (f for f in given if f[2:4] == (total, q) and f[0] > CLOSE * best),
-        key=lambda f: (f[1] != D, -f[0]))
-    order, like = _paired(measured, sent)
-    gain = (measured * sent[order]).sum(axis=1) / (sent[order] ** 2).sum(axis=1)
-    clear = 1 - 2 * noise ** 2 / np.maximum(measured.var(axis=1), TINY)
-    if np.median(like ** 2) < READ ** 2 * np.median(clear):
+                order, like = _paired(measured, sent)
+                found.append(((clear - like ** 2).mean(), lag, total, q, order, like,
+                              sent))
+    found.sort(key=lambda f: f[0])
+    least, whole = found[0][0], clear.mean()
+    most = max(ALIKE * least, whole - CLOSE ** 2 * (whole - least))
+    given = [f for f in found if f[2:4] in constants]
+    if given[0][0] > most:
+        given = [f for f in found if f[2:4] == found[0][2:4]]
+    fits = []
+    for rest, lag, total, _, order, like, sent in given:
+        # Spikes between two steps make the prediction inexact: it is no regressor.
+        gain = np.sqrt(np.maximum(clear, like ** 2)) * np.sign(like) * (
+            measured.std(axis=1) / sent[order].std(axis=1))
+        middle = np.median(np.abs(gain))
+        if rest <= most:
+            fits.append((lag != D, bool(_far(middle)), rest, total, middle, lag, gain,
+                         order, like))
+    _, _, rest, total, _, lag, gain, order, like = min(fits, key=lambda f: f[:3])
+    plain = [f[4] for f in fits if f[3] == constants[0][0]]     # nominal
+    if np.median(found[0][5] ** 2) < READ ** 2 * np.median(clear):
         return *none, ["The readouts do not follow from the weights."]
-    return score, lag, gain, total, _either([_moved("the readouts of", _whole(order))])
+    return (np.sqrt(clear.mean() - rest), lag, gain, (total, *plain), _either([_moved(
+        "the readouts of", _whole(order))]))
 
 
 def _neurons(samples, guesses, reported):

@@ -662,9 +662,10 @@ def test_the_potential_that_a_spike_lacks_by_hand():
     for t in range(T - 1):
         current = sum(0.5 ** k * 1e3 for k in range(t))         # eq. (1) with alpha 0.5
         y[t + 1] = 0.8 * y[t] + current - (1 if t in (10, 22) else 0)
-    size, D, missed = probe._resets(y, fired, np.array([[1e3]]), x, constants(0.5, 0.8))
+    bounds, D, missed = probe._resets(y, fired, np.array([[1e3]]), x,
+                                      constants(0.5, 0.8))
     assert D == 2 and missed == 0
-    assert size == pytest.approx((y[:11].max() + y[11, 0, 0] + 1) / 2, rel=1e-12)
+    assert bounds.ravel() == pytest.approx([y[:11].max(), y[11, 0, 0] + 1], rel=1e-12)
 
 
 def test_a_nominal_potential_of_1_is_no_spike():
@@ -755,14 +756,35 @@ def test_two_delays():
     assert "nput comes 2 steps late and samples come 1 step early" in text
 
 
+def test_lost_input_spikes_are_no_dead_inputs():
+    """Where one spike in 1,000 is lost, as on real chips, nothing is reported."""
+    rng = np.random.default_rng(4)
+    run = faulty(software, "x", lambda x: x * (rng.random(x.shape) >= 0.001))
+    assert named(run, (32, 24, 4)) == ()
+    run = faulty(software, "x", lambda x: x * (rng.random(x.shape) >= 0.4))
+    (_, share, *rest), = map(str.split, named(run, (32, 24, 4)))
+    assert " ".join(rest) == "% of the input spikes have no effect."
+    assert int(share) == pytest.approx(40, abs=10)              # of 96 spikes
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_short_time_constants_are_no_delays_and_no_gains(seed):
+    """Spikes within long time steps make the prediction of readouts inexact."""
+    drawn = chip.draw(seed, chip.CALIBRATED, tau_syn=4e-6, tau_mem=4e-6)
+    rng = np.random.default_rng(seed)
+    faults = named(lambda w, x: chip.emulate(drawn, w, x, rng=rng, dt=2e-6),
+                   (64, 20, 5), dt=2e-6, seed=seed)
+    assert len(faults) >= 2 and all(text.startswith("The time constants")
+                                    for text in faults)
+
+
 def test_delays_that_do_not_agree():
     def run(weights, x):
         spikes, samples = software(weights, x)
         samples[:, :, 8:] = late(-1, 80)(samples[:, :, 8:])
         return spikes, samples
 
-    assert named(run) == ("Spikes come 1 step late.",
-                          "The delays of spikes, samples and readouts do not agree.")
+    assert named(run) == ("The delays of spikes, samples and readouts do not agree.",)
 
 
 @pytest.mark.parametrize("lag", [2, -2, -1])
