@@ -11,8 +11,9 @@ the predicted classes of the test points of the first run after training, and cr
 mark wrong predictions.
 
 The data, the network and the training are those of [WP21], except for the generator of
-the data. There are 5000 points for training and 1000 for the test, a third of each
-class. With --full, the training has 300 epochs as in [WP21], otherwise 12.
+the data. There are 5000 points for training (with --quick 1000) and a fifth as many for
+the test, a third of each class. With --full, the training has 300 epochs as in [WP21],
+otherwise 12 (with --quick 4).
 """
 
 import numpy as np
@@ -23,7 +24,8 @@ from refsnn import eventprop, optimisers, spike_time
 from refsnn.fast import eventprop as fast
 
 FIGURE = "yin_yang"
-SIZES = {"quick": (1, 2), "default": (1, 12), "full": (10, 300)}      # runs, epochs
+SIZES = {"quick": (1, 4, 1000), "default": (1, 12, 5000), "full": (10, 300, 5000)}
+# runs, epochs, training points
 TAUS, UNTIL = {"tau_mem": 20e-3, "tau_syn": 5e-3}, 60e-3              # s
 SCALE, LATE_SCALE, LATE_COST = 0.5e-3, 6.4e-3, 3e-3                   # s, s, 1
 BIG, SMALL = 0.5, 0.1           # radii of the figure and of the dots
@@ -35,9 +37,10 @@ ARRAYS = {"error": ("run, epoch", "1", "share of wrong test points"),
           "predicted": ("point", "", "predicted class")}
 
 
-def jobs(size, seed, data, repeats=None, epochs=None, hidden=200, samples=5000):
+def jobs(size, seed, data, repeats=None, epochs=None, hidden=200, samples=None):
     """Return one job for each run."""
-    repeats, epochs = repeats or SIZES[size][0], epochs or SIZES[size][1]
+    repeats, epochs, samples = (given or usual for given, usual in zip(
+        (repeats, epochs, samples), SIZES[size], strict=True))
     return [(learn, {"epochs": epochs, "hidden": hidden, "samples": samples,
                      "seed": seed, "repeat": repeat}) for repeat in range(repeats)]
 
