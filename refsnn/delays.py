@@ -245,7 +245,7 @@ def settle(delays, x, W=None, *, most, kernel="linear", width=None):
     if W is not None:
         W, _ = arrays("W (n, m), delays (n, m)", W, before[0], dtype=before.dtype)
         before = W * before
-    rounded = np.rint(np.asarray(delays, before.dtype))                    # (2)
+    rounded = np.rint(delays)                                              # (2)
     after = taps(rounded, most=most) * (1 if W is None else W)
     old, new = delayed(x, before)[0], delayed(x, after)[0]
     size, change = (float(np.linalg.norm(a)) for a in (old, new - old))

@@ -175,3 +175,11 @@ def test_small_steps_lead_to_eventprop():
                        / np.linalg.norm(exact.ddelays)])
     falls = -np.diff(np.log(errors), axis=0) / np.log(4)
     assert ((falls > 0.8) & (falls < 1.3)).all() and np.max(errors[-1]) < 0.01
+
+
+def test_the_dtype_of_settled_delays():
+    x, W = np.ones((4, 1, 1), np.float32), np.full((1, 1), 1 / 3)
+    half = np.array([[0.5]], np.float32)
+    rounded, change = settle(half, x, W, most=1)
+    assert rounded.dtype == np.float32
+    assert change == settle(half, x, W.astype(np.float32), most=1)[1]
