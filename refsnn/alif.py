@@ -213,8 +213,6 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     recording : Recording
         Steps 0 to T - 1, with the fields described in `simulate`.
     state : State
-        State at step T.
-
         syn      currents I[T], (B, n)
         mem      membrane potentials U[T], (B, n)
         adapted  adaptations A[T], (B, n)
@@ -392,8 +390,7 @@ def credit(recording, psi, dspikes=None, dmem=None, *, adaptation):
 
     Returns
     -------
-    (T, B, 3n) float
-        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem, adapted].
+    (T, B, 3n) float, for h = [syn, mem, adapted]
     """
     psi, dspikes, dmem, a, _, clamp = arrays(
         "psi (T*, B*, n) float, dspikes? (T*, B*, n), dmem? (T*, B*, n), "
@@ -427,9 +424,7 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
 
     Returns
     -------
-    Traces
-        Traces at step t + 1, in new arrays.
-
+    Traces at step t + 1, in new arrays
         syn      s_j, (B, m + n), or (B, m) without recurrence
         mem      u_j, in the shape of `syn`
         adapted  eps_ij, (B, n, m + n) or (B, n, m)
@@ -463,7 +458,6 @@ def eligibility(traces, psi, *, adaptation):
     Returns
     -------
     (B, n, m + n) or (B, n, m) float
-        Eligibility trace e_ij of eq. (8).
     """
     psi, a, _, mem, adapted = arrays(
         f"psi (B*, n) float, adaptation (n?) in [0, inf), {TRACES}", psi, adaptation,

@@ -115,8 +115,7 @@ def places(channels=700):
 
     Returns
     -------
-    (channels,) float
-        Distance from the base, from 0 to 3.5 cm.
+    (channels,) float, distances from the base, from 0 to 3.5 cm
     """
     return np.linspace(0, LENGTH, *arrays("channels () int in [1, inf)", channels))
 

@@ -147,9 +147,7 @@ def sparse(times, units, channels, binning):
 
     Returns
     -------
-    Spikes
-        Nonzero counts, sorted by step, then sample, then unit.
-
+    Spikes, sorted by step, then sample, then unit
         step    (E,) int64, in 0 ... T-1, non-decreasing
         sample  (E,) int64, in 0 ... B-1
         unit    (E,) int64, in 0 ... n-1
@@ -226,8 +224,7 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
 
     Returns
     -------
-    float
-        Time constant tau in seconds.
+    float, in seconds
     """
     decay, dt, meant, tolerance = arrays(
         "decay () in (0, 1), dt () in (0, inf), meant? () in (0, inf), "

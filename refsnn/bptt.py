@@ -76,7 +76,6 @@ def adjoint(J, q):
     Returns
     -------
     (T, B, n) float
-        Total derivative dL/dh[t].
     """
     J, q = arrays("J (T, B, n, n) float, q (T, B, n)", J, q)
     a = np.array(q)
@@ -100,8 +99,7 @@ def gradient(J, F, q):
 
     Returns
     -------
-    (p,) float
-        Gradient, summed over steps and batch.
+    (p,) float, summed over steps and batch
     """
     J, F, q = arrays(SYSTEM, J, F, q)
     return np.einsum("tbi,tbip->p", adjoint(J, q), F)                      # (2)
@@ -156,8 +154,7 @@ def truncated(J, F, q, horizon):
 
     Returns
     -------
-    (p,) float
-        Gradient, summed over steps and batch.
+    (p,) float, summed over steps and batch
     """
     J, F, q, K = arrays(SYSTEM + ", horizon () int in [0, inf)", J, F, q, horizon)
     a, term = q.copy(), np.array(q)

@@ -178,8 +178,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
     Returns
     -------
-    callable (t, u) -> (B, n) float
-        Spike function for a simulator; u has the shape of mem[t].
+    callable (t, u) -> (B, n) float, where u has the shape of mem[t]
     """
     one_of("surrogate", surrogate, Callable)
     fixed, limit = (a.copy() for a in arrays(
@@ -247,8 +246,7 @@ def complex_step(f, theta, direction, step=1e-30):
 
     Returns
     -------
-    float
-        Im f(theta + i step direction) / step.
+    float, Im f(theta + i step direction) / step
     """
     one_of("f", f, Callable)
     (theta,), (direction,) = _pairs([theta], [direction], "direction")

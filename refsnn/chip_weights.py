@@ -145,8 +145,7 @@ def dropout(rng, n, rate=0.4):
 
     Returns
     -------
-    (n,) bool
-        True for neurons that are not removed.
+    (n,) bool, True for neurons that are not removed
     """
     one_of("rng", rng, np.random.Generator)
     n, rate = arrays("n () int in [1, inf), rate () in [0, 1)", n, rate)
@@ -164,8 +163,7 @@ def drop(weights, kept):
     ----------
     weights : Weights, or dict with its fields
         Weights, or gradient of the loss with respect to the weights.
-    kept : (n,) bool
-        Result of `dropout`.
+    kept : (n,) bool, result of `dropout`
 
     Returns
     -------

@@ -125,8 +125,7 @@ def velocity(x, rate, response, channels, *, out=None):
 
     Returns
     -------
-    (n, C) float64
-        Velocity v in steps of 2/rate seconds.
+    (n, C) float64, in steps of 2/rate seconds
     """
     x, rate = arrays(f"x (N) float, rate {POSITIVE}", x, rate, dtype=np.float64)
     one_of("response", response, Callable)
@@ -180,8 +179,7 @@ def transmitter(v, dt, *, cell=None):
 
     Returns
     -------
-    (3, T, C) float64
-        The pools `free`, `cleft` and `store`.
+    (3, T, C) float64, the pools `free`, `cleft` and `store`
     """
     (v,), (cell, dt) = arrays("v (T, C) float", v), _cell(cell, dt)
     out = np.empty((3, *v.shape))

@@ -232,9 +232,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
 
     Returns
     -------
-    Run
-        States 0 to T, (T + 1, B, n), of which `recorded` selects T rows.
-
+    Run, states 0 to T, (T + 1, B, n), of which `recorded` selects T rows
         syn     synaptic currents I
         mem     membrane potentials u
         spikes  spikes s
@@ -353,13 +351,11 @@ def recorded(step, run):
 
     Parameters
     ----------
-    step, run
-        Convention, and result of `simulate`.
+    step, run : Step and Run, convention and result of `simulate`
 
     Returns
     -------
-    dict
-        Arrays "spikes", "mem" and "syn", each of shape (T, B, n).
+    dict of "spikes", "mem" and "syn", each of shape (T, B, n)
     """
     step, run = _run(step, run)
     spikes, state, shown = _rows(step, len(run.mem))
@@ -386,8 +382,7 @@ def slopes(step, run, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, leak=0.0,
     ----------
     step, tau_syn, tau_mem, dt, threshold, leak, reset_to, floor
         As for `simulate`.
-    run : Run
-        Result of `simulate`.
+    run : Run, result of `simulate`
 
     Returns
     -------
@@ -453,8 +448,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     x, W, V : as for `simulate`
     spikes, psi : (T + 1, B, n) float
         Spikes and surrogate derivatives; results have the dtype of psi.
-    slopes : dict
-        Result of `slopes`.
+    slopes : dict, result of `slopes`
 
     Returns
     -------
@@ -509,8 +503,7 @@ def credit(psi, slopes, dspikes=None, dmem=None):
 
     Returns
     -------
-    (T + 1, B, 2n) float
-        ``q[k] = dL/dh[k]`` for h = [syn, mem], a direct derivative.
+    (T + 1, B, 2n) float, for h = [syn, mem]
     """
     psi, row_by_mem, row_by_spikes = _slopes(
         psi, slopes, ("row_by_mem", "row_by_spikes"))

@@ -198,16 +198,13 @@ def backward(weights, recording, doutputs, pools):
 
     Parameters
     ----------
-    weights, recording, pools
-        Arguments and result of `forward`.
+    weights, recording, pools : arguments and result of `forward`
     doutputs : (N, K) float
         Derivative of the loss with respect to the outputs.
 
     Returns
     -------
-    Gradient
-        Gradient of the loss, summed over all samples.
-
+    Gradient, summed over all samples
         weights, biases  lists of derivatives, in the shapes of the parameters
     """
     net = _read(weights, recording, pools)
@@ -306,8 +303,7 @@ def jacobian(recording, signals):
 
     Parameters
     ----------
-    recording, signals
-        Results of `forward` and `signals`.
+    recording, signals : results of `forward` and `signals`
 
     Returns
     -------
@@ -397,8 +393,7 @@ def init(shapes, rng, dtype=np.float64):
 
     Returns
     -------
-    weights, biases : lists of arrays
-        As for `forward`.
+    weights, biases : as for `forward`
     """
     one_of("rng", rng, np.random.Generator)
     float_dtype(dtype)

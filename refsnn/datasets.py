@@ -147,8 +147,7 @@ def split(labels, test_fraction=0.2, seed=0):
 
     Returns
     -------
-    train, test : int64
-        Indices of the samples of each set, in increasing order.
+    train, test : int64, indices of the samples, in increasing order
     """
     labels, test_fraction, seed = arrays(
         "labels (N) int, test_fraction () in (0, 1), seed () int in [0, inf)", labels,
@@ -183,8 +182,7 @@ def idx(path, *, limit=1 << 31):
 
     Returns
     -------
-    array
-        Array of the declared shape and dtype, in native byte order.
+    array of the declared shape and dtype, in native byte order
     """
     path = _file(_path("path", path), "must be a file of the IDX format, gzipped or "
                  "not")
@@ -298,8 +296,7 @@ def fetch(name, folder):
 
     Returns
     -------
-    str
-        Path folder/name, which `images` accepts.
+    str, the path folder/name, which `images` accepts
     """
     folder = _path("folder", folder)
     one_of("name", name, *SOURCES)

@@ -62,9 +62,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
 
     Returns
     -------
-    Events
-        Spike indices, sorted by step, then sample, then unit.
-
+    Events, sorted by step, then sample, then unit
         step    (E,) int64, in 0 .. T-1, non-decreasing
         sample  (E,) int64, in 0 .. B-1
         unit    (E,) int64, in 0 .. m-1

@@ -59,7 +59,7 @@ __all__ = ["alignment", "direct", "local_cross_entropy", "local_square",
 
 
 def transport(dsyn, G):
-    """Compute the error signal from the error of the next layer, eq. (1).
+    """Compute the credit `dspikes` from the error of the next layer, eq. (1).
 
     >>> transport(np.array([[[1.0]], [[2.0]]]), np.array([[3.0]])).tolist()
     [[[6.0]], [[0.0]]]
@@ -74,8 +74,7 @@ def transport(dsyn, G):
 
     Returns
     -------
-    (T, B, n) float
-        Credit ``dspikes`` of the hidden spikes, which is 0 at the last step.
+    (T, B, n) float, 0 at the last step
     """
     dsyn, G = arrays("dsyn (T, B, k) float, G (k, n)", dsyn, G)
     dspikes = np.zeros((*dsyn.shape[:2], G.shape[1]), dsyn.dtype)
@@ -84,7 +83,7 @@ def transport(dsyn, G):
 
 
 def direct(error, H):
-    """Compute the error signal directly from the output error, eq. (2).
+    """Compute the credit `dspikes` directly from the output error, eq. (2).
 
     >>> direct(np.array([[[1.0, -1.0]]]), np.array([[3.0], [1.0]])).tolist()
     [[[2.0]]]
@@ -99,7 +98,6 @@ def direct(error, H):
     Returns
     -------
     (T, B, n) float
-        Credit ``dspikes`` of the spikes.
     """
     error, H = arrays("error (T, B, k) float, H (k, n)", error, H)
     return error @ H                                                       # (2)
@@ -182,8 +180,7 @@ def presynaptic_trace(x, *, alpha, beta, gain=1.0):
 
     Returns
     -------
-    (T, B, m) float
-        Trace, which is 0 at the first two steps.
+    (T, B, m) float, 0 at the first two steps
     """
     x, alpha, beta, gain = arrays(
         "x (T, B, m) float, alpha () in [0, 1), beta () in [0, 1), "
@@ -210,8 +207,7 @@ def three_factor(post, trace):
 
     Returns
     -------
-    (n, m) float
-        Gradient dW of the loss, summed over steps and batch.
+    (n, m) float, summed over steps and batch
     """
     post, trace = arrays("post (T, B, n) float, trace (T, B, m)", post, trace)
     n, m = post.shape[2], trace.shape[2]

@@ -166,9 +166,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
 
     Returns
     -------
-    Recording
-        Potentials are in units of the threshold.
-
+    Recording, with potentials in units of the threshold
         mem     (T, B, n) potentials v, or None if not reported
         spikes  (T, B, n) spikes S of hidden neurons
         out     (T, B, k) potentials o of readouts, or None if not reported
@@ -395,9 +393,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
 
     Returns
     -------
-    Gradient
-        Gradients, summed over time steps and batch.
-
+    Gradient, summed over time steps and batch
         hidden     (n, m) dW
         recurrent  (n, n) dV, or None if V is None
         readout    (k, n) dW_out

@@ -222,8 +222,6 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     recording : Recording
         Steps 0 to T - 1, with the fields described in `simulate`.
     state : State
-        State at step T.
-
         syn     synaptic currents I[T], (B, n)
         mem     membrane potentials U[T], (B, n)
         spikes  spikes of the last `refractory` steps, oldest step first,
@@ -341,9 +339,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
     Returns
     -------
-    Gradient
-        Derivatives; for parameters, summed over steps and batch.
-
+    Gradient, for parameters summed over steps and batch
         dW          (n, m)
         dV          (n, n), or None if V is None
         dx          (T, B, m)
@@ -493,8 +489,7 @@ def credit(psi, dspikes=None, dmem=None):
 
     Returns
     -------
-    (T, B, 2n) float
-        Direct derivative ``q[t] = dL/dh[t]`` for h = [syn, mem].
+    (T, B, 2n) float, for h = [syn, mem]
     """
     psi, dspikes, dmem = arrays(
         "psi (T*, B*, n*) float, dspikes? (T*, B*, n*), dmem? (T*, B*, n*)", psi,

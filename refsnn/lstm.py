@@ -170,9 +170,7 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
 
     Returns
     -------
-    Gradient
-        The gradients dW, dV and db are summed over steps and batch.
-
+    Gradient, with dW, dV and db summed over steps and batch
         dW      (4 n, m)
         dV      (4 n, n)
         db      (4 n,)

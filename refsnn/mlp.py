@@ -163,16 +163,13 @@ def backward(weights, recording, doutputs, activation="relu"):
 
     Parameters
     ----------
-    weights, recording, activation
-        Arguments and result of `forward`.
+    weights, recording, activation : arguments and result of `forward`
     doutputs : (N, K) float
         Derivative of the loss with respect to the outputs.
 
     Returns
     -------
-    Gradient
-        Gradient of the loss, summed over all samples.
-
+    Gradient, summed over all samples
         weights, biases  lists of derivatives, in the shapes of the parameters
     """
     weights, inputs, pre, slopes, doutputs = _network(
@@ -260,8 +257,7 @@ def jacobian(recording, signals):
 
     Parameters
     ----------
-    recording, signals
-        Results of `forward` and `signals`.
+    recording, signals : results of `forward` and `signals`
 
     Returns
     -------

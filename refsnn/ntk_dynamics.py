@@ -76,8 +76,7 @@ def one_step(kernel, outputs, doutputs, rate):
 
     Returns
     -------
-    (M, K) float
-        Outputs for the test samples after the step.
+    (M, K) float, for the test samples
     """
     outputs, doutputs, kernel, _ = arrays(
         f"outputs (M, K) float, doutputs (N, K), kernel (M, N, K, K), {RATE}", outputs,

@@ -189,8 +189,7 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     ----------
     model, x : as for `target`
     student : Student
-    goal : Target
-        Result of `target` for the same batch.
+    goal : Target, result of `target` for the same batch
     density, strength, l2 : float
         Fraction of unpruned weights, in (0, 1]; coefficients of (1) and (3).
     kind : {"at_masked", "through_mask"}

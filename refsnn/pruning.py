@@ -80,8 +80,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
     Returns
     -------
-    list of arrays of 0 and 1
-        Masks in the shapes and dtype of the weights.
+    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     weights, _, rho = _checked(weights, rho)
 
@@ -127,8 +126,7 @@ def snip(weights, gradients, rho, *, scope="global"):
 
     Returns
     -------
-    list of arrays of 0 and 1
-        Masks in the shapes and dtype of the weights.
+    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     products, rho = _products(weights, "gradients", gradients, rho)
 
@@ -159,8 +157,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
     Returns
     -------
-    list of arrays of 0 and 1
-        Masks in the shapes and dtype of the weights.
+    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
 
@@ -183,8 +180,7 @@ def logit_doutputs(outputs):
 
     Returns
     -------
-    (N, K) float
-        Derivative dL/df, for example for `mlp.backward`.
+    (N, K) float, for example for `mlp.backward`
     """
     outputs, = arrays("outputs (N, K) float", outputs)
     return 2 * outputs                                                     # (6)
@@ -206,8 +202,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
     Returns
     -------
-    list of arrays of 0 and 1
-        Masks in the shapes and dtype of the weights.
+    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)

@@ -67,8 +67,7 @@ def simulate(x, W, V, state=None):
 
     Returns
     -------
-    (T, B, n) float
-        States h[t], in [-1, 1].
+    (T, B, n) float in [-1, 1]
     """
     return run(x, W, V, state)[0]
 
@@ -109,7 +108,6 @@ def step(drive, V, state=None):
     Returns
     -------
     (B, n) float
-        State h[t].
     """
     drive, V, state = arrays("drive (B, n) float, V (n, n), state? (B, n)", drive, V,
                              state)

@@ -56,7 +56,6 @@ def step(M, J, F, out=None):
     Returns
     -------
     (B, n, p) float
-        Influence at this step.
     """
     J, F, M = arrays("J (B, n, n) float, F (B, n, p), M? (B, n, p)", J, F, M)
     M = np.zeros_like(F) if M is None else M
@@ -82,8 +81,7 @@ def step_gradient(M, q):
 
     Returns
     -------
-    (p,) float
-        Gradient, summed over the batch.
+    (p,) float, summed over the batch
     """
     q, = arrays("q (B, n) float", q)
     M = unread("M, for this q,", M, (*q.shape, np.size(M) // q.size), np.float32,
@@ -105,8 +103,7 @@ def gradient(J, F, q):
 
     Returns
     -------
-    (p,) float
-        Gradient, summed over steps and batch.
+    (p,) float, summed over steps and batch
     """
     J, F, q = arrays("J (T, B, n, n) float, F (T, B, n, p), q (T, B, n)", J, F, q)
     M, total = np.zeros_like(F[0]), np.zeros(F.shape[3], F.dtype)

@@ -88,8 +88,7 @@ def owners(n, m, recurrent=True):
 
     Returns
     -------
-    (p,) int
-        Postsynaptic neuron of each entry of W, then of V, row by row.
+    (p,) int, for the entries of W, then of V, row by row
     """
     n, m = arrays("n () int in [1, inf), m () int in [0, inf)", n, m)
     flags("recurrent", recurrent)
@@ -110,8 +109,7 @@ def stored(owner, pattern, states):
 
     Returns
     -------
-    int
-        Number of stored entries for one sequence.
+    int, for one sequence
     """
     states, = arrays("states () int in [1, inf)", states)
     groups = _groups(*_checked(owner, pattern, states))
@@ -147,7 +145,6 @@ def step(blocks, J, F, owner, pattern):
     Returns
     -------
     tuple of (B, k_g, p_g) float
-        Blocks after this step.
     """
     J, F = arrays("J (B*, N, N) float, F (B*, N, p*)", J, F)
     groups = _groups(*_checked(owner, pattern, F.shape[1], F[:1]))
@@ -187,8 +184,7 @@ def gradient(J, F, q, owner, pattern):
 
     Returns
     -------
-    (p,) float
-        Gradient, summed over steps and batch.
+    (p,) float, summed over steps and batch
     """
     J, F, q = arrays("J (T, B, N, N) float, F (T, B, N, p*), q (T, B, N)", J, F, q)
     groups = _groups(*_checked(owner, pattern, F.shape[2], F[0, :1]))

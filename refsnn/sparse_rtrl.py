@@ -260,10 +260,8 @@ def eligibility(traces, psi):
 
     Parameters
     ----------
-    traces : Traces
-        Traces at step t.
-    psi : (B, n) float
-        Surrogate derivative at step t.  The result has the dtype of `psi`.
+    traces, psi : Traces and (B, n) float
+        Traces and surrogate derivative at step t, of the dtype of the result.
 
     Returns
     -------

@@ -151,8 +151,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
     ----------
     dtimes : (B, n) float
         Derivative dL/dt of the loss; entries of silent units are ignored.
-    inputs, W, crossing, tau
-        Arguments and result of `forward`.
+    inputs, W, crossing, tau : arguments and result of `forward`
 
     Returns
     -------
@@ -195,8 +194,7 @@ def potential(at, inputs, W, *, tau):
 
     Returns
     -------
-    (T, B, n) float
-        Membrane potentials in threshold units.
+    (T, B, n) float, in threshold units
     """
     W, inputs, at = arrays(LAYER + ", at (T*)", W, inputs, at)
     tau, = arrays("tau () in (0, inf)", tau)

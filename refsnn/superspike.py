@@ -242,8 +242,7 @@ def rest(k, B, n, m, dtype=np.float64):
 
     Parameters
     ----------
-    k : Coefficients
-        Result of `coefficients`.
+    k : Coefficients, result of `coefficients`
     B, n, m : int
         Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
@@ -251,9 +250,7 @@ def rest(k, B, n, m, dtype=np.float64):
 
     Returns
     -------
-    State
-        State in which all arrays are 0.
-
+    State, in which all arrays are 0
         syn               (B, n) I
         mem               (B, n) U after the reset
         held              (B, n) int, remaining refractory steps
@@ -291,8 +288,7 @@ def forward(k, state, W, x):
 
     Parameters
     ----------
-    k : Coefficients
-        Result of `coefficients`.
+    k : Coefficients, result of `coefficients`
     state : State
         Result of `rest`, or of `accumulate` in the previous step.
     W : (B, n, m) float
@@ -305,7 +301,6 @@ def forward(k, state, W, x):
     State
         State in which only `syn`, `mem` and `held` have new values.
     Step
-
         spikes  (B, n)
         mem     (B, n) U before the reset, in V
         psi     (B, n) surrogate derivative

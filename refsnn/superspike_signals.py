@@ -124,13 +124,11 @@ def hidden_signal(signal, matrix):
     ----------
     signal : (T, B, k) float or int
         Unfiltered error signals of the output neurons, mostly 0.
-    matrix : (B, n, k) float
-        Result of `feedback`.
+    matrix : (B, n, k) float, result of `feedback`
 
     Returns
     -------
-    (T, B, n) float
-        Error signals of the hidden neurons, in the dtype of `matrix`.
+    (T, B, n) float, in the dtype of `matrix`
     """
     matrix, signal = arrays("matrix (B, n, k) float, signal (T, B, k)", matrix, signal)
     hidden = np.zeros((*signal.shape[:2], matrix.shape[1]), signal.dtype)
@@ -156,7 +154,6 @@ def poisson_moment(rate_hz, tau, order=4):
     Returns
     -------
     float
-        Moment <het^q>.
     """
     rate_hz, tau, order = arrays(
         "rate_hz () in (0, inf), tau () in (0, inf), order () int in [1, 100]", rate_hz,

@@ -189,16 +189,13 @@ def backward(tape, doutputs):
 
     Parameters
     ----------
-    tape : Tape
-        Result of `forward`.
+    tape : Tape, result of `forward`
     doutputs : (N, K) float
         Derivative of the loss with respect to the outputs.
 
     Returns
     -------
-    Gradient
-        Gradient of the loss, summed over all samples.
-
+    Gradient, summed over all samples
         weights, biases  lists of derivatives, in the shapes of the parameters
     """
     f, weights = one_of("tape", tape, Tape).outputs, tape.weights

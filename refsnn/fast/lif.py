@@ -334,7 +334,6 @@ def record(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     (T, B, k) float
-        Membrane potentials of the readout.
     """
     one_of("reset", reset, "subtract", "zero")
     W, _, W_out = arrays(WEIGHTS, W, None, W_out)

@@ -146,8 +146,7 @@ def gradient(x, V, h, dh, state=None):
 
     Returns
     -------
-    dW, dV : (n, m) and (n, n) float
-        Gradients, summed over steps and batch.
+    dW, dV : (n, m) and (n, n) float, summed over steps and batch
     """
     V, h, dh, x, state = arrays("V (n, n) float, h (T, B, n), dh (T, B, n), "
                                 "x (T, B, m*), state? (B, n)", V, h, dh, x, state)

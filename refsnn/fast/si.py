@@ -68,9 +68,7 @@ def begin(parameters):
 
     Returns
     -------
-    State
-        State in which all arrays are 0.
-
+    State, in which all arrays are 0
         step   number of completed steps
         mean   list of running means of gradients
         scale  list of running means of squared gradients

@@ -139,9 +139,7 @@ def rest(k, B, n, m, dtype=np.float64):
 
     Returns
     -------
-    State
-        State in which all arrays are 0.
-
+    State, in which all arrays are 0
         syn               (B, n) I
         mem               (B, n) U after the reset
         held              (B, n) int, remaining refractory steps
@@ -193,8 +191,6 @@ def forward(k, state, W, x):
     State
         State with new `syn`, `mem` and `held`; other fields are unchanged.
     Block
-        Activity and input of this block.
-
         spikes  (T, B, n)
         mem     (T, B, n) U before the reset, V
         psi     (T, B, n) surrogate derivative, at most 1

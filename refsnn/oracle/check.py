@@ -76,8 +76,7 @@ def vectors(names=None):
 
     Parameters
     ----------
-    names : list of str, optional
-        As for `stored.load`.
+    names : as for `stored.load`
 
     Returns
     -------

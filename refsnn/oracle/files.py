@@ -73,8 +73,7 @@ def write(folder):
 
     Returns
     -------
-    int
-        Number of golden vectors written.
+    int, the number of golden vectors written
     """
     zipped = str(folder).endswith(".zip")
     if zipped and os.path.lexists(folder):
@@ -188,13 +187,11 @@ def write_stimuli(folder):
 
     Parameters
     ----------
-    folder : str
-        As for `write`.
+    folder : as for `write`
 
     Returns
     -------
-    int
-        Number of stimuli written.
+    int, the number of stimuli written
     """
     _free(folder)
     found = identify.make_stimuli([LEVELS["alpha"]], [LEVELS["beta"]],
@@ -234,8 +231,7 @@ def read(path, texts=()):
 
     Returns
     -------
-    dict
-        The array for each name.
+    dict of arrays
     """
     _checks.one_of("path", path, str, os.PathLike)
     if not os.path.isfile(path):

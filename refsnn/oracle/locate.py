@@ -135,8 +135,7 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
 
     Parameters
     ----------
-    place : Place
-        Result of `locate` for other arrays.
+    place : Place, result of `locate` for other arrays
     found, right, rtol, axes, sizes : as for `locate`
 
     Returns

@@ -128,8 +128,7 @@ def failures(case, outputs):
 
     Returns
     -------
-    list of Finding
-        Wrong outputs, and a summary.
+    list of Finding, for wrong outputs and a summary
     """
     return [f for f in _findings(case, outputs) if f.status not in ("right", "missing")]
 
@@ -153,8 +152,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
     ----------
     command : list of str
         Program and its arguments.
-    only : list of str, optional
-        As for `cases`.
+    only : as for `cases`
     listed : dict, optional
         Expected failures, as returned by `expected`.
     seed : int
@@ -164,8 +162,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
 
     Returns
     -------
-    dict
-        Report that follows `vectors/report_schema.json`.
+    dict, a report that follows `vectors/report_schema.json`
     """
     if not 0 < timeout < np.inf:
         raise ValueError(f"timeout is {timeout!r}: must be a positive time in s")
@@ -421,8 +418,7 @@ def save(report, path="report.json"):
 
     Parameters
     ----------
-    report, path : dict, str
-        Result of `run`, and path of the file.
+    report, path : dict and str, result of `run` and path of the file
     """
     free(path)
     part = f"{path}.{os.getpid()}.part"
@@ -459,8 +455,7 @@ def table(report):
 
     Parameters
     ----------
-    report : dict
-        Result of `run`.
+    report : dict, result of `run`
 
     Returns
     -------

@@ -43,12 +43,10 @@ def names(folder=FOLDER):
     Parameters
     ----------
     folder : Path
-        Folder of the stored files.
 
     Returns
     -------
-    list of str
-        Names in alphabetical order.
+    list of str, in alphabetical order
     """
     if not folder.is_dir():
         raise ValueError(f"folder is {str(folder)!r}: must be a folder that exists")
@@ -88,8 +86,7 @@ def load(chosen=None):
 
     Returns
     -------
-    dict
-        The golden `Vector` for each name.
+    dict of `Vector`
     """
     known = names()
     if isinstance(chosen, str):
@@ -145,13 +142,11 @@ def write(folder=FOLDER):
 
     Parameters
     ----------
-    folder : str or Path
-        As for `names`.
+    folder : str or Path, as for `names`
 
     Returns
     -------
-    list of str
-        Names of the golden vectors whose files were written.
+    list of str, the names of the written golden vectors
     """
     from refsnn.oracle.build.registry import REGISTRY     # imports SciPy
     path, changed = pathlib.Path(folder), {}

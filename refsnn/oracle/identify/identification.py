@@ -132,10 +132,8 @@ def relative(report, right, alone=False):
 
     Parameters
     ----------
-    report : Report
-        Result of `identify`.
-    right : conventions.Step
-        Convention of the right layer.
+    report : Report, result of `identify`
+    right : conventions.Step, convention of the right layer
     alone : bool
         Whether only spikes were recorded.  Then no difference is described if
         no convention agrees.
