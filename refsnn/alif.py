@@ -178,11 +178,9 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
     Returns
     -------
     Recording
-        syn      currents I, (T, B, n)
-        mem      membrane potentials U, (T, B, n)
-        adapted  adaptations A, (T, B, n)
-        spikes   spikes S, (T, B, n)
-        clamp    bool, True where a neuron cannot spike, (T, B, n)
+        syn, mem         currents I and potentials U, (T, B, n)
+        adapted, spikes  adaptations A and spikes S, (T, B, n)
+        clamp            bool, True where a neuron cannot spike, (T, B, n)
     """
     return run(x, W, V, alpha=alpha, beta=beta, rho=rho, adaptation=adaptation,
                gain=gain, threshold=threshold, refractory=refractory, spike=spike,
@@ -210,14 +208,11 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
     Returns
     -------
-    recording : Recording
-        Steps 0 to T - 1, with the fields described in `simulate`.
+    recording : Recording, as from `simulate`, of the steps 0 to T - 1
     state : State
-        syn      currents I[T], (B, n)
-        mem      membrane potentials U[T], (B, n)
-        adapted  adaptations A[T], (B, n)
-        spikes   spikes of the last `refractory` steps, oldest step first,
-                 (refractory, B, n); if None, no neuron spiked in these steps
+        syn, mem, adapted  I[T], U[T] and A[T], (B, n)
+        spikes             spikes of the last `refractory` steps, oldest step
+                           first, (refractory, B, n); None if there are none
     """
     W, x, V, *constants, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "

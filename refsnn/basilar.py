@@ -192,8 +192,7 @@ def table(places, membrane="2021", *, top=24000.0, points=1500):
     -------
     Table
         frequencies   (J,), Hz, from 1 Hz to slightly above `top`
-        values        (J, C) complex, transfer function V
-        coefficients  (J, C) complex, coefficients of the spline
+        values, coefficients  (J, C) complex, V and the spline's coefficients
         top           Hz
     """
     top, points = arrays("top () in [10, 1e5], points () int in [100, inf)", top,

@@ -63,7 +63,7 @@ CHOICES = {"closed": ("left", "right"), "duplicates": ("count", "clip"),
 
 
 class Binning(NamedTuple):
-    """Hold the options of binning.  The function `steps` describes the fields."""
+    """Hold the options of binning, which the module docstring explains."""
     t0: float
     t1: float
     dt: float
@@ -92,15 +92,8 @@ def steps(binning):
     Parameters
     ----------
     binning : Binning
-        The module docstring explains the choices, whose default comes first:
-
-        t0          start of the first step, s
-        t1          end of the last step, s
-        dt          time step, s
-        closed      "left" or "right"
-        duplicates  "count" or "clip"
-        outside     "refuse", "drop" or "clip"
-        partial     "refuse", "drop" or "keep"
+        Start t0 of the first step, end t1 of the last step and time step dt,
+        in s, and the options of the module docstring.
 
     Returns
     -------
@@ -148,11 +141,9 @@ def sparse(times, units, channels, binning):
     Returns
     -------
     Spikes, sorted by step, then sample, then unit
-        step    (E,) int64, in 0 ... T-1, non-decreasing
-        sample  (E,) int64, in 0 ... B-1
-        unit    (E,) int64, in 0 ... n-1
-        count   (E,) int64, number of events, at least 1
-        shape   (T, B, n)
+        step, sample, unit  (E,) int64, below T, B and n
+        count               (E,) int64, number of events, at least 1
+        shape               (T, B, n)
     """
     times, units, channels = _events(times, units, channels)
     edges, binning = _edges(binning), Binning(*binning)

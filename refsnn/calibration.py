@@ -376,12 +376,9 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
         Factors, and offsets in units of code[1] ADC codes.  The offsets
         `threshold` and `reset` are independent of the leak potential.
 
-        gain       (2, N), factors of exc. and inh. gains
-        tau_syn    (2, N), factors of exc. and inh. time constants
-        tau_mem    (N,), factors
-        threshold  (N,), offsets
-        leak       (N,), offsets
-        reset      (N,), offsets
+        gain, tau_syn  (2, N), factors, exc. and inh.
+        tau_mem        (N,), factors
+        threshold, leak, reset  (N,), offsets
     """
     found = measure(run, neurons=neurons, inputs=inputs, dt=dt, tau_mem=tau_mem,
                     tau_syn=tau_syn, scale=scale, code=code, repeats=repeats,

@@ -231,9 +231,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Returns
     -------
     Weights
-        hidden     (n, m), input weights
-        recurrent  (n, n), recurrent weights, or None
-        readout    (k, n), readout weights
+        hidden, recurrent, readout  (n, m), (n, n) or None, and (k, n)
     """
     one_of("rng", rng, np.random.Generator)
     m, n, k, tau_mem, dt = arrays(SIZES, m, n, k, tau_mem, dt)

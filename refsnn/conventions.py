@@ -233,9 +233,7 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     Returns
     -------
     Run, states 0 to T, (T + 1, B, n), of which `recorded` selects T rows
-        syn     synaptic currents I
-        mem     membrane potentials u
-        spikes  spikes s
+        syn, mem, spikes  currents I, potentials u and spikes s
         fired   spikes s in the reset, which are s > 0.5 if spikes="many" and
                 reset="zero"
         reset   R(u, s)

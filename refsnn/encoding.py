@@ -63,9 +63,7 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
     Returns
     -------
     Events, sorted by step, then sample, then unit
-        step    (E,) int64, in 0 .. T-1, non-decreasing
-        sample  (E,) int64, in 0 .. B-1
-        unit    (E,) int64, in 0 .. m-1
+        step, sample, unit  (E,) int64, below T, B and m
     """
     values, T = arrays("values (B, m) float, T () int in [1, inf)", values, T)
     tau, threshold, dt = arrays(

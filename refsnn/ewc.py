@@ -103,8 +103,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     Returns
     -------
     Fisher
-        weights  list of (n_out, n_in), one array for each layer
-        biases   list of (n_out,), one array for each layer
+        weights, biases  lists of (n_out, n_in) and of (n_out,), by layer
     """
     outputs, inputs, signals, labels = arrays(
         "outputs (N, K) float, inputs[] (N, _) float, signals[] (N, K, _) float, "

@@ -188,10 +188,8 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Returns
     -------
     Recording
-        syn     synaptic currents I, (T, B, n)
-        mem     membrane potentials U, (T, B, n)
-        spikes  spikes S, (T, B, n)
-        clamp   bool, True where U is held at 0, (T, B, n)
+        syn, mem, spikes  currents I, potentials U and spikes S, (T, B, n)
+        clamp             bool, True where U is held at 0, (T, B, n)
     """
     return run(x, W, V, alpha=alpha, beta=beta, gain=gain, threshold=threshold,
                reset=reset, refractory=refractory, spike=spike, clamp=clamp,
@@ -219,13 +217,11 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
     Returns
     -------
-    recording : Recording
-        Steps 0 to T - 1, with the fields described in `simulate`.
+    recording : Recording, as from `simulate`, of the steps 0 to T - 1
     state : State
-        syn     synaptic currents I[T], (B, n)
-        mem     membrane potentials U[T], (B, n)
-        spikes  spikes of the last `refractory` steps, oldest step first,
-                (refractory, B, n); if None, no neuron spiked in these steps
+        syn, mem  currents I[T] and potentials U[T], (B, n)
+        spikes    spikes of the last `refractory` steps, oldest step first,
+                  (refractory, B, n); None if no neuron spiked in them
     """
     W, x, *constants, V, clamp, resets, sent, refractory = arrays(
         LAYER + ", clamp? (T, B, n) in {0, 1}, reset_spikes? (T, B, n), "

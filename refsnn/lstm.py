@@ -115,9 +115,8 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
     Returns
     -------
     Recording
-        h      outputs, (T, B, n)
-        cell   cell states, (T, B, n)
-        gates  i, f, g and o of (2), (T, B, 4 n)
+        h, cell  outputs and cell states, (T, B, n)
+        gates    i, f, g and o of (2), (T, B, 4 n)
     """
     W, V, b, x, last, cell, x_mask, h_mask = _network(
         W, V, b, x, h0, cell0, x_mask, h_mask)
@@ -171,12 +170,9 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     Returns
     -------
     Gradient, with dW, dV and db summed over steps and batch
-        dW      (4 n, m)
-        dV      (4 n, n)
-        db      (4 n,)
-        dx      (T, B, m), or None if `inputs` is False
-        dh0     (B, n), derivative with respect to the initial outputs
-        dcell0  (B, n), derivative with respect to the initial cell states
+        dW, dV, db   (4 n, m), (4 n, n) and (4 n,)
+        dx           (T, B, m), or None if `inputs` is False
+        dh0, dcell0  (B, n), by the initial outputs and cell states
     """
     W, V, b, x, h0, cell0, x_mask, h_mask, h, cells, gates, e, dcell = _network(
         W, V, b, x, h0, cell0, x_mask, h_mask,

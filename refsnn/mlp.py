@@ -128,8 +128,7 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     Returns
     -------
     Recording
-        inputs   list of layer inputs a[l], (N, n_in)
-        pre      list of pre-activations, (N, n_out)
+        inputs, pre  lists of a[l], (N, n_in), and of pre[l], (N, n_out)
         outputs  f, (N, K), equal to pre[-1]
     """
     one_of("activation", activation, *ACTIVATIONS)

@@ -147,8 +147,7 @@ def target(model, weights, biases, x):
     Returns
     -------
     Target
-        outputs  f*, (B, k)
-        kernel   K*, (N, N', k, k)
+        outputs, kernel  f*, (B, k), and K*, (N, N', k, k)
     """
     _, halves, outputs = _recorded(model, weights, biases, x)
     return Target(outputs, model.kernel(*halves))
@@ -197,9 +196,7 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
 
     Returns
     -------
-    Gradient
-        Loss and gradient, which is exactly 0 for pruned weights.
-
+    Gradient, which is exactly 0 for pruned weights
         loss     `Loss` with the fields total, the loss L, and its terms
                  without coefficients: kernel, sum (K - K*)^2 / (N N' k^2),
                  outputs, sum (f - f*)^2 / (B k), and l2, sum_l |M_l W_l|^2
@@ -283,12 +280,9 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
 
     Returns
     -------
-    Student
-        Trained student.  Its sparse network has the weights masks * weights.
-
-        weights  list of W_l, including the pruned weights
-        biases   list of arrays
-        masks    list of M_l, arrays of 0 and 1
+    Student, whose sparse network has the weights masks * weights
+        weights, biases  lists of arrays, including the pruned weights of W_l
+        masks            list of M_l, arrays of 0 and 1
     """
     arrays("every () int in [1, inf)", every)
     one_of("optimiser", optimiser, Callable)

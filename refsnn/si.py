@@ -96,8 +96,8 @@ __all__ = ["PRESETS", "accumulate", "begin", "consolidate", "penalty",
 
 
 class Settings(NamedTuple):
-    """Hold the options and constants of SI.  The defaults are those of "pathint".
-    The function `accumulate` describes the fields."""
+    """Hold the options and constants of SI, which the module docstring explains.
+    The defaults are those of "pathint"."""
     gradient: str = "task"
     displacement: str = "step"
     rate: float = 1e-3
@@ -157,8 +157,7 @@ def begin(parameters):
         path_integral  path integrals of the current task, as `parameters`
         importance     sum over completed tasks
         anchor         parameters after the last task
-        steps          number of steps in the current task
-        tasks          number of completed tasks
+        steps, tasks   numbers of steps in the current task, completed tasks
     """
     theta = lists("parameters", parameters)
     return State(*(_formed("parameters", f, parameters, theta)
@@ -198,20 +197,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     penalty_gradient : array or list of arrays, optional
         Gradient of the penalty before the step, for settings.gradient "total".
     settings : Settings
-        Here, `gradient`, `displacement`, `rate` and `clip`; defaults come
-        first:
-
-        gradient         "task" or "total", gradient in the path integral
-        displacement     "step" or "descent", step in the path integral
-        rate             1e-3, learning rate, for "descent"
-        clamp            "running", "none" or "task", treatment of negative
-                         importances
-        xi               0.1, damping, in units of theta squared
-        strength         0.1, coefficient of the penalty
-        factor           1.0, prefactor of the penalty, 1 or 0.5
-        cap              inf, largest importance in the penalty
-        clip             inf, bound to which the caller clips gradients
-        reset_optimiser  False, whether the caller resets the optimiser
+        Only `gradient`, `displacement`, `rate` (for "descent") and `clip` are
+        used.
 
     Returns
     -------

@@ -236,8 +236,7 @@ def rest(rule, B, n, count, dtype=np.float64):
         block, implicit  (B, n, m + n), entry [b, i, j] for theta_ij
         presynaptic      (B, m + n), entry [b, j] for all theta_ij
 
-        syn  derivatives of currents with respect to the weights
-        mem  derivatives of potentials with respect to the weights
+        syn, mem  derivatives of currents and of potentials by the weights
     """
     one_of("rule", rule, *RULES)
     B, n, count = arrays("B () int in [0, inf), n () int in [0, inf), "
@@ -323,10 +322,8 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
     recording : Recording
         Result of `lif.simulate`, or a tuple with the same fields:
 
-        syn     currents I, (T, B, n)
-        mem     membrane potentials U, (T, B, n)
-        spikes  spikes S, (T, B, n)
-        clamp   refractory mask, 0 or 1, (T, B, n)
+        syn, mem, spikes  currents I, potentials U and spikes S, (T, B, n)
+        clamp             refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives dL/dS and dL/dU, not through the recurrence.
     V, rule, alpha, beta, gain, threshold, reset, through_reset

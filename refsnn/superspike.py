@@ -110,9 +110,8 @@ ROUNDING = 1e-6     # relative tolerance for a time that is a multiple of dt
 
 
 class Settings(NamedTuple):
-    """Hold the constants and the options of a SuperSpike layer.  Times are in s.
-    The default constants are those of [ZG18].  The function `coefficients`
-    describes the fields."""
+    """Hold the constants and the options of a SuperSpike layer, which the module
+    docstring explains.  The default constants are those of [ZG18]."""
     dt: float = 1e-4
     tau_mem: float = 10e-3
     tau_syn: float = 5e-3
@@ -188,26 +187,9 @@ def coefficients(settings):
     Parameters
     ----------
     settings : Settings
-        Constants and options, times in s.  The defaults, of [ZG18], come
-        first:
-
-        dt              1e-4, time step, at most `refractory` and each tau
-        tau_mem         10e-3, membrane time constant
-        tau_syn         5e-3, time constant of the current
-        refractory      5e-3, refractory time, a multiple of dt
-        threshold       10e-3, V above rest
-        steepness       1e3, 1/V
-        tau_rise        5e-3, rise time of the kernel alpha
-        tau_decay       10e-3, decay time of the kernel alpha
-        tau_het         0.1, time constant of het_i
-        delay           0.8e-3, delay of x and psi in (7, 9), a multiple of dt
-        rho             0.0, coefficient of the regulariser
-        exponent        4.0, exponent of het_i in the regulariser
-        surrogate       "fast_sigmoid" or "linear"
-        surrogate_read  "before_reset" or "after_reset"
-        trace           "simulator", "continuous" or "published"
-        drive           "paper" or "published"
-        het             "plain", "error" or "published"
+        Times are in s, the threshold is in V above rest, and the steepness in
+        1/V.  `dt` is at most `refractory` and each time constant, of which
+        `refractory` and `delay` are multiples.
 
     Returns
     -------
@@ -251,18 +233,14 @@ def rest(k, B, n, m, dtype=np.float64):
     Returns
     -------
     State, in which all arrays are 0
-        syn               (B, n) I
-        mem               (B, n) U after the reset
-        held              (B, n) int, remaining refractory steps
-        past_x            (D, B, m) input of the last D = delay steps
-        past_psi          (D, B, n) psi of the last D steps
-        trace_rise        (B, m) rise of the delayed input
-        trace             (B, m) trace of the delayed input
-        eligibility_rise  (B, n, m) l
-        eligibility       (B, n, m) lambda
-        error_rise        (B, n) signal after the first filter
-        error             (B, n) e, 1/s
-        het               (B, n) het_i
+        syn, mem           (B, n) I, and U after the reset
+        held               (B, n) int, remaining refractory steps
+        past_x, past_psi   (D, B, m) and (D, B, n) input and psi of the last D
+                           = delay steps
+        trace_rise, trace  (B, m) rise and trace of the delayed input
+        eligibility_rise, eligibility  (B, n, m) l and lambda
+        error_rise, error  (B, n) signal after the first filter, and e, 1/s
+        het                (B, n) het_i
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "

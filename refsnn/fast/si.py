@@ -69,9 +69,8 @@ def begin(parameters):
     Returns
     -------
     State, in which all arrays are 0
-        step   number of completed steps
-        mean   list of running means of gradients
-        scale  list of running means of squared gradients
+        step         number of completed steps
+        mean, scale  lists of running means of gradients and their squares
     """
     theta = lists("parameters", parameters)
     return State(0, *([np.zeros_like(a) for a in theta] for _ in range(2)))

@@ -59,11 +59,9 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
     -------
     Layer
         W, V            weights, (n, m) and (n, n); V may be None
-        log_tau_syn     logarithms of the constants, () or (n,)
-        log_tau_mem
-        log_threshold
-        log_adaptation  None for neurons without adaptation
-        log_tau_adapt   None for neurons without adaptation
+        log_tau_syn, log_tau_mem, log_threshold, log_adaptation, log_tau_adapt
+                        logarithms of the constants, () or (n,); the last two
+                        are None for neurons without adaptation
     """
     W, V, *values = arrays(
         "W (n, m) float, V? (n, n), tau_syn (n?) in (0, inf), "

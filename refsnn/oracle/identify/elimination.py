@@ -106,23 +106,9 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Find where conventions are rejected, eqs. (1)-(4).
-
-    >>> x, known = np.ones((9, 1, 1)), {"exact": (0.5, 0.75)}
-    >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
-    >>> mem = 4 - 4 * 0.75 ** np.arange(1, 10).reshape(9, 1, 1)
-    >>> codes, parted = _search(Problem(
-    ...     x, np.eye(1), None, {"mem": mem}, known, (0, 0, 1), levels, 2e-16))
-    >>> {step.synapse for step in _steps(codes[parted == 9])}
-    {'none'}
-
-    Returns
-    -------
-    codes : (c, 14) int
-        Index of each choice in `AXES`.
-    parted : (c) int
-        First contradicting row, or T.  (Upper bound after a partial test.)
-    """
+    """Return the choices of each convention as indices in `AXES`, (c, 14), and
+    the first row that contradicts it, (c,), by eqs. (1)-(4).  The row is T if
+    there is none, and an upper bound after a partial test."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}

@@ -108,17 +108,7 @@ class Match(NamedTuple):
 
 
 def _constants(problem):
-    """Fit (1) and (2), or return None.
-
-    >>> x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
-    >>> levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
-    >>> rows = conventions.recorded(step, conventions.simulate(
-    ...     step, x, np.eye(1), tau_syn=1.5, tau_mem=3.0, **levels))
-    >>> problem = elimination.Problem(x, np.eye(1), None, rows, {}, (), levels,
-    ...                               1e-16)
-    >>> round(_constants(problem).beta, 6)      # exp(-1/3)
-    0.716531
-    """
+    """Fit (1) and (2), or return None."""
     if not {"mem", "spikes"} <= set(problem.rows):
         return None
     T, B, _ = problem.x.shape
