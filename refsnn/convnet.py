@@ -338,6 +338,8 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
     >>> second_order(weights, rec, G, None, G, None, (False,))[0][1].tolist()
     [[3.0]]
 
+    Results as for `backward`.
+
     Parameters
     ----------
     weights, recording, signals, pools
@@ -346,10 +348,6 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
         Partial derivatives dA and dG of the loss; None stands for 0.
     doutputs : (N, K) float, or None
         Partial derivative df of the loss.  None stands for 0.
-
-    Returns
-    -------
-    Gradient
     """
     net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
     dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], before.shape[-1])

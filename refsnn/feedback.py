@@ -139,16 +139,14 @@ def local_cross_entropy(spikes, G, labels):
     >>> round(loss, 3), e.tolist()
     (0.693, [[[-0.5]]])
 
+    Results as for `local_square`.
+
     Parameters
     ----------
     spikes, G
         As for `local_square`.  A trace of the spikes can replace the spikes.
     labels : (B,) int
         Class of each sample, in [0, k).
-
-    Returns
-    -------
-    loss, dspikes : as for `local_square`
     """
     G, spikes = arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
     batch = spikes.shape[1]

@@ -286,6 +286,8 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
     >>> second_order(weights, rec, g, dsignals=[2 * g[0], None])[0][1].tolist()
     [[10.0]]
 
+    Results as for `backward`.
+
     Parameters
     ----------
     weights, recording, signals, activation
@@ -294,10 +296,6 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
         Partial derivatives da and dg of the loss.  Entries None stand for 0.
     doutputs : (N, K) float, optional
         Partial derivative df of the loss.  None stands for 0.
-
-    Returns
-    -------
-    Gradient
     """
     weights, inputs, pre, slopes, signals, dinputs, dsignals, doutputs = _network(
         weights, recording, activation, "; signals[{0}] (N, n{2}, n{1}); "

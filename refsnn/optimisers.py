@@ -108,6 +108,8 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     >>> update.round(6).tolist()
     [-0.5, 0.5]
 
+    Results as for `sgd`.
+
     Parameters
     ----------
     state, gradient, rate : as for `sgd`
@@ -115,10 +117,6 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
         Decay factors of the two running means, in [0, 1).
     eps : float
         Constant that is added to the square root.
-
-    Returns
-    -------
-    (State, array)
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
         state, gradient, ["mean", "scale"],
@@ -142,15 +140,9 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     >>> (update.round(6) + 0).tolist()
     [-0.5, 0.0]
 
-    Parameters
-    ----------
-    state, gradient, rate, beta1, beta2, eps
-        As for `adam`, but `beta2` is the decay factor of the maximum, and
-        `eps` is added to |gradient|.
-
-    Returns
-    -------
-    (State, array)
+    Arguments and results as for `adam`.
+    Here, `beta2` is the decay factor of the maximum, and `eps` is added to
+    |gradient|.
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
         state, gradient, ["mean", "scale"],
@@ -168,15 +160,13 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8):
     >>> update.round(6).tolist()
     [-1.0]
 
+    Results as for `sgd`.
+
     Parameters
     ----------
     state, gradient, rate, eps : as for `adam`
     decay : float
         Decay factor of the running mean, in [0, 1).
-
-    Returns
-    -------
-    (State, array)
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})
@@ -192,14 +182,8 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
     >>> update.round(6).tolist()
     [-0.5]
 
-    Parameters
-    ----------
-    state, gradient, rate, decay, eps
-        As for `rmsprop`; `decay` is the decay factor of the maximum.
-
-    Returns
-    -------
-    (State, array)
+    Arguments and results as for `rmsprop`.
+    Here, `decay` is the decay factor of the maximum.
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})

@@ -117,16 +117,14 @@ def snip(weights, gradients, rho, *, scope="global"):
     >>> snip([np.array([1.0, -3.0])], [np.array([5.0, 0.0])], 0.5)[0].tolist()
     [1.0, 0.0]
 
+    Results as for `magnitude`.
+
     Parameters
     ----------
     weights, rho, scope : as for `magnitude`
     gradients : list of arrays of float
         Gradients g of the loss with respect to the weights.  The loss is the
         cross entropy for SNIP, and eq. (6) for logit SNIP.
-
-    Returns
-    -------
-    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     products, rho = _products(weights, "gradients", gradients, rho)
 
@@ -149,15 +147,13 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
     >>> grasp([np.array([1.0, -3.0])], [np.array([0.5, 4.0])], 0.5)[0].tolist()
     [1.0, 0.0]
 
+    Results as for `magnitude`.
+
     Parameters
     ----------
     weights, rho, scope : as for `snip`
     hessian_gradients : list of arrays of float
         Product h = H g for each layer.
-
-    Returns
-    -------
-    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
 
@@ -193,16 +189,14 @@ def random(weights, rho, rng, *, scope="layer"):
     >>> float(masks[0].sum())
     19.0
 
+    Results as for `magnitude`.
+
     Parameters
     ----------
     weights, rho, scope
         As for `magnitude`.  The values of the weights have no effect.
     rng : numpy.random.Generator
         Random generator, which draws one permutation for each group.
-
-    Returns
-    -------
-    list of arrays of 0 and 1, in the shapes and dtype of the weights
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)

@@ -120,23 +120,37 @@ def sections(doc):
     return dict(zip(parts[1::2], parts[2::2], strict=True))
 
 
+def functions(source, name):
+    """Return the docstring of each function.  For a fast module, the functions of the
+    core module of this name are included, such as "superspike.rest"."""
+    found = {node.name: ast.get_docstring(node) or "" for node in ast.parse(source).body
+             if isinstance(node, ast.FunctionDef)}
+    folder, _, file = name.rpartition("/")
+    if folder == "fast":
+        core = functions(read(ROOT / "refsnn" / file), file)
+        found |= {f"{Path(file).stem}.{key}": doc for key, doc in core.items()}
+    return found
+
+
 def referred(doc, docs):
     """Return the sections, those of another function where the text names it, as
-    "Arguments and results as for `f`." or "Arguments as for `f`." does."""
+    "Arguments and results as for `f`.", "Arguments as for `f`." and "Results as for
+    `f`." do."""
     found = sections(doc)
-    told = re.search(r"^Arguments( and results)? as for `(\w+)`\.$", doc, re.M)
-    if told and "Parameters" not in found:
-        other = sections(docs.get(told[2], ""))
-        kept = ("Parameters", "Returns")[:2 if told[1] else 1]
-        found |= {key: other[key] for key in kept if key in other}
+    for told, name in re.findall(r"^(Arguments and results|Arguments|Results) as for "
+                                 r"`([\w.]+)`\.$", doc, re.M):
+        rest = {key: text for key, text in docs.items() if key != name}
+        other = referred(docs.get(name, ""), rest)
+        for key, word in (("Parameters", "argument"), ("Returns", "result")):
+            if word in told.lower() and key in other:
+                found.setdefault(key, other[key])
     return found
 
 
 def bad_functions(source, name):
     """Public functions without summary, sections, parameters or doctest."""
     tree, complaints = ast.parse(source), []
-    docs = {node.name: ast.get_docstring(node) or "" for node in tree.body
-            if isinstance(node, ast.FunctionDef)}
+    docs = functions(source, name)
     for node in tree.body:
         if not isinstance(node, ast.FunctionDef) or node.name.startswith("_"):
             continue
@@ -168,14 +182,14 @@ def bad_fields(source, name):
     tree, complaints = ast.parse(source), []
     if name.startswith("oracle/"):
         return []
-    docs = {node.name: ast.get_docstring(node) or "" for node in tree.body
-            if isinstance(node, ast.FunctionDef)}
+    docs = functions(source, name)
     for node in tree.body:
         if not isinstance(node, ast.ClassDef) or "__repr__" not in ast.unparse(node):
             continue
         found = re.search(r"The\s+function\s+`(\w+)`\s+describes\s+the\s+fields",
                           ast.get_docstring(node) or "")
         doc = docs.get(found[1], "") if found else ""
+        doc += referred(doc, docs).get("Returns", "")
         complaints += [f"{name}:{node.lineno}: the function that the docstring of "
                        f"{node.name} names does not describe {child.target.id}"
                        for child in node.body if isinstance(child, ast.AnnAssign)
@@ -484,7 +498,9 @@ def test_a_bad_module_is_seen(old, new):
 
 @pytest.mark.parametrize("text, bad", [
     ("Arguments and results as for `f`.", 0), ("Arguments as for `f`.", 1),
-    ("Arguments and results as for `h`.", 4), ("", 4)])
+    ("Arguments and results as for `h`.", 4), ("", 4), ("Results as for `f`.", 3),
+    ("Arguments as for `f`.\n    Results as for `f`.", 0),
+    ("Arguments and results as for `g`.", 4)])
 def test_arguments_of_another_function_are_described_there(text, bad):
     more = f'''
 def g(a, *, x):

@@ -132,26 +132,9 @@ def rest(k, B, n, m, dtype=np.float64):
     >>> rest(Coefficients(), 2, 3, 4).past_x.shape
     (8, 2, 4)
 
-    Parameters
-    ----------
-    k, B, n, m, dtype
-        `k` as for `forward`, and other arguments as for `superspike.rest`.
-
-    Returns
-    -------
-    State, in which all arrays are 0
-        syn               (B, n) I
-        mem               (B, n) U after the reset
-        held              (B, n) int, remaining refractory steps
-        past_x            (D, B, m) input of the last D = delay steps
-        past_psi          (D, B, n) psi of the last D steps
-        trace_rise        (B, m) delayed input after the first filter
-        trace             (B, m) trace of the delayed input
-        eligibility_rise  (B, n, m) hebb after the first filter
-        eligibility       (B, n, m) alpha*hebb
-        error_rise        (B, n) signal after the first filter
-        error             (B, n) e, 1/s
-        het               (B, n) het_i
+    Arguments and results as for `superspike.rest`.
+    In the terms of this module, l is hebb after the first filter, and lambda
+    is alpha*hebb.
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
