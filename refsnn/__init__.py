@@ -90,8 +90,8 @@ important ones, with the tests that prove them, are:
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - If a readout reaches its maximum over time at several steps, the losses
-  assign the derivative to the last of these steps.  With the first of
-  these steps, a network without spikes would never learn
+  assign the derivative to the last of these steps.  With a derivative at
+  the first maximum, a network without spikes would never learn
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
 - If a readout neuron stays below zero for every pattern, its maximum over

@@ -21,10 +21,9 @@ specification.
 The second part, such as `(n, m)`, gives a name to each axis of an array.
 In one call of `arrays`, axes with the same letter must have the same size.
 A number such as 3 is the required size of an axis, and an underscore
-allows any size.  An axis must have at least one entry, unless a star
-follows its letter, as in `m*`.  An argument with the axes `()` must be a
-number, with `(n?)` a number or an array with n entries, and with `(...)`
-an array with any number of axes.
+allows any size.  An axis may be empty only if a star follows its letter,
+as in `m*`.  The axes `()` require a number, and the axes `(n?)` allow a
+number or n entries.  The axes `(...)` allow any array.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -339,7 +338,7 @@ def float_dtype(dtype):
 
 
 def bundle(name, value, kind, dtype=None):
-    """Convert a tuple to the class `kind`; fields must have `dtype`, if given.
+    """Convert a tuple to the class `kind`, and check the dtypes of the fields.
 
     >>> class State(NamedTuple):
     ...     syn: np.ndarray
@@ -429,9 +428,9 @@ def unread(name, value, shape, *dtypes):
 
 
 def buffer(name, value, shape, dtype, others=()):
-    """Return an array to which results can be written.  If `value` is None, a new
-    array is allocated.  A given array is returned, and must be writeable and
-    contiguous, and share no memory with the arrays `others`.
+    """Return the output array `value`, or a new array if `value` is None.  An
+    output array must be writeable and contiguous.  An output array must not
+    share memory with the arrays `others`.
 
     >>> buffer("out", None, (2, 3), np.float32).shape
     (2, 3)

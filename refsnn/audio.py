@@ -7,8 +7,8 @@ refuses files that are truncated, too long, clipped or not mono, or have
 NaN or infinite samples, and checks the sizes in the file header before it
 allocates memory.  An integer s of `bits` bits in a file is converted to a
 sample a.  The samples a are resampled to the sound y, which is scaled to
-the root mean square `level`.  The signal x has fades of N = round(ramp
-rate) samples:
+the root mean square `level`.  The signal x fades in and out over N
+samples, where N is `ramp` times `rate`, rounded:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)
     y = a resampled to `to` samples per second, band-limited      (2)

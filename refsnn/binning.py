@@ -14,14 +14,14 @@ and t1 have the duration dt:
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
 If eq. (1) does not give an integer, a remainder shorter than dt is left
-before the end time t1.  With the option `partial`, the remainder becomes a
-shorter last time step ("keep"), is omitted ("drop"), or raises an error
-("refuse").  The option `outside` omits events that lie outside all time
-steps ("drop"), moves these events to the first or the last step ("clip"),
-or raises an error ("refuse").  If one unit has several events in a time
-step, the option `duplicates` sets the entry of x to the number of these
-events ("count") or to 1 ("clip").  With the defaults, no event is lost or
-moved.
+before the end time t1.  The option `partial` turns this remainder into a
+shorter last time step ("keep"), omits the remainder ("drop"), or raises an
+error ("refuse").  The option `outside` omits events that lie outside all
+time steps ("drop"), moves these events to the first or the last step
+("clip"), or raises an error ("refuse").  If one unit has several events in
+a time step, the option `duplicates` sets the entry of x to the number of
+these events ("count") or to 1 ("clip").  With the defaults, no event is
+lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -31,7 +31,8 @@ Derivation.  Eq. (6) is the solution of alpha = exp(-dt/tau) for tau.
 Exact.  The event times and the edges of the time steps are compared in
     float64.  An event time of 0.1 s that was stored in float16 is rounded
     to 0.09998 s, and therefore lies before an edge at 0.1 s.
-Cost.   Time is O(T + E log(E T)), dense memory O(T B n).
+Cost.   `sparse` takes O(T + E log(E T)) time.  Dense results take O(T B n)
+    memory.
 Departures.  The number T of time steps is rounded to an integer if the
     relative distance of T to this integer is at most 1e-9, because, for
     example, 1.4 / 0.014 is not exactly 100 in floating-point arithmetic.

@@ -5,8 +5,8 @@ The function `calibrate` accesses a chip, such as the chip of [CB22], only
 through a function run(weights, spikes), which returns the spikes and the
 sampled membrane potentials of the neurons.  An image is a pattern of input
 spikes, and the response of all neurons to an image is recorded for 20 time
-bins.  The first 64 images have no input spikes.  The input spikes of all
-later images arrive at the end of time bin 0.  The drive of an image is the
+bins.  The first 64 images have no input spikes.  In all other images, the
+input spikes arrive at the end of time bin 0.  The drive of an image is the
 sum of the weights of all inputs that spike in this image.  Membrane
 potentials are sampled by an analog-to-digital converter (ADC), whose
 integer output is called an ADC code.  Let y be the samples of the membrane
@@ -34,7 +34,7 @@ eq. (4) differs between images.  In eq. (6), `reference` is the ADC code of
 the nominal leak potential, which can be measured while a known voltage
 holds the membrane at this potential.  Each sample is taken at the time
 `late` after the start of a time bin.  The input spikes of an image arrive
-during a time `width` after the end of time bin 0.  The time t0 is
+within a time `width` after the end of time bin 0.  The time t0 is
 therefore dt + width/2 - late.  The field `latency` of a `Measurement` is
 dt - t0 = late - width/2.  Because eq. (2) does not change if the time
 constants tau_syn and tau_mem are exchanged, tau_mem is determined from eq.
@@ -364,9 +364,9 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
 
     If a neuron fires without input, only its threshold is corrected, by the
     offset 1.  If a neuron fires too late for a measurement, the offset `leak`
-    corrects the leak potential, and the offset `threshold` is lower by 0.5.
+    corrects the leak potential, and the offset `threshold` is `leak` - 0.5.
     In both cases, the corrected chip should be calibrated once more.  If a
-    neuron never fires, `leak` corrects both, with a warning.
+    neuron never fires, the offset `threshold` is `leak`, with a warning.
 
     Arguments as for `measure`.
 

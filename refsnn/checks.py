@@ -202,7 +202,7 @@ def anchored(surrogate, mem, threshold=1.0):
 
 
 def frozen(run, *recording):
-    """Return a loss of the parameters in which recorded values are fixed.
+    """Return a loss function that treats recorded values as constants.
 
     >>> loss = frozen(lambda w, s: float(w * s[0]), np.array([2.0]))
     >>> loss(3.0)

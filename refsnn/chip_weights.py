@@ -153,7 +153,7 @@ def dropout(rng, n, rate=0.4):
 
 
 def drop(weights, kept):
-    """Set the weights of removed hidden neurons to 0, or their gradient, eq. (4).
+    """Apply the dropout mask to weights or to a gradient, eq. (4).
 
     >>> drop(Weights(np.ones((2, 1)), None, np.ones((1, 2))),
     ...      np.array([True, False])).hidden.tolist()

@@ -40,13 +40,13 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool, apart
-    from a loss at the rate l cleft and a production at the rate y (M -
-    free).  A Poisson process with the rate -log(1 - P) per step has at
-    least one event in a step with probability P.  The events of all fibres
-    of a hair cell are sampled from one Poisson process with a higher rate,
-    and each event is assigned to a random fibre.  Events within the
-    refractory time after a spike of the same fibre are deleted.
+    [M86].  Transmitter that leaves one pool enters the next pool, except
+    for the loss term with l in (5).  The term with y in (4) replenishes
+    the pool `free`.  A Poisson process with the rate -log(1 - P) per step
+    has at least one event in a step with probability P.  The events of all
+    fibres of a hair cell are sampled from one Poisson process with a
+    higher rate, and each event is assigned to a random fibre.  Events
+    within the refractory time after a spike of the same fibre are deleted.
 Exact.  Eqs. (1)-(7) give the same results as the software of [CSSZ20], and
     the spikes have the same probability distribution.  Each channel has
     its own generator.

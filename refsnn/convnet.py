@@ -72,8 +72,8 @@ Exact.  The derivatives are exact unless the largest pre-activation of a
     window.  There, the gate (4) selects a subgradient.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
-    multiplications in the forward pass.  For K outputs, `signals` needs
-    about K times, and `second_order` 2 K + 2 times as many.
+    multiplications in the forward pass.  For K outputs, `signals` costs
+    about K forward passes, and `second_order` costs 2 K + 2.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -328,7 +328,7 @@ def jacobian(recording, signals):
 
 
 def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools):
-    """Compute the gradient of a loss of the Jacobian, eqs. (5) and (9)-(11).
+    """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(11).
 
     The loss depends on the patches A, the signals G and the outputs f.
 

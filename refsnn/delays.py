@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Delay spike trains on a time grid, with gradients by the delays.
+r"""Delay spike trains on a time grid, so that delays can be learned.
 
 A delay d is a real number of time steps between 0 and K.  A kernel of K+1
 taps a_k represents this delay.  The input x is a recording of spikes, and
@@ -34,13 +34,13 @@ a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
 
 Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
     transpose of (1).
-Exact.  The kernel of an evaluation must be the kernel of the training,
-    because another kernel is another network.  If a device allows only
-    whole delays, `settle` rounds the delays and returns how much the
-    output changes.  For narrow Gaussian kernels, the mean delay sum_k k
-    a_k hardly depends on d near whole delays, so that delays stop
-    changing.
-Cost.   O(K T B m) time for neurons, and O(K T B n m) for synapses.
+Exact.  Evaluate a network with the kernel of its training, because another
+    kernel changes the outputs.  If a device allows only whole delays,
+    `settle` rounds the delays and returns how much the output changes.
+    For narrow Gaussian kernels, the mean delay sum_k k a_k hardly depends
+    on d near whole delays, so that delays stop changing.
+Cost.   Delays of neurons take O(K T B m) time, and delays of synapses take
+    O(K T B n m) time.
 Departures.  [H24] adds 0.27 to the width of the normalised kernel.
 
 [H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
@@ -86,7 +86,7 @@ def taps(delays, *, most, kernel="linear", width=None):
 
 
 def _kernel(delays, most, kernel, width):
-    """Return taps, and their derivatives with respect to delay and width."""
+    """Return the taps a_k, da_k/dd and da_k/ds, eqs. (2)-(9)."""
     one_of("kernel", kernel, *KERNELS)
     most, = arrays("most () int in [0, inf)", most)
     delays, = arrays(f"delays (...) float in [0, {most}]", delays)
@@ -117,7 +117,7 @@ def _kernel(delays, most, kernel, width):
 
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
-    """Return the derivatives with respect to delays and widths, eqs. (6)-(9).
+    """Backpropagate from the taps to delays and kernel widths, eqs. (6)-(9).
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -175,7 +175,7 @@ def delayed(x, taps, state=None):
 
 
 def delayed_backward(dy, x, taps, state=None):
-    """Return the derivatives of a loss of the result of `delayed`, eq. (10).
+    """Backpropagate from the output of `delayed` to its arguments, eq. (10).
 
     >>> x, a = np.array([[[1.0]], [[0.0]]]), np.array([[0.0], [0.5]])
     >>> dx, dtaps, dstate = delayed_backward([[[2.0]], [[3.0]]], x, a)
@@ -205,7 +205,7 @@ def delayed_backward(dy, x, taps, state=None):
 
 
 def _buffered(x, taps, state, *dy):
-    """Return the taps, the inputs after those of the state, T, and dy."""
+    """Return checked taps, the state followed by x, the length T, and dy."""
     taps, = arrays("taps (...) float", taps)
     if taps.ndim not in (2, 3):
         raise ValueError(f"taps has shape {taps.shape}: must have 2 or 3 axes")

@@ -62,9 +62,10 @@ integrals of these potentials from 0 to t, are
 
 where the sums contain the spikes that have arrived.  The derivative of the
 maximum of U_i is the derivative of U_i at the time of the maximum, if no
-spike arrives at this time.  An arrival that ends the rise of U_i moves the
-maximum, and `readout_backward` does not include this motion.  The latency
-loss compares the first spike time of each neuron with a target:
+spike arrives at this time.  If the arrival of a spike ends the rise of
+U_i, the maximum depends on the arrival time.  `readout_backward` omits
+this dependence.  The latency loss compares the first spike time of each
+neuron with a target:
 
     L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
 
@@ -285,7 +286,7 @@ def _run(times, units, weights, state, constants, fans, until, refractory, most,
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
-    """Return the time from each state to the next crossing, or infinity."""
+    """Return the time until U crosses the threshold, infinity if never."""
     wait, start = np.full(mem.shape, np.inf), (mem, syn, tau_mem, tau_syn)
     if (syn <= threshold).all():
         return wait
@@ -318,7 +319,7 @@ def _summit(mem, syn, tau_mem, tau_syn):
 
 
 def _nearness(log, tau_mem, tau_syn, threshold):
-    """Return the smallest slope of spikes and the smallest margin."""
+    """Return the fields `slope` and `margin` of a recording."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
     wait, top = _tops(log, tau_mem, tau_syn)
@@ -338,7 +339,7 @@ def _tops(log, tau_mem, tau_syn):
 
 
 def _flow(s, mem, syn, tau_mem, tau_syn):
-    """Return the state at the time s after a state, eq. (4)."""
+    """Return U(s) and I(s) for the initial state (mem, syn), eq. (4)."""
     k = _kernel(s, tau_mem, tau_syn)
     return np.exp(-s / tau_mem) * mem + k * syn, np.exp(-s / tau_syn) * syn  # (4)
 
@@ -473,7 +474,7 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Return the derivatives by all spike times from those by the first ones.
+    """Backpropagate from first spike times to all spike times.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
@@ -481,7 +482,7 @@ def first_backward(dfirst, times, units):
     Parameters
     ----------
     dfirst : (B, n) float
-        Derivatives by the first spike times; ignored for silent neurons.
+        Derivatives of the loss, not used for silent neurons.
     times, units
         Arguments of `first`.
 
@@ -561,7 +562,7 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
                      integral=False):
-    """Return the derivatives of a loss of the results of `readout`.
+    """Backpropagate from the result of `readout` to its arguments.
 
     >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)
@@ -601,8 +602,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    With the result as `at`, `readout` returns the maxima, and
-    `readout_backward` their derivatives, except at the arrival of a spike.
+    With these times, `readout` returns the maxima.  `readout_backward` returns
+    the derivatives of the maxima, unless a spike arrives at a maximum.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -633,8 +634,8 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Return the response k or K of each neuron to each spike, and its
-    derivatives with respect to time, tau_mem and tau_syn, (T, n, S)."""
+    """Return k in (21), or K in (22), and the derivatives of this function
+    with respect to s, tau_mem and tau_syn, (T, n, S)."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, decay = _kernel(s, tau_mem, tau_syn), np.exp(-s / tau_syn)
@@ -689,7 +690,7 @@ def _events(times, units, m, dtype=None):
 
 
 def _matched(dtimes, units, m, recording, dtype):
-    """Return the derivatives and input neurons that fit a recording."""
+    """Return `dtimes` and `units`, checked against the recording."""
     dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
     for name, found, wanted in (

@@ -15,8 +15,9 @@ recordings.  The fields of the file are
 
 The spike times of a recording are sorted.  The fields extra/speaker and
 extra/meta_info are optional; the Spiking Speech Commands lack them.
-`read` raises a ValueError if a field has a different format, and compares
-its size with upper limits and with the file before it allocates memory.
+`read` raises a ValueError if the format of a field differs.  Before `read`
+allocates memory, `read` compares the size of each field with upper limits
+and with the file size.
 
 Exact.  `read` does not change the stored values.  `read` returns times in
     float64, because float16 overflows if times are converted to

@@ -2,10 +2,10 @@
 r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
-respect to the spikes S[t] of this layer, or an estimate of it from an
-error of a later layer or of a local readout.  Let W be the input weights
-of the next layer, and let dI be the derivative of the loss with respect to
-its synaptic currents:
+respect to the spikes S[t] of this layer, or an estimate of this
+derivative.  An estimate uses the error of a later layer or of a local
+readout.  The next layer has the input weights W.  Let dI be the derivative
+of the loss with respect to its currents:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -19,16 +19,16 @@ its synaptic currents:
 
 A three-factor rule multiplies the credit by the surrogate derivative psi
 of the spikes and by a trace of each input x of the hidden layer.  The
-trace of an input is the membrane potential of a neuron without reset that
-receives only this input, with weight 1 and the current syn:
+trace of an input is the membrane potential of a model neuron without
+reset.  This neuron has the current syn, and receives only this input, with
+weight 1:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation is direct feedback (2) and rule (7)
-with a boxcar function psi of the membrane potential, and x in place of the
-trace.
+Event-driven random backpropagation uses (2), and (7) with two changes: psi
+is a boxcar function of the membrane potential, and x replaces the trace.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, the membrane potential is U[t] = W trace[t],

@@ -42,10 +42,9 @@ The published code uses first = 0.  If a readout neuron stays below 0 for
 all patterns, the maximum of its potential over time is the initial
 potential 0, which does not depend on the weights, so that the network
 never learns the class of this readout neuron.  With reduction="reached",
-the step `first` of the correct class is the earliest time step at which a
-hidden spike can influence the readout: two steps after the first hidden
-spike of the pattern, but never later than step T - 1.  For all other
-classes, first = 0.
+`first` of the correct class is the earliest step at which a hidden spike
+can influence the readout.  This step is two steps after the first hidden
+spike of the pattern, and at most T - 1.  For all other classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and

@@ -86,20 +86,19 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     constants online, call `linearise` for one step with `after` and
     `constants`, and pass J[1] and F[1] to `rtrl.step`.
 
-Exact.  The gradient is exact for the layer with the spike function (1),
-    except that psi replaces dS/dU and that the mask clamp is treated as a
-    constant.  Finite differences confirm the gradient if the spike
-    function is H(u0 - threshold) + f(u - threshold) - f(u0 - threshold),
-    where H is the step function, f' = psi, and u0 is the recorded
-    potential.  For finite differences with respect to the threshold, vary
-    the threshold only in f(u - threshold) and in (3).
+Exact.  The gradient is exact if dS/dU := psi and if the refractory mask is
+    treated as a constant.  Finite differences confirm the gradient if the
+    spike function is H(u0 - threshold) + f(u - threshold) - f(u0 -
+    threshold), where H is the step function, f' = psi, and u0 is the
+    recorded potential.  For finite differences with respect to the
+    threshold, vary the threshold only in f(u - threshold) and in (3).
 Cost.   Simulation and gradient take O(T B n (m + n)) time and O(T B (m +
     n)) memory, and k refractory steps add O(T B n k) time.  `linearise`
     takes O(T B n p) time and memory for p weights.
-Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.  In
-    its tutorials, the reset is to zero, without gradient through it.
-Errata.  [NMZ19] prints the drift of the membrane potential as
-    -(U - U_rest + R I).  The current must enter with a plus sign.
+Departures.  [NMZ19] uses gain 1, threshold 1 and no refractory period.
+    The tutorials of [NMZ19] use reset="zero" and through_reset=False.
+Errata.  [NMZ19] prints the drift of the potential as -(U - U_rest + R I).
+    The correct drift is -(U - U_rest) + R I.
 
 [NMZ19] E. O. Neftci, H. Mostafa and F. Zenke, 2019, arXiv 1901.09948.
 """
@@ -331,7 +330,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
         Field `dstate` of the result for the later steps, the derivatives of
         their loss with respect to the state `after`.
     constants : bool
-        Whether to compute the derivatives by alpha, beta, gain and threshold.
+        If True, derivatives for alpha, beta, gain and threshold are computed.
 
     Returns
     -------

@@ -6,8 +6,8 @@ with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
 units at T steps for B samples.  Eq. (1), (2) or (3) reduces `record` over
 time to class scores of shape (B, k).  In (1), s is the last step at which
-a unit has its maximum in `record`.  The loss (4) is the softmax cross
-entropy of the class scores, for class labels of shape (B,):
+`record` is largest for a unit.  The loss (4) is the softmax cross entropy
+of the class scores, for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)

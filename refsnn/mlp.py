@@ -25,17 +25,17 @@ respect to A.  The gradient of the loss with respect to the parameters is
 
 The sums in (5) are over the samples n.  The signals g[l]_k = df_k/dpre[l]
 are the derivatives of output k with respect to the pre-activations of
-layer l.  The Jacobian by the parameters follows from g[l]:
+layer l.  The Jacobian of the outputs follows from the signals g[l]:
 
     g[L-1]_k = e_k, the unit vector                              (6)
     g[l]_k = phi'(pre[l]) * (W[l+1]^T g[l+1]_k)                  (7)
     df_k/dW[l] = g[l]_k a[l]^T,  df_k/db[l] = g[l]_k             (8)
 
 A loss may also depend on the Jacobian, such as the loss of [LZ20], which
-compares tangent kernels.  By (8), it is a function of all layer inputs
-a[l] and all signals g[l], and perhaps of the outputs f.  Let da[l],
-dg[l]_k and df be its partial derivatives, and let B[l]_k and dpre[l] be
-its total derivatives by the signals g[l]_k and by pre[l]:
+compares tangent kernels.  By (8), such a loss is a function of all layer
+inputs a[l] and all signals g[l], and perhaps of the outputs f.  Let da[l],
+dg[l]_k and df be the partial derivatives of the loss.  Let B[l]_k and
+dpre[l] be the total derivatives with respect to g[l]_k and pre[l]:
 
     B[0]_k = dg[0]_k,  B[l+1]_k = dg[l+1]_k + W[l+1] Q[l]_k      (9)
     Q[l]_k = phi'(pre[l]) * B[l]_k                              (10)
@@ -276,7 +276,7 @@ def jacobian(recording, signals):
 
 def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
-    """Compute the gradient of a loss of the Jacobian, eqs. (5) and (9)-(13).
+    """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(13).
 
     The loss depends on the inputs a, the signals g and the outputs f.
 

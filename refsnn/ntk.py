@@ -12,18 +12,19 @@ theta_p be its weights and biases.  The kernel is
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
 For the kernel of kind "at_masked", all factors Q_p in (1) are 1.  For the
-kind "through_mask", Q_p is 0 for pruned weights.  A dense layer has the
-weights W, the input a_n and the signals g_nk for the sample x_n, and b_m
-and h_mq for the sample y_m.  It adds to the kernel the term
+kind "through_mask", Q_p is 0 for pruned weights.  A dense layer with the
+weights W has the input a_n and the signals g_nk for the sample x_n.  For
+the sample y_m, the input is b_m and the signals are h_mq.  A dense layer
+adds to the kernel the term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  Its output k has the derivatives
-J_nk with respect to the weights and s_nk with respect to the biases, where
-the sum is over the P output positions:
+patch and c is the number of channels.  Output k has the derivative J_nk
+with respect to the weights of the layer, and s_nk with respect to the
+biases.  The sum in (3) is over the P output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
@@ -46,7 +47,7 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    For the derivatives for y_m, exchange the batches in (5)-(10).
+    To obtain the derivatives for y_m, exchange the batches in (5)-(10).
 Exact.  All derivatives are evaluated at the masked weights of the network.
     The kernel of kind "at_masked" includes the derivatives with respect to
     pruned weights, as in the code of [LZ20].  The kernel of kind

@@ -9,10 +9,9 @@ weights M_l W_l, the entrywise product of a mask and dense weights.  The
 mask M_l is 0 for pruned weights and 1 for all other weights.  For each
 batch of inputs, let f* be the outputs of the teacher, and let K* be the
 neural tangent kernel of the teacher between the first half and the second
-half of the batch.  The entries of the kernel K* are the scalar products of
-the gradients of the teacher's outputs with respect to the parameters, for
-two inputs.  For a batch of B = N + N' inputs, and for networks with k
-outputs, the loss is
+half of the batch.  An entry of K* is the scalar product of the parameter
+gradients of two teacher outputs, one from each half.  For a batch of B = N
++ N' inputs, and for networks with k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -35,11 +34,11 @@ of the loss with respect to the weights:
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
-After every block of `every` training steps, new masks are computed from
-the dense weights W_l, unless at most `every` training steps remain.
-Pruned weights receive neither a gradient nor weight decay, but the
-momentum of an optimiser can still change the pruned weights.  A pruned
-weight becomes active again if a new mask is 1 for this weight.
+After each interval of `every` training steps, new masks are computed from
+the dense weights W_l.  No masks are computed if at most `every` training
+steps remain.  Pruned weights receive neither a gradient nor weight decay,
+but the momentum of an optimiser can still change the pruned weights.  A
+pruned weight becomes active again if a new mask is 1 for this weight.
 
 Derivation.  The loss depends on the dense weights W_l only through M_l
     W_l, which gives the factor M_l in eq. (6).  Eqs. (5) and (6) are the
@@ -154,7 +153,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return recordings, (inputs, signals) of each half, and all outputs."""
+    """Return recordings, pairs (inputs, signals) and outputs of both
+    halves."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

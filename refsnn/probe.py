@@ -11,16 +11,17 @@ current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-Let a and b be the synaptic and the membrane time constant of a neuron, in
-unknown order and in time steps.  Let K(s) be the membrane potential after
-a single input spike with W = 1, s steps after the last step with v = 0:
+The time constants a and b of a neuron are given in time steps.  Which of
+them is synaptic is unknown.  Let K(s) be the membrane potential after a
+single input spike with W = 1, s steps after the last step with v = 0:
 
     K(s) = exp(-A (s - 1)) sinh(D s) / sinh(D) for s > 0, otherwise 0,
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
     q = ((a - b) / (a + b))^2                                         (2)
 
-Let y be the sampled membrane potentials minus their mean in (A), divided
-by the nominal threshold `unit`.  `probe` makes three measurements:
+Let y = (sample - rest) / unit be the measured membrane potentials, where
+`rest` is the mean sample in (A), and `unit` is the nominal threshold.
+`probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike nevertheless are called
     restless.  The noise is the standard deviation of the samples.
@@ -29,22 +30,23 @@ by the nominal threshold `unit`.  `probe` makes three measurements:
     silent.  In one more pattern, all inputs are silent.  If neurons
     respond without input spikes, `probe` searches for inputs that are
     always on.  All patterns are run with at least three sets of weak
-    random weights W.  More sets are used if a neuron or an input would
-    otherwise have fewer than 12 responses.  For each neuron, the common
-    shape of all responses is the first singular vector of y.  A
-    least-squares fit of eq. (2) to this shape gives the sum a + b, the
-    parameter q, and the lag of the response.  The lag L is the median lag
-    of all neurons.  The measured weight of neuron i for input j is
+    random weights W.  At least 12 responses are measured for each neuron
+    and each input.  For each neuron, the common shape of all responses is
+    the first singular vector of y.  A least-squares fit of eq. (2) to this
+    shape gives the sum a + b, the parameter q, and the lag of the
+    response.  The lag L is the median lag of all neurons.  The measured
+    weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i.  The means over time are
-    subtracted from y_ij and K_i.  Row i of g is assigned to the row of W
-    with the largest absolute correlation, but to row i of W if its
-    correlation is at least 97 % of the largest.  Columns are assigned in
-    the same way.  An assignment is accepted if the median of the absolute
-    correlations is at least 0.8.  Weights that saturate, or whose sign is
-    lost, are reported if they halve the squared error.
+    subtracted from y_ij and K_i.  Row i of g is assigned to row i of W if
+    the absolute correlation of these rows is at least 97 % of the largest.
+    Otherwise, row i of g is assigned to the row of W with the largest one.
+    Columns are assigned in the same way.  Rows or columns are assigned
+    only if the median absolute correlation is at least 0.8.  Saturated
+    weights or lost signs are reported if they explain half of the squared
+    error.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
@@ -57,33 +59,33 @@ by the nominal threshold `unit`.  `probe` makes three measurements:
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
     A step in which e is large is called a reset.  Let r be the first reset
-    of a neuron in a pattern.  The lag D is the median of r minus the step
-    of the first spike.  The threshold is the mean of two bounds:
+    of a neuron in a pattern.  The lag D is the median delay of r after the
+    first recorded spike.  The threshold is the mean of two bounds:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
-    The maximum and the minimum are taken over all patterns in which the
-    neuron spikes.  If the bounds max y[t] for t < r and min y[r] of all
-    neurons contradict each other less, they replace the bounds (5).  The
-    measured readouts are compared with those that eq. (1) predicts from
-    the weights W_out and the spikes S.  The lag R maximises the
-    correlation between the measured and the predicted changes of the
-    readouts from step to step.  A smaller correlation counts as equal if
-    it is at least 97 % of the largest, or if the variance that neither the
-    noise nor the prediction explains is at most 1.25 times the least.  Of
-    equal predictions, those with the nominal time constants or the median
-    ones of (B), with the lag D, and with W_out instead of |W_out| are
-    preferred.  Readouts do not follow from the weights if the correlation
-    is below 0.6 times the largest that the noise allows.  The comparison
-    omits the smallest and the largest sample of each readout, because
-    codes may be cut off there.
+    Eq. (5) uses all patterns in which the neuron spikes.  A lower bound
+    above the upper bound is a contradiction.  If the bounds max y[t] for t
+    < r and min y[r] have smaller contradictions, these bounds replace (5).
+    The measured readouts are compared with the readouts that eq. (1)
+    predicts from the weights W_out and the spikes S.  The lag R maximises
+    the correlation between the measured and the predicted changes of the
+    readouts from step to step.  A prediction is as good as the best if its
+    correlation is at least 97 % of the largest, or if the variance not
+    explained by prediction or noise is at most 1.25 times the least.
+    Among these predictions, `probe` prefers nominal time constants or
+    their medians in (B), then the lag D, and W_out to |W_out|.  `probe`
+    reports wrong readouts if their correlation is below 0.6 times the
+    largest possible with this noise.  The smallest and the largest sample
+    of each readout are omitted, because ADC codes may be clipped.
 
-Spikes or samples may belong to the previous or next pattern.  If exchanged
-neurons fit as well, the report lists both.  Measurement (C) ends early if
-more than 10 % of the resets have no recorded spike within one step, or if
-the potentials of a pattern start where those of the previous one ended.
-Codes are cut off close to rest if a quarter of the samples in (C) lie at
-an end of their range that the potentials in (B) could reach.
+Spikes or samples may belong to the previous or next pattern.  If an
+exchange of neurons explains the results too, the report lists both
+mistakes.  Measurement (C) ends early if more than 10 % of the resets have
+no recorded spike within one step, or if a pattern starts at the last
+potentials of the previous pattern.  Clipping close to rest is reported if
+a quarter of the samples in (C) equal their minimum or maximum, and the
+potentials in (B) could exceed this value.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -101,14 +103,14 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     D = samples - spikes - after                                      (6)
 
     The difference R - D determines `after`.  Two equations remain for
-    three delays.  The report therefore contains as few nonzero delays as
-    possible, and all pairs if two delays must be nonzero.
+    three delays.  The report therefore lists the solutions with the fewest
+    nonzero delays.
 Approximate.  Delays are called too large to measure if |L| or |R| is at
     least 3 steps, or if |D| exceeds 3 steps.  If a chip returns no samples
     of membrane potentials, (B) is omitted, and (C) compares only spike
     counts.  Gains and thresholds that differ by 30 % between neurons are
-    not mistakes.  If both inputs and neurons are exchanged, the report may
-    be wrong.
+    not mistakes.  If inputs and neurons are both in a wrong order, the
+    report may be wrong.
 Cost.   For R sets of weights, `run` is called at most R + 3 times, with at
     most R (m + 1) + 2 n + 32 input patterns of `steps` time bins.
 Departures.  This test is not part of a published method.
@@ -170,7 +172,7 @@ class Report(NamedTuple):
 
 def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
           tau_mem=6e-6, dt=1.7e-6, steps=40, seed=0):
-    """Run test patterns on a chip, and report mistakes in its connection.
+    """Run test patterns on a chip, and report interface mistakes.
 
     >>> def run(weights, x):                    # a chip that does not respond
     ...     T, B, _ = x.shape
@@ -352,7 +354,7 @@ def _far(scale, factor=WRONG):
 
 
 def _either(texts):
-    """Return a sentence that lists what fits equally."""
+    """Join alternative explanations to a sentence."""
     text = ", or ".join(filter(None, texts))
     return [text[0].upper() + text[1:] + "."] if text else []
 
@@ -550,7 +552,7 @@ def _correlation(a, b):
 
 
 def _paired(a, b):
-    """Assign rows of a to rows of b."""
+    """Assign the rows of `a` to the rows of `b`."""
     correlation = _correlation(a, b)
     best, rows = np.abs(correlation).argmax(axis=1), np.arange(len(a))
     own = np.abs(np.diagonal(correlation)) >= CLOSE * np.abs(correlation[rows, best])
@@ -559,14 +561,14 @@ def _paired(a, b):
 
 
 def _neighbours(a, b):
-    """Compare patterns (last axis) of b with the same and others of a."""
+    """Correlate patterns of `b` with the same and adjacent patterns of `a`."""
     return {r: np.median(np.abs(np.diagonal(_correlation(*(
         rows.reshape(len(rows), -1) for rows in (np.roll(a, -r, axis=-1), b))))))
         for r in (0, *OTHERS)}
 
 
 def _whole(order):
-    """Return the order if no index is missing."""
+    """Return `order` if it is a permutation, and 0, 1, 2, ... otherwise."""
     own = np.arange(len(order))
     return order if (np.sort(order) == own).all() else own
 
@@ -602,7 +604,7 @@ def _order(g, W, live, dead, straight, opposite):
 
 
 def _bent(g, W, scale):
-    """Describe weights that saturate or lose their sign."""
+    """Describe saturation, or loss of the sign, of weights."""
     def error(bent):                # of a gain for each neuron
         part = (g * bent).sum(axis=(1, 2)) ** 2 / (bent ** 2).sum(axis=(1, 2))
         return ((g ** 2).sum() - part.sum()) / (g ** 2).sum()
@@ -647,7 +649,7 @@ def _bursts(signs, limit, scale, T, fit):
 
 
 def _edges(y, noise, n, weak):
-    """Describe samples that start off rest, or are cut off close to rest."""
+    """Describe a missing reset between patterns, or clipped samples."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
         previous, own = (np.corrcoef(y[0, 1:].ravel(), last.ravel())[0, 1]
                          for last in (y[-1, :-1], y[-1, 1:]))

@@ -21,8 +21,8 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     dW = sum_t dpre[t] x[t]^T,  dV = sum_t dpre[t] h[t-1]^T         (5)
     dx[t] = W^T dpre[t]                                             (6)
 
-    If the initial state is the last state of an earlier simulation, its
-    e[T-1] includes dh[-1] = V^T dpre[0].
+    If the initial state is the last state of an earlier simulation, e[T-1]
+    of the earlier simulation includes dh[-1] = V^T dpre[0].
 
     The linearised network has the Jacobian J[t] = dh[t]/dh[t-1], and the
     derivative F[t] of h[t] with respect to the weights at fixed h[t-1]:

@@ -48,9 +48,9 @@ In (9), alpha, beta and `gain` are the constants of the readout.
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
     same gradient as the module `rtrl`, but is faster, because it skips the
-    entries of the Jacobians that are always 0.  The rules "block" and
-    "implicit" give the same gradient as backpropagation through time if
-    derivatives pass only through the diagonal of V, and not at all.
+    entries of the Jacobians that are always 0.  Backpropagation through
+    time equals the rule "block" if derivatives pass only the diagonal of
+    V, and equals the rule "implicit" if no derivatives pass V.
 Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     refractory mask is treated as a constant.  The following table compares
     the rules for n neurons, m inputs and B sequences.  The column "state"
@@ -66,7 +66,7 @@ Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     In one hidden layer, the rule "block" is exact if V is diagonal.  The
     rule "implicit" is exact if the layer has no recurrence, or if recorded
     spikes replace the recurrent spikes.  The rule "presynaptic" is exact
-    if a recorded term also replaces reset and clamp.
+    if recorded values replace recurrent spikes, reset and clamp.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
 Departures.  The module follows descriptions of [ZN21] by other authors.
@@ -284,7 +284,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
     Sum ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch to
     obtain the gradient of the loss with respect to the weights of the layer.
-    For "exact", also sum over axis 1, and reshape to (n, m + n).
+    For "exact", sum the product also over axis 1, and reshape to (n, m + n).
 
     Parameters
     ----------

@@ -16,9 +16,9 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
 A "symmetric" feedback matrix is the transposed matrix of the output
 weights.  A "random" feedback matrix holds standard normal samples.  All
-entries of a "uniform" feedback matrix are 1.  A Poisson spike train of
-rate nu has the exponential trace het with the time constant tau.  The
-cumulants kappa_j of het and the moments of order q of het are
+entries of a "uniform" feedback matrix are 1.  Let het be the exponential
+trace, with the time constant tau, of a Poisson spike train of rate nu.
+The cumulants kappa_j of het and the moments of order q of het are
 
     kappa_j = nu tau / j                                               (3)
     <het^q> = sum_{j=1..q} binom(q-1, j-1) kappa_j <het^(q-j)>

@@ -19,15 +19,15 @@ Dropout multiplies x[l+1] by the binary mask m[l+1].  Without pooling,
 x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  Of equal entries, (2) and (3) copy the first. With
-    pooling,
+    respect to X.  If compared entries are equal, (2) and (3) copy the
+    first.  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
                    y[l]_(2r,s) >= y[l]_(2r+1,s), else 0,
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    and dpre[l] follows from dy[l] in the same way, by columns:
+    and dpre[l] follows from dy[l], with columns instead of rows:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,
@@ -141,7 +141,7 @@ def _convolution(x, W, b, pool):
 
 
 def _empty(x, W):
-    """Return an array for pre[l], and the number of maps in a block."""
+    """Return an empty array for pre[l], and how many maps fit the cache."""
     k = W.shape[1]
     pre = np.empty((len(x), x.shape[1] - k + 1, x.shape[2] - k + 1, len(W)), x.dtype)
     size = k * max(x[:1].nbytes, pre[:1].nbytes, 1)
@@ -149,13 +149,13 @@ def _empty(x, W):
 
 
 def _pairs(maps):
-    """Return the even and the odd columns of the part that is pooled."""
+    """Return even and odd columns, without an unpaired last row or column."""
     rows, columns = (side // 2 * 2 for side in maps.shape[1:3])
     return maps[:, :rows, :columns:2], maps[:, :rows, 1:columns:2]
 
 
 def _plan(maps, kernel, step):
-    """Return views of all segments, and arrays for `_multiply`."""
+    """Return a view of all row segments, and work arrays for the products."""
     k, _, c, c_out = kernel.shape
     height = 1 if k * c >= WIDE else k          # number of kernel rows in a segment
     found = np.lib.stride_tricks.sliding_window_view(maps, (height, k), axis=(1, 2))
@@ -170,7 +170,7 @@ def _plan(maps, kernel, step):
 
 
 def _multiply(found, work, out):
-    """Copy segments, and compute the sums of (1) or (7)."""
+    """Copy the row segments, and compute the sum in (1) or (7)."""
     segments, shifted, kernel, terms = work
     np.copyto(segments[:len(found)], found)
     # OpenBLAS is fastest with the small product of one row of one map.

@@ -105,7 +105,7 @@ class Gradient(NamedTuple):
 
 def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=None,
              most=10_000):
-    """Simulate a layer from arrival to arrival, eqs. (1)-(8).
+    """Simulate a layer from one input spike to the next, eqs. (1)-(8).
 
     >>> W = np.array([[4.0]])
     >>> taus = {"tau_mem": 1.0, "tau_syn": 1.0}
@@ -182,9 +182,9 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Return the times of all arrivals in order, with the end, (S+1, B n);
-    their weights, and the indices of their weights and input spikes, (S, B,
-    n); a mask of the input spikes, (B, S); and the shape of W."""
+    """Return the sorted arrival times of input spikes, then `until`, (S+1, B
+    n).  Return weights, weight indices and spike indices in this order, (S, B,
+    n).  Return a mask of input spikes, (B, S), and the shape of W."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
@@ -211,7 +211,7 @@ def _arrivals(times, units, W, delays, until):
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
-    """Return the time from each state to the next crossing, or infinity."""
+    """Return the time until U crosses the threshold, infinity if never."""
     wait = np.full(mem.shape, np.inf)
     i = np.flatnonzero(syn > threshold)                                    # (7)
     q, g = tau_syn[i] / tau_mem[i] - 1, 1 - mem[i] / syn[i]
@@ -235,13 +235,13 @@ def _crossing(mem, syn, tau_mem, tau_syn, threshold):
 
 
 def _flow(s, mem, syn, tau_mem, tau_syn):
-    """Return the state at the time s after a state."""
+    """Return U(s) and I(s) for the initial state (mem, syn)."""
     fade, decay, k = _response(s, tau_mem, tau_syn)[:3]
     return fade * mem + k * syn, decay * syn                               # (4)
 
 
 def _response(s, tau_mem, tau_syn):
-    """Return the factors of (4), k among them, and y and p of (5)."""
+    """Return exp(-s/tau_mem), exp(-s/tau_syn), k, y and p of (5)."""
     fade, decay = np.exp(-s / tau_mem), np.exp(-s / tau_syn)
     y = np.minimum(-np.abs(s * (1 / tau_mem - 1 / tau_syn)), -SMALLEST)
     p = np.expm1(y) / y                                                    # (5)

@@ -61,11 +61,10 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
-Exact.  Up to rounding, `gradients` returns the same gradients as
-    `lif.backward` with the fast sigmoid and through_reset=False, and
-    `record` the same potentials as `lif.simulate` followed by
-    `lif.readout` with gain 1.  Near the threshold, rounding can add or
-    remove a spike.
+Exact.  Up to rounding, `gradients` equals `lif.backward` with the fast
+    sigmoid and through_reset=False.  Up to rounding, `record` equals
+    `lif.simulate` followed by `lif.readout` with gain 1.  Near the
+    threshold, rounding can add or remove a spike.
 Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
     for k readout units.  If the dtypes of a dense input x and of the
     weights W differ, the conversion of x takes additional O(T B m) memory.

@@ -6,23 +6,23 @@ but are faster.  The kernel matrix is divided into blocks that fit in the
 cache.  The Jacobian of a convolutional layer is computed for a few
 channels at a time, to save memory.  For sample n of the first batch and
 sample m of the second batch, the inputs of a dense layer are a_n and b_m.
-The signals g_nk and h_mq are the derivatives of output k for sample n, and
-of output q for sample m, with respect to the pre-activations of the layer.
-Units with zero signals are skipped.  The kernel of the outputs k and q is
-the sum of one term for each layer.  The term of a dense layer is (1).  If
-a mask Q is 0 for pruned weights and 1 for all other weights, the term of a
-dense layer is (2):
+The signals g_nk are the derivatives of output k for sample n with respect
+to the pre-activations of the layer.  The signals h_mq are the derivatives
+of output q for sample m.  Units with zero signals are skipped.  Each layer
+adds one term to the kernel of the outputs k and q.  A dense layer adds the
+term (1).  If a mask Q is 0 for pruned weights and 1 for all other weights,
+a dense layer adds the term (2):
 
     C[n, m] <g_nk, h_mq>,  C[n, m] = <a_n, b_m> + 1         (1)  [LZ20]
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  Let J_nk and s_nk be the
-derivatives of output k for sample n with respect to the weights and the
-biases of the layer, and J_mq and s_mq those of output q for sample m of
-the second batch.  The term of a convolutional layer is (4), where `o` is
-the entrywise product, and Q is 1 without a mask:
+shape (P, i) and signals G_nk of shape (P, c).  Output k for sample n has
+the derivative J_nk with respect to the weights of the layer, and s_nk with
+respect to the biases.  Output q for sample m has the derivatives J_mq and
+s_mq.  A convolutional layer adds the term (4) to the kernel, where `o` is
+the entrywise product.  Without a mask, Q is 1:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -54,8 +54,8 @@ Cost.   Let the batches have N and M samples, and let K be the number of
     multiplications without a mask, and N M (i + K^2) j multiplications
     with a mask.  A convolutional layer needs (N + M) K P i c + N M K^2 i c
     multiplications.  If the two batches are equal and no mask is given,
-    the kernel needs half of the multiplications.  Additional memory is for
-    one block and a few channels.
+    the kernel needs half of the multiplications.  The functions also need
+    memory for one block of the kernel and a few channels.
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -220,7 +220,7 @@ def _jacobian(a, g, cut, mask=None):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False,
             mapper=map):
-    """Backpropagate from the kernel to the inputs and signals, eqs. (5)-(13).
+    """Backpropagate from the kernel to the layers, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

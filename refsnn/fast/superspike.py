@@ -46,11 +46,12 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  With the impulse response of alpha in place of
+    j of the weight change.  If the impulse response of alpha replaces
     dhebb, eqs. (6) and (7) give the eligibilities at the end of the block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
-    input spike takes additional O(n) time, and a dense x O(T B m).
+    input spike takes O(n) additional time.  A dense array x takes O(T B m)
+    additional time.
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.

@@ -26,8 +26,7 @@ weights can therefore change at every time step:
     True
 
 The argument `rule` selects the learning rule.  The docstring of the module
-`online` states the equations of all rules, and the derivatives that it
-keeps:
+`online` states the equations of all rules:
 
     exact                              real-time recurrent learning (RTRL)
     block, implicit, presynaptic       approximations of RTRL

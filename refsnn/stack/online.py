@@ -46,15 +46,15 @@ eligibility like the readout filters the spikes:
 
 In (8), gate[t] is the derivative of U[t] with respect to I[t-1].  A spike
 needs two steps to reach the potential of the layer above, which explains
-the delays.  The rules "OSTL", "OTTT" and "SLTT" neglect the memory of all
-layers above layer l, also of the readout:
+the delays.  The rules "OSTL", "OTTT" and "SLTT" assume that the layers
+above layer l, including the readout, have no memory:
 
     dL[t]/dtheta_l = sum_i c_il e_il[t - 2 (L - l + 1)],
     where gate dy replaces dy in c_L                                  (9)
 
 With the argument `feedback`, a fixed matrix G_l replaces the weights and
-layers between the spikes of layer l and the loss.  In (7) and (9), c_l is
-then G_l^T dy[t] or G_l^T (gate dy)[t], as for l = L.  The rule "DECOLLE"
+layers between the spikes of layer l and the loss.  The credit c_l is then
+G_l^T dy[t] in (7) and G_l^T (gate[t] dy[t]) in (9).  The rule "DECOLLE"
 uses the matrices G_l as readouts, and the gradients of local losses:
 
     y_l = G_l S_l[t],  c_l = G_l^T dL(y_l)/dy_l,
@@ -76,8 +76,8 @@ all rules except "SLTT".  The rules keep the following derivatives:
     readout alone  no hidden layer learns
 
 "Own" derivatives are those of the states of a neuron with respect to
-states of the same neuron.  They include the reset and the weight V_ii of a
-neuron to itself.  All rules for hidden layers keep dU[t+1]/dI[t].  The
+states of the same neuron.  "Own" includes the reset and the weight V_ii of
+a neuron to itself.  All rules for hidden layers keep dU[t+1]/dI[t].  The
 rules "presynaptic", "OTTT", "SLTT" and "DECOLLE" treat the reset and the
 recurrence as recorded inputs.
 
@@ -291,17 +291,16 @@ def _constants(one, dt, gain):
 
 
 def _steps(log, dt):
-    """Return dt/tau, at most dt/exp(-80): the decay is 0 already."""
+    """Return dt/tau, with 1/tau limited to exp(80) to avoid overflow."""
     return dt * np.exp(np.minimum(-log, 80))
 
 
 def _columns(one, learned, dt, gain, F):
-    """Return derivatives of the state with respect to the learned logarithms.
+    """Return derivatives of the states with respect to log constants, eq. (2).
 
-    F : (B, states, c, n), derivatives with respect to alpha, beta, gain,
-        threshold, rho and adaptation of each neuron; the last two only for
-        adaptive neurons.
-    Returns the shape (B, states, number of learned logarithms, n).
+    F : (B, states, c, n), derivatives of the states with respect to alpha,
+        beta, gain, threshold and, if neurons are adaptive, rho and adaptation.
+    The result has the shape (B, states, len(learned), n).
     """
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
@@ -439,7 +438,7 @@ def _gradients(layers, learned, now, e, state, rule, error, feedback):
 
 
 def _packed(one, names, credit, e, dense):
-    """Return products of credit and eligibility as derivatives of a layer."""
+    """Return a Layer with the gradient, credit times eligibility, eq. (7)."""
     (n, m), K = one.W.shape, len(names)
     if dense:
         total = np.einsum("bi,bip->p", credit, e)                                  # (7)
@@ -493,14 +492,14 @@ def _grown(i, layers, now, e, parts):
 
 
 def _shifted(past, newest):
-    """Return the most recent values, the newest first."""
+    """Return `newest` and `past` without the oldest entry."""
     return [newest, *past][:len(past)]
 
 
 # ---- shapes and checks
 
 def memory(layers, B, rule, learn=(), feedback=None):
-    """Return the memory of the derivatives that a rule stores, in bytes.
+    """Return how many bytes the stored derivatives of a learning rule take.
 
     >>> one = network.layer(np.ones((100, 100)), tau_syn=1, tau_mem=1)
     >>> memory([one] * 3, 1, "exact"), memory([one] * 3, 1, "block")
