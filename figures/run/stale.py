@@ -1,8 +1,8 @@
 """Find stored results that the code of HEAD might not reproduce.
 
-For each stored result, the code that its numbers depend on is compared between the
-commit that computed the result and HEAD.  Both are parsed with the same interpreter;
-see `digest`.  A changed docstring is no difference.
+The code of HEAD is compared with the code of the commit that computed each result. Only
+code on which the numbers of the result depend is compared.  One interpreter parses both
+versions of the code; see `digest`.  A changed docstring is no difference.
 """
 
 import functools
@@ -67,13 +67,13 @@ def version(code):
 
 
 def _commits(found):
-    """Return pairs (commit, digest) of a stored result."""
+    """Return each commit of a stored result, with the digest of its code."""
     return [(one.get("commit"), one.get("digest"))
             for one in (found.get("code", {}), *found["origins"])]
 
 
 def differences(name, found, code):
-    """Yield a text for each commit from which the code differs.
+    """Yield a line of text for each old commit whose code differs from HEAD.
 
     code : returns the `digest.Code` of a commit, or None.
     """

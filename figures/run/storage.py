@@ -1,13 +1,13 @@
 """Keep the results of full runs in `figures/full`, and draw pictures from data files.
 
 `figures/full/NAME.json` holds the numbers of a figure and their origin.
-`figures/full/NAME.h5` holds the data of the picture: what the function `shown` of the
-figure returns.  In each data file, each array has the names of its axes, its unit and
-one line of text, from the dict `ARRAYS` of the figure.
+`figures/full/NAME.h5` holds the data of the picture, as returned by the function
+`shown` of the figure.  In each data file, each array has the names of its axes, its
+unit and one line of text, from the dict `ARRAYS` of the figure.
 
 The JSON file contains a checksum of its data file.  A new data file is first written
-completely under another name.  Then the JSON file is replaced, which makes the new
-result valid, and then the data file.  If a command is killed, either the old or the new
+completely under another name.  Replacing the JSON file then makes the new result valid.
+The data file is replaced last.  If a command is killed, either the old or the new
 result is therefore complete.
 """
 
@@ -27,7 +27,7 @@ CHECKSUM = "data_sha256"    # key in the JSON file
 
 
 class Refused(Exception):
-    """Report in one line why a result cannot be stored or drawn."""
+    """State why a result cannot be stored, or its picture cannot be drawn."""
 
 
 # ---- data files
@@ -64,7 +64,7 @@ def packed(module, data):
 
 
 def _describe(entry, name, described):
-    """Write the axes, the unit and the text of an array."""
+    """Write the names of the axes, the unit and the description of an array."""
     if name not in described:
         raise ValueError(f"ARRAYS does not describe {name!r}")
     axes, unit, text = described[name]
@@ -114,7 +114,7 @@ def document(folder, name):
 
 
 def data(folder, name, found):
-    """Return the stored data of a figure with the JSON content `found`, or None.
+    """Return the stored data of a figure, or None if there is no data file.
 
     Raises
     ------
@@ -143,7 +143,7 @@ def _waiting(folder, name):
 
 
 def _completed(folder, name, found):
-    """Return the path of the data file; complete a storing that was interrupted."""
+    """Finish an interrupted `put`, and return the path of the data file."""
     waiting = _waiting(folder, name)
     if waiting.exists() and _checksum(waiting.read_bytes()) == found.get(CHECKSUM):
         os.replace(waiting, folder / f"{name}.h5")
@@ -155,8 +155,8 @@ def _completed(folder, name, found):
 def store(folder, full, names, find):
     """Copy full results from a folder to the folder `full`.
 
-    names : figures to store; without names, all full results in the folder.
-    find : returns the module of a figure from its name.
+    names : names of the figures to store; if empty, all full results.
+    find : function from the name of a figure to its module.
 
     Yield pairs (line of text, whether the result was stored).
     """

@@ -1,10 +1,10 @@
 """The importances of different tasks are correlated least in the first layer
 
-The left panels show a matrix for each of the three layers of a network, which holds the
-correlations between the weight importances of all pairs of tasks, averaged over runs.
-The right panels show the mean correlation between the weight importances of two tasks
-against the distance between the two tasks in the sequence.  Thin lines are single runs,
-and lines with markers are means over runs.
+Each left panel shows a matrix for one of the three layers of a network.  The entries of
+the matrix are correlations between the weight importances of two tasks, averaged over
+runs.  The right panels show the mean correlation between the weight importances of two
+tasks against the distance between the two tasks in the sequence.  Thin lines are single
+runs, and lines with markers are means over runs.
 
 A fully connected network of 784-200-200-10 units learns six tasks in sequence.  All
 tasks use the handwritten digits that are stored in refsnn, enlarged and centred in
@@ -18,10 +18,10 @@ the loss during the task.  The contributions of one task to the importances of a
 weights are called the weight importances of this task.
 
 Because the pixels are permuted, different tasks depend on different weights of the
-first layer.  In the second layer and the output layer, different tasks depend partly on
-the same weights.  According to [ZPG17] (recalled from memory, not looked up),
-consolidation (the penalty of synaptic intelligence) decorrelates the weight importances
-of different tasks.  This figure has few images and 450 training steps per task.
+first layer.  In the second and output layers, different tasks depend partly on the same
+weights.  The penalty of synaptic intelligence is called consolidation.  As recalled
+from memory, consolidation in [ZPG17] reduces the correlation between weight importances
+of different tasks.  In this figure, a task has few images and 450 training steps.
 
 In layers with more than 20,000 weights, the correlation is computed over 20,000
 randomly chosen weights.  The strength of the consolidation penalty is 5 by default and

@@ -1,15 +1,15 @@
 """Five of seven presets of synaptic intelligence agree in accuracy
 
-The left panel shows the test accuracy after a sequence of five tasks, averaged over the
-tasks, against the strength c of the penalty, for seven sets of settings (presets) of
-synaptic intelligence.  A ring marks the default strength of the penalty in each preset.
-Because the library avalanche has no default strength, the ring of the preset
-`avalanche` marks the strength 1.  The middle panel shows the correlation, over
-parameters, between the importances with each preset and with the preset `pathint`.  If
-a preset limits the parameter importances to a maximum, the correlation uses the limited
-importances.  The right panel shows the sum of the importances of all parameters,
-multiplied by the constant prefactor of the penalty, relative to the preset `pathint`.
-Thin lines and small markers are single runs, thick lines and large markers are means.
+The left panel shows the mean test accuracy over five tasks, after training on all
+tasks, against the strength c of the penalty.  Each colour stands for one of seven
+presets (sets of settings) of synaptic intelligence.  A ring marks the default strength
+of the penalty in each preset.  The library avalanche has no default strength; the ring
+of the preset `avalanche` marks 1.  The middle panel shows the correlation between the
+parameter importances of each preset and of the preset `pathint`.  If a preset limits
+the parameter importances to a maximum, the correlation uses the limited importances.
+The right panel shows the sum of all parameter importances, times the constant prefactor
+of the penalty.  This sum is divided by the sum for the preset `pathint`.  Thin lines
+and small markers are single runs.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two
@@ -23,19 +23,19 @@ Five presets have similar accuracies if the penalty has the same strength c.  In
 these five presets, the path integral includes the gradient of the penalty, which hardly
 changes the accuracy.  Some of the published implementations set negative importances of
 parameters to 0.  In the five presets, the default strength c of the penalty is 10
-(preset `vandeven`) or 0.1 (the other four presets).  The accuracy depends more on the
-strength of the penalty than on the treatment of the penalty gradient and of negative
-parameter importances.
+(preset `vandeven`) or 0.1 (the other four presets).  The accuracy depends mainly on the
+strength of the penalty.  The treatment of the penalty gradient has less effect, and so
+has the treatment of negative importances.
 
-The presets `mammoth_old` and `avalanche` yield other accuracies and other parameter
-importances than the other five presets.  The preset `mammoth_old` reproduces the
-library mammoth before September 2024, which computes the path integral as if plain
-gradient descent, and not the optimiser Adam, had changed the parameters.  The preset
-`pathint` reproduces the code of the authors of synaptic intelligence.  The library
-avalanche divides the path integral by the squared change of the parameter plus a
-damping of only 1e-7, and limits the importance of each parameter to at most 1e-3.  In
-the library avalanche, nearly all parameters therefore have the same importance, as in
-an L2 penalty.
+With the presets `mammoth_old` and `avalanche`, the accuracies and the parameter
+importances differ from those of the other five presets.  The preset `mammoth_old`
+reproduces the library mammoth before September 2024.  In this version of mammoth, the
+optimiser Adam changes the parameters, but the path integral assumes plain gradient
+descent.  The preset `pathint` reproduces the code of the authors of synaptic
+intelligence.  The library avalanche divides the path integral by the squared change of
+the parameter plus a damping of only 1e-7, and limits the importance of each parameter
+to at most 1e-3.  In the library avalanche, nearly all parameters therefore have the
+same importance, as in an L2 penalty.
 """
 
 import numpy as np

@@ -4,10 +4,10 @@ Each of the first five panels shows the test accuracy on one task, measured afte
 training on this task and after the training on each later task.  The last panel shows
 the mean test accuracy over all tasks learnt so far.  Thin lines are single runs, thick
 lines are means.  In these runs, the moments of the optimiser Adam are set to 0 after
-each task, but its step counter is kept.  The code of the authors of [ZPG17] has this
-effect with the version of Keras that they name.  Dotted and dashed lines are means over
-further runs with the same seeds, in which Adam is reset completely after each task, or
-not at all.
+each task, but its step counter is kept.  With the Keras version that its authors name,
+the published code of [ZPG17] also resets only the moments of Adam.  Dotted and dashed
+lines are means over further runs with the same seeds, in which Adam is reset completely
+after each task, or not at all.
 
 A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits.  Each task
@@ -67,7 +67,7 @@ def learn(strength, reset, repeat, seed, folder, epochs=None):
     """Train a network on all tasks.
 
     Return the accuracies on test and training images, with the axes (last task learnt,
-    tested task).  The key `reset` of RESETS says what of Adam is reset after each task.
+    tested task).  The argument `reset` is a key of RESETS.
     """
     images = training.digits(seed, repeat) if folder is None \
         else training.stored(folder, "mnist")
@@ -126,7 +126,7 @@ def claims(size):
 
 
 def published_keys():
-    """Return the id, the text and the published key of each published number."""
+    """Return (id of the claim, its text, key of the published value) tuples."""
     found = []
     for name, label in LABELS.items():
         about = f"training images, {label}"

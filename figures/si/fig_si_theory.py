@@ -1,21 +1,22 @@
 """The path integral of synaptic intelligence on quadratic losses follows theory
 
-Black lines show theoretical predictions, markers show simulations of the path integrals
-of synaptic intelligence during gradient descent on quadratic losses of 12 parameters.
-The top left panel shows w / Delta^2 for each parameter, where w is the path integral
-and Delta is the distance between the initial and the final value of the parameter.  If
-the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal entry of the
-Hessian in the limit of small learning rates.  For a diagonal Hessian, a penalty of
-strength 1 with the importance w / Delta^2 therefore equals the original loss.  If the
-Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for every parameter,
-independent of the diagonal entry of the Hessian.  For random Hessians of full rank
-("generic" in the figure), some parameters hardly move, and their w / Delta^2 is large.
-The top middle panel shows the importance w / (Delta^2 + xi) of each parameter, divided
-by half the diagonal entry of the Hessian.  The damping xi limits this relative
-importance.  The top right panel shows the path integral w without division by Delta^2,
-averaged over 4,000 start points (40,000 with --full).  Start points are drawn from a
-standard normal distribution.  The path integral of each parameter, averaged over the
-start points, equals half the diagonal entry of the Hessian.
+Black lines show theory, and markers show simulations.  The simulations compute path
+integrals of synaptic intelligence during gradient descent on quadratic losses of 12
+parameters.  The top left panel shows w / Delta^2 for each parameter, where w is the
+path integral and Delta is the distance between the initial and the final value of the
+parameter.  If the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal
+entry of the Hessian in the limit of small learning rates.  For a diagonal Hessian, a
+penalty of strength 1 with the importance w / Delta^2 therefore equals the original
+loss.  If the Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for
+every parameter, independent of the diagonal entry of the Hessian.  For random Hessians
+of full rank ("generic" in the figure), w / Delta^2 is large for parameters that hardly
+move.  With the damping xi, the importance is w / (Delta^2 + xi).  The top middle panel
+shows the importance, divided by half the diagonal entry of the Hessian, against xi.
+The damping limits the importance of parameters that hardly move.  The top right panel
+shows the path integral w without division by Delta^2, averaged over 4,000 start points
+(40,000 with --full).  Start points are drawn from a standard normal distribution.  The
+path integral of each parameter, averaged over the start points, equals half the
+diagonal entry of the Hessian.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
 by the decrease of the loss.  The bottom left panel shows the relative difference
@@ -27,8 +28,7 @@ increases the sum of the path integrals by an amount that is proportional to the
 variance of the noise.  In simulations with noise, the decrease of the loss is the
 initial loss minus the minimum of the loss.  The bottom right panel shows, for each
 parameter, the largest relative difference between the simulated and the theoretical
-path integral.  This figure tests the theory of synaptic intelligence on quadratic
-losses in [ZPG17].
+path integral.  This figure tests predictions of [ZPG17] for quadratic losses.
 """
 
 import numpy as np
@@ -216,12 +216,12 @@ def measured(data):
 
 
 def away(data, kind):
-    """Return the largest difference from theory of each parameter."""
+    """Return, for each parameter, the largest relative error of the path integral."""
     return abs(data[f"{kind} w"] / data[f"{kind} theory"] - 1).max(axis=0)
 
 
 def shown(data):
-    """Return some Hessians, and statistics of the others and of noisy runs."""
+    """Return the data of `DRAWN` Hessians, and statistics of all Hessians and runs."""
     found = {key: value for key, value in data.items()
              if key.startswith(("start", "step")) or key == "noise theory"}
     for kind in KINDS:

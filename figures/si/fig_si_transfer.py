@@ -77,17 +77,17 @@ ARRAYS = {key: value for name, title in TITLES.items() for key, value in (
 
 
 def label(strength):
-    """Return the key of a strength."""
+    """Return the key of a penalty strength."""
     return "scratch" if strength == SCRATCH else f"c = {strength:g}"
 
 
 def legend(strength):
-    """Return the legend text of a strength."""
+    """Return the legend text of a penalty strength."""
     return "separate networks" if strength == SCRATCH else label(strength)
 
 
 def style(strength):
-    """Return the colour and the marker of a strength."""
+    """Return the colour and the marker of a penalty strength."""
     return {"color": COLOURS[strength], "marker": MARKS[strength]} \
         if strength in COLOURS else OTHER
 
@@ -95,7 +95,7 @@ def style(strength):
 def jobs(size, seed, data, repeats=None, strength=None):
     """Return the training jobs of all networks.
 
-    strength : strength of the penalty in the claims.
+    strength : replaces the first penalty strength, which the claims judge.
     """
     there = os.path.isdir(os.path.join(data or "", CIFAR[1]))
     names = ["digits"] if size != "full" else ["Fashion", "pairs"] + ["CIFAR"] * there
@@ -275,7 +275,7 @@ def texts(name):
 
 
 def judged(name, prefix, bounds):
-    """Yield claims with bounds; without a bound, numbers that are only shown."""
+    """Yield the claims of `texts`; a claim without a bound is only shown."""
     for (key, text), bound in zip(texts(name), bounds, strict=True):
         yield kinds.shown(prefix + key, text, unit="accuracy") if bound is None \
             else kinds.own(prefix + key, text, low=bound, unit="accuracy")

@@ -57,14 +57,14 @@ class Rule(NamedTuple):
     """Hold the name and the strength of a penalty on changes of the parameters.
 
     The penalty is strength * sum(importance * (theta - anchor)^2), where theta are the
-    parameters.  The anchor holds the values of the parameters after the last task.
+    parameters.  The anchor holds the parameter values at the end of the previous task.
     With the name "SI", the importance of each parameter is computed by synaptic
     intelligence.  With the name "EWC" (elastic weight consolidation), the importance of
     a parameter is half its Fisher information.  With the name "L2", the importance of
     all parameters is 1.
 
-    The field `reset` says what of Adam is reset after a task: "all" of its state, its
-    "moments" but not its step counter, or nothing ("").
+    The field `reset` selects the state of Adam that is reset after each task: "all",
+    "moments" (without the step counter), or "" (nothing).
     """
 
     name: str               # "SI", "EWC", "L2" or "plain"

@@ -66,8 +66,8 @@ def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
     The outputs are of shape (N, classes), and `mask` is a row of `head_masks`. Return a
-    copy of the outputs of the task, of shape (N, k), and the renumbered labels, of
-    shape (N,).
+    copy of the k outputs of the task, of shape (N, k), and the labels as indices into
+    these k outputs, of shape (N,).
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)

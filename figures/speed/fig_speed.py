@@ -1,19 +1,19 @@
 """Computing times of other tools, relative to refsnn
 
 The figure compares the computing time of refsnn with the computing times of other
-installed tools and with a lower bound. The lower bound is the time of the dense matrix
-products of a task alone; for synaptic intelligence (SI), it is the time of a copy of
-all parameters. The figure shows ratios: the computing time of another tool, or the
-lower bound, divided by the computing time of refsnn for the same task. If the ratio of
-computing times is above 1, refsnn is faster. The other tools compute the same
-quantities as refsnn, except that Norse, snnTorch and SpikingJelly use their own models
-of LIF neurons. The package refsnn receives spikes as a sparse matrix, and always uses
-one thread.
+installed tools and with a lower bound. The lower bound is the time that the dense
+matrix products of a task take. For synaptic intelligence (SI), the lower bound is the
+time that copying all parameters takes. The figure shows ratios: the computing time of
+another tool, or the lower bound, divided by the computing time of refsnn for the same
+task. If the ratio of computing times is above 1, refsnn is faster. The other tools
+compute the same quantities as refsnn, except that Norse, snnTorch and SpikingJelly use
+their own models of LIF neurons. The package refsnn receives spikes as a sparse matrix,
+and always uses one thread.
 
 Dots are medians over 7 runs (25 with --full).  Lines join the quartiles over these
 runs.  In each run, all tools are measured one after the other.  Each tool runs in a
 separate process.  A warm-up run is not counted.  Numbers are float32, or float64 for
-sound.  Because the ratios depend on the computer, no ratio is tested against a bound.
+sound.  Computing times depend on the computer; no claim judges their ratios.
 """
 
 import contextlib

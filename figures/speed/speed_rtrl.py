@@ -2,11 +2,11 @@
 
 RTRL computes, forward in time, the influence matrix, which holds the derivatives of the
 states of a network with respect to all weights.  Each tool simulates a network of n
-neurons and m inputs.  Each tool returns the gradient of the loss with respect to the
-matrix [W | V], of shape (n, m + n), of the input weights W and the recurrent weights V.
-In JAX and PyTorch, the Jacobians of one time step are computed by reverse-mode
-automatic differentiation.  The influence matrix is then multiplied by the Jacobian of
-the new states with respect to the old states.  The JAX code is compiled.
+neurons and m inputs.  The matrix [W | V], of shape (n, m + n), joins the input weights
+W and the recurrent weights V.  Each tool returns the gradient of the loss with respect
+to [W | V].  In JAX and PyTorch, reverse-mode automatic differentiation computes the
+Jacobians J and F of a time step with respect to the states and the weights.  The
+influence matrix M then becomes J M + F.  The JAX code is compiled.
 """
 
 import functools

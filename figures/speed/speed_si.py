@@ -1,9 +1,9 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
 The figure shows the time that one update of all parameters with SI and the optimiser
-Adam takes, if the gradient of the loss is given.  Because memory access limits this
-time, the lower bound is the time of a copy of all parameters.  The PyTorch code updates
-all arrays in place, with operations that act on a list of tensors (torch._foreach).
+Adam takes, if the gradient of the loss is given.  Memory access limits the speed of the
+update, so that the lower bound is the time that copying all parameters takes.  The
+PyTorch code updates all arrays in place, with operations on lists (torch._foreach).
 """
 
 import functools
@@ -78,8 +78,7 @@ def copying(p):
 def torch_update(p, path=False, penalty=False):
     """Return an update function in PyTorch.
 
-    The path integral is computed with the sum of the gradients of the loss and of the
-    penalty.
+    The gradient in the path integral includes the gradient of the penalty.
     """
     import torch
     torch.set_num_threads(1)

@@ -1,8 +1,8 @@
 """Convert sound into spikes for `fig_speed`.
 
-The conversion with refsnn is compared with the conversion with the library lauscher.
-In refsnn, the measured time includes the computation of the frequency responses of the
-basilar membrane.  All numbers are float64.
+The package refsnn is compared with the library lauscher.  In refsnn, the measured time
+includes the computation of the frequency responses of the basilar membrane.  All
+numbers are float64.
 """
 
 import functools

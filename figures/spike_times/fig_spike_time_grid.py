@@ -1,37 +1,38 @@
 """On a time grid, gradients of spike times have errors of first order
 
-The exact simulation from event to event (`eventprop`) is compared with simulations in
-time steps, as tools compute them. Panels a to d show the errors of four quantities
+Simulations in time steps, which many tools use, are compared with the exact simulation
+from event to event (`eventprop`). Panels a to d show the errors of four quantities
 against the step: the spike times, the loss, the gradient with respect to the weights W,
 and the gradient with respect to the arrival times of the input spikes. The loss is a
-sum of all spike times with random positive factors. The errors of the gradients are
-relative errors of the gradient of one neuron, and their median over neurons. Lines show
-medians over networks. Three schemes are compared: the explicit Euler method, the scheme
-of `lif`, which holds the current constant during a step, and the exact solution between
-spikes. With solid lines, spikes are at the end of their step, and all errors are of
-first order for all schemes. With dashed lines, spike times are interpolated linearly
-within the step. If the solution between spikes is also exact, all errors are then of
-second order. Neurons with another number of spikes than in the exact simulation are
-left out; panel e shows their share.
+sum of all spike times with random positive factors. The relative error of the gradient
+is computed for each neuron, and panels c and d use the median over neurons. Lines in
+panels a to d show medians over networks. Three schemes are compared: the explicit Euler
+method, the scheme of `lif`, which holds the current constant during a step, and the
+exact solution between spikes. If spikes are at the end of their time step (solid
+lines), the errors of all schemes are of first order. If spike times are interpolated
+linearly within the step (dashed lines), the errors of the exact solution between spikes
+are of second order. A neuron is left out if its number of spikes differs from the exact
+simulation; panel e shows the mean share of such neurons.
 
-Panel f shows why some neurons have much larger errors. A neuron receives one spike, and
-its potential U crosses the threshold shortly before its maximum. The gradient is
-proportional to 1/(dU/dt) at the crossing, and dU/dt is 0 at the maximum. On the grid,
-dU/dt is read up to one step after the crossing. If the maximum follows the crossing by
-only a few steps, this slope is too small, or has the wrong sign. Interpolation repairs
-the gradient unless the maximum follows within one step. Solid lines show the median
-error, and dotted lines the largest error, in bins.
+Panel f shows why the gradients of some neurons have much larger errors than the median.
+A neuron receives one spike, and its potential U crosses the threshold shortly before
+its maximum. The gradient is proportional to 1/(dU/dt) at the crossing, and dU/dt is 0
+at the maximum. Simulations in time steps evaluate dU/dt up to one step after the
+crossing of the threshold. If the maximum of U follows the crossing by only a few steps,
+the evaluated dU/dt is too small, or has the wrong sign. Interpolation repairs the
+gradient unless the maximum follows within one step. For each bin of the horizontal
+axis, solid lines show the median error, and dotted lines show the largest error.
 
-Panel g compares directions: it shows the cosine of the angle between the surrogate
-gradient of the same networks and the exact gradient, for three losses sum_i a_i sum_k
-f(t_k), where neuron i spikes at the times t_k. A surrogate gradient follows mainly the
-number of spikes, which the exact gradient of spike times keeps fixed. It therefore
-agrees if earlier and more spikes have the same effect on the loss (f = exp(-t/20 ms)),
-and has the opposite direction for f = t. The cosine is not an error of either gradient.
-This figure does not correspond to a published figure.
+Panel g shows the cosine of the angle between the surrogate gradient of the same
+networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i
+spikes at the times t_k. A surrogate gradient follows mainly the number of spikes, which
+the exact gradient of spike times keeps fixed. The two gradients therefore agree if
+earlier and more spikes have the same effect on the loss (f = exp(-t/20 ms)), and have
+opposite directions for f = t. The cosine is not an error of either gradient. This
+figure does not correspond to a published figure.
 
-A network is one layer of 8 neurons with time constants of 20 ms (membrane) and 5 ms
-(current), and 60 input spikes at whole milliseconds.
+Each network is one layer of 8 neurons (membrane time constant 20 ms, synaptic time
+constant 5 ms), and receives 60 input spikes at whole milliseconds.
 """
 
 import numpy as np
@@ -66,7 +67,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, repeats=None):
-    """Return one job for each network; the first includes the single neuron."""
+    """Return one job for each network; the first job also computes panel f."""
     dts = STEPS["quick" if size == "quick" else "default"]
     return [(compare, {"dts": dts, "seed": seed, "repeat": repeat})
             for repeat in range(repeats or REPEATS[size])]
@@ -80,7 +81,7 @@ def drawn(seed, repeat, n=8, m=20, S=60):
 
 
 def ranks(units, n):
-    """Number the spikes of each neuron, and return the numbers and counts."""
+    """Return the rank of each spike in its neuron, and the spike counts."""
     found = np.zeros(len(units), int)
     for i in range(n):
         found[units == i] = np.arange((units == i).sum())
@@ -88,7 +89,7 @@ def ranks(units, n):
 
 
 def compare(dts, seed, repeat):
-    """Return errors of all schemes, and cosines of surrogate gradients."""
+    """Compare all schemes and surrogate gradients with the exact simulation."""
     ms, inputs, W, rng = drawn(seed, repeat)
     rec = eventprop.simulate([ms * 1e-3], [inputs], W, until=UNTIL, **EXACT)
     rank, counts = ranks(rec.units[0], len(W))
@@ -183,7 +184,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims, whose bounds stand before any run."""
+    """Return the claims; their bounds were chosen before any run."""
     text = "order of convergence of the error of the {} from steps of 0.1 ms to the " \
         "smallest, "
     near = "largest relative error of the gradient of one neuron if the maximum of U " \
@@ -237,7 +238,7 @@ def shown(data):
 
 
 def plot(data, fig):
-    """Draw errors against steps, the neuron of panel f, and cosines."""
+    """Draw panels a to g."""
     fig.set_size_inches(12, 6.4)
     axes = fig.subplots(2, 4).ravel()
     looks = dict(zip(SCHEMES, (colours.VERMILION, colours.BLUE, colours.BLACK),

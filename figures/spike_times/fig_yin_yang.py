@@ -11,9 +11,9 @@ the predicted classes of the test points of the first run after training, and cr
 mark wrong predictions.
 
 The data, the network and the training are those of [WP21], except for the generator of
-the data. There are 5000 points for training (with --quick 1000) and a fifth as many for
-the test, a third of each class. With --full, the training has 300 epochs as in [WP21],
-otherwise 12 (with --quick 4).
+the data. There are 5000 training points (1000 with --quick), and a fifth as many test
+points. A third of the points belongs to each class. Training lasts 12 epochs by
+default, 4 epochs with --quick, and 300 epochs with --full, as in [WP21].
 """
 
 import numpy as np
@@ -71,7 +71,7 @@ def encode(points):
 
 
 def network(weights, spikes):
-    """Return the recordings of both layers, and the first output spikes."""
+    """Return the hidden and output recordings, and the first output spike times."""
     one = fast.simulate(*spikes, weights[0], until=UNTIL, **TAUS)
     two = fast.simulate(one.times, one.units, weights[1], until=UNTIL, **TAUS)
     return one, two, eventprop.first(two.times, two.units, 3)

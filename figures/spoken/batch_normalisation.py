@@ -1,22 +1,22 @@
-"""Normalise the channels of a batch of maps, and compute the derivatives.
+"""Compute batch normalisation, and backpropagate the derivatives of a loss.
 
-The entries x of a batch of maps have the shape (..., c), with c channels.  Let E be the
-mean over all entries of a channel.  With the parameters `scale` and `shift` (c,) and a
-small constant eps, the normalised entries y are
+The input x, of shape (..., c), is a batch of maps with c channels.  Let E be the mean
+over all entries of a channel.  With the parameters `scale` and `shift` (c,) and a small
+constant eps, the normalised entries y are
 
     z = (x - mean) / root,  mean = E x,  root = sqrt(variance + eps),    (1)
         variance = E (x - mean)^2
     y = scale z + shift                                                  (2)
 
 Derivation.  Let dX be the derivative of a loss with respect to X.  Each entry of x
-    changes z of all entries of its channel, through the mean and the root.
-    By (1), E z = 0.  The sum over the entries of a channel gives
+    changes every z in its channel, through `mean` and `root`.  By (1), E z = 0.  The
+    sum over the entries of a channel gives
 
     dscale = sum dy z,  dshift = sum dy                                  (3)
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
-Departures.  In tests, mean and variance are those of training words, with the final
-    weights.  Common programs average both over the course of training.
+Departures.  For tests, the mean and the variance are computed from training words after
+    training.  Most programs average these statistics over the training.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """
@@ -29,7 +29,7 @@ EPS = 1e-3
 
 
 class Tape(NamedTuple):
-    """Hold what `backward` needs, and the mean and the variance (c,)."""
+    """Hold z, the root, the mean and the variance of eq. (1)."""
 
     z: np.ndarray
     root: np.ndarray

@@ -1,14 +1,14 @@
 """Compute the convolutional network of [CSSZ20] and its gradient.
 
-The input is a batch of images (N, H, W, 1).  A convolution with biases and a ReLU is
-followed by blocks.  Each block consists of two convolutions of 3 x 3 without biases,
-each followed by batch normalisation and a ReLU, of 2 x 2 max pooling and of dropout.
-Two dense layers follow, with a ReLU between them.  Convolutions have stride 1 and no
-padding; the paper's padding is not known.
+The input is a batch of images (N, H, W, 1).  The first layer is a convolution with
+biases and a ReLU.  Several blocks follow, which begin with two convolutions of 3 x 3
+without biases.  Batch normalisation and a ReLU follow each of these convolutions.  A
+block ends with 2 x 2 max pooling and dropout.  The last two layers are dense, with a
+ReLU between them.  Convolutions have stride 1 and no padding; the paper's padding is
+not known.
 
-Each function of a layer returns its output, and a function that maps the derivative of
-the loss with respect to the output to the derivatives with respect to the input and to
-the parameters.
+Each function of a layer returns the output and a function `back`.  With a loss L, the
+function `back` maps dL/d(output) to dL/d(input) and dL/d(parameters).
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, IEEE TNNLS
     33(7), 2744-2757, 2022, arXiv 1910.07407.
@@ -47,8 +47,8 @@ def forward(p, x, o, generator=None, statistics=None):
     The function back(doutputs) returns the derivatives of all parameters.  The
     statistics are the mean and the variance of each batch normalisation.
 
-    generator : draws the masks of dropout; without it, there is no dropout.
-    statistics : list that replaces the statistics of the batch.
+    generator : random generator of the dropout masks; if None, no dropout.
+    statistics : list of (mean, variance) that replaces the batch statistics.
     """
     steps, used = [], []
 
@@ -97,7 +97,7 @@ def relu_of(through, x):
 
 
 def patches(x, side):
-    """Return the patches (positions, side side c) of one map (H, W, c)."""
+    """Return all patches of one map (H, W, c), as the rows of a matrix."""
     H, W, c = x.shape
     views = np.lib.stride_tricks.sliding_window_view(
         x.reshape(H, W * c), (side, side * c))[:, ::c]
@@ -137,8 +137,8 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    Entries are at least 0, because a ReLU comes before.  The derivative of equal
-    maxima, which are 0, does not matter.
+    The input is the output of a ReLU.  Equal maxima in a window are therefore usually
+    0, where the derivative of the ReLU is 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

@@ -3,11 +3,11 @@
 From top to bottom, the panels show the sound, its spectrogram, the speed of the basilar
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
 One speaker says the English word "eight", and another speaker says the German word
-"acht".  The speed of the membrane is the root mean square over 2 ms, in dB below the
-maximum.  The firing probability is the probability that a non-refractory nerve fibre
-fires in a time step of 1/24 ms, averaged over 2 ms.  The speed and the firing
-probability are averaged over four neighbouring channels.  The axis on the right shows
-the frequency to which each channel responds most.
+"acht".  The speed of the basilar membrane is its root mean square velocity in 2 ms, in
+dB below the maximum.  The firing probability is the probability that a non-refractory
+nerve fibre fires in a time step of 1/24 ms, averaged over 2 ms.  The speed and the
+firing probability are averaged over five neighbouring channels.  The axis on the right
+shows the frequency to which each channel responds most.
 
 The sound moves the basilar membrane.  Each place of the basilar membrane responds most
 to one frequency, from high frequencies at the base (channel 0) to low frequencies at
@@ -154,7 +154,7 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims, with one number for each recording."""
+    """Return the values of the claims, one value for each recording."""
     count = range(int(data["count"]))
     found = {key: np.array([function(data, i) for i in count]) for key, function in (
         ("concentrated", concentrated), ("interval", shortest_ms), ("tuned", tuned))}
@@ -165,7 +165,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return what is plotted: levels in 2 dB steps, and means over `ROW` channels."""
+    """Return the data of the plot, at a lower resolution."""
     found = {"count": data["count"]}
     for i in range(int(data["count"])):
         drawn = (data[f"hertz {i}"] >= LOW_HZ) & (data[f"hertz {i}"] <= HIGH_HZ)

@@ -5,8 +5,8 @@ all spikes of the training words are shifted at random, as the caption of the fi
 `spoken_classifiers` describes.  The left panel shows the accuracy on training words
 without shifts, on test words of known speakers, and on words of the held-out speakers 4
 and 5.  Bars are means, dots are single runs.  The right panel shows the training
-accuracy in each epoch, in one line for each run.  Each word is classified before the
-update of the weights to which it contributes, and with its shifts.
+accuracy in each epoch, in one line for each run.  In the right panel, each word is
+classified with its random shifts, before the weights are updated with this word.
 
 In the figure `spoken_classifiers`, training with --full lasts 50 epochs, after which
 the network classifies only a part of the shifted training words correctly.  Here, with

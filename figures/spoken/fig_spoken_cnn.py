@@ -6,8 +6,8 @@ left panel shows the accuracy on training words, on test words of known speakers
 words of the speakers 4 and 5, who are held out from training.  Bars are means, dots are
 single runs.  The diamond is the published accuracy on all test words, and the line is
 the accuracy of refsnn on the same words.  The right panel shows the training accuracy
-in each epoch, for each run.  Each word is classified before the update of the weights
-to which it contributes, and with dropout.
+in each epoch, for each run.  In the right panel, each word is classified with dropout,
+before the weights are updated with this word.
 
 The network has a convolution with 32 kernels of 11 x 11, and three blocks of two
 convolutions with 32 kernels of 3 x 3, batch normalisation, pooling and dropout of 0.2.
@@ -17,9 +17,9 @@ by another source.  The padding, the initial weights and the number of epochs ar
 known.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels.  The
-time bins are 20 ms long, the network is smaller, with 8 kernels and two blocks, and is
-trained for 8 epochs.  With --full, the words are all Heidelberg Digits in 700 channels,
-the time bins are 10 ms long, and training lasts 16 epochs.
+time bins are 20 ms long, and training lasts 8 epochs.  The network is smaller, with 8
+kernels and two blocks.  With --full, the words are all Heidelberg Digits in 700
+channels, the time bins are 10 ms long, and training lasts 16 epochs.
 """
 
 import numpy as np

@@ -1,15 +1,15 @@
 """Spoken digits: a spiking network without spike times, with time steps of 10 ms
 
-A recurrent spiking network is trained and tested on spoken digits with recorded spike
-times and in two controls.  In the first control, the spike times of a spoken word are
-permuted among all its spikes.  In the second control, spike times are replaced by
-uniformly distributed random times, so that only the number of spikes in each channel is
+A recurrent spiking network is trained and tested on spoken digits.  Two controls change
+the recorded spike times.  The first control permutes the spike times of each word among
+all spikes of the word.  The second control replaces all spike times by uniformly
+distributed random times, so that only the number of spikes in each channel is
 preserved.  Bars are means of the test accuracy, dots are single runs.
 
-The figure repeats the first panel of the figure `spoken_timing` for the spiking network
-with --full: there, the time steps are 4 ms, and the network with recorded spike times
-is less accurate than with time steps of 10 ms, which are used here.  By default, both
-figures show the same runs, with time steps of 20 ms.
+With --full, this figure repeats the controls of the figure `spoken_timing` with time
+steps of 10 ms in place of 4 ms.  With recorded spike times, the network is less
+accurate for time steps of 4 ms than for time steps of 10 ms.  By default, both figures
+show the same runs, with time steps of 20 ms.
 """
 
 from figures.run import colours

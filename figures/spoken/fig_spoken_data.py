@@ -52,7 +52,7 @@ COLOURS = dict(zip(spoken_words.SETS, (colours.BLUE, colours.ORANGE, colours.VER
 def jobs(size, seed, data, validated=False):
     """Return the job that summarises the words.
 
-    validated : if True, only the training words, of which two speakers are held out.
+    validated : whether words of two training speakers replace the test words.
     """
     more = {"validated": True} if validated else {}
     return [(survey, {"folder": spoken_words.folder(size, data), **more})]

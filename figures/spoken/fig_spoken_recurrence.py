@@ -3,11 +3,11 @@
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
 left panel shows the accuracy on test words of networks without and with recurrent
 weights.  The loss is the cross entropy of the sum or of the maximum of the readouts
-over time.  The initial recurrent weights are normally distributed, with a standard
-deviation that is small (as in the figure `spoken_classifiers`) or large (1/sqrt(128)).
-Dots are single runs, bars are means.  Diamonds are published accuracies [CSSZ20].  The
-right panel shows the training accuracy in each epoch, in one line for each run.  Each
-word is classified before the update of the weights to which it contributes.
+over time.  The initial recurrent weights are normally distributed.  The standard
+deviation is 1/sqrt(128) for large initial weights, and as in the figure
+`spoken_classifiers` for small initial weights.  Dots are single runs, bars are means.
+Diamonds are published accuracies [CSSZ20].  The right panel shows the training accuracy
+of each run.  Each word is classified before the weights are updated with this word.
 
 [CSSZ20] does not state all settings.  NH stands for the settings of the program
 `neural_heterogeneity`, which other authors wrote to repeat [CSSZ20]: the loss of the
@@ -65,7 +65,7 @@ ARRAYS = spoken_networks.ARRAYS
 def conditions(size, runs):
     """Return (name of the network, options) of each condition for one size.
 
-    The embedded words have too few channels and runs for the time steps of NH.
+    Only with --full, the settings NH include `dt`, `longest` and `batch`.
     """
     if size == "full":
         return {key: (net, {**more, **spoken_networks.CONVERGED})

@@ -1,19 +1,19 @@
 """Spoken digits: accuracy grows with the number of training speakers
 
-The left panel shows how often a long short-term memory network (LSTM) that classifies
-spoken digits confuses one word with another.  The middle panel shows the accuracy of
-the classifiers on the test words of each speaker.  No classifier is trained on words of
-the speakers 4 and 5, who are held out.  The right panel shows the accuracy of a support
-vector machine (SVM) and of an LSTM that are trained on the words of some of the other
-ten speakers.  Both classifiers are tested on all words of the speakers 4 and 5.  Dots
-are single runs, lines and bars are means.
+The left panel shows how often a long short-term memory network (LSTM) confuses one
+spoken digit with another.  The middle panel shows the accuracy of the classifiers on
+the test words of each speaker.  No classifier is trained on words of the speakers 4 and
+5, who are held out.  The right panel shows the accuracy of a support vector machine
+(SVM) and of an LSTM against the number of training speakers.  Both classifiers are
+tested on all words of the speakers 4 and 5.  Dots are single runs, lines and bars are
+means.
 
-The training speakers are drawn at random for each classifier and each number of
-training speakers.  Because the number of training epochs is fixed, training with fewer
-speakers also means fewer weight updates.  There are 10 English and 10 German words.
-For each word, 10 of the 19 possible wrong answers are in the other language, for
-example "neun" for "nine".  If the errors of the LSTM were random, a fraction of 10/19
-of the wrong answers would therefore be in the other language.
+The training speakers are drawn at random from the ten speakers who are not held out,
+for each classifier and each number of training speakers.  Because the number of
+training epochs is fixed, training with fewer speakers also means fewer weight updates.
+There are 10 English and 10 German words.  For each word, 10 of the 19 possible wrong
+answers are in the other language, for example "neun" for "nine".  With random errors,
+10/19 of the wrong answers of the LSTM would therefore be in the other language.
 
 The captions of the figures `spoken_classifiers` and `spoken_timing` describe the
 classifiers and the recordings.  The figure follows the tests on held-out speakers in
@@ -53,7 +53,7 @@ ARRAYS = {
 def jobs(size, seed, data, counts=COUNTS, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    counts : numbers of training speakers, below 10.
+    counts : numbers of training speakers, each at most 9.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden, "speakers": None}
     repeats = repeats or REPEATS[size]
@@ -92,14 +92,14 @@ def gather(results):
 
 
 def confusions(label, predicted):
-    """Return the share of each predicted class for each class."""
+    """Return the share of each predicted class in the words of each true class."""
     found = np.zeros((20, 20))
     np.add.at(found, (label, predicted), 1)
     return found / found.sum(axis=1, keepdims=True)
 
 
 def between(confused):
-    """Return the share of the errors that are words of the other language."""
+    """Return the share of wrong answers that are in the other language."""
     wrong = confused * (1 - np.eye(20))
     return (wrong[:10, 10:].sum() + wrong[10:, :10].sum()) / wrong.sum()
 
@@ -125,7 +125,7 @@ def claims(size):
 def measured(data):
     """Return the numbers of the claims.
 
-    The SVM depends on chance only if its training speakers are drawn.
+    The accuracy of the SVM is random only if the training speakers are random.
     """
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
     found, counts = {"between": data["between"]}, data["counts"].tolist()

@@ -1,27 +1,27 @@
 """Spoken digits are recognised better from spike times than from spike counts
 
-The first panel shows the test accuracy of three networks with recorded spike times and
-in two controls.  The second panel shows the accuracy of networks that are trained and
-tested with different time steps.  For the third panel, networks are trained on
-unchanged spoken words, and each spike of the test words is shifted by a normally
-distributed random time.  For the fourth panel, the recurrent spiking network is trained
-and tested with three values of the readouts: the maximum over time, the sum over time,
-or the value in the last time step.  Bars and lines are means, dots are single runs.
-The black dotted line is the highest accuracy of a support vector machine, which
-receives only spike counts.  Grey dotted lines mark the chance accuracy.
+The first panel shows the test accuracy of three networks, with recorded spike times and
+with the altered spike times of two controls.  The second panel shows the accuracy of
+networks that are trained and tested with different time steps.  For the third panel,
+networks are trained on unchanged spoken words, and each spike of the test words is
+shifted by a normally distributed random time.  For the fourth panel, the recurrent
+spiking network is trained and tested with three values of the readouts: the maximum
+over time, the sum over time, or the value in the last time step.  Bars and lines are
+means, dots are single runs.  The black dotted line is the highest accuracy of a support
+vector machine on spike counts.  Grey dotted lines mark the chance accuracy.
 
 Three networks are trained on the spikes of spoken digits: a recurrent spiking network,
 a long short-term memory network (LSTM) and a convolutional network (CNN).  The caption
-of the figure `spoken_classifiers` describes the networks and the words.  In the first
-control, the spike times of a spoken word are permuted among all its spikes.  The
+of the figure `spoken_classifiers` describes the networks and the words.  The first
+control permutes the spike times of each word among all spikes of the word.  The
 permutation of spike times preserves the number of spikes in each channel and the number
-of spikes in each time step.  In the second control, spike times are replaced by
-uniformly distributed random times.  Random spike times preserve only the number of
-spikes in each channel of a spoken word.  The time constants of the spiking network are
-the same for all time steps.  Because most spoken words end before the last time step,
-and the readouts have a time constant of 20 ms, the readouts have usually decayed before
-the last time step.  The figure follows the comparisons of losses and of time steps in
-[CSSZ20].
+of spikes in each time step.  The second control replaces all spike times by random
+times, uniformly distributed over the duration of the longest word.  Random spike times
+preserve only the number of spikes in each channel of a spoken word.  The time constants
+of the spiking network do not depend on the length of the time step.  Because most
+spoken words end before the last time step, and the readouts have a time constant of 20
+ms, the readouts have usually decayed before the last time step.  The figure follows the
+comparisons of losses and of time steps in [CSSZ20].
 """
 
 import numpy as np
@@ -65,7 +65,7 @@ ARRAYS = {
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    steps : time steps in whole ms, besides the usual ones.
+    steps : additional time steps of the second panel, in whole ms.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)

@@ -2,12 +2,12 @@
 
 The function `classify` trains one classifier and returns its accuracies.  Several
 figures call this function.  If the spoken words are read from files, the training of a
-network is split into several calls.  Each call continues the training of the previous
-call with its weights, its optimiser and its random generator, so that the results do
-not depend on the split.  The networks are feed-forward spiking networks with one to
-three hidden layers, a recurrent spiking network, a long short-term memory network
-(LSTM) and a convolutional network (CNN).  For comparison, support vector machines are
-trained on spike counts.
+network is split into several calls.  Each call continues with the weights, the
+optimiser state and the random generator of the previous call.  The results therefore do
+not depend on the number of calls.  The networks are feed-forward spiking networks with
+one to three hidden layers, a recurrent spiking network, a long short-term memory
+network (LSTM) and a convolutional network (CNN).  For comparison, support vector
+machines are trained on spike counts.
 """
 
 import json
@@ -80,8 +80,8 @@ class Network(NamedTuple):
     function record(parameters, x) returns the readouts, of shape (T, B, k).  The
     function gradient(parameters, x, labels, generator) returns the loss, the accuracy,
     and the gradient of the loss with respect to each array of parameters.  After
-    training, the function settle(parameters, batches of x), if there is one, returns
-    the parameters for tests.
+    training, the optional function settle(parameters, batches of x) returns the
+    parameters that tests use.
     """
 
     begin: Callable[..., Any]
@@ -110,10 +110,10 @@ def tutorial(spikes):
 
 
 def bounds(spikes):
-    """Return the penalty of `neural_heterogeneity` and its derivative.
+    """Return the spike penalty of `neural_heterogeneity`, and its derivative.
 
-    The penalty is the mean square of what the spikes of a neuron per time step exceed
-    0.01, plus 0.06 times the square of what the mean count of all neurons exceeds 100.
+    Let s be the spikes of a neuron per time step, and M the mean spike count of all
+    neurons.  The penalty is mean max(s - 0.01, 0)^2 + 0.06 mean max(M - 100, 0)^2.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -192,7 +192,7 @@ def uniform(generator, sizes, scale, dtype):
 def rescaled(network, gain):
     """Multiply all weights of a network by `gain` when they are used.
 
-    In a network of LIF neurons, this multiplies the input of all membranes.
+    In a network of LIF neurons, `gain` then multiplies all membrane inputs.
     """
     def times(arrays):
         return [gain * a for a in arrays]
@@ -277,8 +277,8 @@ def images(x):
 def block_network(o):
     """Return the convolutional network of the module `convolution_blocks`.
 
-    After training, the parameters are followed by the mean and the variance of each
-    batch normalisation, averaged over the training words in batches.
+    After training, the mean and the variance of each batch normalisation are appended
+    to the list of parameters, averaged over batches of training words.
     """
     count = 2 + 6 * o.blocks + 4                    # of the parameters
 
@@ -311,7 +311,7 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional,
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt, longest=LONGEST):
-    """Return the common duration of all words, at most about `longest`."""
+    """Return the longest duration of a word, at most `longest`, in whole steps."""
     last = min(spoken_words.durations(words).max(), longest)
     return dt * int(np.ceil(last / dt + 1e-9))
 
@@ -334,7 +334,7 @@ def changed(words, index, generator, o, longest):
 
 
 def shuffled(words, law, generator):
-    """Replace all spike times of a data set.
+    """Permute the spike times of each word, or replace them by random times.
 
     If `law` is "permuted", the spike times of each spoken word are permuted among its
     spikes.  If `law` is "uniform", the spike times are drawn from a uniform
@@ -386,9 +386,9 @@ def reader(network, words, o):
 
 
 def ended(curve, o):
-    """Return whether the training accuracy grows no more.
+    """Return whether the training accuracy no longer grows.
 
-    In the last `o.patience` epochs, the maximum has grown by less than `GAIN`.
+    The last `o.patience` epochs raised the highest accuracy by less than `GAIN`.
     """
     accuracy, count = np.asarray(curve)[:, 1], o.patience
     return 0 < count < len(accuracy) and (
@@ -398,9 +398,9 @@ def ended(curve, o):
 def fit(network, words, index, o, generator, count=None, learner=None, curve=()):
     """Train a network for `count` epochs, or until `ended`.
 
-    Return the pair (parameters, optimiser states), and the loss and the training
-    accuracy of each epoch, an array (epochs, 2).  Each word is classified before the
-    update of the weights to which it contributes.
+    Return the pair (parameters, optimiser states), and an array (epochs, 2) that holds
+    the loss and the training accuracy of each epoch.  For the training accuracy, each
+    word is classified before the weights are updated with this word.
 
     Parameters
     ----------
@@ -437,7 +437,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
 
 
 def reduced(record, o):
-    """Return the scores of the classes, which the loss reduces over time."""
+    """Return the score of each class, by the same reduction over time as the loss."""
     record = record if len(record) == 1 else record[start(o):]
     return record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
 
@@ -455,10 +455,10 @@ def predicted(network, parameters, words, index, o):
 def machine(kind, words, sets):
     """Return the classes that a support vector machine predicts.
 
-    The machine is trained on the spike counts z of the spoken training words, which are
-    standardised in each channel.  For each pair of classes, one machine separates the
-    two classes, and these machines vote.  With m channels, the kernels are z.z',
-    (z.z'/m)^degree and exp(-|z - z'|^2/m).
+    The support vector machine is trained on the spike counts z of the training words,
+    standardised in each channel.  For each pair of classes, one binary classifier votes
+    for one of the two classes.  The class with the most votes is predicted.  With m
+    channels, the kernels are z.z', (z.z'/m)^degree and exp(-|z - z'|^2/m).
     """
     from sklearn.preprocessing import StandardScaler
     from sklearn.svm import SVC
@@ -528,7 +528,7 @@ def options(condition, folder, **more):
 
 
 def named(condition, more):
-    """Return the label of a condition with further options."""
+    """Return a label: the name of the condition and its changed options."""
     return ", ".join([condition, *(f"{key} {value:g}" if isinstance(value, float)
                                    else f"{key} {value}"
                                    for key, value in more.items())])
@@ -538,8 +538,8 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of `Options` that a reader varies; None is the usual value.
-    more : further `Options`; the label of the jobs names them.
+    changed : dict of `Options` to replace; None keeps the usual value.
+    more : `Options` to replace, which the label of the jobs contains.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)

@@ -2,10 +2,10 @@
 
 The top panels show the target spikes and the output spikes in the last trial.  The
 panels below show the cost of each trial, the mean firing rates of the hidden neurons,
-and the distribution and the variation of their interspike intervals.  With --full, the
-last panels show the cost of networks of several sizes, and how the final cost of
-networks with random feedback depends on the strength and the exponent of a
-regulariser.  Numbers in the last panel are mean firing rates of hidden neurons.
+and the distribution and the variation of their interspike intervals.  With --full, a
+panel shows the final cost for several network sizes.  The last panel shows the final
+cost for several strengths and exponents of a regulariser (random feedback).  Numbers in
+the last panel are mean firing rates of hidden neurons.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 3.5 s.  The network has a hidden layer and 100 output neurons.  The spike
@@ -17,12 +17,11 @@ feedback), or through weights that are all 1 (uniform feedback).
 
 In a control network, the weights of the hidden layer stay fixed, and only the output
 weights learn.  The linear learning rule sets the derivative of a spike to 1 in both
-layers. The heterosynaptic regulariser reduces each weight w of a hidden neuron in
-proportion to w z^4 (exponent 4), w (exponent 0) or w z^4 e^2, where z is the filtered
-spike train of the hidden neuron and e is its filtered error.  This figure corresponds
-to [ZG18] figs. 6 to 8. The target picture and the training costs in [ZG18] are
-published only as plots. The target picture and the network sizes in this figure differ
-from [ZG18].
+layers. Let z be the filtered spike train of a hidden neuron, and e its filtered error.
+The heterosynaptic regulariser reduces each weight w of the neuron in proportion to w
+(exponent 0), to w z^4 (exponent 4), or to w z^4 e^2.  This figure corresponds to [ZG18]
+figs. 6 to 8. The target picture and the training costs in [ZG18] are published only as
+plots. The target picture and the network sizes in this figure differ from [ZG18].
 
 The interspike intervals of hidden neurons are measured in the last three trials.  The
 coefficient of variation is the standard deviation of the intervals, divided by the mean
@@ -46,9 +45,9 @@ As in the published code, the learning rate is 1 mV, and the standard deviation 
 initial weights is 50 mV / sqrt(fan-in). The learning rate falls to 0.1 mV after 800 s
 (after 400 s in the published code). The heterosynaptic regulariser has strength 1 and
 exponent 4. In networks with the heterosynaptic regulariser, the product of error and
-eligibility trace is multiplied by about 5, as in the published code. The regulariser w
-z^4 e^2 has strength 1e-4, because e^2 is about 1e4 (per s^2) in hidden neurons with
-random feedback.
+eligibility trace is multiplied by about 5, as in the published code. The strength of
+the regulariser w z^4 e^2 is 1e-4. This strength compensates for e^2, which is about 1e4
+/ s^2 in hidden neurons with random feedback.
 """
 
 import json

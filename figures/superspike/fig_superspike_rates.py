@@ -6,11 +6,11 @@ the learning rate with the lowest median of the relative final cost. Thin lines 
 show single networks, and thick lines show the median over networks.
 
 Spiking networks with four hidden neurons learn to fire five output spikes at target
-times.  As with symmetric feedback in the figure `superspike_hidden`, the output error
-reaches the hidden neurons through the transposed output weights.  The input spikes and
-the initial weights are the same for every learning rate.  The cost of a trial is the
-root mean square of the filtered output error.  The relative final cost is the mean cost
-of the last 20 trials, divided by the cost of the first trial.  A learning rate is
+times.  The output error reaches the hidden neurons through the transposed output
+weights, as with symmetric feedback in the figure `superspike_hidden`.  The input spikes
+and the initial weights are the same for every learning rate.  The cost of a trial is
+the root mean square of the filtered output error.  The relative final cost is the mean
+cost of the last 20 trials, divided by the cost of the first trial.  A learning rate is
 called usable if the relative final cost is at most 0.6.  The optimiser RMSprop divides
 each entry of the weight gradient by the running root mean square of this entry.  The
 optimiser RMaxProp divides each entry of the weight gradient by the running maximum of
@@ -20,11 +20,11 @@ error and eligibility trace (in 1 / s).
 
 Learning rates are tested on a logarithmic grid. The width of the range of usable
 learning rates is the largest number of consecutive usable learning rates on the grid,
-multiplied by the spacing of the grid. If no learning rate is usable, the width of the
-range is 0. With RMaxProp, the learning rate is the largest possible weight change in
-0.5 s. The output weights are positive before training, so that every hidden neuron
-receives a useful error signal. This figure corresponds to [ZG18] fig. 1, whose
-numerical values are not published.
+multiplied by the spacing of the grid. Without any usable learning rate, the width of
+the range is 0. RMaxProp changes a weight by at most the learning rate in 0.5 s. The
+output weights are positive before training, so that every hidden neuron receives a
+useful error signal. This figure corresponds to [ZG18] fig. 1, whose numerical values
+are not published.
 """
 
 import numpy as np

@@ -49,7 +49,7 @@ def jobs(size, seed, data, repeats=None, loops=None):
 def learn(scale, law, repeats, loops, seed):
     """Train neurons with all learning rates.
 
-    Return the number of trials until each neuron hits all targets, (rates, neurons).
+    Return the number of trials until a neuron hits all targets, for each rate.
     """
     generators = [seeds.rng(seed, "superspike_trials", "neuron", r)
                   for r in range(repeats)]

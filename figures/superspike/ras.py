@@ -24,8 +24,8 @@ digits to restore this value exactly.  Several spikes may have the same time, ev
 they belong to the same unit.  If the last line of a file has no newline character, the
 file is rejected, because the line may be incomplete: the unit number 1 may be the
 beginning of 17.  While reading a file, `read_ras` needs 16 bytes of memory per spike,
-and memory for one block of lines.  After the last line of the file, `read_ras` needs up
-to 32 bytes per spike, or 56 bytes with order="sort".
+and memory for one block of lines.  To join all blocks at the end, `read_ras` needs up
+to 32 bytes of memory per spike, or 56 bytes with order="sort".
 """
 
 import os

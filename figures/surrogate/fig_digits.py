@@ -18,9 +18,9 @@ training images, and the split into training and test images.  Networks are trai
 both gradients from the same seeds.  Because most hidden neurons spike at most once per
 image, the two gradients lead to nearly the same accuracy.
 
-With --full, networks with 784 inputs learn Fashion-MNIST or MNIST with the
-hyperparameters of the second tutorial that accompanies [NMZ19] and the gradient that is
-stopped at the reset.  In "Fashion-MNIST, fewer spikes", a penalty on hidden spikes is
+With --full, networks with 784 inputs learn Fashion-MNIST or MNIST, and the gradient is
+stopped at the reset.  The hyperparameters are those of the second tutorial that
+accompanies [NMZ19].  In "Fashion-MNIST, fewer spikes", a penalty on hidden spikes is
 added to the loss, with the hyperparameters of the third tutorial.
 """
 
@@ -118,8 +118,8 @@ def forward(values, weights):
 def gradients(values, labels, weights, followed, steepness, strength=0.0):
     """Return the loss, the accuracy and the gradients.
 
-    If `followed` is True, the gradients include the derivative of the reset.  The
-    `strength` is that of the penalty on hidden spikes, which needs `followed` False.
+    If `followed` is True, the gradients include the derivative of the reset.  Only if
+    `followed` is False, hidden spikes are penalised with the given `strength`.
     """
     if followed:
         net = NET._replace(through_reset=True, steepness=steepness)
@@ -150,7 +150,7 @@ def test(values, labels, weights, batch=250):
 
 def learn(task, folder, followed, steepness, rate, fade, epochs, batch, seed, repeat,
           hidden, first=0, last=None, before=None):
-    """Train one network, in the epochs from `first` to before `last`."""
+    """Train one network in the epochs from `first` to `last` - 1."""
     (images, labels), (images_test, labels_test) = load(folder, seed, repeat)
     generator, fewer = seeds.rng(seed, FIGURE, task, repeat), task == FEWER
     weights = lif_training.initial(generator, (images.shape[1], hidden, CLASSES),

@@ -1,11 +1,11 @@
 """Random feedback and local errors train hidden layers with little loss of accuracy
 
-The top panels show the test accuracy of networks with two hidden layers against the
-epoch, for five learning rules, and the cosine between the weight gradients of each rule
-and the weight gradients of backpropagation.  The bottom panels show the same for
-networks with three hidden layers, trained with local errors or with backpropagation
-("end to end").  The bottom panels also show the test accuracy of the fixed random
-readout of each hidden layer.  Lines are means over seeds, and bands show the range.
+The top left panel shows the test accuracy of networks with two hidden layers against
+the epoch, for five learning rules.  The top right panel shows the cosine between the
+weight gradients of each rule and of backpropagation (mean over layers).  The bottom
+panels show the same for networks with three hidden layers, trained with local errors or
+backpropagation ("end to end").  The bottom left panel also shows the test accuracy of
+the fixed random readout of each layer.  Lines are means over seeds, bands are ranges.
 
 The networks classify latency-coded digits of 8x8 pixels. Each hidden layer has 100
 neurons. The weights of the readout always learn from the error of the readout. The

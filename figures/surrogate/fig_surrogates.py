@@ -7,15 +7,15 @@ weight space, and the true and the surrogate derivative of this loss along the l
 line passes through the initial and the trained hidden weights.
 
 Networks of 2-2-2 spiking neurons learn to reproduce the output spikes of a teacher
-network. Only the hidden weights are trained. At nearly all points on the line, the
-derivative of the loss along the line is exactly 0, because the loss is constant between
-jumps. For comparison, the module `refsnn.checks` replaces the spike function, which is
-a step function, by a smooth function whose derivative is the surrogate derivative
-(anchored network). For each point on the line, a separate anchored network is built,
-whose output at this point equals the output of the spiking network. At this point, the
-loss of the anchored network and the loss of the spiking network are differentiated
-along the line. The derivative of the anchored network equals the surrogate derivative
-of the spiking network, up to rounding errors.
+network. Only the hidden weights are trained. Along the line in weight space, the loss
+is constant except for jumps. The true derivative of the loss is therefore exactly 0 at
+nearly all points. For comparison, `refsnn.checks` replaces the step function of a spike
+by a smooth function whose derivative is the surrogate derivative. The resulting network
+is called an anchored network. A separate anchored network is built for each point on
+the line. At this point, the anchored network has the same output as the spiking
+network. The losses of both networks are differentiated along the line at this point.
+The derivative of the anchored network equals the surrogate derivative of the spiking
+network, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have
 the peak value 1, and the same area under the curve (2/3 of the threshold), so that they

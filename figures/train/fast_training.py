@@ -77,12 +77,11 @@ def fit(weights, x, labels, net, *, rate, epochs, generator=None, batch=None,
         penalty=None, after_epoch=None):
     """Train a network; return weights and training losses.
 
-    x : input spikes in a sparse matrix, in the form that `events` returns.
+    x : input spikes, as a sparse matrix that `events` returns.
     batch : number of patterns in a mini-batch.  `generator` shuffles the patterns in
         each epoch.  If `batch` is None, each step uses all patterns in the given order.
-    penalty : function that maps the spikes of the hidden neurons (T, B, n) to a penalty
-        and its derivative.  The penalty is added to the loss.
-    after_epoch : function that is called with (epoch, weights) after each epoch.
+    penalty : function from hidden spikes (T, B, n) to a loss term and its derivative.
+    after_epoch : function of (epoch, weights), called after each epoch.
     """
     if net.surrogate != "fast_sigmoid" or net.through_reset:
         raise ValueError(f"net is {net}: must have the fast sigmoid and stop the "

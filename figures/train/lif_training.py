@@ -44,7 +44,7 @@ class Net(NamedTuple):
 
 
 class Run(NamedTuple):
-    """Hold recorded layers and readout potentials (T, B, k)."""
+    """Hold the recordings of hidden layers, and readout potentials (T, B, k)."""
 
     hidden: list
     record: np.ndarray
@@ -101,8 +101,8 @@ def gradients(weights, x, run, drecord, net, dspikes=None):
 def penalty(spikes, strength):
     """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
 
-    The penalty of the tutorials of the authors of [NMZ19] is the number of all spikes,
-    plus the square of the number of spikes of each neuron, averaged over neurons.
+    As in the tutorials of the authors of [NMZ19], the penalty is strength * (sum N +
+    mean N^2) over neurons, where N is the number of spikes of a neuron in the batch.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))

@@ -58,7 +58,7 @@ def folder(size, data):
 
 
 def named(size):
-    """Return the name of the words of a size."""
+    """Return the name of the data set for a size of the figure."""
     return "Heidelberg Digits" if size == "full" else EMBEDDED
 
 
@@ -170,7 +170,7 @@ def sparsely(words, index, dt, longest):
 
 
 def _given(words, index, dt, longest):
-    """Return the arguments of a function of `binning`."""
+    """Return the arguments of `binning.dense` and `binning.sparse`."""
     return ([words.times[i] for i in index], [words.units[i] for i in index],
             words.channels,
             binning.Binning(0.0, longest, dt, "left", "count", "drop", "keep"))
