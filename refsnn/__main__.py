@@ -19,11 +19,11 @@ sounds to spikes with a model of the cochlea, and writes an HDF5 file in
 the format of the module `events`.  By default, sounds are converted as for
 the published data sets: each sound is faded in and out over 0.03 s, and
 spike times are shifted such that the first spike is at t = 0.  Silence is
-appended to each sound, so that the Fourier transform is fast, which
-slightly shifts its frequencies.  With the option `--like lauscher-1.0.1`,
-each fade lasts half the sound, no spike is shifted, and no silence is
-appended, as in the published software.  The spikes of a sound depend
-neither on the name of its file nor on the other sounds.
+appended to each sound, so that the Fourier transform is fast.  The silence
+slightly shifts the frequencies of the transform.  With the option `--like
+lauscher-1.0.1`, each fade lasts half the sound, no spike is shifted, and
+no silence is appended, as in the published software.  The spikes of a
+sound depend neither on the name of its file nor on the other sounds.
 
 Without the option `--label`, the label of a single sound is its file name
 without suffix.  If several sounds are converted, the option `--label` is
@@ -35,13 +35,13 @@ required.  LABEL is one of
   FILE.csv     a file with the columns file and label
 
 In the HDF5 file, the list `extra/keys` holds the sorted labels of all
-sounds.  With `--speaker PATTERN`, the number of the speaker is the first
-group of the regular expression PATTERN, which is searched in the file
-name, and otherwise 0.  With `--test LIST TEST.h5`, each line of the file
-LIST names one sound.  These sounds are written to TEST.h5, and all other
-sounds to FILE.h5.  In a LIST or CSV file, a sound is named by its file
-name, with or without suffix and with or without folders.  For example, to
-write training and test files with labels such as english-0:
+sounds.  With `--speaker PATTERN`, the regular expression PATTERN is
+searched in the file name.  The first group is the speaker number (0 by
+default).  With `--test LIST TEST.h5`, each line of the file LIST names one
+sound.  These sounds are written to TEST.h5, and all other sounds to
+FILE.h5.  In a LIST or CSV file, a sound is named by its file name, with or
+without suffix and with or without folders.  For example, to write training
+and test files with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -73,20 +73,20 @@ the simulator should change a result but does not.
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
 results.  The file PROTOCOL.md, which the command `vectors` writes,
-describes requests and replies, and the file of expected failures.  The
+describes the messages of `run` and the file of expected failures.  The
 command `run` needs SciPy, prints a table, and writes the file report.json
 to the current folder, in place of an older one.  The exit status of `run`
 is 1 if a required output is wrong, or if an expected failure passes.
 
-Simulators of layers of leaky integrate-and-fire (LIF) neurons differ in
-details such as the order of updates and the type of reset, which are
-called the convention of the simulator.  The command `probes` writes
-network inputs for which simulators with different conventions give
-different results.  From a recording, which holds the results of a
-simulator, the command `identify` infers its convention.  The exit status
-of `identify` is 1 if no convention fits the recording, if the recording
-has no spike, or if no surrogate derivative fits the recorded gradient dW.
-A recording is an npz or JSON file as for `check`, with
+The convention of a simulator of leaky integrate-and-fire (LIF) neurons
+consists of details such as the order of updates and the type of reset.
+The command `probes` writes network inputs for which simulators with
+different conventions give different results.  The command `identify` reads
+a recording (results of a simulator), and infers the convention of the
+simulator.  The exit status of `identify` is 1 if no convention fits the
+recording, if the recording has no spike, or if no surrogate derivative
+fits the recorded gradient dW.  A recording is an npz or JSON file as for
+`check`, with
 
   x (T, B, m), W (n, m)     input and weights; optional V (n, n)
   spikes, mem, syn          some of these, (T, B, n), in the tool's dtype
@@ -101,9 +101,9 @@ A recording is an npz or JSON file as for `check`, with
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
 folder or to a new .py file, with the functions of `refsnn._checks` that it
 uses, so that the copy needs no other module of the package.  Data files of
-the module, and the licence of these data, are copied to a folder named
-`data` next to it.  Line 2 of the copied module holds a SHA-256 digest of
-all other lines.  To test the copied module, run
+the module, and the licence of these data, are copied to the folder `data`
+beside the copied module.  Line 2 of the copied module holds a SHA-256
+digest of all other lines.  To test the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | convert/command.py | SPDX-License-Identifier: MIT | needs: numpy, scipy, h5py
 """Convert recordings to a file of spikes, or to two files of spikes.
 
-First, the command finds the recordings that cannot be converted, and
-computes a digest of the samples and options of each other recording.  Then
-it converts them, and writes the spikes to the file `DIGEST.npz` in the
-work folder `OUTPUT.parts`.  If the file `DIGEST.npz` of a recording
-exists, the recording is skipped, so that an interrupted command can
-continue.  Finally, the command merges these files into the output.
+First, the command finds recordings that cannot be converted.  For each
+remaining recording, the command computes a digest of samples and options,
+and writes the spikes to `DIGEST.npz` in the work folder `OUTPUT.parts`.
+If the file `DIGEST.npz` of a recording exists, the recording is skipped,
+so that an interrupted command can continue.  Finally, the command merges
+these files into the output.
 """
 
 import os

@@ -49,9 +49,8 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
     j of the weight change.  If the impulse response of alpha replaces
     dhebb, eqs. (6) and (7) give the eligibilities at the end of the block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
-Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
-    input spike takes O(n) additional time.  A dense array x takes O(T B m)
-    additional time.
+Cost.   A block of T steps takes O(T B n + B n m) time and memory.  An
+    input spike takes O(n) more time, and a dense x takes O(T B m).
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.

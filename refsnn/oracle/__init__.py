@@ -34,7 +34,7 @@ differently do not match the correct outputs.
 From the recording of a layer, the function `identify` infers how a time
 step was computed, and names a similar public simulator, for example "as
 lava LIF (lava), but reset by subtraction".  If the layer has no synaptic
-filter, pass alpha = 0, the decay factor of the current.
+filter, set the decay factor `alpha` of the current to 0.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.

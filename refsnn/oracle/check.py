@@ -9,8 +9,8 @@ pass, the loss or the backward pass is wrong.  In the report, the word
 "layout" means that all values are right, but that an array has a wrong
 shape or a wrong order of axes.  `check` names a known programming mistake
 only if a program with this mistake would give all tested results of the
-test problem.  If the results of a layer are those of decay factors that
-were rounded to float32, the report says so.
+test problem.  If decay factors rounded to float32 explain the results of a
+layer, the report says so.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the

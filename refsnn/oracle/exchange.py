@@ -2,8 +2,8 @@
 """Read arrays from JSON text, and write reports as JSON text.
 
 The JSON files of the golden vectors hold each array as an object with the
-fields `dtype`, `shape` and `data`.  Programs may return their results in
-the same form.  Because the text is untrusted, `arrays` checks all fields.
+fields `dtype`, `shape` and `data`.  Programs may return results as such
+objects.  Because the text is untrusted, `arrays` checks all fields.
 
 A report is the result of a command of `python -m refsnn` as a dict.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
@@ -27,7 +27,7 @@ AXES = 8                # largest number of axes
 
 
 def parse(text):
-    """Return the object in JSON text, also with NaN and Infinity, as a dict.
+    """Parse a JSON object, which may contain NaN and Infinity.
 
     >>> parse('{"id": 1}'), parse("[1]")
     Traceback (most recent call last):
@@ -51,7 +51,7 @@ def _unique(pairs):
 
 
 def arrays(contents, texts=()):
-    """Return the arrays of a JSON object; names in `texts` may hold strings.
+    """Return the arrays of a JSON object, and the strings of fields `texts`.
 
     >>> arrays({"W": {"dtype": "float64", "shape": [2], "data": [1, 2]}})
     {'W': array([1., 2.])}
@@ -111,7 +111,7 @@ def line(contents):
 # ---- reports
 
 def report(command, passed, contents):
-    """Return a report with the fields `contents`; `passed` is exit status 0.
+    """Return the report of a command, with the results `contents`.
 
     >>> report("check", True, {"findings": []})["command"]
     'check'

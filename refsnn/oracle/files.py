@@ -11,9 +11,9 @@ folder.  From the responses of a simulator, the package `identify` infers
 how the simulator computes a time step.
 
 The function `read` reads the results of a program, and `read_recording`
-reads the recorded spikes or potentials of a LIF layer.  For files from
-untrusted sources, both check the sizes of all arrays before they allocate
-memory, and never unpickle Python objects.
+reads the recorded spikes or potentials of a LIF layer.  Because files may
+be untrusted, both functions check the sizes of all arrays before they
+allocate memory, and never unpickle Python objects.
 """
 
 import math
@@ -101,7 +101,7 @@ def write(folder):
 
 
 def _zip(path, names):
-    """Write stored files into a zip file, the same bytes in each call."""
+    """Write stored files into a zip file, whose bytes are always the same."""
     part = f"{path}.{os.getpid()}.part"
     folder = f"refsnn-vectors-{stored.catalogue()['version']}"
     try:

@@ -8,8 +8,8 @@ The function `locate` reports wrong entries, and tests three explanations:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if it holds for all affected entries, and
-if they differ so much that it cannot be correct by chance.
+An explanation is reported only if it holds for all affected entries.
+These entries must differ so much that chance cannot explain the match.
 """
 
 import itertools

@@ -137,8 +137,8 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the names and sources of the mistakes that would cause the
-    results.  A note lists further outputs that they change.
+    """Return the mistakes that explain `results`, and programs with these
+    mistakes.  A note lists missing results that must be wrong, too.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -189,8 +189,8 @@ def place(vector, name, judged, rounding=True):
 
 def same_place(vector, name, judged, place):
     """Return whether an explanation of errors also holds for another result.
-    The argument `place` is a result of the function `place`, for the same
-    golden vector or for another one that the same Python function built.
+    The argument `place` is a result of the function `place`.  The same Python
+    function must have built the golden vectors of both results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]

@@ -376,7 +376,7 @@ def expected(path):
 
 
 def _key(row):
-    """Return the name of a finding in the list of expected failures."""
+    """Return VECTOR.OUTPUT for a finding, or VECTOR without an output."""
     return row["vector"] + f".{row['output']}" * bool(row["output"])
 
 
@@ -389,7 +389,7 @@ def _lucky(findings, listed):
 
 
 def _states(findings, lucky):
-    """Return the level and the state of each golden vector."""
+    """Return whether each golden vector is required, and whether it passes."""
     found = {}
     for name in dict.fromkeys(row["vector"] for row in findings):
         rows = [row for row in findings if row["vector"] == name]
@@ -481,5 +481,5 @@ def table(report):
 
 
 def _cell(text):
-    """Return a text that a table can hold."""
+    """Escape and shorten text for a table cell."""
     return " ".join(text.replace("|", "\\|").split())[:300]

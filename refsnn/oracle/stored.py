@@ -55,7 +55,7 @@ def names(folder=FOLDER):
 
 
 def catalogue():
-    """Return the version of the stored set, and the level of each test problem.
+    """Return the version of the test problems, and which of them are required.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -132,9 +132,9 @@ def write(folder=FOLDER):
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
-    of the largest entry of the array.  For the wrong outputs of programming
-    mistakes, the tolerance is 1e-10 of the largest entry.  For multiples of
-    2**-30 below 2**20, such as spikes, it is 0.
+    of the largest entry of the array.  For outputs that a programming mistake
+    changes, the tolerance is 1e-10 of the largest entry.  Multiples of 2**-30
+    below 2**20, such as spikes, must be equal.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -4,7 +4,7 @@
 A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  The module
 `registry` lists the golden vectors, and the module `vector` defines their
-class.  The following modules hold the functions that compute them:
+class.  The following modules compute golden vectors:
 
     lif_layers             LIF layers: forward, BPTT, RTRL, SnAp
     lif_networks           stacked LIF layers, readouts, wide layers

@@ -8,8 +8,8 @@ is fixed, the tuple `size` is empty.  The called function returns a
 description of the test problem, the inputs, the correct outputs, and a
 dict of known programming mistakes.  Each key of this dict is the name of a
 mistake, or a pair (name, public program that has the mistake).  Each value
-is a dict of wrong outputs.  If some input entries affect no output, the
-called function also returns the field `idle` of `vector.Vector`.
+of this dict holds wrong outputs.  If some input entries affect no output,
+the called function also returns the field `idle` of `vector.Vector`.
 """
 
 from collections.abc import Callable
@@ -98,7 +98,7 @@ REGISTRY = {
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector, a `Vector` without identifiers of mistakes.
+    """Compute a golden vector, in which mistakes have no identifiers yet.
     The default size is the size in `REGISTRY`.  If `single` is true, the decay
     factors alpha and beta and the gain are rounded to float32, as programs do
     by mistake.  Problems without these constants do not change.

@@ -3,13 +3,12 @@
 
 The function `diagnose` calls the function under test, which simulates a
 layer of leaky integrate-and-fire (LIF) neurons and computes gradients of a
-loss, for several variants of a network.  Each variant has a different set
-of LIF equation terms that are 0.  Six statements are used:
+loss, for several variants of a network.  The variants of the network
+differ in which terms of the LIF equations are 0.  Six statements are used:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this
-    term has an effect, and right for all other variants.  It has no effect
-    if:
+    term has an effect, and right for all others.  A term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -17,8 +16,8 @@ of LIF equation terms that are 0.  Six statements are used:
     recurrence       V = 0, or no spikes         V = 0
     reset            no spikes                   threshold almost 0
 
-(B) An output that is right for all variants is computed correctly.  (C)
-From the returned spikes and membrane potentials, each term on the
+(B) An output that is right for all variants is computed correctly.
+(C) From the returned spikes and membrane potentials, each term on the
     right-hand sides of equations (2) and (3) of the module `lif` can be
     computed, and from the adjoints each term of equations (7) and (9).
     Adjoints are derivatives of the loss with respect to the states of the
@@ -46,9 +45,9 @@ From the returned spikes and membrane potentials, each term on the
     first call, changes no inputs, and reads all inputs in each call.
 
 In all variants, each input channel is 1 at one time step of one sample,
-and 0 otherwise.  A function that is right for them is also called for
-longer sequences with several inputs at each time step.  Ties of potential
-and threshold do not occur.
+and 0 otherwise.  If all results are right, the function is called again
+for longer sequences with several inputs at each time step.  Ties of
+potential and threshold do not occur.
 """
 
 import functools
@@ -259,8 +258,8 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Return the place of the smallest error, whether the error is below 1 %, and
-    the names of the variant and of the output.  The loss is the last choice."""
+    """Return where the output with the smallest error is wrong, whether the
+    error is below 1 %, and a label of the output.  The loss comes last."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
@@ -363,7 +362,7 @@ def _forward(call, runs, given, wrong, small):
 
 
 def _pause(runs):
-    """Return the refractory period, and whether no neuron spikes twice."""
+    """Return the refractory period, and whether neurons spike at most once."""
     missing, intervals = [], [T]
     for run in runs:
         over, fired = run.found["mem"] > run.p["threshold"], run.found["spikes"] > 0.5

@@ -30,8 +30,8 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     Therefore, one simulation is sufficient for all update conventions that
     have the same coefficients in (4), the same constants beta and gain,
-    and the same rules for spikes and resets.  What is recorded may also
-    differ.
+    and the same rules for spikes and resets.  These conventions may also
+    differ in what is recorded.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
@@ -39,8 +39,8 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, the function
-    `_search` first uses only 32 of these pairs, or one sample if V is
-    given and spikes are not recorded.
+    `_search` first compares only one sample (if V is given and spikes are
+    not recorded) or 32 neurons.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """
@@ -177,9 +177,9 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions for simulation: the results of `_numbers`, (runs, 6), for
-    each `_Kind`, and their positions in `codes`, runs and leaves.  A leaf
-    numbers the way of recording: 2 `record` + (after the reset).
+    """Group conventions by `_Kind`.  Return the distinct results of
+    `_numbers`, (runs, 6), and each convention's row in `codes`, run, and leaf
+    (2 `record`, plus 1 after a reset).
     """
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
@@ -407,8 +407,8 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one update convention.  Return the recording in this convention,
-    and the spikes that drive the simulation, "forced"."""
+    """Simulate one update convention, and return recorded arrays.  The array
+    "forced" holds the spikes that drive the simulation."""
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
                  None if "spikes" in problem.rows else step.compare, step.floor,

@@ -22,8 +22,8 @@ reproduce a recorded gradient:
                                                                       (3)
 
 In (3), dW is the computed gradient of the loss with respect to the input
-weights W.  The side is "above" if the surrogate derivative is 0 below the
-threshold, "below" if it is 0 above the threshold, and otherwise "both".
+weights W.  The side states where the surrogate derivative may be nonzero:
+only "above" the threshold, only "below" the threshold, or on "both" sides.
 The peak is the value of the surrogate derivative at the threshold.  The
 reset path is True if derivatives pass through the reset.  Gradients that
 neglect derivatives through the recurrent weights V are compared last.
@@ -34,11 +34,11 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     follows from eqs. (12)-(15) of the module `conventions`.
 Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
     (3).
-Cost.   For each combination of the properties `test`, `record`, reset and
-    delay, the function `_constants` takes O(G E + T P) time for G values
-    of alpha, E <= max(T, `SCANNED`) recorded entries, and P pairs of a
-    sample and a neuron.  For each surrogate derivative, the function
-    `_gradients` takes O(T B n (m + n)) time.
+Cost.   The function `_constants` takes O(G E + T P) time for each choice
+    of test, record, reset and delay.  Here, G values of alpha, E <= max(T,
+    `SCANNED`) recorded entries, and P pairs of a sample and a neuron are
+    used.  For each surrogate derivative, the function `_gradients` takes
+    O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  The surrogate derivative "step"
     is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
@@ -235,10 +235,10 @@ def _rms(values):
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
-    largest entry of the recorded gradient `wanted`.  `step` is a convention
-    that fits the recording, and `surrogate` a pair (name or callable or None,
-    steepness or None).  Return the matches, those with factor 1 first, and the
-    nearest gradient.
+    largest entry of the recorded gradient `wanted`.  The convention `step`
+    fits the recording.  The pair `surrogate` holds a name, a callable or None,
+    and a steepness or None.  Return a list of `Match`, factor 1 first, and the
+    computed gradient nearest to `wanted`.
     """
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus

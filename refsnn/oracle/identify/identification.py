@@ -9,13 +9,14 @@ have the same choice for this property.  All other properties are open.
 Update conventions that are equal for every input count as one.  The report
 names an input signal of the module `stimuli` that would exclude a choice
 for an open property.  If the caller also supplies a recorded gradient of a
-loss, all update conventions that do not reproduce it are excluded, and the
-property `through_reset` is settled.
+loss, all update conventions that do not reproduce this gradient are
+excluded, and the property `through_reset` is settled.
 
 The list `members` of the report holds all presets (update conventions of
-published tools) that agree with the recording.  The list also holds all
-conventions that agree and differ from the first preset in one property or,
-without a preset, the 20 that are most similar to a published tool.
+published tools) that agree with the recording.  If a preset agrees,
+`members` also holds conventions that agree and differ from the first
+preset in one property.  Otherwise, `members` holds the agreeing
+conventions most similar to a published tool, at most 20.
 """
 
 import numpy as np
@@ -245,9 +246,9 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate gradients for a recorded gradient.  Return lists of
-    `fitting.Match` for keys of `paths`, the first convention in `paths`, and
-    its nearest gradient.
+    """Find surrogate gradients that equal a recorded gradient.  Return a dict
+    of lists of `fitting.Match` by keys of `paths`, the first convention in
+    `paths`, and the gradient of this convention nearest to the recorded one.
     """
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
@@ -298,8 +299,8 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return the choice for each settled property, and the possible choices and a
-    stimulus name or "" for each open property."""
+    """Return {settled property: choice}, and {open property: (choices, name of
+    a distinguishing stimulus, or "")}."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -10,23 +10,23 @@ which agrees with the recording for the largest number of steps
 
     t = first row that contradicts the convention                     (1)
 
-It is reported only if at least one of three conditions holds:
+The nearest convention is reported only if one of these conditions holds:
 
 - The constants were fitted to the recording with a small error.
-- The recording has at least 12 nonzero entries before row t, and t > 1.
+- At least 12 recorded entries before row t of (1) are nonzero, and t > 1.
 - For each recorded quantity, the root mean square error of the simulation
   is below half of the standard deviation of this quantity.
 
 Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The nearest update convention is chosen among the update
-    conventions of published tools and at most 24 of those that agree with
-    the recording for the largest number of time steps.
+Approximate.  The candidates for the nearest update convention are the
+    conventions of published tools and at most 24 conventions with the
+    largest t in (1).
 Cost.   The comparison in the module `elimination` is repeated at most
     eight times, each time with one change of the constants, the weights or
     the recording: a fitted gain, transposed weights, recurrent weights V =
     0, swapped axes of time and batch, or a threshold of 1.
 Departures.  If a convention agrees only after a change listed under
-    "Cost", the report names both, and its list `members` is empty.
+    "Cost", the report names the change, and lists no members.
 """
 
 import numpy as np

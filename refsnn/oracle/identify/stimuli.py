@@ -67,10 +67,10 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     [2.0, 2.6666666666666665, 4.0]
 
     Each input signal drives one neuron with weight 1.  The samples of the
-    batch differ in the amplitude of the input.  In "ties", the membrane
-    potential should equal the threshold exactly.  Rounding errors can prevent
-    this, unless the leak potential is 0 and binary numbers represent the decay
-    factors exactly, as they do 0.75.
+    batch differ in the amplitude of the input.  The stimulus "ties" brings the
+    membrane potential exactly to the threshold, unless rounding errors occur.
+    No rounding errors occur if the leak potential is 0, and if the decay
+    factors are exact binary numbers such as 0.75.
 
     Parameters
     ----------

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module determines whether potentials at the threshold cause spikes.
 
-In a tie, the membrane potential equals the threshold.  Only a tie shows
-whether a simulator tests potential > threshold or potential >= threshold,
-which is the property "compare" of a time step.  Rounding errors can hide a
+In a tie, the membrane potential equals the threshold.  The property
+"compare" is the spike condition, potential > threshold or potential >=
+threshold.  Only a tie shows this property.  Rounding errors can hide a
 tie, because a rounded potential may lie on either side of the threshold.
 """
 
