@@ -90,15 +90,13 @@ important ones, with the tests that prove them, are:
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - If a readout reaches its maximum over time at several steps, the losses
-  assign the derivative to the last of these steps.  With a derivative at
-  the first maximum, a network without spikes would never learn
+  assign the derivative to the last of these steps
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
-- If a readout neuron stays below zero for every pattern, its maximum over
-  time is its initial value 0, which does not depend on the weights.  The
-  network then never learns the class of this neuron.  On small data sets,
-  some training runs with the loss of [CB22] fail for this reason.  The
-  option reduction="reached" of `in_the_loop.loss` prevents this failure
+- With the loss of [CB22], the network never learns the class of a readout
+  neuron that stays below zero for every pattern.  On small data sets, some
+  training runs fail for this reason.  The option reduction="reached" of
+  `in_the_loop.loss` prevents this failure
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, and

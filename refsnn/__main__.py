@@ -16,32 +16,17 @@ more than NumPy.
 
 The command `convert` reads sounds from WAV or FLAC files, converts the
 sounds to spikes with a model of the cochlea, and writes an HDF5 file in
-the format of the module `events`.  By default, sounds are converted as for
-the published data sets: each sound is faded in and out over 0.03 s, and
-spike times are shifted such that the first spike is at t = 0.  Silence is
+the format of the module `events`.  `python -m refsnn convert --help`
+explains the options.  By default, sounds are converted as for the
+published data sets: each sound is faded in and out over 0.03 s, and spike
+times are shifted such that the first spike is at t = 0.  Silence is
 appended to each sound, so that the Fourier transform is fast.  The silence
-slightly shifts the frequencies of the transform.  With the option `--like
-lauscher-1.0.1`, each fade lasts half the sound, no spike is shifted, and
-no silence is appended, as in the published software.  The spikes of a
-sound depend neither on the name of its file nor on the other sounds.
-
-Without the option `--label`, the label of a single sound is its file name
-without suffix.  If several sounds are converted, the option `--label` is
-required.  LABEL is one of
-
-  folder       the name of the folder of each sound,
-  PATTERN      a regular expression that is searched in each file name
-               without suffix; its groups, joined by "-", are the label,
-  FILE.csv     a file with the columns file and label
-
-In the HDF5 file, the list `extra/keys` holds the sorted labels of all
-sounds.  With `--speaker PATTERN`, the regular expression PATTERN is
-searched in the file name.  The first group is the speaker number (0 by
-default).  With `--test LIST TEST.h5`, each line of the file LIST names one
-sound.  These sounds are written to TEST.h5, and all other sounds to
-FILE.h5.  In a LIST or CSV file, a sound is named by its file name, with or
-without suffix and with or without folders.  For example, to write training
-and test files with labels such as english-0:
+slightly shifts the frequencies of the transform.  The spikes of a sound
+depend neither on the name of its file nor on the other sounds.  In the
+HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.  In
+a LIST or CSV file, a sound is named by its file name, with or without
+suffix and with or without folders.  For example, to write training and
+test files with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -64,11 +49,10 @@ npz file, or a JSON file whose name ends with .json, with arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
-With the option `--json`, the commands `check` and `identify` print a
-report in JSON.  The file report_schema.json, which the command `vectors`
-writes, is a JSON schema of all reports.  The exit status of `check` is 1
-if a result is wrong, if all entries of a result are 0, or if an option of
-the simulator should change a result but does not.
+The file report_schema.json, which the command `vectors` writes, is a JSON
+schema of the reports of `run` and of the option `--json`.  The exit status
+of `check` is 1 if a result is wrong, if all entries of a result are 0, or
+if an option of the simulator should change a result but does not.
 
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
@@ -347,13 +331,16 @@ def _parser():
                          help="new file for the spikes")
     convert.add_argument("--label", metavar="LABEL", help=(
         "label of each sound: folder (the name of the folder that holds the sound), a "
-        "regular expression (its groups in the file name), or FILE.csv (with the "
-        "columns file and label); without --label, the label of a single sound is its "
-        "file name, and several sounds are refused"))
+        "regular expression that is searched in each file name without suffix (its "
+        "groups, joined by -), or FILE.csv (with the columns file and label); without "
+        "--label, the label of a single sound is its file name without suffix, and "
+        "several sounds are refused"))
     convert.add_argument("--speaker", metavar="PATTERN", help=(
-        "regular expression whose first group is the speaker (default: speaker 0)"))
+        "regular expression that is searched in the file name, and whose first group "
+        "is the number of the speaker (default: speaker 0)"))
     convert.add_argument("--test", nargs=2, default=[], metavar=("LIST", "TEST.h5"),
-                         help="write the sounds named in LIST to TEST.h5")
+                         help="write the sounds that the lines of LIST name to "
+                              "TEST.h5, and not to FILE.h5")
     convert.add_argument("--jobs", type=int, default=1, metavar="N",
                          help="number of processes (default: 1)")
     convert.add_argument("--channels", type=int, default=700, metavar="N",
@@ -372,7 +359,8 @@ def _parser():
     convert.add_argument("--ramp", type=float, metavar="S",
                          help="duration of each fade, in seconds (default: 0.03)")
     convert.add_argument("--like", choices=("lauscher-1.0.1",), help=(
-        "fade over half the sound, shift no spikes and append no silence"))
+        "as in the published software, fade over half the sound, shift no spikes and "
+        "append no silence"))
     for one in (parser, *commands.choices.values()):    # errors without usage text
         one.error = lambda message, one=one: one.exit(
             2, f"{one.prog.removeprefix('python -m ')}: {message}\n")
@@ -393,10 +381,7 @@ def main(arguments=None):
     Returns
     -------
     int
-        Exit status.  Success gives 0.  The exit status is 1 if a result is
-        wrong or vacuous (for example 0 everywhere), if no convention fits the
-        recording, or if some sounds cannot be converted.  Invalid input gives
-        2, and an interrupt 130.
+        Exit status, as in the module docstring; an interrupt gives 130.
     """
     options = _parser().parse_args(arguments)
     try:

@@ -56,26 +56,12 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     >>> locate(right + np.eye(2, 3), right, axes=("row", "column")).blocks
     {'column': (0, 1)}
 
-    Parameters
-    ----------
-    found, right : array
-        Wrong and right array, whose shapes may differ.
-    rtol : float
-        Tolerance, relative to the largest right entry.
-    axes : tuple of str
-        Names of the axes of `right`, such as ("step", "sample", "neuron"),
-        "step" for time.
-    backward : bool
-        True if the array is computed backward in time.
-    sizes : dict, optional
-        Numbers that may occur in a factor, such as {"B": 3, "gain": 0.2}.
-    rounding : bool
-        True if rounding may explain the difference.
-
-    Returns
-    -------
-    Place
-        If the shapes differ, all entries are wrong.
+    If the shapes differ, all entries of the `Place` are wrong.  The tolerance
+    `rtol` is relative to the largest right entry.  `axes` names the axes of
+    `right`, such as ("step", "sample", "neuron"), with "step" for time.  Set
+    `backward` if the array is computed backward in time, and `rounding` if
+    rounding may explain the difference.  `sizes` holds numbers that may occur
+    in a factor, such as {"B": 3, "gain": 0.2}.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -131,21 +117,12 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The arrays may be too small for `locate` to infer an explanation.
-
-    Parameters
-    ----------
-    place : Place, result of `locate` for other arrays
-    found, right, rtol, axes, sizes : as for `locate`
-
-    Returns
-    -------
-    bool
-        True if the arrays differ only within the blocks of `place`, and if its
-        explanation holds for them.  Their factor must then be among
-        `place.names`, or, without names, be 0 or nonzero as in `place`.  If
-        `place` holds no explanation, the wrong entries must not be the right
-        entries times a factor.
+    The arrays may be too small for `locate` to infer an explanation.  `place`
+    is the result of `locate` for other arrays.  The result is True if the
+    arrays differ only within the blocks of `place`, and if its explanation
+    holds for them.  Their factor must then be among `place.names`, or, without
+    names, be 0 or nonzero as in `place`.  If `place` holds no explanation, the
+    wrong entries must not be the right entries times a factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))
