@@ -16,9 +16,8 @@ are refractory, and 0 for all other neurons.  A step of the simulation is
     refractory=k:
     clamp[t] = 1 if any of S[t-k .. t-1] is 1 else 0     (5)
 
-A simulation of T steps starts from rest, where I, U and A are 0, or from a
-given state.  It returns a recording of the steps 0 to T - 1, and the state
-at step T, which consists of I, U, A and the spikes of the last k steps.
+A simulation starts from rest, where I, U and A are 0, or from a given
+state.
 
 Let psi be the surrogate derivative of the step function H.  For refractory
 neurons, the surrogate derivative psi is set to 0.  The presynaptic values

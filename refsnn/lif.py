@@ -18,10 +18,8 @@ A step of the simulation is
     clamp[t+1] = 1 if any of S[t-k+1 .. t] is 1 else 0        (5)
 
 The input x[t] first changes the membrane potential at step t + 2.  A
-simulation of T steps starts from rest, I[0] = U[0] = 0, or from a given
-state.  It returns a recording of the steps 0 to T - 1, and the state at
-step T, which consists of I, U and the spikes of the last k steps.  A leaky
-readout follows the same equations without spikes:
+simulation starts from rest, I[0] = U[0] = 0, or from a given state.  A
+leaky readout follows the same equations without spikes:
 
     I[t+1] = alpha I[t] + W x[t],  U[t+1] = beta U[t] + gain I[t]     (6)
 

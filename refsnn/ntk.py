@@ -99,8 +99,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full"):
     masks : list of arrays of 0 and 1, optional
         Masks with the shapes of the weights, required by "through_mask".
     kind : {"at_masked", "through_mask"}
-        The sum in eq. (1) is over all weights for "at_masked", and only over
-        weights with mask 1 for "through_mask".
+        Whether the sum in eq. (1) includes or omits pruned weights.
     reduction : {"full", "per_class", "trace_sum", "trace_mean", "sum_logits"}
         "full" is eq. (1).  "per_class" keeps only the entries with k = q.
         "trace_sum" and "trace_mean" are the sum and the mean of the entries

@@ -4,15 +4,6 @@
 A recording is a WAV or FLAC file that holds one sound, such as a spoken
 word.  The command converts recordings to spikes, and writes the spikes to
 an HDF5 file in the format of the module `events`.
-`help("refsnn.__main__")` describes its options.  The package has four
-modules:
-
-    command     check the options, convert all recordings, and join their
-                spikes to the output files
-    labels      find the label and the speaker of each recording
-    sounds      convert a recording to a file of spikes
-    workers     distribute the recordings over processes, and print the
-                progress
-
-The command `vendor` cannot copy these modules.
+`python -m refsnn convert --help` describes its options.  The command
+`vendor` cannot copy the modules of this package.
 """

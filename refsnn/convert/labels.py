@@ -2,8 +2,7 @@
 """Find the label and the speaker of each recording, and the test set.
 
 The options `--label` and `--speaker` set labels and speakers, and `--test`
-selects the recordings that are written to a second file.  See
-`help("refsnn.__main__")`.
+selects the recordings that are written to a second file.
 """
 
 import csv

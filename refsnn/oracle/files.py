@@ -322,11 +322,8 @@ def read_recording(path):
     Parameters
     ----------
     path : str
-        Path of a file as for `read`.  Required arrays are x, W and threshold.
-        At least one of the arrays spikes, mem and syn is also required.  The
-        file must also hold the decay factors alpha and beta, or the times
-        tau_syn, tau_mem and dt.  Optional arrays are V, leak, reset_to, floor,
-        refractory, dspikes, dW and surrogate.
+        Path of a file as for `read`.  `help("refsnn.__main__")` lists the
+        required and the optional arrays.
 
     Returns
     -------

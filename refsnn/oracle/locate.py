@@ -81,7 +81,8 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
     gap = np.abs(found - right)
     bad = ~(gap <= rtol * np.abs(right).max(initial=0))
     if not bad.any():
-        return Place(0.0, None, {}, "", None, (), (), _within(rtol))
+        return Place(0.0, None, {}, "", None, (), (), (
+            f"to {rtol:g} of the largest entry" if rtol else "exact"))
     step, blocks = _blocks(bad, right != 0, axes, backward)
     every, change, factor, dtypes = not np.any(right[~bad]), "", None, ()
     if np.isfinite(found).all():
@@ -148,10 +149,6 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
         return any(k is not None and (k != 0) == (place.factor != 0) and (
             not place.names or set(place.names) & set(_names(k, sizes or {}, rtol)))
             for k in factors)
-
-
-def _within(rtol):
-    return f"to {rtol:g} of the largest entry" if rtol else "exact"
 
 
 # ---- where

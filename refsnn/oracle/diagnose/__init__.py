@@ -6,12 +6,6 @@ The tested function f may come from another program:
     diagnose(f)                infer which term of the equations is wrong
     assert_correct("bptt", f)  test f on random networks; if f is wrong,
                                report a small network that shows the error
-
-The modules are:
-
-    diagnosis        the function `diagnose`
-    variants         networks in which terms of the LIF equations are 0
-    random_networks  the function `assert_correct`
 """
 
 from refsnn.oracle.diagnose.diagnosis import Diagnosis, diagnose

@@ -8,16 +8,7 @@ for example with a reset that subtracts the threshold.  The report of
 `identify` names the published tools that agree with the recording, and
 lists the properties for which the recording allows only one choice.  For a
 property that the recording leaves open, the report names an input signal
-(stimulus) that excludes some choices, if one is known.  The modules are:
-
-    identification  the function `identify`
-    arguments       validation of the arguments
-    elimination     search for all conventions that agree with a recording
-    ties            membrane potentials that equal the threshold
-    fitting         surrogate gradients, and least squares for constants
-    nearest         recordings that agree with no convention
-    stimuli         inputs that distinguish conventions
-    report          the report in words
+(stimulus) that excludes some choices, if one is known.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES
