@@ -81,7 +81,7 @@ def drawn(seed, repeat, n=8, m=20, S=60):
 
 
 def ranks(units, n):
-    """Return the rank of each spike in its neuron, and the spike counts."""
+    """Rank the spikes of each neuron in time; return the ranks and spike counts."""
     found = np.zeros(len(units), int)
     for i in range(n):
         found[units == i] = np.arange((units == i).sum())

@@ -16,7 +16,7 @@ Derivation.  Let dX be the derivative of a loss with respect to X.  Each entry o
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
 Departures.  For tests, the mean and the variance are computed from training words after
-    training.  Most programs average these statistics over the training.
+    training.  Most programs average the mean and the variance during training.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """

@@ -1,7 +1,7 @@
 """Compute the convolutional network of [CSSZ20] and its gradient.
 
 The input is a batch of images (N, H, W, 1).  The first layer is a convolution with
-biases and a ReLU.  Several blocks follow, which begin with two convolutions of 3 x 3
+biases and a ReLU.  Several blocks follow; each begins with two convolutions of 3 x 3
 without biases.  Batch normalisation and a ReLU follow each of these convolutions.  A
 block ends with 2 x 2 max pooling and dropout.  The last two layers are dense, with a
 ReLU between them.  Convolutions have stride 1 and no padding; the paper's padding is

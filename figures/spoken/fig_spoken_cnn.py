@@ -17,7 +17,7 @@ by another source.  The padding, the initial weights and the number of epochs ar
 known.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels.  The
-time bins are 20 ms long, and training lasts 8 epochs.  The network is smaller, with 8
+time bins are 20 ms long, and training lasts 8 epochs.  The default network has only 8
 kernels and two blocks.  With --full, the words are all Heidelberg Digits in 700
 channels, the time bins are 10 ms long, and training lasts 16 epochs.
 """

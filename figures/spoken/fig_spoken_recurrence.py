@@ -3,11 +3,11 @@
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
 left panel shows the accuracy on test words of networks without and with recurrent
 weights.  The loss is the cross entropy of the sum or of the maximum of the readouts
-over time.  The initial recurrent weights are normally distributed.  The standard
-deviation is 1/sqrt(128) for large initial weights, and as in the figure
-`spoken_classifiers` for small initial weights.  Dots are single runs, bars are means.
-Diamonds are published accuracies [CSSZ20].  The right panel shows the training accuracy
-of each run.  Each word is classified before the weights are updated with this word.
+over time.  Initial recurrent weights are normally distributed.  The standard deviation
+is 1/sqrt(128) for large initial weights, and as in the figure `spoken_classifiers` for
+small initial weights.  Dots are single runs, bars are means.  Diamonds are published
+accuracies [CSSZ20].  The right panel shows the training accuracy of each run and epoch.
+Each word is classified before the weights are updated with this word.
 
 [CSSZ20] does not state all settings.  NH stands for the settings of the program
 `neural_heterogeneity`, which other authors wrote to repeat [CSSZ20]: the loss of the

@@ -437,7 +437,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
 
 
 def reduced(record, o):
-    """Return the score of each class, by the same reduction over time as the loss."""
+    """Return the score of each class: its readout, reduced over time as in the loss."""
     record = record if len(record) == 1 else record[start(o):]
     return record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
 

@@ -21,8 +21,8 @@ error and eligibility trace (in 1 / s).
 Learning rates are tested on a logarithmic grid. The width of the range of usable
 learning rates is the largest number of consecutive usable learning rates on the grid,
 multiplied by the spacing of the grid. Without any usable learning rate, the width of
-the range is 0. RMaxProp changes a weight by at most the learning rate in 0.5 s. The
-output weights are positive before training, so that every hidden neuron receives a
+the usable range is 0. RMaxProp changes a weight by at most the learning rate in 0.5 s.
+The output weights are positive before training, so that every hidden neuron receives a
 useful error signal. This figure corresponds to [ZG18] fig. 1, whose numerical values
 are not published.
 """
