@@ -163,10 +163,9 @@ def simulate(x, W, V=None, *, alpha, beta, rho, adaptation, gain=1.0, threshold=
         Weights, in the unit of the threshold.  Results have the dtype of W.
     alpha, beta, rho : float or (n,) float
         Decay factors of I, U and A in one step, in [0, 1).
-    adaptation : float or (n,) float
-        Threshold increase a per spike, at least 0 (LIF neuron).
-    gain, threshold : float or (n,) float
-        Positive gain of the current and positive resting threshold.
+    adaptation, gain, threshold : float or (n,) float
+        Threshold increase a per spike, at least 0 (LIF neuron), positive gain
+        of the current and positive resting threshold.
     refractory : int
         Number of steps after a spike in which the neuron cannot spike.
     spike : callable (t, v) -> (B, n) float, optional
@@ -304,8 +303,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
     ----------
     x, W, V, alpha, beta, rho, adaptation, gain, threshold
         Arguments of `simulate`; V may be None.
-    recording : Recording
-        Recorded states of `simulate`.
+    recording : Recording, result of `simulate`
     psi : (T, B, n) float
         Surrogate derivative at ``mem - adaptation * adapted - threshold``.
         For refractory neurons, psi is set to 0.

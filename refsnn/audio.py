@@ -67,10 +67,9 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
 
     Parameters
     ----------
-    path : str or path
-        Path of the sound file.  The content of the file determines its format.
-    longest : float
-        Longest accepted duration, in seconds.
+    path, longest : str or path, float
+        Sound file, whose content determines its format, and longest accepted
+        duration, in seconds.
     clipped : {"refuse", "keep"}
         "refuse" raises an error if any channel is clipped.
     mix : bool

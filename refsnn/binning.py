@@ -133,10 +133,8 @@ def sparse(times, units, channels, binning):
 
     Parameters
     ----------
-    times, units : lists of (E,) float and of (E,) int
-        Event times (s, in any order) and units, 0 to channels - 1.
-    channels : int
-        Number of units n.
+    times, units, channels : lists of (E,) float, of (E,) int, and int
+        Event times (s, in any order), units, and number n of units.
     binning : Binning
 
     Returns
@@ -206,10 +204,9 @@ def time_constant(name, decay, dt, *, meant=None, tolerance=0.01):
 
     Parameters
     ----------
-    name : str
-        Name of the decay factor in the warning.
-    decay, dt : float
-        Decay factor alpha per step, in (0, 1), and time step in seconds.
+    name, decay, dt : str, float, float
+        Name in the warning and value, in (0, 1), of the decay factor per step,
+        and time step in seconds.
     meant, tolerance : float
         Intended time constant in seconds, or None.  A UserWarning is issued if
         tau differs from `meant` by more than `tolerance` times `meant`.
@@ -236,10 +233,8 @@ def batches(N, size, *, last):
 
     Parameters
     ----------
-    N, size : int
-        Number of recordings, and batch size.
-    last : {"keep", "drop", "refuse"}
-        Treatment of an incomplete last batch.
+    N, size, last : int, int, {"keep", "drop", "refuse"}
+        Number of recordings, batch size, treatment of an incomplete last batch.
 
     Returns
     -------

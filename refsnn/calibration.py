@@ -148,10 +148,9 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
     dt, tau_mem, tau_syn : float
         Length of a time bin (at most the refractory time), and nominal time
         constants, in seconds.
-    scale : float
-        Weight on the chip that represents the weight 1 of the network model.
-    code : (float, float)
-        Nominal ADC code of the leak, and codes from the leak to the threshold.
+    scale, code : float, (float, float)
+        Weight on the chip that represents the weight 1 of the network model,
+        nominal ADC code of the leak and codes from the leak to the threshold.
     repeats : int
         Number of measurements, over which the results are averaged.
     reference : (neurons,) float, optional

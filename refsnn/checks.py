@@ -69,7 +69,6 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     Parameters
     ----------
     f : callable (theta) -> float
-        Scalar loss function.
     theta, gradient : array or list of arrays, float64
         Parameters, and the gradient to test.  Each array is tested separately.
     rng : numpy.random.Generator
@@ -212,8 +211,7 @@ def frozen(run, *recording):
     ----------
     run : callable (theta, *recording) -> float
         Loss with recorded values of what a learning rule treats as constant.
-    recording : arrays
-        One or more arrays of recorded values.
+    recording : at least one array
 
     Returns
     -------
@@ -239,10 +237,8 @@ def complex_step(f, theta, direction, step=1e-30):
     ----------
     f : callable (complex array) -> complex
         Analytic function, without abs, comparisons or conjugation.
-    theta, direction : array, float64
-        Point and direction, of equal shapes.
-    step : float
-        Size of the imaginary step.
+    theta, direction, step : float64 arrays of equal shapes, float
+        Point, direction and size of the imaginary step.
 
     Returns
     -------
@@ -315,8 +311,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
     ----------
     jvp, vjp : callable
         Forward map A -> J A, and backward map B -> J^T B.
-    shape_in, shape_out : tuple of int
-        Shapes of A and B.
+    shape_in, shape_out : tuple of int, the shapes of A and B
     rng : numpy.random.Generator
 
     Returns

@@ -203,10 +203,9 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     effects : Effects
         `UNCALIBRATED`, `CALIBRATED` or `IDEAL`; change single effects with
         ``_replace(loss=None, decalibration=(0.3, 0.3))``.
-    neurons, inputs : int
-        Number of neurons, and number of signed inputs of each neuron.
-    tau_mem, tau_syn : float
-        Nominal membrane and synaptic time constants, s.
+    neurons, inputs, tau_mem, tau_syn : int, int, float, float
+        Number of neurons, number of signed inputs of each neuron, and nominal
+        membrane and synaptic time constants, s.
     dtype : {numpy.float32, numpy.float64}
 
     Returns
@@ -327,10 +326,9 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         nominal time constant.  The integration step is h = dt / K, with the
         smallest integer K for which h <= `step`.  `step` is at most 0.2 us, or
         `dt`.
-    scale : float
-        Integer weight that represents the weight 1 of an ideal network.
-    code : (float, float)
-        Nominal ADC code of the leak, and codes from the leak to the threshold.
+    scale, code : float, (float, float)
+        Integer weight that represents the weight 1 of an ideal network, and
+        nominal ADC code of the leak and codes from the leak to the threshold.
     reset_after : float, optional
         Time in seconds from the first input of an image (10 microseconds in
         the chip's fast mode) from which all membranes are held at the reset

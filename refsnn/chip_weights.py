@@ -220,10 +220,9 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     Parameters
     ----------
     rng : numpy.random.Generator
-    m, n, k : int
-        Numbers of inputs, hidden neurons and readouts.
-    recurrent : bool
-        If True, recurrent weights are sampled too.
+    m, n, k, recurrent : int, int, int, bool
+        Numbers of inputs, hidden neurons and readouts, and whether recurrent
+        weights are sampled too.
     tau_mem, dt : float
         Nominal membrane time constant and time step, s.
     dtype : float32 or float64

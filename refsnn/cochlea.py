@@ -159,10 +159,9 @@ def transmitter(v, dt, *, cell=None):
 
     Parameters
     ----------
-    v : (T, C) float
-        Velocity of the membrane.
-    dt : float
-        Time step, s.  The time step must be below 1/(l + r), 1/g, 1/x and 1/y.
+    v, dt : (T, C) float, float
+        Velocity of the membrane, and time step, s, below 1/(l + r), 1/g, 1/x
+        and 1/y.
     cell : HairCell, optional
         Constants of the hair cell; the published constants by default.  Rates
         have the unit 1/s, and velocities cm/s.  The defaults come first:

@@ -175,10 +175,8 @@ def idx(path, *, limit=1 << 31):
 
     Parameters
     ----------
-    path : str or path
-        IDX file, compressed or not.
-    limit : int
-        Largest accepted size of the array, in bytes.
+    path, limit : str or path, int
+        IDX file, and largest accepted size of the array, in bytes.
 
     Returns
     -------
@@ -245,10 +243,8 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
     folder : str or path
         Folder with the files KIND-images-idx3-ubyte and
         KIND-labels-idx1-ubyte, each with or without .gz.
-    kind : {"train", "t10k"}
-        Training set or test set.
-    classes : int
-        Number of classes; larger labels are rejected.
+    kind, classes : {"train", "t10k"}, int
+        Training or test set, and number of classes; larger labels are rejected.
     dtype : float32 or float64
 
     Returns

@@ -51,14 +51,11 @@ def latency_events(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3):
 
     Parameters
     ----------
-    values : (B, m) float
-        Values v, for example grey levels in [0, 1].
-    T : int
-        Number of time steps.
-    tau, dt : float
-        Time constant tau of eq. (1), and time step, in seconds.
-    threshold : float
-        Threshold, in the units of `values`.
+    values, T : (B, m) float, int
+        Values v, for example grey levels in [0, 1], and number of time steps.
+    tau, threshold, dt : float
+        Time constant and threshold of eq. (1), in seconds and in the units of
+        `values`, and time step, in seconds.
 
     Returns
     -------

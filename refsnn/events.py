@@ -95,10 +95,9 @@ def read(path, *, channels=700, unsorted="refuse", start=0, stop=None,
         Number of channels; other units than 0 ... channels - 1 are rejected.
     unsorted : {"refuse", "sort"}
         Whether a file with unsorted times is rejected, or spikes are sorted.
-    start, stop : int
+    start, stop, limit : int
         Only the recordings start ... stop - 1 are returned, by default all.
-    limit : int
-        Largest accepted size of the result, in bytes.
+        The result takes at most `limit` bytes.
 
     Returns
     -------

@@ -153,10 +153,9 @@ def accumulate(state, importance, parameters, anchors="latest"):
     ----------
     state : State or None
         State after the previous task; None for the first task.
-    importance : array or list of arrays
-        Fisher information F, such as ``[*found.weights, *found.biases]``.
-    parameters : array or list of arrays
-        Parameters at the end of the task.
+    importance, parameters : array or list of arrays
+        Fisher information F, such as ``[*found.weights, *found.biases]``, and
+        parameters at the end of the task.
     anchors : {"latest", "all"}
         Anchor: `parameters`, or their F-weighted mean over all tasks.
 

@@ -112,10 +112,9 @@ def local_square(spikes, G, target):
 
     Parameters
     ----------
-    spikes : (T, B, n) float
-        Spikes of the layer.
-    G : (k, n) float
-        Fixed random readout weights.  The credit has the dtype of `G`.
+    spikes, G : (T, B, n) and (k, n) float
+        Spikes of the layer, and fixed random readout weights.  The credit has
+        the dtype of `G`.
     target : (T, B, k) float
         Target of the local readout at each step.
 

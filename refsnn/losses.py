@@ -97,10 +97,9 @@ def cross_entropy(record, labels, reduction="max"):
 
     Parameters
     ----------
-    record : (T, B, k) float
-        Membrane potentials or spikes of the readout units.
-    labels : (B,) int
-        Target class of each sample, 0 ... k-1.
+    record, labels : (T, B, k) float, (B,) int
+        Membrane potentials or spikes of the readout units, and target class of
+        each sample, 0 ... k-1.
     reduction : {"max", "sum", "last"}
         Reduction over time by eq. (1), (2) or (3).
 
@@ -176,10 +175,9 @@ def first_spike_time(spikes, labels, tau, dt):
 
     Parameters
     ----------
-    spikes : (T, B, k) float
-        Spike trains (0 or 1) of the output units.
-    labels : (B,) int
-        Index of the unit that should spike first in each sample, 0 ... k-1.
+    spikes, labels : (T, B, k) float, (B,) int
+        Spike trains (0 or 1) of the output units, and index of the unit that
+        should spike first in each sample, 0 ... k-1.
     tau, dt : float
         Time constant of the scores -first/tau, and time step, in seconds.
 
@@ -275,10 +273,8 @@ def lower_bound(spikes, bound, per="neuron", power=2):
 
     Parameters
     ----------
-    spikes : (T, B, n) float
-        Spike trains of a layer.
-    bound : float
-        Bound on the spike count of a sample, at least 0.
+    spikes, bound : (T, B, n) float, float
+        Spike trains of a layer, and bound on the spike count, at least 0.
     per : {"neuron", "population"}
         Whether the bound applies to each count (13) or to the mean (14).
     power : {2, 1}

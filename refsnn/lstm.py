@@ -162,10 +162,9 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     dh : (T, B, n) float
         Direct derivative e[t] of the loss with respect to the outputs,
         eq. (5).
-    dcell_last : (B, n) float, optional
-        Derivative of the loss with respect to the last cell states.
-    inputs : bool
-        If False, dx is not computed.
+    dcell_last, inputs : (B, n) float, optional, and bool
+        Derivative of the loss with respect to the last cell states, and
+        whether dx is computed.
 
     Returns
     -------
@@ -235,10 +234,9 @@ def dropout(shape, rate, rng, dtype=np.float64):
 
     Parameters
     ----------
-    shape : tuple of int
-        Shape (B, m) for one mask at all steps, or (T, B, m).
-    rate : float
-        Probability that an entry is 0, in [0, 1).
+    shape, rate : tuple of int, float
+        Shape (B, m) for one mask at all steps, or (T, B, m), and probability
+        that an entry is 0, in [0, 1).
     rng : numpy.random.Generator
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.

@@ -116,7 +116,6 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     weights, biases : lists of (n_out, n_in) and of (n_out,) float
         Parameters of each layer.  The results have the dtype of the weights.
     x : (N, n) float
-        Inputs of N samples.
     activation : {"relu", "tanh"}
         Activation function of the hidden layers.  The last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional

@@ -68,10 +68,9 @@ def one_step(kernel, outputs, doutputs, rate):
     ----------
     kernel : (M, N, K, K) float
         Tangent kernel between the M test samples and the N training samples.
-    outputs : (M, K) float
-        Outputs for the test samples before the step.
-    doutputs : (N, K) float
-        Derivative of the loss with respect to the training outputs.
+    outputs, doutputs : (M, K) and (N, K) float
+        Outputs for the test samples before the step, and derivative of the
+        loss with respect to the training outputs.
     rate : float
 
     Returns

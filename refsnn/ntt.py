@@ -138,8 +138,7 @@ def target(model, weights, biases, x):
         map           (function, *lists) -> results for both halves of a batch,
                       by default the built-in function; the method `map` of a
                       thread pool computes the same numbers with two threads
-    weights, biases : lists of arrays
-        Weights and biases of the dense teacher.
+    weights, biases : lists of arrays of the dense teacher
     x : (B, ...) float
         Batch of at least 2 inputs, whose first half has B // 2 inputs.
 
@@ -262,10 +261,8 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     Parameters
     ----------
     model, density, strength, l2, kind : as for `gradient`
-    weights, biases : lists of arrays
-        Weights and biases of the teacher.
-    batches : sequence of (B, ...) float
-        One batch of inputs for each training step.
+    weights, biases : lists of arrays of the teacher
+    batches : sequence of (B, ...) float, one for each training step
     prune : callable (dense weights) -> masks
         Function that computes the masks, for example with `pruning.magnitude`.
     optimiser : callable (state, gradient) -> (state, update)

@@ -113,10 +113,9 @@ def adam(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     Parameters
     ----------
     state, gradient, rate : as for `sgd`
-    beta1, beta2 : float
-        Decay factors of the two running means, in [0, 1).
-    eps : float
-        Constant that is added to the square root.
+    beta1, beta2, eps : float
+        Decay factors of the two running means, in [0, 1), and constant that is
+        added to the square root.
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
         state, gradient, ["mean", "scale"],

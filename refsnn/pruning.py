@@ -73,10 +73,9 @@ def magnitude(weights, rho, *, scope="layer"):
     ----------
     weights : list of arrays of float
         Weights of each layer, of any shape, without the biases.
-    rho : float
-        Density, in (0, 1]; 1 prunes the smallest weight of each group.
-    scope : {"layer", "global"}
-        Group of weights to which the density applies.
+    rho, scope : float, {"layer", "global"}
+        Density, in (0, 1], where 1 prunes the smallest weight of each group,
+        and group of weights to which the density applies.
 
     Returns
     -------

@@ -46,10 +46,9 @@ def step(M, J, F, out=None):
     ----------
     M : (B, n, p) float or None
         Influence at the previous step; None stands for the initial value 0.
-    J : (B, n, n) float
-        State Jacobian of this step.  The result has the dtype of J.
-    F : (B, n, p) float
-        Immediate influence at this step.
+    J, F : (B, n, n) and (B, n, p) float
+        State Jacobian and immediate influence at this step.  The result has
+        the dtype of J.
     out : (B, n, p) float, optional
         Buffer for the result, without memory shared with other arguments.
 

@@ -312,8 +312,7 @@ def penalty(state, parameters, settings=DEFAULT):
 
     Parameters
     ----------
-    state, parameters
-        As for `consolidate`, but at any step.
+    state, parameters : as for `consolidate`, but at any step
     settings : Settings
         Only `strength`, `factor` and `cap` are used.
 

@@ -81,10 +81,8 @@ def owners(n, m, recurrent=True):
 
     Parameters
     ----------
-    n, m : int
-        Numbers of neurons and inputs.
-    recurrent : bool
-        True if the layer has recurrent weights V in addition to W.
+    n, m, recurrent : int, int, bool
+        Numbers of neurons and inputs, and whether the layer has weights V.
 
     Returns
     -------

@@ -147,7 +147,6 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
         True for neurons that are refractory at step t + 1; none by default.
         From `lif.step`, ``state.spikes.any(axis=0)``.
     rule : {"exact", "block", "implicit", "presynaptic"}
-        Rule that determines which derivative terms are kept.
     alpha, beta, gain, threshold : float or (n,) float
         Constants; for "presynaptic", alpha, beta and gain must be scalars.
     reset : {"subtract", "zero"}

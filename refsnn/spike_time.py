@@ -235,10 +235,9 @@ def cross_entropy(times, labels, *, scale, late):
 
     Parameters
     ----------
-    times : (B, k) float
-        Spike times of the output units in s; infinity for silent units.
-    labels : (B,) int
-        Index of the unit that should spike first in each sample, 0 ... k-1.
+    times, labels : (B, k) float, (B,) int
+        Spike times of the output units in s, infinity for silent units, and
+        index of the unit that should spike first in each sample, 0 ... k-1.
     scale, late : float
         Time scale of the softmax, and upper limit of the times, both in s.
 

@@ -228,7 +228,6 @@ def rest(k, B, n, m, dtype=np.float64):
     B, n, m : int
         Numbers of replicas, neurons and inputs, at least 1.
     dtype : float32 or float64
-        Dtype of all floating-point arrays.
 
     Returns
     -------
@@ -267,10 +266,8 @@ def forward(k, state, W, x):
     Parameters
     ----------
     k : Coefficients, result of `coefficients`
-    state : State
-        Result of `rest`, or of `accumulate` in the previous step.
-    W : (B, n, m) float
-        Weights, in volts.
+    state, W : State, (B, n, m) float
+        State from `rest` or `accumulate`, and weights, in volts.
     x : (B, m) float, int or bool
         Spikes that arrive at the inputs in this step.
 

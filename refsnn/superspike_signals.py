@@ -62,10 +62,9 @@ def delayed(past, train):
 
     Parameters
     ----------
-    past : (D, B, n) float, int or bool
-        Spikes of the D steps before this block; zeros for the first block.
-    train : (T, B, n) float, int or bool
-        Spikes of the current block of T steps.
+    past, train : (D, B, n) and (T, B, n) float, int or bool
+        Spikes of the D steps before this block, zeros for the first block, and
+        of the T steps of this block.
 
     Returns
     -------

@@ -56,10 +56,9 @@ def fast_sigmoid(v, steepness):
 
     Parameters
     ----------
-    v : (...) float
-        Membrane potential minus threshold, in threshold units.
-    steepness : float
-        Steepness k, above 0, in inverse threshold units.
+    v, steepness : (...) float, float
+        Membrane potential minus threshold, in threshold units, and steepness k,
+        above 0, in inverse threshold units.
 
     Returns
     -------

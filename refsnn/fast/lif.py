@@ -135,10 +135,9 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
         Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
         As for `lif.simulate`, equal for all neurons; the readout has gain 1.
-    steps : int, optional
-        Number of steps T, required if x is sparse.
-    work : Tape, optional
-        Tape of an earlier simulation of the same size, to be overwritten.
+    steps, work : int, Tape, optional
+        Number of steps T, required if x is sparse, and tape of an earlier
+        simulation of the same size, to be overwritten.
 
     Returns
     -------

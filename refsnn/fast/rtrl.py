@@ -95,8 +95,7 @@ def step(M, x, before, h, V, out=None):
     x : (B, m) float
     before, h : (B, n) float
         States before and after this step.
-    V : (n, n) float
-        Recurrent weights.  The result has the dtype of V.
+    V : (n, n) float, of the dtype of the result
     out : (B, n, n (m + n)) float, optional
         Buffer for the result, without memory shared with other arguments.
 
@@ -137,8 +136,7 @@ def gradient(x, V, h, dh, state=None):
     Parameters
     ----------
     x : (T, B, m) float
-    V : (n, n) float
-        Recurrent weights.  Results have the dtype of V.
+    V : (n, n) float, of the dtype of the results
     h, dh : (T, B, n) float
         Recorded states h, and the derivative q[t] of the loss of step t.
     state : (B, n) float, optional

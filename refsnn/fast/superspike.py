@@ -161,10 +161,8 @@ def forward(k, state, W, x):
     ----------
     k : Coefficients
         Coefficients of superspike.py or of this module.
-    state : State
-        State from `rest`, or from `accumulate` of the previous block.
-    W : (B, n, m) float
-        Weights, in volts.
+    state, W : State, (B, n, m) float
+        State from `rest` or `accumulate`, and weights, in volts.
     x : (T, B, m) float, int or bool, or csr_matrix
         Input spikes, mostly 0.  If the same input is used again, time is saved
         by passing the field `x` of the `Block` that the first call returned.

@@ -155,10 +155,9 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
     only : as for `cases`
     listed : dict, optional
         Expected failures, as returned by `expected`.
-    seed : int
-        Seed of the order of requests and of the fresh inputs.
-    timeout : float
-        Longest time for each reply, s.
+    seed, timeout : int, float
+        Seed of the order of requests and of the fresh inputs, and longest time
+        for each reply, s.
 
     Returns
     -------

@@ -76,10 +76,8 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
     ----------
     alphas, betas : list of float
         Possible decay factors of current and membrane, in [0, 1).
-    threshold : float
-        Firing threshold of the neuron, above 0.
-    gains : list of float
-        Possible gains of the current other than 1 and 1 - beta.
+    threshold, gains : float, list of float
+        Firing threshold, above 0, and possible gains other than 1 and 1 - beta.
 
     Returns
     -------
