@@ -157,7 +157,7 @@ def begin(generator, hidden, *, inputs=SIDE * SIDE, classes=CLASSES, recurrent=F
 def step(learner, d, rate, clamp, fixed=()):
     """Return a `Learner` after one Adam step.
 
-    d : derivative of the loss with respect to each weight matrix, None if absent.
+    d : derivatives of the loss with respect to the weight matrices; each can be None.
     clamp : True if hidden and recurrent weights are clipped to the range of the chip.
     fixed : names of the weight matrices that are not trained.
     """

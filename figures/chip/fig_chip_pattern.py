@@ -6,26 +6,27 @@ weight.  Black lines are means over the neurons.  The top right panel shows the 
 potentials of the hidden neurons during one test image, after training with the
 calibrated chip in the loop.  The dashed line is the nominal threshold.  The bottom
 panel shows the spread of each parameter before and after calibration.  The spread of a
-parameter is its standard deviation over the neurons that can fire.  The spreads of
-synaptic gains and of time constants are divided by the mean over the neurons.  The
-spreads of threshold, leak and reset potentials are divided by the difference between
-the nominal threshold and the nominal leak potential.  Bars are means over chips, and
-dots are single chips.  The public calibration software of the real chip includes tests,
-which set bounds on the parameters of a calibrated chip.  Diamonds are values for a
-calibrated chip that were read or estimated from the public tests.
+parameter is its standard deviation over the neurons that can fire.  For synaptic gains
+and time constants, the standard deviation is divided by the mean of the parameter.  For
+threshold, leak and reset potentials, the standard deviation is divided by the
+difference between the nominal threshold and the nominal leak potential.  Bars are means
+over chips, and dots are single chips.  The public calibration software of the real chip
+includes tests, which set bounds on the parameters of a calibrated chip.  Diamonds are
+values for a calibrated chip that were read or estimated from the public tests.
 
 An emulated chip is calibrated in two rounds.  In each round, the parameters of all 256
 neurons are measured from recorded spikes and membrane samples, and corrected.  To
 evaluate the calibration, this figure uses the true parameters of the emulated chip,
 which are unknown during calibration.  The spreads before calibration are input
-parameters of the emulation, and mostly stem from the published calibration of one chip.
-A shift of a neuron's leak potential has the same effect on membrane samples as a shift
-of the offset of the neuron's analog-to-digital converter (ADC).  Calibration therefore
-sees only the sum of both shifts, and sets this sum to 0.  After calibration, the leak
-potentials vary between neurons as much as the ADC offsets do.  A second calibration of
-the same uncalibrated chip also uses an ADC reference sample for each neuron.  The
-reference sample of a neuron is measured while a known voltage holds all membranes at
-the nominal leak potential.
+parameters of the emulation.  Most of these spreads are taken from the published
+calibration of one chip.  A shift of a neuron's leak potential has the same effect on
+membrane samples as a shift of the offset of the neuron's analog-to-digital converter
+(ADC).  Calibration therefore sees only the sum of the leak shift and the ADC shift of a
+neuron, and sets this sum to 0.  After calibration, the leak potentials vary between
+neurons as much as the ADC offsets do.  A second calibration of the same uncalibrated
+chip also uses an ADC reference sample for each neuron.  The reference sample of a
+neuron is measured while a known voltage holds all membranes at the nominal leak
+potential.
 
 The spreads can be below the values from the public tests for three reasons.  First, an
 emulated chip does not change between calibration and use.  Second, the parameters of an
@@ -115,8 +116,8 @@ def spread(drawn):
     """Return the spread of each parameter.
 
     The spread is the standard deviation over the neurons that can fire.  For synaptic
-    parameters, the spread is the root mean square of the standard deviations over
-    excitatory and over inhibitory synapses.
+    parameters, the variance over excitatory synapses and the variance over inhibitory
+    synapses are averaged.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,

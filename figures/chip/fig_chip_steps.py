@@ -4,10 +4,10 @@ The left panel shows four kinds of error of the emulation against the length of 
 integration step.  The errors are differences from an emulation with very short steps of
 5 ns, averaged over all test images.  The curve "fewer hidden spikes" shows by what
 fraction the number of hidden spikes is too low.  With longer steps, some hidden spikes
-of the emulation with steps of 5 ns are missing or fall in another time bin.  The error
-"hidden spikes not in the same bin" is the fraction of such spikes.  Lines are means
-over chips, dots are single chips.  The right panel shows the readout potentials for one
-test image on one chip.
+of the emulation with steps of 5 ns are missing or fall in another time bin.  The curve
+"hidden spikes not in the same bin" shows the fraction of hidden spikes that are missing
+or fall in another time bin.  Lines are means over chips, dots are single chips.  The
+right panel shows the readout potentials for one test image on one chip.
 
 The emulation of an analog chip detects spikes only at the ends of integration steps.  A
 spiking network with 256 inputs, 100 hidden neurons and 10 readouts is trained in
@@ -23,11 +23,11 @@ spikes are added or removed, but the effect of one added or removed spike on the
 readouts is the same.  The root mean square (RMS) error of the readout potentials
 therefore decreases more slowly than the mean absolute error.
 
-The time bins of the chip have a length of 1.7 µs, so 1.7 / 9 = 0.189 µs is the longest
-step below 0.2 µs for which a time bin is a whole number of steps.  The refractory time
-(2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not of 0.189 µs.
-With integration steps of 0.189 µs, the emulation must therefore round the refractory
-time and the delay of spikes.
+The emulation divides each time bin of the chip (1.7 µs) into equal integration steps.
+The longest possible step below 0.2 µs is therefore 1.7 µs / 9 = 0.189 µs.  The
+refractory time (2 µs) and the delay of spikes (0.3 µs) are multiples of 0.1 µs, but not
+of 0.189 µs.  With integration steps of 0.189 µs, the emulation must therefore round the
+refractory time and the delay of spikes.
 """
 
 import numpy as np

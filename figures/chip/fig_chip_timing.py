@@ -1,10 +1,10 @@
 """An emulated chip classifies digits early and with few hidden spikes
 
-The left panel shows the test accuracy when only the readout samples up to a given time
-after the first input spike are used to predict the class.  The right panel shows the
-test accuracy against the mean number of hidden spikes per image.  Each colour stands
-for one strength of a regulariser, which penalises the spikes of the hidden neurons.
-Dots are single seeds, and diamonds are means over seeds.
+The left panel shows the test accuracy against the time after the first input spike.
+Only the readout samples up to this time determine the predicted class.  The right panel
+shows the test accuracy against the mean number of hidden spikes per image.  Each colour
+stands for one strength of a regulariser, which penalises the spikes of the hidden
+neurons.  Dots are single seeds, and diamonds are means over seeds.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained to
 classify the handwritten digits included in refsnn ("embedded digits").  In training,

@@ -1,7 +1,8 @@
 """The tangent kernel predicts the outputs of a wide network, not of a narrow one
 
-The left panels show three outputs of a narrow and of a wide network for one unseen
-image during training, and the outputs that the tangent kernel predicts (dashed).  The
+The left panels show three network outputs for one unseen image against the training
+step.  The upper left panel shows a narrow network, and the lower left panel shows a
+wide network.  Dashed lines are the outputs that the tangent kernel predicts.  The
 middle panel shows the relative deviation against the width of the hidden layers; each
 dot is one seed.  The relative deviation is the root mean square error of the predicted
 outputs, divided by the root mean square change of the outputs during training.  The
@@ -21,8 +22,8 @@ order in the learning rate.  In the sparse networks of the right panel, a random
 the weights is pruned.  Two tangent kernels of the sparse networks are compared.  The
 tangent kernel "through mask" uses only the derivatives of the outputs with respect to
 unpruned weights.  The tangent kernel "at masked" also includes the derivatives with
-respect to pruned weights, which do not change, so that the prediction of the outputs is
-not exact to first order.
+respect to pruned weights.  Because pruned weights stay 0, the prediction with the
+kernel "at masked" is not exact to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,

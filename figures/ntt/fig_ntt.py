@@ -1,41 +1,43 @@
 """At low density, layer-wise Neural Tangent Transfer outperforms other layer-wise masks
 
 The panels show the test accuracy after 100 steps with labels, and the final test
-accuracy (mean of the last five tests), against the density of the masks, which is the
-fraction of the weights that are kept.  Error bars are the standard deviation over runs,
-and the dashed line is the accuracy of a dense network.  As in [LZ20], layer-wise masks
-have the same density in each layer; masks with one threshold use the same pruning
-threshold for all weights of the network.
+accuracy (mean of the last five tests).  The horizontal axis is the density of the
+masks, which is the fraction of the weights that are kept.  Error bars are the standard
+deviation over runs, and the dashed line is the accuracy of a dense network.  As in
+[LZ20], layer-wise masks have the same density in each layer.  Masks with one threshold
+use one pruning threshold for the whole network, so that the density can differ between
+layers.
 
 Neural Tangent Transfer (NTT) computes the weights of a sparse network and a mask, which
 selects the weights that are kept.  NTT trains each sparse network for 500 steps without
-labels.  The sparse networks with 256-300-100-10 units are afterwards trained with
-labels on the handwritten digits included in refsnn ("embedded digits").  Other pruning
-methods serve as baselines; their sparse networks start from the initial weights of the
-dense network.  The random masks keep randomly selected weights, and the magnitude masks
-keep the weights with the largest absolute values.  The masks of SNIP (single-shot
-network pruning), logit-SNIP (SNIP without labels) and GraSP (gradient signal
-preservation) are computed from 100 training images.  In the condition "NTT masks", the
-masks of NTT are applied to the initial weights of the dense network.  In each run, all
-methods start from the same dense network, and all sparse networks are trained with
-labels on the same mini-batches.
+labels.  After NTT, the sparse networks are trained with labels.  The networks have
+256-300-100-10 units, and the images are the handwritten digits included in refsnn
+("embedded digits").  Other pruning methods serve as baselines; their sparse networks
+start from the initial weights of the dense network.  The random masks keep randomly
+selected weights, and the magnitude masks keep the weights with the largest absolute
+values.  The masks of SNIP (single-shot network pruning), logit-SNIP (SNIP without
+labels) and GraSP (gradient signal preservation) are computed from 100 training images.
+In the condition "NTT masks", the masks of NTT are applied to the initial weights of the
+dense network.  In each run, all methods start from the same dense network, and all
+sparse networks are trained with labels on the same mini-batches.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
-on Fashion-MNIST.  Each perceptron is trained for 18,720 steps of NTT without labels (as
-published) and for 18,720 steps with labels (published: 42,200).  Each method has three
+on Fashion-MNIST.  NTT takes 18,720 training steps, as published.  The training with
+labels takes 18,720 steps in place of the published 42,200 steps.  Each method has three
 runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.  On MNIST
-and on Fashion-MNIST, the perceptrons have the same initial weights.  At a density of
-1 %, the layer-wise masks of NTT, of the magnitude method and of the random method keep
-9 of the 1,000 weights of the output layer (equations (2) and (5) of the module
-`pruning`).  At least one of the 10 output units therefore has no incoming weight.
+and on Fashion-MNIST, the perceptrons have the same initial weights.  At a density of 1
+%, three kinds of layer-wise masks (NTT, magnitude and random) keep only 9 of the 1,000
+weights of the output layer.  The number 9 follows from equations (2) and (5) of the
+module `pruning`.  At least one of the 10 output units therefore has no incoming weight.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
 labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
 without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
-steps with labels.  For the network Conv-4, only five pruning methods are compared: the
-layer-wise masks of NTT, NTT masks, random masks and magnitude masks, and SNIP with one
-threshold.  The convolutional networks are trained once for each density.
+steps with labels.  For the network Conv-4, only five methods are compared.  Four
+methods have layer-wise masks: NTT, NTT masks, random masks and magnitude masks.  The
+fifth method is SNIP with one threshold.  The convolutional networks are trained once
+for each density.
 """
 
 import numpy as np
@@ -102,8 +104,7 @@ def names(data):
 def accuracies(data, name, measure, density, scopes=SCOPES):
     """Return the test accuracies at one density.
 
-    measure : 0 for the test accuracy after `EARLY` steps, 1 for the final test
-    accuracy.
+    measure : 0 for the accuracy after `EARLY` steps, 1 for the final accuracy.
     """
     at = int(np.abs(data[f"{name} densities"] - density).argmin())
     return {(method, scope): finite(values[at, :, measure])

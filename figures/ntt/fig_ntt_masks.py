@@ -23,12 +23,14 @@ saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a function of 
 outputs that needs no labels.
 
 For masks with one threshold per layer, the unpruned weights of the first layer are
-counted for each hidden unit and for each input pixel.  If the unpruned weights were
-chosen at random, the counts would have the variance (1 - density) times the mean count
-(chance variance).  NTT masks keep few weights of pixels whose grey level hardly varies
-between images.  For a further test, the pixels are therefore sorted by the standard
-deviation of their grey level, and split into groups of 28 pixels (16 by default), and
-the variance of the counts is computed within the groups.
+counted for each hidden unit and for each input pixel.  The variance of the counts over
+units or pixels is compared with the chance variance, which is (1 - density) times the
+mean count.  Counts of randomly chosen weights would have the chance variance.  If the
+grey level of a pixel hardly varies between images, NTT masks keep few weights from this
+pixel.  A further test therefore compares only pixels with a similar standard deviation
+of the grey level.  The pixels are sorted by this standard deviation, and split into
+groups of 16 pixels (28 pixels with --full).  The variance of the counts of unpruned
+weights is then computed within each group.
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option

@@ -1,7 +1,7 @@
 """One transfer without labels serves two sets of images
 
-The top panels show the test accuracy on each of two image sets against the training
-step with labels (with the option --full, only the first 1,000 steps).  Thin lines are
+The top panels show the test accuracy on two image sets during the training with labels.
+With the option --full, only the first 1,000 training steps are shown.  Thin lines are
 single runs, thick lines are means.  The bottom panels show networks that learn to
 distinguish the digits 0 and 1.  The margin of an image is the logit of the correct
 class minus the logit of the wrong class.  For the first seed, the bottom left panel
@@ -21,11 +21,10 @@ by gradient descent to distinguish the digits 0 and 1.  In each repetition, all 
 networks are made from one dense network.  The dense network is also trained.  The
 distance of a sparse network to the dense network is the root mean square difference
 between the logits of the two networks for unseen images, after the same number of
-training steps.  The NTT variant "through mask" fits the tangent kernel without the
-derivatives with respect to pruned weights, which determines how gradient descent
-changes the outputs of a sparse network.  The NTT variant "at masked" fits a tangent
-kernel that also includes the derivatives with respect to pruned weights, as in the
-published code of [LZ20].
+training steps.  The NTT variant "through mask" fits the tangent kernel of the unpruned
+weights alone.  This kernel determines how gradient descent changes the outputs of a
+sparse network.  The NTT variant "at masked" fits a tangent kernel that also includes
+the derivatives with respect to pruned weights, as in the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.

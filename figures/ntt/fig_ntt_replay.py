@@ -9,26 +9,26 @@ runs.
 
 NTT trains a sparse network without labels to match the outputs and the tangent kernel
 of a dense network (the teacher).  The kernel distance is the mean squared difference
-between the tangent kernels of the sparse network and of the teacher on 64 held-out
-images, and the output distance is the mean squared difference between their outputs on
-these images.  The authors of NTT [LZ20] published the logs of four NTT runs on MNIST:
-two runs with perceptrons of 784-300-100-10 units, and two runs with the convolutional
-network LeNet-5-Caffe.  Each sparse network keeps 3 % of the weights of its teacher, and
-all other weights are pruned.  For this figure, the weights of the same four teachers
-are sampled with the pseudo-random numbers of the code of [LZ20].
+between the tangent kernels of the sparse network and its teacher on 64 held-out images.
+The output distance is the mean squared difference between the outputs of the two
+networks on these images.  The authors of NTT [LZ20] published the logs of four NTT runs
+on MNIST: two runs with perceptrons of 784-300-100-10 units, and two runs with the
+convolutional network LeNet-5-Caffe.  Each sparse network keeps 3 % of the weights of
+its teacher, and all other weights are pruned.  For this figure, the weights of the same
+four teachers are sampled with the pseudo-random numbers of the code of [LZ20].
 
 With the option --full, the four published NTT runs are repeated with the same images in
 the same mini-batches.  The perceptrons are trained for 18,720 steps, as published.  The
-LeNet networks are trained for 1,100 steps (published: 18,720); the first 1,000 of these
-steps are compared with the published log.
+LeNet networks are trained for only 1,100 of the published 18,720 steps.  The first
+1,000 steps are compared with the published log of each run.
 
 On the hardware of the published runs, float32 numbers were rounded differently than in
 this figure.  To show the effect of rounding, all runs except the second run with LeNet
-are repeated in float64.  If the input of a ReLU unit is almost zero, a rounding error
-can turn the unit on in one computation of a run and off in another computation.  The
-gradients of the two computations then differ, and the weights of the two computations
-diverge.  The masks are updated after every 100 training steps, so that the masks of the
-two computations can also become different.
+are repeated in float64.  If the input of a ReLU unit is almost zero, rounding decides
+whether the unit is on or off.  Two computations of the same run with different rounding
+then have different gradients, and their weights diverge.  The masks are updated after
+every 100 training steps, so that the masks of the two computations can also become
+different.
 
 By default, the data are the handwritten digits included in refsnn.  The networks have
 256-100-50-10 units, 10 % of the weights are kept, and there is no published log.  This

@@ -3,27 +3,29 @@
 The left panel shows the kernel distance, divided by its initial value, against the
 training step of Neural Tangent Transfer (NTT).  Each line stands for one dense network
 (teacher), and is darker for a larger initial kernel distance.  The right panel shows
-the distance ratio against the initial kernel distance.  The distance ratio is the
-kernel distance after 200 steps of NTT, divided by the initial kernel distance.
+the distance ratio, which is the kernel distance after 200 steps of NTT divided by the
+initial kernel distance.  The horizontal axis of the right panel is the initial kernel
+distance.
 
 NTT trains a sparse network (student) without labels to match the outputs and the
 tangent kernel of its teacher.  The weights of all teachers are sampled from the same
-distribution.  The networks have 256-100-50-10 units, and each student keeps a tenth of
-the weights of its teacher.  The images are the handwritten digits included in refsnn.
-The kernel distance is the mean squared difference between the tangent kernels of
-student and teacher on 64 held-out images, which differ between the teachers.
+distribution.  The networks have 256-100-50-10 units, and 90 % of the weights of each
+student are pruned.  The images are the handwritten digits included in refsnn.  The
+kernel distance is the mean squared difference between the tangent kernels of student
+and teacher on 64 held-out images.  By default, each teacher has different held-out
+images.
 
-With the option --full, the images are MNIST.  With the option --full, the networks have
-784-300-100-10 units, each student keeps 3 % of the weights, and the same held-out
-images are used for all teachers.  For five of the teachers, and for the teacher with
-the largest initial kernel distance, the student is trained for 18,720 steps of NTT.  As
-in the code of [LZ20], kernel distances are computed on 64 of 120 held-out images, but
-the published runs used other images and other teachers.  Stars mark the two published
-runs, whose initial kernel distances are 6,439 and 8,147.  Because teachers and images
-differ, the distance ratios of this figure can differ from the published ratios even if
-the code has no error.  The figure `ntt_replay` repeats the published runs with the same
-teachers and images.  This figure corresponds to the demonstration that the authors of
-[LZ20] published.
+With the option --full, the images are MNIST, the networks have 784-300-100-10 units,
+and 97 % of the weights of each student are pruned.  With the option --full, all
+teachers have the same held-out images.  The students of the first five teachers are
+trained for 18,720 steps of NTT.  The student of the teacher with the largest initial
+kernel distance is also trained for 18,720 steps.  As in the code of [LZ20], kernel
+distances are computed on 64 of 120 held-out images, but the published runs used other
+images and other teachers.  Stars mark the two published runs, whose initial kernel
+distances are 6,439 and 8,147.  Because teachers and images differ, the distance ratios
+of this figure can differ from the published ratios even if the code has no error.  The
+figure `ntt_replay` repeats the published runs with the same teachers and images.  This
+figure corresponds to the demonstration that the authors of [LZ20] published.
 """
 
 import numpy as np
@@ -54,10 +56,7 @@ ARRAYS = {
 
 
 def jobs(size, seed, data, teachers=None, long=None):
-    """Return one job for each teacher.
-
-    With the option --full, a further job trains one student for more steps.
-    """
+    """Return one job for each teacher, and a last job with the option --full."""
     folder = data if size == "full" else None
     long = long or LONG
     usual = SOON if size == "quick" else SHORT
@@ -98,7 +97,7 @@ def transfer(folder, repeat, seed, steps):
 
 
 def largest(folder, seed, before):
-    """Train the student of one teacher longer."""
+    """Train one student for `END` steps."""
     repeat = int(np.argmax([result["log"][0, 1] for result in before]))
     return {"largest": transfer(folder, repeat, seed, END)["log"]}
 
@@ -118,7 +117,7 @@ def fallen(log):
 
 
 def ratio(what):
-    """Return the published kernel distance divided by its start."""
+    """Return the published kernel distance relative to its initial value."""
     paper = published.values(FIGURE)
     both = [paper[f"{what} {run}"] / paper[f"start {run}"] for run in (1, 2)]
     return Published(np.mean(both), "[LZ20]", "demonstration, MNIST, perceptron",

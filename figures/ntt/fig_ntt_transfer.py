@@ -2,23 +2,24 @@
 
 The top panels show the kernel distance, the output distance, and the sum of the squared
 unpruned weights of sparse networks during Neural Tangent Transfer (NTT).  The kernel
-distance is the mean squared difference between the tangent kernels of the sparse and of
-the dense network on 64 held-out images, and the output distance is the mean squared
-difference between their outputs.  The bottom panels show the test accuracy during the
-training with labels that follows: in the first steps, in all steps, and at the end
-(mean of the last ten tests).  Thin lines are single seeds.
+distance is the mean squared difference between the tangent kernels of the sparse
+network and the dense network on 64 held-out images.  The output distance is the mean
+squared difference between the outputs of the two networks.  The bottom left and middle
+panels show the test accuracy during the training with labels.  The bottom right panel
+shows the final test accuracy (mean of the last ten tests).  Thin lines are single
+seeds.
 
 NTT trains a sparse network without labels to match the outputs and the tangent kernel
 of a dense network with random initial weights.  The sparse network keeps a tenth of the
 weights, and all other weights are pruned.  The networks have 256-100-50-10 units, and
 the data are the handwritten digits included in refsnn.  After NTT, the sparse network
-is trained with labels, without further pruning.  For comparison, networks with random
-masks keep as many weights.  The networks with NTT masks and the networks with random
-masks are trained on different random mini-batches.  By default, two kinds of tangent
-kernel of the sparse network are compared.  The tangent kernel "at masked" uses the
-derivatives of the outputs with respect to all weights, where pruned weights have the
-value 0, as in the code of [LZ20].  The tangent kernel "through mask" uses only the
-derivatives of the outputs with respect to unpruned weights.
+is trained with labels, without further pruning.  For comparison, other sparse networks
+have random masks of the same density.  The networks with NTT masks and the networks
+with random masks are trained on different random mini-batches.  By default, two kinds
+of tangent kernel of the sparse network are compared.  The tangent kernel "at masked"
+uses the derivatives of the outputs with respect to all weights, where pruned weights
+have the value 0, as in the code of [LZ20].  The tangent kernel "through mask" uses only
+the derivatives of the outputs with respect to unpruned weights.
 
 With the option --full, the published demonstration of [LZ20] is repeated, in which the
 sparse networks keep 3 % of the weights.  On MNIST, a perceptron with 784-300-100-10
@@ -28,8 +29,8 @@ perceptron with 784-300-100-10 units is also trained on Fashion-MNIST.  Each NTT
 followed by 42,200 training steps with the labels of 54,000 training images.  If the
 data folder holds the published logs of two runs, dotted lines show these logs.  At
 steps that update the masks, the kernel and output distances are computed before the
-update.  The published runs used other initial weights, and other images to measure
-distances.  The figure `ntt_replay` repeats the published runs with the initial weights,
+update.  In the published runs, the initial weights and the held-out images were
+different.  The figure `ntt_replay` repeats the published runs with the initial weights,
 images and mini-batches of these runs.  This figure corresponds to the demonstration
 that the authors of [LZ20] published.
 """

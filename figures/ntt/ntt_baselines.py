@@ -1,4 +1,4 @@
-"""Train sparse networks with labels, after Neural Tangent Transfer or other pruning.
+"""Prune networks with different methods, and train the sparse networks with labels.
 
 Neural Tangent Transfer (NTT) computes the masks and the weights of a sparse network
 without labels.  The other pruning methods (baselines) compute masks from the initial
@@ -52,7 +52,7 @@ TASKS = {
 def jobs(size, names, seed, data, repeats=None, **steps):
     """Return the jobs of all sparse networks.
 
-    steps : `steps` or `labelled`, in place of those of the task.
+    steps : values that replace the fields `steps` or `labelled` of the `Task`.
     """
     listed, steps = [], {key: value for key, value in steps.items() if value}
     for name in names:
@@ -111,8 +111,7 @@ def learn(size, name, folder, method, scope, density, repeat, seed, before=None,
     The early test accuracy is measured after `EARLY` training steps. The final test
     accuracy is the mean of the last `TESTS` tests.
 
-    before : result of the function `transfer`, for methods with Neural Tangent
-    Transfer.
+    before : result of the function `transfer`, for methods with NTT.
     """
     task, net, teacher, images = problem(size, name, folder, repeat, seed, **steps)
     if before is None:

@@ -1,8 +1,8 @@
 """Provide images, networks and training functions for the figures on [LZ20].
 
-In Neural Tangent Transfer (NTT, in function names "transfer"), a sparse network
-(student) learns without labels to match the outputs and the tangent kernel of a dense
-network (teacher).
+Neural Tangent Transfer (NTT) trains a sparse network (student) without labels.  The
+student learns to match the outputs and the tangent kernel of a dense network (teacher).
+In function names, NTT is called "transfer".
 
 The images are the handwritten digits included in refsnn (enlarged to 16x16 pixels), or
 MNIST, Fashion-MNIST or CIFAR-10 from a data folder.  As in the code of [LZ20], grey
@@ -56,7 +56,7 @@ class Net(NamedTuple):
 
 
 def mean_and_spread(values):
-    """Return mean and standard deviation over axis 0; without spread, 0."""
+    """Return mean and standard deviation over axis 0 (0 for a single value)."""
     mean = values.mean(axis=0)
     return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
 
@@ -208,9 +208,9 @@ def hessian_gradient(net, weights, biases, x, labels, temperature=TEMPERATURE):
         E = sum p_k G_k (V a + c), with p = dL/df,
 
     the directional derivative of L along v. The sum in E is over images, layers and
-    outputs k. The input of a layer is a. The arrays V and c are the entries of v for
-    the weights and for the biases of the layer. G_k is the derivative of the output f_k
-    with respect to the layer's input currents W a + b.
+    outputs k. The input of a layer is a. In each layer, V and c are the derivatives of
+    L with respect to the weights W and the biases b. G_k is the derivative of the
+    output f_k with respect to the layer's input currents W a + b.
     """
     recording = net.model.forward(weights, biases, x)
     share = special.softmax(recording.outputs / temperature, axis=1)
@@ -267,11 +267,9 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
                   l2, scope, batch, before=None, every=100, threads=1):
     """Run `count` steps of NTT.
 
-    The result does not depend on the number of threads.
-
-    For the next part of the training, the returned dict is passed as `before`. If
-    `first` is a multiple of `every` in each part, the last part returns the same
-    student as one call of `transfer`.
+    The result does not depend on the number of threads. For the next part, the returned
+    dict is passed as `before`. If each part begins at a multiple of `every` steps, the
+    parts yield the same student as one call of `transfer` with the same mini-batches.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)

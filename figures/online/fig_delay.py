@@ -1,15 +1,15 @@
 """Block-diagonal RTRL bridges 30 ms like exact RTRL, but loses accuracy at 60 ms
 
 The left panels show the input spikes, the hidden spikes and the readouts of one network
-in two trials.  The upper right panels show the accuracy during training at one delay,
-and the memory and the multiplications of each learning rule.  The lowest right panel
-shows the accuracy after training against the delay, for each condition.  Markers are
-shifted sideways so that the markers of different conditions do not overlap. Bands show
-the range over seeds.
+in two trials.  The upper middle panel shows the accuracy during training at one delay.
+The upper right panel shows the memory of each learning rule, and the number of
+multiplications in one time step.  The lowest right panel shows the accuracy after
+training against the delay, for each condition.  Markers are shifted sideways so that
+the markers of different conditions do not overlap. Bands show the range over seeds.
 
 A recurrent spiking network receives two cues, separated by a delay, and each cue has
-one of two values. The network must report whether the two cues had equal values
-(delayed exclusive or; the chance accuracy is 0.5). The input and recurrent weights are
+one of two values. The network must report whether the two cues had equal values, which
+is a delayed XOR task.  The chance accuracy is 0.5.  The input and recurrent weights are
 trained with the exact gradient of the loss, computed by real-time recurrent learning
 (RTRL), or with one of the approximations of RTRL in `refsnn.sparse_rtrl`. The readout
 weights are always trained with the exact gradient of the loss. A delay of 30 ms is
@@ -179,7 +179,7 @@ def error(answers, labels):
 
 
 def slope(condition, recording):
-    """Return the surrogate derivatives, of shape (T, B, N n)."""
+    """Return the surrogate derivatives, of shape (T, B, N * n)."""
     v = recording.mem - 1
     if condition == ALIF:
         v -= ADAPTATION * recording.adapted

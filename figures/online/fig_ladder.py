@@ -10,9 +10,9 @@ networks.
 
 Each gradient of the loss is compared with the exact gradient of BPTT. The gradient of
 real-time recurrent learning (RTRL) is exact. If truncated BPTT cuts off no time step,
-its gradient is exact. SnAp-n omits the derivative of a neuron's state with respect to a
-weight if every path from the weight to the neuron has more than n synapses. The synapse
-with this weight counts as the first synapse of each path. In a ring of n neurons, the
+its gradient is exact. SnAp-n keeps the derivative of a neuron's state with respect to a
+weight only if the weight can affect the neuron through at most n synapses. The synapse
+with this weight counts as the first of these synapses. In a ring of n neurons, the
 gradient of SnAp-n is exact. The rules "block", "implicit", "presynaptic" and "e-prop"
 are described in the caption of the figure `delay`.
 

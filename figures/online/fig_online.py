@@ -1,9 +1,8 @@
 """Online, the presynaptic rule keeps most of the accuracy of exact RTRL
 
-Panel a shows the test accuracy against the number of training sequences for each
-learning rule, and bands show the range over repetitions.  Panel b shows the test
-accuracy against the number of multiplications.  Panel c shows the final test
-accuracies.
+Panel a shows the test accuracy of each learning rule against the number of training
+sequences.  Bands show the range over repetitions.  Panel b shows the test accuracy
+against the number of multiplications.  Panel c shows the final test accuracies.
 
 Networks with a recurrent layer of 16 spiking neurons and a leaky readout are trained to
 classify spike trains. At every time step, the loss is the cross entropy of the readout
@@ -40,11 +39,11 @@ must store the states of all time steps.  The rule "presynaptic" stores only two
 for each input and each neuron.  The gain of a rule is the mean accuracy with this rule
 minus the mean accuracy of "readout alone".
 
-With --full, panel c also shows exact RTRL with half the learning rate, and the rules
-"exact", "block" and "implicit" with weights that change only after each batch of
-sequences ("after").  These networks show why an approximation can be more accurate than
-exact RTRL.  In the networks called "after", the learning rate and beta1 are those of
-BPTT.
+With --full, panel c also shows four control conditions, which show why an approximation
+can be more accurate than exact RTRL.  In the condition "exact, half rate", exact RTRL
+has half the learning rate.  In the conditions "exact, after", "block, after" and
+"implicit, after", the weights change only after each batch of sequences.  These three
+conditions have the same learning rate and the same optimiser as BPTT.
 
 All hyperparameters were chosen with other seeds, on held-out sequences of the training
 set.  The learning rate was chosen for exact RTRL, and is the same for all online rules.
@@ -161,7 +160,7 @@ def measured(data):
     final = {rule: data[key][:, -1] for rule, key in IDS.items() if key in data}
 
     def minus(a, b):
-        """Return the differences of the runs that both have."""
+        """Return the accuracies of `a` minus those of `b`, run by run."""
         n = min(len(final[a]), len(final[b]))
         return final[a][:n] - final[b][:n]
 

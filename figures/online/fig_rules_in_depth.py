@@ -1,13 +1,13 @@
 """Online rules lose the direction of the gradient in deeper networks
 
-Each curve shows, for one online learning rule, the cosine of the angle between its
-gradient and the exact gradient, against the number of hidden layers. The cosine is 1
-if both gradients have the same direction, and near 0 if their directions are
-unrelated. The upper panels show the gradient with respect to the weights of the first
-hidden layer, which is the layer farthest from the readout, and the lower panels the
-gradient with respect to the weights of all hidden layers. The left panels show
-networks before training, the right panels the same networks after training. Bands show
-the standard deviation over networks.
+Each curve shows one online learning rule. The vertical axis is the cosine of the angle
+between the gradient of the rule and the exact gradient. The horizontal axis is the
+number of hidden layers. The cosine is 1 if both gradients have the same direction, and
+near 0 if their directions are unrelated. The upper panels show the gradient with
+respect to the weights of the first hidden layer, which is the layer farthest from the
+readout, and the lower panels the gradient with respect to the weights of all hidden
+layers. The left panels show networks before training, the right panels the same
+networks after training. Bands show the standard deviation over networks.
 
 A network consists of recurrent layers of 20 leaky integrate-and-fire neurons and a
 leaky readout. The network must produce two given curves in response to each of eight
@@ -16,10 +16,11 @@ which is computed by backpropagation through time, and the optimiser Adam. The
 gradients of all rules are computed by `refsnn.stack` at fixed weights, and summed over
 all time steps. The docstring of `refsnn.stack.online` states which derivatives each
 rule keeps. In the condition "e-prop, random", the error reaches the hidden layers
-through fixed random matrices. In the condition "DECOLLE", each hidden layer has a
-fixed random readout with the same target. In all other conditions, the error reaches
-the hidden layers through the transposed weights of the layers above. The reset
-subtracts the threshold. This figure does not correspond to a published figure.
+through fixed random matrices. In the condition "DECOLLE", each hidden layer has a fixed
+random readout. The target of these readouts is the target of the network. In all other
+conditions, the error reaches the hidden layers through the transposed weights of the
+layers above. The reset subtracts the threshold. This figure does not correspond to a
+published figure.
 """
 
 import functools
@@ -95,7 +96,7 @@ def backward(weights, x, target):
 
 
 def online(rule, weights, x, dy, feedback, target=None):
-    """Return the gradient of a rule, summed over steps."""
+    """Return the gradient that a learning rule computes, summed over steps."""
     layers = [stack.layer(W, V, **TAUS) for W, V in weights]
     state, total = None, None
     for t, now in enumerate(x):
@@ -117,13 +118,13 @@ def flat(gradients):
 
 
 def cosines(found, exact):
-    """Return the cosines for the first layer and for all hidden layers."""
+    """Compare two gradients by cosines, in the first layer and in all hidden layers."""
     pairs = (flat(found[:1]), flat(exact[:1])), (flat(found[:-1]), flat(exact[:-1]))
     return [a @ b / np.sqrt((a @ a) * (b @ b)) for a, b in pairs]
 
 
 def learn(depth, trained, hidden, seed, repeat, steps=STEPS):
-    """Train a network, and compare gradients before and after."""
+    """Compare gradients before and after training a network."""
     generator = seeds.rng(seed, FIGURE, depth, repeat)
     x = (generator.random((steps, BATCH, INPUTS)) < RATE).astype(float)
     phase = generator.random((BATCH, OUTPUTS))

@@ -69,8 +69,8 @@ TAXELS = [1, 2, 6, 10]      # sensors that SpyTorch's tutorial 5 uses
 def crossings(signals, levels):
     """Encode signals as spikes at level crossings.
 
-    The signals have the shape (T, B, c). The spikes have the shape (T, B, 2 c levels).
-    Before the first time step, all signals are 0.
+    The shape is (T, B, c) for signals, and (T, B, 2 * c * levels) for spikes. Before
+    the first time step, all signals are 0.
     """
     above = signals[..., None] > (np.arange(levels) + 0.5) / levels
     change = np.diff(above.astype(np.float32), axis=0, prepend=0)
@@ -228,10 +228,7 @@ def tested(rule, weights, x, labels, task):
 
 
 def learn(task, folder, rule, rate, epochs, seed, repeat, hidden=16, after=False):
-    """Train one network; return its learning curve.
-
-    With BPTT and with `after`, the weights change only after each batch of sequences.
-    """
+    """Train one network; return its learning curve."""
     name, task = task, TASKS[task]._replace(hidden=hidden)
     streams = {what: seeds.rng(seed, FIGURE, f"{name} {what}", repeat)
                for what in ("split", "weights", "order")}

@@ -1,7 +1,7 @@
 """List what the seven papers publish, and the settings of each experiment.
 
-Each module of this package describes one paper by two tuples: `ROWS`, with one `Row`
-for each published figure, table and number, and `SETTINGS`, with one `Experiment` for
+Each module of this package describes one paper.  The tuple `ROWS` has one `Row` for
+each published figure, table and number.  The tuple `SETTINGS` has one `Experiment` for
 each experiment that refsnn repeats.
 """
 
@@ -18,7 +18,7 @@ class Row(NamedTuple):
 
 
 class Experiment(NamedTuple):
-    """Hold the settings of an experiment, published and ours."""
+    """Hold the published settings and our settings of an experiment."""
 
     figure: str
     title: str

@@ -1,8 +1,8 @@
 """List what [ZG18] publishes: SuperSpike.
 
-Zenke and Ganguli, 2018, arXiv 1705.11146.  The paper was read.  It prints no cost:
-costs are in plots only, which were not read off.  Settings that the paper does not
-state are taken from the published code (github.com/fzenke/pub2018superspike).
+Zenke and Ganguli, 2018, arXiv 1705.11146.  The paper was read.  The paper shows costs
+only in plots, and no numbers were read off these plots.  Settings that the paper does
+not state are taken from the published code (github.com/fzenke/pub2018superspike).
 """
 
 from figures.papers import Experiment, Row
@@ -76,7 +76,7 @@ WEIGHTS = "unknown, silent neurons (code: 50 mV / sqrt(fan-in))"
 
 
 def settings(rate, weights, *more):
-    """Return the settings that all experiments share, and `more`."""
+    """Return the shared settings of all experiments, followed by `more`."""
     return (*NEURON[:3], (*NEURON[3], rate), ("initial weights", WEIGHTS, weights),
             *more)
 

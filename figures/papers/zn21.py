@@ -1,7 +1,7 @@
 """List what [ZN21] publishes: real-time recurrent learning and plausible rules.
 
-Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read, so that the
-experiments of the paper are not listed.
+Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read.  The experiments
+of the paper are therefore not listed.
 """
 
 from figures.papers import Row

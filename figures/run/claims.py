@@ -1,9 +1,10 @@
-"""Declare and judge claims, which are statements with a number.
+"""Declare the claims of figures, and judge each claim by its number.
 
-A figure declares its claims in the function `claims(size)`, and computes their numbers
-in the function `measured(data)`, which returns a dict from the id of each claim to its
-value.  A value is one number if it does not depend on chance, and otherwise an array
-with one number for each run, also for a single run.  There are four kinds of claims:
+A claim is a statement with a computed number.  The function `claims(size)` of a figure
+declares the claims.  The function `measured(data)` returns a dict from the id of each
+claim to its value.  A value that depends on chance is an array with one number for each
+run, even for a single run.  Any other value is one number.  There are four kinds of
+claims:
 
     reproduction    a published number, at the published size and on the same data, or
                     on data that differ in a way that is stated and believed not to
@@ -13,19 +14,23 @@ with one number for each run, also for a single run.  There are four kinds of cl
     shown           a number without a verdict
 
 If a value depends on random numbers, the verdict on its claim follows from the 95 %
-confidence interval of the mean over runs (Student's t).  Reproductions and stand-ins
-compare the interval of the difference from the published number with the tolerance,
-which is in the unit of the claim.  If the whole interval is within the tolerance, the
-number is reproduced (a stand-in agrees); if the whole interval is outside, it is not
-reproduced (a stand-in differs); otherwise, and for a single run, the claim is not
-decided.  A published spread over several runs widens the interval; a published number
-of one run, or of an unknown number of runs, is taken as exact.  With `log`, values are
-above 0, the difference is taken between logarithms, and the tolerance is a factor.
-With `ordered`, a paper states only that the value is above 0 (such as a difference
-between two conditions), and the interval is compared with 0.
+confidence interval of the mean over runs (Student's t).  For a reproduction or a
+stand-in, the published number is subtracted from the value.  The confidence interval of
+this difference is compared with the tolerance, which is in the unit of the claim:
 
-An own claim holds if the whole interval meets the bound, fails if the whole interval
-violates the bound, and is not decided otherwise.
+    whole interval within the tolerance     reproduced (a stand-in agrees)
+    whole interval outside the tolerance    not reproduced (a stand-in differs)
+    otherwise, or with a single run         not decided
+
+A published spread over a known number of runs widens the interval.  Without such a
+spread, the published number is taken as exact.  With `log`, positive values are
+compared by their logarithms, and the tolerance is a factor.  With `ordered`, a paper
+states only an order, for example that a difference between two conditions is above 0.
+The confidence interval of the difference is then compared with 0.
+
+A claim of the kind "own" holds if the whole confidence interval of the value meets the
+bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not
+decided.
 """
 
 import bisect
@@ -118,8 +123,7 @@ def own(id, text, *, low=None, high=None, unit="", log=False, differs="", cause=
 
 
 def shown(id, text, *, unit="", published=None, why="", differs="", headline=""):
-    """Declare a number without a verdict.  `why` says why a published number is not
-    judged."""
+    """Declare a number without a verdict; the text `why` states the reason."""
     return Claim(id, text, "shown", unit, published, why=why, differs=differs,
                  headline=headline)
 
@@ -173,7 +177,7 @@ def _wrong(claim):
 
 
 def _wrong_bounds(claim):
-    """Say what is wrong with the bounds of an own claim."""
+    """Describe an error in the bounds of a claim."""
     bounds = [bound for bound in (claim.low, claim.high) if bound is not None]
     if not bounds or bounds != sorted(bounds) or not all(map(math.isfinite, bounds)):
         return f"low is {claim.low}, and high is {claim.high}: must be finite numbers"
@@ -216,10 +220,7 @@ def measure(value):
 
 
 def measured(module, data, size, options=()):
-    """Return {id: `Result`} of all claims that a figure declares.
-
-    With `options`, claims about conditions that were not computed have no result.
-    """
+    """Return {id: `Result`} of all claims that a figure declares."""
     values, claims = module.measured(data), declared(module, size)
     if options:
         claims = [claim for claim in claims if claim.id in values]
@@ -234,7 +235,7 @@ def measured(module, data, size, options=()):
 
 
 def stored(results):
-    """Return a dict for a JSON file from {id: `Result`}."""
+    """Convert {id: `Result`} to a dict for a JSON file."""
     return {key: {"value": result.value, "spread": result.spread, "n": result.n,
                   "values": result.values and list(result.values)}
             for key, result in results.items()}
@@ -243,8 +244,8 @@ def stored(results):
 def read(module, document):
     """Return pairs (`Claim`, `Result`) of a figure from its stored `document`.
 
-    Results have verdicts, except with --quick and with options other than the default.
-    The list has no claims that were added to the code after the run.
+    Results of quick runs, and of runs with changed options, have no verdict.  Claims
+    that were added to the code after the run are left out.
     """
     claims, entries = declared(module, document["size"]), document["claims"]
     if "ids" in document:       # of all claims that were declared at the run
@@ -263,7 +264,7 @@ def read(module, document):
 
 
 def _matched(claims, entries, where):
-    """Check that each claim has an entry, and each entry a claim."""
+    """Check that claims and entries have the same ids."""
     ids = [claim.id for claim in claims]
     parts = [f"{word} {', '.join(sorted(keys))}" for word, keys in
              (("lacks", set(ids) - set(entries)),
@@ -276,7 +277,7 @@ def _matched(claims, entries, where):
 # ---- verdicts
 
 def judge(claim, result):
-    """Return the `Result` with its interval and its verdict.
+    """Return the `Result` with confidence interval and verdict.
 
     >>> tutorial = Published(0.863, "[NMZ19]", "tutorial 2", "read")
     >>> claim = reproduction("accuracy", "test accuracy", tutorial)
@@ -314,7 +315,7 @@ def judge(claim, result):
 
 
 def misses(claim, result):
-    """Return whether a value itself is outside the bounds, whatever its interval."""
+    """Return whether the mean of a claim is outside its bounds."""
     if not result.verdict:
         return False
     low, high = _accepted(claim)
@@ -335,7 +336,7 @@ def _accepted(claim):
 def _compared(claim, result, n=None):
     """Return the compared value, its standard error and the degrees of freedom.
 
-    With `n`, return what n runs with the same mean and spread would give.
+    If `n` is given, n runs with the same mean and spread are assumed.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:
@@ -359,12 +360,12 @@ def _compared(claim, result, n=None):
 
 
 def _half(error, freedom):
-    """Return half the length of the confidence interval."""
+    """Return the half-width of a confidence interval."""
     return error * special.stdtrit(freedom, (1 + LEVEL) / 2).item() if error else 0.0
 
 
 def _runs_needed(claim, result, value, distance):
-    """Say how many runs would decide a claim, if further runs had the same spread."""
+    """Estimate how many runs are needed for a verdict."""
     n = MOST + 1
     if result.n is not None:
         n = 1 + bisect.bisect_left(range(1, n), True, key=lambda n: _half(

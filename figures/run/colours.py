@@ -1,8 +1,8 @@
 """Define the colours of all figures.
 
 The colours are stored as texts, because matplotlib must not be imported while the
-results of a figure are computed.  The file `style.mplstyle` defines the same colours as
-the colour cycle of matplotlib.
+results of a figure are computed.  The file `style.mplstyle` sets the colour cycle of
+matplotlib to these colours.
 """
 
 # Readers with colour blindness can distinguish the palette of Okabe and Ito.

@@ -1,19 +1,20 @@
 """Compute a digest of the code that a figure executes.
 
 The digest of a function depends on the function and on all code of this repository that
-the function can reach: other functions, classes, and the statements at module level
-that assign the names in this code.  A change of any other code leaves the digest
-unchanged, and so does a change of a docstring, a comment, an annotation or the layout.
-The check engine `refsnn/_checks.py` and the version of refsnn are not part of the
-digest.  The digest of a file does not depend on the version of Python.
+the function uses, directly or indirectly.  This code consists of functions, classes,
+and assignments at module level.  The digest does not depend on unused code, docstrings,
+comments, annotations or layout.  The check engine `refsnn/_checks.py` and the version
+of refsnn are not part of the digest.  The digest of a file does not depend on the
+version of Python.
 
 A name is resolved within its module, through imports, and through attributes of modules
-such as `lif.backward`.  A class counts as a whole, with all its methods.  If a module
-is used in another way, for example as an argument, all of its code counts.  If a
-function imports modules by name, or evaluates a text, all of the code of its own module
-counts.  Statements at module level that do more than assign names always count if any
-code of their module counts.  If code that counts contains the name `__file__`, the
-files `data/*.npz` beside this code count as well.
+such as `lif.backward`.  A class is included in the digest with all its methods.  If a
+module is used without an attribute, for example as an argument, the digest includes the
+whole module.  If a function imports modules by name, or evaluates a string as code, the
+digest includes the whole module of this function.  If any code of a module is included,
+the digest also includes all statements of this module that have side effects.  If
+included code contains the name `__file__`, the files `data/*.npz` in the folder of this
+code are also included.
 """
 
 import ast
@@ -109,14 +110,15 @@ class Code:
             lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
 
     def reached(self, roots):
-        """Return {name of reached code: digest} for pairs (module, name)."""
+        """Return {name: digest} of all code used by `roots`, as in `digest`."""
         walk = _Walk(self)
         for module, name in roots:
             walk.name(module, name)
         return walk.run()
 
     def digest(self, roots):
-        """Return the digest of all code that pairs (module, name) reach."""
+        """Return the digest of all code used by `roots`, a list of pairs (module,
+        name)."""
         return hashed(json.dumps(sorted(self.reached(roots).items())))
 
     def checks(self):
@@ -179,7 +181,7 @@ class Module:
 
 
 class _Walk:
-    """Collect all code that is reached from some names."""
+    """Collect all code that the added names use."""
 
     def __init__(self, code):
         self.code = code
@@ -231,7 +233,7 @@ class _Walk:
             self.open.append((module, index))
 
     def _effects(self, module):
-        """Add what an import of the module executes."""
+        """Add the side effects of importing a module."""
         if module not in self.modules:
             self.modules.add(module)
             parts = module.name.split(".")
@@ -253,7 +255,7 @@ class _Walk:
                           if path.endswith(".npz"))
 
     def _target(self, target, attributes, user, index):
-        """Add an import: pair (module, name or None), used with `attributes`."""
+        """Add the code of one imported name."""
         name, wanted = target
         parts = [*([] if wanted is None else [wanted]), *attributes]
         if name == CHECKS or (name, wanted) == tuple(CHECKS.rsplit(".", 1)) \
@@ -283,7 +285,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Add the published numbers that a statement reads."""
+        """Add the files of published numbers that a statement names."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -294,7 +296,7 @@ class _Walk:
 # ---- names
 
 def imported(node, package):
-    """Yield pairs (bound name, (module, name or None)) of an import statement."""
+    """Yield (local name, (module, name)) of imports; for a module, the name is None."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             first = alias.name.partition(".")[0]
@@ -330,7 +332,7 @@ def stored(*nodes):
 
 
 def _within(node):
-    """Yield a node and all nodes of the same scope."""
+    """Yield the syntax nodes of one scope."""
     yield node
     if isinstance(node, (*SCOPES, ast.ListComp, ast.SetComp, ast.DictComp,
                          ast.GeneratorExp)):
@@ -340,7 +342,7 @@ def _within(node):
 
 
 def loads(node, hidden, package):
-    """Yield (name, attributes, import or None) for all names that a node reads.
+    """Yield (name, attributes, import or None) for each name in a syntax tree.
 
     hidden : {local name: import or None}.  An import is a pair (module, name or None),
         as in `imported`.
@@ -393,7 +395,7 @@ def loads(node, hidden, package):
 # ---- statements
 
 def dump(node):
-    """Return a node as a text that is the same for all versions of Python."""
+    """Convert a syntax tree to a text that is the same in all versions of Python."""
     if isinstance(node, list):
         return "[" + ",".join(map(dump, node)) + "]"
     if not isinstance(node, ast.AST):
@@ -452,13 +454,12 @@ def _split(node):
 
 
 def _is_text(node):
-    """Return whether a statement is a docstring or another text."""
+    """Return whether a statement is only a constant, such as a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
 def _is_empty(node, in_class):
-    """Return whether a statement does nothing.  In a class, `a: int` declares a field.
-    """
+    """Return whether a statement does nothing; in a class, `a: int` adds a field."""
     return _is_text(node) or isinstance(node, ast.Pass) or (
         isinstance(node, ast.AnnAssign) and node.value is None and not in_class)
 
@@ -483,7 +484,7 @@ def _has_effect(statement):
 
 
 def _is_pure(decorator):
-    """Return whether a decorator is one of Python that has no other effect."""
+    """Return whether a decorator is known to have no side effects."""
     while isinstance(decorator, (ast.Call, ast.Attribute)):
         decorator = getattr(decorator, "func", None) or decorator.value
     return isinstance(decorator, ast.Name) and decorator.id in (
@@ -509,7 +510,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """Remove entries for other sizes from dicts and from conditions, in place."""
+    """Remove code for other sizes of the figure from a syntax tree, in place."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

@@ -29,7 +29,7 @@ def seconds(listed):
 
 
 def longest_first(tasks, times):
-    """Sort tasks by their chains of dependent tasks.
+    """Sort tasks so that the longest chains of dependent tasks start first.
 
     In the list `tasks`, each task must come after all tasks whose results the task
     uses.

@@ -116,7 +116,7 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Return "value \u00b1 spread (n)" with what is known of it.
+    """Return "value \u00b1 spread (n)" without unknown parts.
 
     >>> with_spread(0.5, None, 1), with_spread(2, None, None)
     ('0.5 (1)', '2')
@@ -142,7 +142,7 @@ def published(claim):
 
 
 def required(claim):
-    """Return what a claim must meet as text."""
+    """Return the required condition of a claim, such as "within 0.01"."""
     if claim.kind == "shown":
         return shown(None)
     if claim.kind == "own":
@@ -160,7 +160,7 @@ def required(claim):
 
 
 def verdict(claim, result):
-    """Return the verdict of a result as text."""
+    """Return the verdict on a claim as text."""
     return result.verdict or (shown(None) if claim.kind == "shown" else UNJUDGED)
 
 
@@ -178,9 +178,9 @@ def line(claim, result):
 
 
 def notes(claim, result, before=""):
-    """Yield sentences on what differs from a paper, and why.
+    """Yield sentences about differences from the paper and their causes.
 
-    `before` is the field `differs` of the claim above.
+    The text `before` is the field `differs` of the previous claim in the table.
     """
     if claim.differs:
         yield ("Differs from the paper as above." if claim.differs == before else
@@ -192,7 +192,7 @@ def notes(claim, result, before=""):
 
 
 def cause(claim):
-    """Return the cause of a number that is not as published."""
+    """Return the cause of a failure as a sentence."""
     if not claim.cause:
         return "Cause: not known."
     if claim.cause_run:
@@ -201,10 +201,10 @@ def cause(claim):
 
 
 def tag(module):
-    """Return the paper and the figures that a figure repeats, such as "[ZG18] fig. 4".
+    """Return the published source of a figure, such as "[ZG18] fig. 4".
 
-    A text PAPER in the file of the figure says so, otherwise the places of the
-    published numbers of its claims.
+    The source is the constant PAPER of the figure file.  Without PAPER, the source is
+    collected from the claims with published numbers.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER
@@ -257,7 +257,7 @@ def write_page(out, find, tell=print):
 
 
 def _documents(out, find, tell):
-    """Return (document, module, judged claims, HTML) of all JSON files."""
+    """Read all JSON files; return (document, module, claims, HTML) of each figure."""
     found = []
     for path in sorted(out.glob("*.json")):
         try:
@@ -272,10 +272,7 @@ def _documents(out, find, tell):
 
 
 def _read(document, find):
-    """Return the module of a figure, and its judged claims.
-
-    A figure that has raised may lack everything but a name.
-    """
+    """Return the module of a figure, and its judged claims."""
     if "error" not in document:
         module = find(document["figure"])
         return module, claims.read(module, document)
@@ -427,7 +424,7 @@ def aligned(rows):
 
 
 def note(document):
-    """Describe size, seed, computing time, data and code."""
+    """Describe how a figure was computed."""
     parts = [f'{document["size"]} size', f'seed {document["seed"]}',
              *(f"{key} = {value}" for key, value in document["options"].items()),
              work(document)]
@@ -437,7 +434,7 @@ def note(document):
 
 
 def _origin(origin):
-    """Yield the data, the versions, the processor, the date and the commit."""
+    """Describe the data, the software and the computer of a run."""
     data = origin["data"]
     yield f"data: {', '.join(data) if data else 'embedded or random'}"
     yield from (f"{name} {origin['versions'][name]}" for name in PROGRAMS)

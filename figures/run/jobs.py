@@ -3,16 +3,16 @@
 A job is one independent part of the computation of a figure.  Each job is one call of a
 function of a figure file, with plain values as keyword arguments.  The result of a job
 is a dict of arrays, numbers, texts, truth values, or lists of these types.  Each result
-is stored in one npz file without pickle.  Numbers in a result are converted to NumPy
-scalars.  A computed result therefore equals the result that is loaded from the npz
-file.
+is stored in one npz file without pickle.  Numbers are converted to NumPy scalars, so
+that computed and loaded results have the same types.
 
 A job can use the results of earlier jobs of the same figure.  The argument `before` of
 the later job is the result of one earlier job, or a list of the results of several
 earlier jobs.  The name of the npz file contains a key, which is a hash of the code, the
 arguments, the keys of earlier jobs, and everything else on which the result depends.
-The key does not depend on the content of earlier results.  If the result of an earlier
-job is lost and computed again, the stored results of later jobs therefore stay valid.
+The key of a job does not depend on the numbers that earlier jobs have computed.  If the
+result of an earlier job is lost and computed again, the stored results of later jobs
+therefore stay valid.
 
 Several figures can use the same function of a shared module.  If jobs of several
 figures call this function with the same arguments, only one of these jobs is computed.
@@ -298,11 +298,11 @@ def compute(waiting, run, executor, lanes, start, owners, results):
     """Run all tasks; yield (task, answer, error).
 
     The answer of a task is the pair (result, record) that `run` returns. After an
-    error, the answer is None. The dict `results` maps the keys of tasks with stored
-    results to the answers of these tasks. The dict `owners` maps the
-    key of each task to the names of the figures that use the result of the task. A
-    figure has failed if one of its tasks ended with an error. If all figures that use a
-    task have failed, the task is skipped.
+    error, the answer is None. The dict `results` maps the key of each stored task to
+    its pair (result, record). The dict `owners` maps the key of each task to the names
+    of the figures that use the result of the task. A figure has failed if one of its
+    tasks ended with an error. If all figures that use a task have failed, the task is
+    skipped.
 
     If `executor` is None, the tasks run in `lanes` local processes.  Each local process
     first calls the function `start`, and then runs one task at a time.  If a local

@@ -166,12 +166,12 @@ def need(name, wanted, size, data):
 
 
 def has(data, name):
-    """Return whether the data folder has a file or a folder."""
+    """Return whether the data folder contains `name`."""
     return data is not None and os.path.exists(os.path.join(data, name))
 
 
 def told(figure, options):
-    """Yield what a figure uses instead of optional folders that are missing."""
+    """Yield a message for each optional data folder that is missing."""
     instead = getattr(figure.module, "INSTEAD", {}).get(options.size, {})
     for folder, text in instead.items():
         if not has(options.data, folder):
@@ -233,7 +233,7 @@ def called(task):
 
 
 def settle(made, results, options, bar, find):
-    """Finish figures that have failed or are complete, and write the page."""
+    """Save figures whose jobs are done or have failed, and write the page."""
     ended = False
     for figure in made:
         if figure.open and (figure.error or all(
@@ -314,7 +314,7 @@ def fail(figure, document, outputs):
 def described(figure, answers, options):
     """Return the JSON content without claims.
 
-    answers : {key of a task: (result, record)}.
+    The dict `answers` maps the key of each computed task to the pair (result, record).
     """
     origins, listed = [], []
     for task in figure.tasks:

@@ -1,4 +1,4 @@
-"""Compute one figure in the process of the caller, for notebooks and scripts."""
+"""Compute one figure in a notebook or a script, without further processes."""
 
 import copy
 import inspect
@@ -17,7 +17,7 @@ GIVEN = ("size", "seed", "data")        # arguments of jobs() that are no option
 
 
 class Computed(NamedTuple):
-    """Hold a computed figure.  `print` shows the claims, a notebook the picture."""
+    """Hold a computed figure, which notebooks show as a picture."""
 
     name: str
     data: dict              # arrays by name, as in NAME.h5

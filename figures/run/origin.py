@@ -66,7 +66,7 @@ def _processor():
 
 
 def versions():
-    """Return the versions of all software on which numbers depend."""
+    """Return the versions of the software that computes the results."""
     blas = {f"{pool['internal_api']} {pool['version']} {pool.get('architecture', '')}"
             for pool in threadpoolctl.threadpool_info() if pool["user_api"] == "blas"}
     return {"refsnn": refsnn.__version__, "python": platform.python_version(),
@@ -98,9 +98,9 @@ def checksum(path):
 def used(folder, required, calls):
     """Return the names in the data folder that jobs can read.
 
-    required : names that the figure requires.
-    calls : the arguments of all jobs.  If an argument is the path of the data folder
-        itself, jobs can read the required names, or all names if none is required.
+    required : names in the data folder that the figure requires.
+    calls : arguments of all jobs.  An argument that is the data folder itself stands
+        for all `required` names, or for all names in the folder if none is required.
     """
     if folder is None:
         return set()

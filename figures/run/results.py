@@ -1,9 +1,9 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
-The stored results of computations with the option --full, `figures/full/NAME.json`,
-hold numbers.  All texts come from the code: what a figure claims, from the function
-`claims` of its Python file, and what the papers publish, from the package
-`figures.papers`.  A claim finds its number by its id.
+Numbers are read from the files `figures/full/NAME.json`, which hold the results of
+computations with the option --full.  In these files, the id of a claim identifies its
+number.  The texts of claims are taken from the function `claims` of each figure file.
+The texts about papers are taken from the package `figures.papers`.
 """
 
 import collections
@@ -39,7 +39,7 @@ class Stored(NamedTuple):
 
 
 class Line(NamedTuple):
-    """Hold a figure, table or number of a paper, with what refsnn found."""
+    """Hold a published figure, table or number, and the claims about it."""
 
     row: tuple              # a `papers.Row`
     answers: tuple          # of (name of the figure, claim, result or None)
@@ -131,7 +131,7 @@ def count(lines):
 
 
 def count_undecided(lines):
-    """Return for what reasons lines are not decided, as a sentence."""
+    """Count the reasons for undecided table lines, in a sentence."""
     reasons = collections.Counter(_undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
@@ -139,7 +139,7 @@ def count_undecided(lines):
 
 
 def _undecided(line):
-    """Return why a line is not decided; of several reasons, the first below."""
+    """Return the first reason why a line is not decided."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
     if not found:
@@ -156,7 +156,7 @@ def _undecided(line):
 
 
 def count_own(stored):
-    """Return the numbers of own properties as a sentence."""
+    """Count the verdicts on claims that no paper states, in a sentence."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -184,7 +184,7 @@ def linked(names):
 
 
 def unique(texts):
-    """Return different texts, one below the other, in a table cell."""
+    """Join texts as lines of a table cell, without duplicates."""
     return "<br>".join(dict.fromkeys(text for text in texts if text))
 
 
@@ -198,7 +198,7 @@ def verdict(claim, result):
 
 
 def data_of(claim):
-    """Return in what a claim differs from the paper."""
+    """Return how the data and settings of a claim differ from the paper."""
     if claim.differs or claim.kind in ("own", "shown"):
         return claim.differs
     return SAME
@@ -296,7 +296,7 @@ def paper(key, lines, module):
 
 
 def _about(module):
-    """Return the subject of a paper, and what of it was read, from a docstring."""
+    """Return the description of a paper from its docstring."""
     title, _, text = module.__doc__.partition("\n\n")
     subject = title.partition(": ")[2]
     return (subject[:1].upper() + subject[1:] + "  "
@@ -304,14 +304,14 @@ def _about(module):
 
 
 def _named(claim):
-    """Return whether what the paper states does not say what was measured."""
+    """Return whether a value needs the text of its claim."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))
 
 
 def _cells(line):
-    """Return the cells of a line after the first two."""
+    """Return all but the first two cells of a table row."""
     if not line.answers:
         nothing = gallery.shown(None)
         return nothing, nothing, ABSENT, line.row.reason, nothing
@@ -355,7 +355,7 @@ def settings(stored):
 
 
 def failures(stored):
-    """Return Markdown lists of what is not as published, or fails."""
+    """Return Markdown lists of failed claims and their causes."""
     every = [(name, claim, result) for name, one in stored.items()
              for claim, result in one.judged.values()]
     failed = [part for part in every if part[2].verdict in BAD]
