@@ -234,7 +234,7 @@ def batches(N, size, *, last):
     Parameters
     ----------
     N, size, last : int, int, {"keep", "drop", "refuse"}
-        Number of recordings, batch size, treatment of an incomplete last batch.
+        Number of recordings, batch size, and use of an incomplete last batch.
 
     Returns
     -------

@@ -244,7 +244,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
         Folder with the files KIND-images-idx3-ubyte and
         KIND-labels-idx1-ubyte, each with or without .gz.
     kind, classes : {"train", "t10k"}, int
-        Training or test set, and number of classes; larger labels are rejected.
+        Training or test set, and number of classes; labels must be smaller.
     dtype : float32 or float64
 
     Returns

@@ -57,8 +57,8 @@ def fast_sigmoid(v, steepness):
     Parameters
     ----------
     v, steepness : (...) float, float
-        Membrane potential minus threshold, in threshold units, and steepness k,
-        above 0, in inverse threshold units.
+        Membrane potential minus threshold, in threshold units, and steepness
+        k, above 0, in inverse threshold units.
 
     Returns
     -------
