@@ -5,17 +5,17 @@ The function `calibrate` accesses a chip, such as the chip of [CB22], only
 through a function run(weights, spikes), which returns the spikes and the
 sampled membrane potentials of the neurons.  An image is a pattern of input
 spikes, and the response of all neurons to an image is recorded for 20 time
-bins.  The first 64 images have no input spikes.  In all other images, the
-input spikes arrive at the end of time bin 0.  The drive of an image is the
-sum of the weights of all inputs that spike in this image.  Membrane
-potentials are sampled by an analog-to-digital converter (ADC), whose
-integer output is called an ADC code.  Let y be the samples of the membrane
-potential of a neuron, minus the mean sample of this neuron in images
-without input spikes.  Let `unit` be the nominal number of ADC codes from
-the leak potential to the threshold.  A synaptic weight of 1 in the network
-model corresponds to a weight of `scale` on the chip.  Let t0 be the time
-from the first sample of an image to the mean arrival time of the input
-spikes.  The parameters of the neuron follow from
+bins.  The first 64 images have no input spikes.  Input spikes always
+arrive at the end of time bin 0.  The drive of an image is the sum of the
+weights of all inputs that spike in this image.  Membrane potentials are
+sampled by an analog-to-digital converter (ADC), whose integer output is
+called an ADC code.  Let y be the samples of the membrane potential of a
+neuron, minus the mean sample of this neuron in images without input
+spikes.  Let `unit` be the nominal number of ADC codes from the leak
+potential to the threshold.  A synaptic weight of 1 in the network model
+corresponds to a weight of `scale` on the chip.  Let t0 be the time from
+the first sample of an image to the mean arrival time of the input spikes.
+The parameters of the neuron follow from
 
     below threshold: y(t) = drive P(t)                                (1)
     P(t) = (unit gain / scale) p(t - t0, tau_syn, tau_mem) / p_nominal

@@ -63,9 +63,9 @@ integrals of these potentials from 0 to t, are
 where the sums contain the spikes that have arrived.  The derivative of the
 maximum of U_i is the derivative of U_i at the time of the maximum, if no
 spike arrives at this time.  If the arrival of a spike ends the rise of
-U_i, the maximum depends on the arrival time.  `readout_backward` omits
-this dependence.  The latency loss compares the first spike time of each
-neuron with a target:
+U_i, the maximum depends on the arrival time, which `readout_backward`
+neglects.  The latency loss compares the first spike time of each neuron
+with a target:
 
     L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
 
@@ -602,8 +602,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    With these times, `readout` returns the maxima.  `readout_backward` returns
-    the derivatives of the maxima, unless a spike arrives at a maximum.
+    If `at` is this result, `readout` returns the maxima.  `readout_backward`
+    returns the derivatives of the maxima, unless a spike arrives at a maximum.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()

@@ -43,8 +43,8 @@ all patterns, the maximum of its potential over time is the initial
 potential 0, which does not depend on the weights, so that the network
 never learns the class of this readout neuron.  With reduction="reached",
 `first` of the correct class is the earliest step at which a hidden spike
-can influence the readout.  This step is two steps after the first hidden
-spike of the pattern, and at most T - 1.  For all other classes, first = 0.
+can influence the readout.  The value of `first` is two steps after the
+first hidden spike, and at most T - 1.  For all other classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and

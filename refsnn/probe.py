@@ -11,9 +11,9 @@ current I and membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
-The time constants a and b of a neuron are given in time steps.  Which of
-them is synaptic is unknown.  Let K(s) be the membrane potential after a
-single input spike with W = 1, s steps after the last step with v = 0:
+Let a and b be the two time constants of a neuron in time steps, in unknown
+order.  Let K(s) be the membrane potential after a single input spike with
+W = 1, s steps after the last step with v = 0:
 
     K(s) = exp(-A (s - 1)) sinh(D s) / sinh(D) for s > 0, otherwise 0,
     A = 2 / ((a + b) (1 - q)),  D = A sqrt(q),
@@ -42,11 +42,11 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     where K_i is the fitted response of neuron i.  The means over time are
     subtracted from y_ij and K_i.  Row i of g is assigned to row i of W if
     the absolute correlation of these rows is at least 97 % of the largest.
-    Otherwise, row i of g is assigned to the row of W with the largest one.
-    Columns are assigned in the same way.  Rows or columns are assigned
-    only if the median absolute correlation is at least 0.8.  Saturated
-    weights or lost signs are reported if they explain half of the squared
-    error.
+    Otherwise, row i of g is assigned to the row of W with the largest
+    correlation.  Columns are assigned in the same way.  Rows or columns
+    are assigned only if the median absolute correlation is at least 0.8.
+    Saturated weights or lost signs are reported if they explain half of
+    the squared error.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
@@ -73,9 +73,9 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     readouts from step to step.  A prediction is as good as the best if its
     correlation is at least 97 % of the largest, or if the variance not
     explained by prediction or noise is at most 1.25 times the least.
-    Among these predictions, `probe` prefers nominal time constants or
-    their medians in (B), then the lag D, and W_out to |W_out|.  `probe`
-    reports wrong readouts if their correlation is below 0.6 times the
+    Among equally good predictions, `probe` prefers nominal time constants
+    or their medians in (B), then the lag D, and W_out to |W_out|.  `probe`
+    reports wrong readouts if the correlation is below 0.6 times the
     largest possible with this noise.  The smallest and the largest sample
     of each readout are omitted, because ADC codes may be clipped.
 

@@ -19,7 +19,7 @@ Dropout multiplies x[l+1] by the binary mask m[l+1].  Without pooling,
 x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  If compared entries are equal, (2) and (3) copy the
+    respect to X.  If two compared entries are equal, (2) and (3) copy the
     first.  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and

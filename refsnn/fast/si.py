@@ -20,7 +20,7 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Eq. (4) is the usual update of Adam.  The numerator and the
+Derivation.  Eq. (4) is the usual update of Adam.  In (4), numerator and
     denominator are multiplied by the bias correction `root`.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's

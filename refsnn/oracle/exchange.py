@@ -2,8 +2,8 @@
 """Read arrays from JSON text, and write reports as JSON text.
 
 The JSON files of the golden vectors hold each array as an object with the
-fields `dtype`, `shape` and `data`.  Programs may return results as such
-objects.  Because the text is untrusted, `arrays` checks all fields.
+fields `dtype`, `shape` and `data`.  Results of programs may have the same
+fields.  Because the text is untrusted, `arrays` checks all fields.
 
 A report is the result of a command of `python -m refsnn` as a dict.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all

@@ -53,7 +53,7 @@ above layer l, including the readout, have no memory:
     where gate dy replaces dy in c_L                                  (9)
 
 With the argument `feedback`, a fixed matrix G_l replaces the weights and
-layers between the spikes of layer l and the loss.  The credit c_l is then
+layers between the spikes of layer l and the loss.  With `feedback`, c_l is
 G_l^T dy[t] in (7) and G_l^T (gate[t] dy[t]) in (9).  The rule "DECOLLE"
 uses the matrices G_l as readouts, and the gradients of local losses:
 

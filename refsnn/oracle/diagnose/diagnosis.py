@@ -259,7 +259,7 @@ def _broken(run, where=""):
 
 def _simplest(runs, forward, rounding=True):
     """Return where the output with the smallest error is wrong, whether the
-    error is below 1 %, and a label of the output.  The loss comes last."""
+    error is below 1 %, and a label of the output.  The loss is chosen last."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 

@@ -237,8 +237,8 @@ def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
     largest entry of the recorded gradient `wanted`.  The convention `step`
     fits the recording.  The pair `surrogate` holds a name, a callable or None,
-    and a steepness or None.  Return a list of `Match`, factor 1 first, and the
-    computed gradient nearest to `wanted`.
+    and a steepness or None.  Return matches, first those with factor 1, and
+    the computed gradient nearest to `wanted`.
     """
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/ties.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module determines whether potentials at the threshold cause spikes.
 
-In a tie, the membrane potential equals the threshold.  The property
-"compare" is the spike condition, potential > threshold or potential >=
-threshold.  Only a tie shows this property.  Rounding errors can hide a
-tie, because a rounded potential may lie on either side of the threshold.
+In a tie, the membrane potential equals the threshold.  Only a tie reveals
+the property "compare": whether a spike needs potential > threshold or
+potential >= threshold.  Rounding errors can hide a tie, because a rounded
+potential may lie on either side of the threshold.
 """
 
 import numpy as np
