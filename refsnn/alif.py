@@ -201,8 +201,7 @@ def run(x, W, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
     x, W, V, alpha, beta, rho, adaptation, gain, threshold, refractory, spike,
     clamp, reset_spikes, recurrent_spikes
         Arguments of `simulate`.  Step 0 is the first step of this simulation.
-    state : State, optional
-        State at step 0; rest by default.
+    state : State at step 0, optional; rest by default
 
     Returns
     -------

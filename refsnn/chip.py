@@ -320,7 +320,6 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
     spikes : (T, B, m) float, int or bool
         Input spikes, 0 or 1, of B independent images.
     rng : numpy.random.Generator
-        Random generator for noise, jitter and event losses.
     step, dt : float
         `dt` is the width of a time bin in seconds, at most 30 times each
         nominal time constant.  The integration step is h = dt / K, with the

@@ -119,7 +119,6 @@ def velocity(x, rate, response, channels, *, out=None):
         Transfer function V at frequencies in Hz for a slice of channels, such
         as a result of `basilar.response`.
     channels : int or slice
-        Number of channels, or a slice of channels.
     out : (n, C) float64, optional
         Array to which the result is written.
 
@@ -315,10 +314,9 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
     ----------
     n : (T, C) int
         Number of fibres that fire in each step, such as a result of `fibres`.
-    dt, tau_mem, tau_syn, refractory : float
-        Time step, time constants and refractory time, s.
-    weight : float
-        Synaptic weight of a fibre, in thresholds per second.
+    dt, tau_mem, tau_syn, refractory, weight : float
+        Time step, time constants and refractory time, s, and synaptic weight
+        of a fibre, in thresholds per second.
 
     Returns
     -------
@@ -372,7 +370,6 @@ def convert(x, response, channels, rng, *, rate=48000, cell=None, block=None,
     x, response, rng, rate, cell
         As for `velocity`, `fibres` and `transmitter`; `x` must not be silent.
     channels : int
-        Number of channels.
     block : int, optional
         Number of channels processed together; by default, v takes about 320 MB
         or less.  The sampled spikes do not depend on `block`.

@@ -218,7 +218,6 @@ def simulate(step, x, W, V=None, *, tau_syn, tau_mem, dt=1.0, threshold=1.0, lea
     step : Step
     x : (T, B, m) float, int or bool
     W, V : (n, m) float, (n, n) float or None
-        Input and recurrent weights.  Results have the dtype of W.
     tau_syn, tau_mem, dt : float, or (n,) float for time constants
         Time constants, s; with decay="exact", they may be 0.
     threshold, leak, reset_to, floor : float or (n,) float

@@ -254,14 +254,12 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
 
     Parameters
     ----------
-    path : str or path
-        New file; the path must not exist yet.
+    path : str or path of a new file
     spikes : iterable of N pairs ((E,) float, (E,) int)
         Sorted spike times in seconds and channels of each recording.
     labels, keys : (N,) int and sequence of str
         Index into `keys` for each recording, and the words.
     speaker : (N,) int, optional
-        Speaker of each recording.
     meta : Speakers, optional
         Properties of the speakers 0, 1, ...
 

@@ -197,10 +197,9 @@ def three_factor(post, trace):
 
     Parameters
     ----------
-    post : (T, B, n) float
-        Product psi[t] dspikes[t].  The result has the dtype of `post`.
-    trace : (T, B, m) float
-        Result of `presynaptic_trace`, or the input.
+    post, trace : (T, B, n) and (T, B, m) float
+        Product psi[t] dspikes[t], of the dtype of the result, and result of
+        `presynaptic_trace` or input.
 
     Returns
     -------

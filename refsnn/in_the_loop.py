@@ -380,12 +380,11 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
         Result of `record`, or of `complete` if potentials are missing.
     dout, dspikes : (T, B, k) float, (T, B, n) float or None
         Derivatives of the loss with respect to `out` and `spikes`.
-    tau_syn, tau_mem : float or (n + k,) float
-        Nominal time constants, s, of hidden neurons and then readouts.
+    tau_syn, tau_mem, gain : float or (n + k,) float
+        Nominal time constants, s, and gain of the synaptic current in eq. (2),
+        of hidden neurons and then readouts.
     dt : float
         Time step of the recording, s.
-    gain : float or (n + k,) float
-        Nominal gain of the synaptic current in eq. (2).
     threshold, steepness : float or (n,) float
         Nominal threshold, in the unit of the recorded potentials v, and
         steepness of psi in eq. (2), per unit of v.

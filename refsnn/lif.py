@@ -166,7 +166,6 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     Parameters
     ----------
     x : (T, B, m) float, int or bool
-        Input, for example the spikes of the previous layer.
     W, V : (n, m) float, (n, n) float or None
         Weights, in the unit of the threshold.  Results have the dtype of W.
     alpha, beta, gain, threshold : float or (n,) float
@@ -209,8 +208,7 @@ def run(x, W, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
     x, W, V, alpha, beta, gain, threshold, reset, refractory, spike, clamp,
     reset_spikes, recurrent_spikes
         Arguments of `simulate`.  Step 0 is the first step of this simulation.
-    state : State, optional
-        State at step 0; rest by default.
+    state : State at step 0, optional; rest by default
 
     Returns
     -------
@@ -525,8 +523,7 @@ def readout_run(x, W, state=None, *, alpha, beta, gain=1.0):
     Parameters
     ----------
     x, W, alpha, beta, gain : as for `readout`
-    state : State, optional
-        State at step 0; rest by default.
+    state : State at step 0, optional; rest by default
 
     Returns
     -------

@@ -193,13 +193,6 @@ def _layer_adjoint(D, a, g, b, h, Q):
 
 
 def _layers(left, right, masks, kind, more="", *values):
-    left, right, masks, *values = _checked(left, right, masks, kind, more, *values)
-    masks = [np.ones((g.shape[-1], a.shape[-1]), a.dtype) if M is None else M
-             for a, g, M in zip(*left, masks, strict=True)]
-    return list(zip(*left, *right, masks, strict=True)), *values
-
-
-def _checked(left, right, masks, kind, more="", *values):
     one_of("kind", kind, *KINDS)
     for name, batch in (("left", left), ("right", right)):
         if len(one_of(name, batch, tuple, list)) != 2:
@@ -219,4 +212,7 @@ def _checked(left, right, masks, kind, more="", *values):
                       for rule in RULES[:len(lists)] for i, a in enumerate(lists[0]))
     found = iter(arrays(rules + more, *chain(*lists[:4]), *masks, *values))
     lists = [[next(found) for _ in given] for given in lists]
-    return (lists[:2], lists[2:4], *(lists[4:] or [[None] * len(lists[0])]), *found)
+    masks = lists[4] if lists[4:] else [
+        np.ones((g.shape[-1], a.shape[-1]), a.dtype)
+        for a, g in zip(*lists[:2], strict=True)]
+    return list(zip(*lists[:4], masks, strict=True)), *found

@@ -263,8 +263,7 @@ def transfer(model, weights, biases, batches, *, density, prune, optimiser,
     model, density, strength, l2, kind : as for `gradient`
     weights, biases : lists of arrays of the teacher
     batches : sequence of (B, ...) float, one for each training step
-    prune : callable (dense weights) -> masks
-        Function that computes the masks, for example with `pruning.magnitude`.
+    prune : callable (dense weights) -> masks, such as `pruning.magnitude`
     optimiser : callable (state, gradient) -> (state, update)
         Function that returns the update of an array; `state` is None at first.
     every : int

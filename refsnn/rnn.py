@@ -61,7 +61,6 @@ def simulate(x, W, V, state=None):
     ----------
     x : (T, B, m) float, int or bool
     W, V : (n, m) and (n, n) float
-        Input and recurrent weights.  Results have the dtype of W.
     state : (B, n) float, optional
         States before the first step; 0 by default.
 

@@ -55,10 +55,9 @@ def reach(V, order):
 
     Parameters
     ----------
-    V : (n, n) float
-        Recurrent weights, of which only the positions of zeros have an effect.
-    order : int
-        Order n of SnAp-n, at least 1.
+    V, order : (n, n) float, int
+        Recurrent weights, of which only the positions of zeros have an effect,
+        and order n of SnAp-n, at least 1.
 
     Returns
     -------

@@ -93,8 +93,7 @@ def feedback(kind, W_out, rng=None):
     kind : {"symmetric", "random", "uniform"}
     W_out : (B, k, n) float
         Weights from n hidden to k output neurons.
-    rng : numpy.random.Generator, optional
-        Random generator, needed for "random".
+    rng : numpy.random.Generator, needed for "random"
 
     Returns
     -------
@@ -145,10 +144,9 @@ def poisson_moment(rate_hz, tau, order=4):
 
     Parameters
     ----------
-    rate_hz, tau : float
-        Firing rate nu in Hz, and time constant of the trace in s.
-    order : int
-        Order q of the moment, 1 to 100.
+    rate_hz, tau, order : float, float, int
+        Firing rate nu in Hz, time constant of the trace in s, and order q of
+        the moment, 1 to 100.
 
     Returns
     -------

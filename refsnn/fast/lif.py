@@ -132,7 +132,6 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     x : (T, B, m) array, or (T * B, m) scipy.sparse CSR
         Input.  Row t * B + b of a sparse input is ``x[t, b]``.
     W, V, W_out : (n, m) float, (n, n) float or None, (k, n) float
-        Input, recurrent and readout weights.  Results have the dtype of W.
     alpha, beta, gain, threshold, reset
         As for `lif.simulate`, equal for all neurons; the readout has gain 1.
     steps, work : int, Tape, optional
@@ -246,8 +245,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
         Result of `forward` that no later simulation has overwritten.
     dout : (T, B, k) float
         Derivative of the loss with respect to the readout potentials.
-    steepness : float
-        Steepness kappa of the fast sigmoid, per unit of U.
+    steepness : float, kappa of the fast sigmoid, per unit of U
     dspikes : (T, B, n) float, optional
         Derivative of the loss with respect to the hidden spikes.  If this
         derivative is constant in time, `np.broadcast_to` saves memory.

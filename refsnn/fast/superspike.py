@@ -159,8 +159,7 @@ def forward(k, state, W, x):
 
     Parameters
     ----------
-    k : Coefficients
-        Coefficients of superspike.py or of this module.
+    k : Coefficients, of superspike.py or of this module
     state, W : State, (B, n, m) float
         State from `rest` or `accumulate`, and weights, in volts.
     x : (T, B, m) float, int or bool, or csr_matrix

@@ -153,8 +153,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
     command : list of str
         Program and its arguments.
     only : as for `cases`
-    listed : dict, optional
-        Expected failures, as returned by `expected`.
+    listed : dict of expected failures, as from `expected`, optional
     seed, timeout : int, float
         Seed of the order of requests and of the fresh inputs, and longest time
         for each reply, s.

@@ -178,19 +178,13 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
          refractory=0, limit=2e9):
     """Simulate one step of a stack, and compute the gradient of the loss.
 
-    >>> taus = {"tau_syn": 5e-3, "tau_mem": 1e-2}
-    >>> layers = [network.layer(np.ones(shape), **taus)
+    >>> layers = [network.layer(np.ones(shape), tau_syn=5e-3, tau_mem=1e-2)
     ...           for shape in ((3, 2), (1, 3))]
-    >>> state = None
-    >>> for t in range(9):
-    ...     now, state = step(
-    ...         layers, np.ones((1, 2)), state, lambda y: y - 1,
-    ...         rule="exact", dt=1e-3, learn=["tau_mem"],
-    ...         surrogate=lambda v: (v > 0, 1 / (1 + abs(v)) ** 2))
-    >>> [g.W.shape for g in now.gradients]
-    [(3, 2), (1, 3)]
-    >>> now.gradients[0].log_tau_mem.shape
-    ()
+    >>> now, state = step(layers, np.ones((1, 2)), None, lambda y: y - 1,
+    ...                   rule="exact", dt=1e-3, learn=["tau_mem"],
+    ...                   surrogate=lambda v: (v > 0, 1 / (1 + abs(v)) ** 2))
+    >>> [g.W.shape for g in now.gradients], now.gradients[0].log_tau_mem.shape
+    ([(3, 2), (1, 3)], ())
 
     Parameters
     ----------
@@ -208,8 +202,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Name in `RULES`, and time step, in s.
     surrogate : callable v -> (value, derivative)
         Spike function of v = U - threshold; only the derivative is used.
-    learn : list of str
-        Names of the learned constants, from `network.CONSTANTS`.
+    learn : list of str, names of learned constants in `network.CONSTANTS`
     feedback : list of (k, n) float, optional
         Fixed matrices, one for each hidden layer, instead of the weights
         between this layer and the loss.  "DECOLLE" always needs `feedback`.
@@ -506,8 +499,7 @@ def memory(layers, B, rule, learn=(), feedback=None):
     Parameters
     ----------
     layers, rule, learn, feedback : as for `step`
-    B : int
-        Number of sequences.
+    B : int, the number of sequences
 
     Returns
     -------

@@ -59,8 +59,7 @@ def assert_correct(rule, function, examples=60):
         Name of a golden vector of variable size, such as "bptt".
     function : callable (inputs) -> dict
         Function under test, from inputs to some or all outputs.
-    examples : int
-        Number of networks that Hypothesis samples.
+    examples : int, the number of networks that Hypothesis samples
 
     Returns
     -------
