@@ -45,8 +45,8 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     Otherwise, row i of g is assigned to the row of W with the largest
     correlation.  Columns are assigned in the same way.  Rows or columns
     are assigned only if the median absolute correlation is at least 0.8.
-    Saturated weights or lost signs are reported if they explain half of
-    the squared error.
+    Weights that saturate or have no effect, and lost signs, are reported
+    if they explain half of the squared error.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
@@ -84,8 +84,8 @@ exchange of neurons explains the results too, the report lists both
 mistakes.  Measurement (C) ends early if more than 10 % of the resets have
 no recorded spike within one step, or if a pattern starts at the last
 potentials of the previous pattern.  Clipping close to rest is reported if
-a quarter of the samples in (C) equal their minimum or maximum, and the
-potentials in (B) could exceed this value.
+a quarter of the samples in (B) or (C) equal their minimum or maximum, and
+the potentials in (B) could exceed this value.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -256,8 +256,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         runs = [_call(run, w, quiet, x) for w in W]
         report, fit = _weak(
             report._replace(noise=samples.std(axis=(0, 1))), fit, W, scale,
-            np.stack([y[:, :, :n] - base[:n] for _, y in runs]) / unit,
-            np.stack([s for s, _ in runs]), noise[:n])
+            np.stack([y - base for _, y in runs]) / unit,
+            np.stack([s for s, _ in runs]), noise, unit)
         slow = _slow(fit, nominal, 1e6 * dt, ~report.restless)
         report = report._replace(
             tau_sum=np.stack([fit.total, fit.error[:, 0]], 1)[fit.order] * dt,
@@ -325,6 +325,10 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     late, told = _delays(L, R) if R - D in (0, 1) else (
         None, ["The delays of spikes, samples and readouts do not agree."])
     faults += told + ["Each sample is taken after the reset of its step."] * after
+    odd = _far(np.clip(np.median(size), *np.sort(bounds, axis=0)) / np.median(size),
+               ODD)[fit.order]
+    faults += _told("Neuron", odd, "has/have", " a threshold that differs from those of "
+                    f"the other neurons by a factor above {ODD}")
     faults += _scales(np.median(fit.gain), np.median(size) if _far(near) else near,
                       np.median(np.abs(sent)))
     if (sent < 0).all():
@@ -444,11 +448,18 @@ def _slow(fit, nominal, us, live):
                           + f" µs, while the median is {total * us:.1f} µs")
 
 
-def _weak(report, fit, W, scale, y, spikes, noise):
+def _weak(report, fit, W, scale, y, spikes, noise, unit):
     """Evaluate measurement (B)."""
-    (count, T, _, n), live = y.shape, ~report.restless
+    (count, T, _, n), live = spikes.shape, ~report.restless
     if not live.any():
         return report, fit
+    active = np.abs(y[..., n:]).max(axis=(0, 1, 2)) > np.maximum(
+        2 * OUTLIER * noise[n:], EXACT)
+    y, noise = y[..., :n], noise[:n]
+    cut = live & _cut(y, EXACT, IDLE * np.abs(y).max(axis=(0, 1, 2)))
+    cut_off = _told("Samples of neuron", cut, "are/are", " cut off close to rest")
+    if (cut & (noise > 0.5 / unit)).any():      # noise cannot be one-sided
+        return _add(report, *cut_off), fit
     faults = _turned(y[..., live], W[:, live]) or _always(
         y[:, :, -1], spikes[:, :, -1], W / scale, live, noise, fit)
     if faults:
@@ -463,7 +474,9 @@ def _weak(report, fit, W, scale, y, spikes, noise):
     idle = (rows < np.maximum(max(IDLE * np.median(rows), FAINT), 2 * floor)) & live
     if idle.any():
         return _add(report, *_told("Samples of neuron", idle, "do/do",
-                                   " not respond to input")), fit
+                                   " not respond to input"),
+                    *_told("Samples of readout", active & ~spikes.any(), "respond/"
+                           "respond", " to input although no neuron spikes")), fit
     shapes = U[:, :, 0] * np.sign(np.take_along_axis(
         U[:, :, 0], np.abs(U[:, :, 0]).argmax(1)[:, None], 1))
     errors = np.maximum(noise / sizes[:, 0], EXACT * np.abs(shapes).max(axis=1))
@@ -490,15 +503,21 @@ def _weak(report, fit, W, scale, y, spikes, noise):
         g, live, like = g[back], live[back], like[back]
         fit = fit._replace(total=total[back], q=q[back], error=fit.error[back],
                            order=order)
+    if np.median(_own(g[live, 1:], W[live, :-1])) >= FOLLOW:
+        return _add(report, "The weights of each run are those of the previous "
+                    "run."), fit
     sizes = np.sqrt((g[live] ** 2).mean(axis=0) / (W[live] ** 2).mean(axis=0))
     none = sizes < max(IDLE * np.median(rows), FAINT)       # (R, m)
     dead = none.all(axis=0)
-    if (none & ~dead).mean() > MISSED * (1 - MISSED):
+    if (none & ~dead).mean() > MISSED * (1 - MISSED) and np.median(
+            _own(g[live] * ~none, W[live] * ~none)) >= FOLLOW:
         return _add(report, f"About {100 * none.mean():.0f} % of the input spikes have "
                     "no effect."), fit
+    bent = _bent(g, W, scale)
+    if cut.any() and bent:
+        bent = [f"{cut_off[0][:-1]}, or {bent[0][:1].lower()}{bent[0][1:]}"]
     faults = [*_told("Input", dead, "has/have", " no effect"),
-              *(_bent(g, W, scale) or _order(
-                  g, W, live, dead, straight, straight & (like < 0)))]
+              *(bent or _order(g, W, live, dead, straight, straight & (like < 0)))]
     report = report._replace(dead=dead)
     if not faults:
         gain = (g * W).sum(axis=(1, 2)) / (W ** 2).sum(axis=(1, 2))
@@ -551,6 +570,11 @@ def _correlation(a, b):
     return a @ b.T / np.maximum(np.outer(*sizes), TINY)
 
 
+def _own(a, b):
+    """Return the correlations of entries of a and b, for each first index."""
+    return np.diagonal(_correlation(a.reshape(len(a), -1), b.reshape(len(b), -1)))
+
+
 def _paired(a, b):
     """Assign the rows of `a` to the rows of `b`."""
     correlation = _correlation(a, b)
@@ -575,6 +599,13 @@ def _whole(order):
 
 def _moved(what, order, link="are those of"):
     """Describe an exchange."""
+    n = len(order)
+    own, step = np.arange(n), order[0]
+    if n > 4 and step and (order == (own + step) % n).all():
+        shift = f"+ {step}" if step <= n / 2 else f"- {n - step}"
+        return f"{what} i {link} i {shift} modulo {n}"
+    if n > 4 and (order == own[::-1]).all():
+        return f"{what} i {link} {n - 1} - i"
     pairs = [f"{i} {link} {j}" for i, j in enumerate(order) if i != j]
     return f"{what} {', '.join(pairs)}" if pairs else ""
 
@@ -611,12 +642,14 @@ def _bent(g, W, scale):
 
     linear, most = error(W), np.abs(W).max()
     levels = np.unique(np.rint(np.linspace(1, scale * most, 64)))[:-1] / scale
+    sides = ("Positive weights", -np.inf, 1), ("Negative weights", -1, np.inf)
     found = [(error(np.clip(W, low * level, high * level)), level,
               f"{name} saturate at {round(scale * level)}.")
-             for name, low, high in (
-                 ("Weights", -1, 1), ("Positive weights", -np.inf, 1),
-                 ("Negative weights", -1, np.inf)) for level in levels]
+             for name, low, high in (("Weights", -1, 1), *sides) for level in levels]
     both = min(found[:len(levels)], default=(1, 0, ""))
+    found += [(error(np.clip(W, low, high)), 0,
+               f"{name} have no effect.") for name, low, high in (
+                   (sides[0][0], -np.inf, 0), (sides[1][0], 0, np.inf))]
     found.append((error(np.abs(W)), 0, "The sign of the hidden weights is lost."))
     least = both if both[0] < 1.5 * min(found)[0] else min(found)
     return [least[2]] if linear > EXACT ** 2 and least[0] < BENT * linear else []
@@ -648,6 +681,15 @@ def _bursts(signs, limit, scale, T, fit):
     return signs * np.rint(np.clip(scale / steady, 1, limit)).astype(int), x
 
 
+def _cut(y, least, most):
+    """Return where many samples lie at one end of their range."""
+    y, which = y.reshape(-1, y.shape[-1]), False
+    for end in (y.min(axis=0), y.max(axis=0)):
+        size = np.abs(end)
+        which |= (least < size) & (size < most) & ((y == end).mean(axis=0) > OFTEN)
+    return which
+
+
 def _edges(y, noise, n, weak):
     """Describe a missing reset between patterns, or clipped samples."""
     if (y[0].std(axis=0) > np.maximum(STEADY, 3 * noise)).any():
@@ -655,10 +697,7 @@ def _edges(y, noise, n, weak):
                          for last in (y[-1, :-1], y[-1, 1:]))
         if previous > own:
             return True, ["The state is not reset between patterns."]
-    y, which = y[START:], np.zeros(len(noise), bool)
-    for end in (y.min(axis=(0, 1)), y.max(axis=(0, 1))):
-        near = (np.abs(end) < weak) & (np.abs(end) > np.maximum(EXACT, 3 * noise))
-        which |= near & ((y == end).mean(axis=(0, 1)) > OFTEN)
+    which = _cut(y[START:], np.maximum(EXACT, 3 * noise), weak)
     return False, [text for name, part in (("neuron", which[:n]), (
         "readout", which[n:])) for text in _told(
             f"Samples of {name}", part, "are/are", " cut off close to rest")]

@@ -325,7 +325,7 @@ def test_all_results_of_another_pattern(other, name):
 
 def test_a_cycle_of_neurons_is_no_cycle_of_patterns():
     text, = named(faulty(software, "spikes", lambda a: np.roll(a, 1, axis=2)))
-    assert text.startswith("The spikes of 0 are those of 7, 1 are those of 0,")
+    assert text == "The spikes of i are those of i - 1 modulo 8."
 
 
 # ---- time constants
@@ -520,6 +520,9 @@ def test_exchanged_inputs(m, kind):
     moved = np.flatnonzero(order != np.arange(m))
     wanted = ", ".join(f"{i} acts with the weights of input {order[i]}"
                        for i in moved)
+    if kind in ("reversed", "shifted"):
+        wanted = "i acts with the weights of input " + (
+            f"{m - 1} - i" if kind == "reversed" else f"i + 1 modulo {m}")
     assert text == f"Input {wanted}."
 
 
@@ -641,7 +644,7 @@ def test_measured_weights_are_a_least_squares_fit(lag):
     blank = probe._FIT(0.0, *np.full((n, 2), (7.0, 0.0)).T, np.zeros((n, 2)),
                        np.ones(n), np.arange(n))
     report, fit = probe._weak(probe.Report((), restless=np.zeros(n, bool)), blank, W,
-                              240.0, y, np.zeros_like(y), np.full(n, 0.005))
+                              240.0, y, np.zeros_like(y), np.full(n, 0.005), 70.0)
     assert report.faults == () and round(fit.lag) == lag
     for i in range(n):
         shape = probe._response(fit.total[i], fit.q[i], fit.lag, 40)
@@ -778,6 +781,59 @@ def test_short_time_constants_are_no_delays_and_no_gains(seed):
                                     for text in faults)
 
 
+@pytest.mark.parametrize("noise", [0.0, 3.0])
+def test_codes_that_are_cut_off_at_rest_are_no_weights_that_saturate(noise):
+    """Without noise, both causes explain that no code lies below that of the rest."""
+    rng = np.random.default_rng(2)
+
+    def run(weights, x):
+        spikes, samples = software(weights, x)
+        samples = np.rint(samples + noise * rng.normal(size=samples.shape))
+        samples[..., :8] = np.maximum(samples[..., :8], 79)
+        return spikes, samples
+
+    text, = named(run)
+    if noise:
+        assert text == ("Samples of neurons 0, 1, 2, 3, 4, 5, 6 and 7 are cut off "
+                        "close to rest.")
+    else:
+        assert " are cut off close to rest, or negative weights saturate at " in text
+
+
+def test_samples_of_readouts_that_come_first():
+    text, more = named(faulty(software, "samples", lambda a: np.roll(a, 3, axis=2)))
+    assert text == "Samples of neurons 0, 1 and 2 do not respond to input."
+    assert more == ("Samples of readouts 0, 1 and 2 respond to input although no "
+                    "neuron spikes.")
+
+
+def test_weights_that_come_one_run_late():
+    last = [None]
+
+    def run(weights, x):
+        late, last[0] = last[0] or weights, weights
+        return software(late, x)
+
+    assert named(run) == ("The weights of each run are those of the previous run.",)
+
+
+@pytest.mark.parametrize("sign, name", [(1, "Positive"), (-1, "Negative")])
+def test_weights_of_one_sign_without_effect(sign, name):
+    run = faulty(software, "hidden", lambda W: np.where(W * sign > 0, 0, W))
+    assert named(run) == (f"{name} weights have no effect.",)
+
+
+@pytest.mark.parametrize("factor", [0.3, 2.5])
+def test_one_neuron_with_another_threshold(factor):
+    drawn = chip.draw(3, chip.CALIBRATED)
+    drawn = drawn._replace(threshold=drawn.threshold * np.where(
+        np.arange(len(drawn.threshold)) == 1, factor, 1))
+    rng = np.random.default_rng(1)
+    faults = named(lambda w, x: chip.emulate(drawn, w, x, rng=rng))
+    assert faults == ("Neuron 1 has a threshold that differs from those of the other "
+                      "neurons by a factor above 2.",)
+
+
 def test_delays_that_do_not_agree():
     def run(weights, x):
         spikes, samples = software(weights, x)
@@ -824,8 +880,7 @@ def test_spikes_without_samples():
 def test_all_exchanged_neurons_are_listed():
     text, = named(faulty(software, "samples", lambda a: np.concatenate(
         [a[..., 7::-1], a[..., 8:]], axis=2)))
-    wanted = ", ".join(f"{i} are those of {7 - i}" for i in range(8))
-    assert text == f"The samples of {wanted}."
+    assert text == "The samples of i are those of 7 - i."
 
 
 def test_examples():
