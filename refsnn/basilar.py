@@ -249,8 +249,7 @@ def response(table):
 
     Returns
     -------
-    callable
-        Argument `response` of `cochlea.velocity` and `cochlea.convert`.
+    callable, argument `response` of `cochlea.velocity` and `cochlea.convert`
     """
     table = bundle("table", table, Table)
     knots = _spline(table.frequencies, table.values[:, :1]).t

@@ -215,8 +215,7 @@ def frozen(run, *recording):
 
     Returns
     -------
-    callable (theta) -> float
-        Function that calls `run` with write-protected copies of the recording.
+    callable (theta) -> float, with write-protected copies of the recording
     """
     one_of("run", run, Callable)
     if not recording:

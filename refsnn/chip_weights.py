@@ -94,8 +94,7 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     -------
     Weights
         Integer weights of dtype int8, or int16 if the range exceeds int8.
-    s : float
-        Scale of the readout weights.
+    s : float, the scale of the readout weights
     """
     weights, written = _weights(weights), []
     scale, low, high = _range(scale, limit)

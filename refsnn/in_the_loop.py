@@ -234,10 +234,9 @@ def complete(weights, x, recording, *, tau_syn=6e-6, tau_mem=6e-6, dt=1.7e-6,
 
     Parameters
     ----------
-    weights, x : as for `gradients`
+    weights, x, tau_syn, tau_mem, dt, gain, threshold : as for `gradients`
     recording : Recording
         Result of `record`.  Only arrays that are None are computed.
-    tau_syn, tau_mem, dt, gain, threshold : as for `gradients`
 
     Returns
     -------

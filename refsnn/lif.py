@@ -157,9 +157,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
              reset_spikes=None, recurrent_spikes=None):
     """Simulate one LIF layer from rest over T steps, eqs. (1)-(5).
 
-    >>> x = np.zeros((5, 1, 1))
-    >>> x[0] = 1
-    >>> W = np.array([[1.5]])
+    >>> x, W = np.eye(5, 1).reshape(5, 1, 1), np.array([[1.5]])
     >>> simulate(x, W, alpha=0.5, beta=0.5).mem[:, 0, 0].tolist()
     [0.0, 0.0, 1.5, 0.5, 0.625]
 
@@ -302,8 +300,7 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.5, beta=0.5)
-    >>> dmem = np.zeros((3, 1, 1))
-    >>> dmem[2] = 1
+    >>> dmem = np.eye(3, 1, -2).reshape(3, 1, 1)
     >>> backward(x, W, None, rec, 0 * dmem, None, dmem, alpha=0.5,
     ...          beta=0.5).dW.tolist()
     [[1.0]]
@@ -505,8 +502,7 @@ def readout(x, W, *, alpha, beta, gain=1.0):
 
     Returns
     -------
-    (T, B, k) float
-        Membrane potentials, which are 0 at step 0.
+    (T, B, k) float, 0 at step 0
     """
     return readout_run(x, W, alpha=alpha, beta=beta, gain=gain)[0]
 
@@ -575,8 +571,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
                      constants=False):
     """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
 
-    >>> dmem = np.zeros((4, 1, 1))
-    >>> dmem[3] = 1
+    >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])
     >>> readout_backward(x, W, dmem, alpha=0.5, beta=0.5).dW.tolist()
     [[2.0]]
@@ -592,8 +587,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
 
     Returns
     -------
-    Gradient
-        The field dV is None.
+    Gradient, in which dV is None
     """
     W, x, *decays = arrays(READOUT, W, x, alpha, beta, gain)
     if dmem is None and dstate is None:

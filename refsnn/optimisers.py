@@ -87,8 +87,7 @@ def sgd(state, gradient, *, rate, momentum=0.0):
     Returns
     -------
     (State, array)
-        State after the step, and update in the shape and dtype of `gradient`.
-        The fields of the state are
+        State after the step, and update in the shape and dtype of `gradient`:
 
         step   t, the number of completed steps
         mean   running mean of (1) or (3); None for RMSprop and RMaxProp

@@ -151,9 +151,7 @@ def begin(parameters):
 
     Returns
     -------
-    State
-        The anchor is a copy of the parameters.  All other arrays are 0.
-
+    State, with a copy of the parameters as anchor, and all else 0
         path_integral  path integrals of the current task, as `parameters`
         importance     sum over completed tasks
         anchor         parameters after the last task

@@ -193,8 +193,7 @@ def coefficients(settings):
 
     Returns
     -------
-    Coefficients
-        Argument `k` of the other functions, here and in `fast.superspike`.
+    Coefficients, argument `k` of other functions, also in `fast.superspike`
     """
     s = _settings(settings)
     mem, gain = 1 - s.dt / s.tau_mem, s.dt / s.tau_mem
@@ -273,8 +272,7 @@ def forward(k, state, W, x):
 
     Returns
     -------
-    State
-        State in which only `syn`, `mem` and `held` have new values.
+    State, in which only `syn`, `mem` and `held` have new values
     Step
         spikes  (B, n)
         mem     (B, n) U before the reset, in V

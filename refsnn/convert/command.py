@@ -61,8 +61,7 @@ def run(options):
 
     Returns
     -------
-    int
-        Exit status: 0, or 1 if some recordings cannot be converted.
+    int, 0, or 1 if some recordings cannot be converted
     """
     paths, settings = options.audio, _settings(options)
     texts, speakers = _labels(paths, options.label), _speakers(paths, options.speaker)

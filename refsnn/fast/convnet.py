@@ -95,9 +95,7 @@ def forward(weights, biases, x, pools, dropout=None):
 
     Returns
     -------
-    Tape
-        Argument of `backward`.
-
+    Tape, argument of `backward`
         inputs   list of maps x[l], (N, H, W, c); dense: (N, n_in) or maps
         pre      list of pre[l], (N, rows, columns, c_out), of convolutions
                  with pooling; None for all other layers

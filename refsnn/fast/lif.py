@@ -142,9 +142,7 @@ def forward(x, W, V, W_out, *, alpha, beta, gain=1.0, threshold=1.0,
     -------
     out : (T, B, k) float
         Membrane potentials of the readout.
-    Tape
-        Argument of `gradients`.
-
+    Tape, argument of `gradients`
         mem  (T, B, n) membrane potentials u; S = 1 where u > 1
         blocks, weights, constants, reset, buffers
              intermediate results for `gradients`
@@ -252,8 +250,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
     Returns
     -------
-    dW, dV, dW_out
-        Gradients in the shapes of W, V and W_out; dV is None if V is None.
+    dW, dV, dW_out, in the shapes of W, V and W_out; dV is None if V is None
     """
     dtype = one_of("tape", tape, Tape).mem.dtype
     *_, dout, dspikes, steepness = arrays(

@@ -104,8 +104,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
 
     Returns
     -------
-    State
-        State after this step, with the same arrays as the given state.
+    State after this step, with the same arrays as the given state
 
     Raises
     ------

@@ -168,8 +168,7 @@ def forward(k, state, W, x):
 
     Returns
     -------
-    State
-        State with new `syn`, `mem` and `held`; other fields are unchanged.
+    State, in which only `syn`, `mem` and `held` have new values
     Block
         spikes  (T, B, n)
         mem     (T, B, n) U before the reset, V

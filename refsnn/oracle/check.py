@@ -147,8 +147,6 @@ def _convention(vector, results, wrong):
         report, conventions.Step(gain="leak"), rows.keys() == {"spikes"}))
 
 
-# ---- one golden vector
-
 def _judged(vector, results):
     rounding = not matching.mistakes(vector, results)
     return [Finding(vector.name, name, *(

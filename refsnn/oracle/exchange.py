@@ -108,8 +108,6 @@ def line(contents):
     return json.dumps(contents, separators=(",", ": "), allow_nan=False)
 
 
-# ---- reports
-
 def report(command, passed, contents):
     """Return the report of a command, with the results `contents`.
 

@@ -151,8 +151,6 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
             for k in factors)
 
 
-# ---- where
-
 def _blocks(bad, live, axes, backward):
     step, blocks = None, {}
     for i, axis in enumerate(axes):
@@ -190,8 +188,6 @@ def _within_blocks(blocks, bad, axes):
             return False
     return True
 
-
-# ---- why
 
 def _telling(values, rtol):
     """Return whether the values differ enough."""

@@ -74,8 +74,6 @@ def _refuse_masked(results):
                              "example after .filled(0)")
 
 
-# ---- one golden vector
-
 def flaw(vector):
     """Return a message if spikes never vary or an output is 0, otherwise "".
 
@@ -217,8 +215,6 @@ def counts(values, array):
         * np.maximum(whole, 1)
     return np.where(near, whole, array)
 
-
-# ---- comparison of arrays
 
 def _differs(found, right, exact, rtol=FINE):
     return found != right if exact else ~(

@@ -457,8 +457,7 @@ def table(report):
 
     Returns
     -------
-    str
-        A headline, and one row for each golden vector.
+    str, a headline and one row for each golden vector
     """
     states = _states(report["findings"], report["unexpected"])
     count = sum(state.startswith("passes") for _, state in states.values())

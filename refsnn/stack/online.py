@@ -221,9 +221,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         layers      recorded step of each layer, with (B, n) arrays
         gradients   a Layer of derivatives for each layer; None without
                     `error`
-    state : State
-        Argument of the next step, with one entry for each layer.
-
+    state : State, argument of the next step, with one entry for each layer
         neurons     lif.State or alif.State
         gates       derivatives of U[t] with respect to I[t-1], (B, n)
         influence   derivatives of the states with respect to the parameters

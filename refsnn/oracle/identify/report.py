@@ -146,8 +146,6 @@ def _parting(wrong, rows, run):
     return Parting(*at, name, float(rows[name][at]), float(run[name][at]))
 
 
-# ---- words
-
 def _title(preset):
     return f"{TITLES[preset]} ({preset})"
 
