@@ -6,11 +6,12 @@ functions are written as by a user, who knows the description and the inputs.
 
 import numpy as np
 
-from refsnn import (alif, binning, chip, cochlea, convnet, delays, encoding, ewc,
-                    feedback, in_the_loop, lif, losses, lstm, mlp, ntk, ntk_dynamics,
-                    ntt, optimisers, pruning, rnn, si, snap, sparse_rtrl, spike_time,
-                    superspike, surrogates)
+from refsnn import (alif, binning, chip, cochlea, convnet, delays, encoding, eventprop,
+                    ewc, feedback, in_the_loop, lif, losses, lstm, mlp, ntk,
+                    ntk_dynamics, ntt, optimisers, pruning, rnn, si, snap, sparse_rtrl,
+                    spike_time, superspike, surrogates)
 from refsnn import bptt as adjoints
+from refsnn.oracle.build import spike_time_grid
 
 
 def some(p, *names):
@@ -240,6 +241,64 @@ def delayed_gradient(p, kernel):
             **({"dwidth": dwidth} if "width" in p else {})}
 
 
+def event_gradient(p):
+    order = np.argsort(p["input_times"], axis=1)
+    inputs = [list(np.take_along_axis(p[key], order, axis=1))
+              for key in ("input_times", "input_units")]
+    own, end = some(p, "tau_mem", "tau_syn", "threshold"), {"until": p["until"]}
+    end["most"] = 100       # refuses weights of 1000
+    one = eventprop.simulate(*inputs, p["W"], **end, **own)
+    two = eventprop.simulate(one.times, one.units, p["W2"], **end, **own)
+    errors = [t - p["target"][b, i] for b, (t, i) in enumerate(zip(
+        two.times, two.units, strict=True))]
+    g2 = eventprop.backward(errors, one.units, p["W2"], None, two, **own)
+    g = eventprop.backward(g2.dtimes, inputs[1], p["W"], None, one, **own)
+    dinputs = np.zeros(order.shape)
+    np.put_along_axis(dinputs, order, np.array(g.dtimes), axis=1)
+    neurons = [(run.times[b], run.units[b] == i) for b in range(len(order))
+               for run in (one, two) for i in range(p["target"].shape[1])]
+    return {"counts": np.reshape([at.sum() for _, at in neurons], (len(order), -1)),
+            "times": np.concatenate([t[at] for t, at in neurons]),
+            "loss": sum((e ** 2).sum() / 2 for e in errors),
+            "dW": g.dW, "dW2": g2.dW, "dinput_times": dinputs,
+            "dtau_mem": (g.dtau_mem + g2.dtau_mem).sum(),
+            "dtau_syn": (g.dtau_syn + g2.dtau_syn).sum()}
+
+
+def grid_gradient(p, reset):
+    """Each input spike enters by a weight of its own."""
+    x, (T, B, m) = p["x"], p["x"].shape
+    spikes, found = np.zeros((T, B, len(p["W"]))), {"loss": 0.0, "dW": 0.0}
+    dinputs = np.zeros(x.shape)
+    own = {"steps": T, "dt": p["dt"], "taus": (p["tau_mem"], p["tau_syn"]),
+           "threshold": p["threshold"]}
+    for b in range(B):
+        arrivals, units = np.nonzero(x[:, b])
+        every, W = np.arange(len(units)), p["W"][:, units]
+        grid = spike_time_grid.simulate(arrivals, every, W, reset=reset, **own)
+        steps = np.rint(grid.times / p["dt"]).astype(int) - 1
+        spikes[steps, b, grid.units] = 1
+        errors = grid.times - p["target"][b, grid.units]
+        dW, dtimes = spike_time_grid.backward(errors, arrivals, every, W, grid, **own)
+        dinputs[arrivals, b, units] = dtimes.sum(axis=0)
+        found["dW"] = found["dW"] + dW @ (units[:, None] == np.arange(m))
+        found["loss"] += (errors ** 2).sum() / 2
+    return found | {"spikes": spikes, "dinput_times": dinputs,
+                    "mem": before_reset(p, spikes, reset)}
+
+
+def before_reset(p, spikes, reset):
+    mem, U, current = [], 0, 0
+    beta = np.exp(-p["dt"] / p["tau_mem"])
+    for now, fired in zip(p["x"], spikes, strict=True):
+        current = current + now @ p["W"].T
+        mem.append(beta * U + (1 - beta) * current)
+        current = np.exp(-p["dt"] / p["tau_syn"]) * current
+        U = mem[-1] - p["threshold"] * fired if reset == "subtract" else np.where(
+            fired, 0, mem[-1])
+    return np.array(mem)
+
+
 def convnet_gradient(p):
     weights, biases = numbered(p, "W"), numbered(p, "b")
     run = convnet.forward(weights, biases, p["x"], (True,))
@@ -448,6 +507,9 @@ ANSWERS = {
     "spike_time": first_times,
     "delays_linear": lambda p: delayed_gradient(p, "linear"),
     "delays_gaussian": lambda p: delayed_gradient(p, "normalised"),
+    "eventprop": event_gradient,
+    "eventprop_grid": lambda p: grid_gradient(p, "zero"),
+    "eventprop_grid_subtract": lambda p: grid_gradient(p, "subtract"),
     "van_rossum": van_rossum,
     "regularisers": regularisers,
     "surrogates": curves,

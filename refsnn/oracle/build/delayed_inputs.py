@@ -39,12 +39,14 @@ def _delays(seed, T, B, m, n, kernel):
     right = answer(a, by_delay, by_width)
     short = a.copy()
     short[K] = 0
+    rounded, truncated = (delays.taps(whole(p["delays"]), most=K, kernel=kernel,
+                                      width=p.get("width"))
+                          for whole in (np.rint, np.floor))
     wrong = {
-        "delays rounded to whole steps": output(delays.taps(
-            np.rint(p["delays"]), most=K, kernel=kernel, width=p.get("width"))),
-        ("delays truncated to whole steps", "genn-team/ml_genn#137"): output(
-            delays.taps(np.floor(p["delays"]), most=K, kernel=kernel,
-                        width=p.get("width"))),
+        "delays rounded to whole steps": output(rounded),
+        ("delays truncated to whole steps", "genn-team/ml_genn#137"): output(truncated),
+        ("delays rounded in training, truncated after", "genn-team/ml_genn#137"):
+            answer(rounded, by_delay, by_width) | output(truncated),
         ("kernel flipped: delay K - d", "Thvnvtos/SNN-delays"): answer(
             a[::-1], by_delay[::-1], by_width[::-1]),
         ("buffer one step too short", "genn-team/ml_genn#129"): output(short),

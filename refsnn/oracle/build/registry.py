@@ -18,8 +18,9 @@ from typing import NamedTuple
 import numpy as np
 
 from refsnn.oracle.build import (analog_chip, consolidation, delayed_inputs,
-                                 input_spikes, kernels, lif_layers, lif_networks,
-                                 local_rules, losses_and_optimisers, networks)
+                                 event_gradients, input_spikes, kernels, lif_layers,
+                                 lif_networks, local_rules, losses_and_optimisers,
+                                 networks)
 from refsnn.oracle.build.vector import DECAYS, Mutant, Vector
 
 __all__ = ["REGISTRY", "Entry", "build"]
@@ -94,7 +95,12 @@ REGISTRY = {
     "delays_linear": Entry(delayed_inputs._delays, (61, 16, 2, 4, 3),
                            {"kernel": "linear"}),
     "delays_gaussian": Entry(delayed_inputs._delays, (62, 16, 2, 4, 3),
-                             {"kernel": "normalised"})}
+                             {"kernel": "normalised"}),
+    "eventprop": Entry(event_gradients._exact, (1, 16, 2, 4, 3)),
+    "eventprop_grid": Entry(event_gradients._grid, (29, 20, 2, 3, 2),
+                            {"reset": "zero"}),
+    "eventprop_grid_subtract": Entry(event_gradients._grid, (29, 20, 2, 3, 2),
+                                     {"reset": "subtract"})}
 
 
 def build(name, size=(), single=False):
