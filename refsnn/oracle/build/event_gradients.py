@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute test problems with known solutions for gradients of spike times.
 
-The grid is that of the scheme "held" of `spike_time_grid`.  The adjoint
-variables of [WP21] are lambda_V = -dU/tau_mem and lambda_I = -dI/tau_syn.
+The time steps follow the scheme "held" of `spike_time_grid`.  In names of
+mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn.
 """
 
 import numpy as np
@@ -49,8 +49,8 @@ def _mistakes(right, found, more):
         ("sign of dW", "hxtorch eventprop.py"): {k: -a for k, a in weights.items()},
         ("missing factor tau_syn of dW", "lolemacs/pytorch-eventprop models.py"):
             {k: a / TAU_SYN for k, a in weights.items()}}
-    return {name: {key: a for key, a in outputs.items() if np.any(a != right[key])}
-            for name, outputs in wrong.items()}
+    return {name: {key: a for key, a in found.items() if np.any(a != right[key])}
+            for name, found in wrong.items()}
 
 
 def _exact(seed, T, B, m, n):
@@ -74,7 +74,7 @@ def _exact(seed, T, B, m, n):
     g = eventprop.backward(g2.dtimes, *layers[0][:2], None, layers[0][2], **CONSTANTS)
     right = {
         "counts": np.array([[(run.units[b] == i).sum() for _, _, run in layers
-                             for i in range(n)] for b in range(B)]),
+                             for i in range(n)] for b in range(B)], float),
         "times": np.concatenate([run.times[b][run.units[b] == i] for b in range(B)
                                  for _, _, run in layers for i in range(n)]),
         "loss": np.float64(sum((e ** 2).sum() for e in errors) / 2),
@@ -92,7 +92,7 @@ def _exact(seed, T, B, m, n):
                 "dtau_mem": dtaus[0] + more[0], "dtau_syn": dtaus[1] + more[1]}
 
     text = ("two layers of LIF neurons from rest, time in s, no refractory time; times "
-            "of all spikes by sample, layer, neuron, time; counts by sample and neuron; "
+            "of all spikes by sample, layer, neuron, time; counts by sample, neuron; "
             "loss 1/2 sum (time - target)^2 over all spikes of the second layer, and "
             "its gradient: refsnn.eventprop, (1)-(3), (9)-(17)")
     return text, p, right, _mistakes(right, found, {})
