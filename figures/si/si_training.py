@@ -147,17 +147,32 @@ def perceptron(*sizes, zero=False, keep=1.0):
                () if keep == 1 else (keep,) * (len(sizes) - 2))
 
 
-def convolutional(shapes, pools, zero=True, keep=()):
+def convolutional(shapes, pools, zero=True, keep=(), framed=None):
     """Return the `Net` of a convolutional network.
 
     The tuple `pools` contains True for each convolution that is followed by pooling.
+    The dict `framed` holds the shapes (H, W) of the input maps of some layers.  The
+    entries in the first and last rows and columns of these maps are set to 0.
     """
     forward, clear, signals = (functools.partial(f, pools=pools) for f in (
         fast_convnet.forward, convnet.forward, convnet.signals))
+    if framed:
+        forward, clear = (functools.partial(_framed, f, framed)
+                          for f in (forward, clear))
     return Net(functools.partial(_start, convnet.init, shapes, zero), forward,
                lambda weights, tape, doutputs: fast_convnet.backward(tape, doutputs),
                functools.partial(_derivatives, clear, signals),
                (*pools, *[False] * (len(shapes) - len(pools))), keep)
+
+
+def _framed(forward, framed, weights, biases, x, dropout=None):
+    """Compute a recording, with dropout masks that are 0 at the edges of maps."""
+    masks = list(dropout or [None] * len(weights))
+    for i, shape in framed.items():
+        frame = np.zeros((len(x), *shape, weights[i].shape[3]), bool)
+        frame[:, 1:-1, 1:-1] = True if masks[i] is None else masks[i][:, 1:-1, 1:-1]
+        masks[i] = frame
+    return forward(weights, biases, x, dropout=masks)
 
 
 def _derivatives(forward, signals, weights, biases, x):
