@@ -50,7 +50,7 @@ BATCH = {"digits": (32, 10), "Fashion": (256, 256), "pairs": (256, 256),
          "CIFAR": (256, 256)}
 # Epochs of each job: for the first task, and for each later task.
 PARTS = {"digits": ((10,), (40,)), "Fashion": ((5,), (60,)), "pairs": ((5,) * 2,) * 2,
-         "CIFAR": ((3,) * 20, (20,) * 3)}
+         "CIFAR": ((5,) * 12, (30,) * 2)}
 TITLES = {"digits": "Digits, then rotated digits", "CIFAR": "CIFAR-10, then CIFAR-100",
           "Fashion": "MNIST, then Fashion-MNIST", "pairs": "CIFAR-10 in five pairs"}
 TASKS = {"digits": 6, "Fashion": 6, "pairs": 5, "CIFAR": 6}
@@ -62,8 +62,8 @@ OTHER = {"color": colours.GREEN, "marker": "v"}         # of all other strengths
 FASHIONS = ("MNIST, then 5 pairs of classes of Fashion-MNIST with 500 training images "
             "per class, LeNet-5-Caffe, 3 runs, in place of CIFAR-10, then CIFAR-100; "
             "published: validation accuracies, 5 runs")
-HALVES = ("5 pairs of classes of CIFAR-10, 10 epochs, 1 run, in place of CIFAR-10, then "
-          "CIFAR-100")
+HALVES = ("5 pairs of classes of CIFAR-10, 10 epochs, 1 run, in place of CIFAR-10, "
+          "then CIFAR-100")
 INITIAL = "hidden weights are truncated normal numbers, not those of Keras"
 ARRAYS = {key: value for name, title in TITLES.items() for key, value in (
     (f"{name} strengths", ("strength", "1", f"strength c of the penalty, {title}")),
@@ -267,8 +267,8 @@ def claims(size):
               for claim, value in zip(ends("Fashion"), tasks.mean(axis=1), strict=True)]
     pairs = [*judged("pairs", "pairs-", (0.02, None, None)), *ends("pairs", "pairs-")]
     medium = np.array([paper[f"{label(0.01)}, task {i + 1}"] for i in range(6)])
-    alike = [*((f"cifar-{key}", text, number(value), True) for (key, text), value in
-               zip(texts("CIFAR"), gains, strict=True)),
+    alike = [*((f"cifar-{key}", text, gain, True) for (key, text), gain in zip(
+                 texts("CIFAR"), gains, strict=True)),
              *((claim.id, claim.text, number(value), False) for claim, value in zip(
                  ends("CIFAR", "cifar-"), tasks.mean(axis=1), strict=True)),
              ("cifar-end-other", f"{TITLES['CIFAR']}: mean accuracy over the tasks at "
@@ -277,8 +277,9 @@ def claims(size):
               number((medium - alone)[1:].mean()), True)]
     return [*found, other("Fashion"),
             *(claim._replace(differs=HALVES) for claim in pairs),
-            *(kinds.reproduction(key, text, value, ordered=ordered, unit="accuracy",
-                                 differs=INITIAL) for key, text, value, ordered in alike)]
+            *(kinds.reproduction(key, text, value, ordered=ordered, differs=INITIAL,
+                                 unit="accuracy")
+              for key, text, value, ordered in alike)]
 
 
 def texts(name):

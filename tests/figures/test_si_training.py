@@ -7,7 +7,7 @@ from tolerances import RTOL, RTOL_FD, close
 
 from figures.si import si_training
 from figures.train import image_sets
-from refsnn import checks, datasets, si
+from refsnn import checks, datasets, losses, si
 from refsnn.fast import si as fast_si
 
 NETS = {
@@ -98,6 +98,48 @@ def test_the_gradient_with_dropout_by_differences(name):
                   [*unscaled, *found[half:]]):
         with pytest.raises(AssertionError):
             checks.directional(loss, parameters, wrong, rng, rtol=RTOL_FD, step=1e-5)
+
+
+def padded_twin(weights, biases, x):
+    """Outputs of two blocks: a convolution with padding, one without, pooling."""
+    for i in (0, 2):
+        for W, b, pad in zip(weights[i:i + 2], biases[i:i + 2], (1, 0), strict=True):
+            x = np.pad(x, ((0, 0), (pad, pad), (pad, pad), (0, 0)))
+            view = np.lib.stride_tricks.sliding_window_view(x, (3, 3), (1, 2))
+            x = np.maximum(np.einsum("nrsckl,oklc->nrso", view, W) + b, 0)
+        N, side, _, c = x.shape
+        side -= side % 2
+        x = x[:, :side, :side].reshape(N, side // 2, 2, side // 2, 2, c).max((2, 4))
+    return x.reshape(N, -1) @ weights[-1].T + biases[-1]
+
+
+def test_framed_maps_are_the_padding_of_a_later_convolution():
+    rng = np.random.default_rng(3)
+    shapes = ((3, 3, 3, 2), (4, 3, 3, 3), (4, 3, 3, 4), (5, 3, 3, 4), (4, 5))
+    net = si_training.convolutional(shapes, (False, True, False, True), zero=False,
+                                    framed={2: (6, 6)}, keep=(1, 0.5, 1, 1))
+    parameters = [a.astype(float) + 0.2 * rng.normal(size=a.shape)
+                  for a in si_training.begin(net, rng).parameters]
+    x, labels = rng.random((6, 10, 10, 2)), rng.integers(0, 4, 6)
+    wide = np.pad(x, ((0, 0), (3, 3), (3, 3), (0, 0)))
+
+    def loss(theta):
+        f = padded_twin(*si_training.halves(theta), x)
+        return losses.cross_entropy(f[None], labels, "last")[0]
+
+    weights, biases = si_training.halves(parameters)
+    close(net.forward(weights, biases, wide).outputs, padded_twin(weights, biases, x))
+    close(net.derivatives(weights, biases, wide)[2], padded_twin(weights, biases, x))
+    value, found = si_training.gradient(net, parameters, wide, labels)
+    assert all(a.any() for a in found) and value == pytest.approx(loss(parameters))
+    checks.directional(loss, parameters, found, rng, rtol=RTOL_FD, step=1e-6)
+    masks = si_training.dropout_masks(net, weights, wide, rng)
+    recording = net.forward(weights, biases, wide, dropout=masks)
+    dropped, whole = recording.inputs[2], masks[2].copy()
+    frame = np.ones(dropped.shape, bool)
+    frame[:, 1:-1, 1:-1] = False
+    assert not dropped[frame].any() and dropped.any() and (masks[2] == whole).all()
+    assert not dropped[~masks[2]].any()
 
 
 def test_there_is_no_dropout_without_a_generator_or_a_fraction():
