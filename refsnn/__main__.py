@@ -375,8 +375,7 @@ def main(arguments=None):
 
     Parameters
     ----------
-    arguments : list of str, optional
-        Command-line arguments; sys.argv[1:] by default.
+    arguments : list of str, optional; by default sys.argv[1:]
 
     Returns
     -------

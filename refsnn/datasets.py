@@ -142,8 +142,7 @@ def split(labels, test_fraction=0.2, seed=0):
     test_fraction : float
         Fraction of each class in the test set, in (0, 1).  Numbers are
         rounded, but each set has at least one sample of each class.
-    seed : int
-        Random seed of the split, at least 0.
+    seed : int, at least 0
 
     Returns
     -------

@@ -86,8 +86,7 @@ def latency(values, T, *, tau=20e-3, threshold=0.2, dt=1e-3, dtype=None):
     Parameters
     ----------
     values, T, tau, threshold, dt : as for `latency_events`
-    dtype : float32 or float64, optional
-        Dtype of the result.  The default is the dtype of `values`.
+    dtype : float32 or float64, optional; by default that of `values`
 
     Returns
     -------
@@ -115,8 +114,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
         Number of time steps, and time step in seconds.
     rng : numpy.random.Generator
         Random generator.  The sampled spikes do not depend on `dtype`.
-    dtype : float32 or float64, optional
-        Dtype of the result.  The default is the dtype of `rates_hz`.
+    dtype : float32 or float64, optional; by default that of `rates_hz`
 
     Returns
     -------

@@ -97,8 +97,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
         Outputs f of the network.  The result has the dtype of `outputs`.
     labels : (N,) int, optional
         Labels for eq. (8), which requires likelihood="categorical".
-    likelihood : {"categorical", "gaussian"}
-        Distribution p: the softmax of f, or a normal distribution.
+    likelihood : {"categorical", "gaussian"}, the distribution p
 
     Returns
     -------
@@ -157,7 +156,6 @@ def accumulate(state, importance, parameters, anchors="latest"):
         Fisher information F, such as ``[*found.weights, *found.biases]``, and
         parameters at the end of the task.
     anchors : {"latest", "all"}
-        Anchor: `parameters`, or their F-weighted mean over all tasks.
 
     Returns
     -------

@@ -294,11 +294,9 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     scaling : float
         Factor `scaling` of eq. (3).  The published factor is 10; sums need a
         smaller one, such as 0.1.
-    readout, burst, rate : float
-        Coefficients of penalties (5), (6) and (7), at least 0.  The published
-        code uses burst = 5e-4 and readout = 0.
-    bound : float
-        Total spike count of a pattern above which penalty (7) is positive.
+    readout, burst, rate, bound : float
+        Coefficients of penalties (5), (6) and (7), at least 0, and bound of
+        (7).  The published code uses burst = 5e-4 and readout = 0.
 
     Returns
     -------

@@ -108,7 +108,6 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
         One or several numbers of training steps, each at least 0.
     rate : as for `one_step`
     loss : {"sum", "mean"}
-        "sum" is half the sum of squared errors; "mean" is "sum" / N.
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional
         Tangent kernel between the test samples and the training samples, and
         network outputs f*_0 for the test samples before training.

@@ -196,9 +196,8 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     Returns
     -------
     Gradient, which is exactly 0 for pruned weights
-        loss     `Loss` with the fields total, the loss L, and its terms
-                 without coefficients: kernel, sum (K - K*)^2 / (N N' k^2),
-                 outputs, sum (f - f*)^2 / (B k), and l2, sum_l |M_l W_l|^2
+        loss     `Loss` with the fields total, the loss L, and kernel, outputs
+                 and l2, its terms (1)-(3) without the coefficients
         weights, biases  lists of derivatives, in the shapes of the parameters
     """
     one_of("kind", kind, "at_masked", "through_mask")

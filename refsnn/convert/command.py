@@ -56,8 +56,7 @@ def run(options):
 
     Parameters
     ----------
-    options : argparse.Namespace
-        Options of the command line, from the parser of `refsnn.__main__`.
+    options : argparse.Namespace, from the parser of `refsnn.__main__`
 
     Returns
     -------

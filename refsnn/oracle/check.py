@@ -97,10 +97,8 @@ def check(results, known=None):
 
     Parameters
     ----------
-    results : dict
-        Array for each key "VECTOR.OUTPUT" of a golden vector.
-    known : dict, optional
-        Golden `Vector` for each name.  The default is the result of `vectors`.
+    results : dict of arrays, with keys VECTOR.OUTPUT
+    known : dict of `Vector`, optional; by default the result of `vectors`
 
     Returns
     -------

@@ -48,8 +48,12 @@ def group(results, known):
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
-    _refuse_masked(results)
     grouped = {}
+    for key, value in results.items():
+        parts = value if isinstance(value, (list, tuple)) else [value]
+        if any(isinstance(part, np.ma.MaskedArray) for part in parts):
+            raise ValueError(f"{key} is a masked array: must be a plain array, for "
+                             "example after .filled(0)")
     for key, value in results.items():
         name, _, output = str(key).rpartition(".")
         if name not in known or output not in known[name].outputs:
@@ -64,14 +68,6 @@ def group(results, known):
                       if isinstance(value, float) or np.shape(value) == ()
                       and getattr(value, "dtype", None) == np.float64}
     return grouped
-
-
-def _refuse_masked(results):
-    for name, value in results.items():
-        parts = value if isinstance(value, (list, tuple)) else [value]
-        if any(isinstance(part, np.ma.MaskedArray) for part in parts):
-            raise ValueError(f"{name} is a masked array: must be a plain array, for "
-                             "example after .filled(0)")
 
 
 def flaw(vector):

@@ -70,8 +70,7 @@ def cases(only=None, seed=0):
 
     Parameters
     ----------
-    only : list of str, optional
-        Names of golden vectors.  The default is all.
+    only : list of str, optional; by default all golden vectors
     seed : int
         Seed from which the seeds of the fresh inputs are drawn.
 
@@ -150,8 +149,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
 
     Parameters
     ----------
-    command : list of str
-        Program and its arguments.
+    command : list of str, program and arguments
     only : as for `cases`
     listed : dict of expected failures, as from `expected`, optional
     seed, timeout : int, float

@@ -81,8 +81,7 @@ def load(chosen=None):
 
     Parameters
     ----------
-    chosen : list of str, optional
-        Names of the golden vectors.  By default, all golden vectors are read.
+    chosen : list of str, optional; by default all golden vectors
 
     Returns
     -------

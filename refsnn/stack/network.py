@@ -78,12 +78,9 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
 def descend(layers, gradients, optimiser, states=None):
     """Change all parameters whose derivative is not None.
 
-    >>> from functools import partial
-    >>> from refsnn import optimisers
     >>> old = layer(np.ones((1, 1)), tau_syn=5e-3, tau_mem=20e-3)
     >>> gradient = Layer(np.ones((1, 1)), log_tau_mem=np.array(1.0))
-    >>> (new,), _ = descend([old], [gradient],
-    ...                     partial(optimisers.sgd, rate=0.5))
+    >>> (new,), _ = descend([old], [gradient], lambda s, g: (s, -g / 2))
     >>> new.W.item(), round((new.log_tau_mem - old.log_tau_mem).item(), 9)
     (0.5, -0.5)
 

@@ -114,7 +114,11 @@ def _ewc():
         "second_x": 2 * numbers([29, 1], 8, 4) - 1,
         "second_labels": np.array([1, 0, 2, 2, 1, 0, 0, 1])}
     anchors = [[p[f"{when}{key}"] for key in shapes] for when in ("", "second_")]
-    runs = [_traced(p, when) for when in ("", "second_")]
+    runs = []
+    for when in ("", "second_"):
+        layers = [[p[f"{when}{key}{i}"] for i in range(2)] for key in "Wb"]
+        run = mlp.forward(*layers, p[f"{when}x"])
+        runs.append((run, mlp.signals(layers[0], run), p[f"{when}labels"]))
 
     def found(*tasks, scale=1.0, anchor=anchors[-1]):
         state = ewc.State([sum(parts) for parts in zip(*tasks, strict=True)], anchor, 2)
@@ -155,13 +159,6 @@ def _ewc():
     idle = {key: (marked(p[key]), "the labels are drawn from the softmax")
             for key in ("labels", "second_labels")}
     return text, p, right, wrong, idle
-
-
-def _traced(p, when):
-    """Return activities, output derivatives and labels."""
-    weights, biases = ([p[f"{when}{letter}{i}"] for i in range(2)] for letter in "Wb")
-    run = mlp.forward(weights, biases, p[f"{when}x"])
-    return run, mlp.signals(weights, run), p[f"{when}labels"]
 
 
 def _fisher(run, signals, labels, kind="softmax"):

@@ -55,10 +55,8 @@ def assert_correct(rule, function, examples=60):
 
     Parameters
     ----------
-    rule : str
-        Name of a golden vector of variable size, such as "bptt".
-    function : callable (inputs) -> dict
-        Function under test, from inputs to some or all outputs.
+    rule : str, the name of a golden vector of variable size, such as "bptt"
+    function : callable (inputs) -> dict of some or all outputs
     examples : int, the number of networks that Hypothesis samples
 
     Returns

@@ -113,7 +113,13 @@ def _search(problem, fits_only=False):
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
     if flat.drive.shape[2] > FIRST:
-        found = _parted(_part(flat, _active(flat)), runs, every, T)
+        keep = _active(flat)
+        part = flat._replace(
+            drive=flat.drive[:, :, keep],
+            rows={name: row[:, keep] for name, row in flat.rows.items()},
+            **{name: getattr(flat, name)[keep] for name in (
+                "thr", "leak", "reset_to", "floor")})
+        found = _parted(part, runs, every, T)
         best = T if fits_only else max(int(row.max()) for row in found.values())
         latest = {kind: row == best for kind, row in found.items()}
         full = _parted(flat, runs, latest, T)
@@ -255,14 +261,6 @@ def _active(flat):
         sample = int(np.argmax(score.reshape(-1, flat.n).sum(axis=1)))
         return np.arange(sample * flat.n, (sample + 1) * flat.n)
     return np.sort(np.argsort(-score, kind="stable")[:FIRST])
-
-
-def _part(flat, keep):
-    return flat._replace(
-        drive=flat.drive[:, :, keep],
-        rows={name: row[:, keep] for name, row in flat.rows.items()},
-        **{name: getattr(flat, name)[keep] for name in (
-            "thr", "leak", "reset_to", "floor")})
 
 
 def _parted(flat, runs, active, T):

@@ -34,20 +34,15 @@ def _settled(problem, fits, presets, exact):
         elif number >= most:
             names = set()
         elif spikes is None:
-            names = _simulated(problem, [code for code in same
-                                         if (fits == code).all(axis=1).any()])
+            steps = elimination._steps([code for code in same if (
+                fits == code).all(axis=1).any()], problem.axes)
+            sure = all(_ties(problem, step) for step in steps)
+            names = {step.compare for step in steps} if sure else set()
         else:
             names = _ties(problem, elimination._steps([row], problem.axes)[0], exact)
         kept += [code for code, name in zip(same, values, strict=True)
                  if len(names) != 1 or name in names]
     return np.array(kept, fits.dtype).reshape(-1, fits.shape[1])
-
-
-def _simulated(problem, codes):
-    """Return the choices for "compare" in `codes`."""
-    steps = elimination._steps(codes, problem.axes)
-    sure = all(_ties(problem, step) for step in steps)
-    return {step.compare for step in steps} if sure else set()
 
 
 def _ties(problem, step, exact=False):

@@ -1,6 +1,5 @@
 """Constants that are refitted, and surrogates that explain a gradient."""
 
-import doctest
 
 import numpy as np
 import pytest
@@ -9,7 +8,7 @@ from strategies import thinned
 
 from refsnn import conventions, surrogates
 from refsnn.conventions import PRESETS, Step
-from refsnn.oracle.identify import fitting, report
+from refsnn.oracle.identify import elimination, fitting, report
 
 OTHER = {"tau_syn": 6.5, "tau_mem": 11.0, "dt": 1.0}
 SHAPE = 30, 2, 8
@@ -309,6 +308,10 @@ def test_bumps_are_those_of_surrogates(name):
     assert set(fitting.BUMPS) == set(surrogates.SURROGATES) | {"step"}
 
 
-def test_examples():
-    failed, tried = doctest.testmod(fitting)
-    assert failed == 0 < tried
+def test_the_decay_of_a_membrane_is_fitted():
+    x, step = (np.arange(20) ** 2 % 5.0)[:, None, None], conventions.Step()
+    levels = {"threshold": 9.0, "leak": 0.0, "reset_to": 0.0, "floor": 0.0}
+    rows = conventions.recorded(step, conventions.simulate(
+        step, x, np.eye(1), tau_syn=1.5, tau_mem=3.0, **levels))
+    given = elimination.Problem(x, np.eye(1), None, rows, {}, (), levels, 1e-16)
+    assert round(fitting._constants(given).beta, 6) == 0.716531       # exp(-1/3)
