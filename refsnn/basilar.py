@@ -223,8 +223,7 @@ def interpolate(table, frequencies, channels=None):
     table : Table
     frequencies : (F,) float
         Frequencies in Hz, from 1 to the `top` of the table.
-    channels : slice, optional
-        Selected places of the table; the default is all places.
+    channels : slice of the places, optional; by default all
 
     Returns
     -------

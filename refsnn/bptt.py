@@ -121,8 +121,7 @@ def chunk(J, F, q, dstate):
         first step of the next chunk.  `lif.linearise` returns these arrays if
         the argument `after` is given.  F[0] must be 0 if the first state of
         the chunk is the last state of an earlier chunk.
-    q : (T, B, n) float
-        Direct derivative of the loss with respect to the states.
+    q : as for `adjoint`
     dstate : (B, n) float
         Second result for the next chunk.  Zeros truncate the gradient.
 

@@ -312,13 +312,11 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
 
     Parameters
     ----------
-    chip : Chip
-        Chip returned by `draw`.  All computations use the dtype of the chip.
+    chip : Chip from `draw`, whose dtype all computations use
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None and `readout` (k, n):
         integers up to weight_limit, or floats if this effect is off.
-    spikes : (T, B, m) float, int or bool
-        Input spikes, 0 or 1, of B independent images.
+    spikes : (T, B, m) of 0 and 1, for B independent images
     rng : numpy.random.Generator
     step, dt : float
         `dt` is the width of a time bin in seconds, at most 30 times each

@@ -119,8 +119,7 @@ def velocity(x, rate, response, channels, *, out=None):
         Transfer function V at frequencies in Hz for a slice of channels, such
         as a result of `basilar.response`.
     channels : int or slice
-    out : (n, C) float64, optional
-        Array to which the result is written.
+    out : (n, C) float64 for the result, optional
 
     Returns
     -------
@@ -222,8 +221,7 @@ def firing_probability(v, dt, *, cell=None, out=None):
     Parameters
     ----------
     v, dt, cell : as for `transmitter`
-    out : (T, C) float64, optional
-        Array for the result, which may be `v`.
+    out : (T, C) float64 for the result, optional; may be `v`
 
     Returns
     -------

@@ -93,8 +93,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     ----------
     inputs, signals : lists of (N, n_in) and of (N, K, n_out) float
         Inputs a[l] and signals g[l] of each layer, as from `mlp`.
-    outputs : (N, K) float
-        Outputs f of the network.  The result has the dtype of `outputs`.
+    outputs : (N, K) float, of the dtype of the result
     labels : (N,) int, optional
         Labels for eq. (8), which requires likelihood="categorical".
     likelihood : {"categorical", "gaussian"}, the distribution p
@@ -150,8 +149,7 @@ def accumulate(state, importance, parameters, anchors="latest"):
 
     Parameters
     ----------
-    state : State or None
-        State after the previous task; None for the first task.
+    state : State after the previous task, or None for the first task
     importance, parameters : array or list of arrays
         Fisher information F, such as ``[*found.weights, *found.biases]``, and
         parameters at the end of the task.

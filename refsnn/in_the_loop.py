@@ -149,8 +149,7 @@ def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None
     weights : dict or NamedTuple
         `hidden` (n, m), `recurrent` (n, n) or None, and `readout` (k, n), in
         the form that `run` accepts.  Chips accept integer weights.
-    x : (T, B, m) float, int or bool
-        Number of input spikes in each time bin.
+    x : (T, B, m), the number of input spikes in each time bin
     unit : float or (n + k,) float
         ADC codes from leak to threshold, hidden neurons and then readouts.
     gain : float
@@ -287,8 +286,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
     ----------
     recording : Recording
         Recording with all potentials, such as the result of `complete`.
-    labels : (B,) int
-        Correct class of each pattern, 0 ... k-1.
+    labels : (B,) int, from 0 to k - 1
     reduction : {"max", "reached", "sum"}
         Reduction over time in eq. (3).  [CB22] uses "sum" for spoken words.
     scaling : float

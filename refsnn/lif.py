@@ -170,10 +170,9 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
         Decay factors exp(-dt/tau_syn) and exp(-dt/tau_mem) in [0, 1), gain
         of the current (1 or 1 - beta in the literature), and firing
         threshold.  The gain and the threshold are positive.
-    reset : {"subtract", "zero"}
-        Type of the reset, eq. (3) or (4).
-    refractory : int
-        Number of steps after a spike in which U is held at 0.
+    reset, refractory : {"subtract", "zero"}, int
+        Type of the reset, eq. (3) or (4), and number of steps after a spike in
+        which U is held at 0.
     spike : callable (t, u) -> (B, n) float, optional
         Spike function that replaces (1), for finite differences.
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional

@@ -191,7 +191,6 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
     density, strength, l2 : float
         Fraction of unpruned weights, in (0, 1]; coefficients of (1) and (3).
     kind : {"at_masked", "through_mask"}
-        Kind of the kernel, with or without ("through_mask") pruned weights.
 
     Returns
     -------

@@ -77,8 +77,7 @@ def sgd(state, gradient, *, rate, momentum=0.0):
 
     Parameters
     ----------
-    state : State or None
-        Result of the previous step; None at the start.
+    state : State from the previous step, or None at the start
     gradient : (...) float
         Gradient of the loss with respect to the parameters, of any shape.
     rate, momentum : float

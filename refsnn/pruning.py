@@ -192,8 +192,7 @@ def random(weights, rho, rng, *, scope="layer"):
 
     Parameters
     ----------
-    weights, rho, scope
-        As for `magnitude`.  The values of the weights have no effect.
+    weights, rho, scope : as for `magnitude`, but values have no effect
     rng : numpy.random.Generator
         Random generator, which draws one permutation for each group.
     """

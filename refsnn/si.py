@@ -195,8 +195,7 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
     penalty_gradient : array or list of arrays, optional
         Gradient of the penalty before the step, for settings.gradient "total".
     settings : Settings
-        Only `gradient`, `displacement`, `rate` (for "descent") and `clip` are
-        used.
+        Only `gradient`, `displacement`, `rate` and `clip` are used.
 
     Returns
     -------
@@ -262,8 +261,7 @@ def consolidate(state, parameters, settings=DEFAULT):
     ----------
     state, parameters : State, and array or list of arrays
         State and parameters after the last step of the task.
-    settings : Settings
-        Only `clamp` and `xi` are used.
+    settings : Settings, of which `clamp` and `xi` are used
 
     Returns
     -------
@@ -311,8 +309,7 @@ def penalty(state, parameters, settings=DEFAULT):
     Parameters
     ----------
     state, parameters : as for `consolidate`, but at any step
-    settings : Settings
-        Only `strength`, `factor` and `cap` are used.
+    settings : Settings, of which `strength`, `factor` and `cap` are used
 
     Returns
     -------

@@ -101,8 +101,7 @@ def stored(owner, pattern, states):
     Parameters
     ----------
     owner, pattern : as for `step`
-    states : int
-        Number of states, a multiple of the number of neurons.
+    states : int, a multiple of the number of neurons
 
     Returns
     -------

@@ -291,8 +291,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
         Filter states g (in `syn`) and f (in `mem`) at step t; initially 0.
     eligibility : (B, n, count) float
         Eligibility at step t.  The result has the same shape and dtype.
-    alpha, beta, gain : float
-        Constants of the readout, shared by all readout units.
+    alpha, beta, gain : float, the constants of all readout units
 
     Returns
     -------

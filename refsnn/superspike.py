@@ -267,8 +267,7 @@ def forward(k, state, W, x):
     k : Coefficients, result of `coefficients`
     state, W : State, (B, n, m) float
         State from `rest` or `accumulate`, and weights, in volts.
-    x : (B, m) float, int or bool
-        Spikes that arrive at the inputs in this step.
+    x : (B, m) float, int or bool, spikes at the inputs in this step
 
     Returns
     -------

@@ -91,8 +91,7 @@ def feedback(kind, W_out, rng=None):
     Parameters
     ----------
     kind : {"symmetric", "random", "uniform"}
-    W_out : (B, k, n) float
-        Weights from n hidden to k output neurons.
+    W_out : (B, k, n) float, from n hidden to k output neurons
     rng : numpy.random.Generator, needed for "random"
 
     Returns

@@ -64,7 +64,6 @@ def begin(parameters):
     Parameters
     ----------
     parameters : float array or list of float arrays
-        Parameters that Adam will update.
 
     Returns
     -------
@@ -94,8 +93,7 @@ def step(parameters, gradient, state, *, rate, beta1=0.9, beta2=0.999, eps=1e-8,
         Gradient of the task loss without the penalty, cast if necessary.
     state : State
         State from `begin` or from the previous step, updated in place.
-    rate, beta1, beta2, eps : float
-        Learning rate and constants of Adam, as for `optimisers.adam`.
+    rate, beta1, beta2, eps : as for `optimisers.adam`
     path_integral, importance, anchor : array or list of arrays, optional
         Fields of an `si.State`.  The path integral is updated in place.  The
         importance and the anchor must be given together.

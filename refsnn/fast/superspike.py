@@ -263,8 +263,7 @@ def accumulate(k, state, W, block, signal):
     ----------
     k, state, W, block
         `k` and `W` as for `forward`; `state` and `block` from `forward`.
-    signal : (T, B, n) float
-        As for `superspike.accumulate`, at all steps of the block.
+    signal : (T, B, n) float, as for `superspike.accumulate`
 
     Returns
     -------

@@ -60,8 +60,6 @@ class _Peer(NamedTuple):
     reader: threading.Thread
 
 
-# ---- problems
-
 def cases(only=None, seed=0):
     """Return the stored test problems, and fresh draws of some of them.
 
@@ -137,8 +135,6 @@ def _findings(case, outputs):
     return check.check({f"{name}.{key}": value for key, value in outputs.items()},
                        {name: case.vector})
 
-
-# ---- the run
 
 def run(command, only=None, listed=None, seed=0, timeout=60.0):
     """Test a program that follows the protocol.
@@ -240,8 +236,6 @@ def _row(case, status, text, output="", mistakes=()):
             "draw": case.draw}
 
 
-# ---- the program
-
 def _start(command):
     try:
         process = subprocess.Popen(
@@ -334,8 +328,6 @@ def _stop(peer, pause):
         process.stdout.close()
 
 
-# ---- expected failures
-
 def expected(path):
     """Read the list of expected failures of a project.
 
@@ -402,8 +394,6 @@ def _states(findings, lucky):
         found[name] = rows[0]["level"], state
     return found
 
-
-# ---- the report
 
 def save(report, path="report.json"):
     """Write a report; replace an older report of the same command.

@@ -192,8 +192,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         Hidden layers, then the readout.  All arrays are cast to the dtype of
         the weights of the first layer.
     x : (B, m) float, int or bool
-    state : State, optional
-        Second result of the previous step; rest by default.
+    state : State from the previous step, optional; rest by default
     error : callable (B, k) -> (B, k), optional
         Derivative of the loss of this step with respect to the potentials of
         the readout.  By default, no gradient is computed.  "DECOLLE" also
@@ -206,8 +205,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
     feedback : list of (k, n) float, optional
         Fixed matrices, one for each hidden layer, instead of the weights
         between this layer and the loss.  "DECOLLE" always needs `feedback`.
-    gain : float or None
-        Gain of the current; None stands for 1 - beta.
+    gain : float or None, which stands for 1 - beta
     reset, refractory
         Arguments of `lif.step`.  Adaptive layers need reset="subtract".
     limit : float

@@ -274,8 +274,6 @@ def _simplest(runs, forward, rounding=True):
     return place, size(best)[1] < SMALL, f"Variant \"{_label(v)}\", {name}"
 
 
-# ---- inference
-
 def _switched(runs, wrong, forward):
     """Find the wrong term by statement (A)."""
     terms = set(SWITCHED)
@@ -479,8 +477,6 @@ def _last_adjoint(call, runs):
         return ("error",), why + "right."
     return ("surrogate",), why + "wrong."
 
-
-# ---- calls
 
 def _calls(call):
     """Test statement (F) with several calls."""

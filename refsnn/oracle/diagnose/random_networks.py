@@ -122,8 +122,6 @@ def assert_correct(rule, function, examples=60):
     return len(judged)
 
 
-# ---- one network
-
 def _built(rule, draws, n, m, B, T):
     seed, streams = draws
 
@@ -196,8 +194,6 @@ def _common(kind, fault):
     names = matching.mistakes(fault.vector, fault.results)
     return [name for name in kind.mistakes if name in names]
 
-
-# ---- the search for the smallest network
 
 def _failure(rule, function, fault, draws, sizes):
     if _varies(function, fault):
@@ -288,8 +284,6 @@ def _goals(value):
                                 float(f"{value:.2g}")]))
     return goals[:goals.index(value)] if value in goals else goals
 
-
-# ---- the report
 
 def _told(kind, fault):
     told = [f"{name} {{}}".format(
