@@ -653,7 +653,7 @@ def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
     W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
     times, units = _events(times, units, W.shape[1], W.dtype)
     size = len(times), len(W)
-    at, = arrays("at (...) in [0, inf)", at, dtype=W.dtype)
+    at, = arrays("at (...)", at, dtype=W.dtype)
     at, = arrays("at (T) in [0, inf)" if at.ndim == 1 else "at (T, {}, {}) in "
                  "[0, inf)".format(*size), at, dtype=W.dtype)
     at = np.broadcast_to(at[:, None, None], (len(at), *size)) if at.ndim == 1 else at

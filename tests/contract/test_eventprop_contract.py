@@ -80,6 +80,7 @@ SIZE = np.zeros((1, 2))
     ({"times": [AT, AT]}, "units has 1 samples, times has 2: must be equal"),
     ({"times": [], "units": []}, "units has 0 samples, .* at least 1"),
     ({"times": AT}, "times is of type ndarray: must be one of list, tuple"),
+    ({"times": None}, "times is "), ({"units": None}, "units is "),
     ({"units": [UNITS + 1]}, r"units\[0\] is out of range .*: must be in \[0, 3\)"),
     ({"units": [UNITS - 1]}, r"units\[0\] is out of range"),
     ({"units": [UNITS / 1]}, r"units\[0\] is float64: must hold integers"),
@@ -89,7 +90,9 @@ SIZE = np.zeros((1, 2))
     ({"state": SIZE}, "state is of type ndarray: must be a State"),
     ({"state": (SIZE + 1, SIZE)}, "state.mem is 1: must be below the threshold"),
     ({"most": 2}, "most is 2: sample 0 has more spikes"),
-    ({"most": 1.5}, "most is 1.5"), ({"most": -1}, "most is -1")])
+    ({"most": 25}, "most is 25: sample 0 has more spikes"),
+    ({"most": 1.5}, "most is 1.5"), ({"most": -1}, "most is -1: must be in"),
+    ({"most": None}, "most is None")])
 def test_spikes_and_states(change, match):
     with pytest.raises(ValueError, match=f"^{match}"):
         eventprop.simulate(**GOOD | {"until": 2.0} | change)
@@ -100,7 +103,17 @@ def test_spikes_and_states(change, match):
     ({"dtimes": []}, r"dtimes has \[\] spikes"),
     ({"dtimes": [[np.nan]]}, r"dtimes\[0\] is nan"),
     ({"units": [UNITS[1:]]}, r"units has \[4\] spikes .* must have \[5\]"),
+    ({"dtimes": None}, "dtimes is "), ({"units": None}, "units is "),
+    ({"dtimes": [None]}, r"dtimes\[0\] is None"),
+    ({"dtimes": [np.ones((26, 1))]}, r"dtimes\[0\] has shape \(26, 1\): must have 1"),
     ({"units": [UNITS + 9]}, r"units\[0\] is out of range"),
+    ({"units": [None]}, r"units\[0\] is None"),
+    ({"units": [UNITS / 1]}, r"units\[0\] is float64: must hold integers"),
+    ({"units": [UNITS[:, None]]}, r"units\[0\] has shape \(5, 1\): must have 1 axis"),
+    ({"threshold": 0.0}, "threshold is 0.0: must be in"),
+    ({"threshold": -1.0}, "threshold is -1.0: must be in"),
+    ({"threshold": np.inf}, "threshold is inf"),
+    ({"threshold": None}, "threshold is None"),
     ({"recording": None}, "recording is of type NoneType: must be a Recording")])
 def test_derivatives_and_recordings(change, match):
     rec = eventprop.simulate(**GOOD, until=2.0)
@@ -108,6 +121,42 @@ def test_derivatives_and_recordings(change, match):
         "V": None, "recording": rec, "dtimes": [np.ones(len(rec.times[0]))]}
     with pytest.raises(ValueError, match=f"^{match}"):
         eventprop.backward(**good | change)
+
+
+@pytest.mark.parametrize("change, match", [
+    ({"n": 0}, "n is 0: must be in"), ({"n": 3.5}, "n is 3.5: must be an integer"),
+    ({"n": None}, "n is None"), ({"times": [None]}, r"times\[0\] is None"),
+    ({"times": [np.arange(5)]}, r"times\[0\] is int64: must be float"),
+    ({"times": [AT[:, None]]}, r"times\[0\] has shape \(5, 1\): must have 1 axis"),
+    ({"units": [None]}, r"units\[0\] is None"),
+    ({"units": [UNITS[:, None]]}, r"units\[0\] has shape \(5, 1\): must have 1 axis")])
+def test_first_spikes(change, match):
+    with pytest.raises(ValueError, match=f"^{match}"):
+        eventprop.first(**{"times": [AT], "units": [UNITS], "n": 3} | change)
+
+
+@pytest.mark.parametrize("at, match", [
+    ([-1.0], "at is out of range"), ([np.inf], "at is inf"),
+    (SIZE[None] - 1, "at is out of range"), (SIZE[None] + np.inf, "at is inf")])
+def test_times_of_readouts(at, match):
+    with pytest.raises(ValueError, match=f"^{match}"):
+        eventprop.readout(at, **GOOD)
+
+
+def test_ends_of_ranges_are_accepted():
+    none, zero, until = {"delays": np.zeros((2, 3))}, np.zeros(1), {"until": 2.0}
+    V = {"V": np.full((2, 2), 0.5), **until}
+    one, two = (eventprop.simulate(**GOOD, **V, **more) for more in (
+        {}, none | {"recurrent_delays": np.zeros((2, 2))}))
+    assert len(one.times[0]) > 26 and np.array_equal(one.times[0], two.times[0])
+    assert len(eventprop.simulate(**GOOD, **until, most=26).times[0]) == 26
+    assert len(eventprop.simulate(**GOOD | {"W": 0 * W}, **until, most=0).times[0]) == 0
+    assert eventprop.first([AT], [0 * UNITS], 1) == [[0.1]]
+    assert not eventprop.readout(zero, **GOOD, **none).any()
+    assert not eventprop.readout(SIZE[None], **GOOD, **none).any()
+    assert eventprop.peaks(**GOOD, **until, **none).all()
+    loss, _ = eventprop.latency(np.array([[0.0, np.inf]]), SIZE, late=2.0)
+    assert loss == 2.0
 
 
 def test_other_relations_between_arguments():
@@ -118,5 +167,7 @@ def test_other_relations_between_arguments():
     empty = eventprop.simulate([AT[:0]], [UNITS[:0]], W, tau_mem=1.0, tau_syn=1.0,
                                until=2.0)
     assert len(empty.times[0]) == 0 and np.isinf(empty.slope).all()
+    assert not eventprop.backward([AT[:0]], [UNITS[:0]], W, None, empty, tau_mem=1.0,
+                                  tau_syn=1.0).dW.any()
     assert not eventprop.readout([1.0], [AT[:0]], [UNITS[:0]], W, tau_mem=1.0,
                                  tau_syn=1.0).any()
