@@ -311,8 +311,7 @@ def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, rho, adaptati
         the results then include step T.
     through_reset, through_recurrence : bool
         Whether derivatives pass through the reset and the recurrent spikes.
-    constants : bool
-        Whether F includes the columns of eqs. (13)-(15).
+    constants : bool, whether F includes the columns of eqs. (13)-(15)
 
     Returns
     -------
@@ -404,8 +403,7 @@ def trace_step(traces, z, psi, *, alpha, beta, rho, adaptation, gain=1.0):
 
     Parameters
     ----------
-    traces : Traces
-        Traces at step t.  The traces of step 0 are 0.
+    traces : Traces at step t; those of step 0 are 0
     z : (B, m + n) or (B, m) float
         Presynaptic values at step t: m inputs and, if recurrent, n spikes.
     psi : (B, n) float

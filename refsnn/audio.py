@@ -209,8 +209,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
 
     Parameters
     ----------
-    audio : (N,) float
-        At least four samples in any unit, not all 0.
+    audio : (N,) float, at least four samples in any unit, not all 0
     rate, level : float
         Sampling rate in Hz, and root mean square before the fades.
     ramp : float, optional

@@ -170,9 +170,8 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         gain       (2, N), exc. and inh., nominally 1
         tau_syn    (2, N), exc. and inh., s
         tau_mem    (N,), s
-        threshold  (N,), relative to the leak
         leak       (N,), relative to the reference
-        reset      (N,), relative to the leak
+        threshold, reset  (N,), relative to the leak
         restless   (N,) bool, True if the neuron fires without input
         silent     (N,) bool, True if the neuron never fires, or fires too late
                    to measure

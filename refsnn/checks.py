@@ -308,8 +308,7 @@ def adjoint_gap(jvp, vjp, shape_in, shape_out, rng):
 
     Parameters
     ----------
-    jvp, vjp : callable
-        Forward map A -> J A, and backward map B -> J^T B.
+    jvp, vjp : callable, the maps A -> J A and B -> J^T B
     shape_in, shape_out : tuple of int, the shapes of A and B
     rng : numpy.random.Generator
 

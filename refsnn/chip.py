@@ -218,10 +218,8 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
 
         effects     magnitudes of the effects, `Effects`
         nominal     nominal tau_syn and tau_mem, s
-        gain        (2, N), factors of synaptic gains
-        synapse     (2, N, M), factors of single synapses
-        tau_syn     (2, N), synaptic time constants, s
-        tau_mem     (N,), membrane time constants, s
+        gain, synapse  (2, N) and (2, N, M), factors of gains and synapses
+        tau_syn, tau_mem  (2, N) and (N,), time constants, s
         threshold   (N,), relative to the leak; inf if the neuron never fires
         leak        (N,), relative to the nominal leak potential
         reset       (N,), relative to the leak

@@ -222,8 +222,7 @@ def initial(rng, m, n, k, *, recurrent=False, tau_mem=6e-6, dt=1.7e-6,
     m, n, k, recurrent : int, int, int, bool
         Numbers of inputs, hidden neurons and readouts, and whether recurrent
         weights are sampled too.
-    tau_mem, dt : float
-        Nominal membrane time constant and time step, s.
+    tau_mem, dt : float, nominal membrane time constant and time step, s
     dtype : float32 or float64
 
     Returns

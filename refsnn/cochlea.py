@@ -246,12 +246,9 @@ def fibres(P, dt, rng, *, count=40, refractory=1e-3):
     ----------
     P : (T, C) float
         Firing probability of a non-refractory fibre in a step, in [0, 1).
-    dt, refractory : float
-        Time step and refractory time of a fibre, s.
-    rng : numpy.random.Generator or list of C generators
-        One random generator for all channels, or one for each channel.
-    count : int
-        Number of fibres of each channel, from 1 to 255.
+    dt, refractory : float, time step and refractory time of a fibre, s
+    rng : numpy.random.Generator, or a list with one for each channel
+    count : int, the number of fibres of each channel, from 1 to 255
 
     Returns
     -------
@@ -310,8 +307,7 @@ def bushy(n, dt, *, tau_mem=1e-3, tau_syn=5e-4, refractory=1e-3, weight=13000 / 
 
     Parameters
     ----------
-    n : (T, C) int
-        Number of fibres that fire in each step, such as a result of `fibres`.
+    n : (T, C) int, number of firing fibres, such as a result of `fibres`
     dt, tau_mem, tau_syn, refractory, weight : float
         Time step, time constants and refractory time, s, and synaptic weight
         of a fibre, in thresholds per second.

@@ -346,8 +346,7 @@ def second_order(weights, recording, signals, dinputs, dsignals, doutputs, pools
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, or None
         Partial derivatives dA and dG of the loss; None stands for 0.
-    doutputs : (N, K) float, or None
-        Partial derivative df of the loss.  None stands for 0.
+    doutputs : (N, K) float, partial derivative df, or None for 0
     """
     net = weights, pools, (inputs, pre, f), reads = _read(weights, recording, pools)
     dtype, shapes = f.dtype, [(*f.shape, *A.shape[1:-1], before.shape[-1])

@@ -111,8 +111,7 @@ def upsample(images, size=16):
     Parameters
     ----------
     images : (N, side, side) float
-    size : int
-        Side length of the enlarged images in pixels, at least `side`.
+    size : int, side of the enlarged images in pixels, at least `side`
 
     Returns
     -------
@@ -137,8 +136,7 @@ def split(labels, test_fraction=0.2, seed=0):
 
     Parameters
     ----------
-    labels : (N,) int
-        Classes, each with at least two samples.
+    labels : (N,) int, at least two samples of each class
     test_fraction : float
         Fraction of each class in the test set, in (0, 1).  Numbers are
         rounded, but each set has at least one sample of each class.

@@ -108,8 +108,7 @@ def poisson(rates_hz, T, dt, rng, *, dtype=None):
 
     Parameters
     ----------
-    rates_hz : (B, m) or (T, B, m) float
-        Firing rates in Hz, at most 1/dt.
+    rates_hz : (B, m) or (T, B, m) float, at most 1/dt
     T, dt : int and float
         Number of time steps, and time step in seconds.
     rng : numpy.random.Generator

@@ -94,8 +94,7 @@ def fisher(inputs, signals, outputs, labels=None, likelihood="categorical"):
     inputs, signals : lists of (N, n_in) and of (N, K, n_out) float
         Inputs a[l] and signals g[l] of each layer, as from `mlp`.
     outputs : (N, K) float, of the dtype of the result
-    labels : (N,) int, optional
-        Labels for eq. (8), which requires likelihood="categorical".
+    labels : (N,) int for eq. (8), with "categorical" only, optional
     likelihood : {"categorical", "gaussian"}, the distribution p
 
     Returns
@@ -191,8 +190,7 @@ def penalty(state, parameters, strength):
     ----------
     state, parameters : State, and array or list of arrays
         Result of `accumulate`, and current parameters.
-    strength : float
-        Penalty coefficient, at least 0, called lambda in [KP17].
+    strength : float, at least 0, called lambda in [KP17]
 
     Returns
     -------

@@ -302,8 +302,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Loss and derivatives.  The predicted class has the largest score.
 
         value    loss, eqs. (4)-(7)
-        dout     (T, B, k) derivative with respect to the potentials o
-        dspikes  (T, B, n) derivative with respect to the spikes S, read-only
+        dout, dspikes  derivatives by o and S; dspikes is read-only
     """
     one_of("reduction", reduction, "max", "reached", "sum")
     _, spikes, out, labels = arrays(f"{RECORDING}, labels (B) int", *bundle(
@@ -378,8 +377,7 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     tau_syn, tau_mem, gain : float or (n + k,) float
         Nominal time constants, s, and gain of the synaptic current in eq. (2),
         of hidden neurons and then readouts.
-    dt : float
-        Time step of the recording, s.
+    dt : float, time step of the recording, s
     threshold, steepness : float or (n,) float
         Nominal threshold, in the unit of the recorded potentials v, and
         steepness of psi in eq. (2), per unit of v.
@@ -387,9 +385,8 @@ def gradients(weights, x, recording, dout, dspikes=None, *, tau_syn=6e-6,
     Returns
     -------
     Gradient, summed over time steps and batch
-        hidden     (n, m) dW
-        recurrent  (n, n) dV, or None if V is None
-        readout    (k, n) dW_out
+        hidden, readout  (n, m) dW and (k, n) dW_out
+        recurrent        (n, n) dV, or None if V is None
     """
     W, V, W_out, x, mem, spikes, out, dout, dspikes, threshold, steepness = arrays(
         f"{WEIGHTS}, {RECORDING}, dout (T, B, k), dspikes? (T, B, n), threshold (n?) "

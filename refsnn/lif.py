@@ -308,16 +308,14 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     ----------
     x, W, V, alpha, beta, gain, threshold, reset
         Arguments of `simulate`; V may be None.
-    recording : Recording
-        Recorded states of `simulate`, another simulator or a chip.
+    recording : Recording of `simulate`, another simulator or a chip
     psi : (T, B, n) float
         Surrogate derivative at ``recording.mem - threshold``.
     dspikes, dmem : (T, B, n) float, optional
         Direct derivatives of the loss; one of these or `dstate` is needed.
     through_reset, through_recurrence : bool
         Whether the gradient passes through the reset and the recurrent spikes.
-    after : State, optional
-        State at step T that `run` returned, needed with `dstate`.
+    after : State at step T from `run`, needed with `dstate`
     dstate : State, optional
         Field `dstate` of the result for the later steps, the derivatives of
         their loss with respect to the state `after`.
@@ -327,9 +325,8 @@ def backward(x, W, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     Returns
     -------
     Gradient, for parameters summed over steps and batch
-        dW          (n, m)
+        dW, dx      (n, m) and (T, B, m)
         dV          (n, n), or None if V is None
-        dx          (T, B, m)
         dsyn        (T, B, n), dL/dI[t]
         dstate      `State`, derivatives with respect to I[0] and U[0]
         dalpha, dbeta, dgain  (n,); None, like the next two fields, unless

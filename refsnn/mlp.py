@@ -293,8 +293,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
         As for `backward`; `signals` is the result of the function `signals`.
     dinputs, dsignals : lists like recording.inputs and signals, optional
         Partial derivatives da and dg of the loss.  Entries None stand for 0.
-    doutputs : (N, K) float, optional
-        Partial derivative df of the loss.  None stands for 0.
+    doutputs : (N, K) float, partial derivative df; None stands for 0
     """
     weights, inputs, pre, slopes, signals, dinputs, dsignals, doutputs = _network(
         weights, recording, activation, "; signals[{0}] (N, n{2}, n{1}); "

@@ -66,8 +66,7 @@ def one_step(kernel, outputs, doutputs, rate):
 
     Parameters
     ----------
-    kernel : (M, N, K, K) float
-        Tangent kernel between the M test samples and the N training samples.
+    kernel : (M, N, K, K) float, between M test and N training samples
     outputs, doutputs : (M, K) and (N, K) float
         Outputs for the test samples before the step, and derivative of the
         loss with respect to the training outputs.
@@ -100,12 +99,10 @@ def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
 
     Parameters
     ----------
-    kernel : (N, N, K, K) float
-        Tangent kernel between the training samples.
+    kernel : (N, N, K, K) float, between the training samples
     outputs, targets : (N, K) float
         Outputs f_0 before training, and targets y, of the training samples.
-    steps : int or (S,) int
-        One or several numbers of training steps, each at least 0.
+    steps : int or (S,) int, numbers of training steps, at least 0
     rate : as for `one_step`
     loss : {"sum", "mean"}
     cross, test_outputs : (M, N, K, K) and (M, K) float, optional

@@ -78,8 +78,7 @@ def sgd(state, gradient, *, rate, momentum=0.0):
     Parameters
     ----------
     state : State from the previous step, or None at the start
-    gradient : (...) float
-        Gradient of the loss with respect to the parameters, of any shape.
+    gradient : (...) float, gradient of the loss, of any shape
     rate, momentum : float
         Learning rate, and decay factor of past gradients, in [0, 1).
 
@@ -162,8 +161,7 @@ def rmsprop(state, gradient, *, rate, decay=0.99, eps=1e-8):
     Parameters
     ----------
     state, gradient, rate, eps : as for `adam`
-    decay : float
-        Decay factor of the running mean, in [0, 1).
+    decay : float, decay factor of the running mean, in [0, 1)
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})

@@ -71,8 +71,7 @@ def magnitude(weights, rho, *, scope="layer"):
 
     Parameters
     ----------
-    weights : list of arrays of float
-        Weights of each layer, of any shape, without the biases.
+    weights : list of arrays of float, one for each layer, without biases
     rho, scope : float, {"layer", "global"}
         Density, in (0, 1], where 1 prunes the smallest weight of each group,
         and group of weights to which the density applies.
@@ -151,8 +150,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
     Parameters
     ----------
     weights, rho, scope : as for `snip`
-    hessian_gradients : list of arrays of float
-        Product h = H g for each layer.
+    hessian_gradients : list of arrays of float, h = H g for each layer
     """
     products, rho = _products(weights, "hessian_gradients", hessian_gradients, rho)
 
@@ -193,8 +191,7 @@ def random(weights, rho, rng, *, scope="layer"):
     Parameters
     ----------
     weights, rho, scope : as for `magnitude`, but values have no effect
-    rng : numpy.random.Generator
-        Random generator, which draws one permutation for each group.
+    rng : numpy.random.Generator, which draws one permutation per group
     """
     weights, _, rho = _checked(weights, rho)
     one_of("rng", rng, np.random.Generator)

@@ -61,8 +61,7 @@ def simulate(x, W, V, state=None):
     ----------
     x : (T, B, m) float, int or bool
     W, V : (n, m) and (n, n) float
-    state : (B, n) float, optional
-        States before the first step; 0 by default.
+    state : (B, n) float before the first step, optional; 0 by default
 
     Returns
     -------

@@ -72,8 +72,7 @@ def step_gradient(M, q):
 
     Parameters
     ----------
-    M : (B, n, p) float
-        Influence.  Entries are not checked.
+    M : (B, n, p) float, influence, whose entries are not checked
     q : (B, n) float
         Derivative of the loss of this step with respect to the states; for the
         trace `mem` of `sparse_rtrl`, dmem + psi dspikes.

@@ -174,8 +174,7 @@ def gradient(J, F, q, owner, pattern):
     ----------
     J, F : (T, B, N, N) float, (T, B, N, p) float
         Arguments of `step` at all steps; J[0] is not used.
-    q : (T, B, N) float
-        Direct derivative of the loss with respect to the states h[t].
+    q : (T, B, N) float, direct derivative of the loss by h[t]
     owner, pattern : as for `step`
 
     Returns

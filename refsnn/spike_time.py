@@ -188,8 +188,7 @@ def potential(at, inputs, W, *, tau):
 
     Parameters
     ----------
-    at : (T,) float
-        Times in s.
+    at : (T,) float, times in s
     inputs, W, tau : as for `forward`
 
     Returns

@@ -239,8 +239,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
 
     Parameters
     ----------
-    tape : Tape
-        Result of `forward` that no later simulation has overwritten.
+    tape : Tape of `forward` that no later simulation has overwritten
     dout : (T, B, k) float
         Derivative of the loss with respect to the readout potentials.
     steepness : float, kappa of the fast sigmoid, per unit of U

@@ -93,8 +93,7 @@ def step(M, x, before, h, V, out=None):
     M : (B, n, n (m + n)) float or None
         Influence matrix one step earlier, unchecked; None stands for 0.
     x : (B, m) float
-    before, h : (B, n) float
-        States before and after this step.
+    before, h : (B, n) float, states before and after this step
     V : (n, n) float, of the dtype of the result
     out : (B, n, n (m + n)) float, optional
         Buffer for the result, without memory shared with other arguments.
@@ -139,8 +138,7 @@ def gradient(x, V, h, dh, state=None):
     V : (n, n) float, of the dtype of the results
     h, dh : (T, B, n) float
         Recorded states h, and the derivative q[t] of the loss of step t.
-    state : (B, n) float, optional
-        States before the first step; 0 by default.
+    state : (B, n) float before the first step, optional; 0 by default
 
     Returns
     -------
@@ -197,8 +195,7 @@ def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
     ----------
     x, psi : (T, B, m) and (T, B, n) float
         Input and surrogate derivative.  Results have the dtype of psi.
-    V : (n, n) float or None
-        Recurrent weights; None for a feed-forward layer.
+    V : (n, n) float, or None for a feed-forward layer
     recording : tuple
         I, U, S and refractory mask, (T, B, n), as from `lif.simulate`.
     dspikes, dmem : (T, B, n) float, optional

@@ -69,8 +69,7 @@ def cases(only=None, seed=0):
     Parameters
     ----------
     only : list of str, optional; by default all golden vectors
-    seed : int
-        Seed from which the seeds of the fresh inputs are drawn.
+    seed : int, from which the seeds of the fresh inputs are drawn
 
     Returns
     -------
