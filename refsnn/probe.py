@@ -85,7 +85,8 @@ mistakes.  Measurement (C) ends early if more than 10 % of the resets have
 no recorded spike within one step, or if a pattern starts at the last
 potentials of the previous pattern.  Clipping close to rest is reported if
 a quarter of the samples in (B) or (C) equal their minimum or maximum, and
-the potentials in (B) could exceed this value.
+the potentials in (B) could exceed this value.  If this holds for one
+neuron or readout, an eighth of the samples suffices for the others.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -686,7 +687,8 @@ def _cut(y, least, most):
     y, which = y.reshape(-1, y.shape[-1]), False
     for end in (y.min(axis=0), y.max(axis=0)):
         size = np.abs(end)
-        which |= (least < size) & (size < most) & ((y == end).mean(axis=0) > OFTEN)
+        share = (y == end).mean(axis=0) * ((least < size) & (size < most))
+        which |= share > (OFTEN / 2 if (share > OFTEN).any() else OFTEN)
     return which
 
 
