@@ -77,8 +77,7 @@ def read(path, *, longest=30.0, clipped="refuse", mix=False):
 
     Returns
     -------
-    audio, rate : (N,) float64 and int
-        Samples with a full scale of 1, and sampling rate in Hz.
+    audio, rate : (N,) float64 with a full scale of 1, and int, in Hz
     """
     path = os.fspath(one_of("path", path, str, os.PathLike))
     longest, = arrays(f"longest {POSITIVE}", longest)

@@ -246,8 +246,7 @@ def images(folder, kind="train", *, classes=10, dtype=np.float32):
 
     Returns
     -------
-    images, labels : (N, rows, columns) float and (N,) int64
-        Pixel values in [0, 1], and classes 0 ... classes - 1.
+    images, labels : (N, rows, columns) float in [0, 1] and (N,) int64
     """
     folder, dtype = _path("folder", folder), float_dtype(dtype)
     classes, = arrays("classes () int in [1, inf)", classes)
@@ -328,8 +327,7 @@ def cifar(folder, kind="train", *, classes=10, dtype=np.float32):
 
     Returns
     -------
-    images, labels : (N, 32, 32, 3) float and (N,) int64
-        Pixel values in [0, 1], and classes 0 ... classes - 1.
+    images, labels : (N, 32, 32, 3) float in [0, 1] and (N,) int64
     """
     folder, dtype = _path("folder", folder), float_dtype(dtype)
     classes, = arrays("classes () int in {10, 100}", classes)
@@ -374,8 +372,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
     Returns
     -------
-    images, labels : (N, 32, 32, 3) float and (N,) int64
-        Pixel values in [0, 1], and digits 0 ... 9.
+    images, labels : (N, 32, 32, 3) float in [0, 1] and (N,) int64, 0 ... 9
     """
     from scipy.io import loadmat        # only this function needs SciPy
     folder, dtype = _path("folder", folder), float_dtype(dtype)

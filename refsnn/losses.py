@@ -105,8 +105,7 @@ def cross_entropy(record, labels, reduction="max"):
 
     Returns
     -------
-    loss, drecord : float and (T, B, k) float
-        Loss in nats, averaged over the batch, and derivative of the loss.
+    loss, drecord : float, in nats, and (T, B, k) float
     """
     record, labels = _labelled("record", record, labels)
     one_of("reduction", reduction, "max", "sum", "last")
@@ -183,8 +182,7 @@ def first_spike_time(spikes, labels, tau, dt):
 
     Returns
     -------
-    loss, dspikes : float and (T, B, k) float
-        Loss in nats, averaged over the batch, and derivative of the loss.
+    loss, dspikes : float, in nats, and (T, B, k) float
     """
     spikes, labels = _labelled("spikes", spikes, labels)
     dt, tau = arrays("dt () in (0, inf), tau () in (0, inf)", dt, tau)
@@ -223,8 +221,7 @@ def van_rossum(spikes, target, tau_rise, tau_decay, dt):
 
     Returns
     -------
-    loss, dspikes : float and (T, B, n) float
-        Loss in 1/s, averaged over the batch, and its derivative.
+    loss, dspikes : float, in 1/s, and (T, B, n) float
     """
     spikes, target = arrays("spikes (T, B, n) float, target (T, B, n)", spikes, target)
     dt, *taus = arrays("dt () in (0, inf), tau_rise () in (0, inf), "
@@ -257,7 +254,6 @@ def square(record, target):
     Returns
     -------
     loss, drecord : float and (T, B, k) float
-        Loss, averaged over the batch, and derivative of the loss.
     """
     record, target = arrays("record (T, B, k) float, target (T, B, k)", record, target)
     error, B = record - target, record.shape[1]
@@ -282,8 +278,7 @@ def lower_bound(spikes, bound, per="neuron", power=2):
 
     Returns
     -------
-    value, dspikes : float and (T, B, n) float
-        Penalty in units of spikes^power, and its derivative dL/dS.
+    value, dspikes : float, in units of spikes^power, and (T, B, n) float
     """
     return _bounded(spikes, bound, per, power, -1)
 
@@ -324,8 +319,7 @@ def burst(spikes):
 
     Returns
     -------
-    value, dspikes : float and (T, B, n) float
-        Penalty in spikes^2, and its derivative dL/dS.
+    value, dspikes : float, in spikes^2, and (T, B, n) float
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     counts = spikes.sum(axis=0)
@@ -344,8 +338,7 @@ def total(spikes):
 
     Returns
     -------
-    value, dspikes : float and (T, B, n) float
-        Mean spike count of the layer, and its derivative dL/dS.
+    value, dspikes : float, the mean spike count, and (T, B, n) float
     """
     spikes, = arrays("spikes (T, B, n) float", spikes)
     B = spikes.shape[1]

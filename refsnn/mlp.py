@@ -119,10 +119,9 @@ def forward(weights, biases, x, activation="relu", dropout=None):
     activation : {"relu", "tanh"}
         Activation function of the hidden layers.  The last layer is linear.
     dropout : list of (N, n_in) of 0 and 1, optional
-        Mask m[l] of each layer, or None for a layer without dropout.  Tanh
-        units cannot be masked.  For inverted dropout, the caller divides W[l]
-        by the keep probability of m[l] in all calls, and divides the gradient
-        of W[l] by the same number.
+        Mask m[l] of each layer, or None for a layer without dropout.  For
+        inverted dropout, the caller divides W[l] by the keep probability of
+        m[l] in all calls, and divides the gradient of W[l] by it.
 
     Returns
     -------

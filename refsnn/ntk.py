@@ -163,9 +163,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
     Returns
     -------
-    (dinputs, dsignals), (dinputs, dsignals) : lists of arrays
-        Derivatives of the loss with respect to the inputs and signals of the
-        left batch, and of the right batch.
+    (dinputs, dsignals), (dinputs, dsignals) : for the left and right batch
     """
     flags("constant", constant)
     layers, D = _layers(left, right, masks, kind, ", dkernel (N, M, K, K)", dkernel)

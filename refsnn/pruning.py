@@ -215,7 +215,6 @@ def density(masks):
     Returns
     -------
     whole, layers : float and list of float
-        Fraction of all weights, and fraction of the weights of each layer.
     """
     masks, = arrays("masks[] (...) in {0, 1}", masks)
     if not masks or not all(mask.size for mask in masks):

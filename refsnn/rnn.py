@@ -82,8 +82,7 @@ def run(x, W, V, state=None):
 
     Returns
     -------
-    h, state : (T, B, n) float, (B, n) float
-        States h[t] at all steps, and a copy of the last state h[T-1].
+    h, state : (T, B, n) float, and a copy of the last state, (B, n) float
     """
     W, x, V, state = arrays(NETWORK, W, x, V, state)
     (T, B, m), n = x.shape, W.shape[0]

@@ -155,8 +155,7 @@ def backward(dtimes, inputs, W, crossing, *, tau):
 
     Returns
     -------
-    dW, dinputs : (n, m) and (B, m) float
-        Derivatives of the loss; dW is summed over the batch.
+    dW, dinputs : (n, m), summed over the batch, and (B, m) float
     """
     crossing = bundle("crossing", crossing, Crossing)
     W, inputs, tau, times, causal, slope = arrays(
@@ -213,8 +212,7 @@ def silent_cost(W, *, tau, threshold):
 
     Returns
     -------
-    value, dW : float and (n, m) float
-        Penalty in threshold units per s, and its derivative.
+    value, dW : float, in threshold units per s, and (n, m) float
     """
     W, = arrays("W (n, m) float", W)
     tau, threshold = arrays(CONSTANTS, tau, threshold)
@@ -242,8 +240,7 @@ def cross_entropy(times, labels, *, scale, late):
 
     Returns
     -------
-    loss, dtimes : float and (B, k) float
-        Mean loss in nats, and its derivative, which is 0 for times >= late.
+    loss, dtimes : float, mean in nats, and (B, k) float, 0 for times >= late
     """
     times, = arrays("times (B, k) float in [0, inf]", times)
     B, k = times.shape

@@ -96,8 +96,7 @@ def feedback(kind, W_out, rng=None):
 
     Returns
     -------
-    (B, n, k) float
-        Feedback matrix; recompute a "symmetric" one if W_out changes.
+    (B, n, k) float; recompute a "symmetric" matrix if W_out changes
     """
     W_out, = arrays("W_out (B, k, n) float", W_out)
     one_of("kind", kind, "symmetric", "random", "uniform")

@@ -76,7 +76,6 @@ def _speakers(paths, pattern):
 
 
 def _listed(paths, file):
-    """Return labels from a CSV file."""
     rows = csv.DictReader(io.StringIO(_text(file), newline=""))
     try:
         if not {"file", "label"} <= set(rows.fieldnames or ()):
@@ -102,7 +101,6 @@ def _listed(paths, file):
 
 
 def _tested(paths, file):
-    """Return indices of test recordings."""
     names = list(map(str.strip, _text(file).splitlines()))
     tested = set()
     for line, (name, some) in enumerate(zip(names, _named(paths, names), strict=True)):
@@ -118,7 +116,6 @@ def _tested(paths, file):
 
 
 def _named(paths, names):
-    """Return indices of matching recordings."""
     names = [os.path.normpath(name).replace(os.sep, "/") if name else ""
              for name in names]
     depths, known = {name.count("/") for name in names if name}, {}

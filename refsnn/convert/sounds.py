@@ -39,7 +39,6 @@ def _samples(path, settings):
 
 
 def _stream(x, seed):
-    """Return a seeded random generator."""
     digest = hashlib.sha256(x.astype("<f8").tobytes()).digest()
     return np.random.default_rng([seed, *np.frombuffer(digest, "<u4").tolist()])
 
@@ -85,7 +84,6 @@ def _convert(group, table, settings):
 
 
 def _load(part):
-    """Return spike times and channels."""
     try:
         with open(part, "rb") as file, np.load(file, allow_pickle=False) as arrays:
             return arrays["times"], arrays["units"]

@@ -405,8 +405,7 @@ def scores(x, W, W_out, *, steps, alpha, beta, gain=1.0, threshold=1.0,
 
     Returns
     -------
-    (B, k) float
-        Class scores.  The predicted class has the largest score.
+    (B, k) float; the predicted class has the largest score
     """
     return record(x, W, W_out, steps=steps, alpha=alpha, beta=beta, gain=gain,
                   threshold=threshold, reset=reset).max(axis=0)

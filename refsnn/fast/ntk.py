@@ -234,8 +234,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
 
     Returns
     -------
-    (dinputs, dsignals), (dinputs, dsignals) : lists of arrays
-        Derivatives with respect to the left batch and to the right batch.
+    (dinputs, dsignals), (dinputs, dsignals) : for the left and right batch
     """
     flags("constant", constant)
     one_of("mapper", mapper, Callable)

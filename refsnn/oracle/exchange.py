@@ -43,7 +43,6 @@ def parse(text):
 
 
 def _unique(pairs):
-    """Refuse names that exist twice."""
     found = dict(pairs)
     if len(found) < len(pairs):
         raise ValueError("a name exists twice")

@@ -117,7 +117,6 @@ def _zip(path, names):
 
 
 def _free(folder):
-    """Check that the folder is empty."""
     if not folder:
         raise ValueError("folder is '': must be a new folder")
     if os.path.lexists(folder):

@@ -73,8 +73,7 @@ def cases(only=None, seed=0):
 
     Returns
     -------
-    list of Case
-        Most problems of variable size are followed by a fresh draw.
+    list of Case; a fresh draw follows most problems of variable size
     """
     from refsnn.oracle.build.registry import REGISTRY       # imports SciPy
     if type(seed) is not int or seed < 0:

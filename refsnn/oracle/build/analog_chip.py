@@ -12,7 +12,6 @@ WEIGHTS = ("hidden", "recurrent", "readout")
 
 
 def _emulated(p, effects=()):
-    """Emulate a chip without noise."""
     off = chip.Effects(*[None] * len(chip.Effects._fields))
     off = off._replace(**({"weight_limit": 63, "refractory": p["refractory"],
                            "adc_limit": 255, "hidden_peak": True} | dict(effects)))

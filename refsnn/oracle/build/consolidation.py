@@ -84,7 +84,6 @@ def _si(*, preset):
 
 
 def _path(p, settings, overwrite=False, kept=False):
-    """Return the outputs of synaptic intelligence."""
     theta, state, paths = p["theta"], si.begin(p["theta"][0]), []
     for t, g in enumerate(p["task_gradient"]):
         state = si.accumulate(state, theta[t + 1] - theta[t], g,

@@ -25,7 +25,6 @@ def _network(seed, samples):
 
 
 def _numbered(letter, arrays):
-    """Return arrays with names such as W0."""
     return {f"{letter}{i}": a for i, a in enumerate(arrays)}
 
 

@@ -28,7 +28,6 @@ IDLE = "the last two steps reach no recorded membrane"
 
 
 def _psi(p, run, threshold, scale):
-    """Return the surrogate derivative times `scale`."""
     v = run.mem - (p["threshold"] if threshold is None else threshold)
     return scale * surrogates.fast_sigmoid(v, p["steepness"])[1]
 

@@ -35,7 +35,6 @@ def _adaptive(seed, T, B, m, n):
 
 
 def _adaptive_answers(p, run, loss):
-    """Return all outputs except gradients."""
     p |= {"mem": run.mem, "spikes": run.spikes, "adapted": run.adapted}
     idle = _idle(p) | {"adapted": (marked(p["adapted"], 0, 1),
                                    "no weight acts on the first two steps")}

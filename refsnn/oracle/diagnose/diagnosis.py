@@ -123,8 +123,7 @@ def diagnose(function, rule="bptt"):
 
     Returns
     -------
-    Diagnosis
-        Wrong pass and wrong term.  An ambiguous term is not named.
+    Diagnosis, in which an ambiguous term is not named
     """
     if not callable(function):
         raise ValueError(f"function is {function!r:.60}: must be callable")
