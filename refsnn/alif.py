@@ -239,8 +239,7 @@ def step(drive, V=None, state=None, *, alpha, beta, rho, adaptation, gain=1.0,
 
     Parameters
     ----------
-    drive : (B, n) float
-        Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
+    drive : (B, n) float, ``x[t] @ W.T``, of the dtype of the results
     V, state, alpha, beta, rho, adaptation, gain, threshold, refractory
         Arguments of `run`.
 

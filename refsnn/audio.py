@@ -185,8 +185,7 @@ def resample(audio, rate, to=48000):
     Parameters
     ----------
     audio : (N,) float
-    rate, to : int
-        Sampling rates before and after, 1000 to 768000 Hz.
+    rate, to : int, sampling rates before and after, 1000 to 768000 Hz
 
     Returns
     -------
@@ -211,8 +210,7 @@ def prepare(audio, rate, *, level=0.3, ramp=None):
     audio : (N,) float, at least four samples in any unit, not all 0
     rate, level : float
         Sampling rate in Hz, and root mean square before the fades.
-    ramp : float, optional
-        Duration of each fade in seconds; the default is half the sound.
+    ramp : float, duration of each fade in s; by default half the sound
 
     Returns
     -------

@@ -221,8 +221,7 @@ def interpolate(table, frequencies, channels=None):
     Parameters
     ----------
     table : Table
-    frequencies : (F,) float
-        Frequencies in Hz, from 1 to the `top` of the table.
+    frequencies : (F,) float in Hz, from 1 to the `top` of the table
     channels : slice of the places, optional; by default all
 
     Returns

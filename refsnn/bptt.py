@@ -70,8 +70,7 @@ def adjoint(J, q):
     J : (T, B, n, n) float
         Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``; J[0] is
         unused.  The result has the dtype of J.
-    q : (T, B, n) float
-        Direct derivative of the loss with respect to h[t].
+    q : (T, B, n) float, direct derivative of the loss by h[t]
 
     Returns
     -------
@@ -148,8 +147,7 @@ def truncated(J, F, q, horizon):
     Parameters
     ----------
     J, F, q : as for `gradient`
-    horizon : int
-        Number of steps K, at least 0.  The gradient is exact if K >= T - 1.
+    horizon : int, K >= 0; the gradient is exact if K >= T - 1
 
     Returns
     -------

@@ -143,21 +143,18 @@ def measure(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=6e
         None, and weights.readout has the shape (0, neurons).  Input spikes (0
         or 1) have the shape (T, B, inputs) for T time bins and B images, and
         the returned spikes and samples (T, B, neurons).
-    neurons, inputs : int
-        Numbers of neurons and inputs (at least 11) of the chip.
+    neurons, inputs : int, of the chip, which has at least 11 inputs
     dt, tau_mem, tau_syn : float
         Length of a time bin (at most the refractory time), and nominal time
         constants, in seconds.
     scale, code : float, (float, float)
         Weight on the chip that represents the weight 1 of the network model,
         nominal ADC code of the leak and codes from the leak to the threshold.
-    repeats : int
-        Number of measurements, over which the results are averaged.
+    repeats : int, the number of measurements that are averaged
     reference : (neurons,) float, optional
         Samples in ADC codes while all membranes are held at the nominal leak
         potential; code[0] by default.
-    limit : int
-        Largest weight on the chip.
+    limit : int, the largest weight on the chip
 
     Returns
     -------

@@ -72,8 +72,7 @@ def directional(f, theta, gradient, rng, *, names=None, rtol=1e-6,
     theta, gradient : array or list of arrays, float64
         Parameters, and the gradient to test.  Each array is tested separately.
     rng : numpy.random.Generator
-    rtol : float
-        Tolerance relative to the larger of |<gradient, d>| and |D|.
+    rtol : float, relative to the larger of |<gradient, d>| and |D|
     directions, step : int, float
         Number of directions for each parameter array, and h in eq. (1).
     names, margin : list of str, float, optional

@@ -328,8 +328,7 @@ def emulate(chip, weights, spikes, *, rng, step=0.1e-6, dt=1.7e-6, scale=240.0,
         Time in seconds from the first input of an image (10 microseconds in
         the chip's fast mode) from which all membranes are held at the reset
         potential, where they also start each image.
-    details : bool
-        If True, `membranes` and `events` are also returned.
+    details : bool, whether `membranes` and `events` are also returned
 
     Returns
     -------

@@ -81,14 +81,12 @@ def integers(weights, *, scale=240.0, limit=63, most=250.0):
     Parameters
     ----------
     weights : Weights, or dict with its fields
-    scale : float
-        Integer weight that represents the real weight 1.
+    scale : float, the integer weight that represents the real weight 1
     limit : int or (int, int)
         Largest magnitude of integer weights, or the smallest (negative) and
         the largest (positive) integer weight, such as (-128, 127).  At most
         32767.
-    most : float
-        Largest readout scale s.
+    most : float, the largest readout scale s
 
     Returns
     -------
@@ -188,8 +186,7 @@ def penalty(weights, hidden=0.1, recurrent=0.0, readout=0.0):
     Parameters
     ----------
     weights : as for `integers`
-    hidden, recurrent, readout : float
-        Penalty coefficients, at least 0; the defaults are from [CB22].
+    hidden, recurrent, readout : float, at least 0; by default of [CB22]
 
     Returns
     -------

@@ -443,8 +443,7 @@ def linearise(x, W, V, spikes, psi, slopes):
     Parameters
     ----------
     x, W, V : as for `simulate`
-    spikes, psi : (T + 1, B, n) float
-        Spikes and surrogate derivatives; results have the dtype of psi.
+    spikes, psi : (T + 1, B, n) float; results have the dtype of psi
     slopes : dict, result of `slopes`
 
     Returns

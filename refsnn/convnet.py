@@ -199,8 +199,7 @@ def backward(weights, recording, doutputs, pools):
     Parameters
     ----------
     weights, recording, pools : arguments and result of `forward`
-    doutputs : (N, K) float
-        Derivative of the loss with respect to the outputs.
+    doutputs : (N, K) float, derivative of the loss by the outputs
 
     Returns
     -------
@@ -382,8 +381,7 @@ def init(shapes, rng, dtype=np.float64):
 
     Parameters
     ----------
-    shapes : sequence of tuple of int
-        Shapes of the weights, as in `ARCHITECTURES`.
+    shapes : sequence of tuple of int, as in `ARCHITECTURES`
     rng : numpy.random.Generator
     dtype : float32 or float64
         Dtype of the result; both dtypes give the same values up to rounding.

@@ -363,8 +363,7 @@ def svhn(folder, kind="train", *, dtype=np.float32, checked=True):
 
     Parameters
     ----------
-    folder : str or path
-        Folder with train_32x32.mat and test_32x32.mat.
+    folder : str or path, with train_32x32.mat and test_32x32.mat
     kind, dtype : as for `cifar`
     checked : bool
         If True, a file with another MD5 digest than the published one is

@@ -188,8 +188,7 @@ def penalty(state, parameters, strength):
 
     Parameters
     ----------
-    state, parameters : State, and array or list of arrays
-        Result of `accumulate`, and current parameters.
+    state, parameters : State, and current array or list of arrays
     strength : float, at least 0, called lambda in [KP17]
 
     Returns

@@ -115,8 +115,7 @@ def local_square(spikes, G, target):
     spikes, G : (T, B, n) and (k, n) float
         Spikes of the layer, and fixed random readout weights.  The credit has
         the dtype of `G`.
-    target : (T, B, k) float
-        Target of the local readout at each step.
+    target : (T, B, k) float, of the local readout at each step
 
     Returns
     -------
@@ -144,8 +143,7 @@ def local_cross_entropy(spikes, G, labels):
     ----------
     spikes, G
         As for `local_square`.  A trace of the spikes can replace the spikes.
-    labels : (B,) int
-        Class of each sample, in [0, k).
+    labels : (B,) int in [0, k), the class of each sample
     """
     G, spikes = arrays("G (k, n) float, spikes (T, B, n)", G, spikes)
     batch = spikes.shape[1]

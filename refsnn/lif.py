@@ -173,8 +173,7 @@ def simulate(x, W, V=None, *, alpha, beta, gain=1.0, threshold=1.0,
     reset, refractory : {"subtract", "zero"}, int
         Type of the reset, eq. (3) or (4), and number of steps after a spike in
         which U is held at 0.
-    spike : callable (t, u) -> (B, n) float, optional
-        Spike function that replaces (1), for finite differences.
+    spike : callable (t, u) -> (B, n) float that replaces (1), optional
     clamp, reset_spikes, recurrent_spikes : (T, B, n), optional
         Recorded values of the mask and of the spikes in reset and recurrence.
 
@@ -242,8 +241,7 @@ def step(drive, V=None, state=None, *, alpha, beta, gain=1.0, threshold=1.0,
 
     Parameters
     ----------
-    drive : (B, n) float
-        Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
+    drive : (B, n) float, ``x[t] @ W.T``, of the dtype of the results
     V, state, alpha, beta, gain, threshold, reset, refractory : as for `run`
 
     Returns
@@ -538,8 +536,7 @@ def readout_step(drive, state=None, *, alpha, beta, gain=1.0):
 
     Parameters
     ----------
-    drive : (B, k) float
-        Product ``x[t] @ W.T``.  Results have the dtype of `drive`.
+    drive : (B, k) float, ``x[t] @ W.T``, of the dtype of the results
     state, alpha, beta, gain : as for `readout_run`
 
     Returns
@@ -575,8 +572,7 @@ def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=No
     Parameters
     ----------
     x, W, alpha, beta, gain : as for `readout_run`
-    dmem : (T, B, k) float or None
-        Derivative of the loss with respect to the membrane potentials.
+    dmem : (T, B, k) float or None, derivative of the loss
     state : State, optional
         State at step 0, used only if `constants` is true; rest by default.
     dstate, constants : as for `backward`

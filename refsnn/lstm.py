@@ -107,8 +107,7 @@ def simulate(x, W, V, b, *, h0=None, cell0=None, x_mask=None, h_mask=None):
     x : (T, B, m) float, int or bool
     W, V, b : (4 n, m), (4 n, n) and (4 n,) float
         Weights and biases, rows i, f, g, o.  Results have the dtype of W.
-    h0, cell0 : (B, n) float, optional
-        Outputs and cell states before the first step; 0 by default.
+    h0, cell0 : (B, n) float before the first step, optional; 0 by default
     x_mask, h_mask : (B, m) and (B, n), or (T, B, m) and (T, B, n) float
         Dropout masks.  A mask without a time axis is used at all steps.
 
@@ -159,9 +158,7 @@ def backward(x, W, V, b, recording, dh, *, dcell_last=None, h0=None, cell0=None,
     ----------
     x, W, V, b, recording, h0, cell0, x_mask, h_mask
         Arguments and result of `simulate`.
-    dh : (T, B, n) float
-        Direct derivative e[t] of the loss with respect to the outputs,
-        eq. (5).
+    dh : (T, B, n) float, direct derivative e[t] of the loss, eq. (5)
     dcell_last, inputs : (B, n) float, optional, and bool
         Derivative of the loss with respect to the last cell states, and
         whether dx is computed.

@@ -154,8 +154,7 @@ def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=Fals
     Parameters
     ----------
     left, right, masks, kind : as for `kernel`; `right` is required
-    dkernel : (N, M, K, K) float
-        Derivative of the loss with respect to the full kernel.
+    dkernel : (N, M, K, K) float, derivative of the loss by the kernel
     constant : bool
         True if inputs[0] and signals[-1] do not depend on the parameters, as
         in a network with a linear last layer.  Then inputs[0] and signals[-1]

@@ -98,8 +98,7 @@ def step(drive, V, state=None):
 
     Parameters
     ----------
-    drive : (B, n) float
-        Product ``x[t] @ W.T``.  The result has the dtype of `drive`.
+    drive : (B, n) float, ``x[t] @ W.T``, of the dtype of the result
     V, state : as for `run`
 
     Returns

@@ -131,8 +131,7 @@ def step(blocks, J, F, owner, pattern):
     F : (B, N, p) float
         Derivative of the states of this step with respect to the parameters,
         at fixed previous states.  Entries outside `pattern` are ignored.
-    owner : (p,) int
-        Row of `pattern` for each parameter, for example from `owners`.
+    owner : (p,) int, row of `pattern` for each parameter, as from `owners`
     pattern : (g, n) bool
         Entry [g, k] is True if row g keeps neuron k, as in the result of
         `reach`.  The states k, n + k, 2 n + k, ... belong to neuron k.  The

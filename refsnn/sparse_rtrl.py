@@ -139,8 +139,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
         Traces at step t; None stands for 0.  The entries of the arrays are
         checked only if the arrays must be cast to the dtype of `psi`.
     x : (B, m) float, int or bool
-    V : (n, n) float or None
-        Recurrent weights, if any; "block" uses only the diagonal.
+    V : (n, n) float or None; "block" uses only the diagonal
     syn, mem, spikes, psi : (B, n) float
         I[t], U[t], S[t] and surrogate derivative, of the dtype of the result.
     clamp : (B, n) bool, optional
@@ -152,8 +151,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     reset : {"subtract", "zero"}
     through_reset : bool
         Whether derivatives pass through the reset; unused by "presynaptic".
-    out : Traces, optional
-        Buffers for the result, without memory shared with other arguments.
+    out : Traces, buffers without shared memory, optional
 
     Returns
     -------
@@ -289,8 +287,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
     ----------
     filtered : Traces
         Filter states g (in `syn`) and f (in `mem`) at step t; initially 0.
-    eligibility : (B, n, count) float
-        Eligibility at step t.  The result has the same shape and dtype.
+    eligibility : (B, n, count) float at step t, like the result
     alpha, beta, gain : float, the constants of all readout units
 
     Returns

@@ -224,8 +224,7 @@ def rest(k, B, n, m, dtype=np.float64):
     Parameters
     ----------
     k : Coefficients, result of `coefficients`
-    B, n, m : int
-        Numbers of replicas, neurons and inputs, at least 1.
+    B, n, m : int, numbers of replicas, neurons and inputs, at least 1
     dtype : float32 or float64
 
     Returns
@@ -265,8 +264,7 @@ def forward(k, state, W, x):
     Parameters
     ----------
     k : Coefficients, result of `coefficients`
-    state, W : State, (B, n, m) float
-        State from `rest` or `accumulate`, and weights, in volts.
+    state, W : State from `rest` or `accumulate`, (B, n, m) float in volts
     x : (B, m) float, int or bool, spikes at the inputs in this step
 
     Returns
@@ -304,8 +302,7 @@ def accumulate(k, state, W, step, signal):
 
     Parameters
     ----------
-    k, state, W, step
-        `k` and `W` as for `forward`; `state` and `step` from `forward`.
+    k, state, W, step : arguments and results of `forward`
     signal : (B, n) float
         Unfiltered error events of each neuron, delayed by `delay`.  A missing
         spike is a positive event.  A superfluous spike is a negative event.

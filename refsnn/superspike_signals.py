@@ -118,8 +118,7 @@ def hidden_signal(signal, matrix):
 
     Parameters
     ----------
-    signal : (T, B, k) float or int
-        Unfiltered error signals of the output neurons, mostly 0.
+    signal : (T, B, k) float or int, unfiltered, of the output neurons
     matrix : (B, n, k) float, result of `feedback`
 
     Returns

@@ -240,8 +240,7 @@ def gradients(tape, dout, *, steepness, dspikes=None):
     Parameters
     ----------
     tape : Tape of `forward` that no later simulation has overwritten
-    dout : (T, B, k) float
-        Derivative of the loss with respect to the readout potentials.
+    dout : (T, B, k) float, derivative of the loss by the potentials
     steepness : float, kappa of the fast sigmoid, per unit of U
     dspikes : (T, B, n) float, optional
         Derivative of the loss with respect to the hidden spikes.  If this

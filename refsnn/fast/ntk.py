@@ -92,8 +92,7 @@ def kernel(left, right=None, *, masks=None, kind="at_masked", reduction="full",
     Parameters
     ----------
     left, masks, kind, reduction : as for `ntk.kernel`
-    right : (inputs, signals), optional
-        Second batch; by default `left`, which almost halves the cost.
+    right : second batch, by default `left`, which almost halves the cost
     mapper : callable, optional
         Function like `map` that is used for the Jacobians of both batches.
         The method `map` of a thread pool gives the same numbers.

@@ -160,8 +160,7 @@ def forward(k, state, W, x):
     Parameters
     ----------
     k : Coefficients, of superspike.py or of this module
-    state, W : State, (B, n, m) float
-        State from `rest` or `accumulate`, and weights, in volts.
+    state, W : State from `rest` or `accumulate`, (B, n, m) float in volts
     x : (T, B, m) float, int or bool, or csr_matrix
         Input spikes, mostly 0.  If the same input is used again, time is saved
         by passing the field `x` of the `Block` that the first call returned.
@@ -261,8 +260,7 @@ def accumulate(k, state, W, block, signal):
 
     Parameters
     ----------
-    k, state, W, block
-        `k` and `W` as for `forward`; `state` and `block` from `forward`.
+    k, state, W, block : arguments and results of `forward`
     signal : (T, B, n) float, as for `superspike.accumulate`
 
     Returns

@@ -15,6 +15,7 @@ Python, `cases` returns the same problems, and `failures` compares results:
         assert not failures(case, mine(case.vector.inputs))
 """
 
+import contextlib
 import os
 import pathlib
 import queue
@@ -257,11 +258,9 @@ def _collect(stream, chunks):
 
 
 def _send(stream, text):
-    try:
+    with contextlib.suppress(OSError, ValueError):
         while text:
             text = text[stream.write(text):]
-    except (OSError, ValueError):
-        pass
 
 
 def _ask(peer, request, timeout):
@@ -304,24 +303,18 @@ def _end(peer):
 def _stop(peer, pause):
     """End a program and all processes of its group."""
     process = peer.process
-    try:
+    with contextlib.suppress(OSError, subprocess.TimeoutExpired):
         process.stdin.close()
         process.wait(pause)
-    except (OSError, subprocess.TimeoutExpired):
-        pass
     if hasattr(os, "killpg"):
-        try:
+        with contextlib.suppress(ProcessLookupError, PermissionError):
             os.killpg(process.pid, signal.SIGKILL)
-        except (ProcessLookupError, PermissionError):
-            pass
     process.kill()
     process.wait()
     end = time.monotonic() + PAUSE
     while peer.reader.is_alive() and time.monotonic() < end:
-        try:
+        with contextlib.suppress(queue.Empty):
             peer.chunks.get(timeout=0.01)
-        except queue.Empty:
-            pass
     if not peer.reader.is_alive():
         process.stdout.close()
 

@@ -260,8 +260,6 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
         _advanced(layers, now, e, neurons, state, rule, model)
 
 
-# ---- constants
-
 def _constants(one, dt, gain):
     """Return the constants of a layer as arguments of `lif.step` or `alif.step`."""
     logs = {"alpha": one.log_tau_syn, "beta": one.log_tau_mem}
@@ -303,8 +301,6 @@ def _columns(one, learned, dt, gain, F):
         found[:, :, k] = value * by[core.get(name, name)]   # (2)
     return found
 
-
-# ---- the simulation and its derivatives
 
 def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
     given, drive = _constants(one, dt, gain), x @ one.W.T
@@ -385,8 +381,6 @@ def _linearised(one, names, x, run, after, psi, *, dense, through_reset=True, dt
     constants = _columns(one, names, dt, gain, constants)
     return J, np.concatenate([weights, constants.reshape(B, len(J[0]), -1)], axis=2)
 
-
-# ---- eligibilities, gradients, and the next state
 
 def _eligibility(local, influence):
     if not influence:
@@ -482,8 +476,6 @@ def _shifted(past, newest):
     """Return `newest` and `past` without the oldest entry."""
     return [newest, *past][:len(past)]
 
-
-# ---- shapes and checks
 
 def memory(layers, B, rule, learn=(), feedback=None):
     """Return how many bytes the stored derivatives of a learning rule take.

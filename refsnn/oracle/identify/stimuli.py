@@ -74,8 +74,7 @@ def make_stimuli(alphas, betas, threshold=1.0, gains=()):
 
     Parameters
     ----------
-    alphas, betas : list of float
-        Possible decay factors of current and membrane, in [0, 1).
+    alphas, betas : list of float, possible decay factors, in [0, 1)
     threshold, gains : float, list of float
         Threshold, above 0, and possible gains other than 1 and 1 - beta.
 
