@@ -328,8 +328,8 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
     faults += told + ["Each sample is taken after the reset of its step."] * after
     odd = _far(np.clip(np.median(size), *np.sort(bounds, axis=0)) / np.median(size),
                ODD)[fit.order]
-    faults += _told("Neuron", odd, "has/have", " a threshold that differs from those of "
-                    f"the other neurons by a factor above {ODD}")
+    faults += _told("Neuron", odd, "has/have", " a threshold that differs from those "
+                    f"of the other neurons by a factor above {ODD}")
     faults += _scales(np.median(fit.gain), np.median(size) if _far(near) else near,
                       np.median(np.abs(sent)))
     if (sent < 0).all():
