@@ -302,7 +302,7 @@ def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
         Loss and derivatives.  The predicted class has the largest score.
 
         value    loss, eqs. (4)-(7)
-        dout, dspikes  derivatives by o and S; dspikes is read-only
+        dout, dspikes  (T, B, k) and (T, B, n), by o and by S (read-only)
     """
     one_of("reduction", reduction, "max", "reached", "sum")
     _, spikes, out, labels = arrays(f"{RECORDING}, labels (B) int", *bundle(

@@ -49,7 +49,7 @@ def step(M, J, F, out=None):
     J, F : (B, n, n) and (B, n, p) float
         State Jacobian and immediate influence at this step.  The result has
         the dtype of J.
-    out : (B, n, p) float buffer without shared memory, optional
+    out : (B, n, p) float, separate buffer for the result, optional
 
     Returns
     -------

@@ -151,7 +151,7 @@ def lif_step(traces, x, V, syn, mem, spikes, psi, clamp=None, *, rule, alpha, be
     reset : {"subtract", "zero"}
     through_reset : bool
         Whether derivatives pass through the reset; unused by "presynaptic".
-    out : Traces, buffers without shared memory, optional
+    out : Traces, separate buffers for the result, optional
 
     Returns
     -------

@@ -118,7 +118,7 @@ def hidden_signal(signal, matrix):
 
     Parameters
     ----------
-    signal : (T, B, k) float or int, unfiltered, of the output neurons
+    signal : (T, B, k) float or int, unfiltered, mostly 0, of the outputs
     matrix : (B, n, k) float, result of `feedback`
 
     Returns

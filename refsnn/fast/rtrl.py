@@ -95,7 +95,7 @@ def step(M, x, before, h, V, out=None):
     x : (B, m) float
     before, h : (B, n) float, states before and after this step
     V : (n, n) float, of the dtype of the result
-    out : (B, n, n (m + n)) float buffer without shared memory, optional
+    out : (B, n, n (m + n)) float, separate buffer for the result, optional
 
     Returns
     -------
