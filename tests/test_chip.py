@@ -794,3 +794,15 @@ def test_times_outside_the_window_are_refused():
     for late in (34.1e-6, -1e-6, np.nan):
         with pytest.raises(ValueError, match="^times"):
             binning.dense([np.array([0, 0, late])], [np.arange(3)], 3, window)
+
+
+def test_all_spikes_are_lost():
+    """Neurons that always fire have no effect on others if all events are lost."""
+    drawn = chip.draw(0, chip.CALIBRATED._replace(loss=1.0, pathological=(0.0, 0.5)))
+    W = {"hidden": np.zeros((6, 3), int), "readout": np.full((2, 6), 63)}
+    results = [chip.emulate(drawn, {**W, "recurrent": V}, np.zeros((20, 2, 3)),
+                            rng=np.random.default_rng(0))
+               for V in (np.zeros((6, 6), int), np.full((6, 6), 63))]
+    for a, b in zip(*results, strict=True):
+        assert np.array_equal(a, b)
+    assert 0 < results[0][0].any(axis=(0, 1)).sum() < 6
