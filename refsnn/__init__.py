@@ -85,8 +85,8 @@ important ones, with the tests that prove them, are:
 - In `lif`, a neuron does not spike if its membrane potential equals the
   threshold (test_lif.py::test_a_tie_is_no_spike).
 
-- All surrogate derivatives have the value 1 at the threshold.  In some
-  other packages, this value depends on the steepness
+- In some other packages, the peak value of a surrogate derivative depends
+  on the steepness.  In `surrogates`, the peak value is always 1
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
 - If a readout reaches its maximum over time at several steps, the losses

@@ -33,11 +33,10 @@ test files with labels such as english-0:
       --test test_filenames.txt shd_test.h5 --jobs 2
 
 The spikes of each sound are first stored in the work folder FILE.h5.parts.
-If a conversion is interrupted, a further call of the same command
-continues it.  The work folder is removed at the end if all sounds have
-been converted.  If some of several sounds cannot be converted, these
-sounds are omitted and listed at the end, and the exit status is 1.  If an
-output file would hold no sound, the exit status is 2.
+To continue an interrupted conversion, repeat the command.  The work folder
+is removed at the end if all sounds have been converted.  Sounds that
+cannot be converted are omitted and listed at the end, and the exit status
+is 1.  If an output file would hold no sound, the exit status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz

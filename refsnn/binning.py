@@ -4,8 +4,8 @@ r"""Bin spike events into time steps.
 A spike event consists of a time and of the unit (channel) that spikes at
 this time.  A recording consists of one array with the times of all events
 in seconds, and one array with their units.  A batch consists of B
-recordings of n units with E events in total.  The T time steps between t0
-and t1 have the duration dt:
+recordings of n units with E events in total.  Each of the T time steps
+from t0 to t1 has the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)

@@ -531,7 +531,7 @@ def _advance(model, v, syn, work, noise):
 
 
 def _compress(v, low, high, factor, work):
-    """Apply eq. (10) in place, without effect inside the headroom."""
+    """Apply eq. (10) to `v` in place."""
     edge = np.minimum(np.maximum(v, low, out=work), high, out=work)
     v -= edge
     v *= factor

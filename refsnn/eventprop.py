@@ -398,7 +398,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
         dstate             State at the time 0, (B, n) and (B, n)
 
-        All but dtimes and dstate are summed over the samples.
+        All fields except dtimes and dstate are sums over the samples.
     """
     W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
                               "(0, inf)", W, V, tau_mem, tau_syn, threshold)
@@ -602,8 +602,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    If `at` is this result, `readout` returns the maxima.  `readout_backward`
-    returns the derivatives of the maxima, unless a spike arrives at a maximum.
+    With these times as `at`, `readout` returns the largest potentials.  The
+    gradient of a largest potential is wrong if a spike arrives at its time.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()

@@ -53,10 +53,12 @@ Exact.  All derivatives are evaluated at the masked weights of the network.
     pruned weights, as in the code of [LZ20].  The kernel of kind
     "through_mask" describes the training of the masked network.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer with i inputs and j units needs N M (i + K^2) j
-    multiplications and memory for N M K j numbers.  A convolutional layer
-    needs (N + M) K P i c + N M K^2 i c multiplications and memory for (N +
-    M) K i c numbers.  The module `fast.ntk` is much faster.
+    outputs.  A dense layer has i inputs and j units.
+
+    layer          multiplications                  stored numbers
+    dense          N M (i + K^2) j                  N M K j
+    convolutional  (N + M) K P i c + N M K^2 i c    (N + M) K i c
+
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

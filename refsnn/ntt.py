@@ -18,9 +18,9 @@ gradients of two teacher outputs, one from each half.  For a batch of B = N
         + l2 / density sum_l |M_l W_l|^2                  (3)  [LZ20]
 
 The fraction of unpruned weights is `density`.  The student has the kernel
-K of shape (N, N', k, k) and the outputs f of shape (B, k).  The sums in
-(1) and (2) are over all entries.  The derivatives of the loss with respect
-to K and f are
+K of shape (N, N', k, k) and the outputs f of shape (B, k).  Eqs. (1) and
+(2) sum over all entries of K and of f.  The derivatives of the loss with
+respect to K and f are
 
     D = 2 strength / (N N' k^2) (K - K*),
     df = 2 / (B k) (f - f*)                               (4)

@@ -50,11 +50,11 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
-    before the last 14 steps, all patterns are repeated with up to twice
-    the weights.  Let S be the recorded spikes.  Let I be the synaptic
-    current of eq. (1) for the measured time constants, shifted in time by
-    the lag L and multiplied by the measured gain.  A spike lowers the
-    potential by
+    before the last 14 steps, `probe` repeats all patterns with larger
+    weights, at most doubled.  Let S be the recorded spikes.  Let I be the
+    synaptic current of eq. (1) for the measured time constants, shifted in
+    time by the lag L and multiplied by the measured gain.  A spike lowers
+    the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 

@@ -29,10 +29,9 @@ and the surrogate derivatives psi are therefore delayed by the same time,
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
 decay) / dt.  By (8) and (9), the eligibility lambda_ij is the product
 psi_i trace_j convolved with a double-exponential kernel alpha of unit
-area.  The error signal of a neuron is +1 at each missing spike, -1 at each
-superfluous spike, and otherwise 0.  The error e is the error signal
-convolved with the kernel alpha.  With * for convolution, the error and the
-weight change are
+area.  The error signal of a neuron, `signal`, is +1 at each missing spike,
+-1 at each superfluous spike, and otherwise 0.  With * for convolution, the
+filtered error e and the weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
     change_ij = dt (e_i lambda_ij - rho W_ij zeta_i)   (11)  [ZG18] eq. 3.4

@@ -113,11 +113,10 @@ def bench(epochs, seed, repeat, rounds=ROUNDS, sweeps=SWEEPS):
 
 
 def spread(drawn):
-    """Return the spread of each parameter.
+    """Return the spread of each parameter, which the module docstring defines.
 
-    The spread is the standard deviation over the neurons that can fire.  For synaptic
-    parameters, the variance over excitatory synapses and the variance over inhibitory
-    synapses are averaged.
+    For synaptic parameters, the variance over excitatory synapses and the variance over
+    inhibitory synapses are averaged.
     """
     able, values = np.isfinite(drawn.threshold), []
     for name, array in zip(QUANTITIES, (drawn.gain, drawn.tau_syn, drawn.tau_mem,

@@ -22,12 +22,11 @@ the training of the "augmented" networks, the channel of each input spike is shi
 a random number of channels.  Each repetition uses a different emulated chip.  The
 initial weights and the order of the spoken words differ between all training runs.
 
-In the repository, 1,400 spoken words are stored ("embedded words").  By default, the
-networks are trained for 6 epochs on the English words (10 classes) among the 1,400
-stored words.  With the option --full, the networks are trained for 30 epochs ([CB22]:
-100) on all spoken words (20 classes).  The words for the option --full are audio
-recordings that refsnn has converted to spikes ("SHD regenerated").  This figure
-corresponds to [CB22] fig. 5 and table 1.
+By default, the networks are trained for 6 epochs on the English words (10 classes)
+among the 1,400 spoken words in the repository.  With the option --full, the networks
+are trained for 30 epochs ([CB22]: 100) on all spoken words (20 classes).  The words for
+the option --full are audio recordings that refsnn has converted to spikes ("SHD
+regenerated").  This figure corresponds to [CB22] fig. 5 and table 1.
 """
 
 import numpy as np

@@ -110,15 +110,15 @@ class Code:
             lambda path: hashlib.sha256(self.read(path)).hexdigest()[:DIGITS])
 
     def reached(self, roots):
-        """Return {name: digest} of all code used by `roots`, as in `digest`."""
+        """Return {name: digest} of all code that the functions in `roots` use."""
         walk = _Walk(self)
         for module, name in roots:
             walk.name(module, name)
         return walk.run()
 
     def digest(self, roots):
-        """Return the digest of all code used by `roots`, a list of pairs (module,
-        name)."""
+        """Return one shortened SHA-256 digest of all code that some functions use.
+        The list `roots` holds a pair (module, name) for each function."""
         return hashed(json.dumps(sorted(self.reached(roots).items())))
 
     def checks(self):

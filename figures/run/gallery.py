@@ -142,7 +142,7 @@ def published(claim):
 
 
 def required(claim):
-    """Return the required condition of a claim, such as "within 0.01"."""
+    """Return the tolerance or the bounds of a claim, such as "within 0.01"."""
     if claim.kind == "shown":
         return shown(None)
     if claim.kind == "own":
@@ -272,7 +272,7 @@ def _documents(out, find, tell):
 
 
 def _read(document, find):
-    """Return the module of a figure, and its judged claims."""
+    """Return the module that computes a figure, and the judged claims."""
     if "error" not in document:
         module = find(document["figure"])
         return module, claims.read(module, document)

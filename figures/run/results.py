@@ -124,10 +124,10 @@ def count(lines):
     """Return the numbers of reproduced lines as a sentence."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
     return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
-            f"are reproduced, {words['agrees']} agree on other data, "
-            f"{words['not reproduced'] + words['differs']} are not reproduced, "
-            f"{words['not decided']} are not decided, and {words[ABSENT]} were not "
-            "attempted.")
+            f"are reproduced, {words['agrees']} agree with results from other data, "
+            f"and {words['not reproduced'] + words['differs']} are not reproduced; the "
+            f"others are not decided ({words['not decided']}) or were not attempted "
+            f"({words[ABSENT]}).")
 
 
 def count_undecided(lines):

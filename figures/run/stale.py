@@ -105,7 +105,7 @@ def differences(name, found, code):
 
 
 def module_of(code, name):
-    """Return the module of a figure, or None."""
+    """Return the name of the module that computes a figure, or None."""
     for path in code.below("figures"):
         if path.endswith(f"/fig_{name}.py"):
             return path.removesuffix(".py").replace("/", ".")

@@ -20,13 +20,12 @@ panels, the parameter importances with all presets are computed from the same tr
 run.  In this training run, the network learns with the preset `pathint` and the
 strength c = 1.
 
-Five presets have similar accuracies if the penalty has the same strength c.  In some of
-these five presets, the path integral includes the gradient of the penalty, which hardly
-changes the accuracy.  Some of the published implementations set negative importances of
-parameters to 0.  In the five presets, the default strength c of the penalty is 10
-(preset `vandeven`) or 0.1 (the other four presets).  The accuracy depends mainly on the
-strength of the penalty.  The treatment of the penalty gradient has less effect, and so
-has the treatment of negative importances.
+At equal strength c of the penalty, five of the seven presets of synaptic intelligence
+lead to similar accuracies.  The preset `vandeven` has the default strength 10, and the
+other four of these five presets have the default strength 0.1.  The accuracy depends
+mainly on the strength of the penalty.  The accuracy hardly depends on whether a preset
+adds the gradient of the penalty to the gradient in the path integral.  The accuracy
+also hardly depends on whether a preset sets negative parameter importances to 0.
 
 With the presets `mammoth_old` and `avalanche`, the accuracies and the parameter
 importances differ from those of the other five presets.  The preset `mammoth_old`

@@ -1,19 +1,19 @@
 """Four hidden neurons learn from the error of one output
 
 The left panels show the spikes of one network with random feedback, before training,
-after 40 s of training and at the end of training.  The shown network hits all targets
-in at least one trial.  The right panels show the cost of each network with four hidden
-neurons, the mean cost over networks, and the fraction of networks that have hit all
-targets in the current trial or in an earlier trial.  Dotted curves belong to networks
-with eight hidden neurons and random feedback.
+after 40 s of training and at the end of training.  In at least one trial, this network
+hits all five target times.  The right panels show the cost of each network with four
+hidden neurons, the mean cost over networks, and the fraction of networks that have hit
+all five target times in the current trial or in an earlier trial.  Dotted curves belong
+to networks with eight hidden neurons and random feedback.
 
 A spiking network receives 100 Poisson spike trains (5 Hz), which are the same in every
 trial of 0.5 s.  The network has four hidden neurons, and one output neuron that must
 spike at five target times in each trial.  All neurons are silent before training.  The
 output error reaches the hidden neurons through the transposed output weights (symmetric
 feedback), through fixed random weights (random feedback), or through weights that are
-all 1 (uniform feedback).  A network hits all targets in a trial if its output neuron
-fires exactly one spike within 5 ms of each target time and no other spike.  The cost of
+all 1 (uniform feedback).  A network hits all target times in a trial if its output
+neuron fires one spike within 5 ms of each target time and no other spike.  The cost of
 a trial is the root mean square of the filtered output error.
 
 With random feedback, most hidden neurons acquire an output weight of the same sign as

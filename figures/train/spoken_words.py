@@ -58,12 +58,12 @@ def folder(size, data):
 
 
 def named(size):
-    """Return the name of the data set for a size of the figure."""
+    """Return the name of the data set for a quick, default or full run."""
     return "Heidelberg Digits" if size == "full" else EMBEDDED
 
 
 def read(folder):
-    """Read spoken words from a folder, or those that are stored with the figures."""
+    """Read spoken words from a folder, or from the repository if `folder` is None."""
     return embedded() if folder is None else stored(folder)
 
 

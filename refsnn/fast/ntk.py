@@ -50,12 +50,15 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     exchange the two batches in (5)-(13).
 Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer with i inputs and j units needs N M (i + K^2 j)
-    multiplications without a mask, and N M (i + K^2) j multiplications
-    with a mask.  A convolutional layer needs (N + M) K P i c + N M K^2 i c
-    multiplications.  If the two batches are equal and no mask is given,
-    the kernel needs half of the multiplications.  The functions also need
-    memory for one block of the kernel and a few channels.
+    outputs.  A dense layer has i inputs and j units.  The kernel of equal
+    batches without a mask needs half of the multiplications.  The memory
+    holds one block of the kernel and a few channels.
+
+    layer             multiplications
+    dense             N M (i + K^2 j)
+    dense, with mask  N M (i + K^2) j
+    convolutional     (N + M) K P i c + N M K^2 i c
+
 Departures.  No departures are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.

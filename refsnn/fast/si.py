@@ -27,7 +27,7 @@ Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient from memory twice and all other arrays
     once, and writes each updated array once.  Two blocks need memory.
-Departures.  Parameters, path integral and state of Adam change in place.
+Departures.  The function `step` overwrites several of its arguments.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.

@@ -56,9 +56,9 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     >>> locate(right + np.eye(2, 3), right, axes=("row", "column")).blocks
     {'column': (0, 1)}
 
-    If the shapes differ, all entries of the `Place` are wrong.  The tolerance
-    `rtol` is relative to the largest right entry.  `axes` names the axes of
-    `right`, such as ("step", "sample", "neuron"), with "step" for time.  Set
+    An entry is wrong if its error exceeds `rtol` times the largest magnitude
+    in `right`, or if the shapes of the arrays differ.  `axes` names the axes,
+    such as ("step", "sample", "neuron"), where "step" stands for time.  Set
     `backward` if the array is computed backward in time, and `rounding` if
     rounding may explain the difference.  `sizes` holds numbers that may occur
     in a factor, such as {"B": 3, "gain": 0.2}.
@@ -118,12 +118,12 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The arrays may be too small for `locate` to infer an explanation.  `place`
-    is the result of `locate` for other arrays.  The result is True if the
-    arrays differ only within the blocks of `place`, and if its explanation
-    holds for them.  Their factor must then be among `place.names`, or, without
-    names, be 0 or nonzero as in `place`.  If `place` holds no explanation, the
-    wrong entries must not be the right entries times a factor.
+    `place` is the result of `locate` for other arrays.  The given arrays may
+    be too small for `locate`.  The result is True if the given arrays differ
+    only within the blocks of `place`, and if the explanation in `place` holds.
+    If `place` has a factor, `place.names` must hold an expression for the new
+    factor.  Without expressions, both factors must be 0, or both nonzero.  If
+    `place` has no explanation, no factor may explain the wrong entries.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

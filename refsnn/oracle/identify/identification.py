@@ -4,8 +4,8 @@ r"""Identify from a recording how a simulator updates LIF neurons.
 An update convention is one way to compute a time step, see `identify`.
 The function `identify` simulates LIF neurons with every update convention,
 and compares each simulation with the recording.  A property of the time
-step is settled if all update conventions that agree with the recording
-have the same choice for this property.  All other properties are open.
+step, such as the reset, is called settled if only one choice for this
+property agrees with the recording.  All other properties are open.
 Update conventions that are equal for every input count as one.  The report
 names an input signal of the module `stimuli` that would exclude a choice
 for an open property.  If the caller also supplies a recorded gradient of a
