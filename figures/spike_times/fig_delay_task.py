@@ -23,7 +23,8 @@ Lines connect the conditions of one run, and large markers show the means. An er
 is drawn as a quarter of one sample. Panel c shows the validation errors, with medians
 as lines. Panel d shows when the spikes of the mean patterns arrive at the neuron of
 their class in the first run, before and after learning. The area of a marker is
-proportional to the weight after learning; crosses are negative weights.
+proportional to the weight after learning; crosses are negative weights. After learning,
+most inputs with positive weights arrive at nearly the same time.
 
 After training, `delays.settle` rounds the delays to whole steps. The claims on errors
 use the delays before rounding, and one number shows the change by rounding.

@@ -292,10 +292,10 @@ def test_the_digest_is_the_same_for_all_versions_of_python():
 # ---- the figures of this repository
 
 REACH_BACKWARD = {
-    "delay", "digits", "feedback", "ladder", "online", "patterns", "rules_in_depth",
-    "spike_time_grid", "spoken_augmentation", "spoken_classifiers", "spoken_cnn",
-    "spoken_controls", "spoken_recurrence", "spoken_settings", "spoken_speakers",
-    "spoken_timing", "surrogates", "xor"}
+    "delay", "delay_task", "digits", "feedback", "ladder", "online", "patterns",
+    "rules_in_depth", "spike_time_grid", "spoken_augmentation",
+    "spoken_classifiers", "spoken_cnn", "spoken_controls", "spoken_recurrence",
+    "spoken_settings", "spoken_speakers", "spoken_timing", "surrogates", "xor"}
 
 
 def test_a_change_of_lif_backward_counts_for_the_figures_that_reach_it():
