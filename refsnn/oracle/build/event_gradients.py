@@ -13,11 +13,11 @@ from refsnn.oracle.build.vector import delayed, numbers
 
 __all__ = []
 
-TAU_MEM, TAU_SYN, THRESHOLD = 12e-3, 5e-3, 0.75
+TAU_MEM, TAU_SYN, THRESHOLD = 20e-3, 8e-3, 0.75
 CONSTANTS = {"tau_mem": TAU_MEM, "tau_syn": TAU_SYN, "threshold": THRESHOLD}
-SPACING, STEP = 2.5e-3, 1e-3    # s, mean time between input spikes, and time step
+SPACING, STEP = 1.5e-3, 1e-3    # s, mean time between input spikes, and time step
 TRIES = 40          # random problems, of which the first clear one is taken
-CLEAR = 0.015       # smallest distance of a clear problem from another spike number
+CLEAR = 0.04        # smallest distance of a clear problem from another spike number
 APART = 1e-5        # s, smallest time between a spike and an arrival
 RESETS = {"zero": "to 0", "subtract": "by subtraction"}
 FAULTS = {          # faults of backward passes: name, and a public program

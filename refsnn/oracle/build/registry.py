@@ -96,10 +96,10 @@ REGISTRY = {
                            {"kernel": "linear"}),
     "delays_gaussian": Entry(delayed_inputs._delays, (62, 16, 2, 4, 3),
                              {"kernel": "normalised"}),
-    "eventprop": Entry(event_gradients._exact, (1, 16, 2, 4, 3)),
-    "eventprop_grid": Entry(event_gradients._grid, (29, 20, 2, 3, 2),
+    "eventprop": Entry(event_gradients._exact, (7, 16, 2, 4, 3)),
+    "eventprop_grid": Entry(event_gradients._grid, (70, 20, 2, 3, 2),
                             {"reset": "zero"}),
-    "eventprop_grid_subtract": Entry(event_gradients._grid, (29, 20, 2, 3, 2),
+    "eventprop_grid_subtract": Entry(event_gradients._grid, (70, 20, 2, 3, 2),
                                      {"reset": "subtract"})}
 
 

@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from answers import ANSWERS
 
 from refsnn.oracle import check
 from refsnn.oracle.build import event_gradients, registry
@@ -67,6 +68,15 @@ def test_right_answers_in_continuous_time_by_differences():
         assert np.isclose((up - down) / (2 * step), slope, rtol=1e-6, atol=0), key
 
 
+@pytest.mark.parametrize("name", VECTORS)
+def test_rounded_inputs_give_results_within_the_tolerance_of_float32(name):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
+    single = {key: a if np.asarray(a).dtype.kind == "i" else np.asarray(
+        np.float32(a), float)[()] for key, a in p.items()}
+    for key, a in ANSWERS[name](single).items():
+        assert np.abs(a - right[key]).max() < 1e-5 * np.abs(right[key]).max()
+
+
 def test_every_neuron_spikes_several_times():
     assert VECTORS["eventprop"].outputs["counts"].min() > 1
     for name in ("eventprop_grid", "eventprop_grid_subtract"):
@@ -104,7 +114,7 @@ def test_faults_of_the_jump_matter_after_the_first_spike_only():
     """The last spike of a neuron has no later potential to depend on."""
     current, d = np.array([2.0, 3.0]), np.array([0.5, -1.0])
     right = event_gradients._jump(0.0, d, current, "")
-    assert np.allclose(right, -12e-3 * d / (current - 0.75))
+    assert np.allclose(right, -event_gradients.TAU_MEM * d / (current - 0.75))
     for fault, same in (("factor", True), ("lost", True), ("after", False)):
         assert np.allclose(event_gradients._jump(0.0, d, current, fault), right) is same
         assert not np.allclose(event_gradients._jump(7.0, d, current, fault),
