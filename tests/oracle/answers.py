@@ -66,6 +66,21 @@ def rtrl(p, rule=None):
     return found | {"dW": g.dW, "dV": g.dV}
 
 
+def online_steps(p):
+    """Each step's share: the gradients of the first t + 1 steps, less those of t."""
+    found, run, psi, d = recorded(p)
+    for key in ("exact", "block", "implicit", "eprop"):
+        sums = [np.zeros(p["W"].size + p["V"].size)]
+        for t in range(1, len(d) + 1):
+            g = sparse_rtrl.gradient(
+                p["x"][:t], p["V"], tuple(a[:t] for a in run), psi[:t], d[:t],
+                rule="implicit" if key == "eprop" else key,
+                through_reset=key != "eprop", **some(p, *CONSTANTS))
+            sums.append(np.concatenate([g.dW.ravel(), g.dV.ravel()]))
+        found[f"dWV_{key}"] = np.diff(sums, axis=0)
+    return found
+
+
 def tbptt(p, rolling):
     """Truncated gradients: rolling by its definition, or chunk by chunk."""
     found, run, psi, d = recorded(p)
@@ -487,6 +502,7 @@ ANSWERS = {
     "rtrl": rtrl,
     "rtrl_block": lambda p: rtrl(p, "block"),
     "rtrl_implicit": lambda p: rtrl(p, "implicit"),
+    "online_steps": online_steps,
     "tbptt_rolling": lambda p: tbptt(p, True),
     "tbptt_chunks": lambda p: tbptt(p, False),
     "lif_constants": lif_constants,

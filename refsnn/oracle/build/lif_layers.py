@@ -223,6 +223,45 @@ def _rtrl(seed, T, B, m, n, *, decays, rule="exact"):
     return text, p, _recorded_outputs(loss, run) | right, wrong, _idle(p)
 
 
+def _online_steps(seed, T, B, m, n, *, decays):
+    p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n, decays), seed)
+    each, rules = np.eye(T)[:, :, None, None], ("exact", "block", "implicit", "eprop")
+
+    def steps(psi=psi, late=0, names=rules, through_reset=True):
+        found = {f"dWV_{key}": [sparse_rtrl.gradient(
+            p["x"], p["V"], tuple(run), psi, None, np.roll(psi * d * one, -late, 0),
+            rule=key.replace("eprop", "presynaptic"), through_reset=through_reset,
+            **_constants(p)) for one in each] for key in names}
+        return {key: np.array([[*g.dW.flat, *g.dV.flat] for g in rows])
+                for key, rows in found.items()}
+
+    right, (J, F, q) = steps(), _linearised(p, run, psi, d, p["V"])
+    wrong = {
+        "sum over all steps so far": {key: a.cumsum(axis=0) for key, a in right.items()},
+        "traces used one step late": steps(late=1),
+        "by the step of the weight, as in BPTT, not by the step of the loss": {
+            "dWV_exact": np.array([bptt.gradient(J, F * one[..., None], q)
+                                   for one in each])},
+        ("truncated after K=1, not RTRL", "snntorch 1.0.0, RTRL"): {
+            "dWV_exact": np.array([bptt.truncated(J, F, q * one, 1) for one in each])},
+        ("every rule gives the exact gradient", "chaobrain/braintrace#141"): {
+            key: right["dWV_exact"] for key in right},
+        "V_ii left out of the blocks": {"dWV_block": right["dWV_implicit"]},
+        ("reset kept in the traces of e-prop", "IGITUGraz/eligibility_propagation#2"):
+            {"dWV_eprop": right["dWV_implicit"]},
+        ("reset detached", "norse lif_step"):
+            steps(names=rules[:3], through_reset=False),
+        ("surrogate times its steepness", "fzenke/spytorch#2"):
+            steps(p["steepness"] * psi)}
+    text = ("share of each step in a gradient that runs forward in time, row t of the "
+            "loss 1/(2 B) sum (spikes[t] - target[t])^2, columns W and then V, row by "
+            "row: exact RTRL, block-diagonal, recurrence dropped (implicit), and also "
+            f"the reset (eprop); {FAST}: refsnn.lif, (1)-(3), refsnn.sparse_rtrl, "
+            "(1)-(8)")
+    p |= _shown(run)
+    return text, p, _recorded_outputs(loss, run) | right, wrong, _idle(p)
+
+
 def _truncated(seed, T, B, m, n, *, decays, kind):
     p, run, psi, loss, d = _recorded(_problem(seed, T, B, m, n, decays), seed)
     p["K"] = K = 5

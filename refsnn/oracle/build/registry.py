@@ -48,6 +48,7 @@ REGISTRY = {
     "rtrl_block": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3), LEAKY | {"rule": "block"}),
     "rtrl_implicit": Entry(lif_layers._rtrl, (10, 40, 3, 4, 3),
                            LEAKY | {"rule": "implicit"}),
+    "online_steps": Entry(lif_layers._online_steps, (3, 10, 2, 2, 3), LEAKY),
     "tbptt_rolling": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),
                            LEAKY | {"kind": "rolling"}),
     "tbptt_chunks": Entry(lif_layers._truncated, (41, 40, 3, 4, 3),

@@ -11,7 +11,7 @@ from refsnn.oracle.diagnose import random_networks
 
 VECTORS = check.vectors(["lif_forward", "lif_forward_dyadic", "bptt", "bptt_dyadic",
                          "bptt_dyadic_detached", "snap_2", "tbptt_rolling",
-                         "tbptt_chunks"])
+                         "tbptt_chunks", "online_steps"])
 RTOL = 1e-10
 
 
@@ -129,3 +129,33 @@ def test_truncation_loss_by_loss():
             :, None, None, None], q)
         words = "truncation counted from the end of the sequence"
         assert same(name, wrong[words], late)
+
+
+def test_each_step_of_online_rules_by_traces_of_all_weights():
+    p, right = VECTORS["online_steps"].inputs, VECTORS["online_steps"].outputs
+    T, B, n = p["spikes"].shape
+    z, own = np.concatenate([p["x"], p["spikes"]], axis=2), np.eye(n)
+    psi = (p["steepness"] * np.abs(p["mem"] - p["threshold"]) + 1) ** -2.0
+    for key, paths, reset in (("exact", p["V"], 1), ("block", own * p["V"], 1),
+                              ("implicit", 0 * own, 1), ("eprop", 0 * own, 0)):
+        s, u = np.zeros((2, B, n, n, z.shape[2]))       # sample, k, i, j
+        for t in range(T):
+            e = psi[t][:, :, None, None] * u
+            d = (p["spikes"] - p["target"])[t] / B
+            share = np.einsum("bk,bkij->ij", d, e)
+            assert np.allclose(right[f"dWV_{key}"][t], np.concatenate(
+                [share[:, :-n].ravel(), share[:, -n:].ravel()]), rtol=1e-11, atol=1e-14)
+            u = p["beta"] * u + p["gain"] * s - reset * p["threshold"] * e
+            s = p["alpha"] * s + np.einsum("ki,bj->bkij", own, z[t]) + np.einsum(
+                "kl,blij->bkij", paths, e)
+
+
+def test_the_exact_steps_are_shares_of_the_whole_gradient():
+    p, right = VECTORS["online_steps"].inputs, VECTORS["online_steps"].outputs
+    whole = ANSWERS["bptt"](p)
+    whole = np.concatenate([whole["dW"].ravel(), whole["dV"].ravel()])
+    by_weight = next(m.outputs["dWV_exact"] for m in VECTORS["online_steps"].mutants
+                     if m.id == "online_steps/by-step-of-weight")
+    assert near(right["dWV_exact"].sum(axis=0), whole)
+    assert near(by_weight.sum(axis=0), whole)
+    assert not near(by_weight, right["dWV_exact"])
