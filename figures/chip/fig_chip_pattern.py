@@ -28,12 +28,12 @@ chip also uses an ADC reference sample for each neuron.  The reference sample of
 neuron is measured while a known voltage holds all membranes at the nominal leak
 potential.
 
-The spreads can be below the values from the public tests for three reasons.  First, an
-emulated chip does not change between calibration and use.  Second, the parameters of an
-emulated chip can be set independently of each other.  Third, each measurement uses
-about 2,500 test inputs.  The constant `chip.CALIBRATED` holds the spreads of the
-calibrated chips in the other figures.  The spreads in `chip.CALIBRATED` are the values
-from the public tests, except for the reset potentials (4 %).
+For three reasons, the spread of a parameter can be smaller here than in the public
+tests.  First, an emulated chip does not change between calibration and use.  Second,
+the parameters of an emulated chip can be set independently of each other.  Third, each
+measurement uses about 2,500 test inputs.  In the other figures, calibrated chips have
+the parameter spreads in `chip.CALIBRATED`.  The spreads in `chip.CALIBRATED` are the
+values from the public tests, except for the reset potentials (4 %).
 
 This figure corresponds to [CB22] figs. 2 and 4 A.
 """
@@ -113,7 +113,7 @@ def bench(epochs, seed, repeat, rounds=ROUNDS, sweeps=SWEEPS):
 
 
 def spread(drawn):
-    """Return the spread of each parameter, which the module docstring defines.
+    """Return the spread of each parameter, as defined in the module docstring.
 
     For synaptic parameters, the variance over excitatory synapses and the variance over
     inhibitory synapses are averaged.

@@ -3,10 +3,9 @@
 The left panel shows four kinds of error of the emulation against the length of the
 integration step.  The errors are differences from an emulation with very short steps of
 5 ns, averaged over all test images.  The curve "fewer hidden spikes" shows by what
-fraction the number of hidden spikes is too low.  With longer steps, some hidden spikes
-of the emulation with steps of 5 ns are missing or fall in another time bin.  The curve
-"hidden spikes not in the same bin" shows the fraction of hidden spikes that are missing
-or fall in another time bin.  Lines are means over chips, dots are single chips.  The
+fraction the number of hidden spikes is too low.  The curve "hidden spikes not in the
+same bin" shows the fraction of hidden spikes that are missing or fall in another time
+bin than with steps of 5 ns.  Lines are means over chips, dots are single chips.  The
 right panel shows the readout potentials for one test image on one chip.
 
 The emulation of an analog chip detects spikes only at the ends of integration steps.  A

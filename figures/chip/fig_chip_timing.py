@@ -17,9 +17,9 @@ A synaptic event is the arrival of one spike at one synapse.  Each input spike r
 all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the
 chip, each weight has an excitatory and an inhibitory synapse.  The sign of the weight
 selects which of the two synapses is active.  Each spike therefore causes one synaptic
-event for each neuron that the spike reaches.  Synaptic events are counted without the
-fast mode, so the membranes are not reset after 10 µs.  The published energy per image
-was measured in the fast mode, on a network of 246 hidden neurons.
+event for each neuron that the spike reaches.  The fast mode is off while synaptic
+events are counted.  The published energy per image was measured in the fast mode, on a
+network of 246 hidden neurons.
 
 With the option --full, networks with 246 hidden neurons are trained for 20 epochs on
 MNIST images of 16x16 pixels, and the regularisation strength is 0 (no regulariser), 0.3

@@ -162,7 +162,7 @@ def gather(results):
 
 
 def conditions(data):
-    """List pairs (data set, whether images are augmented) in `data`."""
+    """List the conditions in `data` as pairs (data set, augmented or not)."""
     return [(task, augmented) for task in TITLES for augmented in (False, True)
             if f"{task} {augmented} chip tests" in data]
 

@@ -2,14 +2,14 @@
 
 The left panels show the input spikes, the hidden spikes and the readouts of the chip
 after training, for one spoken test word.  A readout curve is the running sum of the
-potential of one readout unit.  The readout with the largest final sum determines the
-predicted word.  The top panel on the right shows the accuracy on training words, on
-test words of the same speakers, and on test words of held-out speakers.  The bottom
-panels show the confusion matrix of the network on the chip, and the test accuracy on
-the chip for each speaker.  Speakers 4 and 5 are held out.  Small markers are single
-training runs, and large markers and bars are means.  Filled diamonds are accuracies on
-all spoken test words.  Open diamonds are accuracies that were published for the Spiking
-Heidelberg Digits (SHD, 20 classes) [CB22].
+potential of one readout unit.  The readout whose potential has the largest sum over
+time determines the predicted word.  The top panel on the right shows the accuracy on
+training words, on test words of the same speakers, and on test words of held-out
+speakers.  The bottom panels show the confusion matrix of the network on the chip, and
+the test accuracy on the chip for each speaker.  Speakers 4 and 5 are held out.  Small
+markers are single training runs, and large markers and bars are means.  Filled diamonds
+are accuracies on all spoken test words.  Open diamonds are accuracies that were
+published for the Spiking Heidelberg Digits (SHD, 20 classes) [CB22].
 
 A recurrent network of 186 spiking neurons is trained with an emulated analog chip in
 the loop.  The inputs are spoken words of the data set Heidelberg Digits, encoded as

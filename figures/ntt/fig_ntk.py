@@ -21,9 +21,9 @@ square of the learning rate, the prediction with the tangent kernel is exact to 
 order in the learning rate.  In the sparse networks of the right panel, a random half of
 the weights is pruned.  Two tangent kernels of the sparse networks are compared.  The
 tangent kernel "through mask" uses only the derivatives of the outputs with respect to
-unpruned weights.  The tangent kernel "at masked" also includes the derivatives with
-respect to pruned weights.  Because pruned weights stay 0, the prediction with the
-kernel "at masked" is not exact to first order.
+unpruned weights.  The tangent kernel "at masked" uses the derivatives with respect to
+all weights, where pruned weights have the value 0.  Because pruned weights stay 0, a
+prediction with the derivatives with respect to all weights is not exact to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,

@@ -23,12 +23,12 @@ sparse networks are trained with labels on the same mini-batches.
 
 With the option --full, perceptrons with 784-300-100-10 units are trained on MNIST and
 on Fashion-MNIST.  NTT takes 18,720 training steps, as published.  The training with
-labels takes 18,720 steps in place of the published 42,200 steps.  Each method has three
-runs at densities of 1, 2 and 3 %, and one run at densities of 5, 10 and 20 %.  On MNIST
-and on Fashion-MNIST, the perceptrons have the same initial weights.  At a density of 1
-%, three kinds of layer-wise masks (NTT, magnitude and random) keep only 9 of the 1,000
-weights of the output layer.  The number 9 follows from equations (2) and (5) of the
-module `pruning`.  At least one of the 10 output units therefore has no incoming weight.
+labels takes 18,720 steps in place of the published 42,200 steps.  Each method is run
+three times at each density of 1, 2 or 3 %, and once at each density of 5, 10 or 20 %.
+On MNIST and on Fashion-MNIST, the perceptrons have the same initial weights.  At a
+density of 1 %, three kinds of layer-wise masks (NTT, magnitude and random) keep only 9
+of the 1,000 weights of the output layer, by equations (2) and (5) of the module
+`pruning`.  At least one of the 10 output units therefore has no incoming weight.
 
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
@@ -36,8 +36,8 @@ labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of
 without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
 steps with labels.  For the network Conv-4, only five methods are compared.  Four
 methods have layer-wise masks: NTT, NTT masks, random masks and magnitude masks.  The
-fifth method is SNIP with one threshold.  The convolutional networks are trained once
-for each density.
+fifth method is SNIP with one threshold for all layers.  The convolutional networks are
+trained once for each density.
 """
 
 import numpy as np

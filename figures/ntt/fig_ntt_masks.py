@@ -23,14 +23,14 @@ saliency |w dL/dw|, where L is the loss; logit-SNIP replaces L by a function of 
 outputs that needs no labels.
 
 For masks with one threshold per layer, the unpruned weights of the first layer are
-counted for each hidden unit and for each input pixel.  The variance of the counts over
-units or pixels is compared with the chance variance, which is (1 - density) times the
-mean count.  Counts of randomly chosen weights would have the chance variance.  If the
-grey level of a pixel hardly varies between images, NTT masks keep few weights from this
-pixel.  A further test therefore compares only pixels with a similar standard deviation
-of the grey level.  The pixels are sorted by this standard deviation, and split into
-groups of 16 pixels (28 pixels with --full).  The variance of the counts of unpruned
-weights is then computed within each group.
+counted for each hidden unit and for each input pixel.  The variance of the number of
+unpruned weights over units or pixels is compared with a chance variance.  The chance
+variance is the variance for randomly chosen weights, which is (1 - density) times the
+mean count.  If the grey level of a pixel hardly varies between images, NTT masks keep
+few weights from this pixel.  A further test therefore compares only pixels with a
+similar standard deviation of the grey level.  The pixels are sorted by this standard
+deviation, and split into groups of 16 pixels (28 pixels with --full).  The variance of
+the counts of unpruned weights is then computed within each group.
 
 The data are the handwritten digits included in refsnn.  The network has 256-100-50-10
 units, the density is 0.1, and NTT trains for 500 steps without labels.  With the option
@@ -178,7 +178,7 @@ def measured(data):
 
 
 def shown(data):
-    """Return the arrays in the picture, with the weights of the first run."""
+    """Return the plotted arrays; of the weights, only the first run."""
     found = {key: value for key, value in data.items() if key.endswith("_layers")
              or key.endswith(("_layer_pixels", "_layer_counts"))}
     return found | {key: data[key] for key in ("NTT_layer_whole", "NTT_layer_varies")} \

@@ -4,11 +4,11 @@ The top panels show the test accuracy on two image sets during the training with
 With the option --full, only the first 1,000 training steps are shown.  Thin lines are
 single runs, thick lines are means.  The bottom panels show networks that learn to
 distinguish the digits 0 and 1.  The margin of an image is the logit of the correct
-class minus the logit of the wrong class.  For the first seed, the bottom left panel
-plots the mean margin of unseen images of the digit 1 against the mean margin of unseen
-images of the digit 0; successive dots are 20 training steps apart.  The bottom right
-panel shows the distance of each sparse network to the dense network, against the
-training step.
+class minus the logit of the wrong class.  The bottom left panel shows two mean margins
+of unseen images for the first seed: the mean over images of the digit 1 against the
+mean over images of the digit 0.  Successive dots are 20 training steps apart.  The
+bottom right panel shows the distance of each sparse network to the dense network,
+against the training step.
 
 Neural Tangent Transfer (NTT) trains a sparse network without labels.  Because NTT needs
 no labels, NTT can use two image sets together, which yields one sparse network for both
@@ -23,8 +23,8 @@ distance of a sparse network to the dense network is the root mean square differ
 between the logits of the two networks for unseen images, after the same number of
 training steps.  The NTT variant "through mask" fits the tangent kernel of the unpruned
 weights alone.  This kernel determines how gradient descent changes the outputs of a
-sparse network.  The NTT variant "at masked" fits a tangent kernel that also includes
-the derivatives with respect to pruned weights, as in the published code of [LZ20].
+sparse network.  The NTT variant "at masked" fits the tangent kernel of all weights,
+where pruned weights have the value 0, as in the published code of [LZ20].
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.

@@ -26,9 +26,8 @@ On the hardware of the published runs, float32 numbers were rounded differently 
 this figure.  To show the effect of rounding, all runs except the second run with LeNet
 are repeated in float64.  If the input of a ReLU unit is almost zero, rounding decides
 whether the unit is on or off.  Two computations of the same run with different rounding
-then have different gradients, and their weights diverge.  The masks are updated after
-every 100 training steps, so that the masks of the two computations can also become
-different.
+then have different gradients, and their weights diverge.  Because the masks are updated
+after every 100 training steps, rounding can also change the masks.
 
 By default, the data are the handwritten digits included in refsnn.  The networks have
 256-100-50-10 units, 10 % of the weights are kept, and there is no published log.  This

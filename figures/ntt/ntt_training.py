@@ -257,7 +257,7 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 
 def threaded(model, pool):
-    """Return a model that computes the halves of a batch in a thread pool."""
+    """Return a model that uses a thread pool."""
     kernel, adjoint = (functools.partial(function, mapper=pool.map)
                        for function in (model.kernel, model.adjoint))
     return model._replace(kernel=kernel, adjoint=adjoint, map=pool.map)
@@ -265,11 +265,11 @@ def threaded(model, pool):
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100, threads=1):
-    """Run `count` steps of NTT.
+    """Run `count` of the `total` steps of NTT, after `first` steps.
 
-    The result does not depend on the number of threads. For the next part, the returned
-    dict is passed as `before`. If each part begins at a multiple of `every` steps, the
-    parts yield the same student as one call of `transfer` with the same mini-batches.
+    The result does not depend on the number of threads. The next call takes the
+    returned dict as `before`. If `first` is always a multiple of `every`, the last call
+    yields the same student as one call of `ntt.transfer` with all mini-batches.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)

@@ -42,9 +42,9 @@ omits the parts of the gradient that pass through the recurrent connections and 
 the reset.  For each trained network, the gradients computed forward and backward in
 time differ only by rounding errors.
 
-Memory and multiplications are counted for the computation forward in time. The
-computation forward in time updates the eligibility traces, and filters the traces as
-the leaky readout filters spikes. This figure does not correspond to a published figure.
+Memory and multiplications are counted for computing gradients forward in time. This
+forward computation updates eligibility traces, and applies the filter of the leaky
+readout to the traces. This figure does not correspond to a published figure.
 """
 
 import numpy as np

@@ -11,10 +11,10 @@ networks.
 Each gradient of the loss is compared with the exact gradient of BPTT. The gradient of
 real-time recurrent learning (RTRL) is exact. If truncated BPTT cuts off no time step,
 its gradient is exact. SnAp-n keeps the derivative of a neuron's state with respect to a
-weight only if the weight can affect the neuron through at most n synapses. The synapse
-with this weight counts as the first of these synapses. In a ring of n neurons, the
-gradient of SnAp-n is exact. The rules "block", "implicit", "presynaptic" and "e-prop"
-are described in the caption of the figure `delay`.
+weight only if a path of at most n synapses leads from the weight to the neuron. The
+synapse of the weight itself is the first synapse of the path. In a ring of n neurons,
+the gradient of SnAp-n is exact. The rules "block", "implicit", "presynaptic" and
+"e-prop" are described in the caption of the figure `delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as n^3, and the
 memory of the rule "block" grows as n^2.  The memory of the rule "presynaptic" grows

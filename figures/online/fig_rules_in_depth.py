@@ -4,10 +4,10 @@ Each curve shows one online learning rule. The vertical axis is the cosine of th
 between the gradient of the rule and the exact gradient. The horizontal axis is the
 number of hidden layers. The cosine is 1 if both gradients have the same direction, and
 near 0 if their directions are unrelated. The upper panels show the gradient with
-respect to the weights of the first hidden layer, which is the layer farthest from the
-readout, and the lower panels the gradient with respect to the weights of all hidden
-layers. The left panels show networks before training, the right panels the same
-networks after training. Bands show the standard deviation over networks.
+respect to the weights of the first hidden layer, which is farthest from the readout.
+The lower panels show the gradient with respect to the weights of all hidden layers. The
+left panels show networks before training, the right panels the same networks after
+training. Bands show the standard deviation over networks.
 
 A network consists of recurrent layers of 20 leaky integrate-and-fire neurons and a
 leaky readout. The network must produce two given curves in response to each of eight

@@ -199,7 +199,7 @@ def learn_online(rule, weights, states, x, labels, task, *, rate):
 def learn_after(weights, states, x, labels, task, *, rate, rule=BPTT):
     """Change the weights once, after the last time step.
 
-    With an online rule, the gradient is the sum of its gradients at all time steps.
+    The gradients of an online rule are summed over all time steps.
     """
     if rule != BPTT:
         _, _, found = learn_online(rule, weights, [None] * 3, x, labels, task, rate=0.0)

@@ -1,8 +1,8 @@
 """List what [CB22] publishes: surrogate gradients on the analog chip BrainScaleS-2.
 
-Cramer, Billaudelle and others, 2022, arXiv 2006.07239.  The main text and the tables
-were read.  The supplement was not read.  Numbers of table 1 are means over five seeds.
-All results of refsnn on a chip are from an emulated chip.
+Cramer, Billaudelle and others, 2022, arXiv 2006.07239.  This list is based on the main
+text and the tables, but not on the supplement.  Numbers of table 1 are means over five
+seeds.  All results of refsnn on a chip are from an emulated chip.
 """
 
 from figures.papers import Experiment, Row

@@ -1,8 +1,8 @@
 """List what [CSSZ20] publishes: the Heidelberg data sets of spoken words as spikes.
 
-Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  The abstract and the
-description of the data were read.  The text of the paper was not read.  Accuracies were
-taken from other sources ("second-hand") or from memory ("recalled").
+Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  This list is based on
+the abstract and the description of the data, but not on the text of the paper.
+Accuracies were taken from other sources ("second-hand") or from memory ("recalled").
 """
 
 from figures.papers import Experiment, Row

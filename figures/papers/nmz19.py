@@ -1,7 +1,8 @@
 """List what [NMZ19] and its tutorials publish: surrogate gradients.
 
-Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  The equations and figures were read.
-Numbers of the tutorials (SpyTorch) are stored outputs of one run.
+Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  This list is based on the equations,
+figures and tutorials (SpyTorch).  Each number from a tutorial is the stored output of
+one run.
 """
 
 from figures.papers import Experiment, Row

@@ -1,8 +1,8 @@
 """List what [ZG18] publishes: SuperSpike.
 
-Zenke and Ganguli, 2018, arXiv 1705.11146.  The paper was read.  The paper shows costs
-only in plots, and no numbers were read off these plots.  Settings that the paper does
-not state are taken from the published code (github.com/fzenke/pub2018superspike).
+Zenke and Ganguli, 2018, arXiv 1705.11146.  This list is based on the paper, which shows
+costs only in plots.  No numbers were read off these plots.  Settings that the paper
+does not state are taken from the published code (github.com/fzenke/pub2018superspike).
 """
 
 from figures.papers import Experiment, Row

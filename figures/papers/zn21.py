@@ -1,7 +1,7 @@
-"""List what [ZN21] publishes: real-time recurrent learning and plausible rules.
+"""List what [ZN21] publishes: RTRL and biologically plausible learning rules.
 
-Zenke and Neftci, 2021, arXiv 2010.11931.  Only the abstract was read.  The experiments
-of the paper are therefore not listed.
+Zenke and Neftci, 2021, arXiv 2010.11931.  This list is based only on the abstract.  The
+experiments of the paper are therefore not listed.
 """
 
 from figures.papers import Row

@@ -1,7 +1,7 @@
 """List what [ZPG17] publishes: synaptic intelligence (SI).
 
-Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  The authors' code, notebooks and
-stored results were read.  The text of the paper was not read.
+Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  This list is based on the authors'
+code, notebooks and stored results, but not on the text of the paper.
 """
 
 from figures.papers import Experiment, Row

@@ -22,8 +22,8 @@ this difference is compared with the tolerance, which is in the unit of the clai
     whole interval outside the tolerance    not reproduced (a stand-in differs)
     otherwise, or with a single run         not decided
 
-A published spread over a known number of runs widens the interval.  Without such a
-spread, the published number is taken as exact.  With `log`, positive values are
+A published spread over a known number of runs widens the confidence interval.  Without
+such a spread, the published number is taken as exact.  With `log`, positive values are
 compared by their logarithms, and the tolerance is a factor.  With `ordered`, a paper
 states only an order, for example that a difference between two conditions is above 0.
 The confidence interval of the difference is then compared with 0.
@@ -90,7 +90,7 @@ class Claim(NamedTuple):
 
 
 class Result(NamedTuple):
-    """Hold the number of a claim, and its verdict."""
+    """Hold the computed value of a claim, and the verdict."""
 
     value: float            # the mean over runs
     spread: float = None    # sample standard deviation; None if not known
@@ -110,7 +110,7 @@ def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
 
 def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
              log=False, cause="", cause_run="", headline=""):
-    """Declare that a number from other data agrees with the published number."""
+    """Declare a claim with a published number, but other data or settings."""
     return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 
@@ -264,7 +264,7 @@ def read(module, document):
 
 
 def _matched(claims, entries, where):
-    """Check that claims and entries have the same ids."""
+    """Check that the keys of `entries` are the ids of all claims."""
     ids = [claim.id for claim in claims]
     parts = [f"{word} {', '.join(sorted(keys))}" for word, keys in
              (("lacks", set(ids) - set(entries)),
@@ -334,9 +334,9 @@ def _accepted(claim):
 
 
 def _compared(claim, result, n=None):
-    """Return the compared value, its standard error and the degrees of freedom.
+    """Return the value to judge, its standard error and its degrees of freedom.
 
-    If `n` is given, n runs with the same mean and spread are assumed.
+    With `n`, assume n runs with the mean and the spread of `result`.
     """
     value, spread, n = result.value, result.spread or 0, n or result.n or 1
     if claim.log:

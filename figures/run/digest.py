@@ -181,7 +181,7 @@ class Module:
 
 
 class _Walk:
-    """Collect all code that the added names use."""
+    """Collect all code that some functions use."""
 
     def __init__(self, code):
         self.code = code
@@ -211,7 +211,7 @@ class _Walk:
         return found
 
     def name(self, module, name):
-        """Add a name of a module; the name None stands for all code of the module."""
+        """Collect the code of one name of a module; None stands for all names."""
         found = self.code.module(module)
         if found is None:
             self.outside.add(module)
@@ -233,7 +233,7 @@ class _Walk:
             self.open.append((module, index))
 
     def _effects(self, module):
-        """Add the side effects of importing a module."""
+        """Collect the statements with side effects when a module is imported."""
         if module not in self.modules:
             self.modules.add(module)
             parts = module.name.split(".")
@@ -255,7 +255,7 @@ class _Walk:
                           if path.endswith(".npz"))
 
     def _target(self, target, attributes, user, index):
-        """Add the code of one imported name."""
+        """Collect the code of one imported name."""
         name, wanted = target
         parts = [*([] if wanted is None else [wanted]), *attributes]
         if name == CHECKS or (name, wanted) == tuple(CHECKS.rsplit(".", 1)) \
@@ -285,7 +285,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Add the files of published numbers that a statement names."""
+        """Collect files of published numbers whose names are in a statement."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -296,7 +296,7 @@ class _Walk:
 # ---- names
 
 def imported(node, package):
-    """Yield (local name, (module, name)) of imports; for a module, the name is None."""
+    """Yield (local name, (module, name or None)) for each name that is imported."""
     if isinstance(node, ast.Import):
         for alias in node.names:
             first = alias.name.partition(".")[0]
@@ -459,7 +459,7 @@ def _is_text(node):
 
 
 def _is_empty(node, in_class):
-    """Return whether a statement does nothing; in a class, `a: int` adds a field."""
+    """Return whether a statement does nothing, such as `a: int` outside a class."""
     return _is_text(node) or isinstance(node, ast.Pass) or (
         isinstance(node, ast.AnnAssign) and node.value is None and not in_class)
 
@@ -510,7 +510,7 @@ class _Choice(ast.NodeTransformer):
 
 
 def _reduce(tree, size):
-    """Remove code for other sizes of the figure from a syntax tree, in place."""
+    """Keep only values for one size of the figure, in place."""
     _Choice(size).visit(tree)
     fixed = {node.value.id for node in ast.walk(tree)
              if isinstance(node, ast.Subscript) and isinstance(node.value, ast.Name)

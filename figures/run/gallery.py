@@ -116,7 +116,7 @@ def shown(value):
 # ---- texts from claims and results ------------------------------------------
 
 def with_spread(value, spread, n):
-    """Return "value \u00b1 spread (n)" without unknown parts.
+    """Return "value \u00b1 spread (n)"; leave out the spread or n if None.
 
     >>> with_spread(0.5, None, 1), with_spread(2, None, None)
     ('0.5 (1)', '2')
@@ -201,10 +201,10 @@ def cause(claim):
 
 
 def tag(module):
-    """Return the published source of a figure, such as "[ZG18] fig. 4".
+    """Return the paper and the place of a published figure, such as "[ZG18] fig. 4".
 
-    The source is the constant PAPER of the figure file.  Without PAPER, the source is
-    collected from the claims with published numbers.
+    The constant PAPER of the figure file holds this text.  Without PAPER, the text
+    lists where the published numbers of all claims were found.
     """
     if isinstance(getattr(module, "PAPER", None), str):
         return module.PAPER

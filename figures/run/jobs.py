@@ -181,7 +181,7 @@ def replacing(path):
 
 
 def save(path, result, record):
-    """Store a result and the dict that `execute` returns with it."""
+    """Store the result and the record of a job, as returned by `execute`."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as file:           # "= ": savez reserves the name `file`
         np.savez(file, **{f"= {name}": value for name, value in result.items()},

@@ -144,7 +144,7 @@ def folders(figure, options):
 
 
 def describe(root, made, options):
-    """Set the digest and the data checksums of figures."""
+    """Set the code digest and the data checksums of each figure."""
     code = digest.Code(digest.in_folder(root), options.size)
     for figure in made:
         if figure.error is None:
@@ -233,7 +233,7 @@ def called(task):
 
 
 def settle(made, results, options, bar, find):
-    """Save figures whose jobs are done or have failed, and write the page."""
+    """Save figures whose jobs are done or have failed, and write the web page."""
     ended = False
     for figure in made:
         if figure.open and (figure.error or all(

@@ -1,8 +1,8 @@
 """Write `figures/RESULTS.md` and the table of results in `README.md`.
 
 Numbers are read from the files `figures/full/NAME.json`, which hold the results of
-computations with the option --full.  In these files, the id of a claim identifies its
-number.  The texts of claims are taken from the function `claims` of each figure file.
+computations with the option --full.  In these files, each number has the id of its
+claim.  The texts of claims are taken from the function `claims` of each figure file.
 The texts about papers are taken from the package `figures.papers`.
 """
 
@@ -121,7 +121,7 @@ def _line(root, stored, where, row):
 
 
 def count(lines):
-    """Return the numbers of reproduced lines as a sentence."""
+    """Return a sentence that counts the verdicts in the tables of papers."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
     return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
             f"are reproduced, {words['agrees']} agree with results from other data, "
@@ -131,7 +131,7 @@ def count(lines):
 
 
 def count_undecided(lines):
-    """Count the reasons for undecided table lines, in a sentence."""
+    """Return a sentence that counts the reasons for "not decided"."""
     reasons = collections.Counter(_undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
@@ -139,7 +139,7 @@ def count_undecided(lines):
 
 
 def _undecided(line):
-    """Return the first reason why a line is not decided."""
+    """Return the first reason for the verdict "not decided" on a table line."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
     if not found:
@@ -156,7 +156,7 @@ def _undecided(line):
 
 
 def count_own(stored):
-    """Count the verdicts on claims that no paper states, in a sentence."""
+    """Return a sentence that counts the verdicts on claims of the kind "own"."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -304,7 +304,7 @@ def _about(module):
 
 
 def _named(claim):
-    """Return whether a value needs the text of its claim."""
+    """Return whether a table must show the text of a claim."""
     source = claim.published
     return (source is None or source.known == "words"
             or not isinstance(source.value, numbers.Real))
@@ -367,7 +367,7 @@ def failures(stored):
 
 
 def _listed(parts):
-    """Return a Markdown list of claims with their causes."""
+    """Return a Markdown list of deviations and their causes."""
     found, before = [], None
     for name, claim, result in parts:
         told = gallery.cause(claim)

@@ -153,12 +153,12 @@ def _completed(folder, name, found):
 # ---- store
 
 def store(folder, full, names, find):
-    """Copy full results from a folder to the folder `full`.
+    """Copy results computed with --full from `folder` to `full`.
 
-    names : names of the figures to store; if empty, all full results.
+    names : names of the figures to store; if empty, all that were computed with --full.
     find : function from the name of a figure to its module.
 
-    Yield pairs (line of text, whether the result was stored).
+    Yield pairs: a line of text, and True if a result was stored.
     """
     for name in names or full_results(folder):
         try:
@@ -172,7 +172,7 @@ def store(folder, full, names, find):
 
 
 def full_results(folder):
-    """Return the names of all results with --full in a folder."""
+    """Return the names of figures in a folder that were computed with --full."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:

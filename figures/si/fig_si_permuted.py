@@ -13,10 +13,10 @@ tasks use the handwritten digits that are stored in refsnn, enlarged to 20x20 pi
 centred in images of 28x28 pixels as in MNIST.  The first task shows the digits
 unchanged.  In each later task, the pixels of all images are permuted by one random
 permutation, which is different for each task.  Synaptic intelligence (SI) has strength
-5 and damping 0.1.  The figure also shows plain training and three other methods:
-elastic weight consolidation (EWC), a quadratic penalty of equal strength on the changes
-of all parameters since the last task (L2), and plain training with dropout of half of
-the hidden units.
+5 and damping 0.1.  The figure also shows plain training and elastic weight
+consolidation (EWC).  In the method L2, the penalty is the squared change of all
+parameters since the last task, times a constant.  In the method "dropout", plain
+training is combined with dropout of half of the hidden units.
 
 In each run, all methods use the same pixel permutations, the same split into training
 and test images, and the same initial weights.  The strengths of the penalties were

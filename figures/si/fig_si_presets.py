@@ -8,9 +8,8 @@ of the preset `avalanche` marks the strength 1.  The middle panel shows the corr
 between the parameter importances of each preset and of the preset `pathint`.  If a
 preset limits the parameter importances to a maximum, the correlation uses the limited
 importances.  The right panel shows the sum of all parameter importances, times the
-constant prefactor of the penalty.  The sum of each preset is divided by the sum of the
-preset `pathint`.  Thin lines and small markers are single runs, and thick lines and
-large markers are means.
+constant prefactor of the penalty, relative to the preset `pathint`.  Thin lines and
+small markers are single runs, and thick lines and large markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two

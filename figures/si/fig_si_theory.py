@@ -7,16 +7,16 @@ path integral and Delta is the distance between the initial and the final value 
 parameter.  If the Hessian of the loss is diagonal, w / Delta^2 equals half the diagonal
 entry of the Hessian in the limit of small learning rates.  For a diagonal Hessian, a
 penalty of strength 1 with the importance w / Delta^2 therefore equals the original
-loss.  If the Hessian has rank 1, w / Delta^2 equals half the nonzero eigenvalue for
-every parameter, independent of the diagonal entry of the Hessian.  For random Hessians
-of full rank ("generic" in the figure), w / Delta^2 is large for parameters that hardly
-move.  With the damping xi, the importance is w / (Delta^2 + xi).  The top middle panel
-shows the importance, divided by half the diagonal entry of the Hessian, against xi.
-The damping limits the importance of parameters that hardly move.  The top right panel
-shows the path integral w without division by Delta^2, averaged over 4,000 start points
-(40,000 with --full).  Start points are drawn from a standard normal distribution.  The
-path integral of each parameter, averaged over the start points, equals half the
-diagonal entry of the Hessian.
+loss.  If the Hessian has rank 1, w / Delta^2 has the same value for every parameter,
+which is half the nonzero eigenvalue of the Hessian.  For random Hessians of full rank
+("generic" in the figure), w / Delta^2 is large for parameters that hardly move.  With
+the damping xi, the importance is w / (Delta^2 + xi).  The top middle panel shows the
+importance, divided by half the diagonal entry of the Hessian, against xi.  The damping
+limits the importance of parameters that hardly move.  The top right panel shows the
+path integral w without division by Delta^2, averaged over 4,000 start points (40,000
+with --full).  Start points are drawn from a standard normal distribution.  The path
+integral of each parameter, averaged over the start points, equals half the diagonal
+entry of the Hessian.
 
 The bottom middle panel shows the sum of the path integrals of all parameters, divided
 by the decrease of the loss.  The bottom left panel shows the relative difference
@@ -221,7 +221,7 @@ def away(data, kind):
 
 
 def shown(data):
-    """Return the data of `DRAWN` Hessians, and statistics of all Hessians and runs."""
+    """Return the plotted data; of single Hessians, only the first `DRAWN`."""
     found = {key: value for key, value in data.items()
              if key.startswith(("start", "step")) or key == "noise theory"}
     for kind in KINDS:

@@ -19,10 +19,10 @@ With --full, the first task is MNIST.  Each of the other five tasks is to distin
 two classes of Fashion-MNIST, with 500 training images per class, as many as in
 CIFAR-100.  The network is LeNet-5-Caffe, and c is 0.1, 1 or 0.  The network of [ZPG17]
 also learns CIFAR-10 and then the five tasks from CIFAR-100, with 60 epochs per task and
-c of 0.1, 0.01 or 0.  Another network learns five tasks of two classes of CIFAR-10 each,
-with 10 epochs per task (one run).  It is the network of [ZPG17], except that its third
-convolution has no padding.  The networks that learn CIFAR are trained with mini-batches
-of 256 images and with dropout.  This figure corresponds to [ZPG17] fig. 6.
+c of 0.1, 0.01 or 0.  Another network learns CIFAR-10 in five tasks (one run).  Each
+task has two classes and 10 epochs.  This network is the network of [ZPG17], except that
+its third convolution has no padding.  The networks that learn CIFAR are trained with
+mini-batches of 256 images and with dropout.  This figure corresponds to [ZPG17] fig. 6.
 """
 
 import os
@@ -95,7 +95,7 @@ def style(strength):
 def jobs(size, seed, data, repeats=None, strength=None):
     """Return the training jobs of all networks.
 
-    strength : replaces the first penalty strength, which the claims judge.
+    strength : value that replaces the first penalty strength of each sequence of tasks.
     """
     names = ["digits"] if size != "full" else ["Fashion", "pairs", "CIFAR"]
     listed = []
@@ -177,10 +177,10 @@ def few(images, number):
 def widened(folder, classes, margin):
     """Load CIFAR images, with black pixels on each side.
 
-    With a margin of one pixel, the first convolution has the padding of the published
-    network.  With a margin of 3 pixels, the pooled maps have 17 x 17 entries, of which
-    the inner 15 x 15 are those of the published network.  The outer entries are set to
-    0, which is the padding of the third convolution.
+    If the margin of black pixels is 1, the first convolution has the padding of the
+    published network.  If the margin is 3, the pooled maps have 17 x 17 entries, of
+    which the inner 15 x 15 are those of the published network.  The outer entries of
+    the pooled maps are set to 0, as padding of the third convolution.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):

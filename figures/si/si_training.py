@@ -166,7 +166,7 @@ def convolutional(shapes, pools, zero=True, keep=(), framed=None):
 
 
 def _framed(forward, framed, weights, biases, x, dropout=None):
-    """Compute a recording, with dropout masks that are 0 at the edges of maps."""
+    """Call `forward` with dropout masks that are 0 at the edges of feature maps."""
     masks = list(dropout or [None] * len(weights))
     for i, shape in framed.items():
         frame = np.zeros((len(x), *shape, weights[i].shape[3]), bool)

@@ -16,10 +16,10 @@ task.  The loss of a task uses only the outputs of these units,
 
 The softmax of a task therefore does not depend on the output units of other tasks, and
 the derivatives of the loss with respect to the outputs of other tasks are 0.  Eq. (3)
-is the adjoint of the linear map in eq. (2).  The code of [ZPG17] sets all outputs that
-do not belong to the task to -1e32 before the softmax, which yields the same loss if the
-dtype can represent -1e32.  The pixels of the first task are not permuted, as in the
-code of [ZPG17].
+is the adjoint of the linear map in eq. (2).  In the code of [ZPG17], the outputs of
+other tasks are set to -1e32 before the softmax.  The loss is the same as with eq. (2)
+if the dtype can represent -1e32.  The pixels of the first task are not permuted, as in
+the code of [ZPG17].
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -65,9 +65,9 @@ def head_masks(groups, classes):
 def enter_head(outputs, labels, mask):
     """Select the outputs of one task, eq. (2).
 
-    The outputs are of shape (N, classes), and `mask` is a row of `head_masks`. Return a
-    copy of the k outputs of the task, of shape (N, k), and the labels as indices into
-    these k outputs, of shape (N,).
+    The shape of `outputs` is (N, classes), and `mask` is a row of `head_masks`. Return
+    a copy (N, k) of the k outputs of the task, and the labels (N,) as indices into
+    these k outputs.
 
     >>> mask = np.array([False, True, False, True])
     >>> head, places = enter_head(np.array([[1.0, 2, 3, 4]]), np.array([3]), mask)

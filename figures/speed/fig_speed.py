@@ -1,8 +1,8 @@
 """Computing times of other tools, relative to refsnn
 
 The figure compares the computing time of refsnn with the computing times of other
-installed tools and with a lower bound. The lower bound is the time that the dense
-matrix products of a task take. For synaptic intelligence (SI), the lower bound is the
+installed tools and with a lower bound. The lower bound is the computing time of the
+dense matrix products of a task. For synaptic intelligence (SI), the lower bound is the
 time that copying all parameters takes. The figure shows ratios: the computing time of
 another tool, or the lower bound, divided by the computing time of refsnn for the same
 task. If the ratio of computing times is above 1, refsnn is faster. The other tools

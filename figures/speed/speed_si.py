@@ -1,8 +1,8 @@
 """Update parameters with synaptic intelligence (SI), for `fig_speed`.
 
-The figure shows the time that one update of all parameters with SI and the optimiser
-Adam takes, if the gradient of the loss is given.  Memory access limits the speed of the
-update, so that the lower bound is the time that copying all parameters takes.  The
+The figure shows the computing time of one update of all parameters with SI and the
+optimiser Adam.  The gradient of the loss is given.  Memory access limits the speed of
+the update, so that the lower bound is the time that copying all parameters takes.  The
 PyTorch code updates all arrays in place, with operations on lists (torch._foreach).
 """
 

@@ -15,8 +15,8 @@ Derivation.  Let dX be the derivative of a loss with respect to X.  Each entry o
     dscale = sum dy z,  dshift = sum dy                                  (3)
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
-Departures.  For tests, the mean and the variance are computed from training words after
-    training.  Most programs average the mean and the variance during training.
+Departures.  For tests, the mean and the variance of x are computed from training words
+    after training.  Most programs use running averages over training batches.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """

@@ -42,10 +42,10 @@ def initial(generator, shape, o, classes, dtype=np.float32):
 
 
 def forward(p, x, o, generator=None, statistics=None):
-    """Return the outputs (N, classes), the function `back`, and the statistics.
+    """Return the outputs (N, classes), the function `back`, and batch statistics.
 
-    The function back(doutputs) returns the derivatives of all parameters.  The
-    statistics are the mean and the variance of each batch normalisation.
+    The function back(doutputs) returns the derivatives with respect to all parameters.
+    The statistics are the mean and the variance of each batch normalisation.
 
     generator : random generator of the dropout masks; if None, no dropout.
     statistics : list of (mean, variance) that replaces the batch statistics.
@@ -137,8 +137,8 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    The input is the output of a ReLU.  Equal maxima in a window are therefore usually
-    0, where the derivative of the ReLU is 0.
+    The input is the output of a ReLU.  If a maximum occurs twice in a window, it is
+    usually 0.  The derivative of the ReLU is then 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

@@ -3,11 +3,11 @@
 From top to bottom, the panels show the sound, its spectrogram, the speed of the basilar
 membrane, the firing probability of a nerve fibre, and the spikes of the bushy cells.
 One speaker says the English word "eight", and another speaker says the German word
-"acht".  The speed of the basilar membrane is its root mean square velocity in 2 ms, in
-dB below the maximum.  The firing probability is the probability that a non-refractory
-nerve fibre fires in a time step of 1/24 ms, averaged over 2 ms.  The speed and the
-firing probability are averaged over five neighbouring channels.  The axis on the right
-shows the frequency to which each channel responds most.
+"acht".  The speed of the basilar membrane is its root mean square velocity in bins of 2
+ms, relative to the maximum (in dB).  The firing probability is the probability that a
+non-refractory nerve fibre fires in a time step of 1/24 ms, averaged over 2 ms.  The
+membrane speed and the firing probability are averaged over five neighbouring channels.
+The axis on the right shows the frequency to which each channel responds most.
 
 The sound moves the basilar membrane.  Each place of the basilar membrane responds most
 to one frequency, from high frequencies at the base (channel 0) to low frequencies at
@@ -18,8 +18,8 @@ as in the data set Spiking Heidelberg Digits [CSSZ20].
 
 The package refsnn also contains stored spikes of both recordings, in 70 of the 700
 channels and with at most one spike per channel and millisecond.  The stored spikes were
-computed with other random numbers.  The recordings belong to the Heidelberg Digits.
-The figure follows the conversion of sound to spikes in [CSSZ20].
+computed with other random numbers than in this figure.  The recordings belong to the
+Heidelberg Digits.  The figure follows the conversion of sound to spikes in [CSSZ20].
 """
 
 import numpy as np

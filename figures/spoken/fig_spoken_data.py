@@ -103,7 +103,7 @@ def claims(size):
 
 
 def measured(data):
-    """Return the numbers of the claims, which do not depend on chance."""
+    """Return the value of each claim.  No value depends on random numbers."""
     d = data
     train, held = d["set"] == 0, d["set"] == 2
     classes = grouped(d["label"][train], d["label"][train], len)

@@ -3,9 +3,9 @@
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
 left panel shows the accuracy on test words of networks without and with recurrent
 weights.  The loss is the cross entropy of the sum or of the maximum of the readouts
-over time.  Initial recurrent weights are normally distributed.  The standard deviation
-is 1/sqrt(128) for large initial weights, and as in the figure `spoken_classifiers` for
-small initial weights.  Dots are single runs, bars are means.  Diamonds are published
+over time.  Initial recurrent weights are normally distributed.  Large initial weights
+have a standard deviation of 1/sqrt(128).  Small initial weights are those of the figure
+`spoken_classifiers`.  Dots are single runs, bars are means.  Diamonds are published
 accuracies [CSSZ20].  The right panel shows the training accuracy of each run and epoch.
 Each word is classified before the weights are updated with this word.
 
@@ -18,10 +18,10 @@ threshold, bounds on the number of spikes, and batches of 64 words.  NH has time
 of 0.5 ms.  Here, they are 2 ms.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels, all
-time steps are 20 ms, and training lasts 12 epochs.  With --full, the words are all
-Heidelberg Digits in 700 channels, with time steps of 4 ms in the first six conditions.
-Training ends when the training accuracy gains less than 0.005 in 20 epochs, or after
-200 epochs.  In the latter case, the run has not converged.
+time steps are 20 ms, and training lasts 12 epochs.  With --full, all recordings of the
+Heidelberg Digits are used, in 700 channels.  The first six conditions then have time
+steps of 4 ms.  Training ends when the training accuracy gains less than 0.005 in 20
+epochs, or after 200 epochs.  In the latter case, the run has not converged.
 """
 
 import numpy as np
@@ -63,7 +63,7 @@ ARRAYS = spoken_networks.ARRAYS
 
 
 def conditions(size, runs):
-    """Return (name of the network, options) of each condition for one size.
+    """Return {condition: (name of the network, options)}.
 
     Only with --full, the settings NH include `dt`, `longest` and `batch`.
     """

@@ -92,7 +92,7 @@ def gather(results):
 
 
 def confusions(label, predicted):
-    """Return the share of each predicted class in the words of each true class."""
+    """Return the confusion matrix; each row (true class) has the sum 1."""
     found = np.zeros((20, 20))
     np.add.at(found, (label, predicted), 1)
     return found / found.sum(axis=1, keepdims=True)
@@ -125,7 +125,7 @@ def claims(size):
 def measured(data):
     """Return the numbers of the claims.
 
-    The accuracy of the SVM is random only if the training speakers are random.
+    If the training speakers are the same in all runs, so is the accuracy of the SVM.
     """
     held = np.isin(data["speakers"], spoken_words.HELD_OUT)
     found, counts = {"between": data["between"]}, data["counts"].tolist()

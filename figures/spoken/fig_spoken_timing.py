@@ -65,7 +65,7 @@ ARRAYS = {
 def jobs(size, seed, data, steps=COARSE, repeats=None, epochs=None, hidden=None):
     """Return the jobs that train the classifiers.
 
-    steps : additional time steps of the second panel, in whole ms.
+    steps : time steps of the second panel besides the usual time steps, in whole ms.
     """
     listed, changed = [], {"epochs": epochs, "hidden": hidden}
     folder = spoken_words.folder(size, data)

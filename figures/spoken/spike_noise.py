@@ -73,7 +73,7 @@ def jitter_channels(times, units, rng, *, spread, shared, channels):
 
 
 def shuffle_times(times, units, rng, *, law, end):
-    """Replace the event times, eqs. (3) and (4).
+    """Replace the event times by permuted or random times, eqs. (3) and (4).
 
     If `law` is "permuted", the times are permuted among all events. If `law` is
     "uniform", the new times are uniformly distributed between 0 and `end`, in s.

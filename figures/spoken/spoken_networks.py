@@ -4,9 +4,9 @@ The function `classify` trains one classifier and returns its accuracies.  Sever
 figures call this function.  If the spoken words are read from files, the training of a
 network is split into several calls.  Each call continues with the weights, the
 optimiser state and the random generator of the previous call.  The results therefore do
-not depend on the number of calls.  The networks are feed-forward spiking networks with
-one to three hidden layers, a recurrent spiking network, a long short-term memory
-network (LSTM) and a convolutional network (CNN).  For comparison, support vector
+not depend on the number of calls of `classify`.  The networks are feed-forward spiking
+networks with one to three hidden layers, a recurrent spiking network, a long short-term
+memory network (LSTM) and a convolutional network (CNN).  For comparison, support vector
 machines are trained on spike counts.
 """
 
@@ -112,8 +112,9 @@ def tutorial(spikes):
 def bounds(spikes):
     """Return the spike penalty of `neural_heterogeneity`, and its derivative.
 
-    Let s be the spikes of a neuron per time step, and M the mean spike count of all
-    neurons.  The penalty is mean max(s - 0.01, 0)^2 + 0.06 mean max(M - 100, 0)^2.
+    The penalty max(s - 0.01, 0)^2 + 0.06 max(M - 100, 0)^2 is averaged over neurons and
+    words.  Here, s is the number of spikes of a neuron per time step, and M is the mean
+    spike count of all neurons.
     """
     T = len(spikes)
     rates, drates = losses.upper_bound(spikes, 0.01 * T, per="neuron")
@@ -265,7 +266,7 @@ def convolutional(o):
 def images(x):
     """Convert spike counts (T, B, m) to images (B, T, rows, 1).
 
-    Each row of an image holds the sum of a group of neighbouring channels.
+    Each row of an image holds the summed spike counts of neighbouring channels.
     """
     T, B, m = x.shape
     rows = -(-m // 64) if m > 70 else 2
@@ -277,8 +278,8 @@ def images(x):
 def block_network(o):
     """Return the convolutional network of the module `convolution_blocks`.
 
-    After training, the mean and the variance of each batch normalisation are appended
-    to the list of parameters, averaged over batches of training words.
+    After training, the mean and the variance of each batch normalisation are averaged
+    over batches of training words, and appended to the parameters.
     """
     count = 2 + 6 * o.blocks + 4                    # of the parameters
 
@@ -538,8 +539,8 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of `Options` to replace; None keeps the usual value.
-    more : `Options` to replace, which the label of the jobs contains.
+    changed : dict of changed `Options`, not in the label; None keeps the usual value.
+    more : changed `Options`, named in the label of the jobs.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)

@@ -46,8 +46,8 @@ initial weights is 50 mV / sqrt(fan-in). The learning rate falls to 0.1 mV after
 (after 400 s in the published code). The heterosynaptic regulariser has strength 1 and
 exponent 4. In networks with the heterosynaptic regulariser, the product of error and
 eligibility trace is multiplied by about 5, as in the published code. The strength of
-the regulariser w z^4 e^2 is 1e-4. The small strength compensates for e^2, which is
-about 1e4 / s^2 in hidden neurons with random feedback.
+the regulariser w z^4 e^2 is only 1e-4, because e^2 is about 1e4 / s^2 in hidden neurons
+with random feedback.
 """
 
 import json

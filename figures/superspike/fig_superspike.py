@@ -12,9 +12,9 @@ other spike.  The cost of a trial is the root mean square of the filtered differ
 between target and output spikes.  Each neuron has its own inputs and weights.
 
 The eligibility trace is the filtered product of the surrogate derivative of the neuron
-and the presynaptic trace.  Every 0.5 s, the weight changes according to the sum of the
-products of filtered error and eligibility trace in all time steps of these 0.5 s.  This
-figure corresponds to [ZG18] figs. 2 and 3.
+and the presynaptic trace.  The weight of a synapse is updated every 0.5 s.  Before the
+update, the product of filtered error and eligibility trace is summed over these 0.5 s.
+This figure corresponds to [ZG18] figs. 2 and 3.
 
 The optimiser is RMaxProp with a learning rate of 1 mV, reduced to 0.1 mV after trial
 300.  The standard deviation of the initial weights is 20 mV / sqrt(100).  The standard

@@ -1,11 +1,11 @@
 """Learning rate and initial weights set how many trials a neuron needs
 
 Each dot shows the number of trials until one neuron hits all its targets for the first
-time, against the learning rate, for two standard deviations of the initial weights.  A
-neuron that never hits all targets is drawn at the last trial.  Lines show geometric
-means over neurons.  The grey line shows the number of trials in [ZG18] fig. 2.  Stars
-mark the settings of the figure `superspike`, in which a neuron needs far fewer trials
-than in the paper.
+time, against the learning rate.  The two panels differ in the standard deviation of the
+initial weights.  If a neuron never hits all targets, its dot shows the total number of
+trials.  Lines show geometric means over neurons.  The grey line shows the number of
+trials in [ZG18] fig. 2.  Stars mark the settings of the figure `superspike`, in which
+neurons hit all targets after far fewer trials than in the paper.
 
 Neurons, inputs, targets and the rule SuperSpike are those of the figure `superspike`.
 A neuron hits all targets in a trial if it fires exactly one spike within 5 ms of each
@@ -49,7 +49,7 @@ def jobs(size, seed, data, repeats=None, loops=None):
 def learn(scale, law, repeats, loops, seed):
     """Train neurons with all learning rates.
 
-    Return the number of trials until a neuron hits all targets, for each rate.
+    For each learning rate, return how many trials each neuron needs to hit all targets.
     """
     generators = [seeds.rng(seed, "superspike_trials", "neuron", r)
                   for r in range(repeats)]

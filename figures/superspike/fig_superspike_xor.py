@@ -25,14 +25,14 @@ positive weight has the larger absolute value.  For half of the hidden neurons, 
 positive feedback weight comes from output 0, and for the other half from output 1.
 Symmetric feedback weights equal the output weights, and training changes the output
 weights.  Symmetric feedback weights therefore satisfy the condition on their signs only
-before training.  Because of the sign condition, fewer hidden neurons become permanently
-silent.  Without the sign condition, the two feedback weights of a hidden neuron can
-have a negative sum.  If both output neurons fail to spike, a hidden neuron with a
-negative sum of feedback weights becomes less active.  Once all hidden neurons are
-silent, the output neurons no longer spike, and the hidden neurons stay silent.  In
-networks called "unbalanced" (--full), the feedback weights are normally distributed and
-do not satisfy the sign condition, as in [ZG18].  In networks called "common times"
-(--full), all inputs of a group spike at the same time.
+before training.  Because of the condition on the signs of feedback weights, fewer
+hidden neurons become permanently silent.  Without the sign condition, the two feedback
+weights of a hidden neuron can have a negative sum.  If both output neurons fail to
+spike, a hidden neuron with a negative sum of feedback weights becomes less active.
+Once all hidden neurons are silent, the output neurons no longer spike, and the hidden
+neurons stay silent.  In networks called "unbalanced" (--full), the feedback weights are
+normally distributed and do not satisfy the sign condition, as in [ZG18].  In networks
+called "common times" (--full), all inputs of a group spike at the same time.
 
 The figure also shows networks with eight hidden neurons, and networks with the
 heterosynaptic regulariser of eq. (A.5) of [ZG18].  The heterosynaptic regulariser is

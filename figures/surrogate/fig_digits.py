@@ -20,8 +20,8 @@ image, the two gradients lead to nearly the same accuracy.
 
 With --full, networks with 784 inputs learn Fashion-MNIST or MNIST, and the gradient is
 stopped at the reset.  The hyperparameters are those of the second tutorial that
-accompanies [NMZ19].  In "Fashion-MNIST, fewer spikes", a penalty on hidden spikes is
-added to the loss, with the hyperparameters of the third tutorial.
+accompanies [NMZ19].  In "Fashion-MNIST, fewer spikes", the loss includes a penalty on
+hidden spikes, with the hyperparameters of the third tutorial of [NMZ19].
 """
 
 import os

@@ -3,10 +3,10 @@
 The top left panel shows the test accuracy of networks with two hidden layers in each
 epoch, for five learning rules.  The top right panel shows the cosine between the weight
 gradients of each rule and of backpropagation (mean over layers).  The bottom panels
-show the same for networks with three hidden layers, trained by local errors or
-backpropagation ("end to end").  The bottom left panel also shows the test accuracy of
-the fixed random readout of each layer.  Lines are means and bands are ranges over
-seeds.
+show accuracies and cosines for networks with three hidden layers, trained by local
+errors or backpropagation ("end to end").  The bottom left panel also shows the test
+accuracy of the fixed random readout of each layer.  Lines are means and bands are
+ranges over seeds.
 
 The networks classify latency-coded digits of 8x8 pixels. Each hidden layer has 100
 neurons. The weights of the readout always learn from the error of the readout. The
