@@ -197,6 +197,19 @@ def eprop_reset(p):
     return shown(run) | {"loss": loss} | split(p, adjoints.gradient(J, F, q))
 
 
+def bptt_adaptive(p):
+    own, run, given, psi, loss, d = _eprop(p)
+    n, m = p["W"].shape
+    J, F = alif.linearise(p["x"], p["W"], p["V"], given, psi, constants=True, **own)
+    q = alif.credit(given, psi, d, adaptation=p["adaptation"])
+    flat = adjoints.gradient(J, F, q)
+    *_, threshold, rho, a = flat[n * (m + n):].reshape(6, n).sum(axis=1)
+    return shown(run) | {
+        "loss": loss, "drho": rho, "dthreshold": threshold - (psi * d).sum(),
+        "dadaptation": a - (psi * d * p["adapted"]).sum(),
+        **split(p, flat[:n * (m + n)])}
+
+
 def feedback_rules(p):
     trace = feedback.presynaptic_trace(p["x"], **some(p, "alpha", "beta", "gain"))
     error = feedback.direct(p["error"], p["H"])
@@ -512,6 +525,7 @@ ANSWERS = {
     "superspike": superspike_rule,
     "eprop": eprop,
     "eprop_reset": eprop_reset,
+    "bptt_adaptive": bptt_adaptive,
     "feedback": feedback_rules,
     "rnn": rnn_gradient,
     "lstm": lstm_gradient,

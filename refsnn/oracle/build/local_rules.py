@@ -63,7 +63,8 @@ def _eprop(seed, T, B, m, n):
         "reset kept in the traces": _split(p, reset),
         "adaptation left out of the traces": gradient(adaptation=0.0),
         "rho forgotten in the traces": gradient(rho=0.0),
-        "surrogate read without the adaptation": gradient(psi=bare),
+        ("surrogate read without the adaptation",
+         "fmi-basel/latent-predictive-learning#5"): gradient(psi=bare),
         "surrogate one step late": gradient(psi=delayed(psi)),
         ("surrogate times its steepness", "fzenke/spytorch#2"): gradient(psi=k * psi),
         "learning signal one step late": gradient(d=delayed(d)),
@@ -105,6 +106,51 @@ def _eprop_reset(seed, T, B, m, n):
             "(10)-(12) without the terms of V")
     forward, idle = _adaptive_answers(p, run, loss)
     return text, p, forward | gradient(), wrong, idle
+
+
+def _bptt_adaptive(seed, T, B, m, n):
+    p, own, run, v, loss, d = _adaptive(seed, T, B, m, n)
+    x, W, V, k, weights = p["x"], p["W"], p["V"], p["steepness"], n * (m + n)
+    psi = surrogates.fast_sigmoid(v, k)[1]
+
+    def gradient(psi=psi, changed=(), reset=True, recurrence=True, run=run, direct=1):
+        used = own | dict(changed)
+        J, F = alif.linearise(x, W, V, run, psi, through_reset=reset, constants=True,
+                              through_recurrence=recurrence, **used)
+        flat = bptt.gradient(J, F, alif.credit(run, psi, d,
+                                               adaptation=used["adaptation"]))
+        *_, by_threshold, by_rho, by_a = flat[weights:].reshape(6, n).sum(axis=1)
+        e = direct * psi * d
+        return _split(p, flat[:weights]) | {
+            "drho": by_rho, "dthreshold": by_threshold - e.sum(),
+            "dadaptation": by_a - (e * run.adapted).sum()}
+
+    late = run._replace(spikes=delayed(run.spikes))
+    wrong = {
+        ("e-prop, not the exact gradient", "IGITUGraz/eligibility_propagation#2"):
+            gradient(reset=False, recurrence=False),
+        ("reset detached", "norse lif_step, fzenke/spytorch#3"): gradient(reset=False),
+        ("recurrent spikes detached", "stork Connection, propagate_gradients=False"):
+            gradient(recurrence=False),
+        "adaptation left out of the gradient": {
+            key: gradient(changed={"adaptation": 0.0})[key] for key in ("dW", "dV")},
+        "rho forgotten in the gradient": gradient(changed={"rho": 0.0}),
+        ("surrogate read without the adaptation",
+         "fmi-basel/latent-predictive-learning#5"): gradient(
+            surrogates.fast_sigmoid(run.mem - p["threshold"], k)[1]),
+        ("surrogate read at the membrane, threshold forgotten", "synsense/sinabs#97"):
+            gradient(surrogates.fast_sigmoid(v + p["threshold"], k)[1]),
+        ("surrogate times its steepness", "fzenke/spytorch#2"): gradient(k * psi),
+        ("missing factor: current enters without 1 - beta",
+         "fangwei123456/spikingjelly#132"): gradient(changed={"gain": 1.0}),
+        ("presynaptic spikes of dV one step late", "[NMZ19] box 2"):
+            {"dV": gradient(run=late)["dV"]},
+        "threshold and adaptation act on later steps alone": gradient(direct=0)}
+    text = ("adaptive neurons, loss 1/(2 B) sum (spikes - target)^2 and its gradient "
+            "by backpropagation through time, through the reset and the adaptation; "
+            f"{SLOPE}: refsnn.alif, (1)-(4), (10)-(15)")
+    forward, idle = _adaptive_answers(p, run, loss)
+    return text, p, forward | gradient(), wrong, {"x": idle["x"]}
 
 
 def _feedback(seed, T, B, m, n):

@@ -60,6 +60,7 @@ REGISTRY = {
     "superspike": Entry(local_rules._superspike, (8, 60, 2, 4, 3)),
     "eprop": Entry(local_rules._eprop, (9, 40, 3, 4, 3)),
     "eprop_reset": Entry(local_rules._eprop_reset, (9, 40, 3, 4, 3)),
+    "bptt_adaptive": Entry(local_rules._bptt_adaptive, (143, 40, 3, 4, 3)),
     "feedback": Entry(local_rules._feedback, (10, 30, 3, 4, 3)),
     "rnn": Entry(networks._rnn, (22, 20, 3, 4, 3)),
     "lstm": Entry(networks._lstm, (24, 12, 3, 4, 3)),

@@ -2,13 +2,15 @@
 
 import numpy as np
 import pytest
+from tolerances import RTOL_FD
 
 from refsnn import alif, bptt, feedback, lif, losses, superspike, surrogates
 from refsnn.oracle import check
 from refsnn.oracle.build.local_rules import ADAPTATION
 from refsnn.oracle.diagnose import random_networks
 
-VECTORS = check.vectors(["eprop", "eprop_reset", "feedback", "superspike"])
+VECTORS = check.vectors(["eprop", "eprop_reset", "bptt_adaptive", "feedback",
+                         "superspike"])
 RTOL = 1e-10
 
 
@@ -71,6 +73,32 @@ def test_the_reset_in_the_traces():
                 VECTORS["eprop"].outputs["dW"])
     assert near(mutant("eprop", "reset kept in the traces")["dW"],
                 VECTORS["eprop_reset"].outputs["dW"])
+
+
+def smooth(p):
+    """The loss, if spikes follow the surrogate's value near the recording."""
+    I, U, A = np.zeros((3, *p["mem"].shape[1:]))
+    loss = 0
+    for t, x in enumerate(p["x"]):
+        v = U - p["adaptation"] * A - p["threshold"]
+        S = p["spikes"][t] + v / (1 + p["steepness"] * np.abs(v)) - p["anchor"][t]
+        loss += ((S - p["target"][t]) ** 2).sum() / (2 * len(S))
+        I, U, A = (p["alpha"] * I + x @ p["W"].T + S @ p["V"].T,
+                   p["beta"] * U + p["gain"] * I - p["threshold"] * S, p["rho"] * A + S)
+    return loss
+
+
+@pytest.mark.parametrize("key", ["W", "V", "rho", "threshold", "adaptation"])
+def test_adaptive_neurons_by_differences(key):
+    p, right = VECTORS["bptt_adaptive"].inputs, VECTORS["bptt_adaptive"].outputs
+    v = p["mem"] - p["adaptation"] * p["adapted"] - p["threshold"]
+    assert ((v > 0) == p["spikes"]).all() and np.abs(v).min() > 1e-4
+    p = p | {"anchor": v / (1 + p["steepness"] * np.abs(v))}
+    assert np.isclose(smooth(p), right["loss"], rtol=1e-12)
+    toward = np.random.default_rng(5).normal(size=np.shape(p[key]))
+    up, down = (smooth(p | {key: p[key] + sign * 1e-5 * toward}) for sign in (1, -1))
+    slope = float((right[f"d{key}"] * toward).sum())
+    assert abs(slope) > 1e-3 and np.isclose((up - down) / 2e-5, slope, rtol=RTOL_FD)
 
 
 def test_functions_of_somebody_else():
