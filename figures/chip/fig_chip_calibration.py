@@ -1,6 +1,6 @@
 """Training in the loop compensates for mismatch of an emulated chip
 
-The left panel shows the test accuracy against random errors of chip parameters
+The left panel shows the test accuracy against the size of random chip errors
 (de-calibration).  The right panel shows the relative increase of the test error when a
 random fraction of the hidden neurons is silenced after training.  Small markers are
 single seeds, large markers are means over seeds, and stars are published values.
