@@ -9,9 +9,9 @@ functions raise a ValueError if an array or an option is invalid, and a
 FileNotFoundError if a file is missing.  The message names the argument,
 its value and the violated requirement.  The docstrings do not list errors
 that follow from the documented shapes and ranges.  Unless a docstring says
-otherwise, results have the dtype of the weights, float32 or float64, or,
-without weights, of the input data.  Only `fast.si`, and functions with an
-argument `out` or `work`, modify arrays that the caller passes.
+otherwise, results have the dtype of the weights, float32 or float64.
+Without weights, results have the dtype of the input data.  Only `fast.si`,
+and functions with an argument `out` or `work`, modify arguments.
 
 models
     lif                 LIF layers and leaky readouts
@@ -72,7 +72,7 @@ problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
-important ones, with the tests that prove them, are:
+important departures and errata, and the tests that prove them, are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   argument `reset` selects a reset by subtraction or to zero, and
@@ -104,9 +104,9 @@ important ones, with the tests that prove them, are:
   the code of the authors
   (test_si.py::test_defaults_are_those_of_the_authors_code).
 
-- The neural tangent kernel of a network with pruned weights includes the
-  derivatives with respect to pruned weights, as in the code of the authors
-  of Neural Tangent Transfer, or omits these derivatives
+- In `ntk`, the argument `kind` selects whether the neural tangent kernel
+  includes the derivatives with respect to pruned weights.  The code of the
+  authors of Neural Tangent Transfer includes them
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a

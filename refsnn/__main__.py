@@ -21,10 +21,10 @@ explains the options.  By default, sounds are converted as for the
 published data sets: each sound is faded in and out over 0.03 s, and spike
 times are shifted such that the first spike is at t = 0.  Silence is
 appended to each sound, so that the Fourier transform is fast.  The silence
-slightly shifts the frequencies of the transform.  The spikes of a sound
-depend neither on the name of its file nor on the other sounds.  In the
-HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.  In
-a LIST or CSV file, a sound is named by its file name, with or without
+slightly changes the frequencies of the Fourier transform.  The spikes of a
+sound depend neither on the name of its file nor on the other sounds.  In
+the HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.
+In a LIST or CSV file, a sound is named by its file name, with or without
 suffix and with or without folders.  For example, to write training and
 test files with labels such as english-0:
 
@@ -40,11 +40,11 @@ is 1.  If an output file would hold no sound, the exit status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
-files, or, if FOLDER ends with .zip, a zip file of the JSON files, their
-schemas and the licence.  The command `check` compares the results of a
-simulator with the correct results.  The file RESULTS holds an array for
-each result, whose name is VECTOR.OUTPUT, such as bptt.dW.  RESULTS is an
-npz file, or a JSON file whose name ends with .json, with arrays such as
+files.  If FOLDER ends with .zip, the command writes a zip file of the JSON
+files, their schemas and the licence.  The command `check` compares the
+results of a simulator with the correct results.  The file RESULTS holds an
+array for each result, whose name is VECTOR.OUTPUT, such as bptt.dW.
+RESULTS is an npz file or a .json file, with arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
@@ -82,11 +82,11 @@ fits the recorded gradient dW.  A recording is an npz or JSON file as for
                             "fast_sigmoid:25", or a steepness
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
-folder or to a new .py file, with the functions of `refsnn._checks` that it
-uses, so that the copy needs no other module of the package.  Data files of
-the module, and the licence of these data, are copied to the folder `data`
-beside the copied module.  Line 2 of the copied module holds a SHA-256
-digest of all other lines.  To test the copied module, run
+folder or to a new .py file.  The copy includes the functions of
+`refsnn._checks` that the module uses, and needs no other module.  Data
+files of the module, and the licence of these data, are copied to the
+folder `data` beside the copied module.  Line 2 of the copied module holds
+a SHA-256 digest of all other lines.  To test the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

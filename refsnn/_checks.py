@@ -18,12 +18,12 @@ A question mark after the name allows the value None for the argument.  A
 name such as `a[]` stands for a list of arrays that all meet the
 specification.
 
-The second part, such as `(n, m)`, gives a name to each axis of an array.
-In one call of `arrays`, axes with the same letter must have the same size.
-A number such as 3 is the required size of an axis, and an underscore
-allows any size.  An axis may be empty only if a star follows its letter,
-as in `m*`.  The axes `()` require a number, and the axes `(n?)` allow a
-number or n entries.  The axes `(...)` allow any array.
+The second part of a specification, such as `(n, m)`, names the axes of an
+array.  In one call of `arrays`, axes with the same letter must have the
+same size.  A number such as 3 is the required size of an axis, and an
+underscore allows any size.  An axis may be empty only if a star follows
+its letter, as in `m*`.  The axes `()` require a number, and the axes
+`(n?)` allow a number or n entries.  The axes `(...)` allow any array.
 
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
@@ -38,12 +38,12 @@ All results have the dtype of the first array whose specification has the
 type `float`, unless the caller sets the argument `dtype`.  All other real
 arrays are cast to the dtype of the results.  Arrays of the type `int` keep
 their dtype, and arguments with the axes () become Python numbers.  An
-array that needs no cast is returned without a copy.  Masked arrays are
-refused.
+array that needs no cast is not copied.  Masked arrays are refused.
 
-An error message contains the name of the argument, its invalid value or
-shape, and the violated requirement.  If an axis has different sizes in two
-arguments, the message contains both.  Messages never show whole arrays.
+An error message contains the argument's name, its invalid value or shape,
+and the violated requirement.  If an axis has different sizes in two
+arguments, the message contains both sizes.  Messages never show whole
+arrays.
 """
 
 import functools

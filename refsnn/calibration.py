@@ -60,8 +60,8 @@ Cost.   A measurement needs about 190 images, or 1.2 times the number of
     inputs if the chip has more than 150 inputs.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
     in the middle of their ranges, that potentials have a range of 1.8 V,
-    and that leak potential and threshold differ by 0.33 V.  Corrections
-    may exceed the ranges of a real chip.
+    and that leak potential and threshold differ by 0.33 V.  Corrected
+    parameters may lie outside the ranges of a real chip.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -361,7 +361,7 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     offset 1.  If a neuron fires too late for a measurement, the offset `leak`
     corrects the leak potential, and the offset `threshold` is `leak` - 0.5.
     In both cases, the corrected chip should be calibrated once more.  If a
-    neuron never fires, the offset `threshold` is `leak`, with a warning.
+    neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
 
     Arguments as for `measure`.
 

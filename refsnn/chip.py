@@ -49,10 +49,10 @@ The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
 exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
 2^16 equidistant values, with variance 1.  The noise of eq. (12) is the sum
 of read noise, drawn for each sample, and baseline noise, drawn once for
-each neuron and image.  If the current is constant and h is much shorter
-than tau, eq. (10) multiplies the distance of v from an exceeded edge by
-the factor `slope` <= 1.  In eq. (12), the numbers 80 and 70 are the
-defaults of the argument `code`.  ADC codes are clipped to 0 .. adc_limit.
+each neuron and image.  For a constant current and h much shorter than tau,
+eq. (10) multiplies the part of v beyond an edge of the headroom by the
+factor `slope` <= 1.  In eq. (12), the numbers 80 and 70 are the defaults
+of the argument `code`.  ADC codes are clipped to 0 .. adc_limit.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -539,7 +539,7 @@ def _compress(v, low, high, factor, work):
 
 
 def _onward(model, fired, now, B, loss, rng):
-    """Return a pair (spiking images, currents) for each of `delay` steps."""
+    """Return a pair (images with spikes, currents) for each of `delay` steps."""
     if not any(map(len, fired)):
         return [((), ())] * model.delay
     spikes = np.concatenate(fired)

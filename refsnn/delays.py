@@ -34,11 +34,11 @@ a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
 
 Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
     transpose of (1).
-Exact.  Evaluate a network with the kernel of its training, because another
-    kernel changes the outputs.  If a device allows only whole delays,
-    `settle` rounds the delays and returns how much the output changes.
-    For narrow Gaussian kernels, the mean delay sum_k k a_k hardly depends
-    on d near whole delays, so that delays stop changing.
+Exact.  Use the same delay kernel in training and in evaluation, because
+    the outputs depend on the kernel.  If a device allows only whole
+    delays, `settle` rounds the delays and returns how much the output
+    changes.  For narrow Gaussian kernels, the mean delay sum_k k a_k
+    hardly depends on d near whole delays, so that delays stop changing.
 Cost.   Delays of neurons take O(K T B m) time, and delays of synapses take
     O(K T B n m) time.
 Departures.  [H24] adds 0.27 to the width of the normalised kernel.
@@ -205,7 +205,7 @@ def delayed_backward(dy, x, taps, state=None):
 
 
 def _buffered(x, taps, state, *dy):
-    """Return checked taps, the state followed by x, the length T, and dy."""
+    """Return `taps`, `state` and `x` in one array, the length of x, and `dy`."""
     taps, = arrays("taps (...) float", taps)
     if taps.ndim not in (2, 3):
         raise ValueError(f"taps has shape {taps.shape}: must have 2 or 3 axes")

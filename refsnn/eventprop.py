@@ -63,9 +63,9 @@ integrals of these potentials from 0 to t, are
 where the sums contain the spikes that have arrived.  The derivative of the
 maximum of U_i is the derivative of U_i at the time of the maximum, if no
 spike arrives at this time.  If the arrival of a spike ends the rise of
-U_i, the maximum depends on the arrival time, which `readout_backward`
-neglects.  The latency loss compares the first spike time of each neuron
-with a target:
+U_i, the maximum depends on the arrival time.  The function
+`readout_backward` neglects this dependence.  The latency loss compares the
+first spike time of each neuron with a target:
 
     L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
 
@@ -602,8 +602,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    With these times as `at`, `readout` returns the largest potentials.  The
-    gradient of a largest potential is wrong if a spike arrives at its time.
+    With these times as `at`, `readout` returns the largest potentials.  If a
+    spike arrives at such a time, `readout_backward` gives a wrong gradient.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -634,8 +634,8 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Return k in (21), or K in (22), and the derivatives of this function
-    with respect to s, tau_mem and tau_syn, (T, n, S)."""
+    """Return k(s), or K(s) if `integral` is true, and its derivatives with
+    respect to s, tau_mem and tau_syn.  All arrays have the shape (T, n, S)."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, decay = _kernel(s, tau_mem, tau_syn), np.exp(-s / tau_syn)

@@ -14,8 +14,8 @@ recordings.  The fields of the file are
     extra/meta_info     gender, age, body_height of each speaker
 
 The spike times of a recording are sorted.  The fields extra/speaker and
-extra/meta_info are optional; the Spiking Speech Commands lack them.
-`read` raises a ValueError if the format of a field differs.  Before `read`
+extra/meta_info are optional; the Spiking Speech Commands lack them.  If a
+field has a wrong format, `read` raises a ValueError.  Before `read`
 allocates memory, `read` compares the size of each field with upper limits
 and with the file size.
 

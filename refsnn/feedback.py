@@ -3,9 +3,9 @@ r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
 respect to the spikes S[t] of this layer, or an estimate of this
-derivative.  An estimate uses the error of a later layer or of a local
-readout.  The next layer has the input weights W.  Let dI be the derivative
-of the loss with respect to its currents:
+derivative.  The estimate uses the error of a later layer or of a local
+readout.  The next layer has the input weights W and the currents I.  Let
+dI be the derivative of the loss with respect to I:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -27,8 +27,8 @@ weight 1:
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation uses (2), and (7) with two changes: psi
-is a boxcar function of the membrane potential, and x replaces the trace.
+Event-driven random backpropagation uses (2) and a variant of (7), in which
+x replaces the trace and psi is a boxcar function of the potential.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, the membrane potential is U[t] = W trace[t],

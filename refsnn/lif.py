@@ -562,7 +562,7 @@ def _leak(drive, source, state, constants):
 
 def readout_backward(x, W, dmem, *, alpha, beta, gain=1.0, state=None, dstate=None,
                      constants=False):
-    """Compute the gradient of a leaky readout, eqs. (7)-(11) with psi = 0.
+    """Backpropagate through a leaky readout, eqs. (7)-(11) with psi = 0.
 
     >>> dmem = np.eye(4, 1, -3).reshape(4, 1, 1)
     >>> x, W = np.ones((4, 1, 1)), np.array([[1.0]])

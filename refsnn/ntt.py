@@ -10,8 +10,8 @@ mask M_l is 0 for pruned weights and 1 for all other weights.  For each
 batch of inputs, let f* be the outputs of the teacher, and let K* be the
 neural tangent kernel of the teacher between the first half and the second
 half of the batch.  An entry of K* is the scalar product of the parameter
-gradients of two teacher outputs, one from each half.  For a batch of B = N
-+ N' inputs, and for networks with k outputs, the loss is
+gradients of two teacher outputs, one from each half of the batch.  For a
+batch of B = N + N' inputs, and for networks with k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -152,8 +152,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Return recordings, pairs (inputs, signals) and outputs of both
-    halves."""
+    """Run the model on both halves of the batch `x`.  Return the recordings, the
+    pairs (inputs, signals), and all outputs."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

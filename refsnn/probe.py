@@ -43,10 +43,10 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     subtracted from y_ij and K_i.  Row i of g is assigned to row i of W if
     the absolute correlation of these rows is at least 97 % of the largest.
     Otherwise, row i of g is assigned to the row of W with the largest
-    correlation.  Columns are assigned in the same way.  Rows or columns
-    are assigned only if the median absolute correlation is at least 0.8.
-    Weights that saturate or have no effect, and lost signs, are reported
-    if they explain half of the squared error.
+    correlation.  Columns are assigned in the same way.  An assignment is
+    rejected if the median absolute correlation of assigned rows or columns
+    is below 0.8.  Saturated weights, weights without effect and lost signs
+    of weights are reported if they explain half of the squared error of g.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
@@ -82,11 +82,11 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 Spikes or samples may belong to the previous or next pattern.  If an
 exchange of neurons explains the results too, the report lists both
 mistakes.  Measurement (C) ends early if more than 10 % of the resets have
-no recorded spike within one step, or if a pattern starts at the last
-potentials of the previous pattern.  Clipping close to rest is reported if
-a quarter of the samples in (B) or (C) equal their minimum or maximum, and
-the potentials in (B) could exceed this value.  If this holds for one
-neuron or readout, an eighth of the samples suffices for the others.
+no recorded spike within one step.  Measurement (C) also ends early without
+a reset between patterns.  Clipping close to rest is reported if a quarter
+of the samples in (B) or (C) equal their minimum or maximum, and the
+potentials in (B) could exceed this value.  After such clipping of one
+neuron or readout, an eighth of the samples is sufficient for all others.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -112,8 +112,8 @@ Approximate.  Delays are called too large to measure if |L| or |R| is at
     counts.  Gains and thresholds that differ by 30 % between neurons are
     not mistakes.  If inputs and neurons are both in a wrong order, the
     report may be wrong.
-Cost.   For R sets of weights, `run` is called at most R + 3 times, with at
-    most R (m + 1) + 2 n + 32 input patterns of `steps` time bins.
+Cost.   For R sets of weights, at most R + 3 calls of `run` receive at most
+    R (m + 1) + 2 n + 32 input patterns of `steps` time bins in total.
 Departures.  This test is not part of a published method.
 """
 
@@ -572,7 +572,7 @@ def _correlation(a, b):
 
 
 def _own(a, b):
-    """Return the correlations of entries of a and b, for each first index."""
+    """Return the correlation of a[i] and b[i] for each i."""
     return np.diagonal(_correlation(a.reshape(len(a), -1), b.reshape(len(b), -1)))
 
 
@@ -586,7 +586,7 @@ def _paired(a, b):
 
 
 def _neighbours(a, b):
-    """Correlate patterns of `b` with the same and adjacent patterns of `a`."""
+    """Correlate `b` with `a`, and with `a` shifted by one pattern."""
     return {r: np.median(np.abs(np.diagonal(_correlation(*(
         rows.reshape(len(rows), -1) for rows in (np.roll(a, -r, axis=-1), b))))))
         for r in (0, *OTHERS)}
@@ -636,7 +636,7 @@ def _order(g, W, live, dead, straight, opposite):
 
 
 def _bent(g, W, scale):
-    """Describe saturation, or loss of the sign, of weights."""
+    """Describe weights that saturate, have no effect or lose their sign."""
     def error(bent):                # of a gain for each neuron
         part = (g * bent).sum(axis=(1, 2)) ** 2 / (bent ** 2).sum(axis=(1, 2))
         return ((g ** 2).sum() - part.sum()) / (g ** 2).sum()

@@ -21,8 +21,8 @@ Derivation.  Eqs. (1)-(3) are the chain rule for h[t], L[t] and L.
 Exact.  The gradient is exact for all derivatives J, F and q.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
-Departures.  [WZ89] trains rate units, and updates weights at each step.
-    In this module, the caller decides when to update the weights.
+Departures.  Networks in [WZ89] have rate units, and weights change at each
+    step.  In this module, the caller decides when to update the weights.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """

@@ -48,9 +48,9 @@ In (9), alpha, beta and `gain` are the constants of the readout.
 Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     the LIF layer with respect to the weights.  The rule "exact" gives the
     same gradient as the module `rtrl`, but is faster, because it skips the
-    entries of the Jacobians that are always 0.  Backpropagation through
-    time equals the rule "block" if derivatives pass only the diagonal of
-    V, and equals the rule "implicit" if no derivatives pass V.
+    entries of the Jacobians that are always 0.  The rule "block" equals
+    backpropagation through time in which only the diagonal of V transmits
+    derivatives.  In the rule "implicit", V transmits no derivatives.
 Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     refractory mask is treated as a constant.  The following table compares
     the rules for n neurons, m inputs and B sequences.  The column "state"

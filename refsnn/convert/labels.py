@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | convert/labels.py | SPDX-License-Identifier: MIT | needs: python
-"""Find the label and the speaker of each recording, and the test set.
+"""Find labels and speakers of recordings, and select the test recordings.
 
 The options `--label` and `--speaker` set labels and speakers, and `--test`
 selects the recordings that are written to a second file.

@@ -147,13 +147,13 @@ def _empty(x, W):
 
 
 def _pairs(maps):
-    """Return even and odd columns, without an unpaired last row or column."""
+    """Return even and odd columns of maps; omit an unpaired last row or column."""
     rows, columns = (side // 2 * 2 for side in maps.shape[1:3])
     return maps[:, :rows, :columns:2], maps[:, :rows, 1:columns:2]
 
 
 def _plan(maps, kernel, step):
-    """Return a view of all row segments, and work arrays for the products."""
+    """Return a view of all row segments of `maps`, and arrays for `_multiply`."""
     k, _, c, c_out = kernel.shape
     height = 1 if k * c >= WIDE else k          # number of kernel rows in a segment
     found = np.lib.stride_tricks.sliding_window_view(maps, (height, k), axis=(1, 2))
@@ -168,7 +168,7 @@ def _plan(maps, kernel, step):
 
 
 def _multiply(found, work, out):
-    """Copy the row segments, and compute the sum in (1) or (7)."""
+    """Compute the sum in (1) or (7) from the row segments `found`."""
     segments, shifted, kernel, terms = work
     np.copyto(segments[:len(found)], found)
     # OpenBLAS is fastest with the small product of one row of one map.

@@ -182,9 +182,9 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Return the sorted arrival times of input spikes, then `until`, (S+1, B
-    n).  Return weights, weight indices and spike indices in this order, (S, B,
-    n).  Return a mask of input spikes, (B, S), and the shape of W."""
+    """Sort input spikes by arrival at each neuron.  Return times and `until`,
+    (S+1, B n).  Return sorted weights, weight indices and spike indices, (S,
+    B, n).  Return a mask of input spikes, (B, S), and the shape of W."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
@@ -274,7 +274,7 @@ def backward(dtimes, recording):
         ddelays  (n, m), also for synapses without delay
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
 
-        All but dtimes are summed over the samples.
+        All derivatives except dtimes are summed over the samples.
     """
     one_of("recording", recording, Recording)
     weights, place, source, real, (n, m) = recording.inputs

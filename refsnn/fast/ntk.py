@@ -50,9 +50,9 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     exchange the two batches in (5)-(13).
 Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer has i inputs and j units.  The kernel of equal
-    batches without a mask needs half of the multiplications.  The memory
-    holds one block of the kernel and a few channels.
+    outputs.  A dense layer has i inputs and j units.  Without masks, a
+    kernel of one batch needs about half of the listed multiplications.
+    Temporary arrays hold a kernel tile and Jacobians of a few channels.
 
     layer             multiplications
     dense             N M (i + K^2 j)

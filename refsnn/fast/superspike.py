@@ -12,10 +12,10 @@ After a spike, U is 0 for refractory/dt steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The learning rule needs a trace of each input, and convolutions with a
-double-exponential kernel alpha of unit area.  Traces and convolutions are
-computed by two exponential filters in series, with the input v, the output
-`second` and constants a, b and g:
+The learning rule needs a trace of each input.  Errors and eligibilities
+are convolutions with a double-exponential kernel alpha of unit area.
+Traces and convolutions are computed by two exponential filters in series,
+with the input v, the output `second` and constants a, b and g:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
@@ -46,11 +46,12 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  If the impulse response of alpha replaces
-    dhebb, eqs. (6) and (7) give the eligibilities at the end of the block.
+    j of the weight change.  If alpha, reversed in time, replaces dhebb,
+    eqs. (6) and (7) give the eligibilities alpha*hebb at the end of a
+    block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
-Cost.   A block of T steps takes O(T B n + B n m) time and memory.  An
-    input spike takes O(n) more time, and a dense x takes O(T B m).
+Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
+    input spike adds O(n) time, and reading a dense x adds O(T B m).
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
@@ -80,7 +81,7 @@ SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients for a time step, by default of dt = 0.1 ms."""
+    """Hold the coefficients of neurons and rule, by default for dt = 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -133,8 +134,8 @@ def rest(k, B, n, m, dtype=np.float64):
     (8, 2, 4)
 
     Arguments and results as for `superspike.rest`.
-    In the terms of this module, l is hebb after the first filter, and lambda
-    is alpha*hebb.
+    With v = hebb in (4), `first` is `eligibility_rise`, and `second` is
+    `eligibility`.
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "

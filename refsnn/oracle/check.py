@@ -59,7 +59,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the judgement of one result; in summaries, `output` is empty."""
+    """Hold the status of one result.  In a summary of results, `output` is empty."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary

@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/exchange.py | SPDX-License-Identifier: MIT | needs: numpy
 """Read arrays from JSON text, and write reports as JSON text.
 
-The JSON files of the golden vectors hold each array as an object with the
-fields `dtype`, `shape` and `data`.  Results of programs may have the same
-fields.  Because the text is untrusted, `arrays` checks all fields.
+JSON files of golden vectors and of results hold each array as an object
+with the fields `dtype`, `shape` and `data`.  Because the text is
+untrusted, `arrays` checks all fields.
 
 A report is the result of a command of `python -m refsnn` as a dict.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
@@ -50,7 +50,7 @@ def _unique(pairs):
 
 
 def arrays(contents, texts=()):
-    """Return the arrays of a JSON object, and the strings of fields `texts`.
+    """Return the arrays of a JSON object; fields in `texts` may be strings.
 
     >>> arrays({"W": {"dtype": "float64", "shape": [2], "data": [1, 2]}})
     {'W': array([1., 2.])}

@@ -8,8 +8,8 @@ The function `locate` reports wrong entries, and tests three explanations:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if it holds for all affected entries.
-These entries must differ so much that chance cannot explain the match.
+An explanation is reported only if it holds for all affected entries.  The
+entries must be so different that no explanation can hold by chance.
 """
 
 import itertools
@@ -60,8 +60,8 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     in `right`, or if the shapes of the arrays differ.  `axes` names the axes,
     such as ("step", "sample", "neuron"), where "step" stands for time.  Set
     `backward` if the array is computed backward in time, and `rounding` if
-    rounding may explain the difference.  `sizes` holds numbers that may occur
-    in a factor, such as {"B": 3, "gain": 0.2}.
+    rounding may explain the difference.  `sizes` names numbers that may
+    explain a factor between the arrays, such as {"B": 3, "gain": 0.2}.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -118,12 +118,13 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    `place` is the result of `locate` for other arrays.  The given arrays may
-    be too small for `locate`.  The result is True if the given arrays differ
+    `place` is the result of `locate` for another pair of arrays.  `found` and
+    `right` may be numbers.  The result is True if `found` and `right` differ
     only within the blocks of `place`, and if the explanation in `place` holds.
-    If `place` has a factor, `place.names` must hold an expression for the new
-    factor.  Without expressions, both factors must be 0, or both nonzero.  If
-    `place` has no explanation, no factor may explain the wrong entries.
+    If `place.factor` is a number, the factor from `right` to `found` must have
+    a name in `place.names`.  Without names, both factors are 0, or both
+    nonzero.  If `place` has no explanation, `found` must not be a multiple of
+    `right`.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

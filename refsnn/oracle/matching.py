@@ -43,8 +43,8 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     Programs that compute in float32 often return the loss as a Python float.
-    If one result for a golden vector is float32, all its Python floats and
-    float64 scalars are therefore rounded to float32.
+    If one result for a golden vector is float32, all Python floats and float64
+    scalars for this vector are therefore rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -131,8 +131,8 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the mistakes that explain `results`, and programs with these
-    mistakes.  A note lists missing results that must be wrong, too.
+    """Return the known mistakes that explain `results`, and where they were seen.
+    A note lists missing outputs that the mistake also changes.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -200,7 +200,7 @@ def same_place(vector, name, judged, place):
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
     `array` holds the counts in float64, and the dtype of `values` determines
-    the tolerance.  Counts near an integer are replaced by it.
+    the tolerance.  Sums near an integer are rounded to this integer.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

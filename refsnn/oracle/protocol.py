@@ -5,7 +5,7 @@ A golden vector is a test problem with its correct results, see `oracle`.
 The tested program reads requests and writes replies, one line of JSON
 each.  The file `vectors/PROTOCOL.md` describes the protocol.  A request
 never holds correct outputs.  For some test problems, a second request
-holds fresh inputs, so that stored outputs cannot pass.
+holds new inputs, for which memorised outputs are wrong.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
 Python, `cases` returns the same problems, and `failures` compares results:
@@ -62,7 +62,7 @@ class _Peer(NamedTuple):
 
 
 def cases(only=None, seed=0):
-    """Return the stored test problems, and fresh draws of some of them.
+    """Return the stored test problems, and random variants of some problems.
 
     >>> [case.draw is None for case in cases(["bptt", "ewc"])]
     [True, False, True]
@@ -355,7 +355,7 @@ def expected(path):
 
 
 def _key(row):
-    """Return VECTOR.OUTPUT for a finding, or VECTOR without an output."""
+    """Return VECTOR.OUTPUT, or VECTOR if the finding has no output."""
     return row["vector"] + f".{row['output']}" * bool(row["output"])
 
 

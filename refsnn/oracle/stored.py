@@ -132,8 +132,8 @@ def write(folder=FOLDER):
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
     of the largest entry of the array.  For outputs that a programming mistake
-    changes, the tolerance is 1e-10 of the largest entry.  Multiples of 2**-30
-    below 2**20, such as spikes, must be equal.
+    changes, the tolerance is 1e-10 of the largest entry.  For multiples of
+    2**-30 below 2**20, such as spikes, the tolerance is 0.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -77,9 +77,9 @@ all rules except "SLTT".  The rules keep the following derivatives:
 
 "Own" derivatives are those of the states of a neuron with respect to
 states of the same neuron.  "Own" includes the reset and the weight V_ii of
-a neuron to itself.  All rules for hidden layers keep dU[t+1]/dI[t].  The
-rules "presynaptic", "OTTT", "SLTT" and "DECOLLE" treat the reset and the
-recurrence as recorded inputs.
+a neuron to itself.  All rules for hidden layers keep dU[t+1]/dI[t].  In
+the rules "presynaptic", "OTTT", "SLTT" and "DECOLLE", no derivatives pass
+through the reset and the recurrence.
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
@@ -161,7 +161,7 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold the recorded step of a layer, and derivatives at this step.
+    """Hold the recorded step of a layer, and derivatives of states and spikes.
 
     A neuron has S states.  The influence has p columns (see `_influence`).
     """
@@ -281,7 +281,7 @@ def _steps(log, dt):
 
 
 def _columns(one, learned, dt, gain, F):
-    """Return derivatives of the states with respect to log constants, eq. (2).
+    """Return the derivatives with respect to logarithms of constants, eq. (2).
 
     F : (B, states, c, n), derivatives of the states with respect to alpha,
         beta, gain, threshold and, if neurons are adaptive, rho and adaptation.
@@ -316,7 +316,7 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return the derivatives that the rule keeps inside a layer."""
+    """Return the derivatives inside a layer that the rule does not neglect."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")
@@ -362,7 +362,7 @@ def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gai
 
 
 def _dense(one, rule):
-    """Return whether influences between different neurons are kept."""
+    """Return whether the rule stores derivatives between different neurons."""
     inside, path = RULES[rule]
     return path == "all" or inside == "all" and one.V is not None
 
@@ -473,7 +473,7 @@ def _grown(i, layers, now, e, parts):
 
 
 def _shifted(past, newest):
-    """Return `newest` and `past` without the oldest entry."""
+    """Put `newest` in front of `past`, and drop the last entry of `past`."""
     return [newest, *past][:len(past)]
 
 

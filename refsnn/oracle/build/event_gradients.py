@@ -39,7 +39,7 @@ def _jump(dmem, dtimes, current, fault):
 
 
 def _moved(dmem, dsyn, fault):
-    """Return the derivative by the time of an arrival, for a weight of 1."""
+    """Return dL/dt for the arrival time t of an input spike of weight 1."""
     return -dsyn / TAU_SYN if fault == "inputs" else dsyn / TAU_SYN - dmem / TAU_MEM
 
 
@@ -99,14 +99,14 @@ def _exact(seed, T, B, m, n):
 
 
 def _clear(run):
-    """Return whether no small change adds, removes or reorders spikes."""
+    """Return whether small perturbations keep the number and order of spikes."""
     gaps = [np.diff(log.at)[np.diff(log.kinds == eventprop.ARRIVAL)] for log in run.log]
     return min(run.margin.min(), run.slope.min() * TAU_MEM) > CLEAR \
         and min(gap.min(initial=1) for gap in gaps) > APART
 
 
 def _layer(dtimes, units, W, run, fault):
-    """Return derivatives by weights, input times and time constants."""
+    """Return the gradient of the loss: dW, dinputs and dtaus."""
     x, weights = np.polynomial.legendre.leggauss(20)
     dW, dtaus, dinputs = np.zeros(W.shape), np.zeros(2), []
     for errors, unit, own, log in zip(dtimes, units, run.units, run.log, strict=True):

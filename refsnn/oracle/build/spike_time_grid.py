@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | oracle/build/spike_time_grid.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Compute spike times and EventProp gradients step by step, as tools do.
+"""Compute spike times and EventProp gradients in discrete time steps.
 
 The neurons are those of `eventprop`, without delays and recurrence.  The
 time is divided into steps.  An input spike arrives at the start of a step.
@@ -9,10 +9,10 @@ the neuron spikes.  The three schemes differ in the factors of a step:
 during a step, as in `lif` with the gain 1 - beta, and "exact" is the exact
 solution between two spikes.
 
-On the grid, a spike is at the end of its step.  With `between`, its time
-is interpolated linearly within the step, and the state follows the scheme
-before and after this time.  The gradient of the grid uses the jumps of
-EventProp, because these spike times do not change continuously.
+On the grid, a spike is at the end of its step.  With the option `between`,
+spike times are interpolated linearly within the step, and the state
+follows the scheme before and after the spike.  The gradient uses the jumps
+of EventProp, because spike times on the grid do not change continuously.
 """
 
 from typing import NamedTuple
@@ -25,15 +25,15 @@ __all__ = ["Grid", "backward", "simulate"]
 
 
 class Grid(NamedTuple):
-    """Hold spike times, neurons, and for each step with spikes the neurons, the
-    share of the step before the spikes, and the currents at the spikes."""
+    """Hold the times and neurons of all spikes.  For each step with spikes,
+    `spikes` holds neurons, shares of the step before the spikes, and currents."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict
 
 
 def _factors(s, tau_mem, tau_syn, scheme):
-    """Return the factors U -> U, I -> I and I -> U of the time s."""
+    """Return the factors in U(s) = fade U + gain I and I(s) = decay I."""
     if scheme == "euler":
         return 1 - s / tau_mem, 1 - s / tau_syn, s / tau_mem
     fade, decay = np.exp(-s / tau_mem), np.exp(-s / tau_syn)

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/diagnose/diagnosis.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module infers which LIF equation term a program computes wrongly.
 
-The function `diagnose` calls the function under test, which simulates a
-layer of leaky integrate-and-fire (LIF) neurons and computes gradients of a
-loss, for several variants of a network.  The variants of the network
-differ in which terms of the LIF equations are 0.  Six statements are used:
+The function `diagnose` calls the tested function for several variants of a
+network.  The tested function simulates a layer of leaky integrate-and-fire
+(LIF) neurons, and computes gradients of a loss.  In each variant, other
+terms of the LIF equations are 0.  Six statements are used:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this
@@ -257,8 +257,8 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Return where the output with the smallest error is wrong, whether the
-    error is below 1 %, and a label of the output.  The loss is chosen last."""
+    """Choose the wrong output with the smallest error, the loss last.  Return its
+    `Place`, whether its error is below 1 %, and its label."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | oracle/diagnose/variants.py | SPDX-License-Identifier: MIT | needs: numpy, scipy
 """This module tests a function on networks in which some LIF terms are 0.
 
-A variant is a network of leaky integrate-and-fire (LIF) neurons.  Variants
-differ in which terms of the LIF equations are 0.  Each input channel is 1
-at one time step of one sample, and 0 otherwise.  Therefore, each column of
-the gradient dW of the loss equals the derivatives of the loss with respect
-to the synaptic currents at one time step, which are called adjoints.
-Adjoints also follow from dx, the gradient with respect to the input x.
+A variant is a network of leaky integrate-and-fire (LIF) neurons in which
+some terms of the LIF equations are 0.  Each input channel is 1 at one time
+step of one sample, and 0 otherwise.  Therefore, each column of the
+gradient dW of the loss equals the derivatives of the loss with respect to
+the synaptic currents at one time step.  These derivatives are called
+adjoints.  Adjoints also follow from the input gradient dx.
 """
 
 import itertools

@@ -39,8 +39,8 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     according to the property `compare`.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, the function
-    `_search` first compares only one sample (if V is given and spikes are
-    not recorded) or 32 neurons.
+    `_search` first compares only 32 neurons.  If V is given and spikes are
+    not recorded, `_search` first compares one sample instead.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """
@@ -106,9 +106,9 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return the choices of each convention as indices in `AXES`, (c, 14), and
-    the first row that contradicts it, (c,), by eqs. (1)-(4).  The row is T if
-    there is none, and an upper bound after a partial test."""
+    """Return each convention as indices in `AXES`, (c, 14).  Return the first row
+    of the recording that contradicts the convention by eqs. (1)-(4), or T,
+    (c,).  This row is an upper bound if only some entries were compared."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
@@ -183,10 +183,10 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions by `_Kind`.  Return the distinct results of
-    `_numbers`, (runs, 6), and each convention's row in `codes`, run, and leaf
-    (2 `record`, plus 1 after a reset).
-    """
+    """Group conventions by `_Kind`.  Return two dicts with these keys.  The first
+    dict holds the distinct results of `_numbers`, (runs, 6).  The second dict
+    holds three indices of each convention: row in `codes`, run, and leaf.  A
+    leaf is 2 `record`, plus 1 if the reset precedes the recording."""
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(

@@ -35,10 +35,10 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
 Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
     (3).
 Cost.   The function `_constants` takes O(G E + T P) time for each choice
-    of test, record, reset and delay.  Here, G values of alpha, E <= max(T,
-    `SCANNED`) recorded entries, and P pairs of a sample and a neuron are
-    used.  For each surrogate derivative, the function `_gradients` takes
-    O(T B n (m + n)) time.
+    of `test`, `record`, `reset` and the delay.  Here, G values of alpha, E
+    <= max(T, `SCANNED`) recorded entries, and P pairs of a sample and a
+    neuron are used.  For each surrogate derivative, the function
+    `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  The surrogate derivative "step"
     is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
@@ -236,10 +236,9 @@ def _rms(values):
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
     largest entry of the recorded gradient `wanted`.  The convention `step`
-    fits the recording.  The pair `surrogate` holds a name, a callable or None,
-    and a steepness or None.  Return matches, first those with factor 1, and
-    the computed gradient nearest to `wanted`.
-    """
+    fits the recording.  The pair `surrogate` holds a name, callable or None,
+    then a steepness or None.  Return a list of `Match`, and the computed
+    gradient nearest to `wanted`.  Matches with factor 1 come first."""
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus
     given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}

@@ -5,18 +5,18 @@ An update convention is one way to compute a time step, see `identify`.
 The function `identify` simulates LIF neurons with every update convention,
 and compares each simulation with the recording.  A property of the time
 step, such as the reset, is called settled if only one choice for this
-property agrees with the recording.  All other properties are open.
-Update conventions that are equal for every input count as one.  The report
-names an input signal of the module `stimuli` that would exclude a choice
-for an open property.  If the caller also supplies a recorded gradient of a
-loss, all update conventions that do not reproduce this gradient are
-excluded, and the property `through_reset` is settled.
+property agrees with the recording.  All other properties are open.  Two
+conventions with equal results for every input are treated as one.  The
+report names an input signal of the module `stimuli` that would exclude a
+choice for an open property.  If the caller also supplies a recorded
+gradient of a loss, all update conventions that do not reproduce this
+gradient are excluded, and the property `through_reset` is settled.
 
-The list `members` of the report holds all presets (update conventions of
-published tools) that agree with the recording.  If a preset agrees,
-`members` also holds conventions that agree and differ from the first
-preset in one property.  Otherwise, `members` holds the agreeing
-conventions most similar to a published tool, at most 20.
+All conventions in the list `members` of the report agree with the
+recording.  Presets are the conventions of published tools.  If presets
+agree with the recording, `members` holds these presets, and variants of
+the first preset with one changed property.  Otherwise, `members` holds at
+most 20 conventions, those most similar to a preset.
 """
 
 import numpy as np
@@ -246,10 +246,9 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate gradients that equal a recorded gradient.  Return a dict
-    of lists of `fitting.Match` by keys of `paths`, the first convention in
-    `paths`, and the gradient of this convention nearest to the recorded one.
-    """
+    """Find surrogate derivatives that reproduce a recorded gradient.  Return a
+    dict of the matches for each key of `paths`.  Also return the first
+    convention in `paths`, and its gradient nearest to the recorded gradient."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))
@@ -299,8 +298,9 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return {settled property: choice}, and {open property: (choices, name of
-    a distinguishing stimulus, or "")}."""
+    """Return two dicts.  The first dict holds the choices of settled properties.
+    The second holds, for each open property, the choices and a stimulus that
+    distinguishes them, or ""."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

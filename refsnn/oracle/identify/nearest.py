@@ -13,7 +13,7 @@ which agrees with the recording for the largest number of steps
 The nearest convention is reported only if one of these conditions holds:
 
 - The constants were fitted to the recording with a small error.
-- At least 12 recorded entries before row t of (1) are nonzero, and t > 1.
+- The convention agrees for t > 1 steps with at least 12 nonzero entries.
 - For each recorded quantity, the root mean square error of the simulation
   is below half of the standard deviation of this quantity.
 

@@ -29,8 +29,8 @@ Exact.  Solutions x of (1) are searched among 17 floats near threshold /
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
     sample for each value of f1 f2 f3.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.
-Departures.  In a simulator with other rounding errors, "ties" may not
-    bring the membrane potential exactly to the threshold.
+Departures.  In a simulator with other rounding errors, the stimulus "ties"
+    can miss the threshold by a rounding error.
 """
 
 import itertools
