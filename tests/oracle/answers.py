@@ -138,9 +138,23 @@ def lif_wide(p):
     own = some(p, *CONSTANTS)
     run = lif.simulate(p["x"], p["W"], **own)
     loss, d = losses.square(run.spikes, np.full(run.spikes.shape, p["target"]))
-    g = lif.backward(p["x"], p["W"], None, run, peak_one(p, run), d, **own)
-    return {"loss": loss, "counts": run.spikes.sum(axis=2), "dx": g.dx,
-            "mem_sum": run.mem.sum(axis=2), "dW_sum": g.dW.sum(axis=0)}
+    g = lif.backward(p["x"], p["W"], None, run, peak_one(p, run), d, constants=True,
+                     **own)
+    found = {"loss": loss, "counts": run.spikes.sum(axis=2), "dx": g.dx,
+             "mem_sum": run.mem.sum(axis=2), "dW_sum": g.dW.sum(axis=0)}
+    return found | ({"dalpha_sum": g.dalpha.sum(), "dbeta_sum": g.dbeta.sum()}
+                    if np.ndim(p["alpha"]) else {})
+
+
+def lif_chunks(p):
+    """One run over all steps; the later steps give the derivatives at the cut."""
+    own, K = some(p, *CONSTANTS), int(p["cut"])
+    run = lif.simulate(p["x"], p["W"], p["V"], **own)
+    loss, d = losses.square(run.spikes, p["target"])
+    one, late = (lif.backward(p["x"][t:], p["W"], p["V"], lif.Recording(
+        *(a[t:] for a in run)), peak_one(p, run)[t:], d[t:], **own) for t in (0, K))
+    return shown(run) | {"loss": loss, "dW": one.dW, "dV": one.dV, "dx": one.dx,
+                         "dsyn": late.dstate.syn, "dmem": late.dstate.mem}
 
 
 def lif_stack(p):
@@ -520,6 +534,8 @@ ANSWERS = {
     "tbptt_chunks": lambda p: tbptt(p, False),
     "lif_constants": lif_constants,
     "lif_wide": lif_wide,
+    "lif_wide_decays": lif_wide,
+    "lif_chunks": lif_chunks,
     "lif_stack": lif_stack,
     "lif_readout": lif_readout,
     "superspike": superspike_rule,

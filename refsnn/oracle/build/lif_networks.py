@@ -84,10 +84,55 @@ def _lif_constants(seed, T, B, m, n):
     return text, p, found(), wrong, {"x": (marked(p["x"], -1, -2), IDLE)}
 
 
-def _lif_wide():
-    T, B, m, n = 12, 2, 4, 2048
+def _lif_chunks(seed, T, B, m, n, *, decays):
+    p = _drawn(seed, T, B, m, n) | decays | LEVELS | {
+        "target": (numbers([seed, 3], T, B, n) < 0.3) / 2 + 0.25, "cut": T // 2}
+    K, V, weights = p["cut"], p["V"], (p["W"], p["V"])
+
+    def found(changed=(), reset="subtract", through_reset=True, threshold=None,
+              scale=1.0, carried=1.0, passed=1.0, lost=0.0):
+        own = _constants(p) | dict(changed)
+        one, end = lif.run(p["x"][:K], *weights, reset=reset, **own)
+        start = end.syn - lost * one.spikes[-1] @ V.T, end.mem
+        two, _ = lif.run(p["x"][K:], *weights, lif.State(
+            *(carried * a for a in start)), reset=reset, **own)
+        spikes = np.concatenate([one.spikes, two.spikes])
+        loss, d = losses.square(spikes, p["target"])
+        psis = [_psi(p, run, threshold, scale) for run in (one, two)]
+        own |= {"reset": reset, "through_reset": through_reset}
+        g2 = lif.backward(p["x"][K:], *weights, two, psis[1], d[K:], **own)
+        back = [passed * a for a in g2.dstate[:2]]
+        d[K - 1] -= lost * back[0] @ V
+        g1 = lif.backward(p["x"][:K], *weights, one, psis[0], d[:K], after=end,
+                          dstate=lif.State(*back), **own)
+        return {"loss": np.float64(loss), "spikes": spikes,
+                "mem": np.concatenate([one.mem, two.mem]), "dW": g1.dW + g2.dW,
+                "dV": g1.dV + g2.dV - lost * back[0].T @ one.spikes[-1],
+                "dx": np.concatenate([g1.dx, g2.dx]), "dsyn": g2.dstate.syn,
+                "dmem": g2.dstate.mem}
+
+    wrong = {key: found(**options) for key, options in MISTAKES.items()} | {
+        EULER: found(_euler(TIMES)),
+        ("gradient of the state dropped between the chunks",
+         "synsense/sinabs-exodus#3"): found(passed=0.0),
+        "state reset between the chunks": found(carried=0.0, passed=0.0),
+        ("last spikes of the first chunk not carried over",
+         "jeshraghian/snntorch#323"): found(lost=1.0)}
+    text = ("LIF layer on the steps before cut, then on the later steps from the state "
+            "that is left; loss 1/(2 B) sum (spikes - target)^2 of all steps and its "
+            "gradient through the resets, as without the cut; dsyn and dmem by the "
+            "state at step cut; surrogate fast_sigmoid, peak 1: refsnn.lif, (1)-(3), "
+            "(7)-(11)")
+    return text, p, found(), wrong, {"x": (marked(p["x"], -1, -2), IDLE)}
+
+
+def _lif_wide(*, m=4, n=2048, apart=False):
+    T, B = 12, 2
     p = _drawn(48, T, B, m, n) | DECAYS | LEVELS | {"target": 0.25}
     del p["V"]
+    if apart:
+        p |= {"alpha": (1 + numbers([48, 4], n)) / 2, "gain": 0.25,
+              "beta": (1 + numbers([48, 5], n)) / 2}
 
     def found(changed=(), reset="subtract", through_reset=True, threshold=None,
               scale=1.0):
@@ -95,14 +140,24 @@ def _lif_wide():
         run = lif.simulate(p["x"], p["W"], reset=reset, **own)
         loss, d = losses.square(run.spikes, np.full((T, B, n), p["target"]))
         g = lif.backward(p["x"], p["W"], None, run, _psi(p, run, threshold, scale), d,
-                         reset=reset, through_reset=through_reset, **own)
+                         reset=reset, through_reset=through_reset, constants=apart,
+                         **own)
         return {"loss": np.float64(loss), "counts": run.spikes.sum(axis=2),
-                "mem_sum": run.mem.sum(axis=2), "dW_sum": g.dW.sum(axis=0), "dx": g.dx}
+                "mem_sum": run.mem.sum(axis=2), "dW_sum": g.dW.sum(axis=0),
+                "dx": g.dx} | ({"dalpha_sum": g.dalpha.sum(),
+                                "dbeta_sum": g.dbeta.sum()} if apart else {})
 
-    wrong = {key: found(**options) for key, options in MISTAKES.items()} | {
-        EULER: found(_euler(TIMES))}
-    text = ("LIF layer of 2048 neurons, loss 1/(2 B) sum (spikes - target)^2 and its "
-            "gradient through the reset; counts, mem_sum and dW_sum are sums over the "
+    pair = {key: p[key] for key in ("alpha", "beta")}
+    wrong = {key: found(**options) for key, options in MISTAKES.items()} | ({
+        EULER: found({key: 1 + np.log(a) for key, a in pair.items()}),
+        ("decays of the first neuron for all", "snntorch LeakyParallel"):
+            found({key: a[0] for key, a in pair.items()}),
+        "mean decays for all": found({key: a.mean() for key, a in pair.items()}),
+        "alpha and beta exchanged": found({"alpha": p["beta"], "beta": p["alpha"]})}
+        if apart else {EULER: found(_euler(TIMES))})
+    text = (f"LIF layer of {n} neurons{' with decays of their own' * apart}, loss 1/(2 "
+            "B) sum (spikes - target)^2 and its gradient through the reset; counts, "
+            f"mem_sum{', dalpha_sum, dbeta_sum' * apart} and dW_sum are sums over the "
             "neurons; surrogate fast_sigmoid, peak 1: refsnn.lif, (1)-(3), (7)-(11)")
     return text, p, found(), wrong, {"x": (marked(p["x"], -1, -2), IDLE)}
 

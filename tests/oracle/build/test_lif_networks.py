@@ -13,7 +13,8 @@ from refsnn.oracle import check
 from refsnn.oracle.diagnose import random_networks
 from refsnn.oracle.matching import COUNTED, _same
 
-VECTORS = check.vectors(["lif_constants", "lif_stack", "lif_readout", "lif_wide"])
+VECTORS = check.vectors(["lif_constants", "lif_stack", "lif_readout", "lif_chunks",
+                         "lif_wide", "lif_wide_decays"])
 STEP = 1e-5
 
 
@@ -67,6 +68,12 @@ def stack(p, anchors=(None, None)):
             "mem": mem, "spikes2": spikes2, "mem2": mem2}
 
 
+def chunks(p, anchors=(None,)):
+    """The layer without a cut."""
+    spikes, mem = layer(p["x"], p["W"], p, p["V"], anchor=anchors[0])
+    return {"loss": half_square(spikes, p["target"]), "spikes": spikes, "mem": mem}
+
+
 def hidden(p, anchors=(None,)):
     spikes, mem = layer(p["x"], p["W"], p, p["V"], anchor=anchors[0])
     out = readout(spikes, p)
@@ -78,6 +85,7 @@ def hidden(p, anchors=(None,)):
 NETWORKS = {
     "lif_constants": (constants, ("W", "V", "tau_syn", "tau_mem", "gain", "threshold",
                                   "syn0", "mem0")),
+    "lif_chunks": (chunks, ("W", "V", "x")),
     "lif_stack": (stack, ("W", "W2", "W_out", "x")),
     "lif_readout": (hidden, ("W", "V", "W_out", "x"))}
 
@@ -90,22 +98,44 @@ def test_forward_passes_step_by_step(name):
         assert _same(found, right[key], key in COUNTED, 1e-12), key
 
 
-def test_sums_over_a_wide_layer():
-    p, right = VECTORS["lif_wide"].inputs, VECTORS["lif_wide"].outputs
+@pytest.mark.parametrize("name, toward", [
+    ("lif_wide", {"W": np.array([1.0, -2.0, 0.5, 1.5])}),
+    ("lif_wide_decays", {"W": np.array([1.0, -2.0]), "alpha": 1.0, "beta": 1.0})])
+def test_sums_over_a_wide_layer(name, toward):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
     spikes, mem = layer(p["x"], p["W"], p)
     assert (right["counts"] == spikes.sum(axis=2)).all() and 0.1 < spikes.mean() < 0.7
     assert np.abs(mem - p["threshold"]).min() > 1e-6        # also safe in float32
     assert _same(mem.sum(axis=2), right["mem_sum"], False, 1e-12)
-    anchor, toward = (spikes, mem - p["threshold"]), np.array([1.0, -2.0, 0.5, 1.5])
+    anchor = spikes, mem - p["threshold"]
 
-    def loss(x, W):
-        return half_square(layer(x, W, p, anchor=anchor)[0], p["target"])
+    def slope(key, toward):
+        up, down = (half_square(layer(q["x"], q["W"], q, anchor=anchor)[0], p["target"])
+                    for q in (p | {key: p[key] + sign * STEP * toward}
+                              for sign in (1, -1)))
+        return (up - down) / (2 * STEP)
 
-    up, down = (loss(p["x"], p["W"] + sign * STEP * toward) for sign in (1, -1))
-    assert np.isclose((up - down) / (2 * STEP), right["dW_sum"] @ toward, rtol=RTOL_FD)
-    up, down = (loss(p["x"] + sign * STEP * toward, p["W"]) for sign in (1, -1))
-    assert np.isclose((up - down) / (2 * STEP), (right["dx"] @ toward).sum(),
+    for key, to in toward.items():
+        assert np.isclose(slope(key, to), (right[f"d{key}_sum"] * to).sum(),
+                          rtol=RTOL_FD)
+    assert np.isclose(slope("x", toward["W"]), (right["dx"] @ toward["W"]).sum(),
                       rtol=RTOL_FD)
+
+
+def test_derivatives_by_the_state_at_the_cut():
+    p, right = VECTORS["lif_chunks"].inputs, VECTORS["lif_chunks"].outputs
+    K, spikes, mem = p["cut"], right["spikes"], right["mem"]
+    state = {"mem": mem[K], "syn": (mem[K + 1] - p["beta"] * mem[K] + p["threshold"]
+                                    * spikes[K]) / p["gain"]}
+    anchor = spikes[K:], mem[K:] - p["threshold"]
+    for key, value in state.items():
+        toward = np.random.default_rng(5).normal(size=value.shape)
+        ends = (state | {key: value + sign * STEP * toward} for sign in (1, -1))
+        up, down = (half_square(layer(p["x"][K:], p["W"], p, p["V"], (
+            end["syn"], end["mem"]), None, anchor)[0], p["target"][K:]) for end in ends)
+        slope = float((right[f"d{key}"] * toward).sum())
+        assert abs(slope) > 1e-2
+        assert np.isclose((up - down) / (2 * STEP), slope, rtol=RTOL_FD)
 
 
 @pytest.mark.parametrize("name", NETWORKS)
@@ -120,7 +150,8 @@ def test_gradients_by_differences_of_the_smooth_network(name, key):
     p, right = VECTORS[name].inputs, VECTORS[name].outputs
     anchors = [(right[f"spikes{end}"], right[f"mem{end}"] - p["threshold"])
                for end in ("", "2") if f"spikes{end}" in right]
-    assert {f"d{k}" for k in keys} | {"dx"} >= {k for k in right if k[0] == "d"}
+    assert {f"d{k}" for k in (*keys, "x", "syn", "mem")} >= {
+        k for k in right if k[0] == "d"}
     toward = np.random.default_rng(5).normal(size=p[key].shape)
     step = STEP * np.abs(p[key]).max()
     up, down = (network(p | {key: p[key] + sign * step * toward}, anchors)["loss"]
