@@ -82,11 +82,11 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 Spikes or samples may belong to the previous or next pattern.  If an
 exchange of neurons explains the results too, the report lists both
 mistakes.  Measurement (C) ends early if more than 10 % of the resets have
-no recorded spike within one step.  Measurement (C) also ends early without
-a reset between patterns.  Clipping close to rest is reported if a quarter
-of the samples in (B) or (C) equal their minimum or maximum, and the
-potentials in (B) could exceed this value.  After such clipping of one
-neuron or readout, an eighth of the samples is sufficient for all others.
+no recorded spike within one step.  Measurement (C) also ends early if the
+chip is not reset between patterns.  Clipping close to rest is reported if
+a quarter of the samples in (B) or (C) equal their minimum or maximum, and
+the potentials in (B) could exceed this value.  If one neuron or readout is
+clipped, an eighth of the samples is sufficient for all others.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change

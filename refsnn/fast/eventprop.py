@@ -183,8 +183,8 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 def _arrivals(times, units, W, delays, until):
     """Sort input spikes by arrival at each neuron.  Return times and `until`,
-    (S+1, B n).  Return sorted weights, weight indices and spike indices, (S,
-    B, n).  Return a mask of input spikes, (B, S), and the shape of W."""
+    (S+1, B n).  In this order, return weights, weight indices and spike
+    indices, (S, B, n).  Return a mask of spikes, (B, S), and the shape of W."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)

@@ -47,11 +47,10 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
     j of the weight change.  If alpha, reversed in time, replaces dhebb,
-    eqs. (6) and (7) give the eligibilities alpha*hebb at the end of a
-    block.
+    eqs. (6) and (7) give the eligibilities at the end of a block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
-    input spike adds O(n) time, and reading a dense x adds O(T B m).
+    input spike adds O(n) time, and a dense x adds O(T B m).
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
@@ -134,8 +133,8 @@ def rest(k, B, n, m, dtype=np.float64):
     (8, 2, 4)
 
     Arguments and results as for `superspike.rest`.
-    With v = hebb in (4), `first` is `eligibility_rise`, and `second` is
-    `eligibility`.
+    For v = hebb in (4), the state fields `eligibility_rise` and `eligibility`
+    are `first` and `second`.
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "
