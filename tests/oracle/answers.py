@@ -418,6 +418,17 @@ def elastic(p):
     return found
 
 
+def fishers(p):
+    run, (inputs, signals) = traced(p, p["x"])
+    found = {}
+    for kind, labels in (("empirical", p["labels"]), ("sampled", p["drawn"]),
+                         ("exact", None)):
+        F = ewc.fisher(inputs, signals, run.outputs, labels)
+        for letter, arrays in (("W", F.weights), ("b", F.biases)):
+            found |= named(f"{kind}_{letter}", arrays)
+    return found
+
+
 # ---- analog chips
 
 def chip_run(p):
@@ -561,6 +572,7 @@ ANSWERS = {
     "surrogates": curves,
     "max_over_time": max_over_time,
     "ewc": elastic,
+    "fisher": fishers,
     "binning": counts,
     "in_the_loop": chip_gradient,
     "pruning": masks,

@@ -14,6 +14,11 @@ from refsnn.oracle.build.vector import marked, numbers
 
 __all__ = ["SI"]
 
+ALL = ("shivamsaboo17/Overcoming-Catastrophic-forgetting-in-Neural-Networks "
+       "elastic_weight_consolidation.py:30")
+GIVEN = "kuc2477/pytorch-ewc model.py:69"
+LARGEST = "GT-RIPL/Continual-Learning-Benchmark agents/regularization.py:133"
+SQUARED = "facebookresearch/GradientEpisodicMemory model/ewc.py:88"
 SI = {          # (mistake, public source): changed fields of si.Settings
     ("regularised gradient", "GMvandeVen/continual-learning#14"): {"gradient": "total"},
     ("rate times gradient squared, step assumed", "aimagelab/mammoth#50"):
@@ -139,10 +144,10 @@ def _ewc():
                 if "pen" in key}
 
     wrong = {
-        "empirical Fisher: the data's labels": by("labels"),
-        "labels of the largest output": by("largest"),
+        ("empirical Fisher: the data's labels", GIVEN): by("labels"),
+        ("labels of the largest output", LARGEST): by("largest"),
         "unit variance about the outputs, not their softmax": by("gaussian"),
-        "square of the mean derivative, not mean of its square": by("mean"),
+        ("square of the mean derivative, not mean of its square", SQUARED): by("mean"),
         "summed, not averaged, over samples":
             found(*([8 * a for a in task] for task in tasks)),
         "missing factor 1/2 of the penalty": penalty(scale=2.0),
@@ -158,6 +163,57 @@ def _ewc():
     idle = {key: (marked(p[key]), "the labels are drawn from the softmax")
             for key in ("labels", "second_labels")}
     return text, p, right, wrong, idle
+
+
+def _fishers():
+    N, K = 6, 3
+    p = {"W0": 2 * numbers([30, 0], 4, 3) - 1, "b0": numbers([30, 1], 4) - 0.25,
+         "W1": 2 * numbers([30, 2], K, 4) - 1, "b1": numbers([30, 3], K) - 0.5,
+         "x": 2 * numbers([30, 4], N, 3) - 1, "labels": np.array([0, 2, 1, 2, 0, 1]),
+         "drawn": np.array([1, 2, 1, 0, 0, 2])}
+    layers = [p["W0"], p["W1"]], [p["b0"], p["b1"]]
+    run = mlp.forward(*layers, p["x"])
+    signals, odds = mlp.signals(layers[0], run), np.exp(run.outputs)
+    slopes = np.eye(K) - (odds / odds.sum(axis=1, keepdims=True))[:, None]
+
+    def named(kind, F):
+        keys = (f"{kind}_{key}" for key in ("W0", "W1", "b0", "b1"))
+        return dict(zip(keys, F, strict=True))
+
+    def by(kind, *labels):
+        return named(kind, _fisher(run, signals, *labels))
+
+    def squares(kind, shares):
+        """Return sum_g (sum_ny shares[g, n, y] d log p(y | x[n]))^2."""
+        d = [np.einsum("gny,nyk,nkj->gnj", shares, slopes, g) for g in signals]
+        return named(kind, [(np.einsum("gnj,ni->gji", e, a) ** 2).sum(axis=0) for e, a
+                            in zip(d, run.inputs, strict=True)] + [
+            (e.sum(axis=1) ** 2).sum(axis=0) for e in d])
+
+    def batches(size):
+        groups = np.repeat(np.eye(N // size), size, axis=1) / (size * N) ** 0.5
+        return squares("empirical", groups[:, :, None] * own)
+
+    own, each = np.eye(K)[p["labels"]], np.eye(N * K).reshape(-1, N, K) / N ** 0.5
+    right = by("empirical", p["labels"], "labels") | by("exact", None) | by(
+        "sampled", p["drawn"], "labels")
+    largest, given = (by("sampled", p["labels"], kind) | by("exact", p["labels"], kind)
+                      for kind in ("largest", "labels"))
+    wrong = {
+        ("square of the mean gradient of the batch", SQUARED): batches(N),
+        ("square of the mean gradient of batches of 2",
+         "ContinualAI/avalanche#1224, plugins/ewc.py:178"): batches(2),
+        ("square of the mean over all samples with the labels of all samples", ALL):
+            squares("empirical", (own.mean(axis=0) / N + 0 * own)[None]),
+        ("labels of the largest output", LARGEST): largest,
+        ("the data's labels, not those of the model", GIVEN): given,
+        "all labels with the same weight": squares("exact", each),
+        "summed, not averaged, over samples": {key: N * a for key, a in right.items()}}
+    text = ("f = W1 relu(W0 x + b0) + b1; diagonal Fisher information, mean over the "
+            "samples of squared derivatives of log softmax(f): empirical at the "
+            "labels, sampled at labels drawn from the softmax, exact as the expectation "
+            "over all labels: refsnn.ewc, (1), (4)-(8)")
+    return text, p, right, wrong
 
 
 def _fisher(run, signals, labels, kind="softmax"):

@@ -137,7 +137,7 @@ def _linearised():
         Q.T @ (start - p["targets"]).ravel())
     far = cross.transpose(0, 2, 1, 3).reshape(6, 8) @ Q / values
     wrong = {
-        "continuous flow, not steps": {
+        ("continuous flow, not steps", "google/neural-tangents#184"): {
             "train": start + (changes @ Q.T).reshape(3, 4, 2),
             "test": start_test + (changes @ far.T).reshape(3, 3, 2)},
         "square without its 1/2: rate doubled": predicted(rate=2 * p["rate"]),

@@ -83,6 +83,7 @@ REGISTRY = {
     "van_rossum": Entry(losses_and_optimisers._van_rossum),
     "regularisers": Entry(losses_and_optimisers._regularisers),
     "ewc": Entry(consolidation._ewc),
+    "fisher": Entry(consolidation._fishers),
     "surrogates": Entry(losses_and_optimisers._surrogates),
     "max_over_time": Entry(losses_and_optimisers._max_over_time),
     "binning": Entry(input_spikes._binning),

@@ -8,7 +8,7 @@ from refsnn.oracle import check
 from refsnn.oracle.build.registry import REGISTRY
 
 PRESETS = [name for name in REGISTRY if name.startswith("si_")]
-VECTORS = check.vectors([*PRESETS, "ewc"])
+VECTORS = check.vectors([*PRESETS, "ewc", "fisher"])
 RTOL = 1e-10
 STEP = 1e-5
 
@@ -84,6 +84,39 @@ def test_fisher_entry_by_entry():
                                 for sign in (1, -1))
                     F[at] += np.exp(log_law(p, x)) @ ((up - down) / (2 * STEP)) ** 2
         assert np.allclose(F / len(p["x"]), right[f"F_{key}"], rtol=1e-6, atol=1e-10)
+
+
+def test_three_kinds_of_fisher_information_by_differences():
+    """Squared differences of the log-law of each sample and label, and of a batch."""
+    p, right = VECTORS["fisher"].inputs, VECTORS["fisher"].outputs
+    law = np.exp([log_law(p, x) for x in p["x"]])
+    every = np.arange(len(law))
+    for key in ("W0", "W1", "b0", "b1"):
+        for at in np.ndindex(p[key].shape):
+            moved = np.zeros(p[key].shape)
+            moved[at] = STEP
+            up, down = (np.array([log_law(p | {key: p[key] + sign * moved}, x)
+                                  for x in p["x"]]) for sign in (1, -1))
+            slopes = (up - down) / (2 * STEP)
+            given, drawn = slopes[every, p["labels"]], slopes[every, p["drawn"]]
+            largest = slopes[every, law.argmax(axis=1)]
+            pairs = slopes[:, p["labels"]]
+            for found, F in (
+                    (right["empirical_" + key], (given ** 2).mean()),
+                    (right["sampled_" + key], (drawn ** 2).mean()),
+                    (right["exact_" + key], (law * slopes ** 2).sum() / len(law)),
+                    *((mutant("fisher", words)[kind + key], F) for words, kind, F in (
+                        ("square of the mean gradient of the batch", "empirical_",
+                         given.mean() ** 2),
+                        ("square of the mean gradient of batches of 2", "empirical_",
+                         (given.reshape(-1, 2).mean(axis=1) ** 2).mean()),
+                        ("square of the mean over all samples with the labels of all "
+                         "samples", "empirical_", pairs.mean() ** 2),
+                        ("labels of the largest output", "sampled_",
+                         (largest ** 2).mean()),
+                        ("all labels with the same weight", "exact_",
+                         (slopes ** 2).sum() / len(law))))):
+                assert np.isclose(found[at], F, rtol=1e-6, atol=1e-10)
 
 
 def held(p, F):
