@@ -161,16 +161,24 @@ def _binning():
                                   "drop", "refuse")
         return {"counts": binning.dense([times], [units], m, options)[:, 0]}
 
+    frames, first = np.zeros((T, m)), 0
+    for t in range(T):                              # after the last event: no frame
+        last = np.searchsorted(times, times[min(first, E - 1)] + dt, "right")
+        np.add.at(frames[t], units[first:last], 1)
+        first = last
     halves = times.astype(np.float16)
     steps = np.floor(halves / np.float16(dt)).astype(float)
     wrong = {
         ("float16 times", "neuromorphs/tonic#321"): bins(halves.astype(float)),
         ("float16 times, divided in float16", "neuromorphs/tonic#321"):
             bins((steps + 0.5) * dt),
-        "counts clipped to one spike": bins(duplicates="clip"),
+        ("counts clipped to one spike", "NeuroBench/neurobench#216"):
+            bins(duplicates="clip"),
+        ("each bin starts at the next event, gaps left out",
+         "fangwei123456/spikingjelly#507"): {"counts": frames},
         ("bins numbered from 1: bin 0 is always empty", "SpyTorch tutorial 4"):
             bins(start=-dt),
-        ("time starts at the first event", "fangwei123456/spikingjelly#361"):
+        ("time starts at the first event", "spikingjelly datasets/shd.py:117"):
             bins(times - times[0]),
         ("edges from the first and last event", "neuromorphs/tonic#264"):
             bins(times - times[0], dt=(times[-1] - times[0]) / T),

@@ -99,3 +99,15 @@ def test_bins_by_hand():
     assert 0 < np.abs(halves - counts).sum() < 300
     late = mutant("binning", "late events put into the last bin")["counts"]
     assert (late[:-1] == counts[:-1]).all() and late.sum() == 300
+
+
+def test_bins_that_start_at_the_next_event():
+    p, frames, end = VECTORS["binning"].inputs, [], -np.inf
+    for time, unit in zip(p["times"], p["units"], strict=True):
+        if time > end:
+            frames.append(np.zeros(p["m"]))
+            end = time + p["dt"]
+        frames[-1][unit] += 1
+    wrong = mutant("binning", "each bin starts at the next event, gaps left out")
+    assert len(frames) < p["T"] and (wrong["counts"][:len(frames)] == frames).all()
+    assert not wrong["counts"][len(frames):].any()
