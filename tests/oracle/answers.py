@@ -496,6 +496,12 @@ def curves(p):
             surrogates.SURROGATES.items()}
 
 
+def curves_at_threshold(p):
+    ratio = curves(p | {"v": p["mem"] / p["threshold"] - 1})
+    return curves(p | {"v": p["mem"] - p["threshold"]}) | {
+        f"{key}_ratio": slope / p["threshold"] for key, slope in ratio.items()}
+
+
 def max_over_time(p):
     return dict(zip(("loss", "drecord"), losses.cross_entropy(
         p["record"], p["labels"]), strict=True))
@@ -570,6 +576,7 @@ ANSWERS = {
     "van_rossum": van_rossum,
     "regularisers": regularisers,
     "surrogates": curves,
+    "surrogates_threshold": curves_at_threshold,
     "max_over_time": max_over_time,
     "ewc": elastic,
     "fisher": fishers,

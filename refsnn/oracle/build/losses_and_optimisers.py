@@ -32,6 +32,29 @@ def _surrogates():
     return text, {"v": v, "steepness": k}, right, wrong
 
 
+def _surrogates_threshold():
+    p = {"mem": np.concatenate([[-50.0, 50.0], np.linspace(-0.9, 1.7, 14)]),
+         "threshold": 0.375, "steepness": 2.5}      # k |mem - threshold| exceeds 100
+    v, ratio = p["mem"] - p["threshold"], p["mem"] / p["threshold"] - 1
+
+    def slopes(v, end="", scale=1.0):
+        return {key + end: f(v, p["steepness"])[1] / scale
+                for key, f in surrogates.SURROGATES.items()}
+
+    right = slopes(v) | slopes(ratio, "_ratio", p["threshold"])
+    wrong = {
+        ("surrogate read at the membrane, threshold forgotten", "synsense/sinabs#97"):
+            slopes(p["mem"]),
+        "surrogate shifted to 1": slopes(p["mem"] - 1) | slopes(p["mem"] - 1, "_ratio"),
+        "membrane divided by the threshold": slopes(ratio),
+        "membrane not divided by the threshold": slopes(v, "_ratio"),
+        "derivative not divided by the threshold": slopes(ratio, "_ratio")}
+    text = ("derivatives by the membrane of spikes with surrogates of peak 1 and "
+            "steepness k: f'(mem - threshold), and NAME_ratio of spikes that depend on "
+            "mem / threshold - 1: refsnn.surrogates, (1)-(7)")
+    return text, p, right, wrong
+
+
 def _max_over_time():
     record = np.round(8 * numbers([11, 0], 12, 4, 3) - 3)
     labels = np.array([0, 2, 1, 2])

@@ -85,6 +85,7 @@ REGISTRY = {
     "ewc": Entry(consolidation._ewc),
     "fisher": Entry(consolidation._fishers),
     "surrogates": Entry(losses_and_optimisers._surrogates),
+    "surrogates_threshold": Entry(losses_and_optimisers._surrogates_threshold),
     "max_over_time": Entry(losses_and_optimisers._max_over_time),
     "binning": Entry(input_spikes._binning),
     "in_the_loop": Entry(analog_chip._in_the_loop),

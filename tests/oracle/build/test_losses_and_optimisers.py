@@ -8,8 +8,8 @@ from tolerances import RTOL
 from refsnn import surrogates
 from refsnn.oracle import check
 
-VECTORS = check.vectors(["surrogates", "max_over_time", "first_spike", "van_rossum",
-                         "regularisers", "optimisers"])
+VECTORS = check.vectors(["surrogates", "surrogates_threshold", "max_over_time",
+                         "first_spike", "van_rossum", "regularisers", "optimisers"])
 
 
 def both(name):
@@ -35,6 +35,20 @@ def test_surrogates_by_hand():
         area = np.trapezoid if hasattr(np, "trapezoid") else np.trapz
         whole = area(surrogates.SURROGATES[name](v, p["steepness"])[1], v)
         assert abs(scale * whole - 1) < 2e-3, name
+
+
+def test_surrogates_near_a_threshold_by_differences():
+    """Spikes f(mem - threshold), and f(mem / threshold - 1) of the ratio."""
+    p, right = both("surrogates_threshold")
+    k, threshold, step = p["steepness"], p["threshold"], 1e-5
+    assert threshold != 1 and k * np.abs(p["mem"] - threshold).max() > 100
+    for key, f in surrogates.SURROGATES.items():
+        for end, v in (("", lambda u: u - threshold),
+                       ("_ratio", lambda u: u / threshold - 1)):
+            ends = [f(v(p["mem"] + sign * step), k)[0] for sign in (1, -1)]
+            assert np.allclose((ends[0] - ends[1]) / (2 * step), right[key + end],
+                               rtol=1e-5, atol=1e-9), key + end
+    assert len(right) == 2 * len(surrogates.SURROGATES)
 
 
 def test_ties_of_the_maximum_are_there():
