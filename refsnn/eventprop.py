@@ -603,7 +603,7 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
     With these times as `at`, `readout` returns the largest potentials.  If a
-    spike arrives at such a time, `readout_backward` gives a wrong gradient.
+    spike arrives at the time of a maximum, `readout_backward` is wrong.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()

@@ -3,7 +3,7 @@ r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
 respect to the spikes S[t] of this layer, or an estimate of this
-derivative.  The estimate uses the error of a later layer or of a local
+derivative.  Estimates of dspikes use the error of a later layer or of a
 readout.  The next layer has the input weights W and the currents I.  Let
 dI be the derivative of the loss with respect to I:
 

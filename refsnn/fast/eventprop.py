@@ -183,7 +183,7 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 def _arrivals(times, units, W, delays, until):
     """Sort input spikes by arrival at each neuron.  Return times and `until`,
-    (S+1, B n).  In this order, return weights, weight indices and spike
+    (S+1, B n).  In order of arrival, return weights, weight indices and spike
     indices, (S, B, n).  Return a mask of spikes, (B, S), and the shape of W."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)

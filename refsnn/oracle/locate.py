@@ -118,12 +118,12 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    `place` is the result of `locate` for other arrays.  `found` and `right`
-    may have one entry.  The result is True if `found` and `right` differ only
-    within the blocks of `place`, and if the explanation in `place` holds.  If
-    `place.factor` is a number, the factor from `right` to `found` must have a
-    name in `place.names`.  Without names, both factors are 0, or both nonzero.
-    If `place` has no explanation, `found` must not be a multiple of `right`.
+    `place` is the result of `locate` for other arrays.  The result is True if
+    `found` and `right` differ only within the blocks of `place`, and if the
+    explanation in `place` holds.  If `place.factor` is a number, the factor
+    from `right` to `found` must have a name in `place.names`.  If
+    `place.names` is empty, both factors are 0, or both nonzero.  If `place`
+    has no explanation, `found` must not be a multiple of `right`.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

@@ -183,10 +183,10 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions by `_Kind`.  Return two dicts with these keys.  The first
-    dict holds the distinct results of `_numbers`, (runs, 6).  The second dict
-    holds three indices of each convention: row in `codes`, run, and leaf.  A
-    leaf is 2 `record`, plus 1 if the reset precedes the recording."""
+    """Group conventions by `_Kind`.  Return two dicts with a key for each kind.
+    The first holds the distinct results of `_numbers`, (runs, 6).  The second
+    holds three indices of each convention: row in `codes`, run, leaf.  A leaf
+    is 2 `record`, plus 1 if the reset precedes the recording."""
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
