@@ -151,7 +151,7 @@ def _run(options):
     report = protocol.run(
         options.command_line, options.only,
         options.xfail and protocol.expected(options.xfail), options.seed,
-        options.timeout)
+        options.timeout, options.dtype)
     protocol.save(report)
     print(protocol.table(report))
     return int(not report["passed"])
@@ -323,6 +323,8 @@ def _parser():
                       help="seed of the order and of fresh inputs (default: 0)")
     test.add_argument("--timeout", type=float, default=60.0, metavar="S",
                       help="longest time for a reply, in seconds (default: 60)")
+    test.add_argument("--dtype", choices=("float64", "float32"), default="float64",
+                      help="precision of the inputs (default: float64)")
     convert = commands.choices["convert"]
     convert.add_argument("audio", nargs="+", metavar="AUDIO",
                          help="WAV or FLAC files; several files require --label")

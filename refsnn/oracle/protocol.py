@@ -135,7 +135,7 @@ def _findings(case, outputs):
                        {name: case.vector})
 
 
-def run(command, only=None, listed=None, seed=0, timeout=60.0):
+def run(command, only=None, listed=None, seed=0, timeout=60.0, dtype="float64"):
     """Test a program that follows the protocol.
 
     >>> run(["true"], ["bptt"], timeout=-1)
@@ -150,6 +150,9 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
     seed, timeout : int, float
         Seed of the order of requests and of the fresh inputs, and longest time
         for each reply, s.
+    dtype : {"float64", "float32"}
+        Precision of the inputs.  With "float32", the inputs are rounded, and
+        the tolerance of float32 applies to all results.
 
     Returns
     -------
@@ -157,6 +160,7 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
     """
     if not 0 < timeout < np.inf:
         raise ValueError(f"timeout is {timeout!r}: must be a positive time in s")
+    _checks.one_of("dtype", dtype, "float64", "float32")
     asked, listed = cases(only, seed), listed or {}
     rows, faulty, tool, greeted = [[] for _ in asked], 0, {}, False
     peer = _start(command)              # raises an error if there is no such program
@@ -171,8 +175,8 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
                     peer, greeted = _start(command), False
                 if not greeted:
                     tool, greeted = _named(_ask(peer, HELLO, timeout)), True
-                reply = _ask(peer, _request(k + 1, asked[k].vector), timeout)
-                rows[k], faulty = _judged(asked[k], reply), 0
+                reply = _ask(peer, _request(k + 1, asked[k].vector, dtype), timeout)
+                rows[k], faulty = _judged(asked[k], reply, dtype), 0
             except ValueError as error:
                 rows[k], faulty = [_row(asked[k], "errored", str(error))], faulty + 1
                 if peer is not None:
@@ -188,12 +192,19 @@ def run(command, only=None, listed=None, seed=0, timeout=60.0):
                                    level, state in _states(findings, lucky).values())
     return exchange.report("run", passed, {
         "tool": tool.get("tool", "unknown"), "version": tool.get("version", "unknown"),
-        "seed": seed, "findings": findings, "unexpected": lucky})
+        "seed": seed, "dtype": dtype, "findings": findings, "unexpected": lucky})
 
 
-def _request(number, vector):
-    return {"id": number, "vector": vector.name, "dtype": "float64",
-            "inputs": exchange.rows(vector.inputs), "wanted": list(vector.outputs)}
+def _request(number, vector, dtype):
+    inputs = exchange.rows(_rounded(vector.inputs, dtype))
+    return {"id": number, "vector": vector.name, "dtype": dtype, "inputs": inputs,
+            "wanted": list(vector.outputs)}
+
+
+def _rounded(arrays, dtype):
+    with np.errstate(over="ignore"):
+        return {name: np.asarray(a).astype(dtype) if np.asarray(a).dtype == np.float64
+                else a for name, a in arrays.items()}
 
 
 def _named(reply):
@@ -205,7 +216,7 @@ def _named(reply):
     return tool
 
 
-def _judged(case, reply):
+def _judged(case, reply, dtype):
     kind = "".join(reply.keys() & {"outputs", "skipped", "errored"})
     if reply.keys() != {"id", kind}:
         raise ValueError(f"the reply has the fields {sorted(reply)!s:.80}: must have "
@@ -217,7 +228,7 @@ def _judged(case, reply):
         return [_row(case, kind, value)]
     if not isinstance(value, dict) or not value:
         raise ValueError(f"outputs is {value!r:.60}: must be an object of arrays")
-    outputs = exchange.arrays(value)
+    outputs = _rounded(exchange.arrays(value), dtype)
     found = _findings(case, outputs)
     rows = [_row(case, f.status, f.text, f.output, f.mistakes) for f in found]
     if case.draw is not None and any(row["status"] in BAD for row in rows):

@@ -86,6 +86,14 @@ def test_the_inputs_give_the_outputs_and_each_entry_matters(name):
     assert sweep(vector, answer, most) == ([], [])
 
 
+@pytest.mark.parametrize("name", registry.REGISTRY)
+def test_inputs_in_float32_give_the_outputs_within_its_tolerance(name):
+    single = {key: np.asarray(a).astype(np.float32).astype(float)[()]
+              if np.asarray(a).dtype == float else a
+              for key, a in VECTORS[name].inputs.items()}
+    assert not differs(VECTORS[name], ANSWERS[name](single), 1e-4)
+
+
 def test_the_sweep_finds_a_silent_neuron_and_a_wrong_mark():
     silent = registry.build("lif_forward", (1, 40, 3, 4, 3))  # neuron 0 never spikes
     blind, busy = sweep(silent, ANSWERS["lif_forward"])

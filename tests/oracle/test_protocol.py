@@ -145,6 +145,24 @@ def test_requests_hold_no_answers_and_come_in_a_drawn_order(tmp_path):
     assert orders[0] == orders[1] != orders[2] and sorted(orders[2]) != orders[2]
 
 
+def test_requests_in_float32(tmp_path):
+    log = tmp_path / "log"
+    change = f"log = open({str(log)!r}, 'w')\n" \
+        "def reply(request, found):\n    print(line.strip(), file=log, flush=True)\n" \
+        "    for a in found.get('outputs', {}).values():\n" \
+        "        a['data'] = [value * (1 + 1e-6) for value in a['data']]\n" \
+        "    return found\n"
+    report = judged(tmp_path, change, dtype="float32")
+    request = json.loads(log.read_text().splitlines()[1])
+    given = check.vectors(["ewc"])["ewc"].inputs
+    assert report["passed"] and report["dtype"] == request["dtype"] == "float32"
+    for key, value in exchange.arrays(request["inputs"]).items():
+        kind = np.float32 if given[key].dtype == float else np.int64
+        assert value.dtype == kind and np.array_equal(value, given[key].astype(kind))
+    report = judged(tmp_path, change)
+    assert not report["passed"] and report["dtype"] == "float64"
+
+
 def test_stored_answers_pass_and_fresh_inputs_reveal_them(tmp_path):
     report = judged(tmp_path, only=["ewc", "rnn"])
     ewc = [row for row in report["findings"] if row["vector"] == "ewc"]
@@ -335,7 +353,8 @@ def test_a_bad_list_is_refused(tmp_path, text, match):
 def test_the_command_writes_a_report_and_prints_a_table(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     Path("x.json").write_text(json.dumps({"rnn.h": REASON}))
-    arguments = ["run", "--only", "ewc", "rnn", "--seed", "3", "--", *harness(tmp_path)]
+    arguments = ["run", "--only", "ewc", "rnn", "--seed", "3", "--dtype", "float32",
+                 "--", *harness(tmp_path)]
     for more, status in (([], 1), (["--xfail", "x.json"], 1)):
         assert command.main([*arguments[:1], *more, *arguments[1:]]) == status
         told = capsys.readouterr()
@@ -343,6 +362,7 @@ def test_the_command_writes_a_report_and_prints_a_table(tmp_path, monkeypatch, c
         report = json.loads(text)
         assert told.out == table(report) + "\n" and told.err == ""
         assert text == stored._text(report) and report["seed"] == 3
+        assert report["dtype"] == "float32"
         assert any(row["expected"] for row in report["findings"]) == bool(more)
         assert {row["level"] for row in report["findings"]} == {"required"}
     assert command.main(["run", "--only", "ewc", "--", *harness(tmp_path)]) == 0
@@ -382,7 +402,7 @@ def test_only_reports_are_replaced(tmp_path):
 
 def test_the_page_shows_requests_as_they_are_sent():
     assert exchange.line(protocol.HELLO) + "\n" in PAGE
-    request = protocol._request(7, check.vectors(["bptt"])["bptt"])
+    request = protocol._request(7, check.vectors(["bptt"])["bptt"], "float64")
     begin = exchange.line(request).partition('"inputs"')[0]
     assert begin in PAGE and "`--xfail FILE`" in PAGE
 

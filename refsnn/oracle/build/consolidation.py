@@ -211,8 +211,8 @@ def _fishers():
         "summed, not averaged, over samples": {key: N * a for key, a in right.items()}}
     text = ("f = W1 relu(W0 x + b0) + b1; diagonal Fisher information, mean over the "
             "samples of squared derivatives of log softmax(f): empirical at the "
-            "labels, sampled at labels drawn from the softmax, exact as the expectation "
-            "over all labels: refsnn.ewc, (1), (4)-(8)")
+            "labels, sampled at labels drawn from the softmax, exact as the "
+            "expectation over all labels: refsnn.ewc, (1), (4)-(8)")
     return text, p, right, wrong
 
 

@@ -104,9 +104,10 @@ def _fired(p, *, x=None, hold=None, gain=None, reset_current=False, held=True):
 def _bushy():
     n = (2 * numbers([48, 0], 150, 3)).astype(int)
     n[-1] = 0                   # `cochlea.bushy` returns no spikes for the last step
-    p = {"n": n, "dt": STEP, "tau_mem": 1e-3, "tau_syn": 5e-4, "refractory": 1e-3,
+    p = {"n": n, "dt": STEP, "tau_mem": 1e-3, "tau_syn": 5e-4, "refractory": 9.8e-4,
          "weight": 13000 / 40}
-    steps, channels = cochlea.bushy(n.astype(np.uint8), STEP)
+    steps, channels = cochlea.bushy(n.astype(np.uint8), STEP,
+                                    refractory=p["refractory"])
     spikes = np.zeros(n.shape)
     spikes[steps, channels] = 1
     wrong = {
@@ -120,7 +121,8 @@ def _bushy():
             _fired(p, gain=40 * (1 - np.exp(-STEP / p["tau_mem"]))),
         "dt of the sound, not of the membrane": _fired(p | {"dt": STEP / 2})}
     text = ("spikes (membrane at least 1) of cells with n fibres firing in each step, "
-            "held at 0 for the refractory time: refsnn.cochlea, (8) and (9)")
+            "held at 0 for the refractory time, rounded up to steps: refsnn.cochlea, "
+            "(8) and (9)")
     idle = {"n": (marked(n, -1), "the last step has no spikes")}
     return text, p, {"spikes": spikes}, wrong, idle
 

@@ -162,13 +162,13 @@ def _pruning():
                enumerate(((5, 4), (4, 6)))]
     slopes = [2 * numbers([19, 5 + i], *W.shape) - 1 for i, W in enumerate(weights)]
 
-    def magnitude(density=0.3, scope="layer", weights=weights):
+    def magnitude(density=0.3125, scope="layer", weights=weights):
         return _numbered("magnitude", pruning.magnitude(weights, density, scope=scope))
 
-    def snip(density=0.3, scope="global", weights=weights):
+    def snip(density=0.3125, scope="global", weights=weights):
         return _numbered("snip", pruning.snip(weights, slopes, density, scope=scope))
 
-    other = magnitude(0.7) | snip(0.7)
+    other = magnitude(0.6875) | snip(0.6875)
     wrong = {
         "density of what is pruned, not of what stays": other,
         "the smallest stay": {key: 1 - M for key, M in other.items()},
@@ -178,9 +178,9 @@ def _pruning():
             snip(weights=[np.ones_like(W) for W in weights]),
         "magnitudes without their sign taken off":
             magnitude(weights=[W + 9 for W in weights])}
-    text = ("masks of density 0.3: magnitude by layer, above the threshold; SNIP over "
+    text = ("masks of `density`: magnitude by layer, above the threshold; SNIP over "
             "all layers, not below the threshold; the threshold is number int((1 - "
             "density) P) of P scores in ascending order, from 0: refsnn.pruning, "
             "(1)-(3)")
-    p = _numbered("W", weights) | _numbered("g", slopes) | {"density": 0.3}
+    p = _numbered("W", weights) | _numbered("g", slopes) | {"density": 0.3125}
     return text, p, magnitude() | snip(), wrong

@@ -237,7 +237,7 @@ def _online_steps(seed, T, B, m, n, *, decays):
 
     right, (J, F, q) = steps(), _linearised(p, run, psi, d, p["V"])
     wrong = {
-        "sum over all steps so far": {key: a.cumsum(axis=0) for key, a in right.items()},
+        "sum over all steps so far": {key: a.cumsum(0) for key, a in right.items()},
         "traces used one step late": steps(late=1),
         "by the step of the weight, as in BPTT, not by the step of the loss": {
             "dWV_exact": np.array([bptt.gradient(J, F * one[..., None], q)

@@ -134,9 +134,9 @@ def test_masks_by_hand():
     p, right = VECTORS["pruning"].inputs, VECTORS["pruning"].outputs
     for i in range(2):
         W = np.abs(p[f"W{i}"])
-        edge = np.sort(W.ravel())[int(0.7 * W.size)]
+        edge = np.sort(W.ravel())[int((1 - p["density"]) * W.size)]
         assert (right[f"magnitude{i}"] == (W > edge)).all()
     every = np.concatenate([np.abs(p[f"W{i}"] * p[f"g{i}"]).ravel() for i in range(2)])
-    edge = np.sort(every)[int(0.7 * every.size)]
+    edge = np.sort(every)[int((1 - p["density"]) * every.size)]
     for i in range(2):
         assert (right[f"snip{i}"] == (np.abs(p[f"W{i}"] * p[f"g{i}"]) >= edge)).all()
