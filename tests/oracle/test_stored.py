@@ -2,6 +2,9 @@
 
 `identifiers.txt` lists all identifiers of golden vectors and mistakes.  New identifiers
 are appended.  An identifier is never changed or removed.
+
+`versions.txt` lists the versions of the set, each with a digest of all golden vectors.
+If a golden vector changes, a line with a new version is appended.
 """
 
 import doctest
@@ -26,6 +29,8 @@ README = (FOLDER / "README.md").read_text(encoding="utf-8")
 FROZEN = Path(__file__).with_name("identifiers.txt").read_text("utf-8").splitlines()
 PUBLISHED = 498         # number of lines that can no longer change, and their digest
 DIGEST = "4f7bf8e152ff5f447d4af169b14bbf4b5e9709196ce20bb50fc2e6be4ad30bb9"
+VERSIONS = [line.split() for line in Path(__file__).with_name(
+    "versions.txt").read_text("utf-8").splitlines()]
 ROUNDED = {"mem", "syn", "adapted", "alpha", "beta", "gain"}    # inputs that use exp
 
 
@@ -177,6 +182,38 @@ def test_the_catalogue_names_each_vector_once():
     assert sorted(sum(found.values(), [])) == names()
 
 
+def digest(contents):
+    """Digest of all golden vectors without their texts, which may be reworded."""
+    kept = [[told[key] for key in ("format", "id", "exact", "inputs", "outputs")] + [
+        {key: idle["entries"] for key, idle in told["idle"].items()},
+        [[m["id"], m["outputs"]] for m in told["mutants"]]]
+        for _, told in sorted(contents.items())]
+    return hashlib.sha256(json.dumps(kept, sort_keys=True).encode()).hexdigest()
+
+
+def test_a_changed_vector_has_a_new_version():
+    found = [catalogue()["version"], digest(CONTENTS)]
+    assert VERSIONS[-1] == found, "a new version in set.json and versions.txt is needed"
+    dates = [tuple(map(int, version.split("."))) for version, _ in VERSIONS]
+    assert dates == sorted(set(dates))
+    assert len({row[1] for row in VERSIONS}) == len(VERSIONS)
+
+
+@pytest.mark.parametrize("change, same", [
+    (lambda told: told.update(text="-"), True),
+    (lambda told: told["mutants"][0].update(seen="-", name="-"), True),
+    (lambda told: told["idle"]["x"].update(reason="-"), True),
+    (lambda told: told["idle"]["x"]["entries"].pop(), False),
+    (lambda told: told["inputs"]["gain"].update(data=[0.25]), False),
+    (lambda told: told["outputs"]["loss"].update(data=[0.25]), False),
+    (lambda told: told["mutants"][0]["outputs"]["dW"]["data"].reverse(), False),
+    (lambda told: told["mutants"].pop(), False)])
+def test_the_digest_depends_on_all_but_the_texts(change, same):
+    told = json.loads(json.dumps(CONTENTS["bptt"]))
+    change(told)
+    assert (digest(CONTENTS | {"bptt": told}) == digest(CONTENTS)) is same
+
+
 def test_all_files_together_are_small():
     paths = list(FOLDER.iterdir())
     assert {path.name for path in paths} == {
@@ -256,6 +293,24 @@ def test_files_that_differ_are_replaced(folder, change):
     assert write(str(folder)) == ["bptt_dyadic"]
     assert contents(folder) == {path: (FOLDER / path).read_bytes() for path in (
         "bptt_dyadic.json", "si_paper.json", "schema.json")}
+
+
+def test_numbers_that_differ_by_rounding_are_kept(folder):
+    def change(told):
+        told["text"] = "-"
+        told["outputs"]["penalty"]["data"][0] *= 1 + 1e-13
+        told["mutants"][2]["outputs"]["importance"]["data"][1] *= 1 + 1e-11
+        told["mutants"][0]["outputs"]["importance"]["data"][1] *= 1 + 1e-9
+        told["mutants"].pop(1)
+
+    changed(folder, "si_paper", change)
+    before, right = stored._read(folder, "si_paper"), CONTENTS["si_paper"]
+    assert write(folder) == ["si_paper"]
+    after = stored._read(folder, "si_paper")
+    assert after["text"] == right["text"] and after["outputs"] == before["outputs"]
+    assert [m["id"] for m in after["mutants"]] == [m["id"] for m in right["mutants"]]
+    assert after["mutants"][2] == before["mutants"][1] != right["mutants"][2]
+    assert after["mutants"][0] != before["mutants"][0]
 
 
 def test_new_mistakes_get_identifiers_from_their_names(folder):
