@@ -308,7 +308,8 @@ def test_numbers_that_differ_by_rounding_are_kept(folder):
     assert write(folder) == ["si_paper"]
     after = stored._read(folder, "si_paper")
     assert after["text"] == right["text"] and after["outputs"] == before["outputs"]
-    assert [m["id"] for m in after["mutants"]] == [m["id"] for m in right["mutants"]]
+    assert [m["name"] for m in after["mutants"]] == [
+        m["name"] for m in right["mutants"]]
     assert after["mutants"][2] == before["mutants"][1] != right["mutants"][2]
     assert after["mutants"][0] != before["mutants"][0]
 
