@@ -105,7 +105,8 @@ def _fresh(vector, seed):
 
 def _close(vector):
     arrays = vector.inputs | vector.outputs
-    return any(np.any(np.abs(arrays[name] - arrays["threshold"])
+    raised = arrays.get("adaptation", 0) * arrays.get("adapted", 0)
+    return any(np.any(np.abs(arrays[name] - raised - arrays["threshold"])
                       < MARGIN * np.max(arrays["threshold"]))
                for name in ("mem", "mem2") if name in arrays)
 

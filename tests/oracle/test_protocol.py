@@ -90,6 +90,11 @@ def test_a_potential_close_to_the_threshold_is_seen():
     mem[7, 1, 1] = 0.75 * (1 + 0.9e-5)
     assert not protocol._close(vector)
     assert protocol._close(vector._replace(outputs={"mem": mem}))
+    adaptive = check.vectors(["bptt_adaptive"])["bptt_adaptive"]
+    p, mem = adaptive.inputs, adaptive.outputs["mem"].copy()
+    mem[7, 1, 1] = 0.75 * (1 + 0.9e-5) + p["adaptation"] * p["adapted"][7, 1, 1]
+    assert p["adapted"][7, 1, 1] > 0 and not protocol._close(adaptive)
+    assert protocol._close(adaptive._replace(outputs={"mem": mem}))
 
 
 def test_draws_with_close_potentials_are_replaced(monkeypatch):
