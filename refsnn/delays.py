@@ -35,9 +35,9 @@ a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
 Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
     transpose of (1).
 Exact.  Use the same delay kernel in training and in evaluation, because
-    the outputs depend on the kernel.  If a device allows only whole
-    delays, `settle` rounds the delays and returns how much the output
-    changes.  For narrow Gaussian kernels, the mean delay sum_k k a_k
+    the outputs depend on the kernel.  If a device allows only delays of
+    whole time steps, `settle` rounds the delays and returns the change of
+    the output.  For narrow Gaussian kernels, the mean delay sum_k k a_k
     hardly depends on d near whole delays, so that delays stop changing.
 Cost.   Delays of neurons take O(K T B m) time, and delays of synapses take
     O(K T B n m) time.
@@ -117,7 +117,7 @@ def _kernel(delays, most, kernel, width):
 
 
 def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
-    """Backpropagate from the taps to delays and kernel widths, eqs. (6)-(9).
+    """Backpropagate from delay taps to delays and widths, eqs. (6)-(9).
 
     >>> ddelays, _ = taps_backward([[0.0], [1.0], [3.0]], [1.0], most=2)
     >>> ddelays.tolist()
@@ -219,7 +219,7 @@ def _buffered(x, taps, state, *dy):
 
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
-    """Round delays to whole steps, and compute how much the output changes.
+    """Round delays to whole time steps; return the change of the output.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)

@@ -267,7 +267,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
         age          (speakers,) array
         body_height  (speakers,) array
     channels : int
-        Number of channels; the channels of the spikes are 0 ... channels - 1.
+        Number of channels; `spikes` holds channels from 0 to channels - 1.
     """
     path = os.fsdecode(one_of("path", path, str, os.PathLike))
     channels, labels, speaker = arrays(

@@ -152,8 +152,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Run the model on both halves of the batch `x`.  Return the recordings, the
-    pairs (inputs, signals), and all outputs."""
+    """Run the model on both halves of the batch `x`.  Return each half's
+    recording and pair (inputs, signals), and all outputs."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

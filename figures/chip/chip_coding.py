@@ -9,11 +9,11 @@ sends at most one spike.  The spike has the time t and falls in the time bin `bi
     first = min of t over the batch                                   (3)
 
 Eq. (1) gives the time at which a leaky integrator with constant input x reaches the
-threshold.  Because of eq. (3), the time bins of the spikes of an image depend on the
-other images of the batch.  A white pixel (x = 1) has the earliest possible spike time,
-which is tau log(1/(1 - threshold)).  Instead of eq. (3), the value of `first` can be
-fixed, for example at the spike time of a white pixel.  With a fixed value of `first`,
-the time bins of an image do not depend on other images.
+threshold.  By eq. (3), the time bins of an image depend on the other images of the
+batch.  A white pixel (x = 1) has the earliest possible spike time, which is tau
+log(1/(1 - threshold)).  Instead of eq. (3), the value of `first` can be fixed, for
+example at the spike time of a white pixel.  With a fixed value of `first`, the time
+bins of an image do not depend on other images.
 
 A spoken word is a list of spike events in 700 frequency channels.  During training,
 each spike event is shifted by a random number of channels, eq. (4).  The lowest 70

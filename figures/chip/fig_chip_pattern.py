@@ -1,7 +1,7 @@
 """Calibration reduces the mismatch between the neurons of an emulated chip
 
 The top left panel (before calibration) and the top middle panel (after calibration)
-show the membrane potentials of all neurons after one input spike with the largest
+show the membrane potentials of all neurons after one input spike through the largest
 weight.  Black lines are means over the neurons.  The top right panel shows the membrane
 potentials of the hidden neurons during one test image, after training with the
 calibrated chip in the loop.  The dashed line is the nominal threshold.  The bottom
@@ -23,10 +23,9 @@ calibration of one chip.  A shift of a neuron's leak potential has the same effe
 membrane samples as a shift of the offset of the neuron's analog-to-digital converter
 (ADC).  Calibration therefore sees only the sum of the leak shift and the ADC shift of a
 neuron, and sets this sum to 0.  After calibration, the leak potentials vary between
-neurons as much as the ADC offsets do.  A second calibration of the same uncalibrated
-chip also uses an ADC reference sample for each neuron.  The reference sample of a
-neuron is measured while a known voltage holds all membranes at the nominal leak
-potential.
+neurons as much as the ADC offsets do.  In a second calibration of the same chip, an ADC
+reference sample of each neuron is measured as well.  The reference sample of a neuron
+is measured while a known voltage holds all membranes at the nominal leak potential.
 
 For three reasons, the spread of a parameter can be smaller here than in the public
 tests.  First, an emulated chip does not change between calibration and use.  Second,
@@ -135,7 +134,7 @@ def blank(count):
 
 
 def reference(drawn, rng):
-    """Return the mean membrane sample of each neuron."""
+    """Return the mean sample of each neuron's membrane potential."""
     held = drawn._replace(leak=np.zeros_like(drawn.leak),
                           threshold=np.full_like(drawn.threshold, np.inf))
     x = np.zeros((chip_images.STEPS, 64, NEURONS), np.uint8)

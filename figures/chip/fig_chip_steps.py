@@ -17,10 +17,10 @@ membrane samples and the loss of spikes are switched off.
 
 Each spike of a neuron is detected up to one integration step too late, and the delays
 of successive spikes accumulate.  If a membrane potential only just reaches the
-threshold, a delay can add or remove a spike.  With shorter integration steps, fewer
-spikes are added or removed, but the effect of one added or removed spike on the
-readouts is the same.  The root mean square (RMS) error of the readout potentials
-therefore decreases more slowly than the mean absolute error.
+threshold, the delay of an earlier spike can add or remove a spike.  With shorter
+integration steps, fewer spikes are added or removed, but the effect of one added or
+removed spike on the readouts is the same.  The root mean square (RMS) error of the
+readout potentials therefore decreases more slowly than the mean absolute error.
 
 The emulation divides each time bin of the chip (1.7 µs) into equal integration steps.
 The longest possible step below 0.2 µs is therefore 1.7 µs / 9 = 0.189 µs.  The

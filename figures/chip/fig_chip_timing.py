@@ -8,10 +8,10 @@ neurons.  Dots are single seeds, and diamonds are means over seeds.
 
 Spiking networks with 256 inputs, 100 hidden neurons and 10 readouts are trained to
 classify the handwritten digits included in refsnn ("embedded digits").  In training,
-the forward pass runs on an emulated analog chip (chip in the loop).  Regularisation
-strengths above 0 are considered if they yield at most 40 hidden spikes per test image.
-Among these strengths, the strength with the highest training accuracy is selected.  In
-the fast mode of the chip, all membranes are reset 10 µs after the first input spike.
+the forward pass runs on an emulated analog chip (chip in the loop).  One regularisation
+strength is selected among the strengths above 0 that lead to at most 40 hidden spikes
+per test image.  The selected strength has the highest training accuracy.  In the fast
+mode of the chip, all membranes are reset 10 µs after the first input spike.
 
 A synaptic event is the arrival of one spike at one synapse.  Each input spike reaches
 all hidden neurons, and each spike of a hidden neuron reaches all readouts.  On the

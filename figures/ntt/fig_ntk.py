@@ -22,8 +22,8 @@ order in the learning rate.  In the sparse networks of the right panel, a random
 the weights is pruned.  Two tangent kernels of the sparse networks are compared.  The
 tangent kernel "through mask" uses only the derivatives of the outputs with respect to
 unpruned weights.  The tangent kernel "at masked" uses the derivatives with respect to
-all weights, where pruned weights have the value 0.  Because pruned weights stay 0, a
-prediction with the derivatives with respect to all weights is not exact to first order.
+all weights, pruned or not.  Because training does not change the pruned weights, the
+kernel "at masked" does not predict the outputs exactly to first order.
 
 Initial weights are sampled from a normal distribution with variance 1 / fan-in, and
 initial biases are 0.  In the 300 training steps, the learning rate is 0.5 / lambda,

@@ -33,11 +33,11 @@ of the 1,000 weights of the output layer, by equations (2) and (5) of the module
 With the option --full, the convolutional network LeNet-5-Caffe is trained on MNIST at
 densities of 3 and 10 %, for 3,000 steps of NTT without labels and 5,000 steps with
 labels.  The convolutional network Conv-4 is trained on CIFAR-10 at a density of 5 %
-without dropout, for 3,000 steps of NTT with mini-batches of 16 images and for 5,000
-steps with labels.  For the network Conv-4, only five methods are compared.  Four
-methods have layer-wise masks: NTT, NTT masks, random masks and magnitude masks.  The
-fifth method is SNIP with one threshold for all layers.  The convolutional networks are
-trained once for each density.
+without dropout.  NTT trains Conv-4 for 3,000 steps with mini-batches of 16 images.  The
+training with labels then takes 5,000 steps.  For the network Conv-4, only five methods
+are compared.  Four methods have layer-wise masks: NTT, NTT masks, random masks and
+magnitude masks.  The fifth method is SNIP with one threshold for all layers.  The
+convolutional networks are trained once for each density.
 """
 
 import numpy as np
@@ -198,7 +198,7 @@ def measured_small(data):
 
 
 def measured_large(data, name):
-    """Return the values of the claims about MNIST or Fashion-MNIST."""
+    """Return the computed values for the claims about MNIST or Fashion-MNIST."""
     found = {key(name, "gain", density): ahead(accuracies(
         data, name, 1, density, SCOPES[:1]), "random", "magnitude") for density in LOW}
     return found | {

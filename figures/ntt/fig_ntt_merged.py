@@ -23,8 +23,8 @@ distance of a sparse network to the dense network is the root mean square differ
 between the logits of the two networks for unseen images, after the same number of
 training steps.  The NTT variant "through mask" fits the tangent kernel of the unpruned
 weights alone.  This kernel determines how gradient descent changes the outputs of a
-sparse network.  The NTT variant "at masked" fits the tangent kernel of all weights,
-where pruned weights have the value 0, as in the published code of [LZ20].
+sparse network.  As in the published code of [LZ20], the NTT variant "at masked" fits
+the tangent kernel of all weights, pruned or not.
 
 The first image set contains the handwritten digits included in refsnn.  The second
 image set contains the transposed images of the same digits with inverted grey levels.
@@ -137,8 +137,8 @@ def sets(name, folder, seed, repeat):
 def learn(name, folder, source, steps, labelled, repeat, seed):
     """Train on each image set.
 
-    source : "merged" for masks of NTT on both image sets, "own" for masks of NTT on the
-    same image set, "random" for random masks, "dense" for no pruning.
+    source : "merged" for masks that NTT computes from both image sets, "own" for masks
+    from one image set, "random" for random masks, "dense" for no pruning.
     """
     net, both = sets(name, folder, seed, repeat)
     seen = both if source != "merged" else [both[0]._replace(
@@ -227,7 +227,7 @@ def plane(logits, labels):
 
 
 def early(curves):
-    """Return the mean early test accuracy of each run."""
+    """Return each run's mean test accuracy over the first `EARLY` steps."""
     steps = curves[0, :, 0]
     return curves[:, (0 < steps) & (steps <= EARLY), 1].mean(axis=1)
 

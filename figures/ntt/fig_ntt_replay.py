@@ -1,9 +1,9 @@
 """The authors' logged transfers are reproduced until rounding separates the runs
 
 The first panels show the kernel distance of sparse networks against the training step
-of Neural Tangent Transfer (NTT).  The next panel shows the relative difference between
-the kernel distance in float32 and the kernel distance in the published log (circles) or
-in float64 (dots).  For 100 further dense networks and the same held-out images, the
+of Neural Tangent Transfer (NTT).  The next panel shows relative differences of the
+kernel distance.  Circles compare float32 with the published log, and dots compare
+float32 with float64.  For 100 further dense networks and the same held-out images, the
 histogram shows the kernel distances before training.  Vertical lines mark the repeated
 runs.
 

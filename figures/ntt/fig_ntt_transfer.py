@@ -16,10 +16,10 @@ the data are the handwritten digits included in refsnn.  After NTT, the sparse n
 is trained with labels, without further pruning.  For comparison, other sparse networks
 have random masks of the same density.  The networks with NTT masks and the networks
 with random masks are trained on different random mini-batches.  By default, two kinds
-of tangent kernel of the sparse network are compared.  The tangent kernel "at masked"
-uses the derivatives of the outputs with respect to all weights, where pruned weights
-have the value 0, as in the code of [LZ20].  The tangent kernel "through mask" uses only
-the derivatives of the outputs with respect to unpruned weights.
+of tangent kernel of the sparse network are compared.  As in the code of [LZ20], the
+tangent kernel "at masked" uses the derivatives of the outputs with respect to all
+weights, pruned or not.  The tangent kernel "through mask" uses only the derivatives of
+the outputs with respect to unpruned weights.
 
 With the option --full, the published demonstration of [LZ20] is repeated, in which the
 sparse networks keep 3 % of the weights.  On MNIST, a perceptron with 784-300-100-10

@@ -56,7 +56,7 @@ class Net(NamedTuple):
 
 
 def mean_and_spread(values):
-    """Return mean and standard deviation over axis 0 (0 for a single value)."""
+    """Return the mean and the standard deviation; one value has the deviation 0."""
     mean = values.mean(axis=0)
     return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
 
@@ -257,7 +257,7 @@ def transfer(net, teacher, x, *, density, steps, rate, generator, strength=1e-3,
 
 
 def threaded(model, pool):
-    """Return a model that uses a thread pool."""
+    """Return a network model that computes in a thread pool."""
     kernel, adjoint = (functools.partial(function, mapper=pool.map)
                        for function in (model.kernel, model.adjoint))
     return model._replace(kernel=kernel, adjoint=adjoint, map=pool.map)
@@ -268,8 +268,8 @@ def transfer_part(net, teacher, x, *, density, total, first, count, rate, genera
     """Run `count` of the `total` steps of NTT, after `first` steps.
 
     The result does not depend on the number of threads. The next call takes the
-    returned dict as `before`. If `first` is always a multiple of `every`, the last call
-    yields the same student as one call of `ntt.transfer` with all mini-batches.
+    returned dict as `before`. If `first` is a multiple of `every` in each call, all
+    calls together yield the student that one call of `ntt.transfer` yields.
     """
     given, kept = [], collections.deque(maxlen=2 * len(teacher[0]))
     prune = functools.partial(pruning.magnitude, rho=density, scope=scope)

@@ -42,7 +42,7 @@ omits the parts of the gradient that pass through the recurrent connections and 
 the reset.  For each trained network, the gradients computed forward and backward in
 time differ only by rounding errors.
 
-Memory and multiplications are counted for computing gradients forward in time. This
+The figure shows the memory and the multiplications of the forward computation.  The
 forward computation updates eligibility traces, and applies the filter of the leaky
 readout to the traces. This figure does not correspond to a published figure.
 """

@@ -11,10 +11,10 @@ networks.
 Each gradient of the loss is compared with the exact gradient of BPTT. The gradient of
 real-time recurrent learning (RTRL) is exact. If truncated BPTT cuts off no time step,
 its gradient is exact. SnAp-n keeps the derivative of a neuron's state with respect to a
-weight only if a path of at most n synapses leads from the weight to the neuron. The
-synapse of the weight itself is the first synapse of the path. In a ring of n neurons,
-the gradient of SnAp-n is exact. The rules "block", "implicit", "presynaptic" and
-"e-prop" are described in the caption of the figure `delay`.
+weight only if a path of at most n synapses leads from the weight to the neuron.  The
+weight itself counts as the first synapse of such a path. In a ring of n neurons, the
+gradient of SnAp-n is exact. The rules "block", "implicit", "presynaptic" and "e-prop"
+are described in the caption of the figure `delay`.
 
 In a layer with n neurons and n inputs, the memory of exact RTRL grows as n^3, and the
 memory of the rule "block" grows as n^2.  The memory of the rule "presynaptic" grows
@@ -29,10 +29,10 @@ weights varies along the horizontal axis of panels a and b.  In panel c and in t
 sparse layer of panel d, the strength s is 1.  The relative error of a gradient is the
 norm of the difference between this gradient and the BPTT gradient, divided by the norm
 of the BPTT gradient.  The norms are taken over the derivatives with respect to all
-input weights and all recurrent weights.  The gradient of the rule "e-prop" is computed
-in a layer of adaptive neurons with the same weights, and is compared with the exact
-gradient of this layer of adaptive neurons.  All rules use the exact derivative of the
-loss with respect to the spikes, and approximate only the derivative of the spikes with
+input weights and all recurrent weights.  For the rule "e-prop", adaptive neurons with
+the same weights replace the leaky neurons.  The gradient of e-prop is compared with the
+exact gradient of the adaptive layer.  All rules use the exact derivative of the loss
+with respect to the spikes, and approximate only the derivative of the spikes with
 respect to the weights.  SnAp-n is used in a ring of neurons and in a sparse layer.  In
 the ring of 6 neurons, each neuron excites the next neuron with weight 1.  In the sparse
 layer, about one tenth of the recurrent weights are non-zero.

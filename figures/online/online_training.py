@@ -94,8 +94,8 @@ def braille(generator, folder):
     """Return pairs (input spikes, labels).
 
     Each sensor signal is scaled linearly such that its values in the training set range
-    from 0 to 1.  Only 76 time steps are used, because the recorded time step 77 is
-    missing in some sequences.
+    from 0 to 1.  Only the first 76 time steps are used, because some recordings lack
+    time step 77.
     """
     with np.load(os.path.join(folder, "braille.npz"), allow_pickle=False) as stored:
         signals = 1 - stored["taxels"][:, :76, TAXELS].swapaxes(0, 1) / 255
@@ -138,7 +138,7 @@ def layer_step(rule, drive, V, state, constants):
 def at_rest(rule, B, n, c, dtype):
     """Return zero eligibility traces and filtered traces.
 
-    B, n, c : numbers of sequences, neurons and presynaptic neurons or inputs.
+    B, n, c : numbers of sequences, of neurons, and of inputs to each neuron.
     """
     shape = (B, n, n * c if rule == "exact" else c)
     filtered = sparse_rtrl.Traces(np.zeros(shape, dtype), np.zeros(shape, dtype))

@@ -1,4 +1,4 @@
-"""List what [CB22] publishes: surrogate gradients on the analog chip BrainScaleS-2.
+"""List results of [CB22].  Topic: surrogate gradients on the analog chip BrainScaleS-2.
 
 Cramer, Billaudelle and others, 2022, arXiv 2006.07239.  This list is based on the main
 text and the tables, but not on the supplement.  Numbers of table 1 are means over five

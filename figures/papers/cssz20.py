@@ -1,4 +1,4 @@
-"""List what [CSSZ20] publishes: the Heidelberg data sets of spoken words as spikes.
+"""List results of [CSSZ20].  Topic: the Heidelberg data sets of spoken words as spikes.
 
 Cramer, Stradmann, Schemmel and Zenke, 2020, arXiv 1910.07407.  This list is based on
 the abstract and the description of the data, but not on the text of the paper.

@@ -1,4 +1,4 @@
-"""List what [NMZ19] and its tutorials publish: surrogate gradients.
+"""List results of [NMZ19] and its tutorials.  Topic: surrogate gradients.
 
 Neftci, Mostafa and Zenke, 2019, arXiv 1901.09948.  This list is based on the equations,
 figures and tutorials (SpyTorch).  Each number from a tutorial is the stored output of

@@ -1,4 +1,4 @@
-"""List what [ZG18] publishes: SuperSpike.
+"""List results of [ZG18].  Topic: SuperSpike.
 
 Zenke and Ganguli, 2018, arXiv 1705.11146.  This list is based on the paper, which shows
 costs only in plots.  No numbers were read off these plots.  Settings that the paper

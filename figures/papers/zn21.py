@@ -1,4 +1,4 @@
-"""List what [ZN21] publishes: RTRL and biologically plausible learning rules.
+"""List results of [ZN21].  Topic: RTRL and biologically plausible learning rules.
 
 Zenke and Neftci, 2021, arXiv 2010.11931.  This list is based only on the abstract.  The
 experiments of the paper are therefore not listed.

@@ -1,4 +1,4 @@
-"""List what [ZPG17] publishes: synaptic intelligence (SI).
+"""List results of [ZPG17].  Topic: synaptic intelligence (SI).
 
 Zenke, Poole and Ganguli, 2017, arXiv 1703.04200.  This list is based on the authors'
 code, notebooks and stored results, but not on the text of the paper.

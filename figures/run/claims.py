@@ -1,4 +1,4 @@
-"""Declare the claims of figures, and judge each claim by its number.
+"""Declare the claims of figures, and judge each claim by its computed value.
 
 A claim is a statement with a computed number.  The function `claims(size)` of a figure
 declares the claims.  The function `measured(data)` returns a dict from the id of each
@@ -14,9 +14,9 @@ claims:
     shown           a number without a verdict
 
 If a value depends on random numbers, the verdict on its claim follows from the 95 %
-confidence interval of the mean over runs (Student's t).  For a reproduction or a
-stand-in, the published number is subtracted from the value.  The confidence interval of
-this difference is compared with the tolerance, which is in the unit of the claim:
+confidence interval of the mean over runs (Student's t).  If the claim has a published
+number, this number is subtracted from the value.  The confidence interval of this
+difference is compared with the tolerance, which is in the unit of the claim:
 
     whole interval within the tolerance     reproduced (a stand-in agrees)
     whole interval outside the tolerance    not reproduced (a stand-in differs)
@@ -24,9 +24,9 @@ this difference is compared with the tolerance, which is in the unit of the clai
 
 A published spread over a known number of runs widens the confidence interval.  Without
 such a spread, the published number is taken as exact.  With `log`, positive values are
-compared by their logarithms, and the tolerance is a factor.  With `ordered`, a paper
-states only an order, for example that a difference between two conditions is above 0.
-The confidence interval of the difference is then compared with 0.
+compared by their logarithms, and the tolerance is a factor.  In a claim with
+ordered=True, the paper states only which of two conditions has the larger value.  The
+confidence interval of the difference between these conditions is then compared with 0.
 
 A claim of the kind "own" holds if the whole confidence interval of the value meets the
 bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not
@@ -110,7 +110,7 @@ def reproduction(id, text, published, *, tolerance=0.01, unit="", ordered=False,
 
 def stand_in(id, text, published, *, differs, tolerance=0.01, unit="", ordered=False,
              log=False, cause="", cause_run="", headline=""):
-    """Declare a claim with a published number, but other data or settings."""
+    """Declare a claim that repeats a published result with other data or settings."""
     return Claim(id, text, "stand-in", unit, published, tolerance, ordered, log,
                  differs=differs, cause=cause, cause_run=cause_run, headline=headline)
 

@@ -8,13 +8,13 @@ of refsnn are not part of the digest.  The digest of a file does not depend on t
 version of Python.
 
 A name is resolved within its module, through imports, and through attributes of modules
-such as `lif.backward`.  A class is included in the digest with all its methods.  If a
-module is used without an attribute, for example as an argument, the digest includes the
+such as `lif.backward`.  A class is included in the digest with all its methods.  If
+code uses a module object itself, for example as an argument, the digest includes the
 whole module.  If a function imports modules by name, or evaluates a string as code, the
-digest includes the whole module of this function.  If any code of a module is included,
-the digest also includes all statements of this module that have side effects.  If
-included code contains the name `__file__`, the files `data/*.npz` in the folder of this
-code are also included.
+digest includes the whole module of this function.  If the digest includes any code of a
+module, the digest also includes all statements of this module that have side effects.
+If included code contains the name `__file__`, the files `data/*.npz` in the folder of
+this code are also included.
 """
 
 import ast
@@ -211,7 +211,7 @@ class _Walk:
         return found
 
     def name(self, module, name):
-        """Collect the code of one name of a module; None stands for all names."""
+        """Collect the code that defines one name of a module, or all names (None)."""
         found = self.code.module(module)
         if found is None:
             self.outside.add(module)
@@ -233,7 +233,7 @@ class _Walk:
             self.open.append((module, index))
 
     def _effects(self, module):
-        """Collect the statements with side effects when a module is imported."""
+        """Collect statements that have side effects at the import of a module."""
         if module not in self.modules:
             self.modules.add(module)
             parts = module.name.split(".")
@@ -285,7 +285,7 @@ class _Walk:
         self._whole(module)
 
     def _reference(self, user, index):
-        """Collect files of published numbers whose names are in a statement."""
+        """Collect the files of published numbers that a code statement names."""
         for node in ast.walk(user.statements[index]):
             if isinstance(node, ast.Constant) and isinstance(node.value, str):
                 path = f"figures/reference/{node.value}.json"
@@ -312,7 +312,7 @@ def imported(node, package):
 
 
 def stored(*nodes):
-    """Return the names that statements bind in their own scope."""
+    """Return the names that statements bind, except names in inner functions."""
     found, shared = set(), set()
     for node in nodes:
         for part in _within(node):
@@ -342,7 +342,7 @@ def _within(node):
 
 
 def loads(node, hidden, package):
-    """Yield (name, attributes, import or None) for each name in a syntax tree.
+    """Yield (name, attributes, local import or None) for each name that code reads.
 
     hidden : {local name: import or None}.  An import is a pair (module, name or None),
         as in `imported`.

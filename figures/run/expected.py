@@ -31,8 +31,7 @@ def seconds(listed):
 def longest_first(tasks, times):
     """Sort tasks so that the longest chains of dependent tasks start first.
 
-    In the list `tasks`, each task must come after all tasks whose results the task
-    uses.
+    If task B uses the results of task A, then A must come before B in the list `tasks`.
     """
     after = dict.fromkeys((task.key for task in tasks), 0.0)
     for task in reversed(tasks):

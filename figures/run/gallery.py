@@ -257,7 +257,7 @@ def write_page(out, find, tell=print):
 
 
 def _documents(out, find, tell):
-    """Read all JSON files; return (document, module, claims, HTML) of each figure."""
+    """Return (parsed JSON file, module, claims, HTML) of each figure."""
     found = []
     for path in sorted(out.glob("*.json")):
         try:

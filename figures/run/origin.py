@@ -99,8 +99,8 @@ def used(folder, required, calls):
     """Return the names in the data folder that jobs can read.
 
     required : names in the data folder that the figure requires.
-    calls : arguments of all jobs.  If an argument is the data folder itself, the job
-        can read all `required` files, or all files if none is required.
+    calls : arguments of all jobs.  A job with the data folder as an argument can read
+        all names in `required`.  If `required` is empty, this job can read all files.
     """
     if folder is None:
         return set()

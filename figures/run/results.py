@@ -121,7 +121,7 @@ def _line(root, stored, where, row):
 
 
 def count(lines):
-    """Return a sentence that counts the verdicts in the tables of papers."""
+    """Return a sentence that states how many published results are reproduced."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
     return (f"Of {words.total()} published numbers and figures, {words['reproduced']} "
             f"are reproduced, {words['agrees']} agree with results from other data, "
@@ -131,7 +131,7 @@ def count(lines):
 
 
 def count_undecided(lines):
-    """Return a sentence that counts the reasons for "not decided"."""
+    """Return a sentence that states how often each reason for "not decided" occurs."""
     reasons = collections.Counter(_undecided(line) for part in lines.values()
                                   for line in part if line.word == "not decided")
     return (f"Reasons of the {reasons.total()} lines that are not decided: "
@@ -139,7 +139,7 @@ def count_undecided(lines):
 
 
 def _undecided(line):
-    """Return the first reason for the verdict "not decided" on a table line."""
+    """Return the first reason why a table line has the verdict "not decided"."""
     found = [result for _, claim, result in line.answers
              if claim.kind not in ("own", "shown")]
     if not found:
@@ -156,7 +156,7 @@ def _undecided(line):
 
 
 def count_own(stored):
-    """Return a sentence that counts the verdicts on claims of the kind "own"."""
+    """Return a sentence that states how many claims of the kind "own" hold or fail."""
     words = collections.Counter(result.verdict for one in stored.values()
                                 for claim, result in one.judged.values()
                                 if claim.kind == "own")
@@ -367,7 +367,7 @@ def failures(stored):
 
 
 def _listed(parts):
-    """Return a Markdown list of deviations and their causes."""
+    """Return a Markdown list of claims that miss their bounds, with causes."""
     found, before = [], None
     for name, claim, result in parts:
         told = gallery.cause(claim)

@@ -1,8 +1,8 @@
 """Find stored results that the code of HEAD might not reproduce.
 
-The code of HEAD is compared with the code of the commit that computed each result. Only
-code on which the numbers of the result depend is compared.  One interpreter parses both
-versions of the code; see `digest`.  A changed docstring is no difference.
+The code of HEAD is compared with the code of the commit that computed each result. The
+comparison is limited to code that affects the numbers of the result.  One interpreter
+parses both versions of the code; see `digest`.  A changed docstring is no difference.
 """
 
 import functools
@@ -17,7 +17,7 @@ SHORT = 10                                  # digits of a commit in a message
 
 
 def report(root, names):
-    """Yield one line of text for each stored result that differs, then a summary.
+    """Yield a line for each difference from the stored code, then a summary.
 
     names : names of figures.
     """

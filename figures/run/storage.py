@@ -7,8 +7,8 @@ unit and one line of text, from the dict `ARRAYS` of the figure.
 
 The JSON file contains a checksum of its data file.  A new data file is first written
 completely under another name.  Replacing the JSON file then makes the new result valid.
-The data file is replaced last.  If a command is killed, either the old or the new
-result is therefore complete.
+The data file is replaced last.  Even if the command is killed, one complete result
+therefore remains, old or new.
 """
 
 import hashlib
@@ -33,7 +33,7 @@ class Refused(Exception):
 # ---- data files
 
 def shown(module, data):
-    """Return the data that the picture of a figure shows."""
+    """Return the plotted data of a figure."""
     if not hasattr(module, "shown"):        # the picture shows all data
         return data
     return jobs.normalised(module.shown(data), "the result of shown")
@@ -172,7 +172,7 @@ def store(folder, full, names, find):
 
 
 def full_results(folder):
-    """Return the names of figures in a folder that were computed with --full."""
+    """Return the names of all results of --full in a folder."""
     found = []
     for path in sorted(folder.glob("*.json")):
         try:

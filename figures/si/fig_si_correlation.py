@@ -19,9 +19,10 @@ weights are called the weight importances of this task.
 
 Because the pixels are permuted, different tasks depend on different weights of the
 first layer.  In the second and output layers, different tasks depend partly on the same
-weights.  The penalty of synaptic intelligence is called consolidation.  In [ZPG17],
-consolidation reduces the correlation between weight importances of different tasks (as
-recalled from memory).  In this figure, a task has few images and 450 training steps.
+weights.  The penalty of synaptic intelligence is called consolidation.  As recalled
+from memory, [ZPG17] reports that consolidation reduces the correlation between weight
+importances of different tasks.  In this figure, a task has few images and 450 training
+steps.
 
 In layers with more than 20,000 weights, the correlation is computed over 20,000
 randomly chosen weights.  The strength of the consolidation penalty is 5 by default and

@@ -3,13 +3,14 @@
 The left panel shows the mean test accuracy over five tasks, after training on all
 tasks, against the strength c of the penalty.  Each colour stands for one of seven
 presets (sets of settings) of synaptic intelligence.  A ring marks the default strength
-of the penalty in each preset.  The library avalanche has no default strength; the ring
-of the preset `avalanche` marks the strength 1.  The middle panel shows the correlation
-between the parameter importances of each preset and of the preset `pathint`.  If a
-preset limits the parameter importances to a maximum, the correlation uses the limited
-importances.  The right panel shows the sum of all parameter importances, times the
-constant prefactor of the penalty, relative to the preset `pathint`.  Thin lines and
-small markers are single runs, and thick lines and large markers are means.
+of the penalty in each preset.  The library avalanche has no default strength of the
+penalty; the ring of its preset is drawn at c = 1.  The middle panel shows the
+correlation between the parameter importances of each preset and of the preset
+`pathint`.  If a preset limits the parameter importances to a maximum, the correlation
+uses the limited importances.  The right panel shows the sum of all parameter
+importances, times the constant prefactor of the penalty.  Values are divided by the
+value of the preset `pathint`.  Thin lines and small markers are single runs, and thick
+lines and large markers are means.
 
 A fully connected network of 64-50-50-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits with two

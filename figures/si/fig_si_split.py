@@ -4,10 +4,10 @@ Each of the first five panels shows the test accuracy on one task, measured afte
 training on this task and after the training on each later task.  The last panel shows
 the mean test accuracy over all tasks learnt so far.  Thin lines are single runs, thick
 lines are means.  In these runs, the moments of the optimiser Adam are set to 0 after
-each task, but its step counter is kept.  The code of [ZPG17] also keeps the step
-counter, if run with the Keras version that its authors name.  Dotted and dashed lines
-are means over further runs with the same seeds, in which Adam is reset completely after
-each task, or not at all.
+each task, but its step counter is kept.  The code of [ZPG17] keeps the step counter as
+well, with the version of Keras that the authors of [ZPG17] name.  Further lines are
+means over runs with the same seeds.  Adam is reset completely after each task (dotted
+lines) or is never reset (dashed lines).
 
 A fully connected network of 64-100-100-10 units learns five tasks in sequence.  In each
 task, the network learns to distinguish two of the ten handwritten digits.  Each task

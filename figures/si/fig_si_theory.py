@@ -221,7 +221,7 @@ def away(data, kind):
 
 
 def shown(data):
-    """Return the plotted data; of single Hessians, only the first `DRAWN`."""
+    """Return the plotted data, with only the first `DRAWN` single Hessians."""
     found = {key: value for key, value in data.items()
              if key.startswith(("start", "step")) or key == "noise theory"}
     for kind in KINDS:

@@ -95,7 +95,7 @@ def style(strength):
 def jobs(size, seed, data, repeats=None, strength=None):
     """Return the training jobs of all networks.
 
-    strength : value that replaces the first penalty strength of each sequence of tasks.
+    strength : replaces the first of the strengths for each data set in `STRENGTHS`.
     """
     names = ["digits"] if size != "full" else ["Fashion", "pairs", "CIFAR"]
     listed = []
@@ -177,10 +177,10 @@ def few(images, number):
 def widened(folder, classes, margin):
     """Load CIFAR images, with black pixels on each side.
 
-    If the margin of black pixels is 1, the first convolution has the padding of the
-    published network.  If the margin is 3, the pooled maps have 17 x 17 entries, of
-    which the inner 15 x 15 are those of the published network.  The outer entries of
-    the pooled maps are set to 0, as padding of the third convolution.
+    A margin of one black pixel is the padding of the first convolution, as published.
+    If the margin is 3, the pooled maps have 17 x 17 entries, of which the inner 15 x 15
+    are those of the published network.  The outer entries of the pooled maps are set to
+    0, as padding of the third convolution.
     """
     parts, sides = [], (margin, margin)
     for kind in ("train", "test"):

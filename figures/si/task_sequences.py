@@ -1,6 +1,6 @@
 r"""Build task sequences for continual learning from one labelled data set.
 
-In tasks of split digits, each task contains the images of some of the classes; the
+If a data set is split by class, each task contains the images of some classes; the
 function `split` returns the indices of these images.  In tasks of permuted digits, each
 task shows all images with permuted pixels.  The function `permutations` returns an
 array `order`, and image n of a task is

@@ -2,7 +2,7 @@
 
 The figure shows the computing time of one update of all parameters with SI and the
 optimiser Adam.  The gradient of the loss is given.  Memory access limits the speed of
-the update, so that the lower bound is the time that copying all parameters takes.  The
+the update.  The lower bound is therefore the time for copying all parameters.  The
 PyTorch code updates all arrays in place, with operations on lists (torch._foreach).
 """
 
@@ -49,7 +49,7 @@ def problem(seed, dtype=np.float32, sizes=SIZES):
 def update(p, path=False, penalty=False):
     """Return an update function of `refsnn.fast.si`.
 
-    The returned function overwrites the parameters and the path integrals.
+    The returned function updates the parameters and their path integrals in place.
     """
     theta = [a.copy() for a in (*p.weights, *p.biases)]
     state, options = [fast_si.begin(theta)], {}

@@ -15,24 +15,24 @@ and the higher potential of both counts. The fixed delays are drawn from the ran
 the learned delays, 0 to 120 ms.
 
 The gradients of the cross-entropy are exact. All conditions use the optimiser Adam,
-and receive the same training samples, which are new at each step. Each run trains one
-network for each of the same five learning rates, for each condition. The learning rate
-with the fewest wrong predictions on 400 validation samples is selected for each run and
+and receive the same training samples, which are new at each step. In each run, each
+condition is trained with the same five learning rates. The learning rate with the
+fewest wrong predictions on 400 validation samples is selected for each run and
 condition. Panel b shows the test errors of the selected networks on 2000 other samples.
 Lines connect the conditions of one run, and large markers show the means. An error of 0
-is drawn as a quarter of one sample. Panel c shows the validation errors, with medians
-as lines. Panel d shows when the spikes of the mean patterns arrive at the neuron of
-their class in the first run, before and after learning. The area of a marker is
-proportional to the weight after learning; crosses are negative weights. After learning,
-most inputs with positive weights arrive at nearly the same time.
+is drawn as if 0.25 samples were wrong. Panel c shows the validation errors, with
+medians as lines. Panel d shows the first run, before and after learning. Each marker
+shows when a spike of a mean pattern arrives at the neuron of its class. The area of a
+marker is proportional to the weight after learning; crosses are negative weights. After
+learning, most inputs with positive weights arrive at nearly the same time.
 
 After training, `delays.settle` rounds the delays to whole steps. The claims on errors
-use the delays before rounding, and one number shows the change by rounding.
+use the delays before rounding. Separate numbers show the effect of rounding.
 
 The results hold for this single layer. In trial runs with a hidden layer of spiking
-neurons and equal numbers of parameters, the networks with fixed random delays had up to
-twice as many hidden neurons. In most of these trial runs, learned delays made as many
-errors or more. This figure does not correspond to a published figure.
+neurons and equal numbers of parameters, fixed delays allowed up to twice as many hidden
+neurons as learned delays. In most trial runs, learned delays made at least as many
+errors as fixed delays. This figure does not correspond to a published figure.
 """
 
 import numpy as np
@@ -112,12 +112,12 @@ def simulate(x, W, delay, most):
 
 
 def _one(current):
-    """Return the weights by which each current reaches its neuron."""
+    """Return an identity matrix: each current drives one neuron."""
     return np.eye(current.shape[-1], dtype=current.dtype)
 
 
 def scores(mem, networks):
-    """Return scaled potentials, (neuron of a class x time, sample x network, class)."""
+    """Return the scaled potentials, with one entry for each class on the last axis."""
     T, B, _ = mem.shape
     apart = np.moveaxis(mem.reshape(T, B, networks, CLASSES, -1), -1, 0)
     return SCALE * apart.reshape(-1, B * networks, CLASSES)
@@ -131,7 +131,7 @@ def scores_backward(dscores, mem, networks):
 
 
 def gradient(x, labels, W, delay, most):
-    """Return the derivatives of the losses of all networks by weights and delays."""
+    """Return the derivatives of all losses with respect to weights and delays."""
     kernel, current, mem = simulate(x, W, delay, most)
     _, dscores = losses.cross_entropy(scores(mem, len(W)), labels.repeat(len(W)))
     dmem = len(W) * scores_backward(dscores, mem, len(W))
@@ -191,7 +191,7 @@ def gather(results):
 
 
 def claims(size):
-    """Return the claims, whose bounds stand before any run."""
+    """Return the claims; their bounds were fixed before the first run."""
     text = "test errors with learned delays, divided by those with {}, with equal " \
         "numbers of parameters (mean of logarithms; half an error is added to each)"
     return [

@@ -7,21 +7,22 @@ and the gradient with respect to the arrival times of the input spikes. The loss
 sum of all spike times with random positive factors. The relative error of the gradient
 is computed for each neuron, and panels c and d use the median over neurons. Lines in
 panels a to d show medians over networks. Three schemes are compared: the explicit Euler
-method, the scheme of `lif`, which holds the current constant during a step, and the
-exact solution between spikes. If spikes are at the end of their time step (solid
-lines), all schemes have first-order errors in the time step. If spike times are
-interpolated linearly within the step (dashed lines), the third scheme (exact between
-spikes) has second-order errors in the time step. A neuron is left out if its number of
-spikes differs from the exact simulation; panel e shows the mean share of such neurons.
+method, the scheme of `lif` (constant current during a step), and the exact solution
+between spikes. If spikes are at the end of their time step (solid lines), the errors of
+all schemes are proportional to the time step. If spike times are interpolated linearly
+within the step (dashed lines), the error of the third scheme (exact between spikes) is
+proportional to the squared time step. A neuron is left out if its number of spikes
+differs from the exact simulation; panel e shows the mean share of such neurons.
 
 Panel f shows why the gradients of some neurons have much larger errors than the median.
 A neuron receives one spike, and its potential U crosses the threshold shortly before
-its maximum. The gradient is proportional to 1/(dU/dt) at the crossing, and dU/dt is 0
-at the maximum. Simulations in time steps evaluate dU/dt up to one step after the
-crossing of the threshold. If U is largest a few steps after the crossing, the simulated
-dU/dt is too small or has the wrong sign. Interpolating spike times repairs the gradient
-unless U is largest within one step of the crossing. For each bin of the horizontal
-axis, solid lines show the median error, and dotted lines show the largest error.
+its maximum. The gradient of the spike time is proportional to 1/(dU/dt) at the
+crossing, and dU/dt is 0 at the maximum of U. Simulations in time steps evaluate dU/dt
+up to one step after the crossing of the threshold. If U is largest a few steps after
+the crossing, the simulated dU/dt is too small or has the wrong sign. Interpolating
+spike times repairs the gradient unless the maximum of U lies within one step of the
+crossing. For each bin of the horizontal axis, solid lines show the median error, and
+dotted lines show the largest error.
 
 Panel g shows the cosine of the angle between the surrogate gradient of the same
 networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i

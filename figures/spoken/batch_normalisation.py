@@ -16,7 +16,7 @@ Derivation.  Let dX be the derivative of a loss with respect to X.  Each entry o
     dx = (dz - E dz - z E (dz z)) / root,  dz = scale dy                 (4)
 
 Departures.  For tests, the mean and the variance of x are computed from training words
-    after training.  Most programs use running averages over training batches.
+    after training.  Most programs test with running averages of the batch statistics.
 
 The method is from S. Ioffe and C. Szegedy, ICML 2015, arXiv 1502.03167.
 """
@@ -29,7 +29,7 @@ EPS = 1e-3
 
 
 class Tape(NamedTuple):
-    """Hold z, the root, the mean and the variance of eq. (1)."""
+    """Hold the terms z, root, mean and variance of eq. (1)."""
 
     z: np.ndarray
     root: np.ndarray

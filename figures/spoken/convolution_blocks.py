@@ -26,7 +26,7 @@ def initial(generator, shape, o, classes, dtype=np.float32):
     """Return the initial parameters for images of the shape (H, W).
 
     The list holds W and b of the first convolution, then W, scale and shift of each
-    convolution in blocks, then W and b of the two dense layers.
+    further convolution, then W and b of the two dense layers.
     """
     maps = o.maps[0]
     sides = [size - o.side + 1 for size in shape]
@@ -137,8 +137,8 @@ def biased(x, b):
 def pooling(x):
     """Take the maximum of each window of 2 x 2.
 
-    The input is the output of a ReLU.  If a maximum occurs twice in a window, it is
-    usually 0.  The derivative of the ReLU is then 0.
+    The input is the output of a ReLU.  Equal maxima in a window are therefore usually
+    0, where the derivative of the ReLU is 0.
     """
     H, W = (size // 2 * 2 for size in x.shape[1:3])
     parts = [(slice(None), slice(i, H, 2), slice(j, W, 2)) for i in (0, 1)

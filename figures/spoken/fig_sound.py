@@ -5,8 +5,8 @@ membrane, the firing probability of a nerve fibre, and the spikes of the bushy c
 One speaker says the English word "eight", and another speaker says the German word
 "acht".  The speed of the basilar membrane is its root mean square velocity in bins of 2
 ms, relative to the maximum (in dB).  The firing probability is the probability that a
-non-refractory nerve fibre fires in a time step of 1/24 ms, averaged over 2 ms.  The
-membrane speed and the firing probability are averaged over five neighbouring channels.
+non-refractory nerve fibre fires in a time step of 1/24 ms, averaged over 2 ms.
+Membrane velocities and firing probabilities are means over five neighbouring channels.
 The axis on the right shows the frequency to which each channel responds most.
 
 The sound moves the basilar membrane.  Each place of the basilar membrane responds most

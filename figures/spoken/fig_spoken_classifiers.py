@@ -18,8 +18,8 @@ spikes of the spoken training words are shifted at random, with new random shift
 each epoch.  Each spike is shifted in time by a normally distributed interval with a
 standard deviation of 10 ms.  Each spike is also shifted by two random numbers of
 channels: the first number is different for each spike, and the second number is the
-same for all spikes of a spoken word.  Each of the two random numbers has a standard
-deviation of 2 with 70 channels, and of 20 with 700 channels.
+same for all spikes of a spoken word.  Both random numbers of channels have a standard
+deviation of 2 if there are 70 channels, and of 20 if there are 700 channels.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels, and all networks have time steps of 20 ms.  With --full, the words have 700

@@ -1,20 +1,20 @@
 """Spoken digits: the published convolutional network
 
 A convolutional network is trained on images of spoken digits.  Each pixel is the number
-of spikes in a group of neighbouring channels and a time bin of the first 1.0 s.  The
-left panel shows the accuracy on training words, on test words of known speakers, and on
-words of the speakers 4 and 5, who are held out from training.  Bars are means, dots are
-single runs.  The diamond is the published accuracy on all test words, and the line is
-the accuracy of refsnn on the same words.  The right panel shows the training accuracy
-in each epoch, for each run.  In the right panel, each word is classified with dropout,
-before the weights are updated with this word.
+of spikes in one time bin and one group of neighbouring channels.  The images cover the
+first 1.0 s.  The left panel shows the accuracy on training words, on test words of
+known speakers, and on words of the speakers 4 and 5, who are held out from training.
+Bars are means, dots are single runs.  The diamond is the published accuracy on all test
+words, and the line is the accuracy of refsnn on the same words.  The right panel shows
+the training accuracy in each epoch, for each run.  In the right panel, each word is
+classified with dropout, before the weights are updated with this word.
 
-The network has a convolution with 32 kernels of 11 x 11, and three blocks of two
-convolutions with 32 kernels of 3 x 3, batch normalisation, pooling and dropout of 0.2.
-A dense layer of 128 neurons and the 20 outputs follow.  The optimiser is Adamax, with a
-learning rate of 0.002 and batches of 32 words.  These settings of [CSSZ20] are quoted
-by another source.  The padding, the initial weights and the number of epochs are not
-known.
+The network has a convolution with 32 kernels of 11 x 11, and three blocks.  Each block
+has two convolutions with 32 kernels of 3 x 3 and batch normalisation, then pooling,
+then dropout of 0.2.  A dense layer of 128 neurons and the 20 outputs follow.  The
+optimiser is Adamax, with a learning rate of 0.002 and batches of 32 words.  These
+settings of [CSSZ20] are quoted by another source.  The padding, initial weights and
+number of epochs of [CSSZ20] are not known.
 
 By default, the words are 1,400 recordings of the Heidelberg Digits in 70 channels.  The
 time bins are 20 ms long, and training lasts 8 epochs.  The default network has only 8

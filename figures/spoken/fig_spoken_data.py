@@ -16,9 +16,9 @@ have the same loudness, the mean number of spikes per word differs between speak
 
 By default, the data are 1,400 recordings of the Heidelberg Digits, encoded in 70
 channels.  For each digit, the data contain five recordings by each of the speakers 4
-and 5, and six recordings by each other speaker.  With --full, the data are all 10,420
-recordings, encoded in 700 channels.  The figure follows the description of the data in
-[CSSZ20].
+and 5, and six recordings by each of the other speakers.  With --full, the data are all
+10,420 recordings, encoded in 700 channels.  The figure follows the description of the
+data in [CSSZ20].
 """
 
 import numpy as np

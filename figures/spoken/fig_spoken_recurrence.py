@@ -1,10 +1,10 @@
 """Spoken digits: how loss and initial weights decide what recurrence adds
 
 Spiking networks with one hidden layer of 128 neurons are trained on spoken digits.  The
-left panel shows the accuracy on test words of networks without and with recurrent
-weights.  The loss is the cross entropy of the sum or of the maximum of the readouts
-over time.  Initial recurrent weights are normally distributed.  Large initial weights
-have a standard deviation of 1/sqrt(128).  Small initial weights are those of the figure
+left panel shows the test accuracy of networks without and with recurrent weights.  The
+loss is the cross entropy of the sum or of the maximum of the readouts over time.
+Initial recurrent weights are normally distributed.  Large initial weights have a
+standard deviation of 1/sqrt(128).  Small initial weights are those of the figure
 `spoken_classifiers`.  Dots are single runs, bars are means.  Diamonds are published
 accuracies [CSSZ20].  The right panel shows the training accuracy of each run and epoch.
 Each word is classified before the weights are updated with this word.

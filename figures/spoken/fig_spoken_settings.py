@@ -3,8 +3,8 @@
 Recurrent spiking networks and networks without recurrence are trained on spoken digits
 with the settings NH, which the caption of the figure `spoken_recurrence` describes.  In
 each further condition, one of these settings is replaced by the setting of the figure
-`spoken_classifiers`.  The bars show the accuracy on test words of one run.  Diamonds
-are published accuracies [CSSZ20].
+`spoken_classifiers`.  Each bar shows the test accuracy of one run.  Diamonds are
+published accuracies [CSSZ20].
 
 By default, the words are 1,400 recordings of the Heidelberg Digits, and the networks
 are recurrent, have time steps of 20 ms and are trained for 12 epochs.  With --full, the

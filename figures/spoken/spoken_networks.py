@@ -312,7 +312,7 @@ NETWORKS = {"spiking": spiking, "lstm": long_memory, "cnn": convolutional,
 # ---- words in steps ------------------------------------------------------------
 
 def steps(words, dt, longest=LONGEST):
-    """Return the longest duration of a word, at most `longest`, in whole steps."""
+    """Return the duration of the longest word, limited to `longest`, in whole steps."""
     last = min(spoken_words.durations(words).max(), longest)
     return dt * int(np.ceil(last / dt + 1e-9))
 
@@ -397,7 +397,7 @@ def ended(curve, o):
 
 
 def fit(network, words, index, o, generator, count=None, learner=None, curve=()):
-    """Train a network for `count` epochs, or until `ended`.
+    """Train a network for `count` epochs, or until `ended` returns True.
 
     Return the pair (parameters, optimiser states), and an array (epochs, 2) that holds
     the loss and the training accuracy of each epoch.  For the training accuracy, each
@@ -438,7 +438,7 @@ def fit(network, words, index, o, generator, count=None, learner=None, curve=())
 
 
 def reduced(record, o):
-    """Return the score of each class: its readout, reduced over time as in the loss."""
+    """Return the score of each class: the last readout, or a reduction over time."""
     record = record if len(record) == 1 else record[start(o):]
     return record[-1] if o.loss == "last" else getattr(record, o.loss)(axis=0)
 
@@ -539,8 +539,8 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of changed `Options`, not in the label; None keeps the usual value.
-    more : changed `Options`, named in the label of the jobs.
+    changed : dict of new values of `Options` that the label of the jobs omits.
+    more : new values of `Options` that the label of the jobs states.
     """
     folder = spoken_words.folder(size, data)
     kind, o = CONDITIONS[condition][0], options(condition, folder, **more)

@@ -10,14 +10,14 @@ hidden neurons have a mean firing rate of at least 1 Hz.
 A spiking network with two outputs learns the exclusive or (XOR) of spike patterns.  The
 100 inputs form three groups: a reference group, group A and group B.  In each pattern,
 the reference group spikes, and the groups A and B each spike with probability 1/2.  If
-a group spikes, each input of the group spikes once, at a random time within the first
-10 ms of the pattern.  The random spike time of an input is drawn once for each run and
-is the same in all patterns.  Output neuron 1 must spike if exactly one of the groups A
-and B spikes, and otherwise output neuron 0 must spike.  Networks have no hidden layer,
-or hidden neurons with symmetric feedback (through the transposed output weights), with
-random feedback (through fixed random weights) or with uniform feedback (all feedback
-weights are 1).  Zero error means that the last third of the training contains 20
-consecutive seconds (about 320 patterns) without an error.
+a group of inputs spikes, each of its inputs spikes once, at a random time within the
+first 10 ms of the pattern.  The random spike time of an input is drawn once for each
+run and is the same in all patterns.  Output neuron 1 must spike if exactly one of the
+groups A and B spikes, and otherwise output neuron 0 must spike.  Networks have no
+hidden layer, or hidden neurons with symmetric feedback (through the transposed output
+weights), with random feedback (through fixed random weights) or with uniform feedback
+(all feedback weights are 1).  Zero error means that the last third of the training
+contains 20 consecutive seconds (about 320 patterns) without an error.
 
 Symmetric and random feedback weights satisfy a sign condition, which is not part of
 [ZG18].  The two feedback weights of each hidden neuron have opposite signs, and the

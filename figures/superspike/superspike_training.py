@@ -72,8 +72,8 @@ def train_of(times, steps=STEPS):
 def picture(generator, steps, units, rate_hz, text="SPIKE"):
     """Sample a spike raster showing a text.
 
-    The letters consist of Poisson spikes with the rate `rate_hz`. A spike is removed if
-    the previous spike of the same unit occurred less than 10 ms before.
+    Poisson spikes with the rate `rate_hz` draw the letters. A spike is removed if the
+    previous spike of the same unit occurred less than 10 ms before.
     """
     blank = np.zeros((7, 1), bool)
     letters = [np.array([list(row) for row in LETTERS[letter]]) == "1"

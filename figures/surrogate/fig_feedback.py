@@ -1,11 +1,11 @@
 """Random feedback and local errors train hidden layers with little loss of accuracy
 
-The top left panel shows the test accuracy of networks with two hidden layers in each
-epoch, for five learning rules.  The top right panel shows the cosine between the weight
-gradients of each rule and of backpropagation (mean over layers).  The bottom panels
-show accuracies and cosines for networks with three hidden layers, trained by local
-errors or backpropagation ("end to end").  The bottom left panel also shows the test
-accuracy of the fixed random readout of each layer.  Lines are means and bands are
+The top left panel shows the test accuracy against the epoch for five learning rules, in
+networks with two hidden layers.  The top right panel shows the cosine between the
+weight gradients of each rule and of backpropagation (mean over layers).  The bottom
+panels show accuracies and cosines for networks with three hidden layers, trained by
+local errors or backpropagation ("end to end").  The bottom left panel also shows the
+test accuracy of the fixed random readout of each layer.  Lines are means and bands are
 ranges over seeds.
 
 The networks classify latency-coded digits of 8x8 pixels. Each hidden layer has 100
@@ -28,7 +28,7 @@ the feedback weights during training.  During training with feedback alignment, 
 cosine between the weight gradients of feedback alignment and of backpropagation
 therefore rises from near 0.  The gradients of the local losses with respect to the
 weights are only partly aligned with the gradients of backpropagation.  This figure
-corresponds to [NMZ19] fig. 5, a schematic of these learning rules without numbers.
+corresponds to [NMZ19] fig. 5, a schematic without numbers.
 """
 
 import numpy as np

@@ -12,9 +12,9 @@ is constant except for jumps. The true derivative of the loss is therefore exact
 nearly all points. For comparison, `refsnn.checks` replaces the step function of a spike
 by a smooth function whose derivative is the surrogate derivative. The resulting network
 is called an anchored network, and has the same output as the spiking network. For each
-point on the line in weight space, one anchored network is built. The derivative of the
-loss of this network along the line is computed by finite differences. The result equals
-the surrogate derivative of the spiking network, up to rounding errors.
+weight vector on the line, a network with this smooth function is built.  The derivative
+of its loss along the line is computed by finite differences. The result equals the
+surrogate derivative of the spiking network, up to rounding errors.
 
 This figure corresponds to [NMZ19] figs. 3 and 4.  All seven surrogate derivatives have
 the peak value 1, and the same area under the curve (2/3 of the threshold), so that they

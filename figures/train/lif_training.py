@@ -29,7 +29,7 @@ class Net(NamedTuple):
     """Hold the constants of all layers.
 
     The field `surrogate` is the name of a surrogate derivative in
-    `surrogates.SURROGATES`, or "none". The name "none" stands for the derivative 0.
+    `surrogates.SURROGATES`.  With surrogate="none", the derivative is 0.
     """
 
     alpha: float = float(np.exp(-DT_S / TAU_SYN_S))
@@ -102,7 +102,7 @@ def penalty(spikes, strength):
     """Return a penalty on the spikes (T, B, n) of a layer, and its derivative.
 
     As in the tutorials of the authors of [NMZ19], the penalty is strength * (sum N +
-    mean N^2) over neurons, where N is the number of spikes of a neuron in the batch.
+    mean N^2). Sum and mean are over neurons; each fires N spikes in the batch.
     """
     T, B, n = spikes.shape
     burst, dburst = losses.burst(spikes.reshape(T * B, 1, n))

@@ -56,8 +56,8 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
     The readout is simulated in blocks of j <= 64 steps, by one product of
-    a matrix K with the inputs W_out S and the initial state.  The columns
-    of K are the responses to a unit input or to a unit initial state:
+    a matrix K with a vector of inputs and initial states.  The columns of
+    K are the responses to a unit input or to a unit initial state:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 

@@ -12,10 +12,10 @@ After a spike, U is 0 for refractory/dt steps:
     I[t] = exp(-dt/tau_syn) I[t-1] + W x[t]                 (2)  [ZG18]
     psi = (1 + steepness |U - threshold|)^-2                (3)  [ZG18]
 
-The learning rule needs a trace of each input.  Errors and eligibilities
-are convolutions with a double-exponential kernel alpha of unit area.
-Traces and convolutions are computed by two exponential filters in series,
-with the input v, the output `second` and constants a, b and g:
+The learning rule needs a trace of each input.  Error signals and
+eligibilities are convolved with a double-exponential kernel alpha of unit
+area.  Traces and convolutions are computed by two exponential filters in
+series, with the input v, the output `second` and constants a, b and g:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)

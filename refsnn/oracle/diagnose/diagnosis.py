@@ -3,8 +3,8 @@
 
 The function `diagnose` calls the tested function for several variants of a
 network.  The tested function simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and computes gradients of a loss.  In each variant, other
-terms of the LIF equations are 0.  Six statements are used:
+(LIF) neurons, and computes gradients of a loss.  Each variant sets a
+different set of LIF equation terms to 0.  Six statements are used:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this
