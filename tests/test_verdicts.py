@@ -5,11 +5,15 @@ import json
 import pathlib
 import re
 
+import numpy as np
 import pytest
+
+from refsnn import eventprop
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 REQUIRED = {"torch", "snntorch", "norse", "spikingjelly", "spyx", "sinabs", "rockpool",
-            "jaxpike", "braintrace", "avalanche", "neural_tangents"}
+            "jaxpike", "braintrace", "avalanche", "neural_tangents", "jaxsnn",
+            "eventax", "exact_event_adjoint"}
 STORED = json.loads((PEERS / "verdicts.json").read_text())
 
 
@@ -17,6 +21,12 @@ STORED = json.loads((PEERS / "verdicts.json").read_text())
 def verdicts(monkeypatch):
     monkeypatch.syspath_prepend(str(PEERS))
     return importlib.import_module("verdicts")
+
+
+@pytest.fixture
+def spike_times(monkeypatch):
+    monkeypatch.syspath_prepend(str(PEERS))
+    return importlib.import_module("spike_times")
 
 
 def test_each_adapter_has_a_verdict(verdicts):
@@ -40,6 +50,7 @@ def test_a_verdict_is_of_the_adapter_and_its_versions(verdicts, tool):
     assert verdict["version"] == module.PINS[0].partition("==")[2]
     assert list(verdict["neurons"]) == list(module.NEURONS)
     assert {row[0] for row in verdict["vectors"]} == set(module.VECTORS)
+    assert list(verdict["gradients"]) == list(verdicts.named(module))
     assert [fault["line"] for fault in verdict["faults"]] == [
         fault["line"] for fault in module.FAULTS]
 
@@ -54,10 +65,58 @@ def test_a_verdict_names_the_convention_and_shows_the_faults(verdicts, tool):
     for fault, seen in zip(module.FAULTS, verdict["faults"], strict=True):
         assert fault["shows"] == seen["shows"] != fault["right"]
         assert fault["fault"].endswith(".") and fault["place"]
-    assert verdict["neurons"] or verdict["vectors"]
+    assert verdict["neurons"] or verdict["vectors"] or verdict["gradients"]
 
 
 def test_adapters_are_short(verdicts):
     for tool in verdicts.TOOLS:
         text = (PEERS / "adapters" / f"{tool}.py").read_text()
         assert text.partition("\nFAULTS = ")[0].count("\n") < 110, tool
+
+
+def times_of(run):
+    """Return spike times by neuron, then by time."""
+    return np.concatenate([run.times[0][run.units[0] == i] for i in range(3)])
+
+
+def test_all_neurons_of_the_problem_of_spike_times_spike_clearly(spike_times):
+    for run in spike_times.runs(spike_times.problem()):
+        assert np.bincount(run.units[0], minlength=3).min() >= 2
+        assert run.margin.min() > 0.25
+        assert run.slope.min() * spike_times.CONSTANTS["tau_mem"] > 0.5
+
+
+def test_the_right_gradients_of_spike_times_are_those_of_eventprop(spike_times):
+    p, known = spike_times.problem(), spike_times.CONSTANTS
+    lower, upper = spike_times.runs(p)
+    errors = [upper.times[0] - p["target"][upper.units[0]]]
+    g2 = eventprop.backward(errors, lower.units, p["W2"], None, upper, **known)
+    g = eventprop.backward(g2.dtimes, [p["input_units"]], p["W"], None, lower, **known)
+    right = {"dW2": g2.dW, "dW": g.dW, "dinput_times": g.dtimes[0]}
+    for key, found in spike_times.gradients(p).items():
+        np.testing.assert_allclose(found, right[key], rtol=1e-9, atol=1e-18)
+
+
+def test_known_mistakes_of_spike_times_are_named(spike_times):
+    p = spike_times.problem()
+    times = {"times": times_of(spike_times.runs(p)[1])}
+    told = spike_times.judged(times | spike_times.gradients(p))
+    assert [row[1:] for row in told] == [[1.0, "right"]] * 3
+    for known in spike_times.MISTAKES:
+        wrong = spike_times.gradients(p, [known])
+        told = spike_times.judged(times | {key: -2 * a for key, a in wrong.items()})
+        name = spike_times.FAULTS[known][0]
+        assert [row[2] for row in told] == [
+            ("the right gradient" if known == "inputs" else name) + ", times -2"] + [
+            f"{name}, times -2"] * 2
+    other = {"dinput_times": np.random.default_rng(0).normal(size=12)}
+    told = spike_times.judged(times | spike_times.gradients(p) | other)
+    assert told[2][2] == "wrong, no known mistake"
+
+
+@pytest.mark.parametrize("wrong", [slice(1, None), slice(None, None, -1)])
+def test_gradients_of_other_spike_times_are_not_judged(spike_times, wrong):
+    p = spike_times.problem()
+    times = times_of(spike_times.runs(p)[1])
+    with pytest.raises(ValueError, match="times"):
+        spike_times.judged({"times": times[wrong]} | spike_times.gradients(p))

@@ -8,6 +8,7 @@ import json
 
 import numpy as np
 import pytest
+import spike_times
 import verdicts
 
 INSTALLED = [tool for tool in verdicts.TOOLS if importlib.util.find_spec(tool)]
@@ -16,6 +17,8 @@ NEURONS = [(tool, neuron) for tool in INSTALLED
            for neuron in verdicts.adapter(tool).NEURONS]
 FAULTS = [(tool, fault) for tool in INSTALLED
           for fault in verdicts.adapter(tool).FAULTS]
+GRADIENTS = [(tool, name) for tool in INSTALLED
+             for name in verdicts.named(verdicts.adapter(tool))]
 pytestmark = pytest.mark.filterwarnings("ignore")
 
 
@@ -77,6 +80,16 @@ def test_vectors_get_the_stored_verdicts(tool):
     found = [[f.vector, f.output, f.status] for f in check.check(
         module.results(vectors), vectors) if f.status != "missing"]
     assert found == [row[:3] for row in STORED[tool]["vectors"]]
+
+
+@pytest.mark.parametrize(("tool", "name"), GRADIENTS)
+def test_gradients_of_spike_times_get_the_stored_verdicts(tool, name):
+    found = verdicts.adapter(tool).spike_times(name, spike_times.problem())
+    assert len(found["times"]) == 11
+    for row, stored in zip(spike_times.judged(found),
+                           STORED[tool]["gradients"][name], strict=True):
+        assert row[::2] == stored[::2]
+        assert row[1] == pytest.approx(stored[1], abs=1e-3)
 
 
 if "avalanche" in INSTALLED:

@@ -19,6 +19,8 @@ The adapter of a tool is a module that imports the tool inside its functions:
               gradient of sum(constants["dspikes"] * spikes)
   VECTORS     names of golden vectors that the tool can express
   results     (dict of these vectors) -> {"VECTOR.OUTPUT": array}
+  GRADIENTS   names of gradients of spike times, if any
+  spike_times (name, problem of spike_times.py) -> dict of spike times and gradients
   FAULTS      for each fault: what is wrong, its public place, lines of code that show
               it, the last line that they print (or the name of their error), and
               what they must print
@@ -55,11 +57,16 @@ tool was run in an environment of its own (`environments.py`) by its adapter in
 - Vectors: outputs of golden vectors (`python -m refsnn vectors`) that the tool can
   express, as `check` judges them.  An output that differs is no fault if the tool
   documents another definition.
+- Gradient of spike times: the problem of `spike_times.py`, two layers in continuous
+  time, is compared with `refsnn.eventprop`.  The verdict is right, or a known mistake
+  of the vector `eventprop`, with the factor if it is not 1.  The cosine is that with
+  the right gradient.  lambda_V and lambda_I are the adjoints of potential and current.
 - Faults: each was reproduced in the version given, by the lines shown.  The place is
   a public issue, or the file of the tool if no issue is known.
 
 Not judged: BindsNET 0.3.4, which requires PyTorch 2.14; lava-dl 0.6.0, which has no
-package for Python 3.11.
+package for Python 3.11.  Without a package that `pip` finds, and not judged for this
+reason: hxtorch, ml_genn, lolemacs/pytorch-eventprop and eventprop/eventprop.
 
 To judge a tool again:
 
@@ -131,8 +138,15 @@ def reproduced(line):
     return done.stdout.strip().splitlines()[-1]
 
 
+def named(module):
+    """Return the names of the gradients of spike times of an adapter."""
+    return getattr(module, "GRADIENTS", ())
+
+
 def judged(tool):
     """Return the verdict on a tool, in whose environment this function runs."""
+    import spike_times
+
     from refsnn.oracle import check
     module = adapter(tool)
     neurons = {}
@@ -145,6 +159,8 @@ def judged(tool):
                 module.PINS[0].partition("==")[0]).partition("+")[0],
             "python": "%d.%d" % sys.version_info[:2],
             "neurons": neurons,
+            "gradients": {name: spike_times.judged(module.spike_times(
+                name, spike_times.problem())) for name in named(module)},
             "vectors": [[f.vector, f.output, f.status, f.text] for f in findings
                         if f.status != "missing"],
             "faults": [{"line": fault["line"], "shows": reproduced(fault["line"])}
@@ -184,12 +200,18 @@ def section(tool, module, verdict):
                                         output, status, text in rows
                                         if status != "right")))
         lines.append(f"| {vector} | {right or '-'} | {wrong or '-'} |")
+    if verdict["gradients"]:
+        lines += ["", "| gradient of spike times | by | cosine | verdict |",
+                  "|---|---|---|---|"]
+    for gradient, rows in verdict["gradients"].items():
+        lines += [f"| {gradient} | {name} | {cosine:.4f} | {text} |"
+                  for name, cosine, text in rows]
     for fault, seen in zip(module.FAULTS, verdict["faults"], strict=True):
         lines += ["", f"Fault: {fault['fault']}  Place: {fault['place']}.", "",
                   "```python", fault["line"], "```", "",
                   f"The output is `{seen['shows']}`; it must be {fault['right']}."]
     if not module.FAULTS:
-        lines += ["", "No fault was reproduced in this version."]
+        lines += ["", "No fault of this version is listed."]
     return "\n".join(lines) + "\n"
 
 
