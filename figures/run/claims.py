@@ -24,9 +24,9 @@ difference is compared with the tolerance, which is in the unit of the claim:
 
 A published spread over a known number of runs widens the confidence interval.  Without
 such a spread, the published number is taken as exact.  With `log`, positive values are
-compared by their logarithms, and the tolerance is a factor.  In a claim with
-ordered=True, the paper states only which of two conditions has the larger value.  The
-confidence interval of the difference between these conditions is then compared with 0.
+compared by their logarithms, and the tolerance is a factor.  With ordered=True, only
+the sign of a difference between two conditions is judged.  The confidence interval of
+this difference is then compared with 0.
 
 A claim of the kind "own" holds if the whole confidence interval of the value meets the
 bound, and fails if the whole interval violates the bound.  Otherwise, the claim is not

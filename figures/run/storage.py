@@ -7,8 +7,8 @@ unit and one line of text, from the dict `ARRAYS` of the figure.
 
 The JSON file contains a checksum of its data file.  A new data file is first written
 completely under another name.  Replacing the JSON file then makes the new result valid.
-The data file is replaced last.  Even if the command is killed, one complete result
-therefore remains, old or new.
+The data file is replaced last.  Even a killed command therefore leaves one complete
+result, old or new.
 """
 
 import hashlib

@@ -539,7 +539,7 @@ def add(listed, condition, size, data, seed, repeat, changed=None, **more):
     """Append the jobs of one classifier.
 
     size : "quick", "default" or "full".
-    changed : dict of new values of `Options` that the label of the jobs omits.
+    changed : new values of `Options` that the label omits; None keeps the usual value.
     more : new values of `Options` that the label of the jobs states.
     """
     folder = spoken_words.folder(size, data)
