@@ -107,12 +107,16 @@ def on_chip(drawn, rng, *, reset_after=None):
     """Return a function that emulates the chip.
 
     The chip resets all membrane potentials `reset_after` seconds after the first input
-    spike.
+    spike.  If the effect `weight_limit` is off, the chip receives the exact weights.
     """
     emulate = functools.partial(chip.emulate, drawn, rng=rng, reset_after=reset_after)
 
     def run(weights, x):
         written, scale = chip_weights.integers(weights)
+        if drawn.effects.weight_limit is None:
+            written = chip_weights.Weights(*(
+                w if w is None else w * factor for w, factor in
+                zip(weights, (240, 240, scale), strict=True)))
         return in_the_loop.record(emulate, written, x, gain=240 / scale)
 
     return run

@@ -125,4 +125,10 @@ SETTINGS = (
         ("rate regulariser", "strength and bound unknown", "1e-7, 3,000 spikes"),
         ("shift of channels", "normal, sd unknown (20 recalled)", "normal, sd 15"),
         ("epochs", "100", "30"), ("runs", "5", "3"))),
+    Experiment("chip_word_settings", "SHD, one setting changed", (
+        ("changed setting", "none",
+         "noise, reset, weights, potentials, time step or penalties"),
+        ("other settings", "as in `chip_words`", "same"),
+        ("epochs", "100", "30"),
+        ("runs", "5", "3; same initial weights and order of words"))),
 )

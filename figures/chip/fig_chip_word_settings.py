@@ -1,0 +1,250 @@
+"""Spoken words: which single difference makes software more accurate than the chip
+
+The left panel shows the accuracy on spoken test words of networks in ideal software and
+of networks with an emulated analog chip in the loop.  In each row below "software" or
+"chip", one setting of this network is changed.  The vertical lines are the mean
+accuracies of the unchanged networks.  The right panel shows which share of the
+difference between software and chip each change removes.  At a share of 1, both are
+equally accurate.  Bars are means, dots are single runs, horizontal lines are 95 %
+confidence intervals, and diamonds are published accuracies [CB22].
+
+In [CB22], the chip is more accurate than software.  In the figure `chip_words`, the
+order is reversed.  Here, a change is called the cause if the whole confidence interval
+of its share is above one half.  The settings of the chip that software adopts are its
+noise (read noise, membrane noise and lost spikes), its reset (to 0, then 2 µs without a
+spike), its weights (rounded to integers from -63 to 63), and its range of potentials
+(compressed outside of -1 to 1.75 thresholds, and recorded as 8-bit codes).  Software
+also runs with five integration steps in each time bin of 1.7 µs.  The chip runs without
+its noise, without the rounding and the limit of weights, or without its range of
+potentials.  Finally, both networks are trained without penalties on spikes and weights.
+In each repetition, all networks start from the same weights and receive the spoken
+words in the same order, and all chips have the same mismatch.
+
+By default, small networks are trained on English words of the 1,400 spoken words in the
+repository.  With the option --full, networks as in `chip_words` are trained for 30
+epochs on all spoken words, in three repetitions.  This number is fixed before the first
+run, and no repetition is added afterwards.
+"""
+
+import numpy as np
+
+from figures.chip import chip_images, chip_software, chip_words
+from figures.run import claims as verdicts, colours, seeds
+from figures.run.claims import Published, own, shown as report
+from figures.train import lif_training, spoken_words
+from refsnn import chip, losses
+
+FIGURE = "chip_word_settings"
+# Effects of the chip that software adopts, or that the chip loses.
+EFFECTS = {"noise": ("noise", "loss"), "reset": ("refractory",),
+           "weights": ("weight_limit",), "range": ("headroom", "adc_limit")}
+PARTS = 5                       # integration steps of 0.34 µs in a time bin
+NETWORKS = {
+    "software": "software", "software-noise": "with noise of the chip",
+    "software-reset": "with reset of the chip",
+    "software-weights": "with integer weights",
+    "software-range": "with limited potentials",
+    "software-steps": "with time steps of 0.34 µs",
+    "software-penalties": "without penalties",
+    "chip": "chip", "chip-noise": "without noise", "chip-weights": "with exact weights",
+    "chip-range": "with unlimited potentials", "chip-penalties": "without penalties"}
+# Networks in software and on the chip that are compared, for each share.
+SHARES = {**{name: (name, "chip") if name.startswith("software") else ("software", name)
+             for name in NETWORKS if "-" in name and "penalties" not in name},
+          "penalties": ("software-penalties", "chip-penalties")}
+HALF = 0.5                      # the share of a cause
+COLOURS = {"software": colours.VERMILION, "chip": colours.BLUE,
+           "penalties": colours.GREY}
+TEST = {"software": 0.712, "chip": 0.762}
+SIZES = {"quick": (1, 1, 2, 16, 100), "default": (2, 4, 3, 48, 25),
+         # repeats, epochs, classes, hidden neurons, words in a mini-batch
+         "full": (3, 30, 20, chip_words.HIDDEN, chip_words.RULE.batch)}
+PART = 5                        # epochs in one job, if words are read from files
+ARRAYS = {
+    "title": ("", "", "name of the data set"),
+    "classes": ("", "1", "number of classes"),
+    "names": ("network", "", "names of the networks"),
+    "test": ("network, run", "accuracy", "accuracy on all test words"),
+    "training": ("network, run", "accuracy", "accuracy in the last epoch of training")}
+
+
+def jobs(size, seed, data, repeats=None, epochs=None, classes=None, hidden=None):
+    """Return the training jobs of all networks."""
+    listed, folder = [], spoken_words.folder(size, data)
+    *usual, batch = SIZES[size]
+    repeats, epochs, classes, hidden = (given or value for given, value in zip(
+        (repeats, epochs, classes, hidden), usual, strict=True))
+    part = epochs if folder is None else PART
+    for repeat in range(repeats):
+        for name in NETWORKS:
+            for first in range(0, epochs, part):
+                call = {"folder": folder, "name": name, "epochs": epochs, "seed": seed,
+                        "repeat": repeat, "first": first, "classes": classes,
+                        "count": min(part, epochs - first), "hidden": hidden,
+                        "batch": batch}
+                listed.append((learn, call, *([len(listed) - 1] if first else [])))
+    return listed
+
+
+def runner(name, seed, repeat, rng):
+    """Return the function that runs a network."""
+    kind, _, change = name.partition("-")
+    effects = EFFECTS.get(change, ())
+    if kind == "chip":
+        return chip_images.on_chip(chip_images.drawn(
+            seed, repeat, chip.CALIBRATED._replace(**dict.fromkeys(effects))), rng)
+    if effects or change == "steps":
+        return chip_software.simulated(chip.only(chip.CALIBRATED, *effects), rng,
+                                       PARTS if change == "steps" else 1)
+    return chip_images.in_software
+
+
+def learn(folder, name, epochs, seed, repeat, first, count, classes, hidden, batch,
+          before=None):
+    """Train a network from the epoch `first` on; return weights and results."""
+    words = spoken_words.read(folder)
+    train, *tests = [index[words.label[index] < classes]
+                     for index in spoken_words.sets(words)]
+    T, (kind, _, change) = chip_words.steps(words), name.partition("-")
+    free = change == "penalties"
+    rule = chip_words.RULE._replace(**({"decay": 0.0} if free else {}))
+    clamp = (kind == "chip") != (change == "weights")
+    learner = chip_images.unpacked(before) if first else chip_images.begin(
+        seeds.rng(seed, FIGURE, "weights", repeat), hidden, inputs=chip_words.INPUTS,
+        classes=classes, recurrent=True)
+    curve = np.zeros(count)
+    for i, epoch in enumerate(range(first, first + count)):
+        order, noise = (seeds.rng(seed, FIGURE, f"{what} {repeat}", epoch)
+                        for what in ("order", "noise"))
+        run, rate = runner(name, seed, repeat, noise), rule.rate * rule.fade ** epoch
+        for part in lif_training.batches(order, len(train), batch):
+            some = train[part]
+            x, labels = chip_words.coded(words, some, T), words.label[some]
+            _, d, recording = chip_images.gradient(
+                run, learner.weights, x, labels, rule, None,
+                rate=0.0 if free else chip_words.EXCITED, bound=chip_words.BOUND)
+            learner = chip_images.step(learner, d, rate, clamp)
+            curve[i] += losses.accuracy(recording.out, labels, "sum") \
+                * (len(part) / len(train))
+    if first:
+        curve = np.concatenate([before["curve"], curve])
+    found = {**lif_training.packed(*learner), "curve": curve}
+    if first + count < epochs:
+        return found
+    tests = np.concatenate(tests)
+    run = runner(name, seed, repeat, seeds.rng(seed, FIGURE, "test", repeat))
+    answers = chip_words.predicted(run, learner.weights, words, tests, T)
+    return {**found, "name": name, "data": words.title, "classes": classes,
+            "accuracy": (answers == words.label[tests]).mean()}
+
+
+def gather(results):
+    """Return the accuracies of all networks."""
+    done = [r for r in results if "accuracy" in r]
+    own_ = [[r for r in done if r["name"] == name] for name in NETWORKS]
+    return {"title": str(done[0]["data"]), "classes": done[0]["classes"],
+            "names": list(NETWORKS),
+            "test": np.array([[r["accuracy"] for r in runs] for runs in own_]),
+            "training": np.array([[r["curve"][-1] for r in runs] for runs in own_])}
+
+
+def described(name):
+    """Return the label of a network, or of a share."""
+    kind, _, change = name.partition("-")
+    return f"{kind} {NETWORKS[name]}" if change else {
+        "penalties": "software and chip without penalties"}.get(name, name)
+
+
+def claims(size):
+    """Declare the claims about shares and accuracies."""
+    words, found = spoken_words.named(size), []
+    for key in SHARES:
+        text = (f"{words}: share of the difference in test accuracy between software "
+                f"and chip that is removed, {described(key)}")
+        found.append(own(f"share-{key}", text, low=HALF) if size == "full"
+                     else report(f"share-{key}", text))
+    found.append(report(
+        "gap", f"{words}: test accuracy, software minus chip", why=(
+            "judged in the figure chip_words"),
+        published=Published(round(TEST["software"] - TEST["chip"], 3), "[CB22]",
+                            "table 1", "read")))
+    for name in NETWORKS:
+        found += [report(name, f"{words}: test accuracy, {described(name)}"),
+                  report(f"{name}-training", f"{words}: accuracy in the last epoch of "
+                         f"training, {described(name)}")]
+    return found
+
+
+def share(gap, left):
+    """Return the share of a difference that a change removes, for each run.
+
+    gap, left : difference in each run without and with the change.
+
+    The mean is the removed part of the mean difference.  The interval of the mean is
+    above one half if the interval of the removed part minus half of the difference is
+    above 0 (Fieller).  Without a difference above 0, the result is NaN.
+    """
+    whole = gap.mean()
+    if whole <= 0:
+        return np.full(len(gap), np.nan)
+    return HALF + ((1 - HALF) * gap - left) / whole
+
+
+def measured(data):
+    """Return the numbers of the claims."""
+    names = data["names"].tolist()
+    test, training = (dict(zip(names, data[key], strict=True))
+                      for key in ("test", "training"))
+    gap = test["software"] - test["chip"]
+    return {**{f"share-{key}": share(gap, test[one] - test[other])
+               for key, (one, other) in SHARES.items()}, "gap": gap, **test,
+            **{f"{name}-training": values for name, values in training.items()}}
+
+
+def shown(data):
+    """Return what is plotted."""
+    return data
+
+
+def plot(data, fig):
+    fig.set_size_inches(12, 5.4)
+    left, right = fig.subplots(1, 2, width_ratios=(1.15, 1))
+    fig.suptitle(f"Data: {data['title']}, {data['classes']} classes", x=0.01, ha="left",
+                 fontsize=11.5)
+    found, names = measured(data), data["names"].tolist()
+    for y, (name, values) in enumerate(zip(names, data["test"], strict=True)):
+        kind, _, change = name.partition("-")
+        left.barh(y, values.mean(), 0.75, color=COLOURS[kind], alpha=0.4 if change
+                  else 0.9)
+        left.plot(values, [y] * len(values), "o", color=colours.BLACK, ms=3.5,
+                  label=None if y else "single run")
+        if not change:
+            left.axvline(values.mean(), color=COLOURS[kind], lw=1.4)
+            left.plot(TEST[kind], y, "D", ms=7, mfc="none", mew=1.6,
+                      color=colours.BLACK,
+                      label=None if y else "published, SHD, 20 classes")
+    left.axvline(1 / int(data["classes"]), color=colours.GREY, ls=":", lw=1.2,
+                 label="chance")
+    left.set_yticks(range(len(names)), [NETWORKS[name] for name in names])
+    left.set(ylim=(len(names) - 0.4, -0.6), xlim=(0, 1.02), xlabel="test accuracy")
+    for y, key in enumerate(SHARES):
+        values, colour = found[f"share-{key}"], COLOURS[key.partition("-")[0]]
+        right.barh(y, values.mean(), 0.75, color=colour, alpha=0.4)
+        right.plot(values, [y] * len(values), "o", color=colours.BLACK, ms=3.5)
+        judged = verdicts.judge(own("share", "share", low=HALF),
+                                verdicts.measure(values))
+        if judged.interval:
+            right.plot(judged.interval, [y, y], color=colours.BLACK, lw=1.2,
+                       label=None if y else "95 % confidence interval")
+    for at, style, text in ((0, "-", None), (HALF, "--", "one half of the difference"),
+                            (1, ":", "whole difference")):
+        right.axvline(at, color=colours.BLACK, ls=style, lw=1.2, label=text)
+    right.set_yticks(range(len(SHARES)), map(described, SHARES))
+    right.set(ylim=(len(SHARES) - 0.4, -0.6), xlim=(-1.6, 2.6),
+              xlabel="removed share of the difference")
+    for axis in (left, right):
+        axis.grid(axis="y", visible=False)
+    handles, labels = (a + b for a, b in zip(left.get_legend_handles_labels(),
+                                             right.get_legend_handles_labels(),
+                                             strict=True))
+    fig.legend(handles, labels, loc="outside lower center", ncols=3)
