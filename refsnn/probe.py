@@ -24,7 +24,7 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 `probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike nevertheless are called
-    restless.  The noise is the standard deviation of the samples.
+    restless.  The noise is the standard deviation of a neuron's samples.
 
 (B) In input pattern j, input j spikes once, and all other inputs are
     silent.  In one more pattern, all inputs are silent.  If neurons
@@ -40,26 +40,26 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
     where K_i is the fitted response of neuron i.  The means over time are
-    subtracted from y_ij and K_i.  Row i of g is assigned to row i of W if
-    the absolute correlation of these rows is at least 97 % of the largest.
-    Otherwise, row i of g is assigned to the row of W with the largest
-    correlation.  Columns are assigned in the same way.  An assignment is
-    rejected if the median absolute correlation of assigned rows or columns
-    is below 0.8.  Saturated weights, weights without effect and lost signs
-    of weights are reported if they explain half of the squared error of g.
+    subtracted from y_ij and K_i.  Each row of g is assigned to the row of
+    W with the largest absolute correlation.  Row i of W is preferred for
+    row i of g if its correlation is at least 97 % of the largest.  If the
+    median absolute correlation between rows of g and their rows of W is
+    below 0.8, the assignment is rejected.  Columns are treated in the same
+    way.  A model in which weights saturate, have no effect or lose their
+    sign is reported if it halves the squared error of g.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
-    before the last 14 steps, `probe` repeats all patterns with larger
-    weights, at most doubled.  Let S be the recorded spikes.  Let I be the
+    before the last 14 steps, `probe` repeats all patterns once with at
+    most doubled weights.  Let S be the recorded spikes.  Let I be the
     synaptic current of eq. (1) for the measured time constants, shifted in
     time by the lag L and multiplied by the measured gain.  A spike lowers
     the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
-    A step in which e is large is called a reset.  Let r be the first reset
-    of a neuron in a pattern.  The lag D is the median delay of r after the
+    A step in which e is large is called a reset.  Let r be the step of a
+    neuron's first reset.  The lag D is the median delay of r after the
     first recorded spike.  The threshold is the mean of two bounds:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
@@ -79,14 +79,14 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     largest possible with this noise.  The smallest and the largest sample
     of each readout are omitted, because ADC codes may be clipped.
 
-Spikes or samples may belong to the previous or next pattern.  If an
-exchange of neurons explains the results too, the report lists both
-mistakes.  Measurement (C) ends early if more than 10 % of the resets have
-no recorded spike within one step.  Measurement (C) also ends early if the
-chip is not reset between patterns.  Clipping close to rest is reported if
-a quarter of the samples in (B) or (C) equal their minimum or maximum, and
-the potentials in (B) could exceed this value.  If one neuron or readout is
-clipped, an eighth of the samples is sufficient for all others.
+Spikes or samples may belong to the previous or next pattern.  If both
+shifted patterns and exchanged neurons explain the results, the report
+lists both mistakes.  A recorded spike explains a reset after D - 1 to D +
+1 steps.  Measurement (C) ends early if the chip is not reset between
+patterns, or if recorded spikes explain less than 90 % of the resets.  A
+neuron or readout is called clipped if more than a quarter of its samples
+in (B) or (C) equal their minimum or maximum.  This extreme must lie within
+the range of potentials in (B).
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -104,16 +104,16 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     D = samples - spikes - after                                      (6)
 
     The difference R - D determines `after`.  Two equations remain for
-    three delays.  The report therefore lists the solutions with the fewest
+    three delays.  The report lists the solutions of (6) with the fewest
     nonzero delays.
 Approximate.  Delays are called too large to measure if |L| or |R| is at
     least 3 steps, or if |D| exceeds 3 steps.  If a chip returns no samples
     of membrane potentials, (B) is omitted, and (C) compares only spike
-    counts.  Gains and thresholds that differ by 30 % between neurons are
-    not mistakes.  If inputs and neurons are both in a wrong order, the
-    report may be wrong.
-Cost.   For R sets of weights, at most R + 3 calls of `run` receive at most
-    R (m + 1) + 2 n + 32 input patterns of `steps` time bins in total.
+    counts.  The gain or threshold of one neuron is reported only if it
+    differs from the median by a factor of 2 or more.  If inputs and
+    neurons are both in a wrong order, the report may be wrong.
+Cost.   For R sets of weights in (B), `run` is called at most R + 3 times.
+    The calls have at most R (m + 1) + 2 n + 32 patterns of `steps` bins.
 Departures.  This test is not part of a published method.
 """
 
@@ -683,7 +683,7 @@ def _bursts(signs, limit, scale, T, fit):
 
 
 def _cut(y, least, most):
-    """Return where many samples lie at one end of their range."""
+    """Return a mask of the neurons and readouts with clipped samples."""
     y, which = y.reshape(-1, y.shape[-1]), False
     for end in (y.min(axis=0), y.max(axis=0)):
         size = np.abs(end)

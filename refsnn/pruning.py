@@ -29,8 +29,8 @@ labels.  Logit SNIP uses a loss of the outputs f without labels:
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
 The function `scaled` divides the masked weights by sqrt(rho).  If the
-masks do not depend on the weights, the variance of the total input of each
-unit stays about the same:
+masks do not depend on the weights, the total input of a unit then has
+about the same variance as without pruning:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 

@@ -18,7 +18,7 @@ layers of leaky integrate-and-fire (LIF) neurons, the module `sparse_rtrl`
 is faster, because it skips the entries of J that are always 0.
 
 Derivation.  Eqs. (1)-(3) are the chain rule for h[t], L[t] and L.
-Exact.  The gradient is exact for all derivatives J, F and q.
+Exact.  The gradient is exact if the derivatives J, F and q are exact.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
 Departures.  Networks in [WZ89] have rate units, and weights change at each

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral of a parameter estimates how much changes of this
-parameter lowered the loss during a task.  At the end of the task, the path
+The path integral of a parameter estimates the decrease of the loss that
+this parameter caused during a task.  At the end of the task, the path
 integral is divided by the squared change of the parameter, and added to
 the importance of the parameter.  The anchor of a parameter is its value at
 the end of the previous task.  A quadratic penalty keeps important
@@ -223,8 +223,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    Replace each p.grad that is None by an array of zeros.  The caller must add
-    code for the settings `clip` and `reset_optimiser`.
+    Replace each p.grad that is None by an array of zeros.  This code ignores
+    the settings `clip` and `reset_optimiser`.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)

@@ -66,7 +66,7 @@ Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     In one hidden layer, the rule "block" is exact if V is diagonal.  The
     rule "implicit" is exact if the layer has no recurrence, or if recorded
     spikes replace the recurrent spikes.  The rule "presynaptic" is exact
-    if recorded values replace recurrent spikes, reset and clamp.
+    if recorded values replace recurrent spikes, reset and refractory mask.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
 Departures.  The module follows descriptions of [ZN21] by other authors.
@@ -281,7 +281,7 @@ def readout_step(filtered, eligibility, *, alpha, beta, gain=1.0):
 
     Sum ``(dy @ W_out)[:, :, None] * filtered.mem`` over steps and batch to
     obtain the gradient of the loss with respect to the weights of the layer.
-    For "exact", sum the product also over axis 1, and reshape to (n, m + n).
+    For the rule "exact", also sum over axis 1, and reshape to (n, m + n).
 
     Parameters
     ----------

@@ -5,7 +5,7 @@ JSON files of golden vectors and of results hold each array as an object
 with the fields `dtype`, `shape` and `data`.  Because the text is
 untrusted, `arrays` checks all fields.
 
-A report is the result of a command of `python -m refsnn` as a dict.  The
+A report is a dict with the results of `python -m refsnn COMMAND`.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
 commands.
 """
@@ -108,7 +108,7 @@ def line(contents):
 
 
 def report(command, passed, contents):
-    """Return the report of a command, with the results `contents`.
+    """Return a dict with the results of a command and version numbers.
 
     >>> report("check", True, {"findings": []})["command"]
     'check'

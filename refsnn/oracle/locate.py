@@ -8,8 +8,9 @@ The function `locate` reports wrong entries, and tests three explanations:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation is reported only if it holds for all affected entries.  The
-entries must be so different that no explanation can hold by chance.
+An explanation must account for all wrong entries.  After a shift in time,
+entries without a counterpart are ignored.  No change or factor is reported
+for arrays with few different values.
 """
 
 import itertools
@@ -56,12 +57,12 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
     >>> locate(right + np.eye(2, 3), right, axes=("row", "column")).blocks
     {'column': (0, 1)}
 
-    An entry is wrong if its error exceeds `rtol` times the largest magnitude
-    in `right`, or if the shapes of the arrays differ.  `axes` names the axes,
-    such as ("step", "sample", "neuron"), where "step" stands for time.  Set
-    `backward` if the array is computed backward in time, and `rounding` if
-    rounding may explain the difference.  `sizes` names numbers that may
-    explain a factor between the arrays, such as {"B": 3, "gain": 0.2}.
+    An entry of `found` is wrong if its error exceeds `rtol` times the largest
+    magnitude in `right`.  If the shapes differ, all entries are wrong.  `axes`
+    names the axes, such as ("step", "sample", "neuron"), where "step" stands
+    for time.  Set `backward` if the array is computed backward in time, and
+    `rounding` if rounding may explain the difference.  The dict `sizes`, such
+    as {"B": 3, "gain": 0.2}, holds numbers that may explain a wrong factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -109,7 +110,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether an explanation of errors also holds for other arrays.
+    """Return whether `found` differs from `right` as `place` describes.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -118,12 +119,12 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    `place` is the result of `locate` for other arrays.  The result is True if
-    `found` and `right` differ only within the blocks of `place`, and if the
-    explanation in `place` holds.  If `place.factor` is a number, the factor
-    from `right` to `found` must have a name in `place.names`.  If
-    `place.names` is empty, both factors are 0, or both nonzero.  If `place`
-    has no explanation, `found` must not be a multiple of `right`.
+    The result `place` of `locate` may belong to other arrays.  All wrong
+    entries must lie within `place.blocks`.  If `place.factor` is a number, the
+    wrong entries must equal the right entries times a factor k.  A name of k
+    must be in `place.names`, unless `place.names` is empty.  Both k and
+    `place.factor` must be 0, or both nonzero.  If `place` holds no
+    explanation, no factor may explain the wrong entries.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

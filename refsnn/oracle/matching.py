@@ -43,8 +43,8 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     Programs that compute in float32 often return the loss as a Python float.
-    If one result for a golden vector is float32, all Python floats and float64
-    scalars for this vector are therefore rounded to float32.
+    Therefore, if one result of a group is float32, the Python floats and
+    float64 scalars of this group are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -114,8 +114,8 @@ def _alive(vector):
 
 
 def judge(vector, name, value):
-    """Compare one result of a program, which may be invalid, with the correct
-    output.  The field `found` holds counts without rounding.
+    """Compare one result of a program with the correct output.  The result may be
+    invalid.  In the field `found`, spike counts are free of rounding errors.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> judge(vector, "dW", vector.outputs["dW"])[1:]
@@ -132,7 +132,7 @@ def judge(vector, name, value):
 
 def mistakes(vector, results):
     """Return the known mistakes that explain `results`, and where they were seen.
-    A note lists missing outputs that the mistake also changes.
+    A note lists outputs that a mistake changes and `results` lacks.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -144,7 +144,7 @@ def mistakes(vector, results):
 
 
 def recognised(vector, results):
-    """Return the mistakes, each a `Mutant`, that would cause the results.
+    """Return a list of `Mutant`: the known mistakes that explain the results.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> [m.id for m in recognised(vector, vector.mutants[0].outputs)]
@@ -182,9 +182,9 @@ def place(vector, name, judged, rounding=True):
 
 
 def same_place(vector, name, judged, place):
-    """Return whether an explanation of errors also holds for another result.
-    The argument `place` is a result of the function `place`.  The same Python
-    function must have built the golden vectors of both results.
+    """Return whether a result has the same error as an earlier result.  The
+    function `place` describes the earlier result.  Both results must be for
+    golden vectors of one name.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]

@@ -90,7 +90,7 @@ def cases(only=None, seed=0):
 
 
 def _fresh(vector, seed):
-    """Return a seed and a test problem with other inputs."""
+    """Return a random seed, and the test problem that this seed gives."""
     from refsnn.oracle.build import registry
     ids = {m.name: m.id for m in vector.mutants}
     size = registry.REGISTRY[vector.name].size
@@ -367,7 +367,7 @@ def expected(path):
 
 
 def _key(row):
-    """Return VECTOR.OUTPUT, or VECTOR if the finding has no output."""
+    """Return the name of a finding: VECTOR.OUTPUT, or only VECTOR."""
     return row["vector"] + f".{row['output']}" * bool(row["output"])
 
 
@@ -380,7 +380,7 @@ def _lucky(findings, listed):
 
 
 def _states(findings, lucky):
-    """Return whether each golden vector is required, and whether it passes."""
+    """Return the level and the verdict for each golden vector."""
     found = {}
     for name in dict.fromkeys(row["vector"] for row in findings):
         rows = [row for row in findings if row["vector"] == name]

@@ -12,9 +12,9 @@ replaces the files whose contents have changed:
 Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  The identifiers of mistakes and the names of golden
 vectors never change.  The function `write` finds the identifier of a
-mistake by its name in the stored JSON file; change both names together.
-For a new mistake, `write` derives the identifier from the name.  You may
-shorten it before publication.
+mistake by name.  Rename a mistake in the code and in the JSON file
+together.  For a new mistake, `write` derives the identifier from the name.
+You may shorten the identifier before publication.
 """
 
 import difflib
@@ -55,7 +55,7 @@ def names(folder=FOLDER):
 
 
 def catalogue():
-    """Return the version of the test problems, and which of them are required.
+    """Return the version and the names of the stored test problems.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -131,10 +131,10 @@ def write(folder=FOLDER):
 
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
-    of the largest entry of the array.  For outputs that a programming mistake
-    changes, the tolerance is 1e-10 of the largest entry.  For multiples of
-    2**-30 below 2**20, such as spikes, the tolerance is 0.  Arrays within
-    these tolerances keep their stored numbers.
+    of the largest entry of the array.  Wrong outputs of known mistakes have
+    the tolerance 1e-10.  The tolerance is 0 for arrays without rounding
+    errors, such as spikes.  Such arrays hold multiples of 2**-30 below 2**20.
+    Arrays within these tolerances keep their stored numbers.
 
     >>> write("nowhere")
     Traceback (most recent call last):

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | stack/network.py | SPDX-License-Identifier: MIT | needs: numpy
 """Hold the parameters of the layers of a stack, and change them by gradients.
 
-NumPy saves a layer in an npz file, and loads the layer again.  Fields that
-are None are left out, because NumPy cannot load them:
+A layer can be saved by `numpy.savez` and loaded by `numpy.load`.  Fields
+that are None are left out, because NumPy cannot load them:
 
     >>> import io
     >>> one = layer(np.ones((2, 3)), tau_syn=5e-3, tau_mem=20e-3)

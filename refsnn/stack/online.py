@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | stack/online.py | SPDX-License-Identifier: MIT | needs: numpy
-"""This module computes gradients for stacks of spiking layers, online.
+"""This module computes online gradients for stacks of spiking layers.
 
 The function `step` simulates one time step of a stack of layers, and
 returns the gradient of the loss of this step.  A stack has L hidden layers
@@ -44,10 +44,10 @@ eligibility like the readout filters the spikes:
     c_L = W_out^T dy[t],
     c_(l-1) = W_l^T (psi_l gate_l)[t - 2 (L - l + 1)] c_l             (8)
 
-In (8), gate[t] is the derivative of U[t] with respect to I[t-1].  A spike
-needs two steps to reach the potential of the layer above, which explains
-the delays.  The rules "OSTL", "OTTT" and "SLTT" assume that the layers
-above layer l, including the readout, have no memory:
+In (8), gate[t] is the derivative of U[t] with respect to I[t-1].  The
+delays in (7) and (8) arise because a spike reaches the potential of the
+layer above after two steps.  The rules "OSTL", "OTTT" and "SLTT" assume
+that the layers above layer l, including the readout, have no memory:
 
     dL[t]/dtheta_l = sum_i c_il e_il[t - 2 (L - l + 1)],
     where gate dy replaces dy in c_L                                  (9)
@@ -75,11 +75,11 @@ all rules except "SLTT".  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-"Own" derivatives are those of the states of a neuron with respect to
-states of the same neuron.  "Own" includes the reset and the weight V_ii of
-a neuron to itself.  All rules for hidden layers keep dU[t+1]/dI[t].  In
-the rules "presynaptic", "OTTT", "SLTT" and "DECOLLE", no derivatives pass
-through the reset and the recurrence.
+"Own" derivatives are those of a state with respect to a state of the same
+neuron.  Own derivatives also pass through the reset, and through the
+recurrent weight V_ii of neuron i onto itself.  All rules for hidden layers
+keep dU[t+1]/dI[t].  In the rules "presynaptic", "OTTT", "SLTT" and
+"DECOLLE", no derivatives pass through the reset and the recurrence.
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
 Exact.  The rule "exact" gives the gradient of backpropagation through time
@@ -161,7 +161,7 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold the recorded step of a layer, and derivatives of states and spikes.
+    """Hold states, spikes and derivatives of a layer at one time step.
 
     A neuron has S states.  The influence has p columns (see `_influence`).
     """
@@ -316,7 +316,7 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return the derivatives inside a layer that the rule does not neglect."""
+    """Return the derivatives that a learning rule keeps inside a layer."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")
@@ -419,7 +419,7 @@ def _gradients(layers, learned, now, e, state, rule, error, feedback):
 
 
 def _packed(one, names, credit, e, dense):
-    """Return a Layer with the gradient, credit times eligibility, eq. (7)."""
+    """Multiply credit by eligibility, eq. (7); return a Layer."""
     (n, m), K = one.W.shape, len(names)
     if dense:
         total = np.einsum("bi,bip->p", credit, e)                                  # (7)

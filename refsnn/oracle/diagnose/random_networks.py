@@ -45,7 +45,7 @@ class _Kind(NamedTuple):
 
 
 def assert_correct(rule, function, examples=60):
-    """Test a function on random networks, and report a small one that fails.
+    """Test a function on random networks.
 
     >>> try:
     ...     assert_correct("bptt", lambda p: {"dV": 0 * p["V"]}, 9)

@@ -6,7 +6,7 @@ some terms of the LIF equations are 0.  Each input channel is 1 at one time
 step of one sample, and 0 otherwise.  Therefore, each column of the
 gradient dW of the loss equals the derivatives of the loss with respect to
 the synaptic currents at one time step.  These derivatives are called
-adjoints.  Adjoints also follow from the input gradient dx.
+adjoints.
 """
 
 import itertools

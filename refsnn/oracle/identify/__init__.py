@@ -6,9 +6,9 @@ properties of a time step, such as the kind of reset.  The code calls these
 properties axes.  An update convention is one way to compute a time step,
 for example with a reset that subtracts the threshold.  The report of
 `identify` names the published tools that agree with the recording, and
-lists the properties for which the recording allows only one choice.  For a
-property that the recording leaves open, the report names an input signal
-(stimulus) that excludes some choices, if one is known.
+lists the properties for which the recording allows only one choice.  Where
+possible, the report also names an input signal (stimulus) that would
+exclude some of the remaining choices.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

@@ -23,24 +23,24 @@ a neuron with the membrane potential u emits.  The tolerance tol is the
 right-hand side of (1) for membrane potentials.
 
 Derivation.  For given spikes s, let d = W x + V s be the input of a time
-    step.  The new synaptic current I and the current j that enters the
-    membrane are linear functions of the old current I and of the input d:
+    step.  The step replaces the synaptic current I, and feeds a current j
+    into the membrane, with coefficients p, q, a and f:
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Therefore, one simulation is sufficient for all update conventions that
-    have the same coefficients in (4), the same constants beta and gain,
-    and the same rules for spikes and resets.  These conventions may also
-    differ in what is recorded.
+    Therefore, one simulation represents several conventions.  These
+    conventions share the coefficients in (4), beta, the gain, and the
+    rules for spikes and resets.  These conventions may differ in what is
+    recorded.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
-    below (16 + t/2) eps S(t).  The neuron then spikes or does not spike
-    according to the property `compare`.
+    below (16 + t/2) eps S(t).  At equality, the property `compare`
+    determines whether the neuron emits a spike, half a spike or no spike.
 Cost.   Let P be the number of samples times the number of neurons.  Each
-    simulation takes at most O(T P) time.  If P > 32, the function
-    `_search` first compares only 32 neurons.  If V is given and spikes are
-    not recorded, `_search` first compares one sample instead.
+    simulation takes at most O(T P) time.  If P > 32, a part of the
+    recording is compared first.  This part is one sample if simulated
+    spikes drive the recurrent inputs, and 32 neurons otherwise.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """
@@ -106,9 +106,9 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Return each convention as indices in `AXES`, (c, 14).  Return the first row
-    of the recording that contradicts the convention by eqs. (1)-(4), or T,
-    (c,).  This row is an upper bound if only some entries were compared."""
+    """Compare c conventions with a recording.  Return their choices as indices in
+    `AXES`, (c, 14), and the first row that contradicts each convention, or T,
+    (c,).  Neurons that were not compared may contradict earlier rows."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
@@ -183,10 +183,10 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions by `_Kind`.  Return two dicts with a key for each kind.
-    The first holds the distinct results of `_numbers`, (runs, 6).  The second
-    holds three indices of each convention: row in `codes`, run, leaf.  A leaf
-    is 2 `record`, plus 1 if the reset precedes the recording."""
+    """Group conventions by `_Kind`.  The keys of both returned dicts are kinds.
+    The dict `runs` holds the distinct results of `_numbers`, (runs, 6).  The
+    dict `where` holds index arrays: rows of `codes`, rows of `runs`, and
+    leaves.  A leaf, from 0 to 3, is the recorded point of a step."""
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(

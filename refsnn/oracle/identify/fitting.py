@@ -13,32 +13,32 @@ potentials and spikes.  The model is
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  The gain g also describes whether the synaptic
-current decays before or after it enters the membrane.  The function
-`_gradients` searches for a surrogate derivative and a factor that
-reproduce a recorded gradient:
+for a delay of 0 or 1.  The gain g includes a factor alpha if inputs decay
+before they enter the membrane.  The function `_gradients` searches for a
+surrogate derivative and a factor that reproduce a recorded gradient:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
 In (3), dW is the computed gradient of the loss with respect to the input
-weights W.  The side states where the surrogate derivative may be nonzero:
-only "above" the threshold, only "below" the threshold, or on "both" sides.
-The peak is the value of the surrogate derivative at the threshold.  The
-reset path is True if derivatives pass through the reset.  Gradients that
+weights W.  The side "above" sets the surrogate derivative to 0 below the
+threshold, "below" sets it to 0 above, and "both" has no effect.  The peak
+is the value of the surrogate derivative at the threshold.  In dW, "reset
+path" is True if derivatives pass through the reset.  Gradients that
 neglect derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
-    linear in the constants beta, g and c.  Gauss-Newton steps refine the
-    best alpha from a fixed list of values.  The backward recursion for dW
-    follows from eqs. (12)-(15) of the module `conventions`.
+    linear in the constants beta, g and c.  Gauss-Newton steps refine
+    alpha, starting at the best value of a fixed list.  The backward
+    recursion for dW follows from eqs. (12)-(15) of the module
+    `conventions`.
 Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
     (3).
 Cost.   The function `_constants` takes O(G E + T P) time for each choice
-    of `test`, `record`, `reset` and the delay.  Here, G values of alpha, E
-    <= max(T, `SCANNED`) recorded entries, and P pairs of a sample and a
-    neuron are used.  For each surrogate derivative, the function
-    `_gradients` takes O(T B n (m + n)) time.
+    of `test`, `record`, `reset` and the delay.  Here, G is the length of
+    this list, P is the number of samples times neurons, and E <= max(T,
+    `SCANNED`) entries are compared.  For each surrogate derivative, the
+    function `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  The surrogate derivative "step"
     is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
@@ -236,8 +236,8 @@ def _rms(values):
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
     largest entry of the recorded gradient `wanted`.  The convention `step`
-    fits the recording.  The pair `surrogate` holds a name, callable or None,
-    then a steepness or None.  Return a list of `Match`, and the computed
+    fits the recording.  The pair `surrogate` holds a name or callable, and a
+    steepness; each may be None.  Return a list of `Match`, and the computed
     gradient nearest to `wanted`.  Matches with factor 1 come first."""
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus

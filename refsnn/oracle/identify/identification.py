@@ -6,17 +6,17 @@ The function `identify` simulates LIF neurons with every update convention,
 and compares each simulation with the recording.  A property of the time
 step, such as the reset, is called settled if only one choice for this
 property agrees with the recording.  All other properties are open.  Two
-conventions with equal results for every input are treated as one.  The
-report names an input signal of the module `stimuli` that would exclude a
-choice for an open property.  If the caller also supplies a recorded
-gradient of a loss, all update conventions that do not reproduce this
-gradient are excluded, and the property `through_reset` is settled.
+conventions with equal results for every input are treated as one.  For
+open properties, the report names input signals that distinguish some
+choices, see the module `stimuli`.  If the caller supplies a recorded
+gradient of a loss, conventions that do not reproduce this gradient are
+excluded.  Only a gradient can settle the property `through_reset`.
 
 All conventions in the list `members` of the report agree with the
 recording.  Presets are the conventions of published tools.  If presets
-agree with the recording, `members` holds these presets, and variants of
-the first preset with one changed property.  Otherwise, `members` holds at
-most 20 conventions, those most similar to a preset.
+agree with the recording, `members` holds these presets.  The list also
+holds conventions that differ from the first preset in one property.  If no
+preset agrees, the list holds at most 20 conventions similar to a preset.
 """
 
 import numpy as np
@@ -247,8 +247,9 @@ def _paths(problem, presets, fits, axes):
 
 def _explained(problem, fits, paths, gradient):
     """Find surrogate derivatives that reproduce a recorded gradient.  Return a
-    dict of the matches for each key of `paths`.  Also return the first
-    convention in `paths`, and its gradient nearest to the recorded gradient."""
+    dict of lists of `Match` for keys of `paths`.  Also return the first
+    convention in `paths`, and its gradient for the best surrogate
+    derivative."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))
@@ -298,9 +299,9 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return two dicts.  The first dict holds the choices of settled properties.
-    The second holds, for each open property, the choices and a stimulus that
-    distinguishes them, or ""."""
+    """Return two dicts.  The first dict maps each settled property to its only
+    choice.  The second dict maps each open property to its choices, and to a
+    stimulus that distinguishes two of the choices, or to ""."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

@@ -12,21 +12,20 @@ which agrees with the recording for the largest number of steps
 
 The nearest convention is reported only if one of these conditions holds:
 
-- The constants were fitted to the recording with a small error.
-- The convention agrees for t > 1 steps with at least 12 nonzero entries.
+- The fit of the constants to the recording has a small error.
+- The convention agrees for t > 1 steps, in at least 12 nonzero entries.
 - For each recorded quantity, the root mean square error of the simulation
   is below half of the standard deviation of this quantity.
 
-Derivation.  The tolerances are those of the module `elimination`.
-Approximate.  The candidates for the nearest update convention are the
-    conventions of published tools and at most 24 conventions with the
-    largest t in (1).
+Derivation.  Comparisons use the tolerances of the module `elimination`.
+Approximate.  The convention nearest to the recording is chosen from
+    published conventions and at most 24 others with the largest t.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times, each time with one change of the constants, the weights or
-    the recording: a fitted gain, transposed weights, recurrent weights V =
-    0, swapped axes of time and batch, or a threshold of 1.
-Departures.  If a convention agrees only after a change listed under
-    "Cost", the report names the change, and lists no members.
+    eight times.  Each repetition makes one change: a fitted gain,
+    transposed weights, V = 0, swapped axes of time and batch, or a
+    threshold of 1.
+Departures.  If a convention agrees with the recording only after such a
+    change, the report names the change, but lists no members.
 """
 
 import numpy as np

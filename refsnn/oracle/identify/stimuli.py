@@ -24,13 +24,13 @@ Derivation.  Inputs that drive the membrane potential above twice the
     the potential is reset.  Negative inputs show whether the membrane
     potential has a lower bound (floor).  Only gradients reveal
     `through_reset`.
-Exact.  Solutions x of (1) are searched among 17 floats near threshold /
-    (f1 f2 f3).
+Exact.  For each choice of factors, eq. (1) is tested for 17 floating-point
+    numbers x near threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
     sample for each value of f1 f2 f3.  The stimuli "overdrive" and
     "inhibition" have 40 samples each.
-Departures.  In a simulator with other rounding errors, the stimulus "ties"
-    can miss the threshold by a rounding error.
+Departures.  If a simulator rounds differently, its membrane potential for
+    the input "ties" can differ slightly from the threshold.
 """
 
 import itertools
