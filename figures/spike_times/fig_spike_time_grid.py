@@ -20,9 +20,8 @@ its maximum. The gradient of the spike time is proportional to 1/(dU/dt) at the
 crossing, and dU/dt is 0 at the maximum of U. Simulations in time steps evaluate dU/dt
 up to one step late. If U is largest a few steps after the crossing, the simulated dU/dt
 is too small or has the wrong sign. Interpolating spike times repairs the gradient
-unless the maximum of U lies within one step of the crossing. For each bin of the
-horizontal axis, solid lines show the median error, and dotted lines show the largest
-error.
+unless the maximum of U lies within one step of the crossing. For each bin of the x
+axis, solid lines show the median error, and dotted lines show the largest error.
 
 Panel g shows the cosine of the angle between the surrogate gradient of the same
 networks and the exact gradient, for three losses sum_i a_i sum_k f(t_k), where neuron i
