@@ -81,12 +81,12 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 
 Spikes or samples may belong to the previous or next pattern.  If both
 shifted patterns and exchanged neurons explain the results, the report
-lists both mistakes.  A recorded spike explains a reset after D - 1 to D +
-1 steps.  Measurement (C) ends early if the chip is not reset between
-patterns, or if recorded spikes explain less than 90 % of the resets.  A
-neuron or readout is called clipped if more than a quarter of its samples
-in (B) or (C) equal their minimum or maximum.  This extreme must lie within
-the range of potentials in (B).
+lists both mistakes.  A recorded spike explains a reset that follows after
+D - 1 to D + 1 steps.  Measurement (C) ends early if the chip is not reset
+between patterns, or if recorded spikes explain less than 90 % of the
+resets.  A neuron or readout is called clipped if more than a quarter of
+its samples in (B) or (C) equal their minimum or maximum.  The extreme of
+clipped samples must lie within the range of potentials in (B).
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change

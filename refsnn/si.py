@@ -1,11 +1,11 @@
 # refsnn 0.1.0 | si.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Synaptic intelligence (SI) computes parameter importances online.
 
-The path integral of a parameter estimates the decrease of the loss that
-this parameter caused during a task.  At the end of the task, the path
-integral is divided by the squared change of the parameter, and added to
-the importance of the parameter.  The anchor of a parameter is its value at
-the end of the previous task.  A quadratic penalty keeps important
+The path integral of a parameter estimates the decrease of the loss caused
+by changes of this parameter during a task.  At the end of the task, the
+path integral is divided by the squared change of the parameter, and added
+to the importance of the parameter.  The anchor of a parameter is its value
+at the end of the previous task.  A quadratic penalty keeps important
 parameters near their anchors.  Let g be the gradient of the loss with
 respect to the parameters theta before an optimiser step.  The displacement
 is the change of the parameters theta in one optimiser step.  With the
@@ -223,8 +223,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    Replace each p.grad that is None by an array of zeros.  This code ignores
-    the settings `clip` and `reset_optimiser`.
+    Replace each p.grad that is None by an array of zeros.  The settings `clip`
+    and `reset_optimiser` need further code in this loop.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)

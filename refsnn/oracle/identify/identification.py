@@ -248,8 +248,7 @@ def _paths(problem, presets, fits, axes):
 def _explained(problem, fits, paths, gradient):
     """Find surrogate derivatives that reproduce a recorded gradient.  Return a
     dict of lists of `Match` for keys of `paths`.  Also return the first
-    convention in `paths`, and its gradient for the best surrogate
-    derivative."""
+    convention in `paths`, and its best gradient."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))
