@@ -3,8 +3,8 @@
 
 The arrays that a model returns are called a recording, which holds the
 states and the spikes at all time steps.  Learning rules take recordings as
-arguments.  The modules listed below form the core of the package.  They do
-not import each other, so each module can be copied alone.  Public
+arguments.  The modules listed below form the core of the package.  The
+core modules do not import each other, so each can be copied alone.  Public
 functions raise a ValueError if an array or an option is invalid, and a
 FileNotFoundError if a file is missing.  The message names the argument,
 its value and the violated requirement.  The docstrings do not list errors
@@ -72,7 +72,7 @@ problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
-important departures and errata, and the tests that prove them, are:
+important differences and errors, and the tests that prove them, are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
   argument `reset` selects a reset by subtraction or to zero, and
@@ -105,8 +105,8 @@ important departures and errata, and the tests that prove them, are:
   (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - In `ntk`, the argument `kind` selects whether the neural tangent kernel
-  includes the derivatives with respect to pruned weights.  The code of the
-  authors of Neural Tangent Transfer includes them
+  includes the derivatives with respect to pruned weights.  In the code of
+  Neural Tangent Transfer, the kernel includes pruned weights
   (test_ntt.py::test_kinds_differ_and_pruned_weights_have_no_gradient).
 
 - In the membrane equation printed in [NMZ19], the input current has a

@@ -34,17 +34,17 @@ test files with labels such as english-0:
 
 The spikes of each sound are first stored in the work folder FILE.h5.parts.
 To continue an interrupted conversion, repeat the command.  The work folder
-is removed at the end if all sounds have been converted.  Sounds that
-cannot be converted are omitted and listed at the end, and the exit status
-is 1.  If an output file would hold no sound, the exit status is 2.
+is removed at the end if all sounds have been converted.  If a sound cannot
+be converted, it is omitted and listed at the end, and the exit status is
+1.  If an output file would contain no recording, the exit status is 2.
 
 A golden vector is a small problem with its correct results.  The command
 `vectors` writes the golden vectors of `refsnn.oracle` as JSON and npz
 files.  If FOLDER ends with .zip, the command writes a zip file of the JSON
 files, their schemas and the licence.  The command `check` compares the
-results of a simulator with the correct results.  The file RESULTS holds an
-array for each result, whose name is VECTOR.OUTPUT, such as bptt.dW.
-RESULTS is an npz file or a .json file, with arrays such as
+results of a simulator with the correct results.  The file RESULTS holds
+one array for each result.  The name of an array is VECTOR.OUTPUT, such as
+bptt.dW.  RESULTS is an npz file or a .json file, with arrays such as
 
   {"bptt.dV": {"dtype": "float64", "shape": [2,2], "data": [1,0.5,-3,2]}}
 
@@ -59,7 +59,7 @@ results.  The file PROTOCOL.md, which the command `vectors` writes,
 describes the messages of `run` and the file of expected failures.  The
 command `run` needs SciPy, prints a table, and writes the file report.json
 to the current folder, in place of an older one.  The exit status of `run`
-is 1 if a required output is wrong, or if an expected failure passes.
+is 1 if a required output is wrong, or if an expected failure is absent.
 
 The convention of a simulator of leaky integrate-and-fire (LIF) neurons
 consists of details such as the order of updates and the type of reset.
@@ -82,11 +82,11 @@ fits the recorded gradient dW.  A recording is an npz or JSON file as for
                             "fast_sigmoid:25", or a steepness
 
 The command `vendor` copies a module of `refsnn` or of `refsnn.fast` to a
-folder or to a new .py file.  The copy includes the functions of
-`refsnn._checks` that the module uses, and needs no other module.  Data
-files of the module, and the licence of these data, are copied to the
-folder `data` beside the copied module.  Line 2 of the copied module holds
-a SHA-256 digest of all other lines.  To test the copied module, run
+folder or to a new .py file.  The copied module includes the functions of
+`refsnn._checks` that it uses, and needs no other module.  Data files of
+the module, and the licence of these data, are copied to the folder `data`
+beside the copied module.  Line 2 of the copied module holds a SHA-256
+digest of all other lines.  To test the copied module, run
 
     sed 2d COPY.py | sha256sum      # must equal the digest in line 2
     python -m doctest COPY.py       # must print nothing

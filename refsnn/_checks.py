@@ -28,7 +28,7 @@ its letter, as in `m*`.  The axes `()` require a number, and the axes
 The third part of a specification is the type of the array entries.  The
 type `float` allows the dtypes float32 and float64, and the type `int`
 allows integers.  An array of the type `unread` is not cast, and its
-entries are not checked.  Without a type, all real numbers are allowed.
+entries are not checked.  A missing type allows all real numbers.
 
 The last part of a specification is the range of all array entries, such as
 `in [0, 1)`, or the set of their allowed values, such as `in {0, 1}`.
@@ -297,8 +297,7 @@ def _pair_advice(rule, value):
 
 
 def one_of(name, value, *allowed):
-    """Check that a value is an allowed string or of an allowed type; return
-    it.
+    """Return a value if it is an allowed string or has an allowed type.
 
     >>> one_of("reset", "zero", "subtract", "zero")
     'zero'
@@ -414,7 +413,7 @@ def lists(name, value, like=None, source=None):
 
 
 def unread(name, value, shape, *dtypes):
-    """Check the shape and the dtype, not the entries, of an array; return it.
+    """Check the shape and the dtype of an array, whose entries are not read.
 
     >>> unread("M", np.ones(2), (2,), np.float64).tolist()
     [1.0, 1.0]

@@ -5,9 +5,9 @@ SciPy reads WAV files with 8-, 16-, 24- or 32-bit integers or with floats.
 The optional package soundfile reads FLAC files.  The function `read`
 refuses files that are truncated, too long, clipped or not mono, or have
 NaN or infinite samples, and checks the sizes in the file header before it
-allocates memory.  An integer s of `bits` bits in a file is converted to a
-sample a.  The samples a are resampled to the sound y, which is scaled to
-the root mean square `level`.  The signal x fades in and out over N
+allocates memory.  Integers s with `bits` bits are converted to samples a.
+Resampling of a gives the sound y.  The sound y is scaled so that its root
+mean square is `level`.  The resulting signal x fades in and out over N
 samples, where N is `ramp` times `rate`, rounded:
 
     a = s / 2^(bits - 1);  (s - 128)/128 for 8 bits in WAV files  (1)

@@ -2,10 +2,10 @@
 r"""Bin spike events into time steps.
 
 A spike event consists of a time and of the unit (channel) that spikes at
-this time.  A recording consists of one array with the times of all events
-in seconds, and one array with their units.  A batch consists of B
-recordings of n units with E events in total.  Each of the T time steps
-from t0 to t1 has the duration dt:
+this time.  A recording consists of two arrays, which hold the times of all
+events in seconds and the numbers of the units that spike.  A batch
+consists of B recordings of n units with E events in total.  Each of the T
+time steps from t0 to t1 has the duration dt:
 
     T = (t1 - t0) / dt                                                (1)
     edges[j] = t0 + j dt, j = 0 ... T                                 (2)
@@ -14,13 +14,13 @@ from t0 to t1 has the duration dt:
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
 If eq. (1) does not give an integer, a remainder shorter than dt is left
-before the end time t1.  The option `partial` turns this remainder into a
-shorter last time step ("keep"), omits the remainder ("drop"), or raises an
-error ("refuse").  The option `outside` omits events that lie outside all
-time steps ("drop"), moves these events to the first or the last step
-("clip"), or raises an error ("refuse").  If one unit has several events in
-a time step, the option `duplicates` sets the entry of x to the number of
-these events ("count") or to 1 ("clip").  With the defaults, no event is
+before the end time t1.  The option `partial` selects a shorter last time
+step ("keep"), the omission of the remainder ("drop"), or an error
+("refuse").  If events lie outside all time steps, the option `outside`
+selects the omission of these events ("drop"), a move to the first or the
+last step ("clip"), or an error ("refuse").  If one unit has several events
+in a time step, the option `duplicates` sets the entry of x to the number
+of these events ("count") or to 1 ("clip").  With the defaults, no event is
 lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
@@ -33,10 +33,10 @@ Exact.  The event times and the edges of the time steps are compared in
     to 0.09998 s, and therefore lies before an edge at 0.1 s.
 Cost.   `sparse` takes O(T + E log(E T)) time.  Dense results take O(T B n)
     memory.
-Departures.  The number T of time steps is rounded to an integer if the
-    relative distance of T to this integer is at most 1e-9, because, for
-    example, 1.4 / 0.014 is not exactly 100 in floating-point arithmetic.
-Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` numbers time
+Departures.  In floating-point arithmetic, 1.4 / 0.014 is not exactly 100.
+    If the relative distance of T to an integer is at most 1e-9, T is
+    therefore rounded to this integer.
+Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  As a consequence, time step 0 never
     contains an event, and the step number of an event at the end time t1
     is out of range.  The tutorial uses decay factors for steps of 1 ms,

@@ -36,11 +36,11 @@ holds the membrane at this potential.  Each sample is taken at the time
 `late` after the start of a time bin.  The input spikes of an image arrive
 within a time `width` after the end of time bin 0.  The time t0 is
 therefore dt + width/2 - late.  The field `latency` of a `Measurement` is
-dt - t0 = late - width/2.  Because eq. (2) does not change if the time
-constants tau_syn and tau_mem are exchanged, tau_mem is determined from eq.
-(4).  Each neuron parameter of a chip is set by a digital number with
-`levels` possible values.  The function `corrected` therefore rounds all
-corrections to the multiples in eq. (7):
+dt - t0 = late - width/2.  A fit of eq. (2) cannot tell tau_syn from
+tau_mem, because eq. (2) is symmetric in both.  The time constant tau_mem
+is therefore determined from eq. (4).  Each neuron parameter of a chip is
+set by a digital number with `levels` possible values.  The function
+`corrected` therefore rounds all corrections as follows:
 
     gain, tau_syn, tau_mem *= 1 + multiples of 2 / levels
     potentials += multiples of 5.45 / levels                          (7)
@@ -48,20 +48,20 @@ corrections to the multiples in eq. (7):
 Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
     and without a reset.  The synaptic currents cancel in this difference.
-Approximate.  If the argument `reference` is not given, the measured leak
-    potential includes the offset of the ADC, and a calibration makes the
-    leak potential too low if the offset is positive.  A gain error of the
-    ADC multiplies all measured synaptic gains and potentials of a neuron
-    by the same factor.  Membrane noise lowers the measured threshold by up
-    to the standard deviation of the noise.  The synapses of a neuron
-    differ from each other.  The results are averaged over `repeats`
-    measurements with different orders of the weights.
-Cost.   A measurement needs about 190 images, or 1.2 times the number of
-    inputs if the chip has more than 150 inputs.
+Approximate.  Without the argument `reference`, the measured leak potential
+    includes the offset of the ADC.  If this offset is positive, a
+    calibration makes the leak potential too low.  A gain error of the ADC
+    multiplies all measured synaptic gains and potentials of a neuron by
+    the same factor.  Membrane noise lowers the measured threshold by up to
+    the standard deviation of the noise.  The synapses of a neuron differ
+    from each other.  Each of the `repeats` measurements assigns the
+    weights to other synapses, and the results are averaged.
+Cost.   A measurement needs about 190 images.  If the chip has more than
+    150 inputs, the number of images is 1.2 times the number of inputs.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
     in the middle of their ranges, that potentials have a range of 1.8 V,
-    and that leak potential and threshold differ by 0.33 V.  Corrected
-    parameters may lie outside the ranges of a real chip.
+    and that leak potential and threshold differ by 0.33 V.  The function
+    `corrected` may return parameters that a real chip cannot reach.
 
 [CB22] B. Cramer, S. Billaudelle et al., PNAS 119, 2022, arXiv 2006.07239.
 """
@@ -358,10 +358,10 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     [1.0, 1.0]
 
     If a neuron fires without input, only its threshold is corrected, by the
-    offset 1.  If a neuron fires too late for a measurement, the offset `leak`
-    corrects the leak potential, and the offset `threshold` is `leak` - 0.5.
-    In both cases, the corrected chip should be calibrated once more.  If a
-    neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
+    offset 1.  If a neuron fires too late to determine tau_mem, its leak
+    potential is corrected by the offset `leak`, and its threshold by `leak` -
+    0.5.  In both cases, the corrected chip should be calibrated once more.  If
+    a neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
 
     Arguments as for `measure`.
 

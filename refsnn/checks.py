@@ -136,9 +136,9 @@ def gradient(f, theta, gradient, *, names=None, rtol=1e-6, step=STEP, margin=Non
         ...
     AssertionError: theta[0][0]: gradient says 2.00..., finite difference ...
 
-    An AssertionError is raised if an entry differs from its finite difference,
-    if all entries of an array are 0, or if rounding noise may hide a
-    difference.
+    An AssertionError is raised if an entry of `gradient` differs from its
+    finite difference, if one array of `gradient` is 0 everywhere, or if
+    rounding noise may hide a difference.
 
     Parameters
     ----------

@@ -49,10 +49,10 @@ The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
 exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
 2^16 equidistant values, with variance 1.  The noise of eq. (12) is the sum
 of read noise, drawn for each sample, and baseline noise, drawn once for
-each neuron and image.  For a constant current and h much shorter than tau,
-eq. (10) multiplies the part of v beyond an edge of the headroom by the
-factor `slope` <= 1.  In eq. (12), the numbers 80 and 70 are the defaults
-of the argument `code`.  ADC codes are clipped to 0 .. adc_limit.
+each neuron and image.  Eq. (10) reduces the part of v outside the
+headroom.  For a constant current and h much shorter than tau, this part is
+multiplied by `slope` <= 1.  In eq. (12), the default of the argument
+`code` is (80, 70).  ADC codes are clipped to 0 .. adc_limit.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -195,7 +195,7 @@ def draw(seed, effects=UNCALIBRATED, *, neurons=256, inputs=256, tau_mem=6e-6,
     >>> bool(4e-6 < chip.tau_mem.min() < 6e-6 < chip.tau_mem.max() < 8e-6)
     True
 
-    A change of one effect does not change the random numbers of the others.
+    The random numbers of each effect do not depend on the other effects.
 
     Parameters
     ----------
@@ -539,7 +539,7 @@ def _compress(v, low, high, factor, work):
 
 
 def _onward(model, fired, now, B, loss, rng):
-    """Return a pair (images with spikes, currents) for each of `delay` steps."""
+    """Return, for each step, images with spikes and the currents of the spikes."""
     if not any(map(len, fired)):
         return [((), ())] * model.delay
     spikes = np.concatenate(fired)

@@ -30,14 +30,14 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
     strength mean(w^2), summed over W, V and W_out                    (5)
     hidden N(0.001, g^2/m), others N(0, g^2/n)                        (6)
 
-where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is normal.
+where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
 
 Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
     converts the gradient of the loss with respect to W' to the gradient
-    with respect to W.  The straight-through estimator replaces the
-    derivative of rounding, which is 0 almost everywhere, by its mean 1.
+    with respect to W.  The derivative of rounding is 0 almost everywhere.
+    The straight-through estimator uses the mean slope 1 instead.
 Exact.  The chip represents a real weight exactly only if the product of
-    the weight and its scale is an integer from low to high.
+    the weight and its scale is an integer between `low` and `high`.
 Cost.   All functions take O(n (m + n + k)) time.
 Departures.  Eqs. (1)-(3) are from the text of [CB22], and eqs. (5) and (6)
     are from the public code of its authors.  Recurrent weights are

@@ -40,8 +40,8 @@ A bushy cell spikes if its membrane potential U is at least 1.  After a
 spike, the potential U is held at 0 for the refractory time.
 
 Derivation.  Eqs. (3)-(6) are Euler steps of the differential equations of
-    [M86].  Transmitter that leaves one pool enters the next pool, except
-    for the loss term with l in (5).  The term with y in (4) replenishes
+    [M86].  Transmitter that leaves one pool enters the next pool or, by
+    the term with l in (5), is lost.  The term with y in (4) replenishes
     the pool `free`.  A Poisson process with the rate -log(1 - P) per step
     has at least one event in a step with probability P.  The events of all
     fibres of a hair cell are sampled from one Poisson process with a
@@ -54,10 +54,10 @@ Cost.   For C channels that are processed together, the time is O(C N log
     N), and the memory is O(C N), where N is the number of samples.
 Departures.  The following peculiarities of the software of [CSSZ20] are
     kept.  Because the velocity v is sampled at the rate fs/2, frequency
-    components of v above fs/4 are aliased.  The n values of v span a time
-    of N/fs, which is slightly less than n time steps of 2/fs.  The
-    frequencies f[j] start at 1 Hz instead of 0 Hz.  The sound is treated
-    as periodic, so that the response to one end of the sound can appear at
+    components of v above fs/4 are aliased.  The n values of v span the
+    duration N/fs of the sound.  The duration of n time steps is slightly
+    longer.  The frequencies f[j] start at 1 Hz instead of 0 Hz.  Because
+    the sound is treated as periodic, the response to one end can appear at
     the other end.
 
 [CSSZ20] B. Cramer et al., 2020, arXiv 1910.07407; software lauscher 1.0.1.
@@ -149,7 +149,7 @@ def velocity(x, rate, response, channels, *, out=None):
 
 
 def transmitter(v, dt, *, cell=None):
-    """Return the transmitter pools after each time step, eqs. (3)-(6).
+    """Return the contents of transmitter pools at each time step, eqs. (3)-(6).
 
     >>> free, cleft, store = transmitter(np.zeros((100, 1)), 1e-5)
     >>> bool(np.ptp(free) < 1e-12), float(free[-1, 0].round(3))

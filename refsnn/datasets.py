@@ -3,8 +3,8 @@ r"""Read image data sets: handwritten digits, MNIST, CIFAR and SVHN.
 
 `digits` reads 1,797 handwritten digits of 8x8 pixels from data/digits.npz
 next to this module.  `images` reads MNIST or Fashion-MNIST from a folder,
-and `fetch` downloads these two data sets.  `idx` reads one array from a
-file in their format, IDX.  `split` divides the samples into a training set
+and `fetch` downloads these two data sets.  `idx` reads an array from a
+file in the format IDX.  `split` divides the samples into a training set
 and a test set.  The test set holds about the same fraction of each class.
 
 `upsample` enlarges side x side pixels to size x size by interpolation,

@@ -18,8 +18,8 @@ Exact.  Eqs. (1) and (2) are computed in float64, even for float32 values.
 Cost.   `latency_events` takes O(B m log(B m)) time, and `latency` and
     `poisson` take O(T B m) time.
 Departures.  Eq. (1) is from the second tutorial of [NMZ19], not from the
-    paper.  Firing rates above 1/dt, with a probability above 1, are
-    rejected.
+    paper.  Firing rates above 1/dt are rejected, because the probability
+    of a spike would be above 1.
 
 [NMZ19] E. O. Neftci et al., 2019, arXiv 1901.09948; SpyTorch tutorials.
 """

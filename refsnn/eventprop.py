@@ -27,8 +27,8 @@ between two events at the time s*, if g > 0, q g > -1 and I > 0:
 
 The iteration (8) starts at s = 0 and converges to the crossing.  From the
 derivatives of a loss L with respect to the spike times, the backward pass
-computes dU_i and dI_i, from the last event to the first.  For any other
-quantity A, too, dA is the total derivative dL/dA:
+computes dU_i and dI_i, from the last event to the first.  For every
+quantity A, dA denotes the total derivative dL/dA:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)
@@ -308,8 +308,8 @@ def _crossing(mem, syn, tau_mem, tau_syn, threshold):
 
 
 def _summit(mem, syn, tau_mem, tau_syn):
-    """Return the time from each state to the maximum of U; infinity without a
-    maximum, and 0 if U falls."""
+    """Return the time from each state to the maximum of U.  The time is 0 if U
+    falls, and infinite if U has no maximum."""
     q = tau_syn / tau_mem - 1
     g = 1 - mem / np.where(syn > SMALLEST, syn, 1)
     found = (syn > SMALLEST) & (q * g > -1)
@@ -602,8 +602,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    With these times as `at`, `readout` returns the largest potentials.  If a
-    spike arrives at the time of a maximum, `readout_backward` is wrong.
+    At these times, `readout` returns the largest potentials.  If a spike
+    arrives at the time of a maximum, `readout_backward` is wrong.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()

@@ -25,9 +25,9 @@ Exact.  `read` does not change the stored values.  `read` returns times in
 Cost.   A spike takes 16 bytes.  `write` holds the whole file in memory.
 Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
-    accepts floats and integers with other numbers of bits.  `read` rejects
-    files with links, external data, virtual datasets or references.
-    `read` does not detect damage that makes the HDF5 library hang.
+    accepts other float and integer types.  `read` rejects files with
+    links, external data, virtual datasets or references.  `read` does not
+    detect damage that makes the HDF5 library hang.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.

@@ -20,11 +20,11 @@ e = d log p / df,
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
 The expectation E over the labels y is computed as a weighted sum over
-error vectors e.  Eqs. (7)-(9) list the error vectors and their weights for
-three label distributions.  In eqs. (7) and (8), the label distribution p
-is the softmax of the outputs f.  In eq. (9), the label distribution p is
-the normal distribution with mean f and variance 1.  [A] is 1 if A is true,
-else 0:
+error vectors e.  Eqs. (7)-(9) define the vectors e and their weights in
+this sum for three label distributions.  In eqs. (7) and (8), the label
+distribution p is the softmax of the outputs f.  In eq. (9), the label
+distribution p is the normal distribution with mean f and variance 1.  [A]
+is 1 if A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)

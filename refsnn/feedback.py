@@ -20,8 +20,8 @@ dI be the derivative of the loss with respect to I:
 A three-factor rule multiplies the credit by the surrogate derivative psi
 of the spikes and by a trace of each input x of the hidden layer.  The
 trace of an input is the membrane potential of a model neuron without
-reset.  This neuron has the current syn, and receives only this input, with
-weight 1:
+reset.  The model neuron receives one input x with weight 1, and its
+synaptic current is syn:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)

@@ -40,11 +40,11 @@ and `rate` be penalty coefficients.  The loss is the sum of (4)-(7):
 
 The published code uses first = 0.  If a readout neuron stays below 0 for
 all patterns, the maximum of its potential over time is the initial
-potential 0, which does not depend on the weights, so that the network
-never learns the class of this readout neuron.  With reduction="reached",
-`first` of the correct class is the earliest step at which a hidden spike
-can influence the readout.  The value of `first` is two steps after the
-first hidden spike, and at most T - 1.  For all other classes, first = 0.
+potential 0.  This maximum does not depend on the weights.  The class of
+the readout neuron is therefore never learned.  With reduction="reached",
+first[b, j] of the correct class j is the earliest step at which a hidden
+spike can influence the readout.  This step is two steps after the first
+hidden spike, and at most T - 1.  For all other classes, first = 0.
 
 Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
     and the simulated potential contains the effects of reset, mismatch and

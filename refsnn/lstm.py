@@ -49,14 +49,14 @@ Derivation.  Let e[t] be the direct derivative of the loss L with respect
     initial biases are 1 for forget gates, and otherwise 0.
 Exact.  The gradient is exact.  If the logistic function s(a) is close to
     0, the rounding error of eq. (10) is large relative to s(a).
-Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward` 8
-    T B n (m + n).  Both take O(T B (m + n)) memory.
+Cost.   `simulate` takes 4 T B n (m + n) multiplications, and `backward`
+    takes 8 T B n (m + n).  Both functions take O(T B (m + n)) memory.
 Departures.  The algorithm of [HS97] truncates the gradient of the loss
     where the backpropagated error leaves a memory cell.  The network has
     the forget gates of [GSC00], but no peephole connections, which are
     connections from cell states to gates.  All gates share one dropout
-    mask.  A dropout mask without a time axis is used at all time steps, as
-    in [GG16].  [CSSZ20] trains an LSTM network on binned spikes.
+    mask.  As in [GG16], a dropout mask without a time axis is used at all
+    time steps.  [CSSZ20] trains an LSTM network on binned spikes.
 
 [HS97] S. Hochreiter and J. Schmidhuber, Neural Computation 9, 1735, 1997.
 [GSC00] F. Gers, J. Schmidhuber, F. Cummins, Neural Comp. 12, 2451, 2000.

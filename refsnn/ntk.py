@@ -28,9 +28,9 @@ biases.  The sum in (3) is over the P output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-For the sample y_m, let B_m be the input patches, let H_mq be the signals,
-and let J_mq and s_mq be the derivatives of output q.  A convolutional
-layer adds the term (4), where `o` is the entrywise product:
+For the sample y_m, let B_m be the input patches and H_mq the signals of
+output q.  Eq. (3) then gives the derivatives J_mq and s_mq of output q.  A
+convolutional layer adds the term (4), where `o` is the entrywise product:
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
 

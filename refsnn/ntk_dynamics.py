@@ -90,7 +90,7 @@ def _matrix(kernel):
 
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
             test_outputs=None):
-    """Predict the network outputs in training on the squared loss, eqs. (2)-(4).
+    """Predict the outputs after training steps on the squared loss, eqs. (2)-(4).
 
     >>> found = predict(np.full((1, 1, 1, 1), 5.0), np.ones((1, 1)),
     ...                 np.zeros((1, 1)), [0, 1, 2], rate=0.1)

@@ -35,10 +35,10 @@ of the loss with respect to the weights:
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
 
 After each interval of `every` training steps, new masks are computed from
-the dense weights W_l.  No masks are computed if at most `every` training
-steps remain.  Pruned weights receive neither a gradient nor weight decay,
-but the momentum of an optimiser can still change the pruned weights.  A
-pruned weight becomes active again if a new mask is 1 for this weight.
+the dense weights W_l.  The last interval, which may be shorter, keeps the
+old masks.  Pruned weights receive neither a gradient nor weight decay, but
+the momentum of an optimiser can still change the pruned weights.  A pruned
+weight becomes active again if a new mask is 1 for this weight.
 
 Derivation.  The loss depends on the dense weights W_l only through M_l
     W_l, which gives the factor M_l in eq. (6).  Eqs. (5) and (6) are the
@@ -88,7 +88,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss L of NTT, and its three terms without their coefficients."""
+    """Hold the loss L and its three terms, without `strength` and l2 / density."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -152,8 +152,8 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Run the model on both halves of the batch `x`.  Return each half's
-    recording and pair (inputs, signals), and all outputs."""
+    """Run the model on both halves of the batch `x`.  Return a list of
+    recordings, a list of pairs (inputs, signals), and the outputs."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

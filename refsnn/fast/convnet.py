@@ -27,7 +27,7 @@ Derivation.  For any array X, let dX be the derivative of the loss with
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    and dpre[l] follows from dy[l], with columns instead of rows:
+    Likewise, dpre[l] follows from dy[l] for each pair of columns:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,
@@ -139,7 +139,7 @@ def _convolution(x, W, b, pool):
 
 
 def _empty(x, W):
-    """Return an empty array for pre[l], and how many maps fit the cache."""
+    """Return an empty array for pre[l], and the number of maps in a block."""
     k = W.shape[1]
     pre = np.empty((len(x), x.shape[1] - k + 1, x.shape[2] - k + 1, len(W)), x.dtype)
     size = k * max(x[:1].nbytes, pre[:1].nbytes, 1)
@@ -147,13 +147,13 @@ def _empty(x, W):
 
 
 def _pairs(maps):
-    """Return even and odd columns of maps; omit an unpaired last row or column."""
+    """Return even and odd columns of `maps`.  Omit an unpaired row or column."""
     rows, columns = (side // 2 * 2 for side in maps.shape[1:3])
     return maps[:, :rows, :columns:2], maps[:, :rows, 1:columns:2]
 
 
 def _plan(maps, kernel, step):
-    """Return a view of all row segments of `maps`, and arrays for `_multiply`."""
+    """Return a view of the row segments of `maps`, and arrays of `_multiply`."""
     k, _, c, c_out = kernel.shape
     height = 1 if k * c >= WIDE else k          # number of kernel rows in a segment
     found = np.lib.stride_tricks.sliding_window_view(maps, (height, k), axis=(1, 2))
@@ -168,7 +168,7 @@ def _plan(maps, kernel, step):
 
 
 def _multiply(found, work, out):
-    """Compute the sum in (1) or (7) from the row segments `found`."""
+    """Write the sum in (1) or (7) to `out`; `found` contains row segments."""
     segments, shifted, kernel, terms = work
     np.copyto(segments[:len(found)], found)
     # OpenBLAS is fastest with the small product of one row of one map.

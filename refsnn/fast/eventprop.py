@@ -42,9 +42,10 @@ the last arrival to the first,
     between events: dtau_mem += dU U_mem                             (15)
                     dtau_syn += dU U_syn + dI I_syn                  (16)
 
-Here U_mem, U_syn and I_syn are the derivatives of U(s) and I(s) in (4)
-with respect to tau_mem and tau_syn.  They contain the derivatives of k.
-Let z = r(y) for tau_mem >= tau_syn, and z = p(y) - r(y) otherwise:
+Here U_mem is the derivative of U(s) in (4) with respect to tau_mem.  U_syn
+and I_syn are the derivatives of U(s) and I(s) with respect to tau_syn.
+U_mem and U_syn contain the derivatives of k.  Let z = r(y) for tau_mem >=
+tau_syn, and z = p(y) - r(y) otherwise:
 
     r(y) = (exp(y) - p(y))/y                                         (17)
     dk/dtau_syn = exp(-s/max(tau_mem, tau_syn)) s^2 z
@@ -182,9 +183,9 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Sort input spikes by arrival at each neuron.  Return times and `until`,
-    (S+1, B n).  In order of arrival, return weights, weight indices and spike
-    indices, (S, B, n).  Return a mask of spikes, (B, S), and the shape of W."""
+    """Sort the input spikes of each sample, at most S, by arrival at each
+    neuron.  Return times and `until`, (S+1, B n); weights, weight indices and
+    spike indices, (S, B, n); a mask of spikes, (B, S); and the shape of W."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)

@@ -30,10 +30,9 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     with respect to the spikes S and the readout potentials `out`, at fixed
     values of all other states.  For every other array A, dA denotes the
     total derivative dL/dA.  The readout, eqs. (5) and (6), is a linear
-    filter.  Applied backward in time to the derivatives dout, the readout
-    filter gives the derivatives dR of the loss with respect to the readout
-    currents R.  The chain rule for (2)-(4), with constant spikes in the
-    reset, gives
+    filter.  To obtain dR for the readout currents R, this filter is run
+    backward in time on dout.  The chain rule for (2)-(4), with constant
+    spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -55,8 +54,8 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is simulated in blocks of j <= 64 steps, by one product of
-    a matrix K with a vector of inputs and initial states.  The columns of
+    The readout is simulated in blocks of j <= 64 steps.  A matrix K is
+    multiplied by the inputs W_out S and the initial state.  The columns of
     K are the responses to a unit input or to a unit initial state:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)

@@ -14,8 +14,8 @@ After a spike, U is 0 for refractory/dt steps:
 
 The learning rule needs a trace of each input.  Error signals and
 eligibilities are convolved with a double-exponential kernel alpha of unit
-area.  Traces and convolutions are computed by two exponential filters in
-series, with the input v, the output `second` and constants a, b and g:
+area.  Eq. (4) computes traces and convolutions by two exponential filters
+in series.  The input is v, the output second[t], and a, b, g are constant:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
@@ -46,11 +46,11 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  If alpha, reversed in time, replaces dhebb,
-    eqs. (6) and (7) give the eligibilities at the end of a block.
+    j of the weight change.  The eligibilities at the end of a block follow
+    from eqs. (6) and (7) if the time-reversed kernel alpha replaces dhebb.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
-    input spike adds O(n) time, and a dense x adds O(T B m).
+    input spike adds O(n) time, and a dense array x adds O(T B m) time.
 Departures.  See superspike.py.
 
 [ZG18] F. Zenke, S. Ganguli, Neural Comp. 30, 1514, 2018, arXiv 1705.11146.
@@ -80,7 +80,7 @@ SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of neurons and rule, by default for dt = 0.1 ms."""
+    """Hold the constants of model and rule, by default for steps of 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99
@@ -133,8 +133,8 @@ def rest(k, B, n, m, dtype=np.float64):
     (8, 2, 4)
 
     Arguments and results as for `superspike.rest`.
-    For v = hebb in (4), the state fields `eligibility_rise` and `eligibility`
-    are `first` and `second`.
+    For v = hebb, the fields `eligibility_rise` and `eligibility` hold first[t]
+    and second[t] of eq. (4).
     """
     dtype = float_dtype(dtype)
     B, n, m = arrays("B () int in [1, inf), n () int in [1, inf), "

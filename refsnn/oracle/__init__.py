@@ -32,9 +32,9 @@ determines spikes[t].  The results of programs that count time steps
 differently do not match the correct outputs.
 
 From the recording of a layer, the function `identify` infers how a time
-step was computed, and names a similar public simulator, for example "as
-lava LIF (lava), but reset by subtraction".  If the layer has no synaptic
-filter, set the decay factor `alpha` of the current to 0.
+step was computed.  `identify` also names a similar public simulator and
+the differences.  If the layer has no synaptic filter, set the decay factor
+`alpha` of the current to 0.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.

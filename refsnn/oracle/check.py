@@ -8,21 +8,21 @@ pass and of the backward pass, `check` also reports whether the forward
 pass, the loss or the backward pass is wrong.  In the report, the word
 "layout" means that all values are right, but that an array has a wrong
 shape or a wrong order of axes.  `check` names a known programming mistake
-only if a program with this mistake would give all tested results of the
-test problem.  If decay factors rounded to float32 explain the results of a
-layer, the report says so.
+only if this mistake explains all given results of the test problem.  If
+decay factors rounded to float32 explain the results of a layer, the report
+says so.
 
 The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
 largest entry of the correct output.  Spikes and spike counts in the
-results must equal the correct values exactly.  If the correct outputs can
-be computed without rounding errors (exact golden vectors), all results
-must equal the correct outputs exactly.  Results that are 0 everywhere are
-rejected.  Some pairs of test problems differ only in one option, and their
-correct outputs differ.  If a program returns equal results for both test
-problems of such a pair, `check` rejects the results.
+results must equal the correct values exactly.  The correct outputs of some
+golden vectors have no rounding errors.  Results must equal these outputs
+exactly.  Results that are 0 everywhere are rejected.  Some pairs of test
+problems differ only in one option, and their correct outputs differ.  If a
+program returns equal results for both test problems of such a pair,
+`check` rejects the results.
 
-The function `vectors` also checks the stored test problems: spikes vary,
-no output is 0 everywhere, and each known mistake has an effect.
+The function `vectors` also checks the stored test problems.  Spikes must
+vary, no output may be all 0, and each known mistake must change an output.
 """
 
 import re
@@ -59,7 +59,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one result.  In a summary of results, `output` is empty."""
+    """Hold the status of one result.  In a summary, the field `output` is ''."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -68,7 +68,7 @@ class Finding(NamedTuple):
 
 
 def vectors(names=None):
-    """Load test problems, and check that each known mistake has an effect.
+    """Load test problems, and check that each known mistake changes an output.
 
     >>> vector = vectors(["si_paper"])["si_paper"]
     >>> sorted(vector.outputs), len(vector.mutants) > 5

@@ -184,7 +184,7 @@ def _fishers():
         return named(kind, _fisher(run, signals, *labels))
 
     def squares(kind, shares):
-        """Return sum_g (sum_ny shares[g, n, y] d log p(y | x[n]))^2."""
+        """Return the squares of weighted sums of d log p(y | x[n]), summed over g."""
         d = [np.einsum("gny,nyk,nkj->gnj", shares, slopes, g) for g in signals]
         return named(kind, [(np.einsum("gnj,ni->gji", e, a) ** 2).sum(axis=0) for e, a
                             in zip(d, run.inputs, strict=True)] + [

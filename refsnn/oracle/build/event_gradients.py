@@ -1,8 +1,9 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute test problems with known solutions for gradients of spike times.
 
-The time steps follow the scheme "held" of `spike_time_grid`.  In names of
-mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn.
+The time steps are those of scheme="held" in `spike_time_grid`.  In
+descriptions of mistakes, the adjoints lambda_V and lambda_I are
+-dU/tau_mem and -dI/tau_syn.
 """
 
 import numpy as np
@@ -99,7 +100,7 @@ def _exact(seed, T, B, m, n):
 
 
 def _clear(run):
-    """Return whether small perturbations keep the number and order of spikes."""
+    """Return whether small parameter changes keep the number and order of spikes."""
     gaps = [np.diff(log.at)[np.diff(log.kinds == eventprop.ARRIVAL)] for log in run.log]
     return min(run.margin.min(), run.slope.min() * TAU_MEM) > CLEAR \
         and min(gap.min(initial=1) for gap in gaps) > APART

@@ -2,7 +2,7 @@
 """Compute test problems with known solutions for spiking networks.
 
 The inputs of these test problems include no recorded spikes or membrane
-potentials.  The tested program must therefore simulate the network itself.
+potentials.  The tested program must therefore simulate the network.
 """
 
 import numpy as np

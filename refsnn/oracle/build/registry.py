@@ -111,9 +111,9 @@ REGISTRY = {
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector, in which mistakes have no identifiers yet.  If
-    `size` is empty, the size in `REGISTRY` is used.  If `single` is true, the
-    decay factors alpha and beta and the gain are rounded to float32, as in
+    """Compute a golden vector.  The known mistakes have no identifiers yet.
+    If `size` is empty, the size in `REGISTRY` is used.  If `single` is true,
+    the decay factors alpha and beta and the gain are rounded to float32, as in
     some faulty programs.  Problems without these constants do not change.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape

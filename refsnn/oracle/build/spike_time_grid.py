@@ -10,8 +10,8 @@ during a step, as in `lif` with the gain 1 - beta, and "exact" is the exact
 solution between two spikes.
 
 On the grid, a spike is at the end of its step.  With the option `between`,
-spike times are interpolated linearly within the step, and the state
-follows the scheme before and after the spike.  The gradient uses the jumps
+spike times are interpolated linearly within the step.  The same scheme
+computes the state before and after the spike.  The gradient uses the jumps
 of EventProp, because spike times on the grid do not change continuously.
 """
 
@@ -26,7 +26,7 @@ __all__ = ["Grid", "backward", "simulate"]
 
 class Grid(NamedTuple):
     """Hold the times and neurons of all spikes.  For each step with spikes,
-    `spikes` holds neurons, shares of the step before the spikes, and currents."""
+    `spikes` holds neurons, spike times as fractions of the step, and currents."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict

@@ -44,9 +44,9 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Return uniformly distributed random multiples of 1/64 in [0, 1), which are
-    the same in all NumPy versions.  The seed is an int or a list of int.  If
-    the first entry of a list is a function, this function draws the numbers.
+    """Return uniformly distributed random multiples of 1/64 in [0, 1), which
+    are the same in all NumPy versions.  The seed is an int or a list of int.
+    If a list starts with a function, this function draws the numbers.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)

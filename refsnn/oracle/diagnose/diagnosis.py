@@ -257,8 +257,8 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Choose the wrong output with the smallest error, the loss last.  Return its
-    `Place`, whether its error is below 1 %, and its label."""
+    """Choose the wrong output with the smallest error, if possible not the
+    loss.  Return its `Place`, whether the error is below 1 %, and a label."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
