@@ -52,7 +52,7 @@ Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer has i inputs and j units.  Without masks, a
     kernel of one batch needs about half of the listed multiplications.
-    Temporary arrays hold a part of the kernel and a few Jacobians.
+    Temporary arrays hold part of a kernel and Jacobians of a few channels.
 
     layer             multiplications
     dense             N M (i + K^2 j)
