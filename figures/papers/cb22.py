@@ -113,6 +113,11 @@ SETTINGS = (
         ("de-calibration", "0 to 50 %: time constants, thresholds, or both",
          "0, 15, 30 and 50 %: both"),
         ("dropout", "40 %", "same"), ("runs", "5", "2"))),
+    Experiment("chip_gap", "Increased mismatch or noise", (
+        *SHARED, ("epochs", "100", "20"),
+        ("de-calibration", "0 to 50 %", "0, 5, 10, 15 and 20 %"),
+        ("noise", "of the chip", "of the emulated chip, times 1, 2, 4 and 8"),
+        ("runs", "5", "3; same initial weights and order of images"))),
     Experiment("chip_words", "SHD", (
         ("data", "SHD", "SHD regenerated"),
         ("input channels", "70 of 700: the lowest 70 are removed, then every ninth",
