@@ -25,10 +25,10 @@ between two events at the time s*, if g > 0, q g > -1 and I > 0:
     I > threshold and I(s*) > threshold                               (7)
     s := s + tau_mem (threshold - U(s))/(I(s) - U(s))                 (8)
 
-The iteration (8) starts at s = 0 and converges to the crossing.  From the
-derivatives of a loss L with respect to the spike times, the backward pass
-computes dU_i and dI_i, from the last event to the first.  For every
-quantity A, dA denotes the total derivative dL/dA:
+The iteration (8) starts at s = 0 and converges to the crossing of the
+threshold.  From the derivatives of a loss L with respect to the spike
+times, the backward pass computes dU_i and dI_i, from the last event to the
+first.  For every quantity A, dA denotes the total derivative dL/dA:
 
     between events: dI := exp(-s/tau_syn) dI + k(s) dU                (9)
                     dU := exp(-s/tau_mem) dU                         (10)

@@ -565,7 +565,7 @@ def _always(y, spikes, W, live, noise, fit):
 
 
 def _correlation(a, b):
-    """Return the correlations of the rows of a and b."""
+    """Correlate each row of a with each row of b."""
     a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
     sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
     return a @ b.T / np.maximum(np.outer(*sizes), TINY)

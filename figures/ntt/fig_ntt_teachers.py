@@ -2,10 +2,10 @@
 
 The left panel shows the kernel distance, divided by its initial value, against the
 training step of Neural Tangent Transfer (NTT).  Each line stands for one dense network
-(teacher), and is darker for a larger initial kernel distance.  The right panel shows
-the distance ratio, which is the kernel distance after 200 steps of NTT divided by the
-initial kernel distance.  The horizontal axis of the right panel is the initial kernel
-distance.
+(teacher), and is darker if the kernels of teacher and student differ more at first.
+The right panel shows the distance ratio, which is the kernel distance after 200 steps
+of NTT divided by the initial kernel distance.  The horizontal axis of the right panel
+is the initial kernel distance.
 
 NTT trains a sparse network (student) without labels to match the outputs and the
 tangent kernel of its teacher.  The weights of all teachers are sampled from the same

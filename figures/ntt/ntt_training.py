@@ -56,7 +56,7 @@ class Net(NamedTuple):
 
 
 def mean_and_spread(values):
-    """Return the mean and the standard deviation; one value has the deviation 0."""
+    """Return the mean and the standard deviation, which is 0 for one run."""
     mean = values.mean(axis=0)
     return mean, values.std(axis=0, ddof=1) if len(values) > 1 else np.zeros_like(mean)
 
@@ -265,7 +265,7 @@ def threaded(model, pool):
 
 def transfer_part(net, teacher, x, *, density, total, first, count, rate, generator,
                   l2, scope, batch, before=None, every=100, threads=1):
-    """Run `count` of the `total` steps of NTT, after `first` steps.
+    """Run `count` steps of NTT, after `first` of all `total` steps.
 
     The result does not depend on the number of threads. The next call takes the
     returned dict as `before`. If `first` is a multiple of `every` in each call, all

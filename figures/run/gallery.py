@@ -272,7 +272,7 @@ def _documents(out, find, tell):
 
 
 def _read(document, find):
-    """Return the module that computes a figure, and the judged claims."""
+    """Return the module of a figure, and its claims with verdicts."""
     if "error" not in document:
         module = find(document["figure"])
         return module, claims.read(module, document)

@@ -90,9 +90,8 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the mistakes that change no output by more than 1e-4
-    of the largest entry of this output.  For exact outputs, every change
-    counts.
+    """Return the names of the mistakes that hardly change the outputs: by at
+    most 1e-4 of the largest entry, or, in exact outputs, not at all.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs

@@ -234,7 +234,7 @@ def _differences(old, new, place=""):
 
 
 def _kept(old, new, place=""):
-    """Return new contents, with the old arrays where these differ by rounding."""
+    """Keep old arrays that differ only by rounding."""
     if not _differences(old, new, place):
         return old
     if isinstance(new, dict) and isinstance(old, dict):

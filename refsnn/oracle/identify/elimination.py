@@ -35,8 +35,9 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
-    below (16 + t/2) eps S(t).  At equality, the property `compare`
-    determines whether the neuron emits a spike, half a spike or no spike.
+    below (16 + t/2) eps S(t).  If the potential equals the threshold, the
+    property `compare` says whether the neuron emits a spike, half a spike
+    or no spike.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, a part of the
     recording is compared first.  This part is one sample if simulated

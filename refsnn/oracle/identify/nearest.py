@@ -25,7 +25,7 @@ Cost.   The comparison in the module `elimination` is repeated at most
     transposed weights, V = 0, swapped axes of time and batch, or a
     threshold of 1.
 Departures.  If a convention agrees with the recording only after such a
-    change, the report names the change, but lists no members.
+    change, the report names the change, but its field `members` is empty.
 """
 
 import numpy as np
