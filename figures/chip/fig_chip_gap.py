@@ -35,8 +35,9 @@ FOLDERS = {"full": ("mnist",)}
 # Standard deviations of de-calibration, %, and factors on the noise.
 LEVELS = {"quick": ((20,), (8,)), "default": ((10, 20), (4, 8)),
           "full": ((5, 10, 15, 20), (2, 4, 8))}
-SIZES = {"quick": (1, 1), "default": (2, 8),
-         "full": (3, chip_images.EPOCHS["mnist"])}      # repeats, epochs
+SIZES = {"quick": (1, 1, 30), "default": (2, 8, chip_images.HIDDEN["digits"]),
+         # repeats, epochs, hidden neurons
+         "full": (3, chip_images.EPOCHS["mnist"], chip_images.HIDDEN["mnist"])}
 SOFTWARE = "software"
 LOST = 0.01                     # accuracy that weights from software lose at least
 COLOURS = {"loop": colours.BLUE, "transfer": colours.VERMILION}
@@ -66,8 +67,8 @@ def label(level, factor):
 def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
     """Return the training jobs of all networks."""
     task, folder = ("mnist", data) if size == "full" else ("digits", None)
-    repeats, epochs = (given or usual for given, usual in zip(
-        (repeats, epochs), SIZES[size], strict=True))
+    repeats, epochs, hidden = (given or usual for given, usual in zip(
+        (repeats, epochs, hidden), SIZES[size], strict=True))
     listed = []
     for repeat in range(repeats):
         for level, factor in (*chips(size), (None, None)):
@@ -76,7 +77,7 @@ def jobs(size, seed, data, repeats=None, epochs=None, hidden=None):
                     "task": task, "folder": folder, "level": level, "factor": factor,
                     "tests": [] if factor else [list(pair) for pair in chips(size)],
                     "epochs": epochs, "first": first, "count": count, "seed": seed,
-                    "repeat": repeat, "hidden": hidden or chip_images.HIDDEN[task]},
+                    "repeat": repeat, "hidden": hidden},
                     *([len(listed) - 1] if first else [])))
     return listed
 
