@@ -56,7 +56,7 @@ HALF = 0.5                      # the share of a cause
 COLOURS = {"software": colours.VERMILION, "chip": colours.BLUE,
            "penalties": colours.GREY}
 TEST = {"software": 0.712, "chip": 0.762}
-SIZES = {"quick": (1, 1, 2, 8, 100), "default": (2, 4, 3, 48, 25),
+SIZES = {"quick": (1, 1, 2, 16, 100), "default": (2, 4, 3, 48, 25),
          # repeats, epochs, classes, hidden neurons, words in a mini-batch
          "full": (3, 30, 20, chip_words.HIDDEN, chip_words.RULE.batch)}
 PART = 5                        # epochs in one job, if words are read from files
