@@ -26,6 +26,13 @@ def pytest_configure(config):
         hypothesis.settings.load_profile("dev")
 
 
+def pytest_ignore_collect(collection_path, config):
+    """Do not import tests that are never quick."""
+    if config.getoption("markexpr") == "quick" and collection_path.name in (
+            "figures", "oracle", "convert"):
+        return True
+
+
 def pytest_collection_modifyitems(items):
     """Mark the proofs of the core, the contracts and the rules as quick.
 
