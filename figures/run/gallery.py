@@ -65,12 +65,12 @@ def drawn(plot, data):
     return fig
 
 
-def png(fig):
+def png(fig, **options):
     """Return a PNG file of a matplotlib figure as bytes."""
     import matplotlib.style
     picture = io.BytesIO()
     with matplotlib.style.context([str(LOOK)]):
-        fig.savefig(picture, format="png", metadata={"Software": None})
+        fig.savefig(picture, format="png", metadata={"Software": None}, **options)
     return picture.getvalue()
 
 

@@ -26,6 +26,7 @@ from figures.run import claims, digest, expected, gallery, jobs, origin, stale, 
 
 LONG_S = 45 * 60            # longest time that a job should take
 REDRAW_S, LOG_S = 0.5, 10   # intervals of the bar in a terminal, and of lines in a file
+COARSE = 80                 # dots per inch of pictures with --quick
 ORIGIN = ("commit", "digest", "versions", "machine", "date", "data")    # of a job
 # The bar and the time left follow the expected computing times of the jobs.
 BAR = "{desc}{percentage:3.0f}%|{bar}| {elapsed}, {remaining} left{postfix}"
@@ -272,8 +273,9 @@ def finish(figure, results, options):
             judged = claims.read(module, document)
             if hasattr(module, "table"):
                 document["table"] = module.table(data)
-            gallery.write_bytes(outputs["png"], gallery.png(gallery.drawn(
-                module.plot, storage.shown(module, data))))
+            fig = gallery.drawn(module.plot, storage.shown(module, data))
+            coarse = {"dpi": COARSE} if options.size == "quick" else {}
+            gallery.write_bytes(outputs["png"], gallery.png(fig, **coarse))
             gallery.write_bytes(outputs["h5"], storage.packed(module, data))
     except Exception:
         figure.error = traceback.format_exc()

@@ -24,7 +24,7 @@ from refsnn import eventprop, optimisers, spike_time
 from refsnn.fast import eventprop as fast
 
 FIGURE = "yin_yang"
-SIZES = {"quick": (1, 4, 1000), "default": (1, 12, 5000), "full": (10, 300, 5000)}
+SIZES = {"quick": (1, 4, 400), "default": (1, 12, 5000), "full": (10, 300, 5000)}
 # runs, epochs, training points
 TAUS, UNTIL = {"tau_mem": 20e-3, "tau_syn": 5e-3}, 60e-3              # s
 SCALE, LATE_SCALE, LATE_COST = 0.5e-3, 6.4e-3, 3e-3                   # s, s, 1
