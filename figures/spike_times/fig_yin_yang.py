@@ -11,7 +11,7 @@ the predicted classes of the test points of the first run after training, and cr
 mark wrong predictions.
 
 The data, the network and the training are those of [WP21], except for the generator of
-the data. There are 5000 training points (1000 with --quick), and a fifth as many test
+the data. There are 5000 training points (400 with --quick), and a fifth as many test
 points. A third of the points belongs to each class. Training lasts 12 epochs by
 default, 4 epochs with --quick, and 300 epochs with --full, as in [WP21].
 """
