@@ -224,7 +224,7 @@ def gradient(model, student, x, goal, *, density, strength=1e-3, l2=1e-4,
             live, record, half[1], *adjoint, df),
         recordings, halves, adjoints, (doutputs[:half], doutputs[half:])))
     dweights, dbiases = ([a + b for a, b in zip(*found, strict=True)]
-                         for found in zip(*parts, strict=True))        # (6)
+                         for found in zip(*parts, strict=True))
     for W, M, dW in zip(live, student.masks, dweights, strict=True):   # in place
         W *= 2 * l2 / density                                              # (6)
         W += dW                                                            # (6)
