@@ -30,6 +30,11 @@ is 1 if A is true, else 0:
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
+Over several tasks, the importances F are summed.  In online EWC [S+18],
+the sum decays when the importance F of a new task is added:
+
+    F_i* <- decay F_i* + F_i                                      (10)
+
 Derivation.  Eqs. (5) and (6) square the entries of d log p/dW[l] = dpre[l]
     a[l]^T and d log p/db[l] = dpre[l].  Eq. (7) is the derivative of the
     logarithm of the softmax.  For the normal distribution, e = y - f has a
@@ -54,6 +59,7 @@ Departures.  In [KP17], each earlier task has its own penalty.  This module
     ``g[:, head]`` for each layer.
 
 [KP17] J. Kirkpatrick et al., PNAS 114, 3521, 2017, arXiv 1612.00796.
+[S+18] J. Schwarz et al., ICML 2018, arXiv 1805.06370.
 """
 
 from typing import List, NamedTuple, Union
@@ -138,8 +144,8 @@ def _errors(outputs, labels, likelihood):
     return (unit[labels] - p)[:, None], np.ones_like(p[:1, :1, None])      # (8)
 
 
-def accumulate(state, importance, parameters, anchors="latest"):
-    """Update the importances and the anchors of all parameters after a task.
+def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
+    """Update importances, eq. (10), and anchors of all parameters after a task.
 
     >>> state = accumulate(None, np.array([1.0]), np.array([0.0]))
     >>> state = accumulate(state, np.array([3.0]), np.array([1.0]), "all")
@@ -153,11 +159,12 @@ def accumulate(state, importance, parameters, anchors="latest"):
         Fisher information F, such as ``[*found.weights, *found.biases]``, and
         parameters at the end of the task.
     anchors : {"latest", "all"}
+    decay : float, from 0 to 1; 1 for the sum of importances
 
     Returns
     -------
     State
-        importance  sum of F over completed tasks
+        importance  F*, the decayed sum of F over completed tasks
         anchor      latest parameters, or F-weighted mean
         tasks       number of completed tasks
     """
@@ -165,11 +172,12 @@ def accumulate(state, importance, parameters, anchors="latest"):
     theta, old, before, tasks, _ = _checked(
         State(parameters, parameters, 0) if state is None else state, parameters)
     F = lists("importance", importance, theta, "parameters")
-    arrays("importance[] (...) in [0, inf)", F)        # F is a mean of squares
-    if state is None:
-        old = [np.zeros_like(a) for a in theta]
+    _, decay = arrays("importance[] (...) in [0, inf), decay () in [0, 1]",
+                      F, decay)                 # F is a mean of squares
+    old = [np.zeros_like(a) for a in theta] if state is None else [
+        np.asarray(decay * a) for a in old]
     with np.errstate(over="ignore", invalid="ignore"):
-        total = [np.asarray(a + b) for a, b in zip(old, F, strict=True)]
+        total = [np.asarray(a + b) for a, b in zip(old, F, strict=True)]   # (10)
         new = [np.array(a) for a in theta]
         if anchors == "all":
             for a, b, f, s in zip(new, before, old, total, strict=True):

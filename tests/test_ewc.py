@@ -172,6 +172,7 @@ def test_dtype_shapes_and_inputs(seed, dtype):
     found = ewc.fisher(rec.inputs, signals, rec.outputs)
     theta = [*weights, *biases]
     state = ewc.accumulate(None, [*found.weights, *found.biases], theta)
+    state = ewc.accumulate(state, state.importance, theta, decay=np.float64(0.5))
     pull = ewc.penalty_gradient(state, [a + 1 for a in theta], np.float64(0.5))
     for likes, values in ((theta, [*found.weights, *found.biases]), (theta, pull),
                           (theta, state.anchor), (theta, state.importance)):
@@ -198,10 +199,10 @@ def history(seed, tasks=3, several=True):
     return found, rng
 
 
-def consolidated(tasks, anchors):
+def consolidated(tasks, anchors, **options):
     state = None
     for F, theta in tasks:
-        state = ewc.accumulate(state, F, theta, anchors)
+        state = ewc.accumulate(state, F, theta, anchors, **options)
     return state
 
 
@@ -277,6 +278,46 @@ def test_penalty_gradient_by_finite_differences(seed, anchors):
     checks.gradient(lambda t: ewc.penalty(state, t, 0.7), theta, pull, rtol=1e-8,
                     step=1e-2)
     assert ewc.penalty(state, theta, 0.0) == 0
+
+
+@proves("ewc", 10)
+@given(SEEDS, st.integers(1, 4), st.floats(0, 1), st.sampled_from(["latest", "all"]))
+def test_online_importances_by_differences_of_decayed_penalties(seed, count, decay,
+                                                                anchors):
+    """Each new task multiplies the penalties of all earlier tasks by the decay.
+
+    The second differences of a quadratic penalty are exact.
+    """
+    tasks, rng = history(seed, count)
+    state = consolidated(tasks, anchors, decay=decay)
+    theta, step = rng.normal(size=(2, 3)), rng.normal(size=(2, 3))
+
+    def separate(theta):
+        total = 0.0
+        for F, anchor in tasks:
+            at = anchor[0] if anchors == "all" else tasks[-1][1][0]
+            total = decay * total + 0.35 * F[0] * (theta - at) ** 2
+        return total
+
+    def online(theta):
+        return ewc.penalty(state, [theta, state.anchor[1]], 0.7)
+
+    for place in np.ndindex(theta.shape):
+        e = np.zeros_like(step)
+        e[place] = step[place]
+        for weights in ((1, -2, 1), (-0.5, 0, 0.5)):
+            found, right = (sum(w * np.sum(f(theta + k * e)) for w, k in zip(
+                weights, (-1, 0, 1), strict=True)) for f in (online, separate))
+            assert_allclose(found, right, rtol=RTOL, atol=RTOL * np.sum(
+                separate(theta)))
+
+
+def test_online_importances_by_hand():
+    state = None
+    for F in (8.0, 4.0, 2.0):
+        state = ewc.accumulate(state, F * ONE, ONE, decay=0.25)
+    assert state.importance.tolist() == [3.5, 3.5]      # 8/16 + 4/4 + 2
+    assert ewc.accumulate(state, ONE, ONE, decay=0.0).importance.tolist() == [1, 1]
 
 
 def test_accumulate_does_not_modify_the_state():

@@ -21,7 +21,8 @@ FUNCTIONS = [
              "outputs (B, k) float, labels? (B) int in [0, 5], "
              "likelihood {categorical, gaussian}", given=labelled),
     contract(ewc.accumulate, f"{STATE}, importance[0] (p) float in [0, inf), "
-             "parameters[0] (p) float, anchors {latest, all}"),
+             "parameters[0] (p) float, anchors {latest, all}, "
+             "decay () in [0, 1]"),
     contract(ewc.penalty, LATER),
     contract(ewc.penalty_gradient, LATER),
 ]

@@ -409,10 +409,11 @@ def elastic(p):
         run, (inputs, signals) = traced(own, p[f"{when}x"])
         F = ewc.fisher(inputs, signals, run.outputs)
         tasks.append(([*F.weights, *F.biases], [*own.values()]))
-    state = ewc.accumulate(ewc.accumulate(None, *tasks[0]), *tasks[1])
+    decay = p.get("decay", 1.0)
+    state = ewc.accumulate(ewc.accumulate(None, *tasks[0]), *tasks[1], decay=decay)
     moved = [p[f"moved_{key}"] for key in shapes]
-    slopes = ewc.penalty_gradient(state, moved, p["strength"])
-    found = {"penalty": ewc.penalty(state, moved, p["strength"])}
+    slopes = ewc.penalty_gradient(state, moved, p["strength"] * decay)
+    found = {"penalty": ewc.penalty(state, moved, p["strength"] * decay)}
     for key, F, d in zip(shapes, state.importance, slopes, strict=True):
         found |= {f"F_{key}": F, f"dpenalty_{key}": d}
     return found
@@ -579,6 +580,7 @@ ANSWERS = {
     "surrogates_threshold": curves_at_threshold,
     "max_over_time": max_over_time,
     "ewc": elastic,
+    "ewc_online": elastic,
     "fisher": fishers,
     "binning": counts,
     "in_the_loop": chip_gradient,

@@ -105,7 +105,7 @@ def _path(p, settings, overwrite=False, kept=False):
             "dpenalty": si.penalty_gradient(state, theta[0], settings)}
 
 
-def _ewc():
+def _ewc(*, decay=1.0):
     shapes = {"W0": (5, 4), "W1": (3, 5), "b0": (5,), "b1": (3,)}
     p = {f"{when}{key}": 2 * numbers([seed, i], *shape) - 1
          for seed, when in ((27, ""), (31, "second_"))
@@ -124,8 +124,10 @@ def _ewc():
         run = mlp.forward(*layers, p[f"{when}x"])
         runs.append((run, mlp.signals(layers[0], run), p[f"{when}labels"]))
 
-    def found(*tasks, scale=1.0, anchor=anchors[-1]):
-        state = ewc.State([sum(parts) for parts in zip(*tasks, strict=True)], anchor, 2)
+    def found(*tasks, scale=decay, anchor=anchors[-1], decay=decay):
+        state = None
+        for F in tasks:
+            state = ewc.accumulate(state, F, anchor, decay=decay)
         strength = scale * p["strength"]
         slopes = ewc.penalty_gradient(state, moved, strength)
         answers = {"penalty": np.float64(ewc.penalty(state, moved, strength))}
@@ -139,7 +141,11 @@ def _ewc():
     tasks = [_fisher(*run) for run in runs]
     right = found(*tasks)
 
-    def penalty(scale=1.0, anchor=anchors[-1]):
+    def scaled(*factors):
+        return found(*([c * a for a in task] for c, task in zip(
+            factors, tasks, strict=True)))
+
+    def penalty(scale=decay, anchor=anchors[-1]):
         return {key: a for key, a in found(*tasks, scale=scale, anchor=anchor).items()
                 if "pen" in key}
 
@@ -148,18 +154,34 @@ def _ewc():
         ("labels of the largest output", LARGEST): by("largest"),
         "unit variance about the outputs, not their softmax": by("gaussian"),
         ("square of the mean derivative, not mean of its square", SQUARED): by("mean"),
-        "summed, not averaged, over samples":
-            found(*([8 * a for a in task] for task in tasks)),
-        "missing factor 1/2 of the penalty": penalty(scale=2.0),
+        "summed, not averaged, over samples": scaled(8, 8),
+        "missing factor 1/2 of the penalty": penalty(scale=2 * decay),
         ("aliasing: the anchor is a view of the live weights",
-         "ContinualAI/continual-learning-baselines#74"):
-            {key: 0 * a for key, a in right.items() if "pen" in key},
+         "ContinualAI/continual-learning-baselines#74"): {
+            key: 0 * a for key, a in right.items() if "pen" in key},
         "importance of the last task alone, not summed": found(tasks[1]),
         "anchor of the first task": penalty(anchor=anchors[0])}
+    if decay < 1:
+        p["decay"] = decay
+        first = found([decay * a for a in tasks[0]], anchor=anchors[0])
+        second = found(tasks[1])
+        wrong |= {
+            "without decay": found(*tasks, scale=1.0, decay=1.0),
+            "decay of the importance alone, not of the penalty": penalty(scale=1.0),
+            "decay of the penalty alone, not of the importance": found(
+                *tasks, decay=1.0),
+            "decay of the new importance, not of the old one": scaled(1 / decay, decay),
+            "decay of both importances": scaled(1, decay),
+            ("running average: 1 - decay times the new importance",
+             "EWC++, arXiv 1801.10112"): scaled(1, 1 - decay),
+            "an anchor for each task": {
+                key: a + second[key] for key, a in first.items() if "pen" in key}}
+    summed, weight = ("summed over the tasks", "") if decay == 1 else (
+        "F <- decay F + that of the next task", "decay ")
     text = ("f = W1 relu(W0 x + b0) + b1 for a first and a second task; diagonal F of "
             "the Fisher information, labels drawn from the softmax of f, mean over x, "
-            "summed over the tasks; penalty strength/2 sum F (moved - second)^2 and "
-            "its derivative: refsnn.ewc, (1)-(7)")
+            f"{summed}; penalty strength/2 {weight}sum F (moved - second)^2 and its "
+            f"derivative: refsnn.ewc, (1)-(7){', (10)' * (decay < 1)}")
     idle = {key: (marked(p[key]), "the labels are drawn from the softmax")
             for key in ("labels", "second_labels")}
     return text, p, right, wrong, idle

@@ -83,6 +83,7 @@ REGISTRY = {
     "van_rossum": Entry(losses_and_optimisers._van_rossum),
     "regularisers": Entry(losses_and_optimisers._regularisers),
     "ewc": Entry(consolidation._ewc),
+    "ewc_online": Entry(consolidation._ewc, (), {"decay": 0.75}),
     "fisher": Entry(consolidation._fishers),
     "surrogates": Entry(losses_and_optimisers._surrogates),
     "surrogates_threshold": Entry(losses_and_optimisers._surrogates_threshold),

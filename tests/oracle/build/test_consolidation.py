@@ -8,7 +8,7 @@ from refsnn.oracle import check
 from refsnn.oracle.build.registry import REGISTRY
 
 PRESETS = [name for name in REGISTRY if name.startswith("si_")]
-VECTORS = check.vectors([*PRESETS, "ewc", "fisher"])
+VECTORS = check.vectors([*PRESETS, "ewc", "ewc_online", "fisher"])
 RTOL = 1e-10
 STEP = 1e-5
 
@@ -70,12 +70,14 @@ def log_law(p, x):
     return f - np.log(np.exp(f).sum())
 
 
-def test_fisher_entry_by_entry():
+@pytest.mark.parametrize("name", ["ewc", "ewc_online"])
+def test_fisher_entry_by_entry(name):
     """Mean of squared differences of the log-law, over x and the law's labels."""
-    given, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+    given, right = VECTORS[name].inputs, VECTORS[name].outputs
     for key in ("W0", "W1", "b0", "b1"):
         F = np.zeros(given[key].shape)
         for p in (given, {k[7:]: a for k, a in given.items() if k[:7] == "second_"}):
+            F *= given.get("decay", 1)
             for at in np.ndindex(F.shape):
                 moved = np.zeros(F.shape)
                 moved[at] = STEP
@@ -119,15 +121,40 @@ def test_three_kinds_of_fisher_information_by_differences():
                 assert np.isclose(found[at], F, rtol=1e-6, atol=1e-10)
 
 
-def held(p, F):
-    return p["strength"] / 2 * sum(
-        (F[f"F_{key}"] * (p[f"moved_{key}"] - p[f"second_{key}"]) ** 2).sum()
+def held(p, F, when="second_"):
+    return p.get("decay", 1) * p["strength"] / 2 * sum(
+        (F[f"F_{key}"] * (p[f"moved_{key}"] - p[f"{when}{key}"]) ** 2).sum()
         for key in ("W0", "W1", "b0", "b1"))
 
 
-def test_the_penalty_and_its_derivative():
-    p, right = VECTORS["ewc"].inputs, VECTORS["ewc"].outputs
+@pytest.mark.parametrize("name", ["ewc", "ewc_online"])
+def test_the_penalty_and_its_derivative(name):
+    p, right = VECTORS[name].inputs, VECTORS[name].outputs
     assert np.isclose(held(p, right), right["penalty"], rtol=1e-12)
     for key in ("W0", "W1", "b0", "b1"):
         assert slopes_hold(lambda a, key=key: held(p | {f"moved_{key}": a}, right),
                            p[f"moved_{key}"], right[f"dpenalty_{key}"], 8)
+
+
+def test_mistakes_of_the_decay_by_hand():
+    """The importances of both tasks follow from those of `ewc`, their sum."""
+    p, right = VECTORS["ewc_online"].inputs, VECTORS["ewc_online"].outputs
+    both, c = VECTORS["ewc"].outputs, p["decay"]
+    keys = [key for key in right if key[:2] == "F_"]
+    first = {key: (both[key] - right[key]) / (1 - c) for key in keys}
+    second = {key: both[key] - first[key] for key in keys}
+    for words, a, b, scale in (
+            ("without decay", 1, 1, 1 / c),
+            ("decay of the importance alone, not of the penalty", c, 1, 1 / c),
+            ("decay of the penalty alone, not of the importance", 1, 1, 1),
+            ("decay of the new importance, not of the old one", 1, c, 1),
+            ("decay of both importances", c, c, 1),
+            ("running average: 1 - decay times the new importance", c, 1 - c, 1)):
+        wrong = mutant("ewc_online", words)
+        F = {key: a * first[key] + b * second[key] for key in keys}
+        assert np.isclose(wrong["penalty"], scale * held(p, F), rtol=RTOL)
+        for key in {*keys} & {*wrong}:
+            assert near(wrong[key], F[key])
+        assert ({*keys} <= {*wrong}) == (F[keys[0]] - right[keys[0]]).any()
+    apart = mutant("ewc_online", "an anchor for each task")["penalty"]
+    assert np.isclose(apart, c * held(p, first, "") + held(p, second), rtol=RTOL)
