@@ -101,7 +101,7 @@ def write(folder):
 
 
 def _zip(path, names):
-    """Write stored files into a zip file, whose bytes are always the same."""
+    """Write a zip file whose bytes are reproducible."""
     part = f"{path}.{os.getpid()}.part"
     folder = f"refsnn-vectors-{stored.catalogue()['version']}"
     try:

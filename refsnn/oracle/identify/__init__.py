@@ -6,9 +6,9 @@ properties of a time step, such as the kind of reset.  The code calls these
 properties axes.  An update convention is one way to compute a time step,
 for example with a reset that subtracts the threshold.  The report of
 `identify` names the published tools that agree with the recording, and
-lists the properties for which the recording allows only one choice.  Where
+lists the properties of the time step that the recording determines.  Where
 possible, the report also names an input signal (stimulus) that would
-exclude some of the remaining choices.
+exclude more update conventions.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

@@ -2,15 +2,15 @@
 r"""This module finds all LIF update conventions that agree with a recording.
 
 An update convention is one way to compute a time step, see `identify`.
-The property `through_reset` affects only gradients.  Combinations of the
-other fourteen properties give about 330,000 update conventions.  The
-function `_search` simulates LIF neurons with all update conventions, and
-rejects a convention at the first time step that contradicts the recording.
-Let r be the recorded synaptic currents (syn) or membrane potentials (mem)
-of one time step, and let v be the corresponding simulated values.  If
-spikes are recorded, the recorded spikes drive the resets and the recurrent
-inputs of the simulation.  A convention is rejected at step t if (1) or (3)
-holds:
+The property `through_reset` affects only gradients.  Without
+`through_reset`, the choices of fourteen properties have 331,776
+combinations.  The function `_search` simulates LIF neurons with all
+combinations that give different simulations, and rejects a convention at
+the first time step that contradicts the recording.  Let r be the recorded
+synaptic currents (syn) or membrane potentials (mem) of one time step, and
+let v be the corresponding simulated values.  If spikes are recorded, the
+recorded spikes drive the resets and the recurrent inputs of the
+simulation.  A convention is rejected at step t if (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
@@ -28,10 +28,10 @@ Derivation.  For given spikes s, let d = W x + V s be the input of a time
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Therefore, one simulation represents several conventions.  These
-    conventions share the coefficients in (4), beta, the gain, and the
-    rules for spikes and resets.  These conventions may differ in what is
-    recorded.
+    Therefore, conventions with equal coefficients in (4), equal beta and
+    gain, and equal rules for spikes and resets share one simulation.
+    Conventions also share a simulation if they differ only in the recorded
+    point of the time step.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
@@ -39,9 +39,9 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     property `compare` says whether the neuron emits a spike, half a spike
     or no spike.
 Cost.   Let P be the number of samples times the number of neurons.  Each
-    simulation takes at most O(T P) time.  If P > 32, a part of the
-    recording is compared first.  This part is one sample if simulated
-    spikes drive the recurrent inputs, and 32 neurons otherwise.
+    simulation takes at most O(T P) time.  If P > 32, a first comparison
+    uses only one sample if simulated spikes drive the recurrent inputs,
+    and otherwise 32 pairs of a sample and a neuron.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """
@@ -107,9 +107,9 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Compare c conventions with a recording.  Return their choices as indices in
-    `AXES`, (c, 14), and the first row that contradicts each convention, or T,
-    (c,).  Neurons that were not compared may contradict earlier rows."""
+    """Compare c conventions with a recording.  Return the choices as indices in
+    `AXES`, (c, 14), and the time step of each rejection, (c,), or T.  The
+    steps are upper bounds if only some neurons were compared."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
@@ -184,10 +184,10 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions by `_Kind`.  The keys of both returned dicts are kinds.
-    The dict `runs` holds the distinct results of `_numbers`, (runs, 6).  The
-    dict `where` holds index arrays: rows of `codes`, rows of `runs`, and
-    leaves.  A leaf, from 0 to 3, is the recorded point of a step."""
+    """Group conventions into simulations.  Return two dicts with keys `_Kind`.
+    The first dict holds tables of different coefficients, six in a row.  The
+    second dict holds three arrays, with one entry for each convention: row in
+    `codes`, row in the table, and recorded point of the time step, 0 to 3."""
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
@@ -406,8 +406,8 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one update convention, and return recorded arrays.  The array
-    "forced" holds the spikes that drive the simulation."""
+    """Simulate one update convention.  In the returned dict, "forced" holds the
+    spikes that drive the simulation."""
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
                  None if "spikes" in problem.rows else step.compare, step.floor,

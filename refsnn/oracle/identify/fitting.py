@@ -15,30 +15,29 @@ potentials and spikes.  The model is
 
 for a delay of 0 or 1.  The gain g includes a factor alpha if inputs decay
 before they enter the membrane.  The function `_gradients` searches for a
-surrogate derivative and a factor that reproduce a recorded gradient:
+surrogate derivative that reproduces a recorded gradient up to a factor:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
-In (3), dW is the computed gradient of the loss with respect to the input
-weights W.  The side "above" sets the surrogate derivative to 0 below the
-threshold, "below" sets it to 0 above, and "both" has no effect.  The peak
-is the value of the surrogate derivative at the threshold.  In dW, "reset
-path" is True if derivatives pass through the reset.  Gradients that
-neglect derivatives through the recurrent weights V are compared last.
+In (3), dW is the gradient of the loss with respect to the input weights W.
+The option `side` sets the surrogate derivative to 0 below the threshold
+("above"), above the threshold ("below") or nowhere ("both").  The peak is
+the value of the surrogate derivative at the threshold.  Derivatives pass
+through the reset if "reset path" is True.  Gradients that neglect
+derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
-    linear in the constants beta, g and c.  Gauss-Newton steps refine
-    alpha, starting at the best value of a fixed list.  The backward
-    recursion for dW follows from eqs. (12)-(15) of the module
-    `conventions`.
+    linear in the constants beta, g and c.  Gauss-Newton steps refine the
+    best of G fixed values of alpha.  The backward recursion for dW follows
+    from eqs. (12)-(15) of the module `conventions`.
 Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
     (3).
-Cost.   The function `_constants` takes O(G E + T P) time for each choice
-    of `test`, `record`, `reset` and the delay.  Here, G is the length of
-    this list, P is the number of samples times neurons, and E <= max(T,
-    `SCANNED`) entries are compared.  For each surrogate derivative, the
-    function `_gradients` takes O(T B n (m + n)) time.
+Cost.   Let P be the number of samples times the number of neurons.  The G
+    values of alpha are compared for E <= max(T, `SCANNED`) entries of the
+    recording.  The function `_constants` takes O(G E + T P) time for each
+    choice of `test`, `record`, `reset` and the delay.  For each surrogate
+    derivative, the function `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
     the module `surrogates` needs SciPy.  The surrogate derivative "step"
     is 1 for a membrane potential above threshold - 1/k and 0 otherwise, as
@@ -234,11 +233,11 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find surrogate derivatives that satisfy eq. (3), within `rtol` of the
-    largest entry of the recorded gradient `wanted`.  The convention `step`
-    fits the recording.  The pair `surrogate` holds a name or callable, and a
-    steepness; each may be None.  Return a list of `Match`, and the computed
-    gradient nearest to `wanted`.  Matches with factor 1 come first."""
+    """Find surrogate derivatives that satisfy eq. (3), with errors of at most
+    `rtol` times the largest entry of the recorded gradient `wanted`.  The
+    convention `step` fits the recording.  The pair `surrogate` is (name or
+    callable, steepness), where None allows all values.  Return a list of
+    `Match`, those with factor 1 first, and the dW with the smallest error."""
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus
     given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}

@@ -5,18 +5,19 @@ An update convention is one way to compute a time step, see `identify`.
 The function `identify` simulates LIF neurons with every update convention,
 and compares each simulation with the recording.  A property of the time
 step, such as the reset, is called settled if only one choice for this
-property agrees with the recording.  All other properties are open.  Two
-conventions with equal results for every input are treated as one.  For
-open properties, the report names input signals that distinguish some
-choices, see the module `stimuli`.  If the caller supplies a recorded
-gradient of a loss, conventions that do not reproduce this gradient are
-excluded.  Only a gradient can settle the property `through_reset`.
+property agrees with the recording.  All other properties are called open.
+Two conventions with equal results for every input are treated as one.  If
+a stimulus (see `stimuli`) distinguishes two choices that agree with the
+recording, the report names this stimulus.  If the caller supplies a
+recorded gradient of a loss, conventions that do not reproduce this
+gradient are excluded.  Only a gradient can settle the property
+`through_reset`.
 
 All conventions in the list `members` of the report agree with the
-recording.  Presets are the conventions of published tools.  If presets
-agree with the recording, `members` holds these presets.  The list also
-holds conventions that differ from the first preset in one property.  If no
-preset agrees, the list holds at most 20 conventions similar to a preset.
+recording.  If conventions of published tools (presets) agree, `members`
+holds these presets, and conventions that differ from the first preset in
+one property.  If no published tool agrees, `members` holds at most 20
+conventions that differ least from a tool.
 """
 
 import numpy as np
@@ -124,7 +125,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Describe how an identified convention differs from the right one.
+    """Compare an identified convention with the right convention.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -246,9 +247,9 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate derivatives that reproduce a recorded gradient.  Return a
-    dict of lists of `Match` for keys of `paths`.  Also return the first
-    convention in `paths`, and its best gradient."""
+    """Find surrogate derivatives that reproduce a recorded gradient.  Return
+    lists of `Match` by group of conventions.  Also return one convention, and
+    the nearest gradient that this convention gives."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))
@@ -298,9 +299,9 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return two dicts.  The first dict maps each settled property to its only
-    choice.  The second dict maps each open property to its choices, and to a
-    stimulus that distinguishes two of the choices, or to ""."""
+    """Return two dicts.  The first dict holds the choice of each settled
+    property.  For each other property, the second dict holds the choices that
+    agree, and the name of a stimulus that distinguishes two choices, if any."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

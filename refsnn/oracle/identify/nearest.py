@@ -13,19 +13,19 @@ which agrees with the recording for the largest number of steps
 The nearest convention is reported only if one of these conditions holds:
 
 - The fit of the constants to the recording has a small error.
-- The convention agrees for t > 1 steps, in at least 12 nonzero entries.
+- At least 2 steps and 12 nonzero entries agree with the convention.
 - For each recorded quantity, the root mean square error of the simulation
   is below half of the standard deviation of this quantity.
 
 Derivation.  Comparisons use the tolerances of the module `elimination`.
-Approximate.  The convention nearest to the recording is chosen from
-    published conventions and at most 24 others with the largest t.
+Approximate.  The nearest convention is chosen from the conventions of
+    published tools, and at most 24 others that agree for the most steps.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times.  Each repetition makes one change: a fitted gain,
-    transposed weights, V = 0, swapped axes of time and batch, or a
-    threshold of 1.
-Departures.  If a convention agrees with the recording only after such a
-    change, the report names the change, but its field `members` is empty.
+    eight times.  Each repetition changes the arguments of `identify`:
+    fitted gain, transposed weights, V = 0, exchange of time and batch, or
+    threshold 1.
+Departures.  If a convention agrees with the recording only after a change
+    of the arguments, the report names the change, but lists no members.
 """
 
 import numpy as np
