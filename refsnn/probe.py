@@ -41,20 +41,20 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 
     where K_i is the fitted response of neuron i.  The means over time are
     subtracted from y_ij and K_i.  Each row of g is assigned to the row of
-    W with the largest absolute correlation.  Row i of W is preferred for
-    row i of g if its correlation is at least 97 % of the largest.  If the
-    median absolute correlation between rows of g and their rows of W is
-    below 0.8, the assignment is rejected.  Columns are treated in the same
-    way.  A model in which weights saturate, have no effect or lose their
-    sign is reported if it halves the squared error of g.
+    W with the largest absolute correlation.  Row i of g is assigned to row
+    i of W if their correlation is at least 97 % of the largest
+    correlation.  The assignment is rejected if the median absolute
+    correlation of assigned rows is below 0.8.  Columns are treated in the
+    same way.  A model in which weights saturate, have no effect or lose
+    their sign is reported if the squared error of a fit to g halves.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
-    before the last 14 steps, `probe` repeats all patterns once with at
-    most doubled weights.  Let S be the recorded spikes.  Let I be the
-    synaptic current of eq. (1) for the measured time constants, shifted in
-    time by the lag L and multiplied by the measured gain.  A spike lowers
-    the potential by
+    before the last 14 steps, `probe` repeats all patterns once with
+    weights up to twice as large.  Let S be the recorded spikes.  Let I be
+    the synaptic current of eq. (1) for the measured time constants,
+    shifted in time by the lag L and multiplied by the measured gain.  A
+    spike lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
@@ -79,14 +79,14 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     largest possible with this noise.  The smallest and the largest sample
     of each readout are omitted, because ADC codes may be clipped.
 
-Spikes or samples may belong to the previous or next pattern.  If both
-shifted patterns and exchanged neurons explain the results, the report
-lists both mistakes.  A recorded spike explains a reset that follows after
-D - 1 to D + 1 steps.  Measurement (C) ends early if the chip is not reset
-between patterns, or if recorded spikes explain less than 90 % of the
+A chip may return the spikes or samples of the previous or next pattern.
+If shifted patterns explain the results as well as exchanged neurons, the
+report lists both mistakes.  A recorded spike explains a reset that follows
+after D - 1 to D + 1 steps.  Measurement (C) ends early if the chip is not
+reset between patterns, or if recorded spikes explain less than 90 % of the
 resets.  A neuron or readout is called clipped if more than a quarter of
-its samples in (B) or (C) equal their minimum or maximum.  The extreme of
-clipped samples must lie within the range of potentials in (B).
+its samples in (B) or (C) equal their minimum or maximum.  Only a minimum
+or maximum within the range of potentials in (B) counts.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -112,9 +112,9 @@ Approximate.  Delays are called too large to measure if |L| or |R| is at
     counts.  The gain or threshold of one neuron is reported only if it
     differs from the median by a factor of 2 or more.  If inputs and
     neurons are both in a wrong order, the report may be wrong.
-Cost.   For R sets of weights in (B), `run` is called at most R + 3 times.
-    The calls have at most R (m + 1) + 2 n + 32 patterns of `steps` bins.
-Departures.  This test is not part of a published method.
+Cost.   With R sets of weights in (B), `run` is called at most R + 3 times,
+    with at most R (m + 1) + 2 n + 32 patterns of `steps` bins in total.
+Departures.  No publication describes these measurements.
 """
 
 from collections import namedtuple
@@ -726,7 +726,7 @@ def _trains(spikes, W, x, fit):
 
 
 def _resets(y, spikes, W, x, fit):
-    """Return thresholds, the lag D, and the share of resets without spikes."""
+    """Return the bounds (5), the lag D, and the share of unexplained resets."""
     drive = _late(x @ W.T, round(fit.lag)) * fit.gain
     decays = np.exp(-1 / _pairs(fit.total, fit.q))
 

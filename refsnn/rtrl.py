@@ -21,8 +21,8 @@ Derivation.  Eqs. (1)-(3) are the chain rule for h[t], L[t] and L.
 Exact.  The gradient is exact if the derivatives J, F and q are exact.
 Cost.   A step takes O(B n^2 p) time and O(B n p) memory for B sequences, n
     states and p parameters.
-Departures.  Networks in [WZ89] have rate units, and weights change at each
-    step.  In this module, the caller decides when to update the weights.
+Departures.  [WZ89] trains networks of rate units, and changes the weights
+    at each step.  In this module, the caller decides when weights change.
 
 [WZ89] R. J. Williams and D. Zipser, Neural Comput. 1, 270-280, 1989.
 """

@@ -54,7 +54,7 @@ its preset uses a strength of 1.  The columns are:
                 [-clip, clip] before the optimiser's step.  In (1), g is
                 clipped only if the displacement is "descent".
 
-With `reset_optimiser`, the caller resets the optimiser after each task.
+With reset_optimiser=True, the caller resets the optimiser after each task.
 
 In its experiments, the code of [ZPG17] uses the following settings:
 
@@ -75,8 +75,8 @@ Exact.  Eq. (4) is the exact derivative of the penalty (3).
 Cost.   A step takes O(p) time and memory for p parameters.
 Departures.  As in all implementations in the table above, only the
     parameters after the last task are kept as anchor.  In a notebook of
-    [ZPG17] for permuted MNIST, the anchor of the first task is 0; to
-    reproduce it, pass arrays of zeros to `begin`.  On a CPU, the library
+    [ZPG17] for permuted MNIST, the anchor of the first task is 0; for this
+    anchor, pass arrays of zeros to `begin`.  On a CPU, the library
     avalanche 0.6.0 stores the anchor as a view of the current parameters,
     so that the penalty is always 0.  This module stores a copy.
 
@@ -223,8 +223,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    Replace each p.grad that is None by an array of zeros.  The settings `clip`
-    and `reset_optimiser` need further code in this loop.
+    Replace each p.grad that is None by an array of zeros.  This example omits
+    the settings `clip` and `reset_optimiser`.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)

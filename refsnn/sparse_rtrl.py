@@ -52,10 +52,9 @@ Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     backpropagation through time in which only the diagonal of V transmits
     derivatives.  In the rule "implicit", V transmits no derivatives.
 Approximate.  The rule "exact" is exact if dS/dU := psi and if the
-    refractory mask is treated as a constant.  The following table compares
-    the rules for n neurons, m inputs and B sequences.  The column "state"
-    gives the number of stored derivatives.  Own terms are those of neuron
-    i.  Without recurrence, m + n becomes m:
+    refractory mask is constant.  This table compares the rules for n
+    neurons, m inputs and B sequences; "state" counts stored derivatives.
+    Own terms are those of neuron i.  Without recurrence, m + n becomes m:
 
     rule         keeps                      state          time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -64,9 +63,10 @@ Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     presynaptic  own decay                  2 B (m+n)      O(B (m+n))
 
     In one hidden layer, the rule "block" is exact if V is diagonal.  The
-    rule "implicit" is exact if the layer has no recurrence, or if recorded
-    spikes replace the recurrent spikes.  The rule "presynaptic" is exact
-    if recorded values replace recurrent spikes, reset and refractory mask.
+    rule "implicit" is exact without recurrence, or if recorded spikes
+    replace recurrent spikes.  The rule "presynaptic" is exact if recorded
+    spikes replace recurrent spikes, and recorded changes of U replace
+    reset and refractory mask.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
 Departures.  The module follows descriptions of [ZN21] by other authors.
@@ -320,7 +320,7 @@ def gradient(x, V, recording, psi, dspikes=None, dmem=None, *, rule, alpha, beta
         syn, mem, spikes  currents I, potentials U and spikes S, (T, B, n)
         clamp             refractory mask, 0 or 1, (T, B, n)
     dspikes, dmem : (T, B, n) float, optional
-        Direct derivatives dL/dS and dL/dU, not through the recurrence.
+        Direct derivatives dL/dS and dL/dU, which ignore later states.
     V, rule, alpha, beta, gain, threshold, reset, through_reset
         As for `lif_step`.
 

@@ -3,7 +3,7 @@ r"""Compute exact derivatives of spike times by implicit differentiation.
 
 The units are non-leaky integrate-and-fire neurons with exponentially
 decaying currents.  Each unit spikes at most once.  Input j spikes at the
-time t_j (in s).  The unit of the weights W_ij is one threshold unit per
+time t_j (in s).  Weights W_ij have the unit of the membrane potential per
 second.  The current I_i, with the time constant tau, and the membrane
 potential U_i of unit i follow
 

@@ -134,7 +134,7 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return a moment of the trace of a Poisson spike train, eqs. (3) and (4).
+    """Return the q-th moment of the trace of a Poisson spike train, eq. (4).
 
     >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
     [1.0, 1.5]

@@ -8,9 +8,9 @@ The function `locate` reports wrong entries, and tests three explanations:
     factor    the wrong entries are the right entries times a factor
     rounding  all errors are as small as the rounding errors of a dtype
 
-An explanation must account for all wrong entries.  After a shift in time,
-entries without a counterpart are ignored.  No change or factor is reported
-for arrays with few different values.
+An explanation must account for all wrong entries.  If an array is shifted
+in time by k steps, k steps at one end need no explanation.  For arrays
+with few different values, changes and factors are not reported.
 """
 
 import itertools
@@ -59,10 +59,10 @@ def locate(found, right, *, rtol=1e-9, axes=(), backward=False, sizes=None,
 
     An entry of `found` is wrong if its error exceeds `rtol` times the largest
     magnitude in `right`.  If the shapes differ, all entries are wrong.  `axes`
-    names the axes, such as ("step", "sample", "neuron"), where "step" stands
-    for time.  Set `backward` if the array is computed backward in time, and
-    `rounding` if rounding may explain the difference.  The dict `sizes`, such
-    as {"B": 3, "gain": 0.2}, holds numbers that may explain a wrong factor.
+    names all axes, such as ("step", "sample", "neuron"), where "step" is time.
+    Set `backward` if the array is computed backward in time, and `rounding` if
+    rounding may explain the difference.  The dict `sizes`, such as {"B": 3,
+    "gain": 0.2}, holds numbers that may explain a wrong factor.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     if len(axes) not in (0, right.ndim):
@@ -110,7 +110,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether `found` differs from `right` as `place` describes.
+    """Return whether `place` describes the difference of `found` from `right`.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -119,12 +119,12 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
     >>> holds(place, np.float64(3), np.float64(4))
     False
 
-    The result `place` of `locate` may belong to other arrays.  All wrong
+    `place` is a result of `locate`, perhaps for other arrays.  All wrong
     entries must lie within `place.blocks`.  If `place.factor` is a number, the
-    wrong entries must equal the right entries times a factor k.  A name of k
-    must be in `place.names`, unless `place.names` is empty.  Both k and
+    wrong entries must equal the right entries times a factor k.  An expression
+    for k must be in `place.names`, unless `place.names` is empty.  Both k and
     `place.factor` must be 0, or both nonzero.  If `place` holds no
-    explanation, no factor may explain the wrong entries.
+    explanation, the wrong entries must not be a multiple of the right entries.
     """
     found, right = (np.asarray(a, float) for a in (found, right))
     axes = tuple(axes) or tuple(f"axis {i}" for i in range(right.ndim))

@@ -43,8 +43,8 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     Programs that compute in float32 often return the loss as a Python float.
-    Therefore, if one result of a group is float32, the Python floats and
-    float64 scalars of this group are rounded to float32.
+    Therefore, if one result for a golden vector is float32, Python floats and
+    float64 scalars for this golden vector are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -71,7 +71,7 @@ def group(results, known):
 
 
 def flaw(vector):
-    """Return a message if spikes never vary or an output is 0, otherwise "".
+    """Return a message if all spikes are equal or an output is 0 throughout.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -90,8 +90,8 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the mistakes that hardly change the outputs: by at
-    most 1e-4 of the largest entry, or, in exact outputs, not at all.
+    """Return the names of the mistakes that do not change exact outputs, and
+    change other outputs by at most 1e-4 of the largest entry.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -113,8 +113,8 @@ def _alive(vector):
 
 
 def judge(vector, name, value):
-    """Compare one result of a program with the correct output.  The result may be
-    invalid.  In the field `found`, spike counts are free of rounding errors.
+    """Compare one result of a program with the correct output.  The function
+    first removes rounding errors from spike counts.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> judge(vector, "dW", vector.outputs["dW"])[1:]
@@ -130,8 +130,8 @@ def judge(vector, name, value):
 
 
 def mistakes(vector, results):
-    """Return the known mistakes that explain `results`, and where they were seen.
-    A note lists outputs that a mistake changes and `results` lacks.
+    """Describe the known mistakes that explain `results`.  Each description names
+    public code with the mistake, and missing results that the mistake changes.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -182,8 +182,8 @@ def place(vector, name, judged, rounding=True):
 
 def same_place(vector, name, judged, place):
     """Return whether a result has the same error as an earlier result.  The
-    function `place` describes the earlier result.  Both results must be for
-    golden vectors of one name.
+    function `place` describes the earlier result.  The golden vectors of both
+    results must have the same name.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -198,8 +198,8 @@ def same_place(vector, name, judged, place):
 
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
-    `array` holds the counts in float64, and the dtype of `values` determines
-    the tolerance.  Sums near an integer are rounded to this integer.
+    `array` holds the counts `values` in float64.  Counts near an integer are
+    rounded, with a tolerance for the dtype of `values`.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

@@ -367,7 +367,7 @@ def expected(path):
 
 
 def _key(row):
-    """Return the name of a finding: VECTOR.OUTPUT, or only VECTOR."""
+    """Return "VECTOR.OUTPUT", or "VECTOR" without an output."""
     return row["vector"] + f".{row['output']}" * bool(row["output"])
 
 
@@ -380,7 +380,7 @@ def _lucky(findings, listed):
 
 
 def _states(findings, lucky):
-    """Return the level and the verdict for each golden vector."""
+    """Judge the results for each golden vector."""
     found = {}
     for name in dict.fromkeys(row["vector"] for row in findings):
         rows = [row for row in findings if row["vector"] == name]

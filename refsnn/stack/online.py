@@ -54,8 +54,8 @@ that the layers above layer l, including the readout, have no memory:
 
 With the argument `feedback`, a fixed matrix G_l replaces the weights and
 layers between the spikes of layer l and the loss.  With `feedback`, c_l is
-G_l^T dy[t] in (7) and G_l^T (gate[t] dy[t]) in (9).  The rule "DECOLLE"
-uses the matrices G_l as readouts, and the gradients of local losses:
+G_l^T dy[t] in (7) and G_l^T (gate[t] dy[t]) in (9).  With "DECOLLE", each
+hidden layer has a readout y_l with fixed weights G_l, and a local loss:
 
     y_l = G_l S_l[t],  c_l = G_l^T dL(y_l)/dy_l,
     dL[t]/dtheta_l = sum_i c_il e_il[t]                              (10)
@@ -75,8 +75,8 @@ all rules except "SLTT".  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-"Own" derivatives are those of a state with respect to a state of the same
-neuron.  Own derivatives also pass through the reset, and through the
+The derivative of a state with respect to a state of the same neuron is
+called own.  Own derivatives also pass through the reset, and through the
 recurrent weight V_ii of neuron i onto itself.  All rules for hidden layers
 keep dU[t+1]/dI[t].  In the rules "presynaptic", "OTTT", "SLTT" and
 "DECOLLE", no derivatives pass through the reset and the recurrence.
@@ -419,7 +419,7 @@ def _gradients(layers, learned, now, e, state, rule, error, feedback):
 
 
 def _packed(one, names, credit, e, dense):
-    """Multiply credit by eligibility, eq. (7); return a Layer."""
+    """Return the gradient for one layer, eq. (7)."""
     (n, m), K = one.W.shape, len(names)
     if dense:
         total = np.einsum("bi,bip->p", credit, e)                                  # (7)
@@ -456,7 +456,7 @@ def _advanced(layers, now, e, neurons, state, rule, model):
 
 
 def _grown(i, layers, now, e, parts):
-    """Return the influence of the parameters of layer i on the next states."""
+    """Compute eqs. (3) and (5) for the parameters of layer i."""
     new, F = [], now[i].F
     for one, local, M in zip(layers[i:], now[i:], parts, strict=False):
         if new:
