@@ -45,8 +45,8 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     i of W if their correlation is at least 97 % of the largest
     correlation.  The assignment is rejected if the median absolute
     correlation of assigned rows is below 0.8.  Columns are treated in the
-    same way.  A model in which weights saturate, have no effect or lose
-    their sign is reported if the squared error of a fit to g halves.
+    same way.  Weights are reported to saturate, have no effect or lose
+    their sign if this assumption halves the squared error of a fit to g.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
@@ -85,8 +85,8 @@ report lists both mistakes.  A recorded spike explains a reset that follows
 after D - 1 to D + 1 steps.  Measurement (C) ends early if the chip is not
 reset between patterns, or if recorded spikes explain less than 90 % of the
 resets.  A neuron or readout is called clipped if more than a quarter of
-its samples in (B) or (C) equal their minimum or maximum.  Only a minimum
-or maximum within the range of potentials in (B) counts.
+its samples in (B) or (C) equal their minimum or maximum.  A minimum or
+maximum outside the range of potentials in (B) is ignored.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change

@@ -11,10 +11,10 @@ replaces the files whose contents have changed:
 
 Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  The identifiers of mistakes and the names of golden
-vectors never change.  For the identifier, `write` looks up the name of a
-mistake in the JSON file.  Rename a mistake in the code and in the JSON
-file together.  For a new mistake, `write` derives the identifier from the
-name.  You may shorten the identifier before publication.
+vectors never change.  In the JSON file, `write` finds the identifier of a
+mistake by the name of the mistake.  Rename a mistake in the code and in
+the JSON file together.  For a new mistake, `write` derives the identifier
+from the name.  You may shorten the identifier before publication.
 """
 
 import difflib
@@ -132,9 +132,9 @@ def write(folder=FOLDER):
     Rounding errors depend on the machine.  Therefore, a JSON file is replaced
     only if a stored number and the recomputed number differ by more than 1e-12
     of the largest entry of the array.  Wrong outputs of known mistakes have
-    the tolerance 1e-10.  The tolerance is 0 for spikes and other multiples of
-    2**-30 below 2**20, which have no rounding errors.  If an array changes by
-    at most the tolerance, the stored array is kept.
+    the tolerance 1e-10.  The tolerance is 0 for arrays without rounding
+    errors: spikes, and other multiples of 2**-30 below 2**20.  If an array
+    changes by at most the tolerance, the stored array is kept.
 
     >>> write("nowhere")
     Traceback (most recent call last):

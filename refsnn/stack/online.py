@@ -75,8 +75,8 @@ all rules except "SLTT".  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-The derivative of a state with respect to a state of the same neuron is
-called own.  Own derivatives also pass through the reset, and through the
+Own derivatives are derivatives of a state with respect to a state of the
+same neuron.  Own derivatives also pass through the reset, and through the
 recurrent weight V_ii of neuron i onto itself.  All rules for hidden layers
 keep dU[t+1]/dI[t].  In the rules "presynaptic", "OTTT", "SLTT" and
 "DECOLLE", no derivatives pass through the reset and the recurrence.

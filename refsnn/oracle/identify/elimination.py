@@ -108,8 +108,8 @@ class _Kind(NamedTuple):
 
 def _search(problem, fits_only=False):
     """Compare c conventions with a recording.  Return the choices as indices in
-    `AXES`, (c, 14), and the time step of each rejection, (c,), or T.  The
-    steps are upper bounds if only some neurons were compared."""
+    `AXES`, (c, 14), and the time step of each rejection, (c,), or T without
+    rejection.  The steps are upper bounds if only some neurons were compared."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
@@ -184,10 +184,10 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions into simulations.  Return two dicts with keys `_Kind`.
-    The first dict holds tables of different coefficients, six in a row.  The
-    second dict holds three arrays, with one entry for each convention: row in
-    `codes`, row in the table, and recorded point of the time step, 0 to 3."""
+    """Group conventions into simulations.  Return two dicts with a `_Kind` as
+    key.  The first dict holds the coefficients of each simulation, six in a
+    row.  For each convention, the second dict holds the row in `codes`, the
+    row of coefficients, and the recorded point of the time step, 0 to 3."""
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(

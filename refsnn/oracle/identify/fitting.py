@@ -24,7 +24,7 @@ In (3), dW is the gradient of the loss with respect to the input weights W.
 The option `side` sets the surrogate derivative to 0 below the threshold
 ("above"), above the threshold ("below") or nowhere ("both").  The peak is
 the value of the surrogate derivative at the threshold.  Derivatives pass
-through the reset if "reset path" is True.  Gradients that neglect
+through the reset only if `reset path` is True.  Gradients that neglect
 derivatives through the recurrent weights V are compared last.
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
@@ -235,9 +235,9 @@ def _rms(values):
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
     """Find surrogate derivatives that satisfy eq. (3), with errors of at most
     `rtol` times the largest entry of the recorded gradient `wanted`.  The
-    convention `step` fits the recording.  The pair `surrogate` is (name or
-    callable, steepness), where None allows all values.  Return a list of
-    `Match`, those with factor 1 first, and the dW with the smallest error."""
+    convention `step` fits the recording.  The pair `surrogate` holds a name
+    (or callable) and a steepness, where None allows all values.  Return a list
+    of `Match`, those with factor 1 first, and the dW with the smallest error."""
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus
     given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}

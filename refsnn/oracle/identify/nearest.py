@@ -21,11 +21,11 @@ Derivation.  Comparisons use the tolerances of the module `elimination`.
 Approximate.  The nearest convention is chosen from the conventions of
     published tools, and at most 24 others that agree for the most steps.
 Cost.   The comparison in the module `elimination` is repeated at most
-    eight times.  Each repetition changes the arguments of `identify`:
-    fitted gain, transposed weights, V = 0, exchange of time and batch, or
-    threshold 1.
-Departures.  If a convention agrees with the recording only after a change
-    of the arguments, the report names the change, but lists no members.
+    eight times.  Each repetition multiplies the weights by a fitted gain,
+    transposes the weights, sets V = 0 or threshold = 1, or exchanges time
+    and batch.
+Departures.  If a convention agrees with the recording only for changed
+    arguments, the report names the change, and `members` is empty.
 """
 
 import numpy as np

@@ -3,7 +3,7 @@ r"""This module makes input signals that distinguish LIF simulators.
 
 An input signal for which different update conventions give different
 results is called a stimulus.  The command `python -m refsnn probes` writes
-all stimuli to a folder.  The command line calls stimuli probes.
+all stimuli to a folder.  On the command line, stimuli are called probes.
 
 Some properties of the time step have an effect only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
