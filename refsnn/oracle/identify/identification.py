@@ -247,10 +247,9 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate derivatives that reproduce a recorded gradient.  The
-    returned dict holds a list of `Match` for each matching group of
-    conventions.  Also return one convention, and the nearest gradient for this
-    convention."""
+    """Find surrogate derivatives that reproduce a recorded gradient.  Return a
+    list of `Match` for each matching group of conventions, one convention, and
+    the nearest gradient for this convention."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))
