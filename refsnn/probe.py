@@ -74,8 +74,10 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     correlation is at least 97 % of the largest, or if the variance not
     explained by prediction or noise is at most 1.25 times the least.
     Among equally good predictions, `probe` prefers nominal time constants
-    or their medians in (B), then the lag D, and W_out to |W_out|.  `probe`
-    reports wrong readouts if the correlation is below 0.6 times the
+    or their medians in (B), then the lag D, and W_out to |W_out|.  If the
+    time constants of the readouts are wrong, a wrong scale of W_out is told
+    as well if it leaves at most 1.25 times the least variance unexplained.
+    `probe` reports wrong readouts if the correlation is below 0.6 times the
     largest possible with this noise.  The smallest and the largest sample
     of each readout are omitted, because ADC codes may be clipped.
 
@@ -809,7 +811,8 @@ def _readouts(y, drive, constants, D, noise):
             fits.append((lag != D, bool(_far(middle)), rest, total, middle, lag, gain,
                          order, like))
     _, _, rest, total, _, lag, gain, order, like = min(fits, key=lambda f: f[:3])
-    plain = [f[4] for f in fits if f[3] == constants[0][0]]     # nominal
+    plain = [f[4] for f in fits if f[3] == constants[0][0]      # nominal
+             and f[2] <= ALIKE * max(least, EXACT)]
     if np.median(found[0][5] ** 2) < READ ** 2 * np.median(clear):
         return *none, ["The readouts do not follow from the weights."]
     return (np.sqrt(clear.mean() - rest), lag, gain, (total, *plain), _either([_moved(

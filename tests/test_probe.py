@@ -347,6 +347,7 @@ def test_wrong_time_constants(a, b, noisy):
     report = probe.probe(functools.partial(slow, a=a, b=b, noise=noise), 32, 24, 4)
     texts = report.faults
     assert all("time constants" in text for text in texts)
+    assert noisy or not any("times as strong" in text for text in texts)
     total = np.median(report.tau_sum[:, 0])
     assert total == pytest.approx((a + b) * 1e-6, rel=0.01 if noisy else 1e-4)
     errors = [text.split()[8] for text in texts if "±" in text]
