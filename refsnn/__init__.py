@@ -1,15 +1,15 @@
 # refsnn 0.1.0 | __init__.py | SPDX-License-Identifier: MIT | needs: python
 """This package implements learning algorithms of spiking networks in NumPy.
 
-The arrays that a model returns are called a recording, which holds the
-states and the spikes at all time steps.  Learning rules take recordings as
-arguments.  The modules listed below form the core of the package.  The
-core modules do not import each other, so each can be copied alone.  Public
-functions raise a ValueError if an array or an option is invalid, and a
-FileNotFoundError if a file is missing.  The message names the argument,
-its value and the violated requirement.  The docstrings do not list errors
-that follow from the documented shapes and ranges.  Unless a docstring says
-otherwise, results have the dtype of the weights, float32 or float64.
+A recording consists of the arrays that a model returns: the states and the
+spikes at all time steps.  Learning rules take recordings as arguments.
+The modules listed below form the core of the package.  The core modules do
+not import each other, so each can be copied alone.  Public functions raise
+a ValueError if an array or an option is invalid, and a FileNotFoundError
+if a file is missing.  The error message names the argument, its value and
+the violated requirement.  The docstrings do not list errors that follow
+from the documented shapes and ranges of arguments.  Unless a docstring
+says otherwise, results have the dtype of the weights, float32 or float64.
 Without weights, results have the dtype of the input data.  Only `fast.si`,
 and functions with an argument `out` or `work`, modify arguments.
 
@@ -72,11 +72,11 @@ problems with their correct results.
 
 Departures and errata.  The docstring of each module lists how the module
 differs from the papers, and which errors the papers contain.  The most
-important differences and errors, and the tests that prove them, are:
+important differences and errors, with the tests that show them, are:
 
 - In `lif`, the membrane potential is reset one step after the spike.  The
-  argument `reset` selects a reset by subtraction or to zero, and
-  `through_reset` selects whether the gradient passes through the reset
+  argument `reset` selects a reset to 0 or a subtraction of the threshold,
+  and `through_reset` selects whether the gradient passes through the reset
   (test_lif.py::test_gradient_on_the_whole_grid_of_options).  In the
   tutorials that accompany [NMZ19], the reset is to zero, and the gradient
   does not pass through the reset
@@ -89,19 +89,19 @@ important differences and errors, and the tests that prove them, are:
   on the steepness.  In `surrogates`, the peak value is always 1
   (test_surrogates.py::test_bumps_are_even_of_peak_one_and_fall).
 
-- If a readout reaches its maximum over time at several steps, the losses
-  assign the derivative to the last of these steps
+- If a readout reaches its maximum over time at several steps, only the
+  last of these steps receives the derivative of the loss
   (test_losses.py::test_last_of_tied_steps_carries_the_derivative).
 
-- With the loss of [CB22], the network never learns the class of a readout
-  neuron that stays below zero for every pattern.  On small data sets, some
-  training runs fail for this reason.  The option reduction="reached" of
-  `in_the_loop.loss` prevents this failure
+- With the loss of [CB22], a network never learns a class whose readout
+  neuron stays below zero for every pattern.  On small data sets, some
+  training runs fail for this reason.  With reduction="reached",
+  `in_the_loop.loss` also trains readout neurons below zero
   (test_in_the_loop.py::test_reached_recovers_a_readout_below_zero).
 
 - Implementations of synaptic intelligence differ in several details, and
-  the module `si` has an option for each of them.  The defaults reproduce
-  the code of the authors
+  the module `si` has an option for each of them.  The default options of
+  `si` reproduce the code of the authors of synaptic intelligence
   (test_si.py::test_defaults_are_those_of_the_authors_code).
 
 - In `ntk`, the argument `kind` selects whether the neural tangent kernel
@@ -112,8 +112,8 @@ important differences and errors, and the tests that prove them, are:
 - In the membrane equation printed in [NMZ19], the input current has a
   minus sign.  The correct sign is plus
   (test_lif.py::test_one_input_spike_below_threshold).  In Box 2 of
-  [NMZ19], the presynaptic factor of the recurrent gradient must be taken
-  one time step earlier (test_rnn.py::test_gradient_by_differences).
+  [NMZ19], the recurrent gradient contains the presynaptic state h[t]
+  instead of h[t-1] (test_rnn.py::test_gradient_by_differences).
 
 - In the tutorial on the data of [CSSZ20], time bins are numbered from 1,
   so that time bin 0 is always empty.  The time bins last 14 ms, but the

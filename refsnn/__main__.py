@@ -10,23 +10,23 @@
   python -m refsnn vendor MODULE DESTINATION
 
 If the input is invalid, a command prints one line to standard error and
-returns exit status 2.  An output file appears only when it is complete,
-and existing files are never overwritten.  Only `convert` and `run` need
-more than NumPy.
+returns exit status 2.  An output file appears only when it is complete.
+Only the file report.json of an earlier `run` is overwritten.  Only
+`convert` and `run` need more than NumPy.
 
 The command `convert` reads sounds from WAV or FLAC files, converts the
 sounds to spikes with a model of the cochlea, and writes an HDF5 file in
 the format of the module `events`.  `python -m refsnn convert --help`
-explains the options.  By default, sounds are converted as for the
-published data sets: each sound is faded in and out over 0.03 s, and spike
-times are shifted such that the first spike is at t = 0.  Silence is
-appended to each sound, so that the Fourier transform is fast.  The silence
-slightly changes the frequencies of the Fourier transform.  The spikes of a
-sound depend neither on the name of its file nor on the other sounds.  In
-the HDF5 file, the list `extra/keys` holds the sorted labels of all sounds.
-In a LIST or CSV file, a sound is named by its file name, with or without
-suffix and with or without folders.  For example, to write training and
-test files with labels such as english-0:
+explains the options.  By default, as in the published data sets, each
+sound is faded in and out over 0.03 s, and spike times are shifted such
+that the first spike is at t = 0.  Silence is appended to each sound, so
+that the Fourier transform is fast.  The silence slightly changes the
+frequencies of the Fourier transform.  The spikes of a sound depend neither
+on the name of its file nor on the other sounds.  In the HDF5 file, the
+list `extra/keys` holds the sorted labels of all sounds.  A text file LIST
+for `--test`, or a CSV file for `--label`, names sounds by their file
+names, with or without suffix and folders.  For example, to write training
+and test files with labels such as english-0:
 
   python -m refsnn convert audio/*.flac -o shd_train.h5 \\
       --label 'lang-(\\w+)_.*digit-(\\d+)' --speaker 'speaker-(\\d+)' \\
@@ -56,10 +56,10 @@ if an option of the simulator should change a result but does not.
 The command `run` starts the program COMMAND, sends the inputs of golden
 vectors to its standard input, and compares its replies with the correct
 results.  The file PROTOCOL.md, which the command `vectors` writes,
-describes the messages of `run` and the file of expected failures.  The
-command `run` needs SciPy, prints a table, and writes the file report.json
-to the current folder, in place of an older one.  The exit status of `run`
-is 1 if a required output is wrong, or if an expected failure is absent.
+specifies the format of inputs, replies and expected failures.  The command
+`run` needs SciPy, prints a table, and writes the file report.json to the
+current folder.  The exit status of `run` is 1 if a required output is
+wrong, or if an expected failure is absent.
 
 The convention of a simulator of leaky integrate-and-fire (LIF) neurons
 consists of details such as the order of updates and the type of reset.

@@ -76,7 +76,7 @@ class _Rule(NamedTuple):
 
 
 def arrays(rules, *values, dtype=None):
-    """Check values against the specifications `rules`, and return arrays.
+    """Return values as arrays, checked against the specifications `rules`.
 
     >>> W, x = arrays("W (n, m) float, x (T, m)", np.ones((1, 2)), [[3, 4]])
     >>> x.tolist()
@@ -386,9 +386,9 @@ def shown(value):
 
 def lists(name, value, like=None, source=None):
     """Convert an array, or a list of arrays, to a list of float arrays.  The
-    arrays must be finite and not empty.  If a list `like` of arrays is given,
-    each array must have the shape of its counterpart in `like`, and is cast to
-    the dtype of this counterpart.  Error messages call `like` `source`.
+    arrays must be finite and not empty.  If the argument `like`, a list of
+    arrays, is given, array i must have the shape of `like[i]`, and is cast to
+    the dtype of `like[i]`.  Error messages call `like` `source`.
 
     >>> [a.tolist() for a in lists("theta", [np.ones(1), np.zeros(2)])]
     [[1.0], [0.0, 0.0]]

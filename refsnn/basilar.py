@@ -238,8 +238,8 @@ def response(table):
     >>> V(np.array([440.0]), slice(3, 5)).shape
     (1, 2)
 
-    The returned function has the arguments (frequencies, channels=None) of
-    `interpolate`, and is fast if the frequencies are those of the last call.
+    The returned function has the arguments frequencies and channels=None of
+    `interpolate`.  Repeated calls with the same frequencies are fast.
 
     Parameters
     ----------

@@ -13,15 +13,15 @@ time steps from t0 to t1 has the duration dt:
              edges[j] < t <= edges[j+1]        closed="right"         (4)
     x[j, b, i] = number of events of recording b, unit i, in step j   (5)
 
-If eq. (1) does not give an integer, a remainder shorter than dt is left
-before the end time t1.  The option `partial` selects a shorter last time
-step ("keep"), the omission of the remainder ("drop"), or an error
-("refuse").  If events lie outside all time steps, the option `outside`
-selects the omission of these events ("drop"), a move to the first or the
-last step ("clip"), or an error ("refuse").  If one unit has several events
-in a time step, the option `duplicates` sets the entry of x to the number
-of these events ("count") or to 1 ("clip").  With the defaults, no event is
-lost or moved.
+If (t1 - t0) / dt is not an integer, a time shorter than dt remains between
+the last whole step and t1.  The option `partial` makes the remaining time
+a shorter last step ("keep"), omits the remaining time ("drop"), or raises
+an error ("refuse").  If events lie outside all time steps, the option
+`outside` selects the omission of these events ("drop"), a move to the
+first or the last step ("clip"), or an error ("refuse").  If one unit has
+several events in a time step, the option `duplicates` sets the entry of x
+to the number of these events ("count") or to 1 ("clip").  With the default
+options, no event is lost or moved.
 
 A decay factor alpha per step corresponds to the time constant
 
@@ -34,8 +34,8 @@ Exact.  The event times and the edges of the time steps are compared in
 Cost.   `sparse` takes O(T + E log(E T)) time.  Dense results take O(T B n)
     memory.
 Departures.  In floating-point arithmetic, 1.4 / 0.014 is not exactly 100.
-    If the relative distance of T to an integer is at most 1e-9, T is
-    therefore rounded to this integer.
+    Therefore, T is rounded to the nearest integer if the relative
+    difference is at most 1e-9.
 Errata.  In the fourth tutorial of [NMZ19], `numpy.digitize` counts time
     steps from 1 instead of 0.  As a consequence, time step 0 never
     contains an event, and the step number of an event at the end time t1

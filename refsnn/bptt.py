@@ -22,11 +22,11 @@ chunk, the direct derivative of the loss is
 
     q[last] = dstate, where dstate = a[first] of the next chunk   (3)
 
-With these two changes, the sum of the gradients of all chunks equals the
-gradient of eq. (2).  Truncated BPTT has two forms.  Truncation by chunks
-sets dstate = 0, and therefore propagates the derivative q[t] back only to
-the start of the chunk that contains step t.  Rolling truncation propagates
-the derivative q[t] of every step t back over K steps:
+With F[first] = 0 and q[last] = dstate, the sum of the gradients of all
+chunks equals the gradient of eq. (2).  Truncated BPTT has two forms.
+Truncation by chunks sets dstate = 0, and therefore propagates the
+derivative q[t] back only to the start of the chunk that contains step t.
+Rolling truncation propagates each derivative q[t] back over K steps:
 
     a[t] = sum_{d=0..K} J[t+1]^T ... J[t+d]^T q[t+d]              (4)
 
@@ -70,7 +70,7 @@ def adjoint(J, q):
     J : (T, B, n, n) float
         Jacobians ``J[t][b, i, j] = dh[t, b, i] / dh[t-1, b, j]``; J[0] is
         unused.  The result has the dtype of J.
-    q : (T, B, n) float, direct derivative of the loss by h[t]
+    q : (T, B, n) float, direct derivative of the loss with respect to h[t]
 
     Returns
     -------

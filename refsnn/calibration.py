@@ -49,13 +49,13 @@ Derivation.  Eq. (2) is the impulse response of two low-pass filters in
     series.  Eq. (4) is the difference between the membrane potentials with
     and without a reset.  The synaptic currents cancel in this difference.
 Approximate.  Without the argument `reference`, the measured leak potential
-    includes the offset of the ADC.  If this offset is positive, a
-    calibration makes the leak potential too low.  A gain error of the ADC
+    includes the offset of the ADC.  A positive offset of the ADC then
+    makes the calibrated leak potential too low.  A gain error of the ADC
     multiplies all measured synaptic gains and potentials of a neuron by
     the same factor.  Membrane noise lowers the measured threshold by up to
-    the standard deviation of the noise.  The synapses of a neuron differ
-    from each other.  Each of the `repeats` measurements assigns the
-    weights to other synapses, and the results are averaged.
+    the standard deviation of the noise.  Because the synapses of a neuron
+    differ, the results of `repeats` measurements with different
+    assignments of the weights to synapses are averaged.
 Cost.   A measurement needs about 190 images.  If the chip has more than
     150 inputs, the number of images is 1.2 times the number of inputs.
 Departures.  Eq. (7) assumes that the nominal gains and time constants lie
@@ -357,11 +357,11 @@ def calibrate(run, *, neurons=256, inputs=256, dt=1.7e-6, tau_mem=6e-6, tau_syn=
     >>> calibrate(restless, neurons=2, repeats=1).threshold.round(6).tolist()
     [1.0, 1.0]
 
-    If a neuron fires without input, only its threshold is corrected, by the
-    offset 1.  If a neuron fires too late to determine tau_mem, its leak
-    potential is corrected by the offset `leak`, and its threshold by `leak` -
-    0.5.  In both cases, the corrected chip should be calibrated once more.  If
-    a neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
+    If a neuron fires without input, only its threshold is corrected: it is
+    raised by 1.  If a neuron fires too late to determine tau_mem, its leak and
+    reset are shifted by `leak`, and its threshold by `leak` - 0.5.  A chip
+    with neurons that fire late or without input should be calibrated twice.
+    If a neuron never fires, `calibrate` warns, and sets `threshold` to `leak`.
 
     Arguments as for `measure`.
 

@@ -49,10 +49,10 @@ The membrane noise in eq. (8) has the amplitude kick = size sqrt(1 -
 exp(-2h/tau)).  The random number `uniform` is uniformly distributed on
 2^16 equidistant values, with variance 1.  The noise of eq. (12) is the sum
 of read noise, drawn for each sample, and baseline noise, drawn once for
-each neuron and image.  Eq. (10) reduces the part of v outside the
-headroom.  For a constant current and h much shorter than tau, this part is
-multiplied by `slope` <= 1.  In eq. (12), the default of the argument
-`code` is (80, 70).  ADC codes are clipped to 0 .. adc_limit.
+each neuron and image.  Eq. (10) reduces the distance of v from the
+headroom.  For a constant current and h much shorter than tau, the steady
+distance is multiplied by `slope` <= 1.  The numbers 80 and 70 in eq. (12)
+are the default of `code`.  ADC codes are clipped to 0 .. adc_limit.
 
 Time bin t lasts from time t dt to time (t+1) dt.  The membrane potential
 is sampled at the start of each time bin, and input spikes arrive at the
@@ -539,7 +539,7 @@ def _compress(v, low, high, factor, work):
 
 
 def _onward(model, fired, now, B, loss, rng):
-    """Return, for each step, images with spikes and the currents of the spikes."""
+    """Return pairs (images, currents) of the spikes that arrive in each step."""
     if not any(map(len, fired)):
         return [((), ())] * model.delay
     spikes = np.concatenate(fired)

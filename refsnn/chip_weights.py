@@ -34,8 +34,8 @@ where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
 
 Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
     converts the gradient of the loss with respect to W' to the gradient
-    with respect to W.  The derivative of rounding is 0 almost everywhere.
-    The straight-through estimator uses the mean slope 1 instead.
+    with respect to W.  The straight-through estimator replaces the
+    derivative of rounding, 0 almost everywhere, by the mean slope 1.
 Exact.  The chip represents a real weight exactly only if the product of
     the weight and its scale is an integer between `low` and `high`.
 Cost.   All functions take O(n (m + n + k)) time.

@@ -28,11 +28,11 @@ freely, but its spikes s[k] and their derivatives psi[k] are set to 0.
 
 Derivation.  Except for the products with the weight matrices W and V, a
     time step updates each neuron separately.  Let R_u and R_s be the
-    derivatives of the reset R with respect to u and s, at the arguments of
-    R in eq. (5) or (6).  Let the factor Q be the derivative R_u if eq. (6)
-    applies, and 1 if eq. (5) applies.  Let the mask `fixed` be 1 if eq.
-    (7) sets u[k+1] to reset_to or to the floor, and 0 otherwise.  The
-    derivatives of a step are
+    derivatives of the reset R(u, s) with respect to u and s, evaluated for
+    the arguments of R in eq. (5) or (6).  Let the factor Q be the
+    derivative R_u if eq. (6) applies, and 1 if eq. (5) applies.  Let the
+    mask `fixed` be 1 if eq. (7) sets u[k+1] to reset_to or to the floor,
+    and 0 otherwise.  The derivatives of a step are
 
     syn_by_syn = dI[k+1]/dI[k],  syn_by_drive = dI[k+1]/dnet[k]       (8)
     mem_by_syn = du[k+1]/dI[k] = (1 - fixed) Q gain dj/dI[k],

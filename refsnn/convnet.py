@@ -72,8 +72,8 @@ Exact.  The derivatives are exact unless the largest pre-activation of a
     window.  There, the gate (4) selects a subgradient.
 Cost.   For N samples, P positions, k x k kernels, c_in input channels and
     c_out output channels, a convolution needs N P k^2 c_in c_out
-    multiplications in the forward pass.  For K outputs, `signals` costs
-    about K forward passes, and `second_order` costs 2 K + 2.
+    multiplications in the forward pass.  For K outputs, the time in
+    forward passes is about K for `signals` and 2 K + 2 for `second_order`.
 Departures.  No departures from [LZ20] are known.
 
 [LZ20] T. Liu and F. Zenke, ICML 2020, arXiv 2006.08228.
@@ -199,7 +199,7 @@ def backward(weights, recording, doutputs, pools):
     Parameters
     ----------
     weights, recording, pools : arguments and result of `forward`
-    doutputs : (N, K) float, derivative of the loss by the outputs
+    doutputs : (N, K) float, derivative of the loss with respect to f
 
     Returns
     -------

@@ -32,7 +32,7 @@ Derivation.  Eq. (1) interpolates linearly along both axes of the image.
     Eq. (2) gives the centres of the new pixels in units of the old pixels.
     The entries of each row of the matrix A are at least 0 and sum to 1.
 Exact.  The functions that read images change pixel values only by scaling.
-Cost.   `idx` allocates at most about twice the size of the array.
+Cost.   `idx` uses up to about twice the memory of the array.
 Departures.  Pixel values are scaled to [0, 1].  The coarse labels of
     CIFAR-100 are not returned.
 

@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | delays.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Delay spike trains on a time grid, so that delays can be learned.
 
-A delay d is a real number of time steps between 0 and K.  A kernel of K+1
-taps a_k represents this delay.  The input x is a recording of spikes.  The
+A kernel of K+1 taps a_k represents a delay d, which is a real number of
+time steps between 0 and K.  The input x is a recording of spikes.  The
 argument `state` contains x[t] for t < 0, which is 0 by default.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
@@ -37,11 +37,11 @@ Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
 Exact.  Use the same delay kernel in training and in evaluation, because
     the outputs depend on the kernel.  If a device allows only delays of
     whole time steps, `settle` rounds the delays and returns the change of
-    the output.  For narrow Gaussian kernels, the mean delay sum_k k a_k
-    hardly depends on d near integers.  Training then hardly changes d.
+    the output.  If d is close to an integer, a narrow normalised kernel
+    hardly depends on d, so that training hardly changes d.
 Cost.   Delays of neurons take O(K T B m) time, and delays of synapses take
     O(K T B n m) time.
-Departures.  Unlike [H24], `taps` does not add 0.27 to the kernel width.
+Departures.  [H24] uses the kernel width s + 0.27, and `taps` uses s.
 
 [H24] I. Hammouamri, I. Khalfaoui-Hassani and T. Masquelier, ICLR 2024,
     arXiv 2306.17670.
@@ -205,7 +205,7 @@ def delayed_backward(dy, x, taps, state=None):
 
 
 def _buffered(x, taps, state, *dy):
-    """Return `taps`, `state` joined with `x`, the length of x, and `dy`."""
+    """Check the arguments, and join `state` and `x` along the time axis."""
     taps, = arrays("taps (...) float", taps)
     if taps.ndim not in (2, 3):
         raise ValueError(f"taps has shape {taps.shape}: must have 2 or 3 axes")

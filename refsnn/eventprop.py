@@ -60,12 +60,12 @@ integrals of these potentials from 0 to t, are
     int U_i = sum_j W_ij K(t - t_j - d_ij)                           (22)
     K(s) = int_0^s k = tau_syn (1 - exp(-s/tau_syn)) - tau_mem k(s)
 
-where the sums contain the spikes that have arrived.  The derivative of the
-maximum of U_i is the derivative of U_i at the time of the maximum, if no
-spike arrives at this time.  If the arrival of a spike ends the rise of
-U_i, the maximum depends on the arrival time.  The function
-`readout_backward` neglects this dependence.  The latency loss compares the
-first spike time of each neuron with a target:
+where the sums are over all spikes that have arrived by the time t.  The
+derivative of the maximum of U_i is the derivative of U_i at the time of
+the maximum, if no spike arrives at this time.  If the arrival of a spike
+ends the rise of U_i, the maximum depends on the arrival time, which the
+function `readout_backward` neglects.  The latency loss compares the first
+spike time of each neuron with a target:
 
     L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
 

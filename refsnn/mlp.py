@@ -161,7 +161,7 @@ def backward(weights, recording, doutputs, activation="relu"):
     Parameters
     ----------
     weights, recording, activation : arguments and result of `forward`
-    doutputs : (N, K) float, derivative of the loss by the outputs
+    doutputs : (N, K) float, derivative of the loss with respect to f
 
     Returns
     -------

@@ -173,7 +173,7 @@ def gradient(J, F, q, owner, pattern):
     ----------
     J, F : (T, B, N, N) float, (T, B, N, p) float
         Arguments of `step` at all steps; J[0] is not used.
-    q : (T, B, N) float, direct derivative of the loss by h[t]
+    q : (T, B, N) float, direct derivative of the loss with respect to h[t]
     owner, pattern : as for `step`
 
     Returns

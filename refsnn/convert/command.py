@@ -6,7 +6,7 @@ remaining recording, the command computes a digest of samples and options,
 and writes the spikes to `DIGEST.npz` in the work folder `OUTPUT.parts`.
 If the file `DIGEST.npz` of a recording exists, the recording is skipped,
 so that an interrupted command can continue.  Finally, the command merges
-these files into the output.
+all files `DIGEST.npz` into the output.
 """
 
 import os

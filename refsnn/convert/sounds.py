@@ -2,8 +2,8 @@
 """Convert sounds to spikes, and write the spikes of each sound to a file.
 
 The file with the spikes of a sound is called the part of the sound.  The
-file name is a digest of the sound samples and of the options.  Therefore,
-a later run of the command skips sounds with stored spikes.
+name of a part is a digest of the sound samples and of the options.
+Therefore, a later run of the command skips sounds with stored spikes.
 """
 
 import hashlib

@@ -188,7 +188,7 @@ def backward(tape, doutputs):
     Parameters
     ----------
     tape : Tape, result of `forward`
-    doutputs : (N, K) float, derivative of the loss by the outputs
+    doutputs : (N, K) float, derivative of the loss with respect to f
 
     Returns
     -------
