@@ -32,10 +32,10 @@ Eq. (5) is the weight penalty, and eq. (6) specifies the initial weights:
 
 where g = 0.7 (1 - exp(-dt/tau_mem)), and N(mean, variance) is a Gaussian.
 
-Derivation.  Because eq. (4) is a linear and self-adjoint map, the same map
+Derivation.  The map (4) is linear and self-adjoint, and therefore also
     converts the gradient of the loss with respect to W' to the gradient
-    with respect to W.  The straight-through estimator replaces the
-    derivative of rounding, 0 almost everywhere, by the mean slope 1.
+    with respect to W.  The straight-through estimator replaces the slope
+    of rounding, which is 0 almost everywhere, by the mean slope 1.
 Exact.  The chip represents a real weight exactly only if the product of
     the weight and its scale is an integer between `low` and `high`.
 Cost.   All functions take O(n (m + n + k)) time.
