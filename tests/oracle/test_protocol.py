@@ -166,6 +166,15 @@ def test_requests_in_float32(tmp_path):
         assert value.dtype == kind and np.array_equal(value, given[key].astype(kind))
     report = judged(tmp_path, change)
     assert not report["passed"] and report["dtype"] == "float64"
+    with pytest.raises(ValueError, match="dtype is 'float16': must be one of"):
+        judged(tmp_path, dtype="float16")
+
+
+def test_a_number_too_large_for_float32_is_wrong(tmp_path):
+    change = AFTER + "found['outputs']['penalty']['data'] = [1e300]; " \
+        "print(json.dumps(found), flush=True)\n"
+    row, = rows(judged(tmp_path, change, dtype="float32"), "wrong")
+    assert row["text"] == "is inf at (): must be finite"
 
 
 def test_stored_answers_pass_and_fresh_inputs_reveal_them(tmp_path):
