@@ -319,7 +319,7 @@ def _summit(mem, syn, tau_mem, tau_syn):
 
 
 def _nearness(log, tau_mem, tau_syn, threshold):
-    """Return the fields `slope` and `margin` of a recording."""
+    """Return `slope` and `margin` of one sample, see `simulate`."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
     wait, top = _tops(log, tau_mem, tau_syn)
@@ -330,8 +330,8 @@ def _nearness(log, tau_mem, tau_syn, threshold):
 
 
 def _tops(log, tau_mem, tau_syn):
-    """Return the time from each event to the highest potential before the
-    next event, and this potential."""
+    """Return the time from each event to the highest U, and the highest U.
+    The search ends at the next event."""
     mem, syn = log.mem[:-1], log.syn[:-1]
     gap = np.broadcast_to(np.diff(log.at)[:, None], mem.shape)
     wait = np.where(syn > mem, np.minimum(_summit(mem, syn, tau_mem, tau_syn), gap), 0)
@@ -350,7 +350,7 @@ def _kernel(s, tau_mem, tau_syn):
 
 
 def _parts(s, tau_mem, tau_syn):
-    """Return the factors y and p of (5), and s exp(-s/max(tau_mem, tau_syn))."""
+    """Return y, p and the product s exp(-s/max(tau_mem, tau_syn)) of eq. (5)."""
     y = -np.abs(s * (1 / tau_mem - 1 / tau_syn))
     some = np.minimum(y, -SMALLEST)
     p = np.expm1(some) / some                                              # (5)
@@ -398,7 +398,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
         dstate             State at the time 0, (B, n) and (B, n)
 
-        All fields except dtimes and dstate are sums over the samples.
+        All derivatives except dtimes and dstate are summed over the samples.
     """
     W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
                               "(0, inf)", W, V, tau_mem, tau_syn, threshold)
@@ -474,7 +474,7 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Backpropagate from first spike times to all spike times.
+    """Backpropagate a loss from first spike times to all spike times.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
@@ -562,7 +562,7 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
                      integral=False):
-    """Backpropagate from the result of `readout` to its arguments.
+    """Backpropagate the derivatives of a loss through `readout`.
 
     >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)
@@ -602,8 +602,8 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    At these times, `readout` returns the largest potentials.  If a spike
-    arrives at the time of a maximum, `readout_backward` is wrong.
+    If a potential is highest when a spike arrives, `readout_backward` neglects
+    the effect of the arrival time on this highest potential.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -634,8 +634,8 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Return k(s), or K(s) if `integral` is true, and its derivatives with
-    respect to s, tau_mem and tau_syn.  All arrays have the shape (T, n, S)."""
+    """Return k(s), dk/ds, dk/dtau_mem and dk/dtau_syn, of shape (T, n, S).  If
+    `integral` is true, K replaces k."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, decay = _kernel(s, tau_mem, tau_syn), np.exp(-s / tau_syn)
@@ -662,7 +662,7 @@ def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
 
 
 def _fan(weights, delays):
-    """Return pairs (delay, reached neurons) for each presynaptic neuron."""
+    """Return pairs (delay, mask of target neurons) for each presynaptic neuron."""
     delays = np.zeros(weights.shape) if delays is None else delays.astype(float)
     return [[(d, to == d) for d in np.unique(to).tolist()] for to in delays.T]
 
@@ -690,7 +690,7 @@ def _events(times, units, m, dtype=None):
 
 
 def _matched(dtimes, units, m, recording, dtype):
-    """Return `dtimes` and `units`, checked against the recording."""
+    """Check and return `dtimes` and `units`."""
     dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
     for name, found, wanted in (

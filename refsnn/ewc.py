@@ -1,10 +1,11 @@
 # refsnn 0.1.0 | ewc.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Elastic weight consolidation (EWC) reduces forgetting of earlier tasks.
 
-The importance of a parameter is the mean squared derivative of the
-log-likelihood at the end of a task.  During later tasks, a quadratic
-penalty keeps important parameters near anchors, such as their values after
-the latest task.  For N samples, K outputs f[n] and labels with p(y | f),
+The importance of a parameter at the end of a task is the mean squared
+derivative of the log-likelihood with respect to this parameter.  During
+later tasks, a quadratic penalty keeps important parameters near anchors,
+such as their values after the latest task.  For N samples, K outputs f[n]
+and labels with p(y | f),
 
     F_i = (1/N) sum_n E_y[(d log p(y | f[n]) / d theta_i)^2]      (1)
     penalty = (strength/2) sum_i F_i (theta_i - anchor_i)^2       (2)
@@ -19,12 +20,11 @@ e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E over the labels y is computed as a weighted sum over
-error vectors e.  Eqs. (7)-(9) define the vectors e and their weights in
-this sum for three label distributions.  In eqs. (7) and (8), the label
-distribution p is the softmax of the outputs f.  In eq. (9), the label
-distribution p is the normal distribution with mean f and variance 1.  [A]
-is 1 if A is true, else 0:
+The expectation E over the labels y is a weighted sum over error vectors e.
+For three label distributions, eqs. (7)-(9) define the error vectors and
+the weights.  In eqs. (7) and (8), the label distribution p is the softmax
+of the outputs f.  In eq. (9), p is the normal distribution with mean f and
+variance 1.  The bracket [A] is 1 if the statement A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)

@@ -27,7 +27,7 @@ one layer with
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-The caller must keep the zero blocks of W, V and W_out at 0.  Let y be the
+The caller must keep blocks of zeros in W, V and W_out at 0.  Let y be the
 labels, let count = sum_t S be the spike counts, and let `readout`, `burst`
 and `rate` be penalty coefficients.  The loss is the sum of (4)-(7):
 

@@ -5,8 +5,8 @@ The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
 units at T steps for B samples.  Eq. (1), (2) or (3) reduces `record` over
-time to class scores of shape (B, k).  In (1), s is the last step at which
-`record` is largest for a unit.  The loss (4) is the softmax cross entropy
+time to class scores of shape (B, k).  In (1), the score of a unit is the
+maximum of `record` over time.  The loss (4) is the softmax cross entropy
 of the class scores, for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
@@ -36,7 +36,7 @@ The squared loss compares `record` with a target of the same shape:
     L = 1/(2 B) sum_{t,b,k} (record - target)^2          (11)
     dL/drecord = (record - target) / B                   (12)
 
-The regularisers penalise spike counts (13) or their mean in a layer (14):
+The regularisers penalise spike counts (13) or mean counts of a layer (14):
 
     counts[b, i] = sum_t S[t, b, i]                      (13)
     counts[b] = (1/n) sum_i counts[b, i]                 (14)

@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | ntk.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Compute the empirical neural tangent kernel and its adjoint.
+r"""Compute and differentiate the empirical neural tangent kernel.
 
 The signals of a layer are the derivatives of the network outputs with
 respect to the pre-activations of the layer.  For a loss that depends on
 the kernel, the function `adjoint` computes the derivatives of the loss
 with respect to the inputs and the signals of each layer.  Let x_n and y_m
 be samples of two batches, let f_k be output k of the network, and let
-theta_p be its weights and biases.  The kernel is
+theta_p be the weights and biases.  The kernel is
 
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
@@ -22,9 +22,9 @@ adds to the kernel the term
 
 A convolutional layer with P output positions has input patches A_n of
 shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  Output k has the derivative J_nk
-with respect to the weights of the layer, and s_nk with respect to the
-biases.  The sum in (3) is over the P output positions:
+patch and c is the number of channels.  For output k, the derivative with
+respect to the weights is J_nk, and the derivative with respect to the
+biases is s_nk.  The sum in (3) is over the P output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
@@ -47,7 +47,7 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    To obtain the derivatives for y_m, exchange the batches in (5)-(10).
+    To obtain db_m, dh_mq, dB_m, dH_mq, exchange the batches in (5)-(10).
 Exact.  All derivatives are evaluated at the masked weights of the network.
     The kernel of kind "at_masked" includes the derivatives with respect to
     pruned weights, as in the code of [LZ20].  The kernel of kind

@@ -12,9 +12,9 @@ descent on a loss L of the training samples gives
 
 Let y be the targets of the N training samples.  The squared loss is
 share/2 times the sum of (f - y)^2 over all outputs of the training
-samples, where `share` is 1 if the option `loss` is "sum", and 1/N if it is
-"mean".  Let K = Q diag(lambda) Q^T be the kernel between the training
-samples.  If K and K* do not change during training, s steps give
+samples, where `share` is 1 for loss="sum" and 1/N for loss="mean".  Let K
+= Q diag(lambda) Q^T be the kernel between the training samples.  If K and
+K* do not change during training, s steps give
 
     f_s = y + Q diag((1 - rate share lambda)^s) Q^T (f_0 - y)  (2)
     D_s = (1 - (1 - rate share lambda)^s) / lambda             (3)
@@ -90,7 +90,7 @@ def _matrix(kernel):
 
 def predict(kernel, outputs, targets, steps, *, rate, loss="sum", cross=None,
             test_outputs=None):
-    """Predict the outputs after training steps on the squared loss, eqs. (2)-(4).
+    """Predict the outputs after training with the squared loss, eqs. (2)-(4).
 
     >>> found = predict(np.full((1, 1, 1, 1), 5.0), np.ones((1, 1)),
     ...                 np.zeros((1, 1)), [0, 1, 2], rate=0.1)

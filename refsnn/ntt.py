@@ -88,7 +88,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss L and its three terms, without `strength` and l2 / density."""
+    """Hold the loss L, and its terms without the factors strength and l2/density."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)

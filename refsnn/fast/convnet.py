@@ -19,15 +19,15 @@ Dropout multiplies x[l+1] by the binary mask m[l+1].  Without pooling,
 x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  If two compared entries are equal, (2) and (3) copy the
-    first.  With pooling,
+    respect to X.  If two entries are equal, the maxima in (2) and (3)
+    select the first entry.  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
                    y[l]_(2r,s) >= y[l]_(2r+1,s), else 0,
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    Likewise, dpre[l] follows from dy[l] for each pair of columns:
+    For each pair of neighbouring columns, dpre[l] follows from dy[l]:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,
@@ -139,7 +139,7 @@ def _convolution(x, W, b, pool):
 
 
 def _empty(x, W):
-    """Return an empty array for pre[l], and the number of maps in a block."""
+    """Return an empty array for pre[l], and how many images to process at once."""
     k = W.shape[1]
     pre = np.empty((len(x), x.shape[1] - k + 1, x.shape[2] - k + 1, len(W)), x.dtype)
     size = k * max(x[:1].nbytes, pre[:1].nbytes, 1)
@@ -153,7 +153,7 @@ def _pairs(maps):
 
 
 def _plan(maps, kernel, step):
-    """Return a view of the row segments of `maps`, and arrays of `_multiply`."""
+    """Return the row segments of `maps`, and the argument `work` of `_multiply`."""
     k, _, c, c_out = kernel.shape
     height = 1 if k * c >= WIDE else k          # number of kernel rows in a segment
     found = np.lib.stride_tricks.sliding_window_view(maps, (height, k), axis=(1, 2))
@@ -168,7 +168,7 @@ def _plan(maps, kernel, step):
 
 
 def _multiply(found, work, out):
-    """Write the sum in (1) or (7) to `out`; `found` contains row segments."""
+    """Compute the sum in (1) or (7) from the row segments `found`."""
     segments, shifted, kernel, terms = work
     np.copyto(segments[:len(found)], found)
     # OpenBLAS is fastest with the small product of one row of one map.

@@ -183,9 +183,9 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Sort the input spikes of each sample, at most S, by arrival at each
-    neuron.  Return times and `until`, (S+1, B n); weights, weight indices and
-    spike indices, (S, B, n); a mask of spikes, (B, S); and the shape of W."""
+    """Sort the input spikes of each sample by arrival time at each neuron.
+    Return the sorted arrival times, weights, weight indices and spike indices,
+    a mask of the real spikes, and the shape of W."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)

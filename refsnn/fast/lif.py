@@ -228,7 +228,7 @@ def _aligned(shape, dtype):
 
 
 def gradients(tape, dout, *, steepness, dspikes=None):
-    """Compute surrogate gradients, without the reset derivative, eqs. (7)-(12).
+    """Compute surrogate gradients with a detached reset, eqs. (7)-(12).
 
     >>> x, one = np.full((5, 1, 1), 2.0), np.ones((1, 1))
     >>> out, tape = forward(x, one, None, one, alpha=0.5, beta=0.5)

@@ -18,11 +18,11 @@ a dense layer adds the term (2):
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  Output k for sample n has
-the derivative J_nk with respect to the weights of the layer, and s_nk with
-respect to the biases.  Output q for sample m has the derivatives J_mq and
-s_mq.  A convolutional layer adds the term (4) to the kernel, where `o` is
-the entrywise product.  Without a mask, Q is 1:
+shape (P, i) and signals G_nk of shape (P, c).  For output k and sample n,
+the derivative with respect to the weights of the layer is J_nk, and the
+derivative with respect to the biases is s_nk.  Output q for sample m has
+the derivatives J_mq and s_mq.  A convolutional layer adds the term (4) to
+the kernel, where `o` is the entrywise product.  Without a mask, Q is 1:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -50,9 +50,9 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
     exchange the two batches in (5)-(13).
 Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
-    outputs.  A dense layer has i inputs and j units.  Without masks, a
-    kernel of one batch needs about half of the listed multiplications.
-    Temporary arrays hold part of a kernel and Jacobians of a few channels.
+    outputs.  A dense layer has i inputs and j units.  Without masks, the
+    kernel of a batch with itself needs about half of the multiplications
+    in the table.
 
     layer             multiplications
     dense             N M (i + K^2 j)
@@ -222,7 +222,7 @@ def _jacobian(a, g, cut, mask=None):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False,
             mapper=map):
-    """Backpropagate from the kernel to the layers, eqs. (5)-(13).
+    """Backpropagate the derivatives of a loss through the kernel, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

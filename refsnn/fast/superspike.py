@@ -14,14 +14,14 @@ After a spike, U is 0 for refractory/dt steps:
 
 The learning rule needs a trace of each input.  Error signals and
 eligibilities are convolved with a double-exponential kernel alpha of unit
-area.  Eq. (4) computes traces and convolutions by two exponential filters
-in series.  The input is v, the output second[t], and a, b, g are constant:
+area.  Eq. (4) computes traces and convolutions of an input v by two
+exponential filters with constants a, b and g.  The result is second[t]:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
-Let `signal` be the error signal of superspike.py, and let e = alpha*signal
-be the error, where * is convolution.  Let hebb be the product of the
+Let `signal` be the unfiltered error signal of superspike.py.  The filtered
+error is the convolution e = alpha*signal.  Let hebb be the product of the
 delayed surrogate derivative psi and the delayed input trace.  The weight
 change is
 
@@ -46,8 +46,8 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  The eligibilities at the end of a block follow
-    from eqs. (6) and (7) if the time-reversed kernel alpha replaces dhebb.
+    j of the weight change.  If the time-reversed kernel alpha replaces
+    dhebb, eqs. (6) and (7) give the eligibilities at the end of a block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
     input spike adds O(n) time, and a dense array x adds O(T B m) time.
@@ -80,7 +80,7 @@ SILENT = 1e-7       # cutoff of |e| dt in the published code
 
 
 class Coefficients(NamedTuple):
-    """Hold the constants of model and rule, by default for steps of 0.1 ms."""
+    """Hold constants of neurons and learning rule.  The default step is 0.1 ms."""
     dt: float = 1e-4
     syn: float = float(np.exp(-0.02))
     mem: float = 0.99

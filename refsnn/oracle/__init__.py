@@ -5,10 +5,10 @@ A golden vector is a stored test problem: the inputs, the correct outputs,
 and the wrong outputs that known programming mistakes cause.  Each known
 programming mistake was found in a public program, or resembles a mistake
 in a public program.  The command `python -m refsnn vectors FOLDER` writes
-all golden vectors to a folder.  Compute the outputs with your code, and
-save the outputs in a NumPy npz file.  To compare the saved outputs with
-the correct outputs, run `python -m refsnn check RESULTS.npz`.  In Python,
-call the following functions:
+all golden vectors to a folder.  Run your code with the inputs of the
+golden vectors, and save the results in a NumPy npz file.  To compare the
+results with the correct outputs, run `python -m refsnn check RESULTS.npz`.
+In Python, call the following functions:
 
     check.vectors(names)                   return golden vectors
     check.check({"bptt.dW": dW})           check results, name mistakes
@@ -32,9 +32,9 @@ determines spikes[t].  The results of programs that count time steps
 differently do not match the correct outputs.
 
 From the recording of a layer, the function `identify` infers how a time
-step was computed.  `identify` also names a similar public simulator and
-the differences.  If the layer has no synaptic filter, set the decay factor
-`alpha` of the current to 0.
+step was computed.  `identify` also names the most similar public
+simulator, and the differences from this simulator.  If the layer has no
+synaptic filter, set the decay factor `alpha` of the current to 0.
 
 The folder `vectors` holds the golden vectors as JSON files, which can be
 read from any programming language.

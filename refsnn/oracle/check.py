@@ -22,7 +22,8 @@ program returns equal results for both test problems of such a pair,
 `check` rejects the results.
 
 The function `vectors` also checks the stored test problems.  Spikes must
-vary, no output may be all 0, and each known mistake must change an output.
+be neither all 0 nor all 1, no output may be all 0, and each known mistake
+must change an output.
 """
 
 import re
@@ -59,7 +60,7 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one result.  In a summary, the field `output` is ''."""
+    """Hold the status of one result, or of a golden vector if `output` is empty."""
     vector: str
     output: str
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
@@ -195,7 +196,7 @@ def _summary(vector, results, findings):
 
 
 def _single(vector, results):
-    """Return whether constants rounded to float32 explain the results."""
+    """Return whether rounding alpha, beta and gain to float32 explains results."""
     try:
         from refsnn.oracle.build.registry import REGISTRY, build
     except ImportError:                 # without SciPy

@@ -2,8 +2,8 @@
 """Read arrays from JSON text, and write reports as JSON text.
 
 JSON files of golden vectors and of results hold each array as an object
-with the fields `dtype`, `shape` and `data`.  Because the text is
-untrusted, `arrays` checks all fields.
+with the fields `dtype`, `shape` and `data`.  Because the files may come
+from untrusted sources, the function `arrays` checks all fields.
 
 A report is a dict with the results of `python -m refsnn COMMAND`.  The
 file `vectors/report_schema.json` is a JSON schema of the reports of all
@@ -50,7 +50,7 @@ def _unique(pairs):
 
 
 def arrays(contents, texts=()):
-    """Return the arrays of a JSON object; fields in `texts` may be strings.
+    """Return the arrays of a JSON object.  Fields in `texts` may be strings.
 
     >>> arrays({"W": {"dtype": "float64", "shape": [2], "data": [1, 2]}})
     {'W': array([1., 2.])}
@@ -90,7 +90,7 @@ def _array(row, name):
 
 
 def rows(values):
-    """Return arrays in the form in which JSON files hold arrays.
+    """Convert a dict of NumPy arrays to objects for JSON files.
 
     >>> rows({"W": np.array([1.0, 0.5])})
     {'W': {'dtype': 'float64', 'shape': [2], 'data': [1, 0.5]}}
@@ -108,7 +108,7 @@ def line(contents):
 
 
 def report(command, passed, contents):
-    """Return a dict with the results of a command and version numbers.
+    """Return the report of a command, with version numbers and results.
 
     >>> report("check", True, {"findings": []})["command"]
     'check'

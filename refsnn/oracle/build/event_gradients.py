@@ -1,9 +1,9 @@
 # refsnn 0.1.0 | oracle/build/event_gradients.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute test problems with known solutions for gradients of spike times.
 
-The time steps are those of scheme="held" in `spike_time_grid`.  In
-descriptions of mistakes, the adjoints lambda_V and lambda_I are
--dU/tau_mem and -dI/tau_syn.
+Problems with time steps use the scheme "held" of `spike_time_grid`.  In
+names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn,
+where dA is the derivative of the loss with respect to A.
 """
 
 import numpy as np
@@ -179,7 +179,7 @@ def _grid(seed, T, B, m, n, reset):
 
 
 def _steps(x, W, reset):
-    """Return potentials before the reset, spikes, and currents at the spikes."""
+    """Return potentials (before a reset), spikes and currents of all steps."""
     U, syn, rows = 0.0, 0.0, []
     fade, decay, gain = _factors(STEP, TAU_MEM, TAU_SYN, "held")
     for now in x:

@@ -9,7 +9,7 @@ description of the test problem, the inputs, the correct outputs, and a
 dict of known programming mistakes.  Each key of this dict is the name of a
 mistake, or a pair (name, public program that has the mistake).  Each value
 of this dict holds wrong outputs.  If some input entries affect no output,
-the called function also returns the field `idle` of `vector.Vector`.
+the called function also returns a dict `idle` that marks these entries.
 """
 
 from collections.abc import Callable

@@ -1,18 +1,17 @@
 # refsnn 0.1.0 | oracle/build/spike_time_grid.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute spike times and EventProp gradients in discrete time steps.
 
-The neurons are those of `eventprop`, without delays and recurrence.  The
-time is divided into steps.  An input spike arrives at the start of a step.
-If the membrane potential U is above the threshold at the end of a step,
-the neuron spikes.  The three schemes differ in the factors of a step:
-"euler" is the explicit Euler method, "held" keeps the current constant
-during a step, as in `lif` with the gain 1 - beta, and "exact" is the exact
-solution between two spikes.
+The neurons are those of `eventprop`, without delays and recurrence.  An
+input spike arrives at the start of a step.  If the membrane potential U is
+above the threshold at the end of a step, the neuron spikes.  The scheme
+"euler" is the explicit Euler method.  The scheme "held" keeps the current
+constant during a step, like `lif` with gain = 1 - beta.  The scheme
+"exact" is the exact solution between two spikes.
 
 On the grid, a spike is at the end of its step.  With the option `between`,
-spike times are interpolated linearly within the step.  The same scheme
-computes the state before and after the spike.  The gradient uses the jumps
-of EventProp, because spike times on the grid do not change continuously.
+spike times are interpolated linearly within the step.  The scheme is the
+same before and after a spike.  Because spike times on the grid are not
+differentiable, the backward pass uses the jump conditions of EventProp.
 """
 
 from typing import NamedTuple
@@ -25,8 +24,8 @@ __all__ = ["Grid", "backward", "simulate"]
 
 
 class Grid(NamedTuple):
-    """Hold the times and neurons of all spikes.  For each step with spikes,
-    `spikes` holds neurons, spike times as fractions of the step, and currents."""
+    """Hold spike times and neurons.  For each step with spikes, `spikes` holds
+    spiking neurons, times in units of the step, and currents at these times."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict

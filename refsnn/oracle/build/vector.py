@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/build/vector.py | SPDX-License-Identifier: MIT | needs: numpy
 """Define the Python class `Vector` for golden vectors.
 
-Each entry of each input affects at least one output, unless the field
-`idle` of the golden vector marks this entry and gives the reason.  The
+The field `idle` of a golden vector marks input entries that affect no
+output, each with a reason.  All other input entries affect an output.  The
 random inputs are the same in every version of NumPy.
 """
 
@@ -46,7 +46,7 @@ class Vector(NamedTuple):
 def numbers(seed, *shape):
     """Return uniformly distributed random multiples of 1/64 in [0, 1), which
     are the same in all NumPy versions.  The seed is an int or a list of int.
-    If a list starts with a function, this function draws the numbers.
+    A function in the first entry of the list replaces the random generator.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)

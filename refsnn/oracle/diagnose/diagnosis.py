@@ -3,8 +3,8 @@
 
 The function `diagnose` calls the tested function for several variants of a
 network.  The tested function simulates a layer of leaky integrate-and-fire
-(LIF) neurons, and computes gradients of a loss.  Each variant sets a
-different set of LIF equation terms to 0.  Six statements are used:
+(LIF) neurons, and computes gradients of a loss.  The variants differ in
+the terms of the LIF equations that are 0.  Six statements are used:
 
 (A) If a program computes exactly one term of the LIF equations wrongly,
     the results are wrong for all variants of the network in which this
@@ -45,9 +45,9 @@ different set of LIF equation terms to 0.  Six statements are used:
     first call, changes no inputs, and reads all inputs in each call.
 
 In all variants, each input channel is 1 at one time step of one sample,
-and 0 otherwise.  If all results are right, the function is called again
-for longer sequences with several inputs at each time step.  Ties of
-potential and threshold do not occur.
+and 0 otherwise.  If all results are right, `diagnose` calls the tested
+function again, with longer sequences and several inputs at each time step.
+No membrane potential equals the threshold.
 """
 
 import functools
@@ -257,8 +257,8 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Choose the wrong output with the smallest error, if possible not the
-    loss.  Return its `Place`, whether the error is below 1 %, and a label."""
+    """Find the smallest error, of the loss only if no other output is wrong.
+    Return its `Place`, whether it is below 1 %, and its variant and output."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 
