@@ -75,11 +75,12 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     explained by prediction or noise is at most 1.25 times the least.
     Among equally good predictions, `probe` prefers nominal time constants
     or their medians in (B), then the lag D, and W_out to |W_out|.  If the
-    time constants of the readouts are wrong, a wrong scale of W_out is told
-    as well if it leaves at most 1.25 times the least variance unexplained.
-    `probe` reports wrong readouts if the correlation is below 0.6 times the
-    largest possible with this noise.  The smallest and the largest sample
-    of each readout are omitted, because ADC codes may be clipped.
+    time constants of the readouts are wrong, a wrong scale of W_out is
+    told as well if it leaves at most 1.25 times the least variance
+    unexplained.  `probe` reports wrong readouts if the correlation is
+    below 0.6 times the largest possible with this noise.  The smallest and
+    the largest sample of each readout are omitted, because ADC codes may
+    be clipped.
 
 A chip may return the spikes or samples of the previous or next pattern.
 If shifted patterns explain the results as well as exchanged neurons, the
