@@ -2,8 +2,7 @@
 r"""Delay spike trains on a time grid, so that delays can be learned.
 
 A kernel of K+1 taps a_k represents a delay d, which is a real number of
-time steps between 0 and K.  The input x is a recording of spikes.  The
-argument `state` contains x[t] for t < 0, which is 0 by default.
+time steps between 0 and K.  The input x is a recording of spikes.
 
     y[t] = sum_{k=0..K} a_k x[t-k]                                    (1)
     nearest:     a_k = 1 if k = rint(d), else 0                       (2)
@@ -21,10 +20,10 @@ The taps depend on the delay and on the width through
     normalised:  u_k - sum_j a_j u_j in place of u_k in (7), and the
                  same for v_k in (8)                                  (9)
 
-Here f is the largest whole number with f <= d and f < K.  At a whole
-number of steps, the linear kernel has a corner.  At a corner, (6) is the
-derivative from the right, and for d = K the derivative from the left.  For
-a loss L of the output y, with dA = dL/dA for every array A,
+Here f is the largest whole number with f <= d and f < K.  At whole delays,
+the linear kernel has a corner.  There, (6) is the derivative from the
+right, and for d = K the derivative from the left.  For a loss L of the
+output y, with dA = dL/dA for every array A,
 
     dx[t] = sum_k a_k dy[t+k],  da_k = sum_t dy[t] x[t-k]            (10)
 
@@ -35,10 +34,9 @@ a_k by the matrices W_ij a_k[i, j], and (1) is a sum of matrix products.
 Derivation.  Eqs. (6)-(9) are the derivatives of (3)-(5), and (10) is the
     transpose of (1).
 Exact.  Use the same delay kernel in training and in evaluation, because
-    the outputs depend on the kernel.  If a device allows only delays of
-    whole time steps, `settle` rounds the delays and returns the change of
-    the output.  If d is close to an integer, a narrow normalised kernel
-    hardly depends on d, so that training hardly changes d.
+    the outputs depend on the kernel.  If d is close to an integer, a
+    narrow normalised kernel hardly depends on d, so that training hardly
+    changes d.
 Cost.   Delays of neurons take O(K T B m) time, and delays of synapses take
     O(K T B n m) time.
 Departures.  [H24] uses the kernel width s + 0.27, and `taps` uses s.
@@ -135,8 +133,7 @@ def taps_backward(dtaps, delays, *, most, kernel="linear", width=None):
     -------
     ddelays, dwidth
         Both in the shape of `delays`.  If one width holds for all delays, its
-        derivative is the sum of dwidth.  At whole delays, the linear kernel
-        has a one-sided derivative, eq. (6).
+        derivative is the sum of dwidth.
     """
     a, by_delay, by_width = _kernel(delays, most, kernel, width)
     dtaps, = arrays("dtaps (...)", dtaps, dtype=a.dtype)
@@ -219,7 +216,7 @@ def _buffered(x, taps, state, *dy):
 
 
 def settle(delays, x, W=None, *, most, kernel="linear", width=None):
-    """Round delays to whole time steps; return the change of the output.
+    """Round delays, for devices with delays of whole time steps.
 
     >>> x = np.array([[[1.0]], [[0.0]], [[0.0]], [[0.0]]])
     >>> rounded, change = settle([1.25], x, most=3)
@@ -242,11 +239,9 @@ def settle(delays, x, W=None, *, most, kernel="linear", width=None):
         change of the output, relative to the norm of the output before.
     """
     before = taps(delays, most=most, kernel=kernel, width=width)
-    if W is not None:
-        W, _ = arrays("W (n, m), delays (n, m)", W, before[0], dtype=before.dtype)
-        before = W * before
     rounded = np.rint(delays)                                              # (2)
-    after = taps(rounded, most=most) * (1 if W is None else W)
-    old, new = delayed(x, before)[0], delayed(x, after)[0]
+    W = 1 if W is None else arrays("W (n, m), delays (n, m)", W, before[0],
+                                   dtype=before.dtype)[0]
+    old, new = (delayed(x, W * a)[0] for a in (before, taps(rounded, most=most)))
     size, change = (float(np.linalg.norm(a)) for a in (old, new - old))
     return rounded, change / max(size, SMALLEST)

@@ -13,7 +13,7 @@ neuron i after the delay d_ij.  Recurrent spikes do the same with V_ij.
 Between two events, at the time s after the state (U, I),
 
     U(s) = exp(-s/tau_mem) U + k(s) I,  I(s) = exp(-s/tau_syn) I      (4)
-    k(s) = (s/tau_mem) exp(-s/max(tau_mem, tau_syn)) p(y)             (5)
+    k(s) = h p(y) s/tau_mem,  h = exp(-s/max(tau_mem, tau_syn))       (5)
     p(y) = (exp(y) - 1)/y,  y = -s |1/tau_mem - 1/tau_syn|
 
 Eq. (5) also holds for equal time constants, with p(0) = 1.  With q =
@@ -48,10 +48,8 @@ Let z = r(y) for tau_mem >= tau_syn, and z = p(y) - r(y) otherwise, where
 r(y) = int_0^1 v exp(v y) dv:
 
     r(y) = (exp(y) - p(y))/y                                         (18)
-    dk/dtau_syn = exp(-s/max(tau_mem, tau_syn)) s^2 z
-                  / (tau_mem tau_syn^2)                              (19)
-    dk/dtau_mem = exp(-s/max(tau_mem, tau_syn)) s^2 (p - z)
-                  / tau_mem^3 - k/tau_mem                            (20)
+    dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (19)
+    dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (20)
 
 The readout neurons do not spike.  Their potentials at any times t, and the
 integrals of these potentials from 0 to t, are
@@ -64,10 +62,7 @@ where the sums are over all spikes that have arrived by the time t.  The
 derivative of the maximum of U_i is the derivative of U_i at the time of
 the maximum, if no spike arrives at this time.  If the arrival of a spike
 ends the rise of U_i, the maximum depends on the arrival time, which the
-function `readout_backward` neglects.  The latency loss compares the first
-spike time of each neuron with a target:
-
-    L = 1/(2B) sum_b,i (min(t[b, i], late) - target[b, i])^2         (23)
+function `readout_backward` neglects.
 
 Derivation.  Eq. (4) solves (1).  At the maximum of U, I = U, so that U(s*)
     = I(s*).  For 0 < s < s*, U rises and is concave, so that Newton's
@@ -109,7 +104,7 @@ import numpy as np
 # `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, flags, shown
 
-__all__ = ["backward", "first", "first_backward", "latency", "peaks", "readout",
+__all__ = ["backward", "first", "first_backward", "peaks", "readout",
            "readout_backward", "simulate"]
 
 START, ARRIVAL, RELEASE, SPIKE, END = range(5)      # kinds of events in a log
@@ -221,35 +216,30 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
     times, units = _events(times, units, W.shape[1], W.dtype)
     n, B, dtype = len(W), len(times), W.dtype
     constants = _wide(n, *constants)
-    if state is None:
-        mem = syn = np.zeros((B, n))
-    else:
-        mem, syn = (a.astype(float) for a in arrays(
-            f"state.mem ({B}, {n}), state.syn ({B}, {n})",
-            *bundle("state", state, State), dtype=dtype))
-        if (mem >= constants[2]).any():
-            raise ValueError(f"state.mem is {mem.max():.6g}: must be below the "
-                             "threshold")
-    weights = (W.astype(float), None if V is None else V.astype(float))
-    fans = _fan(W, delays), [[]] * n if V is None else _fan(V, recurrent_delays)
+    state = [np.zeros((B, n))] * 2 if state is None else bundle("state", state, State)
+    mem, syn = (a.astype(float) for a in arrays(
+        f"state.mem ({B}, {n}), state.syn ({B}, {n})", *state, dtype=dtype))
+    if (mem >= constants[2]).any():
+        raise ValueError(f"state.mem is {mem.max():.6g}: must be below the threshold")
+    fans = _fan(W, delays) + ([[]] * n if V is None else _fan(V, recurrent_delays))
+    weights = np.hstack([W] if V is None else [W, V]).astype(float)
     logs = [_run(times[b], units[b], weights, (mem[b], syn[b]), constants, fans, until,
                  refractory, most, b) for b in range(B)]
-    fired = [log.kinds == SPIKE for log in logs]
-    slope, margin = zip(*(_nearness(log, *constants) for log in logs), strict=True)
-    cast = [log._replace(at=log.at.astype(dtype), mem=log.mem.astype(dtype),
+    slope, margin = np.array([_nearness(log, *constants) for log in logs], dtype).T
+    logs = [log._replace(at=log.at.astype(dtype), mem=log.mem.astype(dtype),
                          syn=log.syn.astype(dtype)) for log in logs]
-    return Recording(
-        [log.at[f] for log, f in zip(cast, fired, strict=True)],
-        [log.reached[f].argmax(axis=1) for log, f in zip(cast, fired, strict=True)],
-        cast, np.array(slope, dtype), np.array(margin, dtype))
+    return Recording([log.at[log.kinds == SPIKE] for log in logs],
+                     [log.reached[log.kinds == SPIKE].argmax(axis=1) for log in logs],
+                     logs, slope, margin)
 
 
 def _run(times, units, weights, state, constants, fans, until, refractory, most, b):
-    """Return the Log of one sample."""
+    """Return the Log of one sample.  In `units`, neuron i has the index m + i."""
     (mem, syn), (tau_mem, tau_syn, _), n = state, constants, len(state[0])
     units, count, none = units.tolist(), len(times), np.zeros(n, bool)
     queue = [(t + d, ARRIVAL, k, d, to) for k, (t, j) in enumerate(zip(
-        times.tolist(), units, strict=True)) for d, to in fans[0][j]]
+        times.tolist(), units, strict=True)) for d, to in fans[j]]
+    queue.append((until, END, -1, 0, none))
     heapq.heapify(queue)
     held, due = none.copy(), _crossing(mem, syn, *constants)
     now, kind = 0.0, START
@@ -257,15 +247,13 @@ def _run(times, units, weights, state, constants, fans, until, refractory, most,
     while kind != END:
         i = int(np.argmin(due))
         event = (float(due[i]), SPIKE, len(units), 0, np.arange(n) == i)
-        if queue and queue[0][0] <= event[0]:
+        if queue[0] < event:
             event = heapq.heappop(queue)
-        before = now
-        now, kind, source, _, reached = event if event[0] <= until else (
-            until, END, -1, 0, none)
+        before, (now, kind, source, _, reached) = now, event
         mem, syn = _flow(now - before, mem, syn, tau_mem, tau_syn)         # (1)
         mem[held] = 0
         if kind == ARRIVAL:
-            syn += weights[source >= count][:, units[source]] * reached    # (2)
+            syn += weights[:, units[source]] * reached                     # (2)
         elif kind == RELEASE:
             held &= ~reached
         elif kind == SPIKE:
@@ -275,8 +263,8 @@ def _run(times, units, weights, state, constants, fans, until, refractory, most,
                                  "smaller")
             mem[i], held[i] = 0, True                                      # (3)
             heapq.heappush(queue, (now + refractory, RELEASE, source, 0, reached))
-            units.append(i)
-            for d, to in fans[1][i]:
+            units.append(len(fans) - n + i)
+            for d, to in fans[units[-1]]:
                 heapq.heappush(queue, (now + d, ARRIVAL, source, d, to))
         j = np.flatnonzero(reached)
         due[j] = now + _crossing(mem[j], syn[j], *(a[j] for a in constants))
@@ -287,29 +275,24 @@ def _run(times, units, weights, state, constants, fans, until, refractory, most,
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
     """Return the time until U crosses the threshold, infinity if never."""
-    wait, start = np.full(mem.shape, np.inf), (mem, syn, tau_mem, tau_syn)
-    if (syn <= threshold).all():
-        return wait
-    top = _summit(*start)
-    i = np.flatnonzero((syn > threshold) & (syn * np.exp(-top / tau_syn)   # (7)
-                                            > threshold))
-    if not len(i):
-        return wait
-    start, threshold, s = [a[i] for a in start], threshold[i], np.zeros(len(i))
+    wait, i = np.full(mem.shape, np.inf), np.flatnonzero(syn > threshold)  # (7)
+    mem, syn, tau_mem, tau_syn, threshold = (
+        a[i] for a in (mem, syn, tau_mem, tau_syn, threshold))
+    top, s = _summit(mem, syn, tau_mem, tau_syn), np.zeros(len(i))
+    above = syn * np.exp(-top / tau_syn) > threshold                       # (7)
     for _ in range(100):
-        U, current = _flow(s, *start)
-        below = (U < threshold) & (current > U)
-        step = tau_mem[i] * (threshold - U) / np.where(below, current - U, 1)   # (8)
-        before, s = s, np.minimum(s + np.where(below, step, 0), top[i])
+        U, current = _flow(s, mem, syn, tau_mem, tau_syn)
+        below = above & (U < threshold) & (current > U)
+        step = tau_mem * (threshold - U) / np.where(below, current - U, 1)   # (8)
+        before, s = s, np.minimum(s + np.where(below, step, 0), top)
         if (s == before).all():
             break
-    wait[i] = s
+    wait[i[above]] = s[above]
     return wait
 
 
 def _summit(mem, syn, tau_mem, tau_syn):
-    """Return the time from each state to the maximum of U.  The time is 0 if U
-    falls, and infinite if U has no maximum."""
+    """Return the time to the maximum of U: 0 if U falls, infinity if never."""
     q = tau_syn / tau_mem - 1
     g = 1 - mem / np.where(syn > SMALLEST, syn, 1)
     found = (syn > SMALLEST) & (q * g > -1)
@@ -340,31 +323,26 @@ def _tops(log, tau_mem, tau_syn):
 
 def _flow(s, mem, syn, tau_mem, tau_syn):
     """Return U(s) and I(s) for the initial state (mem, syn), eq. (4)."""
-    k = _kernel(s, tau_mem, tau_syn)
+    k, *_ = _kernel(s, tau_mem, tau_syn)
     return np.exp(-s / tau_mem) * mem + k * syn, np.exp(-s / tau_syn) * syn  # (4)
 
 
 def _kernel(s, tau_mem, tau_syn):
-    _, p, slow = _parts(s, tau_mem, tau_syn)
-    return slow * p / tau_mem                                              # (5)
-
-
-def _parts(s, tau_mem, tau_syn):
-    """Return y, p and the product s exp(-s/max(tau_mem, tau_syn)) of eq. (5)."""
+    """Return k(s), y, p and the product s h of eq. (5)."""
     y = -np.abs(s * (1 / tau_mem - 1 / tau_syn))
     some = np.minimum(y, -SMALLEST)
     p = np.expm1(some) / some                                              # (5)
-    return y, p, s * np.exp(-s / np.maximum(tau_mem, tau_syn))             # (5)
+    slow = s * np.exp(-s / np.maximum(tau_mem, tau_syn))
+    return slow * p / tau_mem, y, p, slow                                  # (5)
 
 
 def _kernel_slopes(s, tau_mem, tau_syn):
-    """Return dk/dtau_mem and dk/dtau_syn."""
-    y, p, slow = _parts(s, tau_mem, tau_syn)
+    """Return k(s), dk/dtau_mem and dk/dtau_syn."""
+    k, y, p, slow = _kernel(s, tau_mem, tau_syn)
     r = np.where(y < -0.5, (np.exp(y) - p) / np.minimum(y, -0.5),          # (18)
                  np.polyval(SERIES, np.maximum(y, -0.5)))
     z = np.where(tau_mem >= tau_syn, r, p - r)
-    rest = slow * s * (p - z) / tau_mem ** 3
-    return (rest - slow * p / tau_mem ** 2,                                # (20)
+    return (k, slow * s * (p - z) / tau_mem ** 3 - k / tau_mem,            # (20)
             slow * s * z / (tau_mem * tau_syn ** 2))                       # (19)
 
 
@@ -403,27 +381,35 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
     W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
                               "(0, inf)", W, V, tau_mem, tau_syn, threshold)
     recording, dtype = bundle("recording", recording, Recording), W.dtype
-    dtimes, units = _matched(dtimes, units, W.shape[1], recording, dtype)
-    tau_mem, tau_syn, threshold = _wide(len(W), *constants)
-    weights = [W.astype(float)] if V is None else [W.astype(float), V.astype(float)]
-    dweights, ddelays = ([np.zeros(w.shape) for w in weights] for _ in range(2))
-    dtau_mem, dtau_syn, dthreshold = np.zeros((3, len(W)))
+    n, m = W.shape
+    dtimes, units = arrays(f"dtimes[] (_*), units[] (_*) int in [0, {m})", dtimes,
+                           units, dtype=dtype)
+    for name, found, wanted in (
+            ("units", units, [int(log.sources[0]) for log in recording.log]),
+            ("dtimes", dtimes, [len(t) for t in recording.times])):
+        if [len(a) for a in found] != wanted:
+            raise ValueError(f"{name} has {[len(a) for a in found][:8]} spikes in the "
+                             f"first samples: must have {wanted[:8]}, as in recording")
+    tau_mem, tau_syn, threshold = _wide(n, *constants)
+    weights = np.hstack([W] if V is None else [W, V]).astype(float)
+    dweights, ddelays = np.zeros((2, *weights.shape))
+    dtau_mem, dtau_syn, dthreshold = np.zeros((3, n))
     dinputs, dstate = [], []
     for dt, inputs, own, log in zip(dtimes, units, recording.units, recording.log,
                                     strict=True):
         count, unit = len(inputs), np.concatenate([inputs, own])
         dt = np.concatenate([np.zeros(count), dt])
         at, mem, syn = (a.astype(float) for a in (log.at, log.mem, log.syn))
-        dmem, dsyn = np.zeros((2, len(W)))
+        dmem, dsyn = np.zeros((2, n))
         for e in range(len(at) - 1, 0, -1):
             k, to = log.sources[e], log.reached[e]
             j = unit[k] if log.kinds[e] != END else None
             if log.kinds[e] == ARRIVAL:
-                own = int(k >= count)
-                moved = weights[own][:, j] * (dsyn / tau_syn - dmem / tau_mem) * to
+                j += m * (k >= count)
+                moved = weights[:, j] * (dsyn / tau_syn - dmem / tau_mem) * to
                 dt[k] += moved.sum()                                       # (11)
-                ddelays[own][:, j] += moved                                # (11)
-                dweights[own][:, j] += dsyn * to                           # (12)
+                ddelays[:, j] += moved                                     # (11)
+                dweights[:, j] += dsyn * to                                # (12)
             elif log.kinds[e] == RELEASE:
                 dt[k] -= dmem[j] * syn[e, j] / tau_mem[j]                  # (13)
                 dmem[j] = 0                                                # (13)
@@ -431,24 +417,25 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
                 dmem[j] = -tau_mem[j] * dt[k] / (syn[e, j] - threshold[j])   # (14)
                 dthreshold[j] -= dmem[j]                                   # (15)
             s, U, current = at[e] - at[e - 1], mem[e - 1], syn[e - 1]
-            by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
+            gain, by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
             fade, decay = np.exp(-s / tau_mem), np.exp(-s / tau_syn)
             dtau_mem += dmem * (U * fade * s / tau_mem ** 2 + current * by_mem)   # (16)
             later = dsyn * decay * s / tau_syn ** 2
             dtau_syn += current * (dmem * by_syn + later)                  # (17)
-            dsyn = decay * dsyn + _kernel(s, tau_mem, tau_syn) * dmem      # (9)
+            dsyn = decay * dsyn + gain * dmem                              # (9)
             dmem = fade * dmem                                             # (10)
         dinputs.append(dt[:count].astype(dtype))
         dstate.append((dmem, dsyn))
     dstate = State(*np.array(dstate, dtype).transpose(1, 0, 2))
-    dW, dV, dd, drecurrent = (a and a.pop(0).astype(dtype) if a else None for a in (
-        dweights, dweights, ddelays, ddelays))
-    return Gradient(dW, dV, dinputs, dd, drecurrent, dtau_mem.astype(dtype),
-                    dtau_syn.astype(dtype), dthreshold.astype(dtype), dstate)
+    dweights, ddelays, *dconstants = (a.astype(dtype) for a in (
+        dweights, ddelays, dtau_mem, dtau_syn, dthreshold))
+    dV, drecurrent = (None if V is None else a[:, m:] for a in (dweights, ddelays))
+    return Gradient(dweights[:, :m], dV, dinputs, ddelays[:, :m], drecurrent,
+                    *dconstants, dstate)
 
 
 def first(times, units, n):
-    """Return first spike times, for example for `spike_time.cross_entropy`.
+    """Return first spike times, for the losses in `spike_time`.
 
     >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
     [[0.3, 0.1, inf]]
@@ -503,33 +490,6 @@ def first_backward(dfirst, times, units):
     return found
 
 
-def latency(times, targets, *, late):
-    """Return the latency loss, eq. (23), and its derivative.
-
-    >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
-    (2.5, array([[1., 0.]]))
-
-    Parameters
-    ----------
-    times : (B, n) float
-        First spike times in s; infinity for silent neurons.
-    targets : (B, n) float
-        Wanted spike times in s.
-    late : float
-        Upper limit of the times in s.
-
-    Returns
-    -------
-    loss, dtimes : float and (B, n) float
-        Loss in s^2, and its derivative, which is 0 for times >= late.
-    """
-    times, targets, late = arrays("times (B, n) float in [0, inf], targets (B, n), "
-                                  "late () in (0, inf)", times, targets, late)
-    error = np.minimum(times, times.dtype.type(late)) - targets
-    loss = float((error ** 2).sum() / (2 * len(times)))                    # (23)
-    return loss, np.where(times < late, error / len(times), 0)             # (23)
-
-
 def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=False):
     """Return the potentials of readout neurons, eqs. (21), (22).
 
@@ -551,13 +511,9 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
     (T, B, n) float
         Potentials, or integrals.
     """
-    at, times, units, W, delays, taus = _readout(
-        at, times, units, W, delays, tau_mem, tau_syn, integral)
-    found = np.zeros(at.shape)
-    for b, (t, j) in enumerate(zip(times, units, strict=True)):
-        value = _response(at[:, b], t, delays[:, j], *taus, integral)[0]
-        found[:, b] = (W[:, j].astype(float) * value).sum(axis=2)          # (21, 22)
-    return found.astype(W.dtype)
+    _, W, samples = _readout(at, times, units, W, delays, tau_mem, tau_syn, integral)
+    found = [(w * value).sum(axis=2) for _, w, value, *_ in samples]       # (21, 22)
+    return np.stack(found, axis=1).astype(W.dtype)
 
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
@@ -582,14 +538,12 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
         Fields dW, dtimes, ddelays, dtau_mem and dtau_syn, as in `backward`;
         all other fields are None.
     """
-    at, times, units, W, delays, taus = _readout(
-        at, times, units, W, delays, tau_mem, tau_syn, integral)
+    at, W, samples = _readout(at, times, units, W, delays, tau_mem, tau_syn, integral)
     _, dmem = arrays("at (T, B, n), dmem (T, B, n)", at, dmem, dtype=W.dtype)
     dW, ddelays = np.zeros((2, *W.shape))
     dtaus, dinputs = np.zeros((2, len(W))), []
-    for b, (t, j) in enumerate(zip(times, units, strict=True)):
-        value, speed, *by_taus = _response(at[:, b], t, delays[:, j], *taus, integral)
-        d, w = dmem[:, b, :, None].astype(float), W[:, j].astype(float)
+    for b, (j, w, value, speed, *by_taus) in enumerate(samples):
+        d = dmem[:, b, :, None].astype(float)
         np.add.at(dW.T, j, (d * value).sum(axis=0).T)
         moved = -(d * w * speed).sum(axis=0)
         np.add.at(ddelays.T, j, moved.T)
@@ -602,8 +556,7 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     """Return the times at which the potentials of readout neurons are highest.
 
-    If a potential is highest when a spike arrives, `readout_backward` neglects
-    the effect of the arrival time on this highest potential.
+    At these times, `readout` returns the largest potentials.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -625,12 +578,29 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
     constants, zero = _wide(len(W), tau_mem, tau_syn, np.inf), np.zeros(len(W))
     found = []
     for b, (t, j) in enumerate(zip(times, units, strict=True)):
-        log = _run(t, j, [W.astype(float)], (zero, zero), constants,
-                   [_fan(W, delays)], until, 0.0, 0, b)
+        log = _run(t, j, W.astype(float), (zero, zero), constants,
+                   _fan(W, delays) + [[]] * len(W), until, 0.0, 0, b)
         wait, top = _tops(log, *constants[:2])
         best = top.argmax(axis=0)
         found.append(log.at[best] + np.take_along_axis(wait, best[None], 0)[0])
     return np.array(found, W.dtype)
+
+
+def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
+    """Return `at`, W, and for each sample the input neurons, the weights of its
+    spikes, and their responses."""
+    flags("integral", integral)
+    W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
+    times, units = _events(times, units, W.shape[1], W.dtype)
+    at, = arrays("at (...) in [0, inf)", at, dtype=W.dtype)
+    if at.ndim == 1:
+        at = np.tile(at[:, None, None], (1, len(times), len(W)))
+    at, = arrays(f"at (T, {len(times)}, {len(W)})", at, dtype=W.dtype)
+    delays = np.zeros(W.shape) if delays is None else delays.astype(float)
+    taus = _wide(len(W), *taus)
+    return at, W, ((j, W[:, j].astype(float), *_response(
+        at[:, b].astype(float), t, delays[:, j], *taus, integral))
+        for b, (t, j) in enumerate(zip(times, units, strict=True)))
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
@@ -638,27 +608,13 @@ def _response(at, times, delays, tau_mem, tau_syn, integral):
     `integral` is true, K replaces k."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
-    k, decay = _kernel(s, tau_mem, tau_syn), np.exp(-s / tau_syn)
-    by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
+    k, by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
+    decay = np.exp(-s / tau_syn)
     if not integral:
         return k, late * (decay - k) / tau_mem, by_mem, by_syn
     rise = -np.expm1(-s / tau_syn)
     return (tau_syn * rise - tau_mem * k, k, -k - tau_mem * by_mem,        # (22)
             rise - decay * s / tau_syn - tau_mem * by_syn)
-
-
-def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
-    """Return the checked arguments of `readout`."""
-    flags("integral", integral)
-    W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
-    times, units = _events(times, units, W.shape[1], W.dtype)
-    size = len(times), len(W)
-    at, = arrays("at (...)", at, dtype=W.dtype)
-    at, = arrays("at (T) in [0, inf)" if at.ndim == 1 else "at (T, {}, {}) in "
-                 "[0, inf)".format(*size), at, dtype=W.dtype)
-    at = np.broadcast_to(at[:, None, None], (len(at), *size)) if at.ndim == 1 else at
-    delays = np.zeros(W.shape) if delays is None else delays.astype(float)
-    return at.astype(float), times, units, W, delays, _wide(len(W), *taus)
 
 
 def _fan(weights, delays):
@@ -673,8 +629,8 @@ def _wide(n, *constants):
 
 def _events(times, units, m, dtype=None):
     """Return checked lists of spikes."""
-    times, = arrays("times[] (_*) float in [0, inf)", times, dtype=dtype)
-    units, = arrays(f"units[] (_*) int in [0, {m})", units)
+    times, units = arrays("times[] (_*) float in [0, inf), units[] (_*) int in "
+                          f"[0, {m})", times, units, dtype=dtype)
     if not times or len(units) != len(times):
         raise ValueError(f"units has {len(units)} samples, times has {len(times)}: "
                          "must be equal and at least 1")
@@ -687,16 +643,3 @@ def _events(times, units, m, dtype=None):
             raise ValueError(f"times[{b}] is {t[k + 1]:.6g} after {t[k]:.6g}, at index "
                              f"{k + 1}: must not decrease")
     return times, units
-
-
-def _matched(dtimes, units, m, recording, dtype):
-    """Check and return `dtimes` and `units`."""
-    dtimes, = arrays("dtimes[] (_*)", dtimes, dtype=dtype)
-    units, = arrays(f"units[] (_*) int in [0, {m})", units)
-    for name, found, wanted in (
-            ("units", units, [int(log.sources[0]) for log in recording.log]),
-            ("dtimes", dtimes, [len(t) for t in recording.times])):
-        if [len(a) for a in found] != wanted:
-            raise ValueError(f"{name} has {[len(a) for a in found][:8]} spikes in the "
-                             f"first samples: must have {wanted[:8]}, as in recording")
-    return dtimes, units

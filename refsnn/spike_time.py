@@ -34,6 +34,10 @@ of the spike times, and `scale` is the time scale of the softmax:
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
     dL/dt[b, i] = ([i = labels[b]] - softmax(...)[i]) / (B scale)     (9)
 
+The latency loss compares the spike times with targets:
+
+    L = 1/(2B) sum_b,i (min(t[b, i], late) - targets[b, i])^2        (10)
+
 Derivation.  Eq. (2) is the integral of (1).  At U_i(t_i) = threshold, (2)
     reads tau (sum_C W_ij - sum_C W_ij y_j/y_i) = threshold.  This gives
     (3), and (4) with I_i(t_i) = sum_C W_ij y_j/y_i.  Implicit
@@ -70,7 +74,8 @@ import numpy as np
 # `python -m refsnn vendor NAME FILE` adds these functions to a copy.
 from refsnn._checks import arrays, bundle, shown, unread
 
-__all__ = ["backward", "cross_entropy", "forward", "potential", "silent_cost"]
+__all__ = ["backward", "cross_entropy", "forward", "latency", "potential",
+           "silent_cost"]
 
 LAYER = "W (n, m) float, inputs (B, m) in [0, inf]"
 CONSTANTS = "tau () in (0, inf), threshold () in (0, inf)"
@@ -254,3 +259,27 @@ def cross_entropy(times, labels, *, scale, late):
     dtimes[rows, labels] += 1
     loss = -logp[rows, labels].mean()                                      # (8)
     return float(loss), np.where(times < late, dtimes / (B * scale), 0)    # (9)
+
+
+def latency(times, targets, *, late):
+    """Return the latency loss, eq. (10), and its derivative.
+
+    >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
+    (2.5, array([[1., 0.]]))
+
+    Parameters
+    ----------
+    times, late
+        Arguments of `cross_entropy`.
+    targets : (B, k) float
+        Wanted spike times in s.
+
+    Returns
+    -------
+    loss, dtimes : float, in s^2, and (B, k) float, 0 for times >= late
+    """
+    times, targets, late = arrays("times (B, k) float in [0, inf], targets (B, k), "
+                                  "late () in (0, inf)", times, targets, late)
+    error = np.minimum(times, times.dtype.type(late)) - targets
+    loss = float((error ** 2).sum() / (2 * len(times)))                    # (10)
+    return loss, np.where(times < late, error / len(times), 0)             # (10)

@@ -402,6 +402,16 @@ def test_cross_entropy_of_times_derivative(seed, scale):
                                rtol=RTOL)
 
 
+# ---------------------------------------------------------------- latency
+
+@proves("spike_time", 10)
+def test_latency_loss_by_hand():
+    times = np.array([[2.0, 0.5, INF], [INF, 3.0, INF]])
+    loss, dtimes = spike_time.latency(times, np.ones((2, 3)), late=2.5)
+    assert loss == (1 + 0.25 + 4 * 2.25) / 4
+    assert dtimes.tolist() == [[0.5, -0.25, 0], [0, 0, 0]]
+
+
 # ---------------------------------------------------------------- all of them
 
 def test_float32_is_kept_and_inputs_too():

@@ -16,7 +16,7 @@ At the time s after the state (U, I), with y = -s |1/tau_mem - 1/tau_syn|
 and p(y) = (exp(y) - 1)/y, the solution of (1) is
 
     U(s) = exp(-s/tau_mem) U + k(s) I,  I(s) = exp(-s/tau_syn) I      (4)
-    k(s) = (s/tau_mem) exp(-s/max(tau_mem, tau_syn)) p(y)             (5)
+    k(s) = h p(y) s/tau_mem,  h = exp(-s/max(tau_mem, tau_syn))       (5)
 
 Let q = tau_syn/tau_mem - 1 and g = 1 - U/I.  For I > threshold, U has a
 maximum at the time s* if q g > -1.  Otherwise, U does not reach the
@@ -48,10 +48,8 @@ U_mem and U_syn contain the derivatives of k.  Let z = r(y) for tau_mem >=
 tau_syn, and z = p(y) - r(y) otherwise:
 
     r(y) = (exp(y) - p(y))/y                                         (17)
-    dk/dtau_syn = exp(-s/max(tau_mem, tau_syn)) s^2 z
-                  / (tau_mem tau_syn^2)                              (18)
-    dk/dtau_mem = exp(-s/max(tau_mem, tau_syn)) s^2 (p - z)
-                  / tau_mem^3 - k/tau_mem                            (19)
+    dk/dtau_syn = h z s^2/(tau_mem tau_syn^2)                        (18)
+    dk/dtau_mem = h (p(y) - z) s^2/tau_mem^3 - k/tau_mem             (19)
 
 Derivation.  The module `eventprop` derives all equations.  Without a
     refractory time, the end of the refractory time and the spike are one
@@ -150,14 +148,14 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
     mem, syn, now = np.zeros((3, B * n))
     counts, fired_at, fired_by, passes = np.zeros(B, int), [], [], []
     for k, stop in enumerate(stops):
-        lanes, passes_of_gap = np.arange(B * n), []
+        lanes, passes_of_gap = np.flatnonzero(stop > now), []
         while len(lanes):       # a lane is one neuron in one sample
             U, current, own = mem[lanes], syn[lanes], constants[:, lanes]
             gap, wait = stop[lanes] - now[lanes], _crossing(U, current, *own)
             fired = wait < gap
             s = np.where(fired, wait, gap)
-            passes_of_gap.append((lanes, fired, *(a.astype(dtype) for a in (
-                s, U, current))))
+            passes_of_gap.append((lanes, fired, *(a.astype(dtype, copy=False)
+                                                  for a in (s, U, current))))
             mem[lanes], syn[lanes] = _flow(s, U, current, *own[:2])        # (1)
             now[lanes] += s
             lanes = lanes[fired]
@@ -296,7 +294,7 @@ def backward(dtimes, recording):
             moved[k] = weights[k].ravel() * (dsyn / constants[1]           # (11)
                                              - dmem / constants[0])
         for lanes, fired, *state in reversed(recording.passes[k]):
-            s, U, current = (a.astype(float) for a in state)
+            s, U, current = (a.astype(float, copy=False) for a in state)
             dU, dI = dmem[lanes], dsyn[lanes]
             tau_mem, tau_syn, threshold = (a[lanes] for a in constants)
             fade, decay, kernel, y, p = _response(s, tau_mem, tau_syn)

@@ -50,8 +50,6 @@ FUNCTIONS = [
     contract(eventprop.first_backward, f"dfirst (1, k) float, {SPIKES}",
              given=lambda *a: spikes(*a) | {"units[0]": UNITS % a[-1]["k"]},
              unchecked=["times[0]", "units[0]"]),
-    contract(eventprop.latency, "times (B, n) float in [0, inf], targets (B, n), "
-             "late () in (0, inf)"),
     contract(eventprop.readout, f"at (T) in [0, inf), {SPIKES}, {LAYER}, integral bool",
              **SHARED),
     contract(eventprop.readout_backward, "dmem (T, 1, n), at (T) in [0, inf), integral "
@@ -155,8 +153,6 @@ def test_ends_of_ranges_are_accepted():
     assert not eventprop.readout(zero, **GOOD, **none).any()
     assert not eventprop.readout(SIZE[None], **GOOD, **none).any()
     assert eventprop.peaks(**GOOD, **until, **none).all()
-    loss, _ = eventprop.latency(np.array([[0.0, np.inf]]), SIZE, late=2.0)
-    assert loss == 2.0
 
 
 def test_other_relations_between_arguments():

@@ -18,6 +18,8 @@ FUNCTIONS = [
              "labels (B) int in [0, 5], scale () in (0, inf), late () in (0, inf)",
              given=lambda module, rng, dtype, sizes: {
                  "labels": rng.integers(0, sizes["k"], sizes["B"])}),
+    contract(spike_time.latency, "times (B, k) float in [0, inf], targets (B, k), "
+             "late () in (0, inf)"),
 ]
 
 
@@ -47,6 +49,8 @@ def test_relations_between_arguments(dtimes, crossing, match):
 def test_a_unit_may_spike_at_time_0():
     loss, dtimes = spike_time.cross_entropy(0 * ONES, [0, 1], scale=1.0, late=1.0)
     assert loss > 0 and dtimes.all()
+    loss, _ = spike_time.latency(np.array([[0.0, np.inf]]), ONES[:1, :2] * 0, late=2.0)
+    assert loss == 2.0
     crossing = OUT._replace(times=0 * ONES, slope=ONES, causal=INPUTS[:, None] <= 0 * W)
     dW, dinputs = spike_time.backward(ONES, INPUTS, W, crossing, tau=1.0)
     assert not dW.any() and not dinputs.any()
