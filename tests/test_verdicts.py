@@ -4,16 +4,19 @@ import importlib
 import json
 import pathlib
 import re
+import sys
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
 
 from refsnn import eventprop
+from refsnn.oracle import exchange, protocol
 
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 REQUIRED = {"torch", "snntorch", "norse", "spikingjelly", "spyx", "sinabs", "rockpool",
             "jaxpike", "braintrace", "avalanche", "neural_tangents", "jaxsnn",
-            "eventax", "exact_event_adjoint"}
+            "eventax", "exact_event_adjoint", "brian2", "nengo"}
 STORED = json.loads((PEERS / "verdicts.json").read_text())
 
 
@@ -72,6 +75,39 @@ def test_adapters_are_short(verdicts):
     for tool in verdicts.TOOLS:
         text = (PEERS / "adapters" / f"{tool}.py").read_text()
         assert text.partition("\nFAULTS = ")[0].count("\n") < 110, tool
+
+
+def test_an_adapter_answers_requests(verdicts):
+    """The replies hold the outputs of the asked vector alone, from its inputs."""
+    _, case = protocol.cases(["bptt"])
+
+    def results(vectors):
+        p = vectors["bptt"].inputs
+        return {"bptt.dW": p["W"], "bptt.loss": p["threshold"],
+                "rnn.dW": vectors["rnn"].inputs["W"]}
+
+    toy = SimpleNamespace(PINS=("numpy==1",), VECTORS=("bptt", "rnn"), results=results)
+    hello, reply = verdicts.replies(toy, [protocol.HELLO, json.loads(exchange.line(
+        protocol._request(3, case.vector, "float64")))])
+    assert hello == {"id": 0, "tool": "numpy", "version": np.__version__}
+    assert reply["id"] == 3
+    found = exchange.arrays(reply["outputs"])
+    assert list(found) == ["dW", "loss"] and found["loss"] == 0.75
+    np.testing.assert_array_equal(found["dW"], case.vector.inputs["W"])
+
+
+def test_rows_of_stored_and_fresh_inputs(verdicts):
+    command = [sys.executable, str(PEERS / "harness" / "harness.py")]
+    for rows in verdicts.answered(command, ["lif_forward"]):
+        assert [row[:3] for row in rows] == [
+            ["lif_forward", key, "right"] for key in ("spikes", "mem", "syn")]
+    assert verdicts.answered(command, []) == ([], [])
+    module = verdicts.adapter("torch")
+    rows = [[name, "dV", "right", ""] for name in module.VECTORS]
+    told = verdicts.section("torch", module, STORED["torch"] | {
+        "vectors": rows, "fresh": [["bptt", "dV", "wrong", "differs"]]})
+    assert "| bptt | dV | - |\n| bptt, fresh inputs | - | dV: differs |\n" in told
+    assert told.count("fresh") == 1
 
 
 def times_of(run):

@@ -5,6 +5,7 @@ Only tools that are installed are tested.  `environments.py` installs a tool.
 
 import importlib.util
 import json
+import sys
 
 import numpy as np
 import pytest
@@ -61,7 +62,8 @@ def test_float32_recordings_are_identified(tool, neuron):
         assert status == 0
         assert expected in lines[0] or layer and ", but" in expected
         told = [line for line in lines if line.startswith("gradients: ")]
-        assert len(told) == layer and not any(" times " in line for line in told)
+        assert len(told) == ("dW" in recording)
+        assert not any(" times " in line for line in told)
         layer = True
 
 
@@ -74,12 +76,11 @@ def test_faults_are_still_there(tool, fault):
 @pytest.mark.parametrize("tool", [tool for tool in INSTALLED
                                   if verdicts.adapter(tool).VECTORS])
 def test_vectors_get_the_stored_verdicts(tool):
-    from refsnn.oracle import check
-    module = verdicts.adapter(tool)
-    vectors = check.vectors(module.VECTORS)
-    found = [[f.vector, f.output, f.status] for f in check.check(
-        module.results(vectors), vectors) if f.status != "missing"]
-    assert found == [row[:3] for row in STORED[tool]["vectors"]]
+    found = verdicts.answered([sys.executable, verdicts.__file__, "--answer", tool],
+                              verdicts.adapter(tool).VECTORS)
+    for rows, key in zip(found, ("vectors", "fresh"), strict=True):
+        assert sorted(row[:3] for row in rows) == sorted(
+            row[:3] for row in STORED[tool].get(key, []))
 
 
 @pytest.mark.parametrize(("tool", "name"), GRADIENTS)

@@ -5,8 +5,8 @@
 
 FOLDER is that of environments.py.  Without TOOL, all tools are judged.  A tool is
 judged in a process of its own, which records its neurons in float32 and passes the
-recordings to `python -m refsnn identify`, compares its results with the golden
-vectors, and runs the lines that reproduce its faults.
+recordings to `python -m refsnn identify`, answers the requests of `python -m refsnn
+run` about its golden vectors, and runs the lines that reproduce its faults.
 
 The adapter of a tool is a module that imports the tool inside its functions:
 
@@ -16,7 +16,7 @@ The adapter of a tool is a module that imports the tool inside its functions:
   DECAY       "exact" for exp(-dt/tau) or "euler" for 1 - dt/tau, if the neurons take
               time constants; None if they take decay factors
   record      (x, W, V, constants) -> dict of spikes, perhaps mem and syn, and dW, the
-              gradient of sum(constants["dspikes"] * spikes)
+              gradient of sum(constants["dspikes"] * spikes), if the tool has gradients
   VECTORS     names of golden vectors that the tool can express
   results     (dict of these vectors) -> {"VECTOR.OUTPUT": array}
   GRADIENTS   names of gradients of spike times, if any
@@ -29,6 +29,7 @@ The adapter of a tool is a module that imports the tool inside its functions:
 import contextlib
 import importlib.metadata
 import io
+import itertools
 import json
 import math
 import pathlib
@@ -55,8 +56,9 @@ tool was run in an environment of its own (`environments.py`) by its adapter in
 - Gradient: what `identify` answers for the gradient of a layer of five neurons with
   threshold 1.  Where the tool allows it, the adapter chooses a surrogate of peak 1.
 - Vectors: outputs of golden vectors (`python -m refsnn vectors`) that the tool can
-  express, as `check` judges them.  An output that differs is no fault if the tool
-  documents another definition.
+  express, as `check` or `run` judges them.  Where the verdict is by `run`, problems of
+  variable size are asked again with fresh inputs.  An output that differs is no fault
+  if the tool documents another definition.
 - Gradient of spike times: the problem of `spike_times.py`, two layers in continuous
   time, is compared with `refsnn.eventprop`.  The verdict is right, or a known mistake
   of the vector `eventprop`, with the factor if it is not 1.  The cosine is that with
@@ -98,7 +100,7 @@ def recordings(module, neuron):
              -0.25 * rng.random((5, 5)))
     first = recording(module, neuron, THRESHOLD, probe.x, probe.W)
     for name in ("dW", "dspikes"):      # one weight does not tell surrogates apart
-        del first[name]
+        first.pop(name, None)
     back = neuron in getattr(module, "RECURRENT", ())
     return first, recording(module, neuron, 1.0, *layer[:2 + back])
 
@@ -113,7 +115,7 @@ def recording(module, neuron, threshold, x, W, V=None):
     dspikes = np.random.default_rng(6).integers(-64, 64, shape).astype(np.float32) / 64
     rows = module.record(arrays["x"], arrays["W"], arrays.get("V"), given | {
         "neuron": neuron, "dspikes": dspikes})
-    return arrays | rows | stored | {"dspikes": dspikes}
+    return arrays | rows | stored | ({"dspikes": dspikes} if "dW" in rows else {})
 
 
 def identified(recording):
@@ -143,26 +145,63 @@ def named(module):
     return getattr(module, "GRADIENTS", ())
 
 
+def version(module):
+    """Return the installed version of a tool."""
+    return importlib.metadata.version(project(module)).partition("+")[0]
+
+
+def project(module):
+    """Return the name under which a tool is installed."""
+    return module.PINS[0].partition("==")[0]
+
+
+def replies(module, requests):
+    """Yield the replies of an adapter to requests, see PROTOCOL.md."""
+    import numpy as np
+
+    from refsnn.oracle import check, exchange
+    vectors = check.vectors(module.VECTORS)
+    for request in requests:
+        reply = {"tool": project(module), "version": version(module)}
+        if "vector" in request:
+            asked = request["vector"]
+            inputs = {key: a[()] for key, a in exchange.arrays(
+                request["inputs"]).items()}
+            found = module.results(vectors | {
+                asked: vectors[asked]._replace(inputs=inputs)})
+            reply = {"outputs": exchange.rows({
+                key.partition(".")[2]: np.asarray(a) for key, a in found.items()
+                if key.partition(".")[0] == asked})}
+        yield {"id": request["id"]} | reply
+
+
+def answered(command, only):
+    """Return rows on stored and on fresh inputs: vector, output, status and text."""
+    from refsnn.oracle import protocol
+    found = [], []
+    for row in protocol.run(command, list(only), timeout=600.0)["findings"]:
+        if row["status"] != "missing":
+            found[row["draw"] is not None].append(
+                [row[key] for key in ("vector", "output", "status", "text")])
+    return found
+
+
 def judged(tool):
     """Return the verdict on a tool, in whose environment this function runs."""
     import spike_times
-
-    from refsnn.oracle import check
     module = adapter(tool)
     neurons = {}
     for neuron in module.NEURONS:
         probe, layer = map(identified, recordings(module, neuron))
         neurons[neuron] = {"probe": probe[1], "layer": layer[1]}
-    vectors = check.vectors(module.VECTORS) if module.VECTORS else {}
-    findings = check.check(module.results(vectors), vectors) if vectors else []
-    return {"version": importlib.metadata.version(
-                module.PINS[0].partition("==")[0]).partition("+")[0],
+    vectors, fresh = answered([sys.executable, __file__, "--answer", tool],
+                              module.VECTORS)
+    return {"version": version(module),
             "python": "%d.%d" % sys.version_info[:2],
             "neurons": neurons,
             "gradients": {name: spike_times.judged(module.spike_times(
                 name, spike_times.problem())) for name in named(module)},
-            "vectors": [[f.vector, f.output, f.status, f.text] for f in findings
-                        if f.status != "missing"],
+            "vectors": vectors, "fresh": fresh,
             "faults": [{"line": fault["line"], "shows": reproduced(fault["line"])}
                        for fault in module.FAULTS]}
 
@@ -179,27 +218,28 @@ def page(stored):
 
 def section(tool, module, verdict):
     """Return the part of the page on one tool."""
-    name = module.PINS[0].partition("==")[0]
-    lines = [f"## {name} {verdict['version']}", "",
+    lines = [f"## {project(module)} {verdict['version']}", "",
              f"Adapter `adapters/{tool}.py`, Python {verdict['python']}, "
              + ", ".join(f"`{pin}`" for pin in module.PINS) + "."]
     if verdict["neurons"]:
         lines += ["", "| neuron | convention | gradient |", "|---|---|---|"]
     for neuron, told in verdict["neurons"].items():
-        gradient, = (line.removeprefix("gradients: ") for line in told["layer"]
-                     if line.startswith("gradients: "))
+        gradient = next((line.removeprefix("gradients: ") for line in told["layer"]
+                         if line.startswith("gradients: ")), "none computed")
         layer, probe = (told[key][0].removeprefix("as ") for key in ("layer", "probe"))
         lines.append(f"| {neuron} | as {layer if layer in probe else probe} | "
                      f"{gradient} |")
     if verdict["vectors"]:
         lines += ["", "| vector | passes | differs |", "|---|---|---|"]
-    for vector in module.VECTORS:
-        rows = [row[1:] for row in verdict["vectors"] if row[0] == vector]
+    for vector, key in itertools.product(module.VECTORS, ("vectors", "fresh")):
+        rows = [row[1:] for row in verdict.get(key, ()) if row[0] == vector]
         right = ", ".join(output for output, status, _ in rows if status == "right")
         wrong = "; ".join(filter(None, (shortened(output, text) for
                                         output, status, text in rows
                                         if status != "right")))
-        lines.append(f"| {vector} | {right or '-'} | {wrong or '-'} |")
+        if rows or key == "vectors":
+            lines.append(f"| {vector}{', fresh inputs' * (key == 'fresh')} | "
+                         f"{right or '-'} | {wrong or '-'} |")
     if verdict["gradients"]:
         lines += ["", "| gradient of spike times | by | cosine | verdict |",
                   "|---|---|---|---|"]
@@ -227,6 +267,11 @@ def main(arguments):
         with contextlib.redirect_stdout(io.StringIO()):
             verdict = judged(arguments[1])
         print(json.dumps(verdict))
+        return
+    if arguments[:1] == ["--answer"]:
+        shown, sys.stdout = sys.stdout, sys.stderr
+        for reply in replies(adapter(arguments[1]), map(json.loads, sys.stdin)):
+            print(json.dumps(reply), file=shown, flush=True)
         return
     folder, *tools = arguments or [None]
     for tool in (tools or TOOLS) if folder else ():
