@@ -16,7 +16,7 @@ from refsnn.oracle import exchange, protocol
 PEERS = pathlib.Path(__file__).resolve().parent / "peers"
 REQUIRED = {"torch", "snntorch", "norse", "spikingjelly", "spyx", "sinabs", "rockpool",
             "jaxpike", "braintrace", "avalanche", "neural_tangents", "jaxsnn",
-            "eventax", "exact_event_adjoint", "brian2", "nengo"}
+            "eventax", "exact_event_adjoint", "brian2", "nengo", "bindsnet"}
 STORED = json.loads((PEERS / "verdicts.json").read_text())
 
 

@@ -66,9 +66,9 @@ tool was run in an environment of its own (`environments.py`) by its adapter in
 - Faults: each was reproduced in the version given, by the lines shown.  The place is
   a public issue, or the file of the tool if no issue is known.
 
-Not judged: BindsNET 0.3.4, which requires PyTorch 2.14; lava-dl 0.6.0, which has no
-package for Python 3.11.  Without a package that `pip` finds, and not judged for this
-reason: hxtorch, ml_genn, lolemacs/pytorch-eventprop and eventprop/eventprop.
+Not judged: lava-dl 0.6.0, which has no package for Python 3.11.  Without a package
+that `pip` finds, and not judged for this reason: hxtorch, ml_genn,
+lolemacs/pytorch-eventprop and eventprop/eventprop.
 
 To judge a tool again:
 
