@@ -20,14 +20,16 @@ import io
 import os
 import re
 import sys
+import textwrap
 import tokenize
 from pathlib import Path
 from typing import NamedTuple
 
 import numpy as np
-from forked import fails, tests_fail
 
 ROOT = Path(__file__).resolve().parents[1]
+# An equation of a docstring ends with its number, and the paper's number if known.
+NUMBER = re.compile(r"(?:^|\s{2,})\((\d+)\)(?:\s+\[[A-Z][^\]]*\][^()]*)?$")
 TAG = re.compile(r"#\s*\((\d+(?:,\s*\d+)*)\)$")
 BEGIN, END = "<!-- proofs:begin -->", "<!-- proofs:end -->"
 # Faults that no proof detects, with the reason: (module, equation, code of the line).
@@ -59,6 +61,48 @@ def marked(module, text=None):
     return [Line(module, int(k), token.start[0]) for token in tokens
             if token.type == tokenize.COMMENT and TAG.match(token.string)
             for k in TAG.match(token.string)[1].split(",")]
+
+
+def parts(doc):
+    """Return the parts of a docstring: (text, None), or (equation, its number)."""
+    found, prose = [], []
+    for paragraph in re.split(r"\n\s*\n", doc):
+        lines, start = paragraph.split("\n"), 0
+        numbers = [(i, int(m[1])) for i, m in enumerate(map(NUMBER.search, lines)) if m]
+        if numbers:
+            found += [("\n\n".join(prose), None)] * bool(prose)
+            prose = []
+        else:
+            prose.append(paragraph)
+        for i, k in numbers:        # a last line without number belongs to the last
+            end = len(lines) if k == numbers[-1][1] else i + 1
+            found.append((textwrap.dedent("\n".join(lines[start:end])), k))
+            start = end
+    return found + [("\n\n".join(prose), None)] * bool(prose)
+
+
+@functools.cache
+def functions(path):
+    """Return {name: (line, source)} of the functions in a file."""
+    text, found = path.read_text(encoding="utf-8"), {}
+    for node in ast.walk(ast.parse(text)):
+        if isinstance(node, ast.FunctionDef):
+            first = min([node, *node.decorator_list], key=lambda part: part.lineno)
+            found[node.name] = node.lineno, textwrap.dedent("\n".join(
+                text.splitlines()[first.lineno - 1:node.end_lineno]))
+    return found
+
+
+@functools.cache
+def marks(module):
+    """Return {equation: (its lines, its proofs (test file, test function))}."""
+    found = {}
+    for line in marked(module):
+        found.setdefault(line.equation, ([], []))[0].append(line.number)
+    for file, name, of, proved in proofs():
+        for k in proved if of == module else ():
+            found.setdefault(k, ([], []))[1].append((file, name))
+    return dict(sorted(found.items()))
 
 
 @functools.cache
@@ -159,18 +203,17 @@ def changeable(parent, child):
 
 def detect(tests, module, text):
     """Return whether one of the tests fails if the module has the source `text`."""
+    from forked import fails, tests_fail        # imports pytest
     return fails(module, text, lambda: tests_fail(tests), _fault=fault,
                  _fault_out=fault_out)
 
 
 def survivors(lines):
     """Yield (line, code) of each marked line whose fault no proof detects."""
-    marks = proofs()
     for line in lines:
         text = source(line.module)
         tests = [str(ROOT / "tests" / file) + "::" + name
-                 for file, name, module, equations in marks
-                 if module == line.module and line.equation in equations]
+                 for file, name in marks(line.module)[line.equation][1]]
         code = text.splitlines()[line.number - 1].rpartition("#")[0].strip()
         if not tests or not detect(tests, line.module, faulty(text, line.number)):
             yield line, code
@@ -186,21 +229,16 @@ def chosen(lines, part):
 
 def tables():
     """Return the tables of PROOFS.md: equation, lines and proofs of each module."""
-    marks, told = proofs(), []
+    told = []
     for module in modules():
-        equations = {}
-        for line in marked(module):
-            equations.setdefault(line.equation, []).append(line.number)
-        if not equations:
-            continue
-        told += ["", f"## {module}", "", "| equation | line | proofs |",
-                 "|---|---|---|"]
-        for k in sorted(equations):
+        if marks(module):
+            told += ["", f"## {module}", "", "| equation | line | proofs |",
+                     "|---|---|---|"]
+        for k, (lines, proved) in marks(module).items():
             tests = {}
-            for file, name, of, proved in marks:
-                if of == module and k in proved:
-                    tests.setdefault(file, []).append(f"`{name.removeprefix('test_')}`")
-            told.append(f"| ({k}) | {', '.join(map(str, equations[k]))} | " + "; ".join(
+            for file, name in proved:
+                tests.setdefault(file, []).append(f"`{name.removeprefix('test_')}`")
+            told.append(f"| ({k}) | {', '.join(map(str, lines))} | " + "; ".join(
                 f"{file}: {', '.join(names)}" for file, names in tests.items()) + " |")
     return told[1:]
 

@@ -32,8 +32,6 @@ DOC_WIDTH, CODE_WIDTH = 75, 88
 LABELS = (("Derivation.",), ("Exact.", "Approximate."), ("Cost.",), ("Departures.",))
 COMMANDS = ("python -m pip install -e '.[figures]' && python run_all.py",
             "python -m pip install -e '.[test]' && python -m pytest -n auto")
-NUMBER = re.compile(r"(?:^|\s{2,})\((\d+)\)(?:\s+\[[A-Z][^\]]*\][^()]*)?$")
-TAG = re.compile(r"#\s*\((\d+(?:,\s*\d+)*)\)$")
 
 
 def read(path):
@@ -45,13 +43,13 @@ def read(path):
 def displayed(source):
     """Return the numbers of the equations in the module docstring, in order."""
     doc = ast.get_docstring(ast.parse(source), clean=False) or ""
-    return [int(m[1]) for m in map(NUMBER.search, doc.splitlines()) if m]
+    return [int(m[1]) for m in map(equations.NUMBER.search, doc.splitlines()) if m]
 
 
 def tagged(source):
     """Return the equation numbers that comments put on lines of code."""
     tokens = tokenize.generate_tokens(io.StringIO(source).readline)
-    tags = [TAG.match(token.string) for token in tokens
+    tags = [equations.TAG.match(token.string) for token in tokens
             if token.type == tokenize.COMMENT]
     return {int(k) for tag in tags if tag for k in tag[1].split(",")}
 
@@ -409,6 +407,19 @@ def test_each_equation_has_a_proof():
     assert bad_marks([1, 2], [("f", "t", "a", [1]), ("f", "t", "b", [2])], "a")
     assert bad_marks([1], [("f", "t", "a", [1, 2])], "a")
     assert bad_marks([1], [("f", "t", "a", [1])], "a") == []
+
+
+def test_parts_of_a_docstring_hold_its_words_and_equations():
+    doc = ("Let\n\n    a = b  (1)  [ZG18] eq. 2.1\n    c =\n      d    (2)\n    of e"
+           "\n\nx.\n\ny.")
+    assert equations.parts(doc) == [
+        ("Let", None), ("a = b  (1)  [ZG18] eq. 2.1", 1),
+        ("c =\n  d    (2)\nof e", 2), ("x.\n\ny.", None)]
+    for of in equations.modules():
+        doc = ast.get_docstring(ast.parse(equations.source(of)))
+        parts = equations.parts(doc)
+        assert [k for _, k in parts if k] == displayed(equations.source(of)), of
+        assert " ".join(text for text, _ in parts).split() == doc.split(), of
 
 
 def test_a_table_lists_the_lines_and_the_proofs_of_each_equation():

@@ -220,12 +220,14 @@ def bad_words(text, name):
 
 def texts():
     """Return every text file of the project, this one (with bad words) excepted."""
-    kinds = {".py", ".md", ".cfg", ".toml", ".cff", ".json", ".mplstyle", ".txt"}
+    kinds = {".py", ".md", ".html", ".css", ".js", ".cfg", ".toml", ".cff", ".json",
+             ".mplstyle", ".txt"}
     names = {"LICENSE", "README", "run", ".gitignore"}
-    folders = [ROOT / name
-               for name in (".ci", "refsnn", "tests", "figures", "examples")]
-    found = [*ROOT.glob("*"), *(path for folder in folders
-                                for path in folder.rglob("*"))]
+    folders = [ROOT / name for name in (
+        ".ci", "refsnn", "tests", "figures", "examples", "docs/_ext", "docs/_pages",
+        "docs/_static")]
+    found = [*ROOT.glob("*"), ROOT / "docs" / "conf.py", ROOT / "docs" / "questions.md",
+             *(path for folder in folders for path in folder.rglob("*"))]
     return sorted(path for path in found if path.is_file()
                   and path != Path(__file__).resolve()
                   and path.relative_to(ROOT).parts[:2] != ("figures", "out")

@@ -120,6 +120,16 @@ def _line(root, stored, where, row):
     return Line(row, tuple(answers), word)
 
 
+def unplaced(root):
+    """Return the reproductions and stand-ins that no line of a paper names."""
+    named = {(f"[{key}]", text) for key, module in papers().items()
+             for row in module.ROWS for text in row.claims}
+    return [f"{name}.{claim.id}" for name in make.names(root)
+            for claim in claims.declared(make.imported(root, name), "full")
+            if claim.kind in ("reproduction", "stand-in")
+            and (claim.published.paper, f"{name}.{claim.id}") not in named]
+
+
 def count(lines):
     """Return a sentence that states how many published results are reproduced."""
     words = collections.Counter(line.word for part in lines.values() for line in part)
@@ -344,13 +354,18 @@ def _cells(line):
 
 def settings(stored):
     """Return the tables of settings."""
-    found = ["## Settings", ""]
-    for key, module in papers().items():
-        for one in module.SETTINGS:
-            link = linked([one.figure]) if one.figure in stored else f"`{one.figure}`"
-            found += [f"**[{key}] {one.title}** ({link})", "",
-                      *title_row("setting", "published", "refsnn"),
-                      *(row_of(*cells) for cells in one.settings), ""]
+    return ["## Settings", "", *(line for key, module in papers().items()
+                                 for line in settings_of(key, module, stored))]
+
+
+def settings_of(key, module, stored):
+    """Return the tables of settings of one paper."""
+    found = []
+    for one in module.SETTINGS:
+        link = linked([one.figure]) if one.figure in stored else f"`{one.figure}`"
+        found += [f"**[{key}] {one.title}** ({link})", "",
+                  *title_row("setting", "published", "refsnn"),
+                  *(row_of(*cells) for cells in one.settings), ""]
     return found
 
 

@@ -1,0 +1,400 @@
+"""Write the pages of the site from the modules, tests, claims, vectors and verdicts.
+
+`pages` returns the text of each page.  The templates in `_pages` lay it out as HTML, so
+that docstrings and code are never parsed as reStructuredText.  A link that begins with
+"/" starts at the first page.  The build fails if an equation has no marked line or no
+proof, if no line of a paper names a reproduction or a stand-in, if a golden vector has
+no page, and if Sphinx warns.
+"""
+
+import ast
+import base64
+import functools
+import html
+import io
+import json
+import re
+import shutil
+import textwrap
+from pathlib import Path
+
+import equations
+import jinja2
+import numpy as np
+import verdicts
+from markdown_it import MarkdownIt
+from markupsafe import Markup, escape
+from matplotlib import image
+from pygments import highlight
+from pygments.formatters import HtmlFormatter
+from pygments.lexers import get_lexer_for_filename
+from sphinx.errors import ExtensionError
+
+import refsnn
+from figures.run import claims, gallery, make, results, storage
+from refsnn.oracle import stored
+
+ROOT = Path(__file__).resolve().parents[2]
+FULL, OUT = ROOT / "figures" / "full", ROOT / "figures" / "out"
+DRAWN = OUT / "drawn"                               # pictures of stored results
+FOLDERS = ("read", "papers", "figures", "check", "source")      # of written pages
+PLACES = {                                          # pages of Markdown files
+    "WORDS.md": "read/words", "RESULTS.md": "papers/index", "PROOFS.md":
+    "read/equations", "VERDICTS.md": "check/tools", "NIR.md": "check/nir",
+    "PROTOCOL.md": "check/protocol"}
+LARGEST = 16            # entries of an array that is shown as numbers
+ROWS = 48               # rows of the picture of an array, at most
+figure, vectors = functools.partial(make.imported, ROOT), functools.cache(stored.load)
+papers, full = map(functools.cache, (results.papers, functools.partial(results.read,
+                                                                       ROOT)))
+
+
+def read(path):
+    return (ROOT / path).read_text(encoding="utf-8")
+
+
+def rendered(template, title, *, fields="", under=(), **values):
+    """Return a page: a template, whose lines <h2> become headings of Sphinx.
+
+    The pages `under` stand below this page in the sidebar.
+    """
+    text = TEMPLATES.get_template(f"{template}.html").render(
+        title=title, under=under, **values)
+    first, *parts = re.split(r"^<h2>(.*)</h2>$", text, flags=re.M)
+    found = "".join(f":{field}:\n" for field in fields.split())
+    for level, (name, part) in enumerate([(title, first), *zip(
+            parts[::2], parts[1::2], strict=True)]):
+        name = re.sub(r"([^\w\s]|_)", r"\\\1", html.unescape(name))   # no markup
+        found += f"\n{name}\n{len(name) * ('-' if level else '=')}\n\n"
+        if part.strip():
+            found += ".. raw:: html\n\n" + textwrap.indent(part, "   ") + "\n"
+    return found + ("\n.. toctree::\n   :hidden:\n\n" + "".join(
+        f"   /{name}\n" for name in under) if under else "")
+
+
+def markdown(text, folder=""):
+    """Return HTML of Markdown.  Links to files lead to the pages of these files, and
+    anchors to figures.  A cell holds the name of its column, for narrow screens."""
+    def target(match):
+        if match[1][1:] in make.names(ROOT):
+            return f'<a href="/figures/{match[1][1:]}.html">{match[2]}</a>'
+        if re.match(r"https?:|/|#|[\w/]+\.html", match[1]):
+            return match[0]
+        path = re.sub(r"[\w-]+/\.\./", "", (Path(folder) / match[1]).as_posix())
+        place = PLACES.get(Path(path).name)
+        if (ROOT / path).suffix in (".py", ".cpp") and (ROOT / path).is_file():
+            place = f"source/{path}"
+        return f'<a href="/{place}.html">{match[2]}</a>' if place else match[2]
+
+    def labelled(match):
+        names = re.findall(r"<th>(.*?)</th>", match[0])
+        cells = iter(names * match[0].count("<tr>"))
+        return re.sub("<td>", lambda _: f'<td data-label="{next(cells)}">', match[0])
+
+    found = MarkdownIt("commonmark").enable("table").render(text)
+    found = re.sub(r'<a href="([^"]*)">(.*?)</a>', target, found, flags=re.S)
+    found = re.sub(r"\b([\w-]+/[\w.-]+)#(\d+)\b(?![^<]*</code>)",
+                   r'<a href="https://github.com/\1/issues/\2">\g<0></a>', found)
+    return Markup(re.sub(r"<table>.*?</table>", labelled, found, flags=re.S))
+
+
+def section(path, title):
+    """Return a section of a Markdown file, without its heading."""
+    return re.search(rf"^## {re.escape(title)}\n(.*?)(?=^## |\Z)", read(path),
+                     re.M | re.S)[1]
+
+
+def keys(text):
+    """Link the keys of papers, such as [ZG18]."""
+    return Markup(re.sub(r"\[([A-Z]+\d\d)\]", lambda m: (
+        f'<a href="/papers/{m[1].lower()}.html">{m[0]}</a>'
+        if m[1] in papers() else m[0]), str(escape(text))))
+
+
+@functools.cache
+def coloured(code, name="a.py", **options):
+    """Return code with colours."""
+    return Markup(highlight(code, get_lexer_for_filename(name, stripnl=False),
+                            HtmlFormatter(nowrap=not options, **options)))
+
+
+# ---- modules and equations
+
+def file_of(module):
+    """Return the path of a module, such as "fast/lif", or of a package."""
+    return next(path for path in (f"refsnn/{module}.py", f"refsnn/{module}/__init__.py")
+                if (ROOT / path).is_file())
+
+
+@functools.cache
+def modules():
+    """Return the modules with proved equations, and those of packages for users."""
+    packages = [path.parent for path in sorted((ROOT / "refsnn").rglob("__init__.py"))
+                if path.parent.name not in ("refsnn", "build")]
+    others = [*packages, *sorted((ROOT / "refsnn" / "oracle").glob("[!_]*.py"))]
+    return equations.modules() + [path.relative_to(ROOT / "refsnn").with_suffix(
+        "").as_posix() for path in others]
+
+
+@functools.cache
+def parts(module):
+    """Return the parts of the docstring of a module, as `equations.parts` does."""
+    return equations.parts(ast.get_docstring(ast.parse(read(file_of(module)))) or "")
+
+
+def proved(module, k):
+    """Return the lines (number, code) and the tests (path, name, line, source) of an
+    equation, which must exist."""
+    rows, tests = equations.marks(module).get(k, ([], []))
+    if not (rows and tests):
+        raise ExtensionError(f"refsnn/{module}.py: equation ({k}) has no "
+                             + ("proof" if rows else "marked line"))
+    code = equations.source(module).splitlines()
+    return ([(n, code[n - 1].rpartition("#")[0].strip()) for n in rows],
+            [(f"tests/{file}", name, *equations.functions(ROOT / "tests" / file)[name])
+             for file, name in tests])
+
+
+def module_page(module):
+    path = file_of(module)
+    public = [(node, textwrap.fill(f"{node.name}({ast.unparse(node.args)})", 75,
+                                   subsequent_indent="    "), ast.get_docstring(node))
+              for node in ast.parse(read(path)).body
+              if isinstance(node, ast.FunctionDef) and not node.name.startswith("_")]
+    return rendered("module", module.replace("/", "."), fields="hide-toc", path=path,
+                    public=public, told=[(text, k, k and proved(module, k))
+                                         for text, k in parts(module)])
+
+
+def read_pages():
+    found = {f"read/{module}": module_page(module) for module in modules()}
+    under = ["read/equations", "read/words", *found]
+    return found | {
+        "read/index": rendered("read", "Read", under=under),
+        "read/words": rendered("document", "Words and letters", path="WORDS.md"),
+        "read/equations": rendered("equations", "All equations", fields="hide-toc")}
+
+
+def draw():
+    """Draw stored results whose picture is missing or older than its sources."""
+    def changed(*paths):
+        return max(path.stat().st_mtime if path.exists() else 0 for path in paths)
+
+    DRAWN.mkdir(parents=True, exist_ok=True)
+    wanted = [path.stem for path in FULL.glob("*.h5") if changed(
+        path, path.with_suffix(".json"), make.path_of(ROOT, path.stem)) > changed(
+        DRAWN / f"{path.stem}.png")]
+    told, status = storage.draw(FULL, DRAWN, wanted, figure, True)
+    if status:
+        raise ExtensionError("; ".join(told))
+
+
+def folder_of(name):
+    """Return the folder with the result of a figure that is shown, or None."""
+    return next((folder for folder in (DRAWN, FULL, OUT)
+                 if (folder / f"{name}.json").is_file() and (
+                     folder == OUT or (FULL / f"{name}.json").is_file())), None)
+
+
+def picture(name):
+    """Return the path of the picture of a figure, or None."""
+    return next((path for path in (DRAWN / f"{name}.png", OUT / f"{name}.png")
+                 if path.is_file() and folder_of(name)), None)
+
+
+def card(name):
+    """Return a figure with its claims: of the full run, else of the last run."""
+    module, folder = figure(name), folder_of(name)
+    if folder is None:
+        return None
+    document = json.loads((folder / f"{name}.json").read_text(encoding="utf-8"))
+    text = gallery.card(document, module, claims.read(module, document), folder)
+    text = re.sub(r"<h2>.*?</h2>", "", text)
+    return Markup(re.sub(rf'(href|src)="({name}\.\w+)"', r'\1="/figures/\2"', text))
+
+
+@functools.cache
+def papers_of(name):
+    """Return the keys of the papers of a figure, in the order of the papers."""
+    known, tag = papers(), gallery.tag(figure(name))
+    return [key for key in known if f"[{key}]" in tag or any(
+        text.startswith(f"{name}.") for row in known[key].ROWS for text in row.claims)]
+
+
+def departures(key):
+    """Return the texts on departures and errata of a paper, with links to tests."""
+    def target(match):
+        path = next((ROOT / "tests").rglob(match[1]))
+        line = equations.functions(path)[match[2]][0]
+        return (f'<a href="/source/{path.relative_to(ROOT)}.html#L-{line}">'
+                f"{match[0]}</a>")
+
+    text = refsnn.__doc__.partition("Departures and errata.")[2]
+    return [Markup(re.sub(r"(test_\w+\.py)::(test_\w+)", target, str(escape(item))))
+            for item in re.split(r"\n- ", text)[1:] if f"[{key}]" in item]
+
+
+def paper_pages(lines):
+    for claim in results.unplaced(ROOT):
+        raise ExtensionError(f"no line in figures/papers names {claim}")
+    names, known = make.names(ROOT), papers()
+    found = {f"figures/{name}": rendered(
+        "figure", gallery.title_of(figure(name)), fields="orphan hide-toc", name=name,
+        path=make.path_of(ROOT, name).relative_to(ROOT).as_posix()) for name in names}
+    groups = {key: [name for name in names if papers_of(name)[:1] == [key]]
+              for key in known}
+    groups["others"] = [name for name in names if not papers_of(name)]
+    for key, module in known.items():
+        members = [name for name in names if key in papers_of(name)]
+        of = {name: full()[name] for name in members if name in full()}
+        found[f"papers/{key.lower()}"] = rendered(
+            "paper", f"[{key}] {gallery.PAPERS[key][0]}", key=key, members=members,
+            rows=results.paper(key, lines[key], module)[2:],
+            settings=results.settings_of(key, module, full()),
+            failures=results.failures(of)[2:],
+            cited=[name for name in modules() if f"[{key}]" in str(parts(name))])
+    return found | {
+        "figures/index": rendered("figures", "Figures", groups=groups),
+        "papers/index": rendered("papers", "Papers", lines=lines,
+                                 under=[f"papers/{key.lower()}" for key in known])}
+
+
+# ---- vectors, mistakes and tools
+
+def array(values):
+    """Return the numbers of an array, or a picture with its text: the first axis runs
+    to the right, and the other axes downwards."""
+    values = np.asarray(values)
+    if values.size <= LARGEST:
+        return {"text": np.array2string(values, precision=4, separator=", ")}
+    flat, content = values.reshape(len(values), -1).T[:ROWS], io.BytesIO()
+    image.imsave(content, flat.astype(float), cmap="cividis", format="png")
+    return {"data": base64.b64encode(content.getvalue()).decode(), "shape": flat.shape,
+            "text": " to ".join(gallery.shown(float(part))
+                                for part in (values.min(), values.max()))}
+
+
+def effect(vector, mistake):
+    """Return which outputs a known mistake changes, and by how much."""
+    def change(wrong, right):
+        return f"{np.abs(wrong - right).max() / np.abs(right).max():.2g}" \
+            if np.shape(right) == np.shape(wrong) else "another shape"
+
+    return ", ".join(f"{name}: {change(wrong, vector.outputs[name])}"
+                     for name, wrong in mistake.outputs.items())
+
+
+def slug(text):
+    return re.sub(r"[^a-z0-9]+", "-", text.lower()).strip("-")
+
+
+@functools.cache
+def judgements():
+    """Return {(tool, vector): rows (output, status, text)} of all verdicts."""
+    found = {}
+    for tool, verdict in json.loads(verdicts.STORED.read_text()).items():
+        for name, *row in verdict["vectors"]:
+            found.setdefault((tool, name), []).append(row)
+    return found
+
+
+def defined(text):
+    """Link the modules and equations that the text of a golden vector names."""
+    found = []
+    for part in re.split(r"(?=\brefsnn\.)", str(escape(text))):
+        path = re.match(r"refsnn\.([\w.]*\w)|", part)
+        of = next((one for one in modules() if path[1] and path[1].replace(
+            ".", "/") in (one, f"{one}/{path[1].rpartition('.')[2]}")), None)
+        for k in equations.marks(of) if of in equations.modules() else ():
+            part = part.replace(f"({k})", f'<a href="/read/{of}.html#eq-{k}">({k})</a>')
+        found.append(f'<a href="/read/{of}.html">{path[0]}</a>{part[len(path[0]):]}'
+                     if of else part)
+    return Markup("".join(found))
+
+
+def check_pages():
+    found, told = {}, {}
+    for name, one in vectors().items():
+        found[f"check/vectors/{name}"] = rendered("vector", name, one=one)
+        for mistake in one.mutants:
+            if mistake.seen:
+                told.setdefault(mistake.name, []).append((name, mistake))
+    catalogue = stored.catalogue()
+    for name in {*catalogue["required"], *catalogue["optional"]} - set(vectors()):
+        raise ExtensionError(f"the golden vector {name} has no page")
+    for mistake, rows in told.items():
+        found[f"check/mistakes/{slug(mistake)}"] = rendered(
+            "mistake", mistake, rows=rows, fields="orphan")
+    judged = json.loads(verdicts.STORED.read_text())
+    for tool, verdict in judged.items():
+        text = verdicts.section(tool, verdicts.adapter(tool), verdict)
+        found[f"check/tools/{tool}"] = rendered(
+            "tool", text.partition("\n")[0].strip("# "), text=text, tool=tool,
+            verdict=verdict)
+    under = {"check/vectors": rendered("vectors", "Golden vectors", under=[
+                 f"check/vectors/{name}" for name in vectors()]),
+             "check/mistakes": rendered("mistakes", "Known mistakes", told=told),
+             "check/tools": rendered("tools", "Tools", judged=judged, under=[
+                 f"check/tools/{tool}" for tool in judged])}
+    for name, path in (("nir", "tests/peers/NIR.md"),
+                       ("protocol", "refsnn/oracle/vectors/PROTOCOL.md")):
+        if (ROOT / path).is_file():
+            title = read(path).partition("\n")[0].strip("# ")
+            under[f"check/{name}"] = rendered("document", title, path=path)
+    return found | under | {"check/index": rendered("check", "Check", under=under)}
+
+
+# ---- all pages, and Sphinx
+
+def pages():
+    """Return {name: text} of all pages."""
+    lines = results.lines_of(ROOT, full())
+    questions = re.split(r"^## (.*)\n", read("docs/questions.md"), flags=re.M)
+    found = read_pages() | paper_pages(lines) | check_pages() | {
+        "index": rendered("index", "refsnn", lines=lines, fields="hide-toc", under=(
+            "read/index", "papers/index", "figures/index", "check/index", "questions",
+            "use", "tutorials/index")),
+        "use": rendered("use", "Use"),
+        "questions": rendered("questions", "Questions", head=questions[0].partition(
+            "\n")[2], asked=[*zip(questions[1::2], questions[2::2], strict=True)])}
+    linked = re.findall(r'href="/source/([^"#]+)\.html', "".join(found.values()))
+    for path in sorted(set(linked)):
+        found[f"source/{path}"] = rendered("source", path, path=path,
+                                           fields="orphan nosearch hide-toc")
+    return {name: re.sub(r'(href|src)="/', rf'\1="{"../" * name.count("/")}', text)
+            for name, text in found.items()}
+
+
+def write(app):
+    """Replace the written pages."""
+    draw()
+    for part in FOLDERS:
+        shutil.rmtree(app.srcdir / part, ignore_errors=True)
+    for name, text in pages().items():
+        path = app.srcdir / f"{name}.rst"
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.write_text(text, encoding="utf-8")
+
+
+def copy(app, error):
+    """Copy pictures and data of figures to the site."""
+    if error is None:
+        shutil.copytree(ROOT / "figures" / "pictures", app.outdir / "pictures",
+                        dirs_exist_ok=True)
+    for name in filter(folder_of, make.names(ROOT) if error is None else ()):
+        for path in (picture(name), *folder_of(name).glob(f"{name}.[jh]*")):
+            if path:
+                shutil.copy(path, app.outdir / "figures" / path.name)
+
+
+def setup(app):
+    app._fail_on_warnings = True        # as with the option -W
+    app.connect("builder-inited", write)
+    app.connect("build-finished", copy)
+    return {"parallel_read_safe": True, "parallel_write_safe": True}
+
+
+TEMPLATES = jinja2.Environment(
+    loader=jinja2.FileSystemLoader(ROOT / "docs" / "_pages"), autoescape=True,
+    undefined=jinja2.StrictUndefined, trim_blocks=True, lstrip_blocks=True)
+TEMPLATES.globals |= globals() | {"re": re}

@@ -1,0 +1,41 @@
+"""Each question has an answer of five sentences, links, and a command that is right."""
+
+import doctest
+import re
+from pathlib import Path
+
+import pytest
+
+PATH = Path(__file__).resolve().parents[2] / "docs" / "questions.md"
+_, *PARTS = re.split(r"^## (.*)\n", PATH.read_text(encoding="utf-8"), flags=re.M)
+QUESTIONS = dict(zip(PARTS[::2], PARTS[1::2], strict=True))
+
+
+def bad_answer(text):
+    """Return what an answer lacks."""
+    answer, sources, *rest = text.strip().split("\n\n")
+    sentences = re.findall(r"[.?!](?=\s|$)", answer)
+    return [word for word, wrong in (
+        ("five sentences", len(sentences) != 5),
+        ("a thread", not re.match(r"Asked in [\w-]+/[\w.-]+#\d+", sources)),
+        ("a link", "](" not in sources),
+        ("a command", not re.search(r"^>>> ", "\n\n".join(rest), re.M))) if wrong]
+
+
+def test_the_commands_are_right():
+    done = doctest.testfile(str(PATH), module_relative=False, encoding="utf-8")
+    assert done.failed == 0 and done.attempted > len(QUESTIONS) >= 20
+
+
+@pytest.mark.parametrize("question", QUESTIONS)
+def test_an_answer_is_complete(question):
+    assert question.endswith("?") and bad_answer(QUESTIONS[question]) == []
+
+
+def test_what_is_missing_is_seen():
+    good = ("One. Two 0.5. Three. Four? Five.\n\nAsked in a/b#1. See [c](d.html).\n\n"
+            "```python\n>>> 1\n1\n\n```\n")
+    assert bad_answer(good) == []
+    for old, new in (("Four? ", ""), ("#1", ""), ("[c](d.html)", "c"), (">>>", "..."),
+                     ("Asked", "Seen")):
+        assert len(bad_answer(good.replace(old, new))) == 1

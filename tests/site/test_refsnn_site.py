@@ -1,0 +1,126 @@
+"""The pages of the site are complete; if something is missing, the build fails."""
+
+import importlib
+import re
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+@pytest.fixture(scope="module")
+def site():
+    """Return the extension, or skip the test if a package of the site is missing."""
+    for package in ("sphinx", "furo", "sphinx_gallery", "markdown_it", "jinja2"):
+        pytest.importorskip(package)
+    with pytest.MonkeyPatch.context() as patch:
+        for folder in ("tests/peers", "docs/_ext"):
+            patch.syspath_prepend(str(ROOT / folder))
+        yield importlib.import_module("refsnn_site")
+
+
+# ---- what fails the build
+
+@pytest.mark.parametrize("marks, missing", [
+    ({}, "marked line"), ({1: ([], [("test_rtrl.py", "test_by_hand")])}, "marked"),
+    ({1: ([62], [])}, "proof")])
+def test_an_equation_without_line_or_proof_fails(site, monkeypatch, marks, missing):
+    assert site.proved("rtrl", 1)[0] == [(62, "out += F")]
+    monkeypatch.setattr(site.equations, "marks", lambda module: marks)
+    with pytest.raises(site.ExtensionError,
+                       match=rf"rtrl.py: equation \(1\) has no {missing}"):
+        site.module_page("rtrl")
+
+
+def test_a_published_claim_without_a_line_is_refused(site, monkeypatch):
+    monkeypatch.setattr(site.results, "unplaced", lambda root: ["xor.correct"])
+    with pytest.raises(site.ExtensionError, match="figures/papers names xor.correct"):
+        site.paper_pages({})
+
+
+def test_a_golden_vector_without_a_page_is_refused(site, monkeypatch):
+    one = {"bptt": site.vectors()["bptt"]}
+    monkeypatch.setattr(site, "vectors", lambda: one)
+    monkeypatch.setattr(site.stored, "catalogue", lambda: {
+        "required": ["bptt", "rtrl"], "optional": []})
+    with pytest.raises(site.ExtensionError, match="golden vector rtrl has no page"):
+        site.check_pages()
+
+
+@pytest.mark.parametrize("text, status", [("", 0), ("See `none`_.", 1)])
+def test_a_warning_fails_the_build(site, monkeypatch, tmp_path, text, status):
+    build = importlib.import_module("sphinx.cmd.build")
+    monkeypatch.setattr(site, "write", lambda app: None)
+    monkeypatch.setattr(site, "copy", lambda app, error: None)
+    (tmp_path / "index.rst").write_text(f"Title\n=====\n\n{text}\n")
+    assert build.build_main(["-Q", "-C", "-D", "extensions=refsnn_site", str(tmp_path),
+                             str(tmp_path / "out")]) == status
+
+
+# ---- texts
+
+def test_headings_have_no_markup_and_html_is_not_parsed(site, monkeypatch):
+    text = "<p>`first`</p>\n<h2>a_ &amp; *b*</h2>\n<pre>\n  x\n</pre>"
+    template = site.jinja2.Template(text)
+    monkeypatch.setattr(site.TEMPLATES, "get_template", lambda name: template)
+    page = site.rendered("any", "[ZG18] |x|", fields="orphan", under=["read/lif"])
+    assert page == (
+        ":orphan:\n\n\\[ZG18\\] \\|x\\|\n" + 14 * "=" + "\n\n.. raw:: html\n\n"
+        "   <p>`first`</p>\n\n\na\\_ \\& \\*b\\*\n" + 12 * "-"
+        + "\n\n.. raw:: html\n\n\n   <pre>\n     x\n   </pre>\n"
+        "\n.. toctree::\n   :hidden:\n\n   /read/lif\n")
+
+
+@pytest.mark.parametrize("link, place", [
+    ("../../WORDS.md", "/read/words.html"), ("NIR.md", "/check/nir.html"),
+    ("harness/harness.cpp", "/source/tests/peers/harness/harness.cpp.html"),
+    ("#xor", "/figures/xor.html"), ("#none", "#none"),
+    ("read/lif.html", "read/lif.html"), ("https://a.b/c.md", "https://a.b/c.md"),
+    ("../../LICENSE", None)])
+def test_links_of_markdown_lead_to_pages(site, link, place):
+    html = site.markdown(f"[a `b`]({link})", "tests/peers")
+    assert html == (f'<p><a href="{place}">a <code>b</code></a></p>\n' if place else
+                    "<p>a <code>b</code></p>\n")
+
+
+def test_cells_name_their_column_and_threads_are_links(site):
+    html = site.markdown("| a | b |\n|---|---|\n| c | d |\n| e | x/y-z#12 |\n")
+    assert re.findall(r'<td data-label="(\w)">(\w)', html) == [
+        ("a", "c"), ("b", "d"), ("a", "e")]
+    assert '<a href="https://github.com/x/y-z/issues/12">x/y-z#12</a>' in html
+
+
+def test_texts_of_golden_vectors_link_their_equations(site):
+    text = site.defined("a (1): refsnn.lif, (1)-(3), (99); refsnn.fast.si, (2); refsnn")
+    assert re.findall(r'href="(.*?)"', text) == [
+        "/read/lif.html", "/read/lif.html#eq-1", "/read/lif.html#eq-3",
+        "/read/fast/si.html", "/read/fast/si.html#eq-2"]
+
+
+def test_mistakes_are_measured(site):
+    vector = site.vectors()["bptt"]
+    dW = vector.outputs["dW"]
+    mistake = vector.mutants[0]._replace(outputs={"dW": 1.25 * dW, "dV": dW})
+    assert site.effect(vector, mistake) == "dW: 0.25, dV: another shape"
+
+
+# ---- all pages
+
+def test_every_page_is_made(site):
+    pages = site.pages()
+    for name in ("index", "questions", "use", "read/rtrl", "read/words", "papers/cb22",
+                 "figures/xor", "check/index", "check/protocol", "check/tools/norse",
+                 "check/mistakes/reset-detached", "source/tests/test_rtrl.py"):
+        assert len(pages[name]) > 200, name
+    assert {f"check/vectors/{name}" for name in site.stored.names()} <= set(pages)
+    assert {f"check/tools/{name}" for name in site.verdicts.TOOLS} <= set(pages)
+    assert {f"figures/{name}" for name in site.make.names(ROOT)} <= set(pages)
+    assert ("check/nir" in pages) == (ROOT / "tests" / "peers" / "NIR.md").is_file()
+    numbers = [(module, k) for module in site.equations.modules()
+               for k in site.equations.marks(module)]
+    assert len(numbers) > 400
+    for module, k in numbers:
+        assert f'id="eq-{k}"' in pages[f"read/{module}"]
+        assert f'"../read/{module}.html#eq-{k}"' in pages["read/equations"]
+    assert not re.search(r'(href|src)="/', "".join(pages.values()))
