@@ -51,6 +51,7 @@ def test_a_verdict_is_of_the_adapter_and_its_versions(verdicts, tool):
     module, verdict = verdicts.adapter(tool), STORED[tool]
     assert all(re.fullmatch(r"[\w-]+==[\w.]+", pin) for pin in module.PINS)
     assert verdict["version"] == module.PINS[0].partition("==")[2]
+    assert re.fullmatch(r"\d{4}-\d\d-\d\d", verdict["date"])
     assert list(verdict["neurons"]) == list(module.NEURONS)
     assert {row[0] for row in verdict["vectors"]} == set(module.VECTORS)
     assert list(verdict["gradients"]) == list(verdicts.named(module))

@@ -329,8 +329,7 @@ def check_pages():
     for tool, verdict in judged.items():
         text = verdicts.section(tool, verdicts.adapter(tool), verdict)
         found[f"check/tools/{tool}"] = rendered(
-            "tool", text.partition("\n")[0].strip("# "), text=text, tool=tool,
-            verdict=verdict)
+            "tool", text.partition("\n")[0].strip("# "), text=text, tool=tool)
     under = {"check/vectors": rendered("vectors", "Golden vectors", under=[
                  f"check/vectors/{name}" for name in vectors()]),
              "check/mistakes": rendered("mistakes", "Known mistakes", told=told),

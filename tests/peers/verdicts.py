@@ -27,6 +27,7 @@ The adapter of a tool is a module that imports the tool inside its functions:
 """
 
 import contextlib
+import datetime
 import importlib.metadata
 import io
 import itertools
@@ -196,7 +197,7 @@ def judged(tool):
         neurons[neuron] = {"probe": probe[1], "layer": layer[1]}
     vectors, fresh = answered([sys.executable, __file__, "--answer", tool],
                               module.VECTORS)
-    return {"version": version(module),
+    return {"date": datetime.date.today().isoformat(), "version": version(module),
             "python": "%d.%d" % sys.version_info[:2],
             "neurons": neurons,
             "gradients": {name: spike_times.judged(module.spike_times(
@@ -219,7 +220,8 @@ def page(stored):
 def section(tool, module, verdict):
     """Return the part of the page on one tool."""
     lines = [f"## {project(module)} {verdict['version']}", "",
-             f"Adapter `adapters/{tool}.py`, Python {verdict['python']}, "
+             f"Judged on {verdict['date']} by the adapter `adapters/{tool}.py`, Python "
+             f"{verdict['python']}, "
              + ", ".join(f"`{pin}`" for pin in module.PINS) + "."]
     if verdict["neurons"]:
         lines += ["", "| neuron | convention | gradient |", "|---|---|---|"]
