@@ -60,7 +60,7 @@ def started(path):
 def opened(path, url, width, height, script):
     """Open a page, run a script in it after it has loaded.
 
-    Returns the value of the script, and the messages on the console.
+    Returns the value of the script, or of its promise, and the messages on the console.
     """
     with started(path) as (requests, answers):
         received, events, count = b"", [], 0
@@ -94,7 +94,8 @@ def opened(path, url, width, height, script):
                 "location.href != 'about:blank' ? done() : addEventListener('load', "
                 "() => done()))")
         call("Runtime.evaluate", page, expression=wait, awaitPromise=True)
-        value = call("Runtime.evaluate", page, expression=script, returnByValue=True)
+        value = call("Runtime.evaluate", page, expression=script, returnByValue=True,
+                     awaitPromise=True)
         console = [json.dumps(event["params"]) for event in events
                    if event.get("method") in ("Log.entryAdded",
                                               "Runtime.consoleAPICalled",

@@ -45,10 +45,12 @@ WIDE = """
 const found = [];
 for (const page of PAGES) {
   await open(page);
-  const width = frame.contentDocument.documentElement.scrollWidth;
+  const whole = frame.contentDocument.documentElement;
+  frame.contentDocument.body.insertAdjacentHTML("beforeend", ADDED);
   const foreign = frame.contentWindow.performance.getEntriesByType("resource").map(
     entry => entry.name).filter(name => !name.startsWith(location.origin));
-  if (width > frame.clientWidth || foreign.length) found.push([page, width, foreign]);
+  if (whole.scrollWidth > whole.clientWidth || foreign.length)
+    found.push([page, whole.scrollWidth, foreign]);
 }
 return found;
 """
@@ -200,8 +202,10 @@ def test_no_style_sheet_or_page_asks_another_host():
 def test_pages_are_as_narrow_as_a_phone_and_ask_no_other_host(run):
     every = pages()
     for start in range(0, len(every), BATCH):
-        found, console = run(WIDE + "", PAGES=every[start:start + BATCH])
+        found, console = run(WIDE, PAGES=every[start:start + BATCH], ADDED="")
         assert found == [] and console == []
+    wide = f'<div style="width: {PHONE + 20}px">.</div>'
+    assert len(run(WIDE, PAGES=["use.html"], ADDED=wide)[0]) == 1
 
 
 def test_text_is_legible_in_both_themes(run):
