@@ -234,7 +234,7 @@ def simulate(times, units, W, V=None, state=None, *, tau_mem, tau_syn, threshold
 
 
 def _run(times, units, weights, state, constants, fans, until, refractory, most, b):
-    """Return the Log of one sample.  In `units`, neuron i has the index m + i."""
+    """Return the events of one sample."""
     (mem, syn), (tau_mem, tau_syn, _), n = state, constants, len(state[0])
     units, count, none = units.tolist(), len(times), np.zeros(n, bool)
     queue = [(t + d, ARRIVAL, k, d, to) for k, (t, j) in enumerate(zip(
@@ -274,7 +274,7 @@ def _run(times, units, weights, state, constants, fans, until, refractory, most,
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
-    """Return the time until U crosses the threshold, infinity if never."""
+    """Return the time until U crosses the threshold, or infinity."""
     wait, i = np.full(mem.shape, np.inf), np.flatnonzero(syn > threshold)  # (7)
     mem, syn, tau_mem, tau_syn, threshold = (
         a[i] for a in (mem, syn, tau_mem, tau_syn, threshold))
@@ -292,7 +292,7 @@ def _crossing(mem, syn, tau_mem, tau_syn, threshold):
 
 
 def _summit(mem, syn, tau_mem, tau_syn):
-    """Return the time to the maximum of U: 0 if U falls, infinity if never."""
+    """Return the time until U is highest."""
     q = tau_syn / tau_mem - 1
     g = 1 - mem / np.where(syn > SMALLEST, syn, 1)
     found = (syn > SMALLEST) & (q * g > -1)
@@ -302,7 +302,7 @@ def _summit(mem, syn, tau_mem, tau_syn):
 
 
 def _nearness(log, tau_mem, tau_syn, threshold):
-    """Return `slope` and `margin` of one sample, see `simulate`."""
+    """Return the fields `slope` and `margin` of a sample."""
     spike, rising = log.reached & (log.kinds == SPIKE)[:, None], log.syn > log.mem
     slope = ((log.syn - threshold) / tau_mem)[spike].min(initial=np.inf)
     wait, top = _tops(log, tau_mem, tau_syn)
@@ -313,8 +313,7 @@ def _nearness(log, tau_mem, tau_syn, threshold):
 
 
 def _tops(log, tau_mem, tau_syn):
-    """Return the time from each event to the highest U, and the highest U.
-    The search ends at the next event."""
+    """Find the highest U between successive events."""
     mem, syn = log.mem[:-1], log.syn[:-1]
     gap = np.broadcast_to(np.diff(log.at)[:, None], mem.shape)
     wait = np.where(syn > mem, np.minimum(_summit(mem, syn, tau_mem, tau_syn), gap), 0)
@@ -322,13 +321,13 @@ def _tops(log, tau_mem, tau_syn):
 
 
 def _flow(s, mem, syn, tau_mem, tau_syn):
-    """Return U(s) and I(s) for the initial state (mem, syn), eq. (4)."""
+    """Return U(s) and I(s), eq. (4)."""
     k, *_ = _kernel(s, tau_mem, tau_syn)
     return np.exp(-s / tau_mem) * mem + k * syn, np.exp(-s / tau_syn) * syn  # (4)
 
 
 def _kernel(s, tau_mem, tau_syn):
-    """Return k(s), y, p and the product s h of eq. (5)."""
+    """Compute k(s) by eq. (5)."""
     y = -np.abs(s * (1 / tau_mem - 1 / tau_syn))
     some = np.minimum(y, -SMALLEST)
     p = np.expm1(some) / some                                              # (5)
@@ -347,7 +346,7 @@ def _kernel_slopes(s, tau_mem, tau_syn):
 
 
 def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0):
-    """Return the derivatives of a loss of spike times, eqs. (9)-(17).
+    """Differentiate a loss that depends on spike times, eqs. (9)-(17).
 
     >>> W, units = np.array([[4.0]]), [np.array([0])]
     >>> constants = {"tau_mem": 1.0, "tau_syn": 1.0}
@@ -376,7 +375,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
         dstate             State at the time 0, (B, n) and (B, n)
 
-        All derivatives except dtimes and dstate are summed over the samples.
+        All fields except dtimes and dstate are summed over the samples.
     """
     W, V, *constants = arrays(f"W (n, m) float, V? (n, n), {TAUS}, threshold (n?) in "
                               "(0, inf)", W, V, tau_mem, tau_syn, threshold)
@@ -435,7 +434,7 @@ def backward(dtimes, units, W, V, recording, *, tau_mem, tau_syn, threshold=1.0)
 
 
 def first(times, units, n):
-    """Return first spike times, for the losses in `spike_time`.
+    """Return the time of the first spike of each neuron.
 
     >>> first([[0.1, 0.2, 0.3]], [np.array([1, 1, 0])], 3).tolist()
     [[0.3, 0.1, inf]]
@@ -461,7 +460,7 @@ def first(times, units, n):
 
 
 def first_backward(dfirst, times, units):
-    """Backpropagate a loss from first spike times to all spike times.
+    """Return the derivative of the loss with respect to each spike time.
 
     >>> first_backward([[1.0, 2.0]], [[0.1, 0.2, 0.3]], [np.array([1, 1, 0])])
     [array([2., 0., 1.])]
@@ -518,7 +517,7 @@ def readout(at, times, units, W, *, tau_mem, tau_syn, delays=None, integral=Fals
 
 def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None,
                      integral=False):
-    """Backpropagate the derivatives of a loss through `readout`.
+    """Compute the gradient of a loss that depends on readout potentials.
 
     >>> spikes = [1.0], [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> grad = readout_backward([[[1.0]]], *spikes, tau_mem=1.0, tau_syn=1.0)
@@ -554,9 +553,7 @@ def readout_backward(dmem, at, times, units, W, *, tau_mem, tau_syn, delays=None
 
 
 def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
-    """Return the times at which the potentials of readout neurons are highest.
-
-    At these times, `readout` returns the largest potentials.
+    """Return the time at which the potential of a readout neuron is highest.
 
     >>> spikes = [[0.0]], [np.array([0])], np.array([[1.0]])
     >>> peaks(*spikes, tau_mem=1.0, tau_syn=1.0, until=9.0).tolist()
@@ -587,8 +584,7 @@ def peaks(times, units, W, *, tau_mem, tau_syn, until, delays=None):
 
 
 def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
-    """Return `at`, W, and for each sample the input neurons, the weights of its
-    spikes, and their responses."""
+    """Return `at`, W and the response to each spike."""
     flags("integral", integral)
     W, delays, *taus = arrays(LAYER, W, delays, tau_mem, tau_syn)
     times, units = _events(times, units, W.shape[1], W.dtype)
@@ -604,8 +600,7 @@ def _readout(at, times, units, W, delays, tau_mem, tau_syn, integral):
 
 
 def _response(at, times, delays, tau_mem, tau_syn, integral):
-    """Return k(s), dk/ds, dk/dtau_mem and dk/dtau_syn, of shape (T, n, S).  If
-    `integral` is true, K replaces k."""
+    """Evaluate and differentiate k, or its integral K."""
     s = np.maximum(at[:, :, None] - times - delays, 0)
     tau_mem, tau_syn, late = tau_mem[:, None], tau_syn[:, None], s > 0
     k, by_mem, by_syn = _kernel_slopes(s, tau_mem, tau_syn)
@@ -618,7 +613,7 @@ def _response(at, times, delays, tau_mem, tau_syn, integral):
 
 
 def _fan(weights, delays):
-    """Return pairs (delay, mask of target neurons) for each presynaptic neuron."""
+    """Group the target neurons by delay."""
     delays = np.zeros(weights.shape) if delays is None else delays.astype(float)
     return [[(d, to == d) for d in np.unique(to).tolist()] for to in delays.T]
 

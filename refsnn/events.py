@@ -3,8 +3,8 @@ r"""Read and write the spike files of the Heidelberg Spiking Data Sets.
 
 The Spiking Heidelberg Digits and the Spiking Speech Commands [CSSZ20] are
 recordings of spoken words, converted to spikes on 700 channels.  An HDF5
-file holds N recordings.  The number E of spikes differs between
-recordings.  The fields of the file are
+file holds N recordings.  Each recorded word has its own number E of
+spikes.  The fields of the file are
 
     spikes/times        N sequences (E,) of float16     spike times, s
     spikes/units        N sequences (E,) of uint16      channels 0 ... 699
@@ -13,9 +13,9 @@ recordings.  The fields of the file are
     extra/speaker       (N,) uint16             speakers of the recordings
     extra/meta_info     gender, age, body_height of each speaker
 
-The spike times of a recording are sorted.  The fields extra/speaker and
-extra/meta_info are optional; the Spiking Speech Commands lack them.  If a
-field has a wrong format, `read` raises a ValueError.  Before `read`
+The spike times of each recorded word are sorted.  The fields extra/speaker
+and extra/meta_info are optional; the Spiking Speech Commands lack them.
+If a field has a wrong format, `read` raises a ValueError.  Before `read`
 allocates memory, `read` compares the size of each field with upper limits
 and with the file size.
 
@@ -27,7 +27,7 @@ Departures.  `write` rounds times to float16, as in the published files.
     Between 1 s and 2 s, float16 values are about 1 ms apart.  `read` also
     accepts other float and integer types.  `read` rejects files with
     links, external data, virtual datasets or references.  `read` does not
-    detect damage that makes the HDF5 library hang.
+    detect damaged files on which the HDF5 library hangs.
 
 [CSSZ20] B. Cramer, Y. Stradmann, J. Schemmel and F. Zenke, The Heidelberg
     Spiking Data Sets, IEEE TNNLS 33(7), 2744-2757, 2022; data CC BY 4.0.
@@ -246,7 +246,7 @@ def _field(file, path, field, needed=True):
 
 
 def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
-    """Write recordings to a new file, either completely or not at all.
+    """Write spikes and labels to a new file, completely or not at all.
 
     >>> write("none.h5", [], [0, 3], ["zero", "one"])
     Traceback (most recent call last):
@@ -267,7 +267,7 @@ def write(path, spikes, labels, keys, *, speaker=None, meta=None, channels=700):
         age          (speakers,) array
         body_height  (speakers,) array
     channels : int
-        Number of channels; `spikes` holds channels from 0 to channels - 1.
+        Number of channels, larger than every channel in `spikes`.
     """
     path = os.fsdecode(one_of("path", path, str, os.PathLike))
     channels, labels, speaker = arrays(

@@ -20,18 +20,18 @@ e = d log p / df,
     F_W[l] = (1/N) sum_n E[dpre[l]^2] (a[l]^2)^T                  (5)
     F_b[l] = (1/N) sum_n E[dpre[l]^2]                             (6)
 
-The expectation E over the labels y is a weighted sum over error vectors e.
-For three label distributions, eqs. (7)-(9) define the error vectors and
-the weights.  In eqs. (7) and (8), the label distribution p is the softmax
-of the outputs f.  In eq. (9), p is the normal distribution with mean f and
-variance 1.  The bracket [A] is 1 if the statement A is true, else 0:
+The expectation E over the labels y is a weighted sum over vectors e.  Eqs.
+(7)-(9) define e and its weight for three label distributions.  In eqs. (7)
+and (8), the label distribution p is the softmax of the outputs f.  In eq.
+(9), p is the normal distribution with mean f and variance 1.  The bracket
+[A] is 1 if the statement A is true, else 0:
 
     categorical: e_k = [k = y] - p_k, weight p_y, y = 0 ... K-1   (7)
     labels given: e_k = [k = y] - p_k, weight 1, y the label      (8)
     gaussian: e_k = [k = j], weight 1, j = 0 ... K-1              (9)
 
-Over several tasks, the importances F are summed.  In online EWC [S+18],
-the sum decays when the importance F of a new task is added:
+The importances F of successive tasks are added to a sum F*.  Online EWC
+[S+18] multiplies F* by `decay` before each addition:
 
     F_i* <- decay F_i* + F_i                                      (10)
 
@@ -145,7 +145,7 @@ def _errors(outputs, labels, likelihood):
 
 
 def accumulate(state, importance, parameters, anchors="latest", decay=1.0):
-    """Update importances, eq. (10), and anchors of all parameters after a task.
+    """Update the importances and anchors of parameters after a task, eq. (10).
 
     >>> state = accumulate(None, np.array([1.0]), np.array([0.0]))
     >>> state = accumulate(state, np.array([3.0]), np.array([1.0]), "all")

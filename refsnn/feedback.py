@@ -2,10 +2,9 @@
 r"""Compute error signals for hidden neurons with exact or random feedback.
 
 The credit `dspikes` of a hidden layer is the derivative of the loss L with
-respect to the spikes S[t] of this layer, or an estimate of this
-derivative.  Estimates of dspikes use the error of a later layer or of a
-readout.  The next layer has the input weights W and the currents I.  Let
-dI be the derivative of the loss with respect to I:
+respect to its spikes S[t], or an estimate of this derivative.  The next
+layer has the input weights W and the currents I.  Let dI be the derivative
+of the loss with respect to I:
 
     backpropagation       dspikes[t] = W^T dI[t+1]           (1)  [NMZ19]
     feedback alignment    dspikes[t] = G^T dI[t+1], G random      [NMZ19]
@@ -17,18 +16,18 @@ dI be the derivative of the loss with respect to I:
         or l = -log softmax(y)[label]                             (5)
         and the mean over the batch
 
-A three-factor rule multiplies the credit by the surrogate derivative psi
-of the spikes and by a trace of each input x of the hidden layer.  The
-trace of an input is the membrane potential of a model neuron without
-reset.  The model neuron receives one input x with weight 1, and its
-synaptic current is syn:
+A three-factor rule computes the weight gradient from the credit, the
+surrogate derivative psi and a trace of each input x.  The trace of an
+input is the membrane potential of a model neuron without reset.  The model
+neuron receives one input x with weight 1 and has the synaptic current
+`syn`:
 
     syn[t+1] = alpha syn[t] + x[t]
     trace[t+1] = beta trace[t] + gain syn[t]                      (6)
     dW = sum_t (psi[t] dspikes[t]) trace[t]^T                     (7)
 
-Event-driven random backpropagation uses (2) and a variant of (7), in which
-x replaces the trace and psi is a boxcar function of the potential.
+Event-driven random backpropagation uses (2) and (7) with x in place of the
+trace and with a boxcar function psi of the potential.
 
 Derivation.  Eq. (1) is the chain rule for the term W S[t] of the current
     I[t+1].  Without a reset, the membrane potential is U[t] = W trace[t],
@@ -209,7 +208,7 @@ def three_factor(post, trace):
 
 
 def alignment(a, b):
-    """Return the cosine of the angle between two gradients of the same shape.
+    """Return the cosine of the angle between two gradients.
 
     >>> alignment(np.array([1.0, 0.0]), np.array([1.0, 1.0])) ** 2 < 0.51
     True

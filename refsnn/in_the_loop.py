@@ -10,10 +10,10 @@ The samples code[t], in ADC codes, are converted to units of the threshold,
     v[t] = (code[t] - code[0]) / unit
     readouts: o[t] = factor (code[t] - code[0]) / unit                (1)
 
-where `factor` is the argument `gain` of the function `record`.  The
-gradient is computed in a software model, whose parameters are the nominal
-parameters of the chip.  In the software model, the recorded membrane
-potentials v and the recorded spikes S replace simulated values:
+The variable `factor` is the argument `gain` of the function `record`.  The
+gradient is computed in a software model with the nominal parameters of the
+chip.  At each step, the software model starts from the recorded membrane
+potentials v and spikes S:
 
     I[t+1] = alpha I[t] + W x[t] + V S[t]                   [CB22] eq. 3
     U[t+1] = beta v[t] + gain I[t]                          [CB22] eq. 2
@@ -27,9 +27,10 @@ one layer with
 
     W = [[W1], [0]],  V = [[V1, 0], [W2, V2]],  W_out = [0, W_out2].
 
-The caller must keep blocks of zeros in W, V and W_out at 0.  Let y be the
-labels, let count = sum_t S be the spike counts, and let `readout`, `burst`
-and `rate` be penalty coefficients.  The loss is the sum of (4)-(7):
+During training, the caller must keep the zero blocks of W, V and W_out at
+0.  Let y be the labels and count = sum_t S the spike counts.  The loss is
+the sum of (4)-(7), with the penalty coefficients `readout`, `burst` and
+`rate`:
 
     score[b,j] = scaling max_{t >= first[b,j]} o[t,b,j]
                  or scaling sum_t o[t,b,j]                            (3)
@@ -46,13 +47,13 @@ first[b, j] of the correct class j is the earliest step at which a hidden
 spike can influence the readout.  This step is two steps after the first
 hidden spike, and at most T - 1.  For all other classes, first = 0.
 
-Derivation.  Let v[t] = U[t] + e[t].  The difference e between the recorded
-    and the simulated potential contains the effects of reset, mismatch and
-    noise, and is treated as a constant.  Let dA denote the total
-    derivative dL/dA of the loss with respect to an array A.  The partial
-    derivatives of the loss with respect to the recorded arrays v, S and o
-    are called dmem, dspikes and dout.  The partial derivative dmem is 0.
-    The chain rule gives
+Derivation.  Let v[t] = U[t] + e[t].  The difference e between recorded and
+    simulated potential is due to reset, mismatch and noise.  The
+    derivation treats e as a constant.  For every array A, dA is the total
+    derivative dL/dA of the loss L.  The partial derivatives of L are
+    dspikes with respect to the recorded spikes S, and dout with respect to
+    the recorded readout potentials o.  The partial derivative dmem with
+    respect to v is 0.  The chain rule gives
 
     dv[t] = dmem[t] + psi[t] dS[t] + beta dv[t+1]                     (8)
     dI[t] = alpha dI[t+1] + gain dv[t+1]                              (9)
@@ -128,7 +129,7 @@ class Gradient(NamedTuple):
 
 
 def record(run, weights, x, *, unit=70.0, gain=1.0, dtype=np.float32, delay=None):
-    """Run a network on a chip, and return the checked recording, eq. (1).
+    """Run a network on a chip, and record spikes and potentials, eq. (1).
 
     >>> def run(weights, x):
     ...     return np.zeros((3, 1, 1)), 80 + 70 * np.ones((3, 1, 2)).cumsum(0)
@@ -275,7 +276,7 @@ def _nominal(W, W_out, tau_syn, tau_mem, dt, gain):
 
 def loss(recording, labels, *, reduction="max", scaling=10.0, readout=0.0,
          burst=0.0, rate=0.0, bound=0.0):
-    """Compute the loss and its derivatives, eqs. (3)-(7).
+    """Compute the loss L, dL/dout and dL/dspikes, eqs. (3)-(7).
 
     >>> silent = Recording(*(np.zeros((3, 1, 2)) for _ in range(3)))
     >>> value, dout, dspikes = loss(silent, np.array([0]))

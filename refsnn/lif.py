@@ -58,9 +58,9 @@ Derivation.  The surrogate derivative psi[t] replaces dS[t]/dU[t].  The
     q[t] = [0, dmem[t] + psi[t] dspikes[t]]                          (15)
 
     If the constants alpha, beta, gain and threshold are learned, F[t] has
-    one additional column for each of these constants of each neuron i.
-    The threshold affects the states through the reset and through the
-    spikes.  The spikes have the derivative dS/dthreshold = -psi:
+    four additional columns for each neuron i.  The threshold affects the
+    states through the reset and through the spikes, with the surrogate
+    derivative dS/dthreshold = -psi:
 
     F[t]: dI_i[t]/dalpha_i = I_i[t-1]                                (16)
           dU_i[t]/dbeta_i = keep_i[t-1] U_i[t-1]                     (17)
@@ -404,7 +404,7 @@ def _columns(rec, psi, keep, jump, reset):
 def linearise(x, W, V, recording, psi, after=None, *, alpha, beta, gain=1.0,
               threshold=1.0, reset="subtract", through_reset=True,
               through_recurrence=True, constants=False):
-    """Compute J, F and E for each step, eqs. (12)-(14) and (16)-(20).
+    """Compute the derivatives J, F, E of states, eqs. (12)-(14) and (16)-(20).
 
     >>> x, W = np.ones((3, 1, 1)), np.array([[0.5]])
     >>> rec = simulate(x, W, alpha=0.25, beta=0.5)

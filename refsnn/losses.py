@@ -4,10 +4,10 @@ r"""Compute losses and activity regularisers for spiking networks.
 The functions return each loss or regulariser together with its derivative
 with respect to the membrane potentials or the spikes.  An array `record`
 of shape (T, B, k) holds the membrane potentials or the spikes of k readout
-units at T steps for B samples.  Eq. (1), (2) or (3) reduces `record` over
-time to class scores of shape (B, k).  In (1), the score of a unit is the
-maximum of `record` over time.  The loss (4) is the softmax cross entropy
-of the class scores, for class labels of shape (B,):
+units at T steps for B samples.  Eqs. (1)-(3) are three ways to compute
+class scores of shape (B, k).  In (1), the score of a unit is the maximum
+of `record` over time.  The loss (4) is the softmax cross entropy of the
+class scores, for class labels of shape (B,):
 
     scores = record[s], s = max(argmax_t record[t])      (1)  [NMZ19]
     scores = sum_t record[t]                             (2)
@@ -15,9 +15,9 @@ of the class scores, for class labels of shape (B,):
     L = -(1/B) sum_b log softmax(scores[b])[labels[b]]   (4)  [NMZ19]
     dL/dscores[b, i] = (softmax(scores[b])[i] - [i = labels[b]]) / B  (5)
 
-The first-spike loss is the loss (4) with the scores -first/tau, where tau
-is a time constant.  The time `first` of a unit is the time of its first
-spike, or T dt if the unit never spikes:
+The first-spike loss is the loss (4) with the scores `-first/tau`, where
+tau is a time constant.  The time `first` of a unit is the time of its
+first spike.  A unit that never spikes has `first = T dt`:
 
     first = dt sum_{s=0}^{T-1} prod_{j<=s} (1 - S[j])    (6)
     dfirst/dS[s] = -dt A[s] R[s], A[s] = prod_{j<s} (1 - S[j]),
@@ -36,7 +36,8 @@ The squared loss compares `record` with a target of the same shape:
     L = 1/(2 B) sum_{t,b,k} (record - target)^2          (11)
     dL/drecord = (record - target) / B                   (12)
 
-The regularisers penalise spike counts (13) or mean counts of a layer (14):
+The regularisers penalise the spike count (13) of each neuron, or the mean
+spike count (14) of a layer:
 
     counts[b, i] = sum_t S[t, b, i]                      (13)
     counts[b] = (1/n) sum_i counts[b, i]                 (14)

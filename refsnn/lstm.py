@@ -6,8 +6,8 @@ pre[t] stacks the pre-activations of the input gate i, the forget gate f,
 the candidate g and the output gate o.  The product of the candidate g and
 the input gate i is added to the cell state.  Dropout multiplies the inputs
 by the mask x_mask and the recurrent outputs by the mask h_mask.  Both
-masks are 1 by default.  The symbol * is the entrywise product, and s is
-the logistic function s(a) = 1/(1 + exp(-a)).
+masks are 1 by default.  The symbol `*` is the entrywise product.  The
+logistic function is s(a) = 1/(1 + exp(-a)).
 
     pre[t] = W (x_mask[t] * x[t]) + V (h_mask[t] * h[t-1]) + b   (1)
     i, f, o = s(pre_i), s(pre_f), s(pre_o),  g = tanh(pre_g)     (2)

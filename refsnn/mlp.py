@@ -14,10 +14,10 @@ Dropout multiplies the inputs of layer l by a binary mask m[l]:
     a[l] becomes m[l] * a[l],  pre[l-1] becomes m[l] * pre[l-1]  (3)
 
 Dropout is possible for the inputs x and for ReLU units, but not for tanh
-units.  Because dropout sets the pre-activation of a ReLU unit to 0, the
-derivative phi'(pre) of this unit is 0, so that eqs. (4)-(13) also hold
-with dropout.  For any array A, let dA be the derivative of a loss with
-respect to A.  The gradient of the loss with respect to the parameters is
+units.  Dropout sets the pre-activation of a ReLU unit to 0, where phi'(0)
+= 0.  Eqs. (4)-(13) therefore also hold with dropout.  For any array A, let
+dA be the derivative of a loss with respect to A.  The gradient of the loss
+with respect to the parameters is
 
     dpre[L-1] = df,
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1])                (4)
@@ -44,10 +44,10 @@ dpre[l] be the total derivatives with respect to g[l]_k and pre[l]:
     dpre[l] = phi'(pre[l]) * (W[l+1]^T dpre[l+1] + da[l+1])
               + e[l],  dpre[L-1] = df                           (13)
 
-The gradient of the loss with respect to the parameters is the sum of (5)
-and (11).  The initial weights of a layer with n_in inputs and n_out units
-follow a truncated normal distribution with the variance proposed by
-[GB10].  The initial biases follow a normal distribution:
+The gradient dW of the loss is the sum of (5) and (11).  The initial
+weights of a layer with n_in inputs and n_out units follow a truncated
+normal distribution with the variance proposed by [GB10].  The initial
+biases follow a normal distribution:
 
     s = sqrt(2 / (n_in + n_out)) / 0.87962566          (14)  [LZ20]
     W ~ N(0, s^2) given |W| <= 2 s,  b ~ N(0, 0.01^2)  (15)  [LZ20]
@@ -275,7 +275,7 @@ def second_order(weights, recording, signals, dinputs=None, dsignals=None,
                  doutputs=None, activation="relu"):
     """Compute the gradient of a Jacobian-dependent loss, eqs. (5), (9)-(13).
 
-    The loss depends on the inputs a, the signals g and the outputs f.
+    The loss depends on layer inputs a, signals g and outputs f.
 
     >>> weights = [np.array([[3.0]]), np.array([[5.0]])]
     >>> rec = forward(weights, [np.zeros(1)] * 2, np.ones((1, 1)))

@@ -11,25 +11,25 @@ theta_p be the weights and biases.  The kernel is
     kernel[n, m, k, q]
         = sum_p Q_p df_k(x_n)/dtheta_p df_q(y_m)/dtheta_p   (1)  [LZ20]
 
-For the kernel of kind "at_masked", all factors Q_p in (1) are 1.  For the
-kind "through_mask", Q_p is 0 for pruned weights.  A dense layer with the
-weights W has the input a_n and the signals g_nk for the sample x_n.  For
-the sample y_m, the input is b_m and the signals are h_mq.  A dense layer
-adds to the kernel the term
+The kernel of kind "at_masked" has Q_p = 1 for all parameters.  The kernel
+of kind "through_mask" has Q_p = 0 for pruned weights.  A dense layer with
+the weights W has the input a_n and the signals g_nk for the sample x_n.
+For the sample y_m, the dense layer has the input b_m and the signals h_mq.
+A dense layer adds to the kernel the term
 
     sum_j C_j[n, m] g_nkj h_mqj,
     C_j[n, m] = 1 + sum_i Q_ji a_ni b_mi                    (2)
 
-A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c), where i is the size of a
-patch and c is the number of channels.  For output k, the derivative with
-respect to the weights is J_nk, and the derivative with respect to the
-biases is s_nk.  The sum in (3) is over the P output positions:
+A convolutional layer has P output positions, i entries in each input
+patch, and c output channels.  The patches form the array A_n of shape (P,
+i), and the signals form the array G_nk of shape (P, c).  The derivatives
+of output k with respect to weights and biases are J_nk and s_nk.  The sum
+in (3) is over the P output positions:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
 
-For the sample y_m, let B_m be the input patches and H_mq the signals of
-output q.  Eq. (3) then gives the derivatives J_mq and s_mq of output q.  A
+The sample y_m has the input patches B_m and the signals H_mq of output q.
+From B_m and H_mq, eq. (3) gives the derivatives J_mq and s_mq.  A
 convolutional layer adds the term (4), where `o` is the entrywise product:
 
     <Q o J_nk, J_mq> + <s_nk, s_mq>                         (4)
@@ -47,7 +47,7 @@ Derivation.  Eqs. (2)-(4) follow from df_k(x_n)/dW_ji = g_nkj a_ni.  Let L
     ds_nk = sum_mq D[n, m, k, q] s_mq                       (9)
     dG_nk = A_n dJ_nk^T + ds_nk,  dA_n = sum_k G_nk dJ_nk   (10)
 
-    To obtain db_m, dh_mq, dB_m, dH_mq, exchange the batches in (5)-(10).
+    Exchanging the batches in (5)-(10) gives db_m, dh_mq, dB_m and dH_mq.
 Exact.  All derivatives are evaluated at the masked weights of the network.
     The kernel of kind "at_masked" includes the derivatives with respect to
     pruned weights, as in the code of [LZ20].  The kernel of kind
@@ -146,7 +146,7 @@ def _sum(axes, *factors):
 
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False):
-    """Backpropagate the derivatives of a loss through the kernel, eqs. (5)-(10).
+    """Backpropagate a loss from the kernel to inputs and signals, eqs. (5)-(10).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

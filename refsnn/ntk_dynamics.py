@@ -1,12 +1,12 @@
 # refsnn 0.1.0 | ntk_dynamics.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Predict network outputs during training from the tangent kernel.
 
-The tangent kernel of two samples is the matrix of scalar products between
-the gradients of the network outputs with respect to the parameters.  Let f
-be the outputs for the training samples, f* the outputs for arbitrary test
-samples, and K* the kernel between the test samples and the training
-samples.  To first order in the learning rate `rate`, one step of gradient
-descent on a loss L of the training samples gives
+An entry of the tangent kernel is the scalar product of the parameter
+gradients of two network outputs.  Let f be the outputs for the training
+samples, and f* the outputs for arbitrary test samples.  Let K* be the
+kernel between the test samples and the training samples.  To first order
+in the learning rate `rate`, one step of gradient descent on a loss L of
+the training samples gives
 
     f* <- f* - rate K* dL/df                              (1)  [LZ20]
 

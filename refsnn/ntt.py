@@ -6,12 +6,12 @@ random weights that are never trained.  The student is a sparse network
 that learns to reproduce the outputs and the tangent kernel of the teacher.
 NTT uses training inputs, but no labels.  Layer l of the student has the
 weights M_l W_l, the entrywise product of a mask and dense weights.  The
-mask M_l is 0 for pruned weights and 1 for all other weights.  For each
-batch of inputs, let f* be the outputs of the teacher, and let K* be the
-neural tangent kernel of the teacher between the first half and the second
-half of the batch.  An entry of K* is the scalar product of the parameter
-gradients of two teacher outputs, one from each half of the batch.  For a
-batch of B = N + N' inputs, and for networks with k outputs, the loss is
+mask M_l is 0 for pruned weights and 1 for all other weights.  For a batch
+of inputs, f* are the outputs of the teacher, and K* is the neural tangent
+kernel of the teacher between the two halves of the batch.  An entry of K*
+is the scalar product of the parameter gradients of two teacher outputs,
+one from each half of the batch.  For a batch of B = N + N' inputs, and for
+networks with k outputs, the loss is
 
     L = strength / (N N' k^2) sum (K - K*)^2              (1)  [LZ20]
         + 1 / (B k) sum (f - f*)^2                        (2)  [LZ20]
@@ -26,10 +26,10 @@ respect to K and f are
     df = 2 / (B k) (f - f*)                               (4)
 
 Layer l has the inputs a_l, the pre-activations pre_l and the signals g_l =
-df/dpre_l.  The kernel K is a function of all a_l and g_l.  From D, the
-function `adjoint` computes the derivatives da_l and dg_l of the loss.
-From da_l, dg_l and df, the function `second_order` computes the gradient
-of the loss with respect to the weights:
+df/dpre_l.  The kernel K depends on the inputs and signals of all layers.
+The function `adjoint` computes the derivatives da_l and dg_l of the loss
+with respect to a_l and g_l.  From da_l, dg_l and df, the function
+`second_order` computes the gradient with respect to the weights:
 
     (da_l, dg_l) = adjoint(a, g, D)                                     (5)
     dW_l = M_l (second_order(da, dg, df)_l + 2 l2 / density M_l W_l)    (6)
@@ -46,9 +46,9 @@ Derivation.  The loss depends on the dense weights W_l only through M_l
 Exact.  The gradient of the loss is exact wherever the kernel K is a smooth
     function of the weights.  K is discontinuous where a ReLU unit switches
     on or off, or where the maximum of a pooling window moves.
-Cost.   Each training step computes the outputs, the signals and the kernel
-    once for the teacher and once for the student, and calls `adjoint` and
-    `second_order` once.
+Cost.   A training step computes outputs, signals and kernel once for the
+    teacher and once for the student.  `adjoint` is called once per step,
+    and `second_order` once for each half of the batch.
 Departures.  No departures from [LZ20] are known.  The kernel of kind
     "at_masked" includes the derivatives with respect to pruned weights, as
     in the code of [LZ20].  The kernel of kind "through_mask" excludes the
@@ -88,7 +88,7 @@ class Target(NamedTuple):
 
 
 class Loss(NamedTuple):
-    """Hold the loss L, and its terms without the factors strength and l2/density."""
+    """Hold the loss L, and its terms without coefficients."""
     total: float                    # L
     kernel: float                   # sum (K - K*)^2 / (N N' k^2)
     outputs: float                  # sum (f - f*)^2 / (B k)
@@ -152,8 +152,7 @@ def target(model, weights, biases, x):
 
 
 def _recorded(model, weights, biases, x):
-    """Run the model on both halves of the batch `x`.  Return a list of
-    recordings, a list of pairs (inputs, signals), and the outputs."""
+    """Run the model on both halves of the batch `x`."""
     model, (x,) = bundle("model", model, Model), arrays("x (...)", x)
     if x.ndim < 2 or len(x) < 2:
         raise ValueError(f"x has shape {x.shape}: must be a batch (B, ...) of at least "

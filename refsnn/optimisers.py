@@ -1,16 +1,16 @@
 # refsnn 0.1.0 | optimisers.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Compute the parameter updates of SGD, Adam, Adamax, RMSprop and RMaxProp.
 
-Each call processes one array of parameters.  A step takes the last state
-of the optimiser and the gradient of the loss, and returns the next state
-and the update, which the caller adds to the parameters.  Let `rate` be the
+Each call processes one array of parameters.  A step computes a new
+optimiser state and an update from the last state and the gradient of the
+loss.  The caller adds the update to the parameters.  Let `rate` be the
 learning rate.  Stochastic gradient descent (SGD) computes at step t >= 1
 
     mean = momentum mean + gradient                           (1)
     update = -rate mean                                       (2)
 
 The function `adam` uses running means of the gradient and of the squared
-gradient, which start at 0.  Eq. (5) corrects the resulting bias:
+gradient.  Because the running means start at 0, eq. (5) corrects a bias:
 
     mean = beta1 mean + (1 - beta1) gradient             (3)  [KB15] alg. 1
     scale = beta2 scale + (1 - beta2) gradient^2         (4)  [KB15] alg. 1
@@ -137,7 +137,7 @@ def adamax(state, gradient, *, rate, beta1=0.9, beta2=0.999, eps=1e-8):
     [-0.5, 0.0]
 
     Arguments and results as for `adam`.
-    Here, `beta2` is the decay factor of the maximum, and `eps` is added to
+    In (6), `beta2` is the decay factor of the maximum, and `eps` is added to
     |gradient|.
     """
     g, t, (mean, scale), (rate, eps, beta1, beta2) = _begin(
@@ -178,7 +178,7 @@ def rmaxprop(state, gradient, *, rate, decay=0.98347, eps=1e-8):
     [-0.5]
 
     Arguments and results as for `rmsprop`.
-    Here, `decay` is the decay factor of the maximum.
+    In (9), `decay` is the decay factor of the maximum.
     """
     g, t, (scale,), (rate, eps, decay) = _begin(
         state, gradient, ["scale"], {"rate": rate, "eps": eps, "decay": decay})

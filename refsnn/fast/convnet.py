@@ -19,15 +19,16 @@ Dropout multiplies x[l+1] by the binary mask m[l+1].  Without pooling,
 x[l+1] = m[l+1] max(0, pre[l]).
 
 Derivation.  For any array X, let dX be the derivative of the loss with
-    respect to X.  If two entries are equal, the maxima in (2) and (3)
-    select the first entry.  With pooling,
+    respect to X.  Of two equal entries, the first counts as the maximum in
+    (2) and (3).  With pooling,
 
     dy[l]_(2r,s) = dx[l+1]_rs where x[l+1]_rs > 0 and
                    y[l]_(2r,s) >= y[l]_(2r+1,s), else 0,
     dy[l]_(2r+1,s) = dx[l+1]_rs where x[l+1]_rs > 0, minus
                      dy[l]_(2r,s)                                (4)
 
-    For each pair of neighbouring columns, dpre[l] follows from dy[l]:
+    The larger pre-activation of two neighbouring columns has the
+    derivative dy[l]:
 
     dpre[l]_(r,2s) = dy[l]_rs where pre[l]_(r,2s) >=
                      pre[l]_(r,2s+1), else 0,
@@ -139,7 +140,7 @@ def _convolution(x, W, b, pool):
 
 
 def _empty(x, W):
-    """Return an empty array for pre[l], and how many images to process at once."""
+    """Allocate pre[l], and choose the block length."""
     k = W.shape[1]
     pre = np.empty((len(x), x.shape[1] - k + 1, x.shape[2] - k + 1, len(W)), x.dtype)
     size = k * max(x[:1].nbytes, pre[:1].nbytes, 1)
@@ -153,7 +154,7 @@ def _pairs(maps):
 
 
 def _plan(maps, kernel, step):
-    """Return the row segments of `maps`, and the argument `work` of `_multiply`."""
+    """Return row segments of `maps`, and buffers."""
     k, _, c, c_out = kernel.shape
     height = 1 if k * c >= WIDE else k          # number of kernel rows in a segment
     found = np.lib.stride_tricks.sliding_window_view(maps, (height, k), axis=(1, 2))
@@ -168,7 +169,7 @@ def _plan(maps, kernel, step):
 
 
 def _multiply(found, work, out):
-    """Compute the sum in (1) or (7) from the row segments `found`."""
+    """Compute the sum in (1) or (7)."""
     segments, shifted, kernel, terms = work
     np.copyto(segments[:len(found)], found)
     # OpenBLAS is fastest with the small product of one row of one map.

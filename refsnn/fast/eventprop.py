@@ -4,9 +4,9 @@ r"""Simulate feed-forward event-driven layers, and differentiate spike times.
 The neurons are leaky integrate-and-fire (LIF) neurons in continuous time,
 as in `eventprop`.  Neuron i has the membrane potential U_i and the current
 I_i.  A spike of input j reaches neuron i after the delay d_ij.  There are
-no recurrent synapses and no refractory times.  Because the neurons of such
-a layer do not interact, the code simulates all neurons of all samples at
-the same time, from one arrival of a spike to the next.
+no recurrent synapses and no refractory times.  Because the neurons of one
+layer do not interact, all neurons are simulated at the same time, from one
+input spike to the next.
 
     tau_mem dU_i/dt = -U_i + I_i,  tau_syn dI_i/dt = -I_i     (1)  [WP21]
     arrival of a spike of j at neuron i:  I_i := I_i + W_ij   (2)  [WP21]
@@ -19,9 +19,9 @@ and p(y) = (exp(y) - 1)/y, the solution of (1) is
     k(s) = h p(y) s/tau_mem,  h = exp(-s/max(tau_mem, tau_syn))       (5)
 
 Let q = tau_syn/tau_mem - 1 and g = 1 - U/I.  For I > threshold, U has a
-maximum at the time s* if q g > -1.  Otherwise, U does not reach the
+maximum at the time `s*` if `q g > -1`.  Otherwise, U does not reach the
 threshold.  Newton's method (8) starts at s = 0 and converges to the
-crossing:
+threshold crossing:
 
     s* = tau_syn log(1 + q g)/q                                       (6)
     U crosses the threshold before s* if and only if
@@ -181,9 +181,7 @@ def simulate(times, units, W, *, tau_mem, tau_syn, threshold=1.0, until, delays=
 
 
 def _arrivals(times, units, W, delays, until):
-    """Sort the input spikes of each sample by arrival time at each neuron.
-    Return the sorted arrival times, weights, weight indices and spike indices,
-    a mask of the real spikes, and the shape of W."""
+    """Sort the input spikes by arrival time at each neuron."""
     (n, m), neurons = W.shape, np.arange(len(W))
     times, = arrays("times[] (_*) float in [0, inf)", times, dtype=W.dtype)
     units, = arrays(f"units[] (_*) int in [0, {m})", units)
@@ -210,7 +208,7 @@ def _arrivals(times, units, W, delays, until):
 
 
 def _crossing(mem, syn, tau_mem, tau_syn, threshold):
-    """Return the time until U crosses the threshold, infinity if never."""
+    """Return the time until U crosses the threshold, or infinity."""
     wait = np.full(mem.shape, np.inf)
     i = np.flatnonzero(syn > threshold)                                    # (7)
     q, g = tau_syn[i] / tau_mem[i] - 1, 1 - mem[i] / syn[i]
@@ -234,13 +232,13 @@ def _crossing(mem, syn, tau_mem, tau_syn, threshold):
 
 
 def _flow(s, mem, syn, tau_mem, tau_syn):
-    """Return U(s) and I(s) for the initial state (mem, syn)."""
+    """Return U(s) and I(s), eq. (4)."""
     fade, decay, k = _response(s, tau_mem, tau_syn)[:3]
     return fade * mem + k * syn, decay * syn                               # (4)
 
 
 def _response(s, tau_mem, tau_syn):
-    """Return exp(-s/tau_mem), exp(-s/tau_syn), k, y and p of (5)."""
+    """Compute k(s) by eq. (5)."""
     fade, decay = np.exp(-s / tau_mem), np.exp(-s / tau_syn)
     y = np.minimum(-np.abs(s * (1 / tau_mem - 1 / tau_syn)), -SMALLEST)
     p = np.expm1(y) / y                                                    # (5)
@@ -249,7 +247,7 @@ def _response(s, tau_mem, tau_syn):
 
 
 def backward(dtimes, recording):
-    """Return the derivatives of a loss of spike times, eqs. (9)-(19).
+    """Differentiate a loss that depends on spike times, eqs. (9)-(19).
 
     >>> W, taus = np.array([[4.0]]), {"tau_mem": 1.0, "tau_syn": 1.0}
     >>> rec = simulate([[0.0]], [np.array([0])], W, until=9.0, **taus)
@@ -273,7 +271,7 @@ def backward(dtimes, recording):
         ddelays  (n, m), also for synapses without delay
         dtau_mem, dtau_syn, dthreshold  (n,), one entry for each neuron
 
-        All derivatives except dtimes are summed over the samples.
+        All fields except dtimes are summed over the samples.
     """
     one_of("recording", recording, Recording)
     weights, place, source, real, (n, m) = recording.inputs

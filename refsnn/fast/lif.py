@@ -26,13 +26,13 @@ respect to the scaled membrane potential is
 
     psi[t] = threshold width^2 / (|u[t] - 1| + width)^2                (7)
 
-Derivation.  Let dspikes and dout be the direct derivatives of the loss L
-    with respect to the spikes S and the readout potentials `out`, at fixed
-    values of all other states.  For every other array A, dA denotes the
-    total derivative dL/dA.  The readout, eqs. (5) and (6), is a linear
-    filter.  To obtain dR for the readout currents R, this filter is run
-    backward in time on dout.  The chain rule for (2)-(4), with constant
-    spikes in the reset, gives
+Derivation.  The arrays dspikes and dout hold the direct derivatives of the
+    loss L with respect to the spikes S and the readout potentials `out`.
+    A direct derivative is taken at fixed values of all other states.  For
+    every other array A, dA denotes the total derivative dL/dA.  The
+    readout, eqs. (5) and (6), is a linear filter.  Run backward in time on
+    dout, the filter gives dL/dR for the readout currents R.  The chain
+    rule for (2)-(4), with constant spikes in the reset, gives
 
     dS[t] = dspikes[t] + W_out^T dR[t+1] + V^T dI[t+1]               (8)
     dI[t] = alpha dI[t+1] + r[t] du[t+1]                             (9)
@@ -54,9 +54,10 @@ Derivation.  Let dspikes and dout be the direct derivatives of the loss L
     v[t+1] = full[t] - beta^-(t-s+1) S[t]     reset="subtract"      (16)
     v[t+1] = full[t] (1 - S[t])               reset="zero"          (17)
 
-    The readout is simulated in blocks of j <= 64 steps.  A matrix K is
-    multiplied by the inputs W_out S and the initial state.  The columns of
-    K are the responses to a unit input or to a unit initial state:
+    The readout is simulated in blocks of j <= 64 steps.  For each block, a
+    matrix K is multiplied by the readout inputs W_out S and the readout
+    state at step s.  A column of K is the response to one input of size 1,
+    or to a state of size 1:
 
     (out[s:s+j+1], R[s+j]) = K (W_out S[s:s+j], out[s], R[s])       (18)
 
@@ -64,11 +65,10 @@ Exact.  Up to rounding, `gradients` equals `lif.backward` with the fast
     sigmoid and through_reset=False.  Up to rounding, `record` equals
     `lif.simulate` followed by `lif.readout` with gain 1.  Near the
     threshold, rounding can add or remove a spike.
-Cost.   Training takes O(T B n (m + n + k)) time and O(T B (n + k)) memory
-    for k readout units.  If the dtypes of a dense input x and of the
-    weights W differ, the conversion of x takes additional O(T B m) memory.
-    Inference takes O(E n + T B n k) time and O(E + B n + T B k) memory for
-    E input events.
+Cost.   With k readout units, training takes O(T B n (m + n + k)) time and
+    O(T B (n + k)) memory.  The conversion of a dense input x to the dtype
+    of the weights W takes additional O(T B m) memory.  Inference takes O(E
+    n + T B n k) time and O(E + B n + T B k) memory for E input events.
 Departures.  In [NMZ19], gain and threshold are 1, and the gradient
     includes the derivative of the reset.  No neuron is refractory.
 

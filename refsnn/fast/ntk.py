@@ -4,11 +4,11 @@ r"""Compute the neural tangent kernel and its gradients, with fast algorithms.
 The functions return the same results as the functions of the module `ntk`,
 but are faster.  The kernel matrix is divided into blocks that fit in the
 cache.  The Jacobian of a convolutional layer is computed for a few
-channels at a time, to save memory.  For sample n of the first batch and
-sample m of the second batch, the inputs of a dense layer are a_n and b_m.
-The signals g_nk are the derivatives of output k for sample n with respect
-to the pre-activations of the layer.  The signals h_mq are the derivatives
-of output q for sample m.  Units with zero signals are skipped.  Each layer
+channels at a time, to save memory.  A dense layer has the input a_n for
+sample n of the first batch, and the input b_m for sample m of the second
+batch.  The signals g_nk are the derivatives of output k for sample n with
+respect to the pre-activations of the layer.  For output q and sample m,
+the signals are h_mq.  Units with zero signals are skipped.  Each layer
 adds one term to the kernel of the outputs k and q.  A dense layer adds the
 term (1).  If a mask Q is 0 for pruned weights and 1 for all other weights,
 a dense layer adds the term (2):
@@ -18,11 +18,12 @@ a dense layer adds the term (2):
     C_j[n, m] = sum_i Q_ji a_ni b_mi + 1                    (2)
 
 A convolutional layer with P output positions has input patches A_n of
-shape (P, i) and signals G_nk of shape (P, c).  For output k and sample n,
-the derivative with respect to the weights of the layer is J_nk, and the
-derivative with respect to the biases is s_nk.  Output q for sample m has
-the derivatives J_mq and s_mq.  A convolutional layer adds the term (4) to
-the kernel, where `o` is the entrywise product.  Without a mask, Q is 1:
+shape (P, i) and signals G_nk of shape (P, c).  The derivatives of output k
+for sample n are J_nk with respect to the weights of the layer, and s_nk
+with respect to the biases.  For output q and sample m, the derivatives
+with respect to weights and biases are J_mq and s_mq.  A convolutional
+layer adds the term (4) to the kernel, where `o` is the entrywise product.
+Without a mask, Q is 1:
 
     J_nk = G_nk^T A_n,  s_nk = sum G_nk                     (3)
     <J_nk, Q o J_mq> + <s_nk, s_mq>                         (4)
@@ -51,8 +52,8 @@ Derivation.  See `ntk`.  With D = dL/dkernel, a dense layer without a mask
 Exact.  Up to rounding, the results equal the results of the module `ntk`.
 Cost.   Let the batches have N and M samples, and let K be the number of
     outputs.  A dense layer has i inputs and j units.  Without masks, the
-    kernel of a batch with itself needs about half of the multiplications
-    in the table.
+    kernel of a batch with itself needs about half as many multiplications
+    as the kernel of two batches.
 
     layer             multiplications
     dense             N M (i + K^2 j)
@@ -222,7 +223,7 @@ def _jacobian(a, g, cut, mask=None):
 
 def adjoint(left, right, dkernel, *, masks=None, kind="at_masked", constant=False,
             mapper=map):
-    """Backpropagate the derivatives of a loss through the kernel, eqs. (5)-(13).
+    """Backpropagate a loss from the kernel to inputs and signals, eqs. (5)-(13).
 
     >>> batch = [np.array([[2.0], [3.0]])], [np.ones((2, 1, 1))]
     >>> (dinputs, dsignals), _ = adjoint(batch, batch, np.ones((2, 2, 1, 1)))

@@ -125,7 +125,7 @@ def _diagonal(M, first, count):
 
 
 def gradient(x, V, h, dh, state=None):
-    """Compute the gradient of the loss of a recorded tanh network, eqs. (1), (2).
+    """Compute the gradient of a loss for a recorded tanh network, eqs. (1), (2).
 
     >>> x, h, V = np.ones((2, 1, 1)), np.zeros((2, 1, 1)), np.full((1, 1), 0.5)
     >>> gradient(x, V, h, h + 1)[0].tolist()
@@ -183,7 +183,7 @@ def _block(J, slope, z, q, first):
 def lif_gradient(x, V, recording, psi, dspikes=None, dmem=None, *, alpha, beta,
                  gain=1.0, threshold=1.0, reset="subtract", through_reset=True,
                  through_recurrence=True):
-    """Compute the gradient of the loss of a recorded LIF layer, eqs. (3)-(5).
+    """Compute the gradient of a loss for a recorded LIF layer, eqs. (3)-(5).
 
     >>> x, rest = np.ones((3, 1, 1)), np.zeros((3, 1, 1))
     >>> lif_gradient(x, None, (rest,) * 4, rest, None, rest + 1, alpha=0.5,

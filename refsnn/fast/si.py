@@ -20,14 +20,14 @@ step, and let root = sqrt(1 - beta2^t).  A step computes
     theta = theta + update                               (5)
     path_integral = path_integral - g update             (6)  [ZPG17] eq. 3
 
-Derivation.  Eq. (4) is the usual update of Adam.  In (4), numerator and
-    denominator are multiplied by the bias correction `root`.
+Derivation.  Eq. (4) is the usual update of Adam, with numerator and
+    denominator multiplied by `root`.
 Exact.  Up to rounding, a step gives the results of `optimisers.adam` with
     the gradient `total` of (1), followed by `si.accumulate` with Adam's
     update, gradient="task", displacement="step" and no cap.
 Cost.   Each step reads the gradient from memory twice and all other arrays
     once, and writes each updated array once.  Two blocks need memory.
-Departures.  The function `step` overwrites several of its arguments.
+Departures.  `step` changes parameters, state and path_integral in place.
 
 [KB15] D. P. Kingma and J. Ba, ICLR 2015, arXiv 1412.6980.
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.

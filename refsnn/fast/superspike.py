@@ -14,16 +14,16 @@ After a spike, U is 0 for refractory/dt steps:
 
 The learning rule needs a trace of each input.  Error signals and
 eligibilities are convolved with a double-exponential kernel alpha of unit
-area.  Eq. (4) computes traces and convolutions of an input v by two
-exponential filters with constants a, b and g.  The result is second[t]:
+area.  Two exponential filters (4) with constants a, b and g compute traces
+and convolutions.  For the input v, the filters return second[t]:
 
     first[t] = a first[t-1] + v[t],
     second[t] = b second[t-1] + g first[t-1]                            (4)
 
 Let `signal` be the unfiltered error signal of superspike.py.  The filtered
-error is the convolution e = alpha*signal.  Let hebb be the product of the
-delayed surrogate derivative psi and the delayed input trace.  The weight
-change is
+error `e = alpha*signal` is a convolution with the kernel alpha.  Let
+`hebb` be the product of the delayed surrogate derivative psi and the
+delayed input trace.  The weight change is
 
     change = dt sum_t e[t] (alpha*hebb)[t]
              - rho W dt sum_t zeta[t]                   (5)  [ZG18] eq. 3.4
@@ -46,7 +46,7 @@ Derivation.  The first sum in (5) is linear in hebb.  The derivative of
                                                                         (7)
 
     In (7), each input spike x_j[s] = 1 adds the vector dfirst[s] to column
-    j of the weight change.  If the time-reversed kernel alpha replaces
+    j of the weight change.  With the reversed kernel alpha in place of
     dhebb, eqs. (6) and (7) give the eligibilities at the end of a block.
 Exact.  Up to rounding, the results equal the results of superspike.py.
 Cost.   A block of T steps takes O(T B n + B n m) time and memory.  Each
@@ -127,7 +127,7 @@ class Block(NamedTuple):
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """Return the resting state of B copies of a layer of n neurons with m inputs.
+    """Return the resting state for B copies of a layer.
 
     >>> rest(Coefficients(), 2, 3, 4).past_x.shape
     (8, 2, 4)

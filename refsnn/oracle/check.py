@@ -8,22 +8,21 @@ pass and of the backward pass, `check` also reports whether the forward
 pass, the loss or the backward pass is wrong.  In the report, the word
 "layout" means that all values are right, but that an array has a wrong
 shape or a wrong order of axes.  `check` names a known programming mistake
-only if this mistake explains all given results of the test problem.  If
-decay factors rounded to float32 explain the results of a layer, the report
-says so.
+only if this mistake explains all given results of the test problem.  The
+report also names results that agree with decay factors rounded to float32.
 
-The allowed error of a result is 1e-9 (float64) or 1e-4 (float32) of the
-largest entry of the correct output.  Spikes and spike counts in the
-results must equal the correct values exactly.  The correct outputs of some
-golden vectors have no rounding errors.  Results must equal these outputs
-exactly.  Results that are 0 everywhere are rejected.  Some pairs of test
-problems differ only in one option, and their correct outputs differ.  If a
-program returns equal results for both test problems of such a pair,
-`check` rejects the results.
+The allowed error of a float64 result is 1e-9 times the largest entry of
+the correct output.  For a float32 result, the factor is 1e-4.  Spikes and
+spike counts in the results must equal the correct values exactly.  The
+correct outputs of some golden vectors have no rounding errors.  Results
+must equal these outputs exactly.  Results that are 0 everywhere are
+rejected.  Some pairs of test problems differ only in one option, and their
+correct outputs differ.  If a program returns equal results for both test
+problems of such a pair, `check` rejects the results.
 
-The function `vectors` also checks the stored test problems.  Spikes must
-be neither all 0 nor all 1, no output may be all 0, and each known mistake
-must change an output.
+The function `vectors` also checks the stored test problems.  The spikes
+must include 0 and 1, and no output may be 0 everywhere.  Each known
+mistake must change an output.
 """
 
 import re
@@ -60,9 +59,9 @@ FORWARD = ("spikes", "mem", "syn", "spikes2", "mem2", "out", "h", "times", "outp
 
 
 class Finding(NamedTuple):
-    """Hold the status of one result, or of a golden vector if `output` is empty."""
+    """Hold the status of one result or of one golden vector."""
     vector: str
-    output: str
+    output: str         # empty in a summary
     status: str         # "right", "wrong", "vacuous" or "missing"; "fault" in a summary
     text: str
     mistakes: tuple = ()    # identifiers of known mistakes, in a summary
@@ -196,7 +195,7 @@ def _summary(vector, results, findings):
 
 
 def _single(vector, results):
-    """Return whether rounding alpha, beta and gain to float32 explains results."""
+    """Return whether rounded constants explain the results."""
     try:
         from refsnn.oracle.build.registry import REGISTRY, build
     except ImportError:                 # without SciPy

@@ -206,7 +206,7 @@ def _fishers():
         return named(kind, _fisher(run, signals, *labels))
 
     def squares(kind, shares):
-        """Square the weighted gradient of log p of each group, and sum over groups."""
+        """Sum the squared gradients of all groups."""
         d = [np.einsum("gny,nyk,nkj->gnj", shares, slopes, g) for g in signals]
         return named(kind, [(np.einsum("gnj,ni->gji", e, a) ** 2).sum(axis=0) for e, a
                             in zip(d, run.inputs, strict=True)] + [

@@ -2,8 +2,8 @@
 """Compute test problems with known solutions for gradients of spike times.
 
 Problems with time steps use the scheme "held" of `spike_time_grid`.  In
-names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn,
-where dA is the derivative of the loss with respect to A.
+names of mistakes, lambda_V is -dU/tau_mem and lambda_I is -dI/tau_syn.
+For each quantity A, dA is the derivative of the loss with respect to A.
 """
 
 import numpy as np
@@ -33,14 +33,14 @@ FAULTS = {          # faults of backward passes: name, and a public program
 
 
 def _jump(dmem, dtimes, current, fault):
-    """Return dU before a spike from dU after the spike."""
+    """Return the derivative dU before a spike."""
     slope = current - THRESHOLD * (fault != "after")
     factor = {"factor": 1, "after": 1, "lost": 0}.get(fault, current / slope)
     return factor * dmem - TAU_MEM * dtimes / slope
 
 
 def _moved(dmem, dsyn, fault):
-    """Return dL/dt for the arrival time t of an input spike of weight 1."""
+    """Return dL/dt for an arrival time t."""
     return -dsyn / TAU_SYN if fault == "inputs" else dsyn / TAU_SYN - dmem / TAU_MEM
 
 
@@ -107,7 +107,7 @@ def _clear(run):
 
 
 def _layer(dtimes, units, W, run, fault):
-    """Return the gradient of the loss: dW, dinputs and dtaus."""
+    """Compute the gradient of the loss."""
     x, weights = np.polynomial.legendre.leggauss(20)
     dW, dtaus, dinputs = np.zeros(W.shape), np.zeros(2), []
     for errors, unit, own, log in zip(dtimes, units, run.units, run.log, strict=True):
@@ -179,7 +179,7 @@ def _grid(seed, T, B, m, n, reset):
 
 
 def _steps(x, W, reset):
-    """Return potentials (before a reset), spikes and currents of all steps."""
+    """Return potentials, spikes and currents."""
     U, syn, rows = 0.0, 0.0, []
     fade, decay, gain = _factors(STEP, TAU_MEM, TAU_SYN, "held")
     for now in x:

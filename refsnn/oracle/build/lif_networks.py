@@ -1,8 +1,8 @@
 # refsnn 0.1.0 | oracle/build/lif_networks.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute test problems with known solutions for spiking networks.
 
-The inputs of these test problems include no recorded spikes or membrane
-potentials.  The tested program must therefore simulate the network.
+The inputs include no recorded spikes or membrane potentials, so that the
+tested program must simulate the network.
 """
 
 import numpy as np

@@ -1,15 +1,15 @@
 # refsnn 0.1.0 | oracle/build/registry.py | SPDX-License-Identifier: MIT | needs: numpy
 """List all golden vectors, and compute one of them.
 
-For each golden vector, `build` calls one Python function with the
-arguments (*size, **options).  The tuple `size` is (seed, T, B, m, n) for T
+The function `build` computes each golden vector by the call
+`function(*size, **options)`.  The tuple `size` is (seed, T, B, m, n) for T
 steps, B samples, m inputs and n neurons.  If the size of the test problem
 is fixed, the tuple `size` is empty.  The called function returns a
 description of the test problem, the inputs, the correct outputs, and a
-dict of known programming mistakes.  Each key of this dict is the name of a
-mistake, or a pair (name, public program that has the mistake).  Each value
-of this dict holds wrong outputs.  If some input entries affect no output,
-the called function also returns a dict `idle` that marks these entries.
+dict of known programming mistakes.  Each key of the dict is a mistake's
+name, or a pair (name, public program with the mistake).  Each value of the
+dict holds wrong outputs.  If some input entries affect no output, the
+called function also returns a dict `idle` that marks these entries.
 """
 
 from collections.abc import Callable
@@ -112,10 +112,10 @@ REGISTRY = {
 
 
 def build(name, size=(), single=False):
-    """Compute a golden vector.  The known mistakes have no identifiers yet.
-    If `size` is empty, the size in `REGISTRY` is used.  If `single` is true,
-    the decay factors alpha and beta and the gain are rounded to float32, as in
-    some faulty programs.  Problems without these constants do not change.
+    """Compute a golden vector.  The known mistakes have no identifiers yet.  If
+    `size` is empty, the size in `REGISTRY` is used.  If `single` is true, the
+    constants alpha, beta and gain are rounded to float32, as in some faulty
+    programs.  Problems without these constants do not change.
 
     >>> build("bptt", (1, 9, 2, 4, 3)).inputs["x"].shape
     (9, 2, 4)

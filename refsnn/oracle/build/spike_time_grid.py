@@ -1,17 +1,17 @@
 # refsnn 0.1.0 | oracle/build/spike_time_grid.py | SPDX-License-Identifier: MIT | needs: numpy
 """Compute spike times and EventProp gradients in discrete time steps.
 
-The neurons are those of `eventprop`, without delays and recurrence.  An
-input spike arrives at the start of a step.  If the membrane potential U is
-above the threshold at the end of a step, the neuron spikes.  The scheme
-"euler" is the explicit Euler method.  The scheme "held" keeps the current
-constant during a step, like `lif` with gain = 1 - beta.  The scheme
-"exact" is the exact solution between two spikes.
+The neurons follow `eventprop`, without delays and recurrence.  An input
+spike arrives at the start of a step.  If the membrane potential U is above
+the threshold at the end of a step, the neuron spikes.  The scheme "euler"
+is the explicit Euler method.  The scheme "held" keeps the current constant
+during a step, like `lif` with gain = 1 - beta.  The scheme "exact" uses
+the analytic solution of the neuron equations.
 
-On the grid, a spike is at the end of its step.  With the option `between`,
-spike times are interpolated linearly within the step.  The scheme is the
-same before and after a spike.  Because spike times on the grid are not
-differentiable, the backward pass uses the jump conditions of EventProp.
+By default, a spike occurs at the end of a step.  The option `between`
+interpolates spike times linearly within a step.  Because spike times on
+the grid are not differentiable, the backward pass uses the jump conditions
+of EventProp.
 """
 
 from typing import NamedTuple
@@ -24,8 +24,7 @@ __all__ = ["Grid", "backward", "simulate"]
 
 
 class Grid(NamedTuple):
-    """Hold spike times and neurons.  For each step with spikes, `spikes` holds
-    spiking neurons, times in units of the step, and currents at these times."""
+    """Hold spike times, spiking neurons, and data for `backward`."""
     times: np.ndarray
     units: np.ndarray
     spikes: dict
@@ -100,7 +99,7 @@ def simulate(arrivals, units, W, *, steps, dt, taus, threshold=1.0, scheme="held
 
 def backward(dtimes, arrivals, units, W, grid, *, steps, dt, taus, threshold=1.0,
              scheme="held"):
-    """Return the gradients of a loss of spike times.
+    """Differentiate a loss that depends on spike times.
 
     >>> one, none = np.array([[8.0]]), np.array([0])
     >>> options = {"steps": 1, "dt": 1.0, "taus": (2.0, 4.0)}

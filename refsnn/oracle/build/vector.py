@@ -44,9 +44,9 @@ class Vector(NamedTuple):
 
 
 def numbers(seed, *shape):
-    """Return uniformly distributed random multiples of 1/64 in [0, 1), which
-    are the same in all NumPy versions.  The seed is an int or a list of int.
-    A function in the first entry of the list replaces the random generator.
+    """Return random multiples of 1/64 in [0, 1), equal in all NumPy versions.
+    The seed is an int or a list of int.  A function in the first entry of the
+    list replaces the random generator.
 
     >>> numbers(1, 3).shape, float(numbers(1, 99).max()) < 1
     ((3,), True)
@@ -60,8 +60,7 @@ def numbers(seed, *shape):
 
 
 def marked(array, *places):
-    """Return a mask that is True at the given indices of an array, or everywhere
-    if no index is given.
+    """Return a mask that is True at the given indices, by default everywhere.
 
     >>> marked(np.zeros((3, 2)), 0, (2, 1)).astype(int).tolist()
     [[1, 1], [0, 0], [0, 1]]

@@ -6,9 +6,9 @@ network.  The tested function simulates a layer of leaky integrate-and-fire
 (LIF) neurons, and computes gradients of a loss.  The variants differ in
 the terms of the LIF equations that are 0.  Six statements are used:
 
-(A) If a program computes exactly one term of the LIF equations wrongly,
-    the results are wrong for all variants of the network in which this
-    term has an effect, and right for all others.  A term has no effect if:
+(A) Suppose that a program computes only one term of the LIF equations
+    wrongly.  The results are then wrong exactly for the variants in which
+    this term has an effect.  A term has no effect if:
 
     term             forward                     backward
     current decay    alpha = 0                   alpha = 0
@@ -257,8 +257,7 @@ def _broken(run, where=""):
 
 
 def _simplest(runs, forward, rounding=True):
-    """Find the smallest error, of the loss only if no other output is wrong.
-    Return its `Place`, whether it is below 1 %, and its variant and output."""
+    """Find the smallest error, preferably not of the loss."""
     wrong = [(v, run, name) for v, row in runs.items() for run in row
              for name in run.wrong if (name in FORWARD) == forward]
 

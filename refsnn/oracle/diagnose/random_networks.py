@@ -4,10 +4,10 @@
 The function `assert_correct` builds golden vectors (test problems) from
 random weights and inputs.  If the tested function returns a wrong output,
 `assert_correct` searches for a smaller and simpler network for which the
-tested function makes the same error.  Two errors are regarded as the same
-if the same outputs are wrong, and if the function `locate` finds the same
-wrong entries and the same explanation for both errors.  A known mistake
-that explains the first error must also explain the second.
+tested function makes the same error.  Two errors are the same if the same
+outputs are wrong, and if the function `locate` finds the same wrong
+entries and the same explanation.  A known mistake that explains the error
+must also explain the error for the smaller network.
 """
 
 import itertools

@@ -3,10 +3,9 @@
 
 A variant is a network of leaky integrate-and-fire (LIF) neurons in which
 some terms of the LIF equations are 0.  Each input channel is 1 at one time
-step of one sample, and 0 otherwise.  Therefore, each column of the
-gradient dW of the loss equals the derivatives of the loss with respect to
-the synaptic currents at one time step.  These derivatives are called
-adjoints.
+step of one sample, and 0 otherwise.  Each column of the gradient dW
+therefore holds the derivatives of the loss with respect to the synaptic
+currents at one time step.  These derivatives are called adjoints.
 """
 
 import itertools
