@@ -3,11 +3,11 @@ r"""Find mistakes in the connection to a neuromorphic chip before training.
 
 Typical mistakes are exchanged neurons, weights with a wrong sign or scale,
 and delayed spikes.  `probe` calls a function run(weights, x), which drives
-an emulated or real chip with the given weights and input spikes, and
-returns the output spikes and the sampled membrane potentials.  The chip
-has m inputs, n hidden neurons with weights W and k readout neurons with
-weights W_out.  The results are compared with model neurons, whose synaptic
-current I and membrane potential v follow
+an emulated or real chip with weights and input spikes.  `run` returns the
+output spikes and the sampled membrane potentials.  The chip has m inputs,
+n hidden neurons with weights W and k readout neurons with weights W_out.
+The results are compared with model neurons, whose synaptic current I and
+membrane potential v follow
 
     I[t+1] = alpha I[t] + W x[t],  v[t+1] = beta v[t] + I[t]          (1)
 
@@ -24,43 +24,46 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
 `probe` makes three measurements:
 
 (A) All weights are 0.  Neurons that spike nevertheless are called
-    restless.  The noise is the standard deviation of a neuron's samples.
+    restless.  The noise of a neuron or readout is the standard deviation
+    of its samples.
 
 (B) In input pattern j, input j spikes once, and all other inputs are
     silent.  In one more pattern, all inputs are silent.  If neurons
     respond without input spikes, `probe` searches for inputs that are
     always on.  All patterns are run with at least three sets of weak
-    random weights W.  At least 12 responses are measured for each neuron
-    and each input.  For each neuron, the common shape of all responses is
-    the first singular vector of y.  A least-squares fit of eq. (2) to this
-    shape gives the sum a + b, the parameter q, and the lag of the
-    response.  The lag L is the median lag of all neurons.  The measured
-    weight of neuron i for input j is
+    random weights W.  At least 12 responses of each neuron and 12
+    responses to each input are measured.  For each neuron, the common
+    shape of all responses is the first singular vector of y.  A
+    least-squares fit of eq. (2) to this shape gives the sum a + b, the
+    parameter q, and the delay of the response relative to eq. (2).  The
+    lag L is the median of this response delay over all neurons.  The
+    measured weight of neuron i for input j is
 
         g_ij = sum_t y_ij[t] K_i[t] / sum_t K_i[t]^2                  (3)
 
-    where K_i is the fitted response of neuron i.  The means over time are
-    subtracted from y_ij and K_i.  Each row of g is assigned to the row of
-    W with the largest absolute correlation.  Row i of g is assigned to row
-    i of W if their correlation is at least 97 % of the largest
-    correlation.  The assignment is rejected if the median absolute
+    where K_i is the fitted response of neuron i.  In (3), the means over
+    time are subtracted from y_ij and K_i.  Each row of g is assigned to
+    the row of W with the largest absolute correlation.  Row i of W is
+    preferred for row i of g if its absolute correlation is at least 97 %
+    of the largest.  All assignments are rejected if the median absolute
     correlation of assigned rows is below 0.8.  Columns are treated in the
-    same way.  Weights are reported to saturate, have no effect or lose
-    their sign if this assumption halves the squared error of a fit to g.
+    same way.  Weights are said to saturate, have no effect or lose their
+    sign if such weights more than halve the squared error of a fit to g.
 
 (C) In input pattern i, all inputs with positive weights to neuron i spike
     in each step, so that neuron i spikes.  If a neuron does not spike
     before the last 14 steps, `probe` repeats all patterns once with
     weights up to twice as large.  Let S be the recorded spikes.  Let I be
-    the synaptic current of eq. (1) for the measured time constants,
-    shifted in time by the lag L and multiplied by the measured gain.  A
-    spike lowers the potential by
+    the synaptic current of eq. (1) for the measured time constants.  I is
+    delayed by the lag L, and multiplied by the measured gain.  A spike
+    lowers the potential by
 
         e[t] = beta y[t] + I[t] - y[t+1]                              (4)
 
-    A step in which e is large is called a reset.  Let r be the step of a
-    neuron's first reset.  The lag D is the median delay of r after the
-    first recorded spike.  The threshold is the mean of two bounds:
+    A time step with a large drop e[t] of the potential is called a reset.
+    Let r be the step of a neuron's first reset.  The lag D is the median
+    number of steps from a neuron's first recorded spike to r.  The
+    threshold is the mean of two bounds:
 
         max y[t] for t <= r,  min beta y[r] + I[r]                    (5)
 
@@ -83,13 +86,14 @@ Let y = (sample - rest) / unit be the measured membrane potentials, where
     be clipped.
 
 A chip may return the spikes or samples of the previous or next pattern.
-If shifted patterns explain the results as well as exchanged neurons, the
-report lists both mistakes.  A recorded spike explains a reset that follows
-after D - 1 to D + 1 steps.  Measurement (C) ends early if the chip is not
-reset between patterns, or if recorded spikes explain less than 90 % of the
-resets.  A neuron or readout is called clipped if more than a quarter of
-its samples in (B) or (C) equal their minimum or maximum.  A minimum or
-maximum outside the range of potentials in (B) is ignored.
+If shifted patterns and exchanged neurons explain the results equally well,
+the report lists the two mistakes.  A recorded spike explains a reset that
+follows after D - 1 to D + 1 steps.  Measurement (C) ends early if the chip
+is not reset between patterns, or if recorded spikes explain less than 90 %
+of the resets.  Neurons in (B) and (C), and readouts in (C), are called
+clipped if more than a quarter of their samples equal a minimum or maximum
+close to rest.  If one neuron or readout is clipped, an eighth of the
+samples suffices for the others.
 
 Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     exp(-1/a) and beta = exp(-1/b).  An exchange of a and b does not change
@@ -110,13 +114,13 @@ Derivation.  Eq. (2) is (alpha^s - beta^s) / (alpha - beta) with alpha =
     three delays.  The report lists the solutions of (6) with the fewest
     nonzero delays.
 Approximate.  Delays are called too large to measure if |L| or |R| is at
-    least 3 steps, or if |D| exceeds 3 steps.  If a chip returns no samples
-    of membrane potentials, (B) is omitted, and (C) compares only spike
-    counts.  The gain or threshold of one neuron is reported only if it
-    differs from the median by a factor of 2 or more.  If inputs and
+    least 3 steps, or if |D| exceeds 3 steps.  If a chip returns no
+    samples, measurement (B) is omitted, and measurement (C) compares only
+    spike counts.  The gain or threshold of one neuron is reported only if
+    it differs from the median by a factor of 2 or more.  If inputs and
     neurons are both in a wrong order, the report may be wrong.
-Cost.   With R sets of weights in (B), `run` is called at most R + 3 times,
-    with at most R (m + 1) + 2 n + 32 patterns of `steps` bins in total.
+Cost.   With N sets of weights in (B), `run` is called at most N + 3 times,
+    with at most N (m + 1) + 2 n + 32 patterns of `steps` bins in total.
 Departures.  No publication describes these measurements.
 """
 
@@ -219,7 +223,7 @@ def probe(run, m, n, k, *, scale=240.0, limit=63, unit=70.0, tau_syn=6e-6,
         silent       (n,) bool, True if the neuron never spikes
         dead         (m,) bool, True for inputs without effect
         tau_sum      (n, 2) sum a + b, and its error, s
-        tau          (n, 2) a and b, in unknown order, s
+        tau          (n, 2) a and b, in unknown order, s; NaN if unresolved
     """
     one_of("run", run, Callable)
     m, n, k, scale, limit, unit, tau_syn, tau_mem, dt, steps, seed = arrays(
@@ -568,14 +572,14 @@ def _always(y, spikes, W, live, noise, fit):
 
 
 def _correlation(a, b):
-    """Correlate each row of a with each row of b."""
+    """Correlate all rows of `a` and `b`."""
     a, b = (rows - rows.mean(axis=1, keepdims=True) for rows in (a, b))
     sizes = (np.sqrt((rows ** 2).sum(axis=1)) for rows in (a, b))
     return a @ b.T / np.maximum(np.outer(*sizes), TINY)
 
 
 def _own(a, b):
-    """Return the correlation of a[i] and b[i] for each i."""
+    """Correlate `a[i]` with `b[i]` for each i."""
     return np.diagonal(_correlation(a.reshape(len(a), -1), b.reshape(len(b), -1)))
 
 
@@ -589,14 +593,14 @@ def _paired(a, b):
 
 
 def _neighbours(a, b):
-    """Correlate `b` with `a`, and with `a` shifted by one pattern."""
+    """Correlate `b` with `a` at three shifts."""
     return {r: np.median(np.abs(np.diagonal(_correlation(*(
         rows.reshape(len(rows), -1) for rows in (np.roll(a, -r, axis=-1), b))))))
         for r in (0, *OTHERS)}
 
 
 def _whole(order):
-    """Return `order` if it is a permutation, and 0, 1, 2, ... otherwise."""
+    """Replace `order` unless it is a permutation."""
     own = np.arange(len(order))
     return order if (np.sort(order) == own).all() else own
 
@@ -639,7 +643,7 @@ def _order(g, W, live, dead, straight, opposite):
 
 
 def _bent(g, W, scale):
-    """Describe weights that saturate, have no effect or lose their sign."""
+    """Describe saturated, ineffective or unsigned weights."""
     def error(bent):                # of a gain for each neuron
         part = (g * bent).sum(axis=(1, 2)) ** 2 / (bent ** 2).sum(axis=(1, 2))
         return ((g ** 2).sum() - part.sum()) / (g ** 2).sum()
@@ -660,7 +664,7 @@ def _bent(g, W, scale):
 
 
 def _model(drive, alpha, beta, threshold=np.inf):
-    """Return I and v of eq. (1), and the spikes."""
+    """Simulate eq. (1)."""
     syn, v = np.zeros((2, len(drive) + 1, *drive.shape[1:]))
     fired = np.zeros(drive.shape)
     for t, given in enumerate(drive):
@@ -686,7 +690,7 @@ def _bursts(signs, limit, scale, T, fit):
 
 
 def _cut(y, least, most):
-    """Return a mask of the neurons and readouts with clipped samples."""
+    """Return which neurons and readouts are clipped."""
     y, which = y.reshape(-1, y.shape[-1]), False
     for end in (y.min(axis=0), y.max(axis=0)):
         size = np.abs(end)

@@ -11,7 +11,7 @@ score s_idx with the index
 
     idx = int((1 - rho) P), at most P - 1                (1)  [LZ20]
 
-Each method keeps the weights that meet its condition:
+The following weights are kept:
 
     magnitude     |W| > s_idx,  s = |W|                  (2)  [LZ20]
     snip          |W g| >= s_idx,  s = |W g|             (3)  [LZ20]
@@ -28,9 +28,9 @@ labels.  Logit SNIP uses a loss of the outputs f without labels:
 
     L = sum_n ||f(x_n)||^2,  dL/df = 2 f                 (6)  [LZ20]
 
-The function `scaled` divides the masked weights by sqrt(rho).  If the
-masks do not depend on the weights, the total input of a unit then has
-about the same variance as without pruning:
+The function `scaled` divides the masked weights by sqrt(rho).  If masks do
+not depend on the weights, scaled weights give the total input of a unit
+about the same variance as unpruned weights:
 
     W / sqrt(rho)                                        (7)  [LZ20]
 
@@ -161,7 +161,7 @@ def grasp(weights, hessian_gradients, rho, *, scope="global"):
 
 
 def logit_doutputs(outputs):
-    """Return the derivative dL/df of the loss L, eq. (6).
+    """Return the derivative dL/df with respect to the outputs f, eq. (6).
 
     >>> logit_doutputs(np.array([[1.0, -3.0]])).tolist()
     [[2.0, -6.0]]

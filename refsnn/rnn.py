@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | rnn.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""Simulate a recurrent network of tanh units, and compute its gradients.
+r"""Simulate a recurrent network of tanh units, and differentiate a loss.
 
 The input x[t] and the previous states h[t-1] enter the pre-activations
 through the weights W and V.  The states h[t] are their hyperbolic
@@ -164,7 +164,7 @@ def _before(h, state):
 
 
 def linearise(x, W, V, h, state=None):
-    """Compute the Jacobians of the states h[t], eqs. (7) and (8).
+    """Differentiate h[t] with respect to h[t-1] and weights, eqs. (7), (8).
 
     >>> x, W, V = np.ones((2, 1, 1)), np.zeros((1, 1)), np.full((1, 1), 0.5)
     >>> J, F = linearise(x, W, V, simulate(x, W, V))

@@ -13,9 +13,9 @@ the parameters at fixed h[t-1].  L is the sum of L[t] over all steps:
     dL[t]/dparameters = q[t]^T M[t]           (2)  [WZ89]
     dL/dparameters = sum_t q[t]^T M[t]        (3)  [WZ89]
 
-The functions `lif.linearise` and `lif.credit` compute J, F and q.  For
-layers of leaky integrate-and-fire (LIF) neurons, the module `sparse_rtrl`
-is faster, because it skips the entries of J that are always 0.
+The functions `lif.linearise` and `lif.credit` compute the derivatives J, F
+and q.  For layers of leaky integrate-and-fire (LIF) neurons, the module
+`sparse_rtrl` is faster, because it skips entries of J that are always 0.
 
 Derivation.  Eqs. (1)-(3) are the chain rule for h[t], L[t] and L.
 Exact.  The gradient is exact if the derivatives J, F and q are exact.
@@ -36,7 +36,7 @@ __all__ = ["gradient", "step", "step_gradient"]
 
 
 def step(M, J, F, out=None):
-    """Compute the influence matrix M of one time step, eq. (1).
+    """Compute the influence M[t] of the parameters on the states, eq. (1).
 
     >>> M = step(None, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 2.0))
     >>> step(M, np.full((1, 1, 1), 0.5), np.full((1, 1, 1), 3.0)).tolist()
@@ -64,7 +64,7 @@ def step(M, J, F, out=None):
 
 
 def step_gradient(M, q):
-    """Return the gradient of the loss L[t] of one time step, eq. (2).
+    """Return the gradient of L[t] with respect to the parameters, eq. (2).
 
     >>> step_gradient(np.array([[[1.0, 2.0]]]), np.array([[3.0]])).tolist()
     [3.0, 6.0]
@@ -87,7 +87,7 @@ def step_gradient(M, q):
 
 
 def gradient(J, F, q):
-    """Return the gradient of the loss L of all time steps, eqs. (1), (3).
+    """Return the gradient of L with respect to the parameters, eqs. (1), (3).
 
     >>> J, q = np.full((2, 1, 1, 1), 0.5), np.ones((2, 1, 1))
     >>> gradient(J, 3 * q[..., None], q).tolist()

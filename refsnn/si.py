@@ -65,20 +65,20 @@ In its experiments, the code of [ZPG17] uses the following settings:
 
 Derivation.  To first order, an optimiser step changes the loss by the
     scalar product of the gradient g and the displacement.  For small
-    steps, the sum of the path integrals of all parameters is therefore the
+    steps, the path integrals of all parameters therefore add up to the
     decrease of the loss during the task.  With momentum or with the
     penalty, contributions to a path integral can be negative.  Eq. (2)
     divides the path integral by the squared change of the parameter, so
     that the penalty (3) has the unit of the loss.  The damping constant xi
     prevents very large importances of parameters that hardly changed.
-Exact.  Eq. (4) is the exact derivative of the penalty (3).
+Exact.  Eq. (4) is the exact derivative of (3) with respect to theta.
 Cost.   A step takes O(p) time and memory for p parameters.
-Departures.  As in all implementations in the table above, only the
-    parameters after the last task are kept as anchor.  In a notebook of
-    [ZPG17] for permuted MNIST, the anchor of the first task is 0; for this
-    anchor, pass arrays of zeros to `begin`.  On a CPU, the library
-    avalanche 0.6.0 stores the anchor as a view of the current parameters,
-    so that the penalty is always 0.  This module stores a copy.
+Departures.  Only the parameters after the last task are kept as anchor, as
+    in all implementations of the table.  In a notebook of [ZPG17] for
+    permuted MNIST, the anchor of the first task is 0; for this anchor,
+    pass arrays of zeros to `begin`.  On a CPU, the library avalanche 0.6.0
+    stores the anchor as a view of the current parameters, so that the
+    penalty is always 0.  This module stores a copy.
 
 [ZPG17] F. Zenke, B. Poole and S. Ganguli, ICML 2017, arXiv 1703.04200.
 """
@@ -223,8 +223,8 @@ def accumulate(state, displacement, task_gradient, penalty_gradient=None,
                 state = si.accumulate(state, step, gradient, pull, settings)
             state = si.consolidate(state, live(), settings)
 
-    Replace each p.grad that is None by an array of zeros.  This example omits
-    the settings `clip` and `reset_optimiser`.
+    Replace each `p.grad` that is None by an array of zeros.  This example
+    omits the settings `clip` and `reset_optimiser`.
     """
     settings = _settings(settings)
     state, path_integral, _, anchor = _state(state)

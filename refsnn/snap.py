@@ -73,7 +73,7 @@ def reach(V, order):
 
 
 def owners(n, m, recurrent=True):
-    """Return the index of the postsynaptic neuron of each weight of a layer.
+    """Return the postsynaptic neuron of each weight.
 
     >>> owners(2, 1).tolist()
     [0, 1, 0, 0, 1, 1]
@@ -93,7 +93,7 @@ def owners(n, m, recurrent=True):
 
 
 def stored(owner, pattern, states):
-    """Return the number of entries of the influence matrix M that SnAp-n stores.
+    """Return how many entries of the influence matrix M SnAp-n stores.
 
     >>> stored(owners(3, 2), np.eye(3, dtype=bool), 6), 15 * 6
     (30, 90)
@@ -113,7 +113,7 @@ def stored(owner, pattern, states):
 
 
 def step(blocks, J, F, owner, pattern):
-    """Compute the influence matrix M of one time step, eq. (1).
+    """Compute the influence M[t] of the parameters on the states, eq. (1).
 
     >>> J, F = np.full((1, 1, 1), 0.5), np.ones((1, 1, 2))
     >>> blocks = step(None, J, F, [0, 0], np.array([[True]]))

@@ -30,8 +30,8 @@ to the spikes S and the membrane potentials U.  A direct derivative of the
 loss ignores that a spike also affects later states of the layer.  The
 eligibility e_k, eq. (7), is the surrogate derivative of the spikes S_k of
 neuron k with respect to the weight theta_ij.  The gradient of the loss,
-eq. (8), is a sum over time steps.  Each term of the sum can be computed as
-soon as the time step of the term is simulated:
+eq. (8), is a sum over time steps.  Term t can be computed as soon as step
+t is simulated:
 
     e_k[t] = psi_k[t] u_k[t]                          (7)  [ZN21]
     dL/dtheta_ij = sum_t sum_k (dspikes_k e_k + dmem_k u_k)[t]        (8)
@@ -50,11 +50,13 @@ Derivation.  Eqs. (1)-(3) give the exact derivatives of the next state of
     same gradient as the module `rtrl`, but is faster, because it skips the
     entries of the Jacobians that are always 0.  The rule "block" equals
     backpropagation through time in which only the diagonal of V transmits
-    derivatives.  In the rule "implicit", V transmits no derivatives.
-Approximate.  The rule "exact" is exact if dS/dU := psi and if the
-    refractory mask is constant.  This table compares the rules for n
-    neurons, m inputs and B sequences; "state" counts stored derivatives.
-    Own terms are those of neuron i.  Without recurrence, m + n becomes m:
+    derivatives.  In the rule "implicit", the recurrent weights V transmit
+    no derivatives.
+Approximate.  The rule "exact" computes the surrogate gradient without
+    error if the refractory mask is constant.  This table compares the
+    rules for n neurons, m inputs and B sequences.  The column "state"
+    counts stored derivatives.  Own terms are those of neuron i.  Without
+    recurrence, m + n becomes m:
 
     rule         keeps                      state          time of a step
     exact        all terms                  2 B n n (m+n)  O(B n^3 (m+n))
@@ -63,10 +65,9 @@ Approximate.  The rule "exact" is exact if dS/dU := psi and if the
     presynaptic  own decay                  2 B (m+n)      O(B (m+n))
 
     In one hidden layer, the rule "block" is exact if V is diagonal.  The
-    rule "implicit" is exact without recurrence, or if recorded spikes
-    replace recurrent spikes.  The rule "presynaptic" is exact if recorded
-    spikes replace recurrent spikes, and recorded changes of U replace
-    reset and refractory mask.
+    rule "implicit" is exact without recurrence, or if recurrent spikes are
+    recorded constants.  The rule "presynaptic" is exact if recurrent
+    spikes, resets and refractory mask are recorded constants.
 Cost.   The sum (8) adds O(B n (m + n)) time to a step, and O(B n^2 (m +
     n)) for the rule "exact".
 Departures.  The module follows descriptions of [ZN21] by other authors.

@@ -28,7 +28,7 @@ on the weights can make silent units spike:
     P = sum_i max(0, threshold/tau - sum_j W_ij)         (7)  [M17]
 
 Training with the cross-entropy loss L makes the unit with the index
-labels[b] spike first in sample b.  In the loss, `late` is an upper limit
+`labels[b]` spike first in sample b.  In the loss, `late` is an upper limit
 of the spike times, and `scale` is the time scale of the softmax:
 
     L = -(1/B) sum_b log softmax(-min(t[b], late)/scale)[labels[b]]   (8)
@@ -262,7 +262,7 @@ def cross_entropy(times, labels, *, scale, late):
 
 
 def latency(times, targets, *, late):
-    """Return the latency loss, eq. (10), and its derivative.
+    """Return the latency loss, eq. (10), and its derivative dL/dt.
 
     >>> latency(np.array([[1.0, np.inf]]), np.zeros((1, 2)), late=2.0)
     (2.5, array([[1., 0.]]))

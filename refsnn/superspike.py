@@ -6,8 +6,8 @@ potential 0 V.  The module simulates B independent copies (replicas) of one
 layer with separate weights, and computes the weight changes of each copy.
 All variables of the learning rule belong to one synapse or one neuron, and
 depend only on past activity.  Let x be the input spikes, S the output
-spikes, and psi the surrogate derivative dS/dU.  Each neuron has a trace
-het, which increases by 1 at each spike and decays exponentially.  Each
+spikes, and psi the surrogate derivative dS/dU.  Each neuron i has a trace
+`het_i`, which increases by 1 at each spike and decays exponentially.  Each
 step first updates the potential U and then the current I:
 
     U <- (1 - dt/tau_mem) U + (dt/tau_mem) I                (1)  [ZG18]
@@ -17,9 +17,9 @@ step first updates the potential U and then the current I:
     psi = (1 + steepness |U - threshold|)^-2                (4)  [ZG18]
     het_i <- exp(-dt/tau_het) het_i + S_i                   (5)  [ZG18]
 
-Error signals arrive after an axonal delay.  In (7) and (9), the inputs x
-and the surrogate derivatives psi are therefore delayed by the same time,
-`delay`.  Eqs. (6)-(9) apply in this order:
+Error signals arrive after an axonal delay.  The inputs x in (7) and the
+surrogate derivatives psi in (9) are delayed by the same time, `delay`.
+Eqs. (6)-(9) apply in this order:
 
     trace_j <- b trace_j + g rise_j                         (6)  [ZG18]
     rise_j <- a rise_j + x_j                                (7)  [ZG18]
@@ -27,10 +27,10 @@ and the surrogate derivatives psi are therefore delayed by the same time,
     l_ij <- exp(-dt/tau_rise) l_ij + psi_i trace_j      (9)  [ZG18] eq. 2.5
 
 In (8), decay = exp(-dt/tau_decay) and unit = (1 - exp(-dt/tau_rise)) (1 -
-decay) / dt.  By (8) and (9), the eligibility lambda_ij is the product
-psi_i trace_j convolved with a double-exponential kernel alpha of unit
-area.  The error signal of a neuron, `signal`, is +1 at each missing spike,
--1 at each superfluous spike, and otherwise 0.  With * for convolution, the
+decay) / dt.  By (8) and (9), the eligibility lambda_ij is the convolution
+of `psi_i trace_j` with a double-exponential kernel alpha of unit area.
+The error signal of a neuron, `signal`, is +1 at each missing spike, -1 at
+each superfluous spike, and otherwise 0.  With * for convolution, the
 filtered error e and the weight change are
 
     e = alpha*signal, in 1/s                           (10)  [ZG18] eq. 2.1
@@ -131,7 +131,7 @@ class Settings(NamedTuple):
 
 
 class Coefficients(NamedTuple):
-    """Hold the coefficients of the equations for a time step."""
+    """Hold the coefficients of eqs. (1)-(12)."""
     dt: float                       # s
     syn: float                      # exp(-dt/tau_syn)
     mem: float                      # 1 - dt/tau_mem
@@ -215,7 +215,7 @@ def coefficients(settings):
 
 
 def rest(k, B, n, m, dtype=np.float64):
-    """Return the resting state of B copies of a layer of n neurons with m inputs.
+    """Return the resting state of B replicas of a layer.
 
     >>> rest(coefficients(Settings()), 2, 3, 4).past_x.shape
     (8, 2, 4)

@@ -16,7 +16,7 @@ maps the signals of k output neurons to the signals of n hidden neurons,
 
 A "symmetric" feedback matrix is the transposed matrix of the output
 weights.  A "random" feedback matrix holds standard normal samples.  All
-entries of a "uniform" feedback matrix are 1.  Let het be the exponential
+entries of a "uniform" feedback matrix are 1.  Let `het` be the exponential
 trace, with the time constant tau, of a Poisson spike train of rate nu.
 The cumulants kappa_j of het and the moments of order q of het are
 
@@ -134,7 +134,7 @@ def hidden_signal(signal, matrix):
 
 
 def poisson_moment(rate_hz, tau, order=4):
-    """Return the q-th moment of the trace of a Poisson spike train, eq. (4).
+    """Return the q-th moment of a filtered Poisson spike train, eq. (4).
 
     >>> [poisson_moment(10.0, 0.1, order) for order in (1, 2)]
     [1.0, 1.5]

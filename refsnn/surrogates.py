@@ -17,10 +17,10 @@ k |v|.  For v >= 0, f' and f are
   slayer        f' = exp(-a)        k f = 1 - exp(-a)   (6)  [NMZ19]
   boxcar        f' = H(1 - a)       k f = y             (7)  [NMZ19]
 
-with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  To check surrogate
-gradients by finite differences, replace the step function H(v) by the
-continuous function H(v0) + f(v) - f(v0), where v0 is the value of v in the
-simulation.  At v = v0, the continuous function has the same value H(v0) as
+with s(a) = 1/(1 + exp(-a)) and y = min(a, 1).  Finite differences can
+check surrogate gradients if a continuous function replaces the step
+function H(v).  This function is H(v0) + f(v) - f(v0), where v0 is the
+value of v in the simulation.  At v = v0, the continuous function equals
 the step function, and its derivative is the surrogate derivative f'(v0).
 
 Derivation.  For v > 0, df/dv = f' because da/dv = k and the derivative of

@@ -7,13 +7,13 @@ uncompressed npz file for each golden vector.  The file `vectors.json`
 describes all arrays.
 
 The function `write_stimuli` writes input signals (stimuli or probes) to a
-folder.  From the responses of a simulator, the package `identify` infers
-how the simulator computes a time step.
+folder.  The package `identify` infers from a simulator's responses how the
+simulator updates LIF neurons.
 
 The function `read` reads the results of a program, and `read_recording`
 reads the recorded spikes or potentials of a LIF layer.  Because files may
-be untrusted, both functions check the sizes of all arrays before they
-allocate memory, and never unpickle Python objects.
+be untrusted, all array sizes are checked before memory is allocated, and
+Python objects are never unpickled.
 """
 
 import math
@@ -58,7 +58,7 @@ DEFLATED = 1032         # largest ratio of unpacked to packed size
 
 
 def write(folder):
-    """Write all golden vectors into a new or empty folder, or a new zip file.
+    """Write all golden vectors (test problems) to a new folder or zip file.
 
     >>> write("nowhere/a")
     Traceback (most recent call last):
@@ -101,7 +101,7 @@ def write(folder):
 
 
 def _zip(path, names):
-    """Write a zip file whose bytes are reproducible."""
+    """Write a zip file with reproducible bytes."""
     part = f"{path}.{os.getpid()}.part"
     folder = f"refsnn-vectors-{stored.catalogue()['version']}"
     try:
@@ -178,7 +178,7 @@ def _described(values):
 
 
 def write_stimuli(folder):
-    """Write input signals that reveal how a simulator computes a time step.
+    """Write input signals that reveal how a simulator updates LIF neurons.
 
     >>> write_stimuli("nowhere/a")
     Traceback (most recent call last):

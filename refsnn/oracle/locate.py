@@ -9,8 +9,8 @@ The function `locate` reports wrong entries, and tests three explanations:
     rounding  all errors are as small as the rounding errors of a dtype
 
 An explanation must account for all wrong entries.  If an array is shifted
-in time by k steps, k steps at one end need no explanation.  For arrays
-with few different values, changes and factors are not reported.
+in time by k steps, k steps at one end may hold any values.  For arrays
+with few different values, "change" and "factor" are not reported.
 """
 
 import itertools
@@ -35,7 +35,7 @@ USED = 0.5      # larger shares of values use the last bits of their own dtype
 
 
 class Place(NamedTuple):
-    """Hold the positions and the explanation of the wrong entries of an array."""
+    """Hold the positions and the explanation of wrong array entries."""
     share: float        # share of wrong entries
     step: int | None    # first wrong time step, or last wrong step if `backward`
     blocks: dict        # axis: wrong indices, if other indices are right;
@@ -110,7 +110,7 @@ def _located(found, right, rtol, axes, backward, sizes, rounding):
 
 
 def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
-    """Return whether `place` describes the difference of `found` from `right`.
+    """Return whether `place` describes the errors of `found`.
 
     >>> right = np.arange(6.0).reshape(2, 3)
     >>> place = locate(right / 2, right)
@@ -121,9 +121,9 @@ def holds(place, found, right, *, rtol=1e-9, axes=(), sizes=None):
 
     `place` is a result of `locate`, perhaps for other arrays.  All wrong
     entries must lie within `place.blocks`.  If `place.factor` is a number, the
-    wrong entries must equal the right entries times a factor k.  An expression
-    for k must be in `place.names`, unless `place.names` is empty.  Both k and
-    `place.factor` must be 0, or both nonzero.  If `place` holds no
+    wrong entries must equal the right entries times a factor k.  If
+    `place.names` is not empty, one of its expressions must equal k.  The
+    factor k is 0 if and only if `place.factor` is 0.  If `place` holds no
     explanation, the wrong entries must not be a multiple of the right entries.
     """
     found, right = (np.asarray(a, float) for a in (found, right))

@@ -4,9 +4,9 @@
 A result is right if it equals the correct output within the tolerance that
 the module `check` defines.  A known programming mistake is named if a
 program with this mistake gives the same results as the tested program.
-The functions of this module are for other modules of `oracle`.  Their
-arguments are a golden vector (a `Vector`), the name of one of its outputs,
-and the result of the tested program for this output.
+The functions serve other modules of `oracle`.  The arguments of the
+functions are a golden vector (a `Vector`), the name of an output, and the
+result of the tested program for this output.
 """
 
 from typing import NamedTuple
@@ -43,8 +43,8 @@ def group(results, known):
     {'bptt': {'dW': 0}}
 
     Programs that compute in float32 often return the loss as a Python float.
-    Therefore, if one result for a golden vector is float32, Python floats and
-    float64 scalars for this golden vector are rounded to float32.
+    If a program returns float32 for one output, Python floats and float64
+    scalars for the same golden vector are rounded to float32.
     """
     if not isinstance(results, dict) or not results:
         raise ValueError(f"results is {results!r:.60}: must be a nonempty dict")
@@ -71,7 +71,7 @@ def group(results, known):
 
 
 def flaw(vector):
-    """Return a message if all spikes are equal or an output is 0 throughout.
+    """Return a message if an output is all zeros or all spikes are equal.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> flaw(vector), flaw(vector._replace(outputs={"dW": np.zeros((2, 2))}))
@@ -90,8 +90,8 @@ def flaw(vector):
 
 
 def unseen(vector):
-    """Return the names of the mistakes that do not change exact outputs, and
-    change other outputs by at most 1e-4 of the largest entry.
+    """Return the names of the known mistakes that hardly change the outputs:
+    exact outputs not at all, others by at most 1e-4 of the largest entry.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> outputs = vector.outputs | vector.mutants[0].outputs
@@ -131,7 +131,7 @@ def judge(vector, name, value):
 
 def mistakes(vector, results):
     """Describe the known mistakes that explain `results`.  Each description names
-    public code with the mistake, and missing results that the mistake changes.
+    public code with the mistake, and missing results that could confirm it.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> name, = mistakes(vector, vector.mutants[0].outputs)
@@ -182,8 +182,8 @@ def place(vector, name, judged, rounding=True):
 
 def same_place(vector, name, judged, place):
     """Return whether a result has the same error as an earlier result.  The
-    function `place` describes the earlier result.  The golden vectors of both
-    results must have the same name.
+    function `place` describes the earlier result.  The two results must belong
+    to golden vectors with the same name.
 
     >>> vector = stored.load(["bptt"])["bptt"]
     >>> right = vector.outputs["dW"]
@@ -199,7 +199,7 @@ def same_place(vector, name, judged, place):
 def counts(values, array):
     """Remove rounding errors from spike counts that were summed as floats.
     `array` holds the counts `values` in float64.  Counts near an integer are
-    rounded, with a tolerance for the dtype of `values`.
+    rounded, with a tolerance that depends on the dtype of `values`.
 
     >>> counts(np.float32([1]), np.array([1 + 1e-7, 1.5])).tolist()
     [1.0, 1.5]

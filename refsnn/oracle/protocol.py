@@ -2,13 +2,13 @@
 """Test a program in any language on golden vectors.
 
 A golden vector is a test problem with its correct results, see `oracle`.
-The tested program reads requests and writes replies, one line of JSON
-each.  The file `vectors/PROTOCOL.md` describes the protocol.  A request
+The tested program reads requests and writes replies, as single lines of
+JSON.  The file `vectors/PROTOCOL.md` describes the protocol.  A request
 never holds correct outputs.  For some test problems, a second request
 holds new inputs, for which memorised outputs are wrong.
 
 The command `python -m refsnn run` calls the function `run`.  For tests in
-Python, `cases` returns the same problems, and `failures` compares results:
+Python, `cases` returns the problems, and `failures` checks results:
 
     @pytest.mark.parametrize("case", cases(["bptt"]), ids=lambda c: c.id)
     def test_mine(case):
@@ -90,7 +90,7 @@ def cases(only=None, seed=0):
 
 
 def _fresh(vector, seed):
-    """Return a random seed, and the test problem that this seed gives."""
+    """Return a seed and its random test problem."""
     from refsnn.oracle.build import registry
     ids = {m.name: m.id for m in vector.mutants}
     size = registry.REGISTRY[vector.name].size

@@ -11,10 +11,10 @@ replaces the files whose contents have changed:
 
 Each known programming mistake has a name and an identifier, such as
 "bptt/reset-detached".  The identifiers of mistakes and the names of golden
-vectors never change.  In the JSON file, `write` finds the identifier of a
-mistake by the name of the mistake.  Rename a mistake in the code and in
-the JSON file together.  For a new mistake, `write` derives the identifier
-from the name.  You may shorten the identifier before publication.
+vectors never change.  In the JSON file, `write` finds an identifier under
+the name of the mistake.  Rename a mistake in the code and in the JSON file
+together.  For a new mistake, `write` derives the identifier from the name.
+You may shorten the identifier before publication.
 """
 
 import difflib
@@ -55,7 +55,7 @@ def names(folder=FOLDER):
 
 
 def catalogue():
-    """Return the version and the names of the stored test problems.
+    """Return the version of the stored test problems, and their names.
 
     >>> found = catalogue()
     >>> "bptt" in found["required"], "si_nupic" in found["optional"]
@@ -129,12 +129,12 @@ def _arrays(rows):
 def write(folder=FOLDER):
     """Recompute all stored test problems, and replace changed JSON files.
 
-    Rounding errors depend on the machine.  Therefore, a JSON file is replaced
-    only if a stored number and the recomputed number differ by more than 1e-12
-    of the largest entry of the array.  Wrong outputs of known mistakes have
-    the tolerance 1e-10.  The tolerance is 0 for arrays without rounding
-    errors: spikes, and other multiples of 2**-30 below 2**20.  If an array
-    changes by at most the tolerance, the stored array is kept.
+    Because rounding errors depend on the machine, a JSON file is replaced only
+    if a number changes by more than 1e-12 of the largest entry of its array.
+    The tolerance is 1e-10 for wrong outputs of known mistakes, and 0 for
+    arrays without rounding errors: spikes, and other multiples of 2**-30 below
+    2**20.  If an array changes by at most the tolerance, the stored array is
+    kept.
 
     >>> write("nowhere")
     Traceback (most recent call last):

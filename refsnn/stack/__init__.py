@@ -4,8 +4,8 @@
 A stack has L hidden layers of leaky integrate-and-fire (LIF) neurons or
 adaptive neurons, and a leaky readout y above them.  The function `step`
 simulates one time step of the stack, and returns the gradient of the loss
-of this step with respect to all weights and learned constants.  The
-weights can therefore change at every time step:
+of this step with respect to all weights and learned constants.  This
+example changes the weights at every time step:
 
     >>> import numpy as np
     >>> from functools import partial
@@ -33,9 +33,9 @@ The argument `rule` selects the learning rule.  The docstring of the module
     e-prop, OSTL, OTTT, SLTT, DECOLLE  published online rules
     readout alone                      no hidden layer learns
 
-The function `descend` changes the weights and constants with an optimiser,
-and the function `memory` returns the memory that a rule needs.  The module
-`network` shows how to save and load layers.
+The function `descend` changes the weights and constants with an optimiser.
+The function `memory` returns how much memory the derivatives of a rule
+need.  The module `network` shows how to save and load layers.
 """
 
 from refsnn.stack.network import CONSTANTS, Layer, descend, layer   # noqa: F401

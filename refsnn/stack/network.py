@@ -1,5 +1,5 @@
 # refsnn 0.1.0 | stack/network.py | SPDX-License-Identifier: MIT | needs: numpy
-"""Hold the parameters of the layers of a stack, and change them by gradients.
+"""Hold layer parameters, and change them with an optimiser.
 
 A layer can be saved by `numpy.savez` and loaded by `numpy.load`.  Fields
 that are None are left out, because NumPy cannot load them:
@@ -76,7 +76,7 @@ def layer(W, V=None, *, tau_syn, tau_mem, threshold=1.0, adaptation=None,
 
 
 def descend(layers, gradients, optimiser, states=None):
-    """Change all parameters whose derivative is not None.
+    """Change the parameters of all layers with an optimiser.
 
     >>> old = layer(np.ones((1, 1)), tau_syn=5e-3, tau_mem=20e-3)
     >>> gradient = Layer(np.ones((1, 1)), log_tau_mem=np.array(1.0))

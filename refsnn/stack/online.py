@@ -53,9 +53,10 @@ that the layers above layer l, including the readout, have no memory:
     where gate dy replaces dy in c_L                                  (9)
 
 With the argument `feedback`, a fixed matrix G_l replaces the weights and
-layers between the spikes of layer l and the loss.  With `feedback`, c_l is
-G_l^T dy[t] in (7) and G_l^T (gate[t] dy[t]) in (9).  With "DECOLLE", each
-hidden layer has a readout y_l with fixed weights G_l, and a local loss:
+layers between the spikes of layer l and the loss.  With `feedback`, the
+credit c_l is `G_l^T dy[t]` in (7) and `G_l^T (gate[t] dy[t])` in (9).
+With "DECOLLE", each hidden layer has a readout y_l with fixed weights G_l,
+and a local loss:
 
     y_l = G_l S_l[t],  c_l = G_l^T dL(y_l)/dy_l,
     dL[t]/dtheta_l = sum_i c_il e_il[t]                              (10)
@@ -75,10 +76,10 @@ all rules except "SLTT".  The rules keep the following derivatives:
     DECOLLE        decays of I, U and A      eq. (10)          [KMN20]
     readout alone  no hidden layer learns
 
-Own derivatives are derivatives of a state with respect to a state of the
-same neuron.  Own derivatives also pass through the reset, and through the
-recurrent weight V_ii of neuron i onto itself.  All rules for hidden layers
-keep dU[t+1]/dI[t].  In the rules "presynaptic", "OTTT", "SLTT" and
+An own derivative is the derivative of a state with respect to a state of
+the same neuron.  Own derivatives also pass through the reset, and through
+the recurrent weight V_ii of neuron i onto itself.  All rules for hidden
+layers keep dU[t+1]/dI[t].  In the rules "presynaptic", "OTTT", "SLTT" and
 "DECOLLE", no derivatives pass through the reset and the recurrence.
 
 Derivation.  Eqs. (3)-(6) are the chain rule, applied forward in time.
@@ -161,7 +162,7 @@ class Now(NamedTuple):
 
 
 class _Local(NamedTuple):
-    """Hold states, spikes and derivatives of a layer at one time step.
+    """Hold one layer at one time step.
 
     A neuron has S states.  The influence has p columns (see `_influence`).
     """
@@ -261,7 +262,7 @@ def step(layers, x, state=None, error: Callable = None, *, rule, dt,
 
 
 def _constants(one, dt, gain):
-    """Return the constants of a layer as arguments of `lif.step` or `alif.step`."""
+    """Return arguments of `lif.step` or `alif.step`."""
     logs = {"alpha": one.log_tau_syn, "beta": one.log_tau_mem}
     if one.log_adaptation is not None:
         logs["rho"] = one.log_tau_adapt
@@ -276,17 +277,12 @@ def _constants(one, dt, gain):
 
 
 def _steps(log, dt):
-    """Return dt/tau, with 1/tau limited to exp(80) to avoid overflow."""
+    """Return dt/tau without overflow."""
     return dt * np.exp(np.minimum(-log, 80))
 
 
 def _columns(one, learned, dt, gain, F):
-    """Return the derivatives with respect to logarithms of constants, eq. (2).
-
-    F : (B, states, c, n), derivatives of the states with respect to alpha,
-        beta, gain, threshold and, if neurons are adaptive, rho and adaptation.
-    The result has the shape (B, states, len(learned), n).
-    """
+    """Apply eq. (2) to derivatives F of the states, (B, states, c, n)."""
     given = _constants(one, dt, gain)
     by = dict(zip(("alpha", "beta", "gain", "threshold", "rho", "adaptation"),
                   np.moveaxis(F, 2, 0), strict=False))
@@ -316,7 +312,7 @@ def _simulated(one, x, state, refractory, readout, *, dt, gain, reset):
 
 def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gain,
                  reset):
-    """Return the derivatives that a learning rule keeps inside a layer."""
+    """Return J_l and F_l of eq. (3)."""
     inside, dense = RULES[rule].inside, _dense(one, rule)
     given = _constants(one, dt, gain)
     (B, n), K, a = run.mem.shape, len(names), given.get("adaptation")
@@ -362,7 +358,7 @@ def _derivatives(one, names, x, run, after, surrogate, rule, readout, *, dt, gai
 
 
 def _dense(one, rule):
-    """Return whether the rule stores derivatives between different neurons."""
+    """Return whether derivatives couple different neurons."""
     inside, path = RULES[rule]
     return path == "all" or inside == "all" and one.V is not None
 
@@ -473,7 +469,7 @@ def _grown(i, layers, now, e, parts):
 
 
 def _shifted(past, newest):
-    """Put `newest` in front of `past`, and drop the last entry of `past`."""
+    """Prepend `newest`, and drop the last entry."""
     return [newest, *past][:len(past)]
 
 
@@ -556,7 +552,7 @@ def _learned(layers, learn):
 
 
 def _fitting(layers):
-    """Check layers, and return them with the dtype of the first weights."""
+    """Check layers, and unify their dtype."""
     one_of("layers", layers, list, tuple)
     if len(layers) < 1:
         raise ValueError("layers has no entry: must hold the readout at least")

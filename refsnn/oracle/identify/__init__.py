@@ -1,14 +1,14 @@
 # refsnn 0.1.0 | oracle/identify/__init__.py | SPDX-License-Identifier: MIT | needs: numpy
 """This package infers from a recording how a simulator updates LIF neurons.
 
-Simulators of leaky integrate-and-fire (LIF) neurons differ in fifteen
-properties of a time step, such as the kind of reset.  The code calls these
-properties axes.  An update convention is one way to compute a time step,
-for example with a reset that subtracts the threshold.  The report of
-`identify` names the published tools that agree with the recording, and
-lists the properties of the time step that the recording determines.  Where
-possible, the report also names an input signal (stimulus) that would
-exclude more update conventions.
+Fifteen properties describe how a simulator updates leaky
+integrate-and-fire (LIF) neurons, for example the kind of reset.  The code
+calls these properties axes.  An update convention is one way to update LIF
+neurons, for example with a reset that subtracts the threshold.  The report
+of `identify` names the published tools that agree with the recording, and
+the properties of the update that the recording determines.  The report may
+also name a stimulus: an input signal that would exclude more update
+conventions.
 """
 
 from refsnn.oracle.identify.arguments import QUANTITIES

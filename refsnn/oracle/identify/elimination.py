@@ -1,37 +1,36 @@
 # refsnn 0.1.0 | oracle/identify/elimination.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module finds all LIF update conventions that agree with a recording.
+r"""This module finds every LIF update that agrees with a recording.
 
-An update convention is one way to compute a time step, see `identify`.
-The property `through_reset` affects only gradients.  Without
-`through_reset`, the choices of fourteen properties have 331,776
-combinations.  The function `_search` simulates LIF neurons with all
-combinations that give different simulations, and rejects a convention at
-the first time step that contradicts the recording.  Let r be the recorded
-synaptic currents (syn) or membrane potentials (mem) of one time step, and
-let v be the corresponding simulated values.  If spikes are recorded, the
-recorded spikes drive the resets and the recurrent inputs of the
-simulation.  A convention is rejected at step t if (1) or (3) holds:
+An update convention is one way to update LIF neurons, see `identify`.  The
+property `through_reset` affects only gradients.  The fourteen properties
+that affect a simulation have 331,776 combinations of choices.  The
+function `_search` runs one simulation for each set of equivalent
+combinations.  Let r be the recorded synaptic currents (syn) or membrane
+potentials (mem) of one time step, and let v be the corresponding simulated
+values.  If spikes are recorded, the recorded spikes drive the resets and
+the recurrent inputs of the simulation.  An update convention is rejected
+at the first step t at which (1) or (3) holds:
 
     |v - r| > (256 + 8 t) eps S(t)  in any entry of row t             (1)
     S(t) = maximum of |r|, threshold and threshold s up to row t      (2)
     not  c(u - tol) <= recorded spikes <= c(u + tol)                  (3)
 
 In (1), eps is the relative rounding error of the recorded numbers.  In
-(2), s are the recorded spikes.  For synaptic currents, the term with the
-spikes s is omitted in eq. (2).  In (3), c(u) is the number of spikes that
-a neuron with the membrane potential u emits.  The tolerance tol is the
-right-hand side of (1) for membrane potentials.
+(2), s are the recorded spikes.  For synaptic currents, eq. (2) omits the
+term `threshold s`.  In (3), c(u) is the number of spikes that a neuron
+with the membrane potential u emits.  The tolerance tol is the right-hand
+side of (1) for membrane potentials.
 
 Derivation.  For given spikes s, let d = W x + V s be the input of a time
-    step.  The step replaces the synaptic current I, and feeds a current j
-    into the membrane, with coefficients p, q, a and f:
+    step.  With coefficients p, q, a and f, the step updates the synaptic
+    current I, and feeds the membrane with a current j:
 
     j = p I + q d,  I := a I + f d                                    (4)
 
-    Therefore, conventions with equal coefficients in (4), equal beta and
-    gain, and equal rules for spikes and resets share one simulation.
-    Conventions also share a simulation if they differ only in the recorded
-    point of the time step.
+    Conventions share one simulation if the coefficients in (4), beta,
+    gain, and the rules for spikes and resets are equal.  Conventions also
+    share a simulation if they differ only in the point of the time step at
+    which the states are recorded.
 Approximate.  If spikes are not recorded, the simulated spikes drive the
     resets and the recurrent inputs.  A simulated potential u counts as
     equal to the threshold if the difference between u and the threshold is
@@ -40,8 +39,8 @@ Approximate.  If spikes are not recorded, the simulated spikes drive the
     or no spike.
 Cost.   Let P be the number of samples times the number of neurons.  Each
     simulation takes at most O(T P) time.  If P > 32, a first comparison
-    uses only one sample if simulated spikes drive the recurrent inputs,
-    and otherwise 32 pairs of a sample and a neuron.
+    uses 32 pairs of a sample and a neuron, or one sample if simulated
+    spikes drive the recurrent inputs.
 Departures.  This module uses no gradients, and therefore does not
     determine whether gradients pass through the reset.
 """
@@ -107,9 +106,8 @@ class _Kind(NamedTuple):
 
 
 def _search(problem, fits_only=False):
-    """Compare c conventions with a recording.  Return the choices as indices in
-    `AXES`, (c, 14), and the time step of each rejection, (c,), or T without
-    rejection.  The steps are upper bounds if only some neurons were compared."""
+    """Return all conventions and rejection steps, T for no rejection.  After a
+    comparison of few neurons, the steps are upper bounds."""
     codes, flat, T = _product(problem), _flatten(problem), len(problem.x)
     runs, where = _runs(problem, codes)
     every = {kind: np.ones((len(table), 4), bool) for kind, table in runs.items()}
@@ -184,10 +182,7 @@ def _gains(problem, decay):
 
 
 def _runs(problem, codes):
-    """Group conventions into simulations.  Return two dicts with a `_Kind` as
-    key.  The first dict holds the coefficients of each simulation, six in a
-    row.  For each convention, the second dict holds the row in `codes`, the
-    row of coefficients, and the recorded point of the time step, 0 to 3."""
+    """Group conventions into simulations by `_Kind`."""
     at = {name: i for i, name in enumerate(AXES)}
     key, inverse = _distinct(*(codes[:, at[name]] for name in LINEAR))
     table = np.array([_numbers(problem, *(AXES[name][i] for name, i in zip(
@@ -406,8 +401,7 @@ def _reset(flat, reset, mem, fired):
 
 
 def _trace(problem, step, dtype=float):
-    """Simulate one update convention.  In the returned dict, "forced" holds the
-    spikes that drive the simulation."""
+    """Simulate one update convention."""
     flat, (T, B, _) = _flatten(problem, dtype), problem.x.shape
     kind = _Kind((step.reset, step.reset_at), int(step.test == "after"), step.spikes,
                  None if "spikes" in problem.rows else step.compare, step.floor,

@@ -1,31 +1,33 @@
 # refsnn 0.1.0 | oracle/identify/fitting.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module fits constants and surrogate derivatives to recorded neurons.
+r"""This module fits decay factors and surrogate derivatives to recordings.
 
-An update convention is one way to compute a time step, see `identify`.
-If a recording agrees with no update convention for the given constants,
-the function `_constants` fits the decay factors and the gain by least
-squares.  Let y[k] be the recorded membrane potential before the reset by
-spike s[k].  Let z[k] be the membrane potential after a reset, if the reset
-precedes the decay of the next time step.  Otherwise, z[k] is the recorded
-membrane potential.  The potentials y and z follow from the recorded
-potentials and spikes.  The model is
+An update convention is one way to update LIF neurons, see `identify`.  If
+a recording agrees with no update convention for the given constants, the
+function `_constants` fits the decay factors and the gain by least squares.
+Let y[k] be the recorded membrane potential before the reset by spike s[k].
+Let z[k] be the membrane potential after a reset, if the reset precedes the
+decay of the next time step.  Otherwise, z[k] is the recorded membrane
+potential.  The potentials y and z follow from the recorded potentials and
+spikes.  The model is
 
     h[k] = alpha h[k-1] + d[k],  d[k] = W x[k] + V s[k]               (1)
     y[k+1] = beta z[k] + g h[k - delay] + c                           (2)
 
-for a delay of 0 or 1.  The gain g includes a factor alpha if inputs decay
-before they enter the membrane.  The function `_gradients` searches for a
-surrogate derivative that reproduces a recorded gradient up to a factor:
+for a delay of 0 or 1.  The gain g includes a factor alpha if the input
+decays before it enters the membrane.  The function `_gradients` searches
+for a surrogate derivative that reproduces a recorded gradient up to a
+factor:
 
     gradient = factor dW(surrogate, steepness k, side, peak, reset path)
                                                                       (3)
 
 In (3), dW is the gradient of the loss with respect to the input weights W.
-The option `side` sets the surrogate derivative to 0 below the threshold
-("above"), above the threshold ("below") or nowhere ("both").  The peak is
-the value of the surrogate derivative at the threshold.  Derivatives pass
-through the reset only if `reset path` is True.  Gradients that neglect
-derivatives through the recurrent weights V are compared last.
+The surrogate derivative is nonzero only above the threshold (`side` is
+"above"), only below the threshold ("below"), or everywhere ("both").  The
+peak is the value of the surrogate derivative at the threshold.
+Derivatives pass through the reset only if `reset path` is True.  Gradients
+that neglect derivatives through the recurrent weights V are tried only if
+no other gradient satisfies (3).
 
 Derivation.  For a fixed decay factor alpha, the potential y in (2) is
     linear in the constants beta, g and c.  Gauss-Newton steps refine the
@@ -34,8 +36,8 @@ Derivation.  For a fixed decay factor alpha, the potential y in (2) is
 Exact.  Recorded spikes, if any, drive the resets and recurrent inputs in
     (3).
 Cost.   Let P be the number of samples times the number of neurons.  The G
-    values of alpha are compared for E <= max(T, `SCANNED`) entries of the
-    recording.  The function `_constants` takes O(G E + T P) time for each
+    values of alpha are compared on E <= max(T, `SCANNED`) recorded
+    entries.  The function `_constants` takes O(G E + T P) time for each
     choice of `test`, `record`, `reset` and the delay.  For each surrogate
     derivative, the function `_gradients` takes O(T B n (m + n)) time.
 Departures.  This module contains its own surrogate derivatives, because
@@ -233,11 +235,7 @@ def _rms(values):
 
 
 def _gradients(problem, step, wanted, dspikes, surrogate, rtol):
-    """Find surrogate derivatives that satisfy eq. (3), with errors of at most
-    `rtol` times the largest entry of the recorded gradient `wanted`.  The
-    convention `step` fits the recording.  The pair `surrogate` holds a name
-    (or callable) and a steepness, where None allows all values.  Return a list
-    of `Match`, those with factor 1 first, and the dW with the smallest error."""
+    """Return all surrogate derivatives that satisfy (3), and the nearest dW."""
     seen = elimination._trace(problem, step)
     tau_syn, tau_mem, dt = problem.taus
     given = problem.levels | {"tau_syn": tau_syn, "tau_mem": tau_mem, "dt": dt}

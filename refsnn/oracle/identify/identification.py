@@ -1,23 +1,24 @@
 # refsnn 0.1.0 | oracle/identify/identification.py | SPDX-License-Identifier: MIT | needs: numpy
 r"""Identify from a recording how a simulator updates LIF neurons.
 
-An update convention is one way to compute a time step, see `identify`.
-The function `identify` simulates LIF neurons with every update convention,
-and compares each simulation with the recording.  A property of the time
-step, such as the reset, is called settled if only one choice for this
-property agrees with the recording.  All other properties are called open.
-Two conventions with equal results for every input are treated as one.  If
-a stimulus (see `stimuli`) distinguishes two choices that agree with the
-recording, the report names this stimulus.  If the caller supplies a
-recorded gradient of a loss, conventions that do not reproduce this
-gradient are excluded.  Only a gradient can settle the property
-`through_reset`.
+An update convention is one way to update LIF neurons, see `identify`.  The
+function `identify` simulates LIF neurons with every update convention, and
+compares each simulation with the recording.  A property of the update,
+such as the kind of reset, is called settled if only one choice agrees with
+the recording.  All other properties are called open.  Two conventions with
+equal results for every input are treated as one.  If a stimulus (see
+`stimuli`) distinguishes two choices that agree with the recording, the
+report names this stimulus.  If the caller supplies a recorded gradient of
+a loss, conventions that do not reproduce this gradient are excluded.  Only
+a recorded gradient settles `through_reset`: whether derivatives pass
+through the reset.
 
 All conventions in the list `members` of the report agree with the
-recording.  If conventions of published tools (presets) agree, `members`
-holds these presets, and conventions that differ from the first preset in
-one property.  If no published tool agrees, `members` holds at most 20
-conventions that differ least from a tool.
+recording.  If published tools (presets) agree with the recording,
+`members` holds these presets, and agreeing conventions that differ from
+the first preset in one property.  If no published tool agrees with the
+recording, `members` holds at most 20 agreeing conventions: those with the
+fewest differences from a tool.
 """
 
 import numpy as np
@@ -125,7 +126,7 @@ def identify(x, W, recording, V=None, *, tau_syn=None, tau_mem=None, dt=1.0,
 
 
 def relative(report, right, alone=False):
-    """Compare an identified convention with the right convention.
+    """Describe how an identified LIF update differs from the correct update.
 
     >>> lava = Candidate("lava", None, None)
     >>> report = Report([lava], {}, None, None, ("as lava",))
@@ -247,9 +248,7 @@ def _paths(problem, presets, fits, axes):
 
 
 def _explained(problem, fits, paths, gradient):
-    """Find surrogate derivatives that reproduce a recorded gradient.  Return a
-    list of `Match` for each matching group of conventions, one convention, and
-    the nearest gradient for this convention."""
+    """Find surrogate derivatives that reproduce a recorded gradient."""
     wanted, dspikes, surrogate, eps = gradient
     rtol = 4 * max(eps, problem.eps) * (
         elimination.WIDE + elimination.GROWTH * len(problem.x))
@@ -299,9 +298,7 @@ def _members(problem, presets, fits, choices):
 
 
 def _axes(problem, fits, first, choices, tell):
-    """Return two dicts.  The first dict holds the choice of each settled
-    property.  For each other property, the second dict holds the choices that
-    agree, and the name of a stimulus that distinguishes two choices, if any."""
+    """Return the settled and the open properties."""
     settled, undecided, own = {}, {}, elimination._codes_of(first, problem.axes)
     for at, (axis, values) in enumerate(problem.axes.items()):
         found = sorted(set(fits[:, at].tolist()))

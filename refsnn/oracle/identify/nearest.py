@@ -1,31 +1,32 @@
 # refsnn 0.1.0 | oracle/identify/nearest.py | SPDX-License-Identifier: MIT | needs: numpy
-r"""This module describes recordings that agree with no update convention.
+r"""This module describes recordings that no LIF update reproduces.
 
-An update convention is one way to compute a time step, see `identify`.
-If no update convention agrees with a recording, the decay factors and the
+An update convention is one way to update LIF neurons, see `identify`.  If
+no update convention agrees with a recording, the decay factors and the
 gain of the neurons are fitted to the recording by least squares.  If the
 error of the fit is small, the report lists the fitted constants.  The
-report also names the update convention that is nearest to the recording,
-which agrees with the recording for the largest number of steps
+report also names the nearest convention, which agrees with the recording
+for the most steps
 
     t = first row that contradicts the convention                     (1)
 
 The nearest convention is reported only if one of these conditions holds:
 
-- The fit of the constants to the recording has a small error.
-- At least 2 steps and 12 nonzero entries agree with the convention.
-- For each recorded quantity, the root mean square error of the simulation
-  is below half of the standard deviation of this quantity.
+- The fitted constants have a small error.
+- The convention agrees for at least 2 steps and 12 nonzero entries.
+- In each recorded array, the root mean square error of the simulation is
+  below half the standard deviation.
 
 Derivation.  Comparisons use the tolerances of the module `elimination`.
-Approximate.  The nearest convention is chosen from the conventions of
-    published tools, and at most 24 others that agree for the most steps.
+Approximate.  The nearest convention is chosen from the published tools,
+    and from at most 24 other conventions that agree for the most steps.
 Cost.   The comparison in the module `elimination` is repeated at most
     eight times.  Each repetition multiplies the weights by a fitted gain,
     transposes the weights, sets V = 0 or threshold = 1, or exchanges time
     and batch.
-Departures.  If a convention agrees with the recording only for changed
-    arguments, the report names the change, and `members` is empty.
+Departures.  If a convention agrees with the recording only after one
+    argument of `identify` is changed, the report names this change, and
+    `members` is empty.
 """
 
 import numpy as np

@@ -1,10 +1,10 @@
 # refsnn 0.1.0 | oracle/identify/report.py | SPDX-License-Identifier: MIT | needs: numpy
 """This module defines the report of `identify`, and writes its text.
 
-An update convention is one way to compute a time step, see `identify`.  A
-candidate describes an update convention by the most similar published tool
-and by the differences from this tool.  In the text of the report, a probe
-is an input signal for which update conventions give different results.
+An update convention is one way to update LIF neurons, see `identify`.  A
+candidate describes a LIF update as a published tool and a few changes,
+such as another reset.  In the text of the report, an input signal
+(stimulus) is called a probe.
 """
 
 from typing import NamedTuple
@@ -60,7 +60,7 @@ SILENCE = ("no spike in the recording, and silence fits every convention: drive 
 
 
 class Candidate(NamedTuple):
-    """Describe an update convention by its differences from a published tool."""
+    """Describe a LIF update as a changed published tool."""
     preset: str
     axis: object        # name of the axis, or a tuple; None for the preset itself
     value: object       # new choice, or a tuple

@@ -5,11 +5,11 @@ An input signal for which different update conventions give different
 results is called a stimulus.  The command `python -m refsnn probes` writes
 all stimuli to a folder.  On the command line, stimuli are called probes.
 
-Some properties of the time step have an effect only for special inputs.
+Some properties of a LIF update affect the results only for special inputs.
 In a tie, the membrane potential equals the threshold to the last bit.  Let
-alpha be the decay factor of the synaptic current.  Eq. (1) contains three
-factors: f1 is 1 or 1 - alpha, f2 is 1 or alpha, and f3 is the gain of the
-current.  The stimulus "ties" contains inputs x such that, in
+alpha be the decay factor of the synaptic current.  In eq. (1), the factor
+f1 is either 1 or (1 - alpha), f2 is either 1 or alpha, and f3 is the gain
+of the current.  The stimulus "ties" contains inputs x such that, in
 floating-point arithmetic,
 
     f3 (f2 (f1 x)) = threshold                                        (1)
@@ -27,10 +27,10 @@ Derivation.  Inputs that drive the membrane potential above twice the
 Exact.  For each choice of factors, eq. (1) is tested for 17 floating-point
     numbers x near threshold / (f1 f2 f3).
 Cost.   A stimulus has 25 time steps.  The stimulus "ties" has at most one
-    sample for each value of f1 f2 f3.  The stimuli "overdrive" and
-    "inhibition" have 40 samples each.
-Departures.  If a simulator rounds differently, its membrane potential for
-    the input "ties" can differ slightly from the threshold.
+    sample for each value of the product f1 f2 f3.  The stimuli "overdrive"
+    and "inhibition" have 40 samples each.
+Departures.  If a simulator rounds differently from refsnn, its membrane
+    potential for the input "ties" can differ slightly from the threshold.
 """
 
 import itertools
@@ -60,7 +60,7 @@ class Stimulus(NamedTuple):
 
 
 def make_stimuli(alphas, betas, threshold=1.0, gains=()):
-    """Return inputs to which different update conventions respond differently.
+    """Return inputs for which different LIF updates give different results.
 
     >>> found = make_stimuli([0.25], [0.5], 2.0)
     >>> found["ties"].x[1, :3, 0].tolist()
@@ -134,7 +134,7 @@ def _simulator(problem):
 
 
 def _telling(one, other, names, simulate, inputs):
-    """Name a stimulus that distinguishes two conventions, or return ""."""
+    """Name a stimulus that distinguishes two conventions."""
     for keys, note in ((names, ""), (QUANTITIES, ", with syn and mem")):
         for name, (x, W, _) in inputs.items():
             a, b = (simulate(step, x, W) for step in (one, other))
